@@ -25,6 +25,7 @@ from argon2 import PasswordHasher
 from starlette import routing
 
 from fyke.api.app import ApiConfig, add_pages, build_app
+from fyke.browser.view_client import ViewClient
 from fyke.console.api_client import ApiClient
 from fyke.console.app import Console, ConsoleConfig
 from fyke.console.compose import build_console
@@ -373,6 +374,7 @@ async def open_app(
                 mails=True,
                 inline=await _inline(storage, results),
                 revisions=await storage.revisions(),
+                browser_views=ViewClient(folder / "browser-view.sock", folder / "node"),
             )
         )
         try:

@@ -15,12 +15,13 @@ _PROGRAM = """
 import asyncio, sys
 from pathlib import Path
 from fyke.browser.process import serve_gateway
-asyncio.run(serve_gateway(Path(sys.argv[1])))
+path = Path(sys.argv[1])
+asyncio.run(serve_gateway(path, view_path=path.with_name("browser-view.sock")))
 """
 
 
 class GatewayProcess:
-    """A process that serves a gateway at ``path``."""
+    """A process that serves a gateway at ``path``, and live views beside it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -32,6 +32,7 @@ from fyke.api.fyke import profile as fyke_profile
 from fyke.api.fyke import reviews as fyke_reviews
 from fyke.api.fyke import run_lists as fyke_run_lists
 from fyke.api.fyke import run_logs as fyke_run_logs
+from fyke.api.fyke import run_picture as fyke_run_picture
 from fyke.api.fyke import runs as fyke_runs
 from fyke.api.fyke import schedules as fyke_schedules
 from fyke.api.fyke import secrets as fyke_secrets
@@ -262,6 +263,7 @@ def _routes_of_runs(services: Services) -> list[object]:
             services.run_browsers,
         ),
         fyke_last_pages.LastPageRoutes(services.last_pages),
+        fyke_run_picture.RunPictureRoutes(services.browser_views),
         fyke_runs.ShareRoutes(services.shares),
         fyke_run_logs.RunLogRoutes(services.logs, services.log_pages),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from fyke.app.serving import until_stopped
 from fyke.browser.driver_routes import LaunchRoutes, WebDriverRoutes
@@ -15,7 +16,8 @@ from fyke.settings import Settings
 
 async def serve_browser(settings: Settings) -> None:
     """Run the gateway until SIGTERM."""
-    await until_stopped(_serve(settings))
+    views = settings.browser_view_socket if settings.browser_live else None
+    await until_stopped(_serve(settings, views))
 
 
 @contextlib.asynccontextmanager
@@ -32,7 +34,7 @@ async def gateway_here(settings: Settings) -> AsyncIterator[None]:
             await serving
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, view_path: Path | None = None) -> None:
     limits = GatewayLimits(instances=settings.browser_instances)
     routes = (LaunchRoutes(), WebDriverRoutes())
-    await serve_gateway(settings.browser_socket, limits=limits, routes=routes)
+    await serve_gateway(settings.browser_socket, limits=limits, routes=routes, view_path=view_path)

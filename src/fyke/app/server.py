@@ -22,6 +22,7 @@ from fyke.app.outgoing import Outgoing, open_outgoing
 from fyke.app.probe import ServerProbe
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.app.services import callback_rules, make_runs, make_workers, password_words
+from fyke.browser.view_client import ViewClient
 from fyke.console.api_client import ApiClient
 from fyke.console.app import ConsoleConfig
 from fyke.console.compose import build_console
@@ -203,6 +204,11 @@ def _foundations(
         schema_by_slug=settings.schema_by_slug,
         mails=bool(settings.smtp_url),
         mailer=outgoing.mailer,
+        browser_views=(
+            ViewClient(settings.browser_view_socket, settings.node_file)
+            if settings.browser_live
+            else None
+        ),
     )
 
 

@@ -76,6 +76,10 @@ class Gateway:
         if attempt is not None:
             attempt.close(final=final)
 
+    def find(self, attempt_id: str) -> AttemptGateway | None:
+        """The attempt of this id, if it is open."""
+        return self._attempts.get(attempt_id)
+
     def stop(self) -> None:
         """End all attempts; the runner may open them in another process."""
         for attempt_id in list(self._attempts):

@@ -223,6 +223,8 @@ class Recorder:
         self._lines: deque[ConsoleLine] = deque(maxlen=MAX_LINES)
         self._known: OrderedDict[Hashable, _KnownRequest] = OrderedDict()
         self._once: OrderedDict[Hashable, None] = OrderedDict()
+        self.latest_page: tuple[int, str] | None = None
+        """Instance and id of the page in which a document was opened last."""
         self._readers = 0
         self._crashed: OrderedDict[Hashable, None] = OrderedDict()
 
@@ -480,6 +482,9 @@ class EventReader:
         frame = navigated.frame
         if not frame.parent_id:
             self._recorder.revived(self._page(session))
+            page = self._pages.get(session, "") if session else self._own_page
+            if page:
+                self._recorder.latest_page = self._instance, page
             self._recorder.opened((self._instance, frame.loader_id[:_MAX_ID]), frame.url)
             self._keep_page(session, frame)
 

@@ -52,6 +52,7 @@ class _Root(LazyGroup):
                 "fyke.cli.run_results",
                 "fyke.cli.run_sites",
                 "fyke.cli.run_browser",
+                "fyke.cli.run_picture",
                 "fyke.cli.callback",
             ),
         ),

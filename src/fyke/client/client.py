@@ -180,6 +180,13 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         at = f"/api/fyke/runs/{segment(run)}/browser/files/{segment(attempt)}/{segment(kind)}"
         return self._wire.file(at)
 
+    def browser_picture(self, run: str, subtask: int = 0) -> bytes:
+        """A JPEG of the page that the browser of a running run shows; ``subtask`` counts from 1,
+        and 0 stands for the attempt that started last.
+        """
+        path = f"/api/fyke/runs/{segment(run)}/browser/picture?subtask={subtask}"
+        return self._wire.content(path, "image/jpeg")
+
     def waiting(self, run: str) -> wire.fyke.runs.WaitingRun:
         """Why the run has not started."""
         return self._wire.get(f"/api/fyke/runs/{segment(run)}/waiting", wire.fyke.runs.WaitingRun)

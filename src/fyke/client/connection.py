@@ -121,22 +121,38 @@ class Connection:
         body: bytes = b"",
         timeout: float | None = None,
     ) -> bytes:
+        response = self._answer(method, path, headers, body, timeout)
+        return _data(response.status_code, response.headers, response.content, self.base_url)
+
+    def content(self, path: str, media_type: str) -> bytes:
+        """An answer without an envelope. Raises ``ApiError`` or ``Unreachable``."""
+        response = self._answer("GET", path)
+        if response.status_code != 200 or response.headers.get("content-type") != media_type:
+            _data(response.status_code, response.headers, response.content, self.base_url)
+            raise Unreachable(f"{self.base_url} answered with something other than {media_type}")
+        return response.content
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        timeout: float | None = None,
+    ) -> httpx2.Response | LoopbackAnswer:
         headers = {**self._headers, **(headers or {})}
         timeout = timeout or self._timeout
-        response: httpx2.Response | LoopbackAnswer
         if self._loopback is None:
             with self._errors_of_httpx():
-                response = self._http.request(
+                return self._http.request(
                     method, self.base_url + path, headers=headers, content=body, timeout=timeout
                 )
-        else:
-            try:
-                response = self._loopback.request(method, path, headers, body, timeout)
-            except TimeoutError as error:
-                raise self._too_slow() from error
-            except (OSError, HTTPException, ValueError) as error:
-                raise self._unreachable(error) from error
-        return _data(response.status_code, response.headers, response.content, self.base_url)
+        try:
+            return self._loopback.request(method, path, headers, body, timeout)
+        except TimeoutError as error:
+            raise self._too_slow() from error
+        except (OSError, HTTPException, ValueError) as error:
+            raise self._unreachable(error) from error
 
     def file(self, path: str) -> bytes:
         """The content of a file of the API. Raises ``ApiError`` or ``Unreachable``."""

@@ -37,6 +37,8 @@ def audit_action_labels() -> dict[str, str]:
         AuditAction.RUN_DELETED: _("Deleted a run"),
         AuditAction.RUN_SHARED: _("Shared a run"),
         AuditAction.RUN_UNSHARED: _("Revoked the link to a run"),
+        AuditAction.BROWSER_TAKEN: _("Took over the browser of a run"),
+        AuditAction.BROWSER_GIVEN_BACK: _("Gave back the browser of a run"),
         AuditAction.PUBLISHED: _("Published a version"),
         AuditAction.WITHDRAWN: _("Withdrew a version"),
         AuditAction.DEPRECATED: _("Deprecated a version"),

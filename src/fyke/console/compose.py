@@ -33,6 +33,7 @@ from fyke.console.pages import (
     review,
     run_actions,
     run_browser,
+    run_browser_live,
     run_details,
     run_export,
     run_lists,
@@ -170,7 +171,10 @@ def _run_pages(services: Services, config: ConsoleConfig) -> list[ConsolePage]:
             services.run_browsers,
             results,
         ).pages(),
-        *run_browser.RunBrowserPages(frames, services.run_browsers, services.last_pages).pages(),
+        *run_browser.RunBrowserPages(
+            frames, services.run_browsers, services.last_pages, services.browser_views
+        ).pages(),
+        *run_browser_live.RunBrowserLivePages(services.browser_views, services.runs).pages(),
         *run_traffic.RunTrafficPages(frames, services.run_sites).pages(),
         *run_details.RunDetailPages(
             frames, services.runs, services.uses, services.parts, services.callbacks

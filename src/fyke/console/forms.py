@@ -52,7 +52,7 @@ class PostedForm:
 async def read_form(request: Request, limit: int) -> PostedForm:
     """The form of the request, of at most ``limit`` bytes. Raise ``Refusal``."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = await _body(request, limit)
+    body = await read_body(request, limit)
     if kind in ("application/x-www-form-urlencoded", ""):
         try:
             pairs = parse_qsl(
@@ -86,7 +86,8 @@ async def _multipart(request: Request, body: bytes) -> PostedForm:
     return PostedForm(pairs, files)
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body of a request. Raise ``Refusal`` when it has more than ``limit`` bytes."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

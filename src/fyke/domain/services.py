@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fyke.contracts.blobs import Blobs
+from fyke.contracts.browser_view import BrowserViews
 from fyke.contracts.delivery import Mailer, Prober
 from fyke.contracts.git import Git
 from fyke.contracts.inline import InlineStores
@@ -55,6 +56,7 @@ from fyke.domain.results.service import RunResults
 from fyke.domain.review.files import SubmissionFiles
 from fyke.domain.review.service import Reviews
 from fyke.domain.runs.browser_reports import RunBrowsers
+from fyke.domain.runs.browser_views import RunBrowserViews
 from fyke.domain.runs.bulk import RunBulk
 from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.estimates import Estimates
@@ -93,7 +95,8 @@ class Foundations:
     mail; ``review``: whether versions of other accounts than the operator's need one;
     ``schema_by_slug``: whether the schema of a private worker can be read by slug without a key.
     ``inline``: the stores for reads in the event loop, None where every read waits; there,
-    ``revisions`` of runs may be known without a read.
+    ``revisions`` of runs may be known without a read. ``browser_views``: None where live views are
+    switched off.
     """
 
     storage: Storage
@@ -123,6 +126,7 @@ class Foundations:
     mailer: Mailer | None = None
     inline: InlineStores | None = None
     revisions: RunRevisions | None = None
+    browser_views: BrowserViews | None = None
 
 
 class InlineServices:
@@ -179,6 +183,7 @@ class Services:
         self.run_sites = RunSites(storage)
         self.run_browsers = RunBrowsers(storage)
         self.last_pages = LastPages(storage, foundations.blobs)
+        self.browser_views = RunBrowserViews(storage, foundations.browser_views)
         self.links = OneTimeLinks(storage, foundations.passwords, codes, self.sessions)
         self.profiles = Profiles(storage, own_password, foundations.passwords, self.sessions)
         self.mail_addresses = MailAddresses(storage, clock, sealer, foundations.mailer)

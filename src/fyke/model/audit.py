@@ -37,6 +37,8 @@ class AuditAction(StrEnum):
     RUN_DELETED = "run.delete"
     RUN_SHARED = "run.share"
     RUN_UNSHARED = "run.unshare"
+    BROWSER_TAKEN = "run.browser_take"
+    BROWSER_GIVEN_BACK = "run.browser_give_back"
     PUBLISHED = "worker.publish"
     WITHDRAWN = "worker.withdraw"
     DEPRECATED = "worker.deprecate"

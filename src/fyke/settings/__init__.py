@@ -147,6 +147,11 @@ class Settings(  # fields are in the reverse order of the bases
         return self.run_dir / "browser.sock"
 
     @property
+    def browser_view_socket(self) -> Path:
+        """The socket of the browser gateway for live views, for requests of the servers."""
+        return self.run_dir / "browser-view.sock"
+
+    @property
     def launcher_socket(self) -> Path:
         """The socket of the launcher, if Fyke was started as root."""
         return self.run_dir / "launcher.sock"

@@ -412,6 +412,11 @@ class BrowserSettings(BaseModel):
     browser_keep_days: Annotated[int, Unit("days")] = Field(default=7, ge=1, examples=["30"])
     """How long last pages are kept, at most as long as their runs (``keep_days``)."""
 
+    browser_live: bool = Field(default=True, examples=["false"])
+    """Whether users can watch the browser of a running run on its page, and owners can take it
+    over. See [Watch a browser](../how-to/watch-a-browser.md).
+    """
+
 
 class EgressSettings(BaseModel):
     """Egress and callbacks."""

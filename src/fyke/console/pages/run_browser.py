@@ -11,6 +11,7 @@ from fyke.console.page import ConsolePage
 from fyke.console.pages.run_frame import AREA, RunFrames
 from fyke.console.view import View
 from fyke.domain.runs.browser_reports import RunBrowsers
+from fyke.domain.runs.browser_views import RunBrowserViews
 from fyke.domain.runs.last_pages import LastPages
 
 
@@ -19,6 +20,7 @@ class RunBrowserPages:
     frames: RunFrames
     browsers: RunBrowsers
     last_pages: LastPages
+    views: RunBrowserViews
 
     def pages(self) -> list[ConsolePage]:
         at = "/runs/{id}/browser"
@@ -30,7 +32,16 @@ class RunBrowserPages:
     async def browser(self, view: View) -> Response:
         frame = await self.frames.get(view, "/browser", "tab=browser")
         browser = await self.browsers.of_run(view.caller, frame.view.run.id)
-        return view.page("run/browser.html", frame=frame, browser=browser)
+        live = self.views.enabled and not frame.over
+        return view.page(
+            "run/browser.html",
+            frame=frame,
+            browser=browser,
+            live=live,
+            may_take_over=live and self.views.may_take_over(view.caller),
+            attempt=view.query.get("attempt", ""),
+            chosen=view.query.get("page", ""),
+        )
 
     async def file(self, view: View) -> Response:
         """A file of a last page; the picture may be shown in our pages."""

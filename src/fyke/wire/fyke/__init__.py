@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fyke.wire.fyke import run_browser as run_browser
     from fyke.wire.fyke import run_lists as run_lists
     from fyke.wire.fyke import run_logs as run_logs
+    from fyke.wire.fyke import run_picture as run_picture
     from fyke.wire.fyke import runs as runs
     from fyke.wire.fyke import schedules as schedules
     from fyke.wire.fyke import secrets as secrets

@@ -1,0 +1,267 @@
+"""One Chromium that is watched: its pages, and pictures of those that a watcher wants.
+
+The gateway has a DevTools session of its own for that, as long as a user watches. It lists the
+pages and starts a screencast; it enables no domain, so neither a page nor the Worker's client
+notices (see decision 109). All that arrives may be hostile and is limited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import msgspec
+
+from fyke.browser.attached import AttachedBrowser
+from fyke.browser.host import DevtoolsEndpoint, HostFailed
+from fyke.browser.input_commands import command_of
+from fyke.browser.session import DevtoolsFailed, DevtoolsSession
+from fyke.contracts.browser_view import MAX_PICTURE, BrowserInput, Picture, ViewedPage
+
+PICTURE_SECONDS = 0.25  # at least between two pictures of a page
+MAX_PAGES = 100  # of one Chromium that are known at once
+MAX_URL, MAX_TITLE = 300, 100  # characters
+_RETRY_SECONDS = 1.0
+_SCREENCAST = {"format": "jpeg", "quality": 50, "maxWidth": 1280, "maxHeight": 800}
+_MAX_SIDE = 2**15  # CSS pixels
+_JPEG = b"\xff\xd8\xff"
+_TARGET = re.compile(r"[0-9A-Za-z-]{1,64}")
+
+
+class _TargetInfo(msgspec.Struct, rename="camel"):
+    target_id: str
+    type: str = ""
+    subtype: str = ""
+    title: str = ""
+    url: str = ""
+
+
+class _Described(msgspec.Struct, rename="camel"):
+    target_info: _TargetInfo
+
+
+class _Destroyed(msgspec.Struct, rename="camel"):
+    target_id: str
+
+
+class _Metadata(msgspec.Struct, rename="camel"):
+    device_width: float = 0
+    device_height: float = 0
+
+
+class _CastFrame(msgspec.Struct, rename="camel"):
+    session_id: int
+    data: str = ""
+    metadata: _Metadata = msgspec.field(default_factory=_Metadata)
+
+
+_described = msgspec.json.Decoder(_Described).decode
+_destroyed = msgspec.json.Decoder(_Destroyed).decode
+_frame = msgspec.json.Decoder(_CastFrame).decode
+
+
+class _Cast:
+    """A screencast of one page. ``picture`` is the latest one."""
+
+    def __init__(self, page: str) -> None:
+        self.page = page
+        self.session = ""  # of the DevTools protocol, while it runs
+        self.picture: Picture | None = None
+        self.acknowledged_at = 0.0
+        self.timer: asyncio.TimerHandle | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def cancel(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.task is not None:
+            self.task.cancel()
+
+
+class ViewedBrowser:
+    """``on_pages`` is called when ``pages`` has changed, ``on_picture`` for each picture."""
+
+    def __init__(
+        self,
+        browser: AttachedBrowser,
+        endpoint: DevtoolsEndpoint,
+        on_pages: Callable[[], None],
+        on_picture: Callable[[Picture], None],
+    ) -> None:
+        self._browser = browser
+        self._endpoint = endpoint
+        self._on_pages = on_pages
+        self._on_picture = on_picture
+        self._loop = asyncio.get_running_loop()
+        self._session: DevtoolsSession | None = None
+        self._casts: dict[str, _Cast] = {}
+        self.pages: dict[str, ViewedPage] = {}  # by id, in the order in which they appeared
+        self._task = self._loop.create_task(self._run())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether this Chromium cannot be watched any more."""
+        return self._task.done()
+
+    def id_of(self, target: str) -> str:
+        """The id of the page of a target."""
+        return f"{self._endpoint.instance}.{target}"
+
+    def watch_pages(self, pages: Sequence[str]) -> None:
+        """Have screencasts of exactly these pages, as far as they are of this Chromium."""
+        if self._session is None:
+            return
+        for page in [page for page in self._casts if page not in pages]:
+            self._stop(self._session, page)
+        for page in pages:
+            if page in self.pages and page not in self._casts:
+                cast = self._casts[page] = _Cast(page)
+                cast.task = self._loop.create_task(self._start(self._session, cast))
+
+    def picture(self, page: str) -> Picture | None:
+        """The latest picture of a watched page."""
+        cast = self._casts.get(page)
+        return cast.picture if cast else None
+
+    def act(self, page: str, inputs: Sequence[BrowserInput]) -> bool:
+        """Send input to a watched page; return whether it is one."""
+        cast = self._casts.get(page)
+        if self._session is None or cast is None or not cast.session or cast.picture is None:
+            return False
+        for given in inputs:
+            method, params = command_of(given, cast.picture.width, cast.picture.height)
+            self._session.send(method, params, cast.session)
+        return True
+
+    def close(self) -> None:
+        """End the screencasts and the connection."""
+        for page in list(self._casts):
+            if self._session is not None:
+                self._stop(self._session, page)
+        self._task.cancel()
+
+    # within
+
+    async def _run(self) -> None:
+        try:
+            async with self._browser.session(self._endpoint, self._event) as session:
+                session.send(
+                    "Target.setDiscoverTargets", {"discover": True, "filter": [{"type": "page"}]}
+                )
+                self._session = session
+                await asyncio.shield(session.ended)
+        except (HostFailed, DevtoolsFailed):
+            pass  # it has ended, or does not answer; the next one is tried
+        finally:
+            self._session = None
+            for cast in self._casts.values():
+                cast.cancel()
+            self._casts.clear()
+            self.pages.clear()
+            self._on_pages()
+
+    async def _start(self, session: DevtoolsSession, cast: _Cast) -> None:
+        """Start a screencast, again after a failure: the page may just be made, or does not answer
+        because it works.
+        """
+        target = cast.page.partition(".")[2]
+        while True:
+            try:
+                cast.session = await session.attach(target)
+                await session.ask("Page.startScreencast", _SCREENCAST, cast.session)
+                return
+            except DevtoolsFailed:
+                self._detach(session, cast)
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    def _stop(self, session: DevtoolsSession, page: str) -> None:
+        cast = self._casts.pop(page)
+        cast.cancel()
+        self._detach(session, cast)
+
+    def _detach(self, session: DevtoolsSession, cast: _Cast) -> None:
+        if cast.session:
+            session.send("Page.stopScreencast", {}, cast.session)
+            session.send("Target.detachFromTarget", {"sessionId": cast.session})
+            cast.session = ""
+
+    def _event(self, method: str, params: msgspec.Raw, session: str) -> None:
+        read = _EVENTS.get(method)
+        if read is not None:
+            with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                read(self, params, session)
+
+    def _page_described(self, params: msgspec.Raw, session: str) -> None:
+        target = _described(params).target_info
+        if session or target.type != "page" or target.subtype:
+            return
+        page = self.id_of(target.target_id)
+        known = page in self.pages
+        if not known and (len(self.pages) >= MAX_PAGES or not _TARGET.fullmatch(target.target_id)):
+            return
+        described = ViewedPage(page, _line(target.title, MAX_TITLE), _line(target.url, MAX_URL))
+        if self.pages.get(page) != described:
+            self.pages[page] = described
+            self._on_pages()
+
+    def _page_destroyed(self, params: msgspec.Raw, session: str) -> None:
+        page = self.id_of(_destroyed(params).target_id)
+        if session or page not in self.pages:
+            return
+        del self.pages[page]
+        if page in self._casts:
+            self._casts.pop(page).cancel()
+        self._on_pages()
+
+    def _frame_arrived(self, params: msgspec.Raw, session: str) -> None:
+        casts = self._casts.values()
+        cast = next((one for one in casts if session and one.session == session), None)
+        if cast is None or cast.timer is not None:
+            return  # not asked for, or more than was acknowledged
+        frame = _frame(params)
+        picture = _picture(cast.page, frame)
+        wait = max(0.0, cast.acknowledged_at + PICTURE_SECONDS - self._loop.time())
+        cast.timer = self._loop.call_later(wait, self._acknowledge, cast, frame.session_id)
+        if picture is not None:
+            cast.picture = picture
+            self._on_picture(picture)
+
+    def _acknowledge(self, cast: _Cast, number: int) -> None:
+        """Ask for the next picture."""
+        cast.timer = None
+        cast.acknowledged_at = self._loop.time()
+        if self._session is not None:
+            self._session.send("Page.screencastFrameAck", {"sessionId": number}, cast.session)
+
+
+_Read = Callable[[ViewedBrowser, msgspec.Raw, str], None]
+_EVENTS: dict[str, _Read] = {
+    "Target.targetCreated": ViewedBrowser._page_described,
+    "Target.targetInfoChanged": ViewedBrowser._page_described,
+    "Target.targetDestroyed": ViewedBrowser._page_destroyed,
+    "Page.screencastFrame": ViewedBrowser._frame_arrived,
+}
+
+
+def _picture(page: str, frame: _CastFrame) -> Picture | None:
+    """The picture of a frame, if it is one of allowed size."""
+    size = frame.metadata
+    if len(frame.data) > MAX_PICTURE // 3 * 4 or not (
+        1 <= size.device_width <= _MAX_SIDE and 1 <= size.device_height <= _MAX_SIDE
+    ):
+        return None
+    try:
+        jpeg = binascii.a2b_base64(frame.data)
+    except (binascii.Error, ValueError):
+        return None
+    if not jpeg.startswith(_JPEG):
+        return None
+    return Picture(page, jpeg, int(size.device_width), int(size.device_height))
+
+
+def _line(text: str, limit: int) -> str:
+    """A text of a page as one line of limited length."""
+    return "".join(character if character.isprintable() else " " for character in text[:limit])

@@ -1,0 +1,302 @@
+// The live picture of a run's browser, and the mouse and keyboard of a user who has taken it over.
+
+const SEND_MS = 50;
+const MOST_INPUTS = 100;
+const TAP_PIXELS = 8;
+const LINE_PIXELS = 16;
+const FAR = 5000;
+const RETRY_MS = 5000;
+const MAX_FAILURES = 8;
+const BUTTONS = ["left", "middle", "right"];
+const NO_KEYS = new Set(["Dead", "Process", "Unidentified"]);
+
+class LiveBrowser extends HTMLElement {
+  connectedCallback() {
+    const panel = this.closest("section");
+    this.piece = (name) => panel.querySelector(`[data-part="${name}"]`);
+    this.stage = this.piece("stage");
+    this.image = this.stage.querySelector("img");
+    this.state = { pages: [], shown: "", yours: false };
+    this.failures = 0;
+    this.inputs = [];
+    this.sent = Promise.resolve();
+    for (const name of ["attempts", "pages"]) {
+      this.piece(name).addEventListener("change", (event) => this.choose(name, event.target.value));
+    }
+    this.visibility = () => this.follow();
+    document.addEventListener("visibilitychange", this.visibility);
+    listen(this);
+    this.follow();
+  }
+
+  disconnectedCallback() {
+    document.removeEventListener("visibilitychange", this.visibility);
+    this.close();
+  }
+
+  // Pictures cost the browser of the run time: they come only while a user can see them.
+  follow() {
+    if (document.hidden && !this.state.yours) {
+      this.close();
+      this.say(this.dataset.paused);
+    } else if (!this.source && !this.over) {
+      this.open();
+    }
+  }
+
+  open() {
+    this.close();
+    const query = new URLSearchParams({ attempt: this.dataset.attempt, page: this.dataset.page });
+    const source = new EventSource(`${this.dataset.at}/live?${query}`);
+    this.source = source;
+    const on = (kind, take) =>
+      source.addEventListener(kind, (event) => {
+        this.failures = 0;
+        take(JSON.parse(event.data));
+      });
+    on("state", (state) => this.showState(state));
+    on("picture", (picture) => this.showPicture(picture));
+    on("notice", (notice) => this.showNotice(notice.text));
+    source.addEventListener("end", () => {
+      this.over = true;
+      this.close();
+      this.showNotice(this.dataset.over);
+    });
+    source.addEventListener("error", () => this.failed(source));
+  }
+
+  close() {
+    clearTimeout(this.again);
+    this.source?.close();
+    this.source = undefined;
+  }
+
+  failed(source) {
+    this.failures += 1;
+    const off = this.failures >= MAX_FAILURES;
+    this.say(off ? this.dataset.off : this.dataset.lost);
+    if (!off && source.readyState !== EventSource.CLOSED) return;
+    this.close();
+    this.over = off;
+    if (!off) this.again = setTimeout(() => this.follow(), RETRY_MS);
+  }
+
+  choose(name, value) {
+    if (name === "attempts") this.dataset.attempt = value;
+    this.dataset.page = name === "pages" ? value : "";
+    this.open();
+  }
+
+  showState(state) {
+    this.state = state;
+    const page = state.pages.find((one) => one.id === state.shown);
+    const attempts = state.attempts.map(([id, number]) => [id, number]);
+    const pages = state.pages.map((one) => [one.id, one.title || one.url || one.id]);
+    fill(this.piece("attempts"), attempts, state.attempt);
+    fill(this.piece("pages"), pages, state.shown);
+    this.querySelector(".live-choices").hidden = attempts.length < 2 && pages.length < 2;
+    this.piece("address").textContent = page?.url ?? "";
+    this.piece("address").hidden = !page;
+    this.image.alt = page ? this.dataset.picture.replace("%(page)s", () => page.title || page.url) : "";
+    if (!page) this.hidePicture();
+    this.showControl();
+    if (state.yours) this.say(this.dataset.yours);
+    else if (state.taken_by) this.say(this.dataset.taken.replace("%(name)s", () => state.taken_by));
+    else this.say(page ? "" : this.dataset.noPage);
+    this.follow();
+  }
+
+  showControl() {
+    const { yours, taken_by: taken, attempt } = this.state;
+    const take = this.piece("take");
+    if (take) {
+      take.hidden = yours || Boolean(taken) || !attempt;
+      this.piece("give").hidden = !yours;
+      this.piece("text").hidden = !yours;
+      for (const input of [take, this.piece("give")].map((one) => one.querySelector("[name=attempt]"))) {
+        input.value = attempt ?? "";
+      }
+    }
+    this.stage.classList.toggle("taken", yours);
+    if (yours) {
+      this.stage.tabIndex = 0;
+      this.stage.setAttribute("role", "application");
+      this.stage.setAttribute("aria-label", this.image.alt);
+    } else {
+      this.stage.removeAttribute("tabindex");
+      this.stage.removeAttribute("role");
+      this.stage.removeAttribute("aria-label");
+    }
+  }
+
+  showPicture(picture) {
+    if (picture.page !== this.state.shown) return;
+    this.image.src = `data:image/jpeg;base64,${picture.jpeg}`;
+    this.stage.hidden = false;
+  }
+
+  hidePicture() {
+    this.stage.hidden = true;
+    this.image.removeAttribute("src");
+  }
+
+  showNotice(text) {
+    this.state = { pages: [], shown: "", yours: false };
+    this.piece("address").hidden = true;
+    this.querySelector(".live-choices").hidden = true;
+    this.hidePicture();
+    this.showControl();
+    this.say(text);
+  }
+
+  say(text) {
+    const line = this.piece("status");
+    if (line.textContent !== text) line.textContent = text;
+  }
+
+  // Inputs are sent together, in their order.
+  add(input) {
+    if (!this.state.yours) return;
+    const last = this.inputs.at(-1);
+    if (input.action === "move" && last?.action === "move") this.inputs.pop();
+    if (this.inputs.length < MOST_INPUTS) this.inputs.push(input);
+    this.timer ??= setTimeout(() => this.send(), SEND_MS);
+  }
+
+  send() {
+    this.timer = undefined;
+    const { attempt, shown: page } = this.state;
+    const body = JSON.stringify({ attempt, page, inputs: this.inputs.splice(0) });
+    this.sent = this.sent.then(() => this.post(body));
+  }
+
+  async post(body) {
+    const headers = { "content-type": "application/json" };
+    let answer;
+    try {
+      answer = await fetch(`${this.dataset.at}/input`, { method: "POST", body, headers });
+    } catch {
+      // said below
+    }
+    if (!answer?.ok) this.say(this.dataset.unsent);
+  }
+}
+
+/** Fill a choice; it is shown when there is one. */
+function fill(label, entries, chosen) {
+  const select = label.querySelector("select");
+  const options = entries.map(([value, text]) => new Option(text, value, false, value === chosen));
+  const same = options.length === select.options.length && options.every((option, i) => isSame(option, select.options[i]));
+  if (!same) select.replaceChildren(...options);
+  label.hidden = entries.length < 2;
+}
+
+const isSame = (a, b) => a.value === b.value && a.text === b.text && a.selected === b.selected;
+
+const modifiersOf = (event) =>
+  (event.altKey ? 1 : 0) + (event.ctrlKey ? 2 : 0) + (event.metaKey ? 4 : 0) + (event.shiftKey ? 8 : 0);
+
+const within = (value, low, high) => Math.min(high, Math.max(low, value));
+
+/** Turn the events of the picture into inputs. */
+function listen(live) {
+  const { stage, image } = live;
+  let touch;
+
+  const place = (event) => {
+    const shown = image.getBoundingClientRect();
+    return {
+      x: within((event.clientX - shown.left) / shown.width, 0, 1),
+      y: within((event.clientY - shown.top) / shown.height, 0, 1),
+    };
+  };
+  const pointer = (event, action, button) => {
+    const clicks = action === "move" ? 0 : within(event.detail || 1, 1, 3);
+    live.add({ kind: "pointer", action, ...place(event), button, clicks, modifiers: modifiersOf(event) });
+  };
+  const pressed = (event) => (event.buttons & 1 ? "left" : event.buttons & 2 ? "right" : "none");
+  const on = (kind, take, options) =>
+    stage.addEventListener(kind, (event) => live.state.yours && take(event), options);
+
+  on("pointerdown", (event) => {
+    stage.focus({ preventScroll: true });
+    stage.setPointerCapture(event.pointerId); // the release may be outside
+    if (event.pointerType !== "touch") return;
+    event.preventDefault(); // no mouse events for a tap, which is sent below
+    touch = { x: event.clientX, y: event.clientY, moved: false };
+  });
+  on("pointermove", (event) => {
+    if (event.pointerType !== "touch") {
+      pointer(event, "move", pressed(event));
+      return;
+    }
+    if (!touch) return;
+    const [right, down] = [touch.x - event.clientX, touch.y - event.clientY];
+    if (!touch.moved && Math.hypot(right, down) < TAP_PIXELS) return;
+    touch = { x: event.clientX, y: event.clientY, moved: true };
+    live.add({ kind: "scroll", ...place(event), right, down });
+  });
+  on("pointerup", (event) => {
+    if (event.pointerType !== "touch" || !touch) return;
+    if (!touch.moved) {
+      pointer(event, "press", "left");
+      pointer(event, "release", "left");
+    }
+    touch = undefined;
+  });
+  on("pointercancel", () => {
+    touch = undefined;
+  });
+  for (const [kind, action] of [["mousedown", "press"], ["mouseup", "release"]]) {
+    on(kind, (event) => {
+      event.preventDefault();
+      pointer(event, action, BUTTONS[event.button] ?? "none");
+    });
+  }
+  on("contextmenu", (event) => event.preventDefault());
+  on(
+    "wheel",
+    (event) => {
+      event.preventDefault();
+      const unit = event.deltaMode ? LINE_PIXELS : 1;
+      const far = (delta) => within(delta * unit, -FAR, FAR);
+      live.add({ kind: "scroll", ...place(event), right: far(event.deltaX), down: far(event.deltaY) });
+    },
+    { passive: false },
+  );
+  const key = (event, down) => {
+    if (event.isComposing || NO_KEYS.has(event.key)) return;
+    if (event.key === "Escape" && event.shiftKey) {
+      stage.blur();
+      return;
+    }
+    // a paste is an event of its own
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "v") return;
+    event.preventDefault();
+    const [name, code] = [event.key.slice(0, 32), event.code.slice(0, 32)];
+    live.add({ kind: "key", down, key: name, code, modifiers: modifiersOf(event) });
+  };
+  on("keydown", (event) => key(event, true));
+  on("keyup", (event) => key(event, false));
+  on("paste", (event) => {
+    event.preventDefault();
+    const text = event.clipboardData.getData("text/plain").slice(0, 10_000);
+    if (text) live.add({ kind: "text", text });
+  });
+
+  const form = live.piece("text");
+  form?.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const { text } = form.elements;
+    if (text.value) live.add({ kind: "text", text: text.value });
+    text.value = "";
+    text.focus();
+  });
+  form?.addEventListener("click", (event) => {
+    const name = event.target.closest("button[value]")?.value;
+    if (!name) return;
+    for (const down of [true, false]) live.add({ kind: "key", down, key: name, code: name, modifiers: 0 });
+  });
+}
+
+customElements.define("live-browser", LiveBrowser);

@@ -1,0 +1,238 @@
+"""Live views of the browsers of running runs, and taking them over.
+
+All users who may read a run may watch. Only owners may take over, after they have confirmed their
+password; the audit log has who did, and the log of the run, which the gateway writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from fyke.contracts.browser_view import (
+    MAX_MACHINE_WATCHERS,
+    MAX_WATCHERS,
+    BrowserInput,
+    BrowserViews,
+    BrowserWatch,
+    Picture,
+    ViewRefusal,
+    ViewRefused,
+)
+from fyke.contracts.state import Storage, Transaction
+from fyke.domain.access import own_run
+from fyke.domain.accounts.audit import record
+from fyke.domain.accounts.rights import require_confirmed, require_owner
+from fyke.errors import Conflict, Forbidden, FykeError, Refused, Unavailable
+from fyke.kit.ids import is_ulid
+from fyke.model.account import Caller, Role
+from fyke.model.audit import AuditAction
+
+_TAKE_OVER = "Taking over a browser"
+_GONE = "This browser is not open any more"
+
+
+class NotViewable(Refused):
+    """There is no live view now; ``refusal`` says why, ``name`` is that of a user or a machine."""
+
+    def __init__(self, refusal: ViewRefusal, name: str = "") -> None:
+        super().__init__(_TEXTS[refusal].format(name=name or "another machine"))
+        self.refusal = refusal
+        self.name = name
+
+
+_TEXTS = {
+    ViewRefusal.ELSEWHERE: "The live view of this browser is on {name} only",
+    ViewRefusal.FULL: f"{MAX_WATCHERS} users watch this browser already; try again later",
+    ViewRefusal.MACHINE_FULL: (
+        f"{MAX_MACHINE_WATCHERS} users watch browsers on this machine already; try again later"
+    ),
+    ViewRefusal.TAKEN: "{name} has taken over this browser",
+    ViewRefusal.NOT_TAKEN: "You have not taken over this browser, or not any more",
+    ViewRefusal.NO_PAGE: "This page is not watched, or was closed",
+    ViewRefusal.AWAY: "The process that serves browsers does not answer; try again later",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBrowser:
+    """An attempt with an open browser. ``ordinal`` is that of its subtask, from 0, and ``node`` the
+    machine that it runs on.
+    """
+
+    attempt_id: str
+    ordinal: int
+    node: str
+
+
+class RunBrowserViews:
+    """``views`` is None where live views are switched off."""
+
+    def __init__(self, storage: Storage, views: BrowserViews | None) -> None:
+        self._storage = storage
+        self._views = views
+
+    @property
+    def enabled(self) -> bool:
+        return self._views is not None
+
+    @staticmethod
+    def may_take_over(caller: Caller) -> bool:
+        """Whether the role allows it."""
+        return caller.role is Role.OWNER and bool(caller.session_id)
+
+    async def open_browsers(self, caller: Caller, run_id: str) -> tuple[OpenBrowser, ...]:
+        """The attempts of a run that have an open browser, the latest last. Raise
+        ``RunNotFound``.
+        """
+        return await self._storage.read(lambda tx: _open_browsers(tx, caller, run_id))
+
+    async def watch(
+        self, caller: Caller, run_id: str, attempt_id: str, page: str = ""
+    ) -> BrowserWatch:
+        """Watch a page of an attempt, or without ``page`` the newest one. Raise ``RunNotFound``,
+        ``Unavailable``, or ``Refused``: ``NotViewable`` if the gateway did.
+        """
+        browser = await self._find(caller, run_id, attempt_id)
+        try:
+            return await self._of_machine().watch(attempt_id, page, caller.session_id)
+        except ViewRefused as refused:
+            raise self._error(refused, browser) from None
+
+    async def picture(
+        self,
+        caller: Caller,
+        run_id: str,
+        *,
+        attempt_id: str = "",
+        subtask: int = 0,
+        seconds: float = 5.0,
+    ) -> Picture:
+        """A picture of the newest page of an attempt: the named one, that of a subtask (from 1), or
+        the latest. Raise as ``watch``, and ``Refused`` when there is none within ``seconds``.
+        """
+        open_ones = [
+            browser.attempt_id
+            for browser in await self.open_browsers(caller, run_id)
+            if subtask in (0, browser.ordinal + 1) and attempt_id in ("", browser.attempt_id)
+        ]
+        if not open_ones:
+            raise Refused("No browser of this run is open")
+        watch = await self.watch(caller, run_id, open_ones[-1])
+        try:
+            while (update := await watch.next(seconds)) is not None:
+                if update.picture is not None:
+                    return update.picture
+                if update.state is None:
+                    break
+        finally:
+            watch.close()
+        raise Refused("The browser shows no page")
+
+    async def take_over(self, caller: Caller, run_id: str, attempt_id: str) -> None:
+        """Let the caller send input. Raise as ``watch``, ``Forbidden``, ``ConfirmationNeeded``, and
+        ``Conflict`` while another user has taken over.
+        """
+        _require_session(caller)
+
+        def check(tx: Transaction) -> None:
+            own_run(tx, caller, run_id)
+            require_confirmed(tx, caller)
+
+        await self._storage.read(check)
+        browser = await self._find(caller, run_id, attempt_id)
+        try:
+            await self._of_machine().take_over(attempt_id, caller.session_id, caller.user_name)
+        except ViewRefused as refused:
+            raise self._error(refused, browser) from None
+        try:
+            await self._log(caller, AuditAction.BROWSER_TAKEN, run_id, browser)
+        except BaseException:  # no user has a browser that the audit log does not name
+            with suppress(ViewRefused):
+                await self._of_machine().give_back(attempt_id, caller.session_id)
+            raise
+
+    async def act(
+        self,
+        caller: Caller,
+        run_id: str,
+        attempt_id: str,
+        page: str,
+        inputs: Sequence[BrowserInput],
+    ) -> None:
+        """Send input to a page. Raise as ``watch``, and ``Forbidden``."""
+        _require_session(caller)
+        browser = await self._find(caller, run_id, attempt_id)
+        try:
+            await self._of_machine().act(attempt_id, caller.session_id, page, inputs)
+        except ViewRefused as refused:
+            raise self._error(refused, browser) from None
+
+    async def give_back(self, caller: Caller, run_id: str, attempt_id: str) -> None:
+        """End what ``take_over`` allowed. Raise as ``act``."""
+        _require_session(caller)
+        browser = await self._find(caller, run_id, attempt_id)
+        try:
+            await self._of_machine().give_back(attempt_id, caller.session_id)
+        except ViewRefused as refused:
+            raise self._error(refused, browser) from None
+        await self._log(caller, AuditAction.BROWSER_GIVEN_BACK, run_id, browser)
+
+    def _of_machine(self) -> BrowserViews:
+        if self._views is None:
+            raise Refused("Live views are switched off: browser_live in the settings of Fyke")
+        return self._views
+
+    async def _find(self, caller: Caller, run_id: str, attempt_id: str) -> OpenBrowser:
+        """An active attempt of the run. Its browser may be open or not."""
+
+        def work(tx: Transaction) -> OpenBrowser:
+            own_run(tx, caller, run_id)
+            attempt = tx.runs.attempt(attempt_id) if is_ulid(attempt_id) else None
+            if attempt is None or attempt.run_id != run_id or attempt.outcome is not None:
+                raise Refused(_GONE)
+            nodes = _nodes(tx)
+            return OpenBrowser(attempt.id, attempt.ordinal, nodes.get(attempt.runner_id, ""))
+
+        return await self._storage.read(work)
+
+    def _error(self, refused: ViewRefused, browser: OpenBrowser) -> FykeError:
+        if refused.refusal is ViewRefusal.TAKEN:
+            return Conflict(_TEXTS[refused.refusal].format(name=refused.name))
+        if refused.refusal is ViewRefusal.AWAY:
+            return Unavailable(_TEXTS[refused.refusal])
+        if refused.refusal is ViewRefusal.ELSEWHERE and self._of_machine().node() == browser.node:
+            return Refused(_GONE)
+        return NotViewable(refused.refusal, browser.node)
+
+    async def _log(
+        self, caller: Caller, action: AuditAction, run_id: str, browser: OpenBrowser
+    ) -> None:
+        detail = f"subtask {browser.ordinal + 1}"
+        await self._storage.write(lambda tx: record(tx, caller, action, run_id, detail))
+
+
+def _require_session(caller: Caller) -> None:
+    require_owner(caller, _TAKE_OVER)
+    if not caller.session_id:
+        raise Forbidden(f"{_TAKE_OVER} is possible in the console only, not with a key")
+
+
+def _nodes(tx: Transaction) -> dict[str, str]:
+    return {runner.id: runner.node for runner in tx.runs.runners(0)}
+
+
+def _open_browsers(tx: Transaction, caller: Caller, run_id: str) -> tuple[OpenBrowser, ...]:
+    run = own_run(tx, caller, run_id)
+    reports = tx.browsers.of_run(run.id)
+    attempts = [
+        attempt
+        for attempt in tx.runs.attempts(run.id)
+        if attempt.outcome is None and attempt.id in reports and reports[attempt.id].is_open
+    ]
+    nodes = _nodes(tx) if attempts else {}
+    return tuple(
+        OpenBrowser(attempt.id, attempt.ordinal, nodes.get(attempt.runner_id, ""))
+        for attempt in sorted(attempts, key=lambda attempt: attempt.id)
+    )

@@ -1,0 +1,264 @@
+"""Who watches what, when pictures are taken, and who may send input, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from fyke.browser import live_view
+from fyke.contracts.browser_view import (
+    MAX_MACHINE_WATCHERS,
+    MAX_WATCHERS,
+    KeyInput,
+    PointerInput,
+    TextInput,
+    ViewedPage,
+    ViewRefusal,
+    ViewRefused,
+    ViewState,
+)
+from support.browser_hosts import until
+from support.browser_place import ATTEMPT
+from support.browser_views import jpeg, next_picture, next_state, viewed_place
+
+pytestmark = pytest.mark.anyio
+
+ONE = ViewedPage("0.T1", "One", "https://a.example/1")
+TWO = ViewedPage("0.T2", "Two", "https://a.example/2")
+ADA, BOB = "session of Ada", "session of Bob"
+
+
+async def test_pictures_are_taken_only_while_somebody_watches(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        await asyncio.sleep(0)
+        assert not place.viewing
+        watch = await place.views.watch(ATTEMPT)
+        assert (await next_state(watch)).pages in ((), (ONE,))
+        picture = await next_picture(watch)
+        assert (picture.page, picture.jpeg) == ("0.T1", jpeg("first"))
+        assert (picture.width, picture.height) == (800, 600)
+        [viewing] = place.viewing
+        [(session, cast)] = viewing.sent("Page.startScreencast")
+        assert session == "S-T1"
+        assert cast == {"format": "jpeg", "quality": 50, "maxWidth": 1280, "maxHeight": 800}
+        watch.close()
+        await until(lambda: viewing.sent("Page.stopScreencast"))
+        await until(lambda: not place.live._views)
+        assert place.live.watchers == 0
+
+
+async def test_nothing_but_listing_and_a_screencast_is_asked_for(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT)
+        await next_picture(watch)
+        [viewing] = place.viewing
+        await until(lambda: viewing.sent("Page.screencastFrameAck"))
+        assert {command["method"] for command in viewing.commands} == {
+            "Target.setDiscoverTargets",
+            "Target.attachToTarget",
+            "Page.startScreencast",
+            "Page.screencastFrameAck",
+        }
+
+
+async def test_a_watcher_waits_for_the_browser_and_sees_the_next_one(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        watch = await place.views.watch(ATTEMPT)
+        assert await next_state(watch) == ViewState()
+        _, host = await place.open_browser()
+        await next_picture(watch)
+        host.end()
+        while (state := await next_state(watch)).pages:
+            pass
+        assert state == ViewState()
+        await place.open_browser()
+        assert (await next_picture(watch)).page == "0.T1"
+
+
+async def test_the_end_of_the_attempt_ends_the_watch(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        watches = [await place.views.watch(ATTEMPT) for _ in range(MAX_WATCHERS)]
+        await next_picture(watches[0])
+        place.gateway.close(ATTEMPT, final=True)
+        for watch in watches:
+            while await watch.next(60) is not None:
+                pass
+            assert await watch.next(60) is None
+        assert place.live.watchers == 0
+        with pytest.raises(ViewRefused) as refused:
+            await place.views.watch(ATTEMPT)
+        assert refused.value.refusal is ViewRefusal.ELSEWHERE
+
+
+async def test_the_page_that_appeared_last_is_shown_or_the_chosen_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_view, "_STAY_SECONDS", 0.0)
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        newest, chosen = await place.views.watch(ATTEMPT), await place.views.watch(ATTEMPT, "0.T1")
+        await next_picture(newest)
+        await next_picture(chosen)
+        [viewing] = place.viewing
+        place.pages["T2"] = ("Two", "https://a.example/2")
+        viewing.tell("T2")
+        assert (await next_picture(newest)).page == "0.T2"
+        while (state := await next_state(chosen)).pages != (ONE, TWO):
+            pass
+        assert state.shown == "0.T1"
+        viewing.say("Target.targetDestroyed", targetId="T1")
+        while (state := await next_state(chosen)).pages != (TWO,):
+            pass
+        assert state.shown == "0.T2"
+        # both watch the same page now, and it is cast once
+        assert [session for session, _ in viewing.sent("Page.startScreencast")] == ["S-T1", "S-T2"]
+        assert (await next_picture(chosen)).jpeg == jpeg("first")
+
+
+async def test_the_first_page_shown_is_the_one_with_the_last_document(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        place.pages |= {"T0": ("Zero", "about:blank"), "T2": ("Two", "https://a.example/2")}
+        await place.open_browser()
+        [worker] = place.connections
+        target = {"targetId": "T1", "type": "page", "title": "", "url": ""}
+        worker.say("Target.attachedToTarget", sessionId="W", targetInfo=target)
+        frame = {"id": "F", "loaderId": "L", "url": "https://a.example/1"}
+        worker.say("Page.frameNavigated", "W", frame=frame)
+        browser = place.gateway.find(ATTEMPT).browser
+        await until(lambda: browser.recorder.latest_page == (0, "T1"))
+        watch = await place.views.watch(ATTEMPT)
+        assert (await next_picture(watch)).page == "0.T1"
+
+
+async def test_a_slow_watcher_gets_the_newest_picture(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT)
+        await next_picture(watch)
+        [viewing] = place.viewing
+
+        async def acknowledged(count: int) -> None:
+            await until(lambda: len(viewing.sent("Page.screencastFrameAck")) == count)
+
+        for number in (1, 2, 3):
+            await acknowledged(number)
+            viewing.frame("T1", f"frame {number}")
+        await acknowledged(4)
+        assert (await next_picture(watch)).jpeg == jpeg("frame 3")
+
+
+async def test_the_number_of_watchers_is_limited(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        watches = [await place.views.watch(ATTEMPT) for _ in range(MAX_WATCHERS)]
+        with pytest.raises(ViewRefused) as refused:
+            await place.views.watch(ATTEMPT)
+        assert refused.value.refusal is ViewRefusal.FULL
+        watches[0].close()
+        await until(lambda: place.live.watchers == MAX_WATCHERS - 1)
+        await place.views.watch(ATTEMPT)
+        place.live.watchers += MAX_MACHINE_WATCHERS  # those of other attempts
+        with pytest.raises(ViewRefused) as refused:
+            await place.views.watch(ATTEMPT)
+        assert refused.value.refusal is ViewRefusal.MACHINE_FULL
+
+
+async def test_only_the_user_who_has_taken_over_sends_input(tmp_path: Path) -> None:
+    press = PointerInput("press", 0.5, 0.25, "left", 1)
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        ada = await place.views.watch(ATTEMPT, "", ADA)
+        bob = await place.views.watch(ATTEMPT, "", BOB)
+        await next_picture(ada)
+        with pytest.raises(ViewRefused) as refused:
+            await place.views.act(ATTEMPT, ADA, "0.T1", [press])
+        assert refused.value.refusal is ViewRefusal.NOT_TAKEN
+        await place.views.take_over(ATTEMPT, ADA, "Ada")
+        await place.views.take_over(ATTEMPT, ADA, "Ada")  # again: in another tab
+        while not (state := await next_state(ada)).yours:
+            pass
+        assert state.taken_by == "Ada"
+        while (state := await next_state(bob)).taken_by != "Ada":
+            pass
+        assert not state.yours
+        for attempt in (
+            place.views.take_over(ATTEMPT, BOB, "Bob"),
+            place.views.act(ATTEMPT, BOB, "0.T1", [press]),
+        ):
+            with pytest.raises(ViewRefused) as refused:
+                await attempt
+            expected = (ViewRefusal.TAKEN, "Ada"), (ViewRefusal.NOT_TAKEN, "")
+            assert (refused.value.refusal, refused.value.name) in expected
+        await place.views.act(ATTEMPT, ADA, "0.T1", [press, KeyInput(True, "a", "KeyA")])
+        with pytest.raises(ViewRefused) as refused:
+            await place.views.act(ATTEMPT, ADA, "0.T9", [TextInput("x")])
+        assert refused.value.refusal is ViewRefusal.NO_PAGE
+        [viewing] = place.viewing
+        await until(lambda: viewing.sent("Input.dispatchKeyEvent"))
+        [(session, event)] = viewing.sent("Input.dispatchMouseEvent")
+        assert (session, event["type"], event["x"], event["y"]) == (
+            "S-T1",
+            "mousePressed",
+            400,
+            150,
+        )
+        await place.views.give_back(ATTEMPT, BOB)  # is not his
+        await place.views.give_back(ATTEMPT, ADA)
+        while (await next_state(bob)).taken_by:
+            pass
+        await place.views.take_over(ATTEMPT, BOB, "Bob")
+        assert place.log == [
+            "Ada has taken over the browser; the Worker goes on meanwhile.",
+            "Ada has given the browser back.",
+            "Bob has taken over the browser; the Worker goes on meanwhile.",
+        ]
+
+
+async def test_a_browser_is_given_back_when_its_user_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT, "", ADA)
+        await place.views.take_over(ATTEMPT, ADA, "Ada")
+        monkeypatch.setattr(live_view, "LEFT_SECONDS", 0.0)
+        other = await place.views.watch(ATTEMPT, "", BOB)
+        while not (await next_state(other)).taken_by:
+            pass
+        watch.close()
+        while (await next_state(other)).taken_by:
+            pass
+        assert place.log[1:] == ["Ada has given the browser back: they left its page."]
+        other.close()
+        await until(lambda: not place.live._views)
+        await place.views.take_over(ATTEMPT, ADA, "Ada")  # in another view of this attempt
+        await until(lambda: len(place.log) == 4)
+        assert [line.split(" has ")[1][:5] for line in place.log] == ["taken", "given"] * 2
+
+
+async def test_a_browser_is_given_back_without_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_view, "TAKEN_SECONDS", 120.0)
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT, "", ADA)
+        await next_picture(watch)
+        await place.views.take_over(ATTEMPT, ADA, "Ada")
+        taken = place.live._views[ATTEMPT]._taken
+        assert taken is not None
+        while not (await next_state(watch)).taken_by:
+            pass
+        before = taken.until
+        await place.views.act(ATTEMPT, ADA, "0.T1", [TextInput("x")])
+        assert taken.until > before  # input renews it
+        taken.until = 0.0
+        while (await next_state(watch)).taken_by:
+            pass
+        assert place.log[1:] == ["Ada has given the browser back: no input for 2 minutes."]
+        with pytest.raises(ViewRefused):
+            await place.views.act(ATTEMPT, ADA, "0.T1", [TextInput("x")])

@@ -1,0 +1,129 @@
+"""What a hijacked Chromium may send to a live view, and what is made of it."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from fyke.browser.viewed_browser import MAX_PAGES, MAX_TITLE, MAX_URL
+from fyke.contracts.browser_view import MAX_PICTURE
+from support.browser_hosts import until
+from support.browser_place import ATTEMPT
+from support.browser_views import jpeg, next_picture, next_state, viewed_place
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_texts_of_pages_are_lines_of_limited_length(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        place.pages["T1"] = ("a\nb\x1b" + "x" * 5000, "https://a.example/" + "y" * 5000)
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT)
+        while not (state := await next_state(watch)).pages:
+            pass
+        [page] = state.pages
+        assert page.title == ("a b " + "x" * MAX_TITLE)[:MAX_TITLE]
+        assert len(page.url) == MAX_URL
+
+
+async def test_only_pages_of_possible_names_are_listed_and_not_too_many(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT)
+        await next_picture(watch)
+        [viewing] = place.viewing
+        good = {"targetId": "T2", "type": "page", "title": "Two", "url": ""}
+        for wrong in (
+            good | {"targetId": "../T"},
+            good | {"targetId": "T" * 65},
+            good | {"type": "worker"},
+            good | {"subtype": "prerender"},
+            {"type": "page"},
+        ):
+            viewing.say("Target.targetCreated", targetInfo=wrong)
+        viewing.say("Target.targetCreated", "S-T1", targetInfo=good)  # not of the browser
+        for number in range(MAX_PAGES + 50):
+            name = {"targetId": f"M{number}", "title": "\u00e4" * MAX_TITLE}
+            viewing.say("Target.targetCreated", targetInfo=good | name)
+        while len((state := await next_state(watch)).pages) < 20:
+            pass
+        assert all(page.id.startswith(("0.M", "0.T1")) for page in state.pages)
+        viewed = place.live._views[ATTEMPT]._browsers
+        [browser] = viewed.values()
+        await until(lambda: len(browser.pages) == MAX_PAGES)
+        viewing.say("Target.targetDestroyed", targetId="M0")
+        await until(lambda: len(browser.pages) == MAX_PAGES - 1)
+        assert "0.T2" not in browser.pages
+
+
+async def test_what_is_no_picture_is_not_shown_and_the_next_one_is(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT)
+        await next_picture(watch)
+        [viewing] = place.viewing
+
+        async def acknowledged(count: int) -> None:
+            await until(lambda: len(viewing.sent("Page.screencastFrameAck")) == count)
+
+        await acknowledged(1)
+        wrong = (
+            ("no base64 \u00e4", 800, 600),
+            (base64.b64encode(b"<svg onload=alert(1)>").decode(), 800, 600),
+            (base64.b64encode(jpeg("x" * MAX_PICTURE)).decode(), 800, 600),
+            (base64.b64encode(jpeg("no size")).decode(), 0, 600),
+            (base64.b64encode(jpeg("too wide")).decode(), 1e300, 600),
+        )
+        for count, (data, width, height) in enumerate(wrong, 2):
+            viewing.raw_frame("T1", data, width, height)
+            await acknowledged(count)
+        viewing.frame("T1", "good")
+        assert (await next_picture(watch)).jpeg == jpeg("good")
+
+
+async def test_more_pictures_than_asked_for_are_dropped_unread(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT)
+        await next_picture(watch)
+        [viewing] = place.viewing
+        await until(lambda: viewing.sent("Page.screencastFrameAck"))
+        viewing.frame("T1", "asked for")
+        for number in range(50):
+            viewing.frame("T1", f"flood {number}")
+        viewing.say("Page.screencastFrame", "S-other", data="", sessionId=1)
+        assert (await next_picture(watch)).jpeg == jpeg("asked for")
+        await until(lambda: len(viewing.sent("Page.screencastFrameAck")) == 2)
+        viewing.frame("T1", "the next one")
+        assert (await next_picture(watch)).jpeg == jpeg("the next one")
+
+
+async def test_a_page_that_cannot_be_cast_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fyke.browser.viewed_browser._RETRY_SECONDS", 0.01)
+    async with viewed_place(tmp_path) as place:
+        place.results["Page.startScreencast"] = "Internal error"
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT)
+        await until(lambda: place.viewing)
+        [viewing] = place.viewing
+        await until(lambda: len(viewing.sent("Target.detachFromTarget")) > 1)
+        assert len(viewing.sent("Target.attachToTarget")) <= 3  # at most one is open
+        del place.results["Page.startScreencast"]
+        await next_picture(watch)
+
+
+async def test_a_connection_that_breaks_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fyke.browser.live_view._RETRY_SECONDS", 0.01)
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT)
+        await next_picture(watch)
+        place.viewing[0].close()
+        await until(lambda: len(place.viewing) == 2)
+        await next_picture(watch)

@@ -1,0 +1,268 @@
+"""Who may watch and take over, and what each refusal of the gateway becomes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from fyke.contracts.browser_view import (
+    BrowserInput,
+    Picture,
+    TextInput,
+    ViewRefusal,
+    ViewRefused,
+    ViewState,
+    ViewUpdate,
+)
+from fyke.contracts.state import Transaction
+from fyke.domain.runs.attempts import AttemptReport
+from fyke.domain.runs.browser_views import NotViewable, RunBrowserViews
+from fyke.domain.runs.service import StartRequest
+from fyke.errors import (
+    ConfirmationNeeded,
+    Conflict,
+    Forbidden,
+    FykeError,
+    Refused,
+    RunNotFound,
+    Unavailable,
+)
+from fyke.kit.ids import new_ulid
+from fyke.model.account import Caller, Role
+from fyke.model.audit import AuditAction, AuditEntry
+from fyke.model.browser import BrowserReport
+from fyke.model.run import Origin
+from fyke.model.runner import AttemptUsage, Lease
+from support.app import App, open_app
+
+pytestmark = pytest.mark.anyio
+
+PICTURE = Picture("0.T", b"\xff\xd8\xff", 1, 1)
+
+
+@dataclass
+class ScriptedViews:
+    """Raises ``refused``, or notes the call."""
+
+    refused: ViewRefused | None = None
+    updates: list[ViewUpdate | None] = field(default_factory=list)
+    calls: list[tuple[str, ...]] = field(default_factory=list)
+    closed: int = 0
+
+    def node(self) -> str:
+        return "here"
+
+    async def watch(self, attempt_id: str, page: str = "", holder: str = "") -> ScriptedViews:
+        return self._called("watch", attempt_id, page, holder) or self
+
+    async def take_over(self, attempt_id: str, holder: str, name: str) -> None:
+        self._called("take_over", attempt_id, holder, name)
+
+    async def act(
+        self, attempt_id: str, holder: str, page: str, inputs: Sequence[BrowserInput]
+    ) -> None:
+        self._called("act", attempt_id, holder, page)
+
+    async def give_back(self, attempt_id: str, holder: str) -> None:
+        self._called("give_back", attempt_id, holder)
+
+    async def next(self, seconds: float) -> ViewUpdate | None:
+        return self.updates.pop(0)
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def _called(self, *call: str) -> None:
+        if self.refused is not None:
+            raise self.refused
+        self.calls.append(call)
+
+
+@dataclass
+class Place:
+    """A run of two subtasks, whose first attempt has an open browser."""
+
+    app: App
+    views: ScriptedViews
+    service: RunBrowserViews
+    run: str
+    leases: list[Lease]
+    caller: Caller
+
+    @property
+    def attempt(self) -> str:
+        return self.leases[0].attempt.id
+
+    async def audited(self) -> list[AuditEntry]:
+        def work(tx: Transaction) -> list[AuditEntry]:
+            return tx.audit.page(self.caller.account_id, before=0, limit=50, action="")
+
+        browser = (AuditAction.BROWSER_TAKEN, AuditAction.BROWSER_GIVEN_BACK)
+        entries = await self.app.storage.read(work)
+        return [entry for entry in reversed(entries) if entry.action in browser]
+
+
+@pytest.fixture
+async def place(tmp_path: Path, templates: Path) -> AsyncIterator[Place]:
+    async with open_app(tmp_path, templates) as app:
+        await app.register_runner()
+        worker = await app.publish()
+        urls = [{"url": "https://a.example/1"}, {"url": "https://a.example/2"}]
+        body = {"parameters": {"custom": {"urls": urls}}}
+        request = StartRequest(worker.id, None, body, "", Origin.WEB)
+        run = await app.services.runs.start(app.owner, request)
+        leases = await app.begin()
+        usage = AttemptUsage(browser_ms=1, browser_version="headless-shell 156.0.1.2")
+        report = AttemptReport(leases[0].attempt, usage, browser=BrowserReport(is_open=True))
+        await app.attempts.report([report], 60_000)
+        now = await app.storage.read(lambda tx: tx.now)
+        caller = replace(
+            app.owner, key_id="", session_id="01HFSESSION", user_name="owner", verified_at=now
+        )
+        views = ScriptedViews()
+        yield Place(app, views, RunBrowserViews(app.storage, views), run.id, leases, caller)
+
+
+async def test_the_attempts_with_an_open_browser_are_listed(place: Place) -> None:
+    assert len(place.leases) == 2
+    [browser] = await place.service.open_browsers(place.caller, place.run)
+    assert (browser.attempt_id, browser.ordinal, browser.node) == (place.attempt, 0, "node")
+    await place.app.end(place.leases[0])
+    assert await place.service.open_browsers(place.caller, place.run) == ()
+    with pytest.raises(RunNotFound):
+        await place.service.open_browsers(place.app.other, place.run)
+
+
+async def test_watching_is_for_all_who_may_read_the_run(place: Place) -> None:
+    viewer = replace(place.caller, role=Role.VIEWER)
+    await place.service.watch(viewer, place.run, place.attempt, "0.T")
+    assert place.views.calls == [("watch", place.attempt, "0.T", "01HFSESSION")]
+    with pytest.raises(RunNotFound):
+        await place.service.watch(place.app.other, place.run, place.attempt)
+    for attempt in ("01HFNONE", "", new_ulid()):
+        with pytest.raises(Refused, match="not open any more"):
+            await place.service.watch(place.caller, place.run, attempt)
+    await place.app.end(place.leases[0])
+    with pytest.raises(Refused, match="not open any more"):
+        await place.service.watch(place.caller, place.run, place.attempt)
+
+
+async def test_one_picture_is_the_first_that_comes(place: Place) -> None:
+    state = ViewUpdate(ViewState(shown="0.T"))
+    place.views.updates = [state, ViewUpdate(picture=PICTURE)]
+    assert await place.service.picture(place.caller, place.run) == PICTURE
+    for updates in ([state, ViewUpdate()], [state, None]):
+        place.views.updates = updates
+        with pytest.raises(Refused, match="shows no page"):
+            await place.service.picture(place.caller, place.run, attempt_id=place.attempt)
+    assert place.views.closed == 3
+    place.views.updates = [ViewUpdate(picture=PICTURE)]
+    assert await place.service.picture(place.caller, place.run, subtask=1) == PICTURE
+    with pytest.raises(Refused, match="No browser"):
+        await place.service.picture(place.caller, place.run, subtask=2)
+    await place.app.end(place.leases[0])
+    with pytest.raises(Refused, match="No browser"):
+        await place.service.picture(place.caller, place.run)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"role": Role.MEMBER}, Forbidden),
+        ({"role": Role.VIEWER}, Forbidden),
+        ({"session_id": "", "key_id": "K"}, Forbidden),
+    ],
+)
+async def test_taking_over_is_for_owners_in_a_session(
+    place: Place, change: dict[str, object], error: type[FykeError]
+) -> None:
+    caller = replace(place.caller, **change)  # type: ignore[arg-type]
+    assert not place.service.may_take_over(caller)
+    for asked in (
+        place.service.take_over(caller, place.run, place.attempt),
+        place.service.act(caller, place.run, place.attempt, "0.T", [TextInput("x")]),
+        place.service.give_back(caller, place.run, place.attempt),
+    ):
+        with pytest.raises(error):
+            await asked
+    assert place.views.calls == [] and await place.audited() == []
+
+
+async def test_taking_over_needs_a_fresh_confirmation_and_is_logged(place: Place) -> None:
+    assert place.service.may_take_over(place.caller)
+    with pytest.raises(ConfirmationNeeded):
+        await place.service.take_over(
+            replace(place.caller, verified_at=1), place.run, place.attempt
+        )
+    with pytest.raises(RunNotFound):
+        other = replace(place.caller, account_id=place.app.other.account_id)
+        await place.service.take_over(other, place.run, place.attempt)
+    assert place.views.calls == []
+    await place.service.take_over(place.caller, place.run, place.attempt)
+    await place.service.act(place.caller, place.run, place.attempt, "0.T", [TextInput("x")])
+    await place.service.give_back(place.caller, place.run, place.attempt)
+    assert place.views.calls == [
+        ("take_over", place.attempt, "01HFSESSION", "owner"),
+        ("act", place.attempt, "01HFSESSION", "0.T"),
+        ("give_back", place.attempt, "01HFSESSION"),
+    ]
+    assert [(e.action, e.target, e.detail, e.user_name) for e in await place.audited()] == [
+        (AuditAction.BROWSER_TAKEN, place.run, "subtask 1", "owner"),
+        (AuditAction.BROWSER_GIVEN_BACK, place.run, "subtask 1", "owner"),
+    ]
+
+
+async def test_what_cannot_be_logged_is_given_back(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(work: object) -> None:
+        raise Unavailable("the disk is full")
+
+    monkeypatch.setattr(place.app.storage, "write", fail)
+    with pytest.raises(Unavailable):
+        await place.service.take_over(place.caller, place.run, place.attempt)
+    assert [call[0] for call in place.views.calls] == ["take_over", "give_back"]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "node", "error", "text"),
+    [
+        (ViewRefusal.TAKEN, "node", Conflict, "Ada has taken over"),
+        (ViewRefusal.AWAY, "node", Unavailable, "does not answer"),
+        (ViewRefusal.ELSEWHERE, "node", Refused, "not open any more"),
+        (ViewRefusal.ELSEWHERE, "here", NotViewable, "on node only"),
+        (ViewRefusal.FULL, "node", NotViewable, "3 users watch"),
+        (ViewRefusal.MACHINE_FULL, "node", NotViewable, "8 users watch"),
+        (ViewRefusal.NOT_TAKEN, "node", NotViewable, "not taken over"),
+        (ViewRefusal.NO_PAGE, "node", NotViewable, "not watched"),
+    ],
+)
+async def test_refusals_of_the_gateway_are_explained(
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: ViewRefusal,
+    node: str,
+    error: type[FykeError],
+    text: str,
+) -> None:
+    monkeypatch.setattr(place.views, "node", lambda: node)
+    place.views.refused = ViewRefused(refusal, "Ada")
+    for asked in (
+        place.service.watch(place.caller, place.run, place.attempt),
+        place.service.take_over(place.caller, place.run, place.attempt),
+        place.service.act(place.caller, place.run, place.attempt, "0.T", [TextInput("x")]),
+        place.service.give_back(place.caller, place.run, place.attempt),
+    ):
+        with pytest.raises(error, match=text):
+            await asked
+    assert await place.audited() == []
+
+
+async def test_live_views_can_be_switched_off(place: Place) -> None:
+    service = RunBrowserViews(place.app.storage, None)
+    assert place.service.enabled and not service.enabled
+    with pytest.raises(Refused, match="browser_live"):
+        await service.watch(place.caller, place.run, place.attempt)
