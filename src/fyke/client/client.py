@@ -185,7 +185,7 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
         and 0 stands for the attempt that started last.
         """
         path = f"/api/fyke/runs/{segment(run)}/browser/picture?subtask={subtask}"
-        return self._wire.content(path, "image/jpeg")
+        return self._wire.file(path)
 
     def waiting(self, run: str) -> wire.fyke.runs.WaitingRun:
         """Why the run has not started."""

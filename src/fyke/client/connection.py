@@ -124,14 +124,6 @@ class Connection:
         response = self._answer(method, path, headers, body, timeout)
         return _data(response.status_code, response.headers, response.content, self.base_url)
 
-    def content(self, path: str, media_type: str) -> bytes:
-        """An answer without an envelope. Raises ``ApiError`` or ``Unreachable``."""
-        response = self._answer("GET", path)
-        if response.status_code != 200 or response.headers.get("content-type") != media_type:
-            _data(response.status_code, response.headers, response.content, self.base_url)
-            raise Unreachable(f"{self.base_url} answered with something other than {media_type}")
-        return response.content
-
     def _answer(
         self,
         method: str,
@@ -156,8 +148,7 @@ class Connection:
 
     def file(self, path: str) -> bytes:
         """The content of a file of the API. Raises ``ApiError`` or ``Unreachable``."""
-        with self._errors_of_httpx():
-            response = self._http.get(self.base_url + path, headers=self._headers)
+        response = self._answer("GET", path)
         if response.status_code != 200:
             _data(response.status_code, response.headers, response.content, self.base_url)
             raise Unreachable(f"{path} answered {response.status_code} instead of a file")
