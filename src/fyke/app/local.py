@@ -212,6 +212,8 @@ async def _runner(runtime: Runtime, run: Run) -> AsyncIterator[asyncio.Task[None
     sandbox = open_sandbox(settings)
     try:
         async with _browsers(settings, sandbox) as browser:
+            if browser is not None and run.limits.browser_memory_mb:
+                browser.wanted.set()  # it is checked while the Worker is prepared
             if run.browser_required:
                 await _require_usable(browser, run, missing_browser(settings))
             runner: Runner = make_runner(
@@ -263,7 +265,6 @@ async def _require_usable(
     """
     problem: BrowserProblem | None = missing
     if browser is not None:
-        browser.wanted.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BROWSER_SECONDS):
                 await browser.checked.wait()

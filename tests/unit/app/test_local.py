@@ -8,6 +8,7 @@ import gc
 import os
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -232,9 +233,7 @@ async def test_a_run_that_requires_a_browser_is_refused_where_it_cannot_be_used(
     expected = "but filter: not effective; see fyke doctor"
     with pytest.raises(InvalidRequest, match=expected):
         await local._require_usable(dependencies("filter: not effective"), run, missing)
-    usable = dependencies("")
-    await local._require_usable(usable, run, missing)
-    assert usable.wanted.is_set()  # the check does not begin before
+    await local._require_usable(dependencies(""), run, missing)
 
     monkeypatch.setattr(local, "BROWSER_SECONDS", 0.0)
     with pytest.raises(InvalidRequest, match="but the launcher does not answer"):
@@ -272,6 +271,35 @@ async def test_the_gateway_runs_where_there_is_a_browser(
     gateway = ["gateway"], ["gateway closed"]
     first, last = gateway if installed else ([], [])
     assert opened == [*first, False, "browsers closed", *last]
+
+
+@pytest.mark.parametrize("memory_mb", [0, 1024])
+async def test_a_browser_that_the_run_reserves_is_checked_at_once(
+    monkeypatch: pytest.MonkeyPatch, memory_mb: int
+) -> None:
+    found = dependencies("")
+
+    @contextlib.asynccontextmanager
+    async def browsers(*_: Any) -> AsyncIterator[Any]:
+        yield found
+
+    class Runner:
+        async def run(self) -> None: ...
+
+        def drain(self) -> None: ...
+
+        def stop_all(self) -> None: ...
+
+    async def probe() -> None: ...
+
+    monkeypatch.setattr(local, "_browsers", browsers)
+    monkeypatch.setattr(local, "open_sandbox", lambda _: SimpleNamespace(probe=probe))
+    monkeypatch.setattr(local, "make_runner", lambda *_, **__: Runner())
+    run = a_run("A")
+    run = replace(run, limits=replace(run.limits, browser_memory_mb=memory_mb))
+    runtime: Any = SimpleNamespace(settings=Settings())
+    async with local._runner(runtime, run):
+        assert found.wanted.is_set() == (memory_mb > 0)
 
 
 async def test_a_runner_that_fails_ends_the_wait() -> None:
