@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.booted import PLAIN_UID
 from support.commands import Cli
 from support.javascript_site import ROWS, JavascriptSite, javascript_site
 from support.projects import python_project
@@ -120,6 +122,25 @@ def test_the_result_has_what_the_browser_did(cli: Cli, archive: Path, site: Java
     assert browser["memory_peak"] > 10_000_000
     assert browser["ms"] > 0
     assert chromiums(cli.platform.home / "local") == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_plain_user_has_a_browser_too(cli: Cli, site: JavascriptSite) -> None:
+    with tempfile.TemporaryDirectory(prefix="fyke-e2e-") as name:
+        home = Path(name)
+        (home / "project.zip").write_bytes(project(ROWS_WORKER, browser="required"))
+        for path in (home, home / "project.zip"):
+            os.chown(path, PLAIN_UID, PLAIN_UID)
+        given = json.dumps({"url": site.url})
+        ended = cli.process_json(
+            *("worker", "run", home / "project.zip", "-i", given, "--egress-allow", site.target),
+            user=PLAIN_UID,
+            group=PLAIN_UID,
+            extra_groups=[],
+            cwd="/",
+            env={"HOME": name, "FYKE_HOME": f"{name}/.fyke"},
+        )
+        assert (ended["rows"], ended["browser"]["pages"]) == (ROWS, 1)
 
 
 def test_a_declared_none_is_refused_as_on_the_platform(cli: Cli, archive: Path) -> None:
