@@ -68,8 +68,8 @@ _PLACES = {  # of the program below its folder, in new and in old versions of Pl
     ),
 }
 _BUILDS_OF_PACKAGE = "browsers.json"  # in packages of Playwright
-# rod, a library for Go, takes a browser of the machine only if its program asks: it looks in the
-# home folder for the build of its release, else downloads it. Those of v0.112.9 to v0.116.2:
+# rod, a library for Go, does not look for a browser of the machine by itself: it looks in the home
+# folder for the build of its release, else downloads it. These are those of v0.112.9 to v0.116.2.
 ROD_AT = ".cache/rod/browser"
 _ROD_BUILDS = (1131003, 1131657, 1278087, 1294824, 1321438)
 _CHECKED = "DEPENDENCIES_VALIDATED"  # a recent file of this name: the libraries are there
