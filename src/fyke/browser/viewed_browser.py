@@ -31,7 +31,7 @@ _JPEG = b"\xff\xd8\xff"
 _TARGET = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
-class _TargetInfo(msgspec.Struct, rename="camel"):
+class _ViewedTarget(msgspec.Struct, rename="camel"):
     target_id: str
     type: str = ""
     subtype: str = ""
@@ -40,7 +40,7 @@ class _TargetInfo(msgspec.Struct, rename="camel"):
 
 
 class _Described(msgspec.Struct, rename="camel"):
-    target_info: _TargetInfo
+    target_info: _ViewedTarget
 
 
 class _Destroyed(msgspec.Struct, rename="camel"):
