@@ -32,7 +32,7 @@ async def test_the_settings_say_how_many_browsers_may_be_launched(
     served = asyncio.Event()
     given: list[GatewayLimits] = []
 
-    async def serve_gateway(_: Path, *, limits: GatewayLimits, routes: object) -> None:
+    async def serve_gateway(_: Path, *, limits: GatewayLimits, **others: object) -> None:
         given.append(limits)
         served.set()
 
