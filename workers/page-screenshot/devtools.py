@@ -38,6 +38,18 @@ class BrowserEnded(BrowserError):
     """The browser has crashed or was closed."""
 
 
+class PageCrashed(BrowserEnded):
+    """The process of the page has ended, as it does when it needs too much memory."""
+
+
+class Download(BrowserError):
+    """The address is that of a file, which the browser does not show but download."""
+
+
+class ScriptFailed(BrowserError):
+    """An expression raised an error in the page."""
+
+
 class TooSlow(BrowserError):
     """The time of the tab is over."""
 
@@ -230,6 +242,8 @@ class Tab:
     def open(self, url: str) -> None:
         """Go to an address; return when its page begins to load. Raise ``BrowserError``."""
         answer = self.ask("Page.navigate", url=url)
+        if answer.get("isDownload"):
+            raise Download("the address is a download, and downloads are refused")
         if answer.get("errorText"):
             raise BrowserError(answer["errorText"])
         self._enter(answer.get("loaderId", self._loaders[-1]))
@@ -246,13 +260,53 @@ class Tab:
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression, as JSON."""
+        return self._evaluate(expression)
+
+    def read(self, expression: str) -> Any:
+        """As ``evaluate``, but beside the scripts of the page: what they have redefined, or named
+        like a property of ``document``, is read as ``Reflect.get(Document.prototype, name,
+        document)``.
+        """
+        tries = 3  # the page may go to another address meanwhile
+        while True:
+            try:
+                world = self.ask("Page.createIsolatedWorld", frameId=self.frame, worldName="read")
+                return self._evaluate(expression, contextId=world["executionContextId"])
+            except (BrowserEnded, TooSlow, ScriptFailed):
+                raise
+            except BrowserError:
+                tries -= 1
+                if not tries:
+                    raise
+
+    def stop_busy_scripts(self, seconds: float) -> bool:
+        """Stop the script that runs, and let no other start, if it does not end in time. Return
+        whether that was so.
+        """
+        until = self._until
+        self._until = min(until, time.monotonic() + seconds)
+        try:
+            self.evaluate("1")
+            return False
+        except TooSlow:
+            self.send("Emulation.setScriptExecutionDisabled", value=True)
+            self.send("Runtime.terminateExecution")
+            return True
+        finally:
+            self._until = until
+
+    def _evaluate(self, expression: str, **context: Any) -> Any:
         result = self.ask(
-            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+            "Runtime.evaluate",
+            expression=expression,
+            returnByValue=True,
+            awaitPromise=True,
+            **context,
         )
         if "exceptionDetails" in result:
             details = result["exceptionDetails"]
             text = details.get("exception", {}).get("description") or details.get("text", "")
-            raise BrowserError(f"a script failed: {text.partition(chr(10))[0][:500]}")
+            raise ScriptFailed(f"a script failed: {text.partition(chr(10))[0][:500]}")
         return result["result"].get("value")
 
     def intercept(
@@ -305,6 +359,8 @@ class Tab:
         attached = self.ask("Target.attachToTarget", targetId=self.frame, flatten=True)
         self._session = attached["sessionId"]
         self.send("Page.enable")
+        # for the activity in the run; the browser keeps no bodies for it
+        self.send("Network.enable", maxTotalBufferSize=0, maxResourceBufferSize=0)
         self._loaders = [self.ask("Page.getFrameTree")["frameTree"]["frame"]["loaderId"]]
         self.ask("Page.setLifecycleEventsEnabled", enabled=True)
 
@@ -337,4 +393,4 @@ class Tab:
         self.send("Page.handleJavaScriptDialog", accept=event["type"] == "beforeunload")
 
     def _crashed(self, _: dict[str, Any]) -> None:
-        raise BrowserEnded("the page has crashed, probably because it needs too much memory")
+        raise PageCrashed("the page has crashed, probably because it needs too much memory")

@@ -151,16 +151,30 @@ def test_a_page_that_cannot_be_rendered_is_stored_as_it_is(
     assert f"{made.base}/deep" in ran.urls()
 
 
-def test_a_page_that_replaces_what_is_read_does_not_end_the_crawl(
-    python: Path, made: Site, chromium: str
+@pytest.mark.parametrize(
+    "script",
+    [
+        "Object.defineProperty(document.documentElement, 'outerHTML', {value: 5})",
+        "Object.defineProperty(document, 'documentElement', {value: null})",
+        "document.body.innerHTML = `<img name=documentElement>${document.body.innerHTML}`",
+    ],
+)
+def test_what_a_page_redefines_is_not_used(
+    python: Path, made: Site, chromium: str, script: str
 ) -> None:
-    script = "Object.defineProperty(document.documentElement, 'outerHTML', {value: 5})"
-    made.put("/", f"<title>Five</title><a href='/made'>more</a><script>{script}</script>".encode())
-    ran = run(python, made, chromium, render="auto", max_depth=1)
+    body = f"<title>Five</title><a href='/made'>more</a><script>{script}</script>"
+    made.put("/", body.encode())
+    ran = run(python, made, chromium, render="always", max_depth=1)
     row = ran.row(f"{made.base}/")
-    assert (row["title"], row["rendered"]) == ("Five", False)
-    assert row["error"] == "not rendered: its scripts have replaced outerHTML"
+    assert (row["title"], row["rendered"], row["error"]) == ("Five", True, "")
     assert ran.row(f"{made.base}/made")["title"] == "2 items"
+
+
+def test_a_page_without_a_document_is_an_error(python: Path, made: Site, chromium: str) -> None:
+    made.put("/", b"<title>None</title><script>document.documentElement.remove()</script>")
+    ran = run(python, made, chromium, render="always", max_depth=1)
+    row = ran.row(f"{made.base}/")
+    assert (row["rendered"], row["error"]) == (False, "its scripts have removed the document")
 
 
 @pytest.mark.parametrize("address", ["", "ws://127.0.0.1:1"])

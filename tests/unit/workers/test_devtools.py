@@ -14,7 +14,16 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-from devtools import BrowserEnded, BrowserError, NoBrowser, Tab, TooSlow, _WebSocket
+from devtools import (
+    BrowserEnded,
+    BrowserError,
+    Download,
+    NoBrowser,
+    PageCrashed,
+    Tab,
+    TooSlow,
+    _WebSocket,
+)
 
 from support.browser_site import BrowserSite, site_in_thread
 from support.devtools_browser import devtools_browser
@@ -239,11 +248,45 @@ def test_a_page_that_never_ends_costs_only_its_time(
 
 
 @pytest.mark.needs("chromium")
+@pytest.mark.parametrize("path", ["/busy", "/alerts"])
+def test_scripts_that_do_not_end_can_be_stopped(
+    chromium: str, site: BrowserSite, path: str
+) -> None:
+    with Tab(chromium, SECONDS) as tab:
+        tab.open(url_of(site, path))
+        while not tab.stop_busy_scripts(0.2):
+            pass  # it has not begun
+        assert tab.evaluate("1 + 1") == 2
+        assert tab.wait(lambda: "load" in tab.reached)
+
+
+@pytest.mark.needs("chromium")
+def test_a_page_is_read_beside_its_scripts(chromium: str, site: BrowserSite) -> None:
+    with Tab(chromium, SECONDS) as tab:
+        tab.open(url_of(site, "/items"))
+        assert tab.wait(lambda: "load" in tab.reached)
+        tab.evaluate("Object.defineProperty(document, 'title', {get() { throw 5 }}), 0")
+        assert tab.read("document.title") == "3 items"
+        with pytest.raises(BrowserError, match="a script failed"):
+            tab.read("missing.name")
+
+
+@pytest.mark.needs("chromium")
+def test_requests_of_pages_are_reported(chromium: str, site: BrowserSite) -> None:
+    seen: list[int] = []
+    with Tab(chromium, SECONDS) as tab:
+        tab.on["Network.responseReceived"] = lambda event: seen.append(event["response"]["status"])
+        tab.open(url_of(site, "/items"))
+        assert tab.wait(lambda: {"load", "networkIdle"} <= tab.reached)
+    assert set(seen) == {200}
+
+
+@pytest.mark.needs("chromium")
 def test_errors_of_the_network_have_their_name(chromium: str, site: BrowserSite) -> None:
     with Tab(chromium, SECONDS) as tab:
         with pytest.raises(BrowserError, match="net::ERR_TOO_MANY_REDIRECTS"):
             tab.open(url_of(site, "/redirects"))
-        with pytest.raises(BrowserError, match="net::ERR_ABORTED"):
+        with pytest.raises(Download, match="downloads are refused"):
             tab.open(url_of(site, "/download"))
 
 
@@ -252,7 +295,7 @@ def test_a_crash_of_the_page_is_an_end(chromium: str, site: BrowserSite) -> None
     with Tab(chromium, SECONDS) as tab:
         tab.open(url_of(site, "/items"))
         tab.send("Page.crash")
-        with pytest.raises(BrowserEnded, match="the page has crashed"):
+        with pytest.raises(PageCrashed, match="the page has crashed"):
             tab.wait(lambda: False)
     with Tab(chromium, SECONDS) as tab:
         assert tab.evaluate("1 + 1") == 2

@@ -15,6 +15,7 @@ from screenshot.settings import FULL_PAGE, IDLE, JPEG, MAX_AREA, PDF, Settings
 MAX_IMAGE = 4 * 1024 * 1024  # characters of base64: a row may have 8 MiB
 MAX_PIXELS = 16_384  # of a side, which Chromium can draw
 CAPTURE_SECONDS = 20.0  # beyond the time of the page
+BUSY_SECONDS = 1.0  # of a script, after which it is stopped
 POLL_SECONDS = 0.1
 JPEG_QUALITY = 80
 A4 = {"paperWidth": 8.27, "paperHeight": 11.69}  # inches
@@ -22,13 +23,16 @@ A4 = {"paperWidth": 8.27, "paperHeight": 11.69}  # inches
 # pictures that are loaded when they are scrolled to
 _SCROLL = """(async () => {
   const top = scrollY;
-  const page = document.scrollingElement ?? document.documentElement;  // SVG has no body
+  const get = (name) => Reflect.get(Document.prototype, name, document);
+  const page = get("scrollingElement") ?? get("documentElement");  // SVG has no body
   for (let step = 0; step < 60 && scrollY + innerHeight < page.scrollHeight; step++) {
     scrollBy(0, innerHeight);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   scrollTo(0, top);
 })()"""
+
+_TITLE = "Reflect.get(Document.prototype, 'title', document)"
 
 
 def capture(address: str, url: str, settings: Settings) -> dict[str, Any]:
@@ -101,9 +105,10 @@ def _wait(tab: Tab, settings: Settings) -> str:
 
 def _appears(tab: Tab, selector: str) -> bool:
     """Wait until an element matches a CSS selector; return whether one does in time."""
-    expression = f"document.querySelector({json.dumps(selector)}) !== null"
+    find = "Document.prototype.querySelector.call"
+    expression = f"{find}(document, {json.dumps(selector)}) !== null"
     try:
-        while not tab.evaluate(expression):
+        while not tab.read(expression):
             tab.wait(lambda: False, POLL_SECONDS)
     except TooSlow:
         return False
@@ -113,8 +118,11 @@ def _appears(tab: Tab, selector: str) -> bool:
 def _take(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
     tab.extend(CAPTURE_SECONDS)
     try:
-        row["final_url"] = tab.evaluate("location.href")
-        row["title"] = _title(tab)
+        stopped = tab.stop_busy_scripts(BUSY_SECONDS)
+        row["final_url"] = tab.read("location.href")
+        row["title"] = tab.read(_TITLE)[:1000]
+        if settings.mode == FULL_PAGE and settings.format != PDF and not stopped:
+            tab.read(_SCROLL)
         take: Callable[..., str] = _pdf if settings.format == PDF else _picture
         image = take(tab, row, settings)
     except TooSlow:
@@ -129,12 +137,6 @@ def _take(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
         )
 
 
-def _title(tab: Tab) -> str:
-    """The title, or "" if the page has replaced it, for example by ``<img name=title>``."""
-    title = tab.evaluate("(() => { try { return document.title } catch { return '' } })()")
-    return title[:1000] if isinstance(title, str) else ""
-
-
 def _pdf(tab: Tab, row: dict[str, Any], settings: Settings) -> str:
     answer = tab.ask("Page.printToPDF", printBackground=True, preferCSSPageSize=True, **A4)
     return str(answer["data"])
@@ -143,7 +145,6 @@ def _pdf(tab: Tab, row: dict[str, Any], settings: Settings) -> str:
 def _picture(tab: Tab, row: dict[str, Any], settings: Settings) -> str:
     width, height = settings.width, settings.height
     if settings.mode == FULL_PAGE:
-        tab.evaluate(_SCROLL)
         height = max(height, int(tab.ask("Page.getLayoutMetrics")["cssContentSize"]["height"]))
         highest = int(min(MAX_PIXELS, MAX_AREA / (width * settings.scale)) / settings.scale)
         row["cut"] = height > highest

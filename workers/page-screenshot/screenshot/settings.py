@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ VIEWPORT, FULL_PAGE = "viewport", "full_page"
 PNG, JPEG, PDF = "png", "jpeg", "pdf"
 IDLE, LOAD = "idle", "load"
 MAX_AREA = 30_000_000  # pixels of a picture; Chromium uses about 14 bytes for each, of 1024 MiB
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!\d)")  # and no port
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,8 @@ def _urls(field: Fields) -> list[str]:
 
 def _url(text: str) -> str:
     """An address that a user has typed; the default scheme is https."""
-    url = text if "://" in text else f"https://{text.lstrip('/')}"
+    has_scheme = "://" in text or _SCHEME.match(text)
+    url = text if has_scheme else f"https://{text.lstrip('/')}"
     try:
         parts = urlsplit(url)
         is_web = parts.scheme in ("http", "https") and bool(parts.hostname)

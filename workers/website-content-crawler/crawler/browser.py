@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urldefrag
 
-from devtools import BrowserEnded, BrowserError, NoBrowser, Tab, TooSlow
+from devtools import BrowserEnded, BrowserError, Download, NoBrowser, PageCrashed, Tab, TooSlow
 
 from crawler.fetch import MAX_BYTES, Answer, read_head
 
@@ -25,7 +25,7 @@ MIN_TEXT = 200  # characters of content; a page with fewer may be made by script
 _UNUSED = ("Image", "Media", "Font")  # not needed for text
 _SCRIPT = re.compile(rb"<script\b([^>]*)>", re.IGNORECASE)
 _TYPE = re.compile(rb"\btype\s*=\s*[\"']?\s*([^\"'\s>]*)", re.IGNORECASE)
-_HTML = "document.documentElement ? document.documentElement.outerHTML : ''"
+_HTML = "Reflect.get(Document.prototype, 'documentElement', document)?.outerHTML ?? ''"
 _READ = f"(html => html.length > {MAX_BYTES} ? null : html)({_HTML})"
 
 
@@ -73,7 +73,7 @@ class Browser:
             answer.error, answer.no_browser = str(error), True
         except BrowserError as error:
             answer.error = str(error)
-            answer.retry = isinstance(error, BrowserEnded)
+            answer.retry = isinstance(error, BrowserEnded) and not isinstance(error, PageCrashed)
         except Exception as error:  # one page must not end the crawl
             answer.error = f"the browser could not read it: {type(error).__name__}: {error}"
         if answer.error or answer.location or answer.is_html or not (any_type or answer.is_text):
@@ -88,7 +88,7 @@ class Browser:
             tab.open(answer.url)
         except TooSlow:
             answer.retry, answer.error = True, f"no answer within {self._timeout:g} s"
-        except BrowserEnded:
+        except (BrowserEnded, Download):
             raise
         except BrowserError as error:
             if not visit.is_over:
@@ -102,12 +102,12 @@ class Browser:
             self._read(tab, answer)
 
     def _read(self, tab: Tab, answer: Answer) -> None:
-        html = tab.evaluate(_READ)
+        html = tab.read(_READ)
         if html is None:
             answer.error = f"larger than {MAX_BYTES:,} characters"
             return
-        if not isinstance(html, str):  # the page may redefine what is read
-            answer.error = "its scripts have replaced outerHTML"
+        if not html:
+            answer.error = "its scripts have removed the document"
             return
         answer.body, answer.charset = html.encode("utf-8", "replace"), "utf-8"
         answer.rendered = True

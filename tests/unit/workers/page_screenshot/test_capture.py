@@ -143,10 +143,24 @@ def test_what_is_there_is_taken_when_the_time_is_over(
     assert png_size(row) == (400, 300)
 
 
+@pytest.mark.parametrize("mode", ["viewport", "full_page"])
+def test_a_script_that_does_not_end_is_stopped_for_the_picture(
+    chromium: str, served: Site, mode: str
+) -> None:
+    served.put("/busy-script", TALL + b"<script>for (;;);</script>")
+    url, row = f"{served.base}/busy-script", dict[str, Any]()
+    with opened(chromium, url) as tab:
+        assert not tab.wait(lambda: "load" in tab.reached)
+        capture._take(tab, row, settings(url, mode=mode))
+    assert row["title"] == "Tall"
+    assert png_size(row) == (row["width"], row["height"])
+
+
 def test_a_page_that_is_too_busy_has_no_picture(
     chromium: str, served: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(capture, "CAPTURE_SECONDS", 0.5)
+    monkeypatch.setattr(Tab, "stop_busy_scripts", lambda *_: None)
     url = f"{served.base}/busy-script"
     with opened(chromium, url) as tab, pytest.raises(BrowserError, match="too busy for a picture"):
         capture._take(tab, {}, settings(url))
@@ -170,23 +184,37 @@ def test_failures_are_rows_with_the_reason(
 
 
 def replaced(name: str, getter: str) -> bytes:
-    return f"""<!doctype html><title>Tall</title><script>
-Object.defineProperty(document, "{name}", {{get() {{ {getter} }}}})</script>""".encode()
+    return (
+        TALL
+        + f"""<script>
+Object.defineProperty({name}, {{get() {{ {getter} }}}})</script>""".encode()
+    )
 
 
 @pytest.mark.parametrize(
     "page",
     [
-        b"<!doctype html><title>Tall</title><img name=title>",
-        replaced("title", "return 5"),
-        replaced("title", "throw 5"),
+        TALL + b"<img name=title><img name=scrollingElement>",
+        replaced("document, 'title'", "throw 5"),
+        replaced("document, 'title'", "return {window}"),
+        replaced("document, 'title'", "for (;;);"),
+        replaced("window, 'scrollTo'", "throw 3"),
+        replaced("document, 'scrollingElement'", "return null"),
+        replaced("Document.prototype, 'querySelector'", "throw 4"),
+        replaced("window, 'Reflect'", "return null"),
     ],
 )
-def test_a_page_may_replace_its_title(chromium: str, served: Site, page: bytes) -> None:
+def test_what_a_page_redefines_is_not_used(chromium: str, served: Site, page: bytes) -> None:
     served.put("/tall", page)
-    row = shoot(chromium, f"{served.base}/tall", mode="full_page")
-    assert (row["title"], row["error"]) == ("", "")
-    assert png_size(row) == (400, 300)
+    row = shoot(chromium, f"{served.base}/tall", mode="full_page", selector="div")
+    assert (row["title"], row["error"]) == ("Tall", "")
+    assert row["height"] >= 3000 and png_size(row) == (400, row["height"])
+
+
+def test_a_download_is_refused(chromium: str, served: Site) -> None:
+    served.put("/file", b"x", "application/zip")
+    row = shoot(chromium, f"{served.base}/file")
+    assert row["error"] == "the address is a download, and downloads are refused"
 
 
 @pytest.mark.parametrize(

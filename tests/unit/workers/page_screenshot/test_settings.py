@@ -17,6 +17,7 @@ URL = "https://example.com/"
         ({"urls": [{"url": URL}, URL]}, [URL]),
         ({"url": "example.com/a"}, ["https://example.com/a"]),
         ({"urls": ["http://localhost:8000", ""]}, ["http://localhost:8000"]),
+        ({"url": "localhost:8000/a:b"}, ["https://localhost:8000/a:b"]),
     ],
 )
 def test_addresses_have_several_forms(custom: dict[str, Any], urls: list[str]) -> None:
@@ -29,6 +30,8 @@ def test_addresses_have_several_forms(custom: dict[str, Any], urls: list[str]) -
         ({"urls": []}, "urls: at least one address is needed"),
         ({"url": "file:///etc/passwd"}, "urls: 'file:///etc/passwd' is not a web address"),
         ({"url": "chrome://crash"}, "urls: 'chrome://crash' is not a web address"),
+        ({"url": "about:blank"}, "urls: 'about:blank' is not a web address"),
+        ({"url": "javascript:alert(1)"}, "urls: 'javascript:alert(1)' is not a web address"),
         ({"url": "http://[::"}, "urls: 'http://[::' is not a web address"),
         ({"url": URL, "mode": "all"}, "mode: 'all' must be one of viewport, full_page"),
         ({"url": URL, "format": "gif"}, "format: 'gif' must be one of png, jpeg, pdf"),

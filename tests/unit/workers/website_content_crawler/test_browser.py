@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from unittest.mock import MagicMock
+
 import pytest
 from crawler.browser import MIN_TEXT, Browser, needs_browser
+from devtools import BrowserEnded, BrowserError, Download, PageCrashed
 
 PROGRAM = b"<html><script src=x></script>"
 
@@ -30,6 +33,25 @@ def test_a_page_with_little_text_and_a_program_needs_one(body: bytes, needed: bo
 def test_a_page_with_text_needs_none() -> None:
     assert needs_browser(PROGRAM, "x" * (MIN_TEXT - 1))
     assert not needs_browser(PROGRAM, "x" * MIN_TEXT)
+
+
+@pytest.mark.parametrize(
+    ("error", "retried"),
+    [
+        (BrowserEnded("x"), True),
+        (PageCrashed("x"), False),  # it would crash again
+        (Download("x"), False),
+        (BrowserError("x"), True),  # no connection
+    ],
+)
+def test_what_may_succeed_later_is_retried(
+    monkeypatch: pytest.MonkeyPatch, error: BrowserError, retried: bool
+) -> None:
+    tab = MagicMock()
+    tab.__enter__.return_value.open.side_effect = error
+    monkeypatch.setattr("crawler.browser.Tab", lambda *_: tab)
+    answer = Browser("ws://127.0.0.1:1", pytest.fail, "", 1.0).get("https://example.com/")
+    assert (answer.error.endswith("x"), answer.retry) == (True, retried)
 
 
 def test_any_error_of_a_page_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
