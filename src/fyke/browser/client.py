@@ -300,10 +300,12 @@ class GatewayClient:
                 _log.error("attempt %s lost its gateway: %s", attempt_id, error)
 
     def _lost(self) -> None:
-        """The browsers of a gateway end with it."""
+        """The browsers of a gateway end with it, and so do the connections that wait for one."""
         for attempt_id, attempt in list(self._attempts.items()):
-            if attempt.attached and not attempt.attaching:
+            generation = 0
+            if not attempt.attaching:
                 generation, attempt.attached = attempt.attached, 0
+            if generation or attempt.wanted or attempt.attaching:
                 cause = BrowserEndCause.GATEWAY_ENDED
                 self.on_ended(BrowserEnded(attempt_id, generation, cause, _GATEWAY_ENDED))
 

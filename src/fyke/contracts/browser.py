@@ -198,7 +198,9 @@ class BrowserWanted:
 
 @dataclass(frozen=True, slots=True)
 class BrowserEnded:
-    """``detail`` says more than ``cause`` in English; it may be empty."""
+    """``detail`` says more than ``cause`` in English; it may be empty. With the ``generation`` 0 no
+    browser has ended, but the connections that waited for one.
+    """
 
     attempt_id: str
     generation: int
@@ -227,7 +229,8 @@ class BrowserGateway(Protocol):
     """Gets the attempt's id and the generation when Chromium accepts connections."""
     on_ended: Callable[[BrowserEnded], None]
     """Once for each attached generation, unless the attempt was closed before. The gateway has
-    closed its copy of the control socket; the next connection wants a new browser.
+    closed its copy of the control socket; the next connection wants a new browser. Also when the
+    gateway ended while connections waited.
     """
     on_note: Callable[[BrowserNote], None]
     on_activity: Callable[[str, int, BrowserActivity], None]

@@ -260,6 +260,9 @@ class AttemptBrowser:
 
     def ended(self, ended: BrowserEnded) -> None:
         """The browser has ended; the next connection gets a new one."""
+        if not ended.generation:
+            self._wait_lost(ended)
+            return
         current = self._attached(ended.generation)
         if current is None:
             return
@@ -274,6 +277,13 @@ class AttemptBrowser:
             problem = "it did not start" + (f": {words}" if words else "")
             self.failure = Reason.of(ReasonCode.BROWSER_FAILED, problem=problem)
         self._retire(current)
+
+    def _wait_lost(self, ended: BrowserEnded) -> None:
+        """The connections that waited for a browser have ended; it is still opened, for others."""
+        if self.state is not BrowserState.CLOSED:
+            self.failure = Reason.of(ReasonCode.BROWSER_FAILED, problem=ended.detail)
+            text = "The connections that waited for a browser were lost"
+            self._note(LogType.WARN, f"{text}: {ended.detail}.")
 
     def acted(self, number: int, activity: BrowserActivity) -> None:
         """What a generation has done so far, with the console lines since the last call."""

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 from fyke.browser import client as module
-from fyke.browser.client import GatewayClient
-from fyke.contracts.browser import BrowserNote, GatewayGrant
+from fyke.browser.client import GatewayAttempt, GatewayClient
+from fyke.contracts.browser import BrowserEndCause, BrowserEnded, BrowserNote, GatewayGrant
 
 pytestmark = pytest.mark.anyio
 
@@ -53,3 +53,26 @@ async def test_an_error_of_a_late_opening_is_noted_in_the_run(
     assert [note.text for note in notes[1:]] == [
         f"The Worker gets no browser: {one}" for one in said
     ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "attached", "attaching", "heard"),
+    [
+        (False, 0, False, []),
+        (True, 0, False, [0]),  # a connection waits
+        (False, 2, True, [0]),  # it waits for one that is being attached
+        (False, 2, False, [2]),
+    ],
+)
+async def test_the_end_of_the_gateway_ends_browsers_and_waiting_connections(
+    wanted: bool, attached: int, attaching: bool, heard: list[int], tmp_path: Path
+) -> None:
+    client = GatewayClient(tmp_path / "socket")
+    ended: list[BrowserEnded] = []
+    client.on_ended = ended.append
+    client._attempts["A"] = GatewayAttempt(
+        GatewayGrant("A", "secret"), [], wanted=wanted, attached=attached, attaching=attaching
+    )
+    client._lost()
+    assert [(one.attempt_id, one.generation) for one in ended] == [("A", one) for one in heard]
+    assert all(one.cause is BrowserEndCause.GATEWAY_ENDED for one in ended)

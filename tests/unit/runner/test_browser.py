@@ -688,6 +688,25 @@ async def test_an_end_that_nobody_asked_for_is_a_warning(
     assert setup.sandboxes[0].calls == ["kill", "close"]
 
 
+async def test_a_lost_wait_is_the_reason_until_a_browser_has_started(setup: Setup) -> None:
+    setup.gate = asyncio.Event()
+    browser = setup.browser()
+    browser.wanted(WANTED)
+    lost = ended(BrowserEndCause.GATEWAY_ENDED, 0, "the process ended")
+    browser.ended(lost)
+    assert setup.notes == [
+        (LogType.WARN, "The connections that waited for a browser were lost: the process ended.")
+    ]
+    assert browser.failure == Reason.of(ReasonCode.BROWSER_FAILED, problem="the process ended")
+    setup.gate.set()
+    await setup.until(attached(setup))
+    browser.started(1)
+    assert browser.failure is None
+    await browser.close()
+    browser.ended(lost)
+    assert browser.failure is None
+
+
 @pytest.mark.parametrize(
     ("cause", "last", "likely"),
     [
