@@ -124,6 +124,9 @@ def test_a_new_version_is_pushed_run_and_deleted(cli: Cli, tmp_path: Path) -> No
 def test_the_store_commands(cli: Cli, hello: Path) -> None:
     assert "owner/hello" in cli.run("store", "search", "hello")[0]
     assert cli.json("store", "search", "hello", "--limit", 1)[0]["path"] == "owner/hello"
+    assert "owner/hello" in cli.run("store", "search", "hello", "--browser", "without")[0]
+    found = cli.run("store", "search", "hello", "--browser", "with")
+    assert found[1] == "Nothing found.\n"
     assert cli.run("store", "search", "no such thing")[1] == "Nothing found.\n"
 
 

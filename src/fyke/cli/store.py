@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,6 +13,13 @@ from fyke.cli.output import data_of
 store = group()
 
 
+class BrowserChoice(StrEnum):
+    """Whether Workers use one, as a filter."""
+
+    WITH = "with"
+    WITHOUT = "without"
+
+
 @server_command(store, "search")
 def search(
     server: ServerContext,
@@ -19,6 +27,12 @@ def search(
     limit: Annotated[
         int, typer.Option("--limit", help="Maximum number of results.", min=1, max=100)
     ] = 20,
+    browser: Annotated[
+        BrowserChoice | None,
+        typer.Option(
+            "--browser", help="Only those that use a browser, always or sometimes, or only others."
+        ),
+    ] = None,
 ) -> None:
     """Find Workers that you can run.
 
@@ -26,8 +40,9 @@ def search(
     Examples:
       fyke store search crawler
       fyke store search owner/ --limit 100 --json
+      fyke store search "" --browser with
     """
-    results = server.client.search(text, limit)
+    results = server.client.search(text, limit, browser=browser or "")
     if server.out.as_json:
         server.out.json([data_of(worker) for worker in results])
         return

@@ -81,7 +81,22 @@ class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
 
     # --- catalog ---------------------------------------------------------------------------
 
-    def search(self, text: str, limit: int = 10) -> list[wire.v1.StoreWorker]:
+    def search(self, text: str, limit: int = 10, *, browser: str = "") -> list[wire.v1.StoreWorker]:
+        """``browser``: ``with`` or ``without``; empty: all."""
+        if browser:
+            query = {"search": text, "page_size": limit, "browser": browser}
+            found = self._wire.get("/api/fyke/catalog", wire.fyke.workers.CatalogList, query)
+            return [
+                wire.v1.StoreWorker(
+                    item.slug,
+                    item.title,
+                    item.description,
+                    item.path,
+                    name=item.path.rpartition("/")[2],
+                    username=item.path.partition("/")[0],
+                )
+                for item in found.items
+            ]
         query = {"search": text, "limit": limit}
         return self._wire.get("/api/store", wire.v1.Store, query).scraper
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable
 from json import decoder
 from typing import Any, NoReturn
@@ -69,6 +70,20 @@ def loads(text: str) -> Any:
     if _SURROGATE.search(text):
         _refuse_lone_surrogates(value)
     return value
+
+
+def repeated_keys(text: str) -> list[str]:
+    """The keys that occur more than once in the object of a document that ``loads`` has accepted;
+    of their values the last one counts.
+    """
+    counts: Counter[str] = Counter()
+
+    def count(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal counts
+        counts = Counter(key for key, _ in pairs)  # the outermost object comes last
+
+    json.loads(text.removeprefix("\ufeff"), object_pairs_hook=count)
+    return [key for key, times in counts.items() if times > 1]
 
 
 def _no_constant(name: str) -> NoReturn:

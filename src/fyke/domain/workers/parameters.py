@@ -146,13 +146,14 @@ def _browser_memory(system: dict[str, Any]) -> int:
     if value is None:
         return 0
     number = _number(value, "browser_memory")
-    if number and not MIN_BROWSER_MB <= number <= MAX_BROWSER_MB:
+    if number and number < MIN_BROWSER_MB:
         raise InvalidRequest(
-            f"must be from {MIN_BROWSER_MB} to {MAX_BROWSER_MB} MB; "
+            f"must be at least {MIN_BROWSER_MB} MB; "
             "leave it out for the memory that all browsers get",
             field="input.parameters.system.browser_memory",
         )
-    return math.ceil(number)
+    # more than the operator's maximum is refused at the start, which knows it
+    return math.ceil(number if number <= MAX_BROWSER_MB else MAX_BROWSER_MB + 1)
 
 
 def _cpus(system: dict[str, Any], memory_mb: int) -> float:

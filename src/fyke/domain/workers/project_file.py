@@ -30,6 +30,7 @@ _EXAMPLE = '{"egress": ["example.com", "*.example.org"], "install": "wheels"}'
 _BLOCKING = frozenset(
     {
         "project_file_root_invalid",
+        "project_key_twice",
         "egress_invalid",
         "install_invalid",
         "secrets_invalid",
@@ -70,6 +71,9 @@ def read(text: str) -> tuple[Declarations, list[Finding]]:
         message = f"the root of {FILE} must be an object"
         report.add("project_file_root_invalid", (), message, f"write {_EXAMPLE}")
         return Declarations(), report.finish()
+    for key in jsontext.repeated_keys(text):
+        message = f'the key "{key}" occurs more than once, and only one can apply'
+        report.add("project_key_twice", (key,), message, "keep one of them")
     for key in document:
         if key not in _KEYS:
             message = f'unknown key "{key}", which has no effect'

@@ -30,6 +30,15 @@ def test_valid_project_files_are_read(text: str, declared: Declarations) -> None
     assert read(text) == (declared, [])
 
 
+def test_a_key_that_occurs_twice_prevents_a_publication() -> None:
+    text = '{"egress": [],\n"browser": "required",\n"browser": "none", "egress": []}'
+    [egress, browser] = read(text)[1]
+    assert (browser.severity, browser.code, browser.line) == ("error", "project_key_twice", 3)
+    assert browser.message == 'the key "browser" occurs more than once, and only one can apply'
+    assert '"egress"' in egress.message
+    assert read('{"egress": [], "secrets": []}')[1] == []
+
+
 @pytest.mark.parametrize(
     ("text", "message", "remedy"),
     [
