@@ -307,6 +307,8 @@ WAITS: Mapping[ReasonCode, Forms] = {
           "nothing else"),
         _("it needs %(cpus)s cores and %(memory_mb)s MB; the runner with the most room has "
           "%(free_cpus)s cores and %(free_memory_mb)s MB free"),
+        _("it needs %(cpus)s cores and %(memory_mb)s MB, and a runner has room for it: it begins "
+          "in a moment"),
     ),
     ReasonCode.ACTIVATION: (_("waits for activation"),),
     ReasonCode.ACTIVATED: (_("activated as run %(run)s"),),

@@ -121,10 +121,12 @@ class _WaitFacts:
         placeless = all(runner.lacks_places(_load(runner, self._loads)) for runner in able)
         if placeless and run.limits.browser_memory_mb:
             return Reason.of(ReasonCode.ROOM, browsers=sum(runner.browsers for runner in able))
-        capacity = _capacity(run, able, self._loads)
+        capacity, fits = _capacity(run, able, self._loads)
         ahead = self._tx.admission.count_ahead(run.id, MAX_AHEAD, placeless=placeless)
         if ahead:
             return Reason.of(ReasonCode.QUEUE, ahead=ahead, **capacity)
+        if fits:
+            capacity = {name: capacity[name] for name in ("cpus", "memory_mb")}
         return Reason.of(ReasonCode.ROOM, **capacity)
 
 
@@ -156,15 +158,34 @@ def _load(runner: RunnerInfo, loads: dict[str, RunnerLoad]) -> RunnerLoad:
 
 def _capacity(
     run: Run, runners: list[RunnerInfo], loads: dict[str, RunnerLoad]
-) -> dict[str, float]:
-    """The capacity that an attempt needs, and the largest free or total capacity of a runner."""
-    capacity = {"cpus": run.limits.cpus, "memory_mb": run.limits.memory_mb}
-    free = []
-    for runner in runners:
-        cpus, memory = runner.reserved(_load(runner, loads))
-        free.append((max(0.0, round(runner.cpus - cpus, 3)), max(0, runner.memory_mb - memory)))
-    cpus, memory = max(free)
+) -> tuple[dict[str, float], bool]:
+    """The capacity that an attempt needs, with its part of a browser, and the largest free or total
+    capacity of a runner; and whether a runner has room, so that it takes the run at once.
+    """
+    limits = run.limits
+    browsers = 1 if limits.browser_memory_mb else 0
+    own = RunnerLoad(
+        "",
+        limits.cpus,
+        limits.memory_mb,
+        browsers,
+        limits.browser_cpus,
+        limits.browser_memory_mb,
+    )
     largest = max((runner.cpus, runner.memory_mb) for runner in runners)
-    if run.limits.cpus > largest[0] or run.limits.memory_mb > largest[1]:
-        return capacity | {"largest_cpus": largest[0], "largest_memory_mb": largest[1]}
-    return capacity | {"free_cpus": cpus, "free_memory_mb": memory}
+    if limits.cpus > largest[0] or limits.memory_mb > largest[1]:
+        total = {"largest_cpus": largest[0], "largest_memory_mb": largest[1]}
+        return {"cpus": limits.cpus, "memory_mb": limits.memory_mb, **total}, False
+    found, fits = [], False
+    for runner in runners:
+        load = _load(runner, loads)
+        taken_cpus, taken_memory = runner.reserved(load)
+        free = max(0.0, round(runner.cpus - taken_cpus, 3)), max(0, runner.memory_mb - taken_memory)
+        cpus, memory = runner.reserved(own)
+        needs = round(cpus, 3), memory
+        has_place = not browsers or not runner.lacks_places(load)
+        fits |= has_place and needs[0] <= free[0] and needs[1] <= free[1]
+        found.append((free, needs))
+    (free_cpus, free_memory), (cpus, memory) = max(found)
+    free_room = {"free_cpus": free_cpus, "free_memory_mb": free_memory}
+    return {"cpus": cpus, "memory_mb": memory, **free_room}, fits
