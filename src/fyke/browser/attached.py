@@ -198,6 +198,11 @@ class AttachedBrowser:
         finally:
             self._may_close.remove(instance)
 
+    def may_have_closed(self, instance: int) -> None:
+        """As ``may_close``, for a moment from now."""
+        self._may_close.append(instance)
+        self._loop.call_later(_ENDING_SECONDS, self._may_close.remove, instance)
+
     @asynccontextmanager
     async def dialed(self, port: int) -> AsyncIterator[ByteStream]:
         """A connection to a port inside. Raise ``HostFailed``."""

@@ -353,6 +353,8 @@ class WebDriverRoutes:
                         )
                         if has_no_window(answer):
                             browser.closes(instance)
+                        elif status != 200:  # its Chromium may have ended before it could ask
+                            browser.may_have_closed(instance)
                     connection.answer(status, answer, JSON)
                     return
                 status, size = await connection.while_present(read_answer_head(driver))

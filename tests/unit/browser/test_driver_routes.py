@@ -66,7 +66,8 @@ class Driver:
             writer.close()
             return
         body = self.answers.get(path) or self.answer(method, path)
-        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        status = "500 Error" if b'"error"' in body else "200 OK"
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
         writer.close()
 
@@ -578,6 +579,17 @@ async def test_a_session_that_its_client_ends_does_not_count(
         await until(lambda: gone(gateway))
         assert counted(gateway) == 0
         await until(lambda: CLOSED in gateway.notices)
+
+
+async def test_a_chromium_that_ends_before_chromedriver_can_count_windows_was_closed() -> None:
+    async with place() as gateway:
+        error = b'{"value":{"error":"unknown error","message":"disconnected"}}'
+        gateway.driver.answers["/session/s1/window"] = error
+        await gateway.ask("POST", "/session", NEW)
+        assert (await gateway.ask("DELETE", "/session/s1/window"))[0] == 500
+        gateway.driver.end(1)
+        await until(lambda: CLOSED in gateway.notices)
+        assert counted(gateway) == 0
 
 
 async def test_a_chromium_that_stays_without_a_window_is_stopped() -> None:

@@ -256,13 +256,14 @@ class Host:
     def run(
         self, command: list[str], environment: dict[str, str], instance: int, profile: str = ""
     ) -> Program:
+        is_driver = instance < 0  # its standard output has only a banner, and is no cause of an end
         pid = os.posix_spawn(
             command[0],
             command,
             environment,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, self.null, 0),
-                (os.POSIX_SPAWN_DUP2, 2, 1),
+                (os.POSIX_SPAWN_DUP2, self.null if is_driver else 2, 1),
             ],
             setpgroup=0,
             setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],

@@ -367,13 +367,18 @@ def test_a_port_accepts_connections_or_not() -> None:
 DRIVER = """#!{python}
 import socket, sys, time
 server = socket.create_server(("127.0.0.1", int(sys.argv[1].partition("=")[2])))
+print("Starting ChromeDriver", flush=True)
+print("an error", file=sys.stderr, flush=True)
 while True:
     server.accept()
 """
 
 
 def test_chromedriver_is_started_once_and_again_after_its_end(
-    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -396,6 +401,8 @@ def test_chromedriver_is_started_once_and_again_after_its_end(
         gateway.host.step()
     assert gateway.ask("driver")["error"] == "the program ended with status 3"
     assert gateway.frames == []
+    written = capfd.readouterr()
+    assert "an error" in written.err and "Starting" not in written.out + written.err
 
 
 @pytest.mark.parametrize("end", ["sock", "control"])
