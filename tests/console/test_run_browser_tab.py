@@ -54,7 +54,7 @@ async def test_the_tab_shows_what_the_browser_did(app: App, owner: Visitor) -> N
     assert figures == {
         "Starts": "3",
         "Time with a browser": "1 min 1 s",
-        "Peak memory": "0 B",
+        "Peak memory": "0 MB",
         "Opened pages": "2",
         "Crashed pages": "1",
         "Chromium's own sandbox": "Yes",

@@ -32,6 +32,11 @@ def size(count: int) -> str:
     return f"{amount:.1f} TB"
 
 
+def memory(count: int) -> str:
+    """Bytes in MB of 1,048,576 bytes, as limits of memory are: ``512 MB``."""
+    return f"{count / 2**20:.0f} MB"
+
+
 def span(seconds: float) -> str:
     """A duration: ``142 ms``, ``8 s``, ``2 m 05 s``, ``1 h 02 m``."""
     if 0 < (milliseconds := round(seconds * 1000)) < 1000:

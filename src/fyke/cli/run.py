@@ -176,7 +176,7 @@ def show(server: ServerContext, run: RunArgument) -> None:
         ("origin", detail.origin),
     ]
     if browser:
-        used = formatting.span(browser.ms / 1000), formatting.size(browser.memory_peak)
+        used = formatting.span(browser.ms / 1000), formatting.memory(browser.memory_peak)
         pairs.append(("browser", f"{browser.version}, {used[0]}, up to {used[1]} of memory"))
     if detail.status_name == Status.READY and (wait_reason := server.client.waiting(run).reason):
         pairs.insert(2, ("waits", wait_reason))

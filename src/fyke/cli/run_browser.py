@@ -64,7 +64,7 @@ def show_report(out: Output, report: RunBrowserReport) -> None:
         ("own sandbox", own_sandbox),
         ("starts", report.starts),
         ("time", formatting.span(report.ms / 1000)),
-        ("peak memory", formatting.size(report.memory_peak)),
+        ("peak memory", formatting.memory(report.memory_peak)),
         ("pages", report.pages),
         ("crashed", report.crashes),
         ("statuses", ", ".join(f"{item.count} {item.status}" for item in report.statuses) or "-"),

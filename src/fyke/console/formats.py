@@ -116,6 +116,11 @@ def size(amount: int) -> str:
     return f"{_decimal(round(value, digits), locale())} {_UNITS[unit]}"
 
 
+def memory(amount: int) -> str:
+    """Bytes in MB of 1,048,576 bytes, as limits of memory are: ``1,024 MB``."""
+    return f"{count(round(amount / 2**20))} MB"
+
+
 def money(micros: int) -> str:
     """US dollars, with enough digits to distinguish a small amount from zero."""
     return _money(micros, locale())

@@ -44,6 +44,7 @@ def make_environment(statics: Statics) -> Environment:
     environment.filters.update(
         duration=formats.duration,
         size=formats.size,
+        memory=formats.memory,
         money=formats.money,
         count=formats.count,
         memory_time=formats.memory_time,

@@ -396,8 +396,9 @@ class BrowserSettings(BaseModel):
     """
 
     warm_browsers: int = Field(default=1, ge=0, le=64, examples=["4"])
-    """The greatest number of browsers that wait for the next connection that needs one, after an
-    attempt has had one. Each uses about 100 MiB of memory, besides ``runner_memory_mb``, and none
+    """The greatest number of browsers that wait for the next connection that needs one. As many
+    wait as were started for attempts within ``warm_idle_seconds``, so the second one waits after
+    the second start. Each uses about 100 MiB of memory, besides ``runner_memory_mb``, and none
     waits while less than 1 GiB of the machine's memory is available. 0: none; then every browser is
     started when it is needed.
     """

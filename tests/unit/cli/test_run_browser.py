@@ -63,7 +63,7 @@ def test_figures_requests_and_the_console_are_shown() -> None:
         "browser      headless-shell 156.0.1.2",
         "own sandbox  yes",
         "time         1 m 01 s",
-        "peak memory  200.0 MB",
+        "peak memory  191 MB",
         "statuses     39 2xx, 1 failed",
         "console      1 error",
         "last page    https://a.example/2",

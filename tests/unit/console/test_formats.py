@@ -111,3 +111,8 @@ def test_dates_that_are_repeated_follow_the_language() -> None:
     with use_language(CHINESE):
         assert (formats.date_of(at), formats.month_of(at)) == ("2026年11月24日", "2026年11月")
     assert formats.date_of(at) == "Nov 24, 2026"
+
+
+def test_memory_has_the_unit_of_its_limits() -> None:
+    assert formats.memory(1024 * 2**20) == "1,024 MB"
+    assert formats.memory(0) == "0 MB"

@@ -1,6 +1,7 @@
 // Charts of the resource usage of a run, drawn from the table below them.
 
 const MEGA = 1e6;
+const MEBI = 2 ** 20; // as limits of memory are counted
 const HEIGHT = 150;
 // The steps of an axis without decimals.
 const WHOLE = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((n) => n * 10 ** power)).flat();
@@ -33,13 +34,13 @@ class RunChart extends HTMLElement {
       return Math.max(0, (value - cpu[i - 1]) / Math.max(1, at[i] - at[i - 1]));
     });
     const seconds = at.map((ms) => ms / 1000);
-    const mega = (name) => column(name).map((value) => value / MEGA);
-    const memory = [line("--series-2", mega("memory"), this.dataset.worker)];
-    if (this.dataset.browser) memory.push(line("--series-3", mega("browser"), this.dataset.browser));
+    const scaled = (name, unit) => column(name).map((value) => value / unit);
+    const memory = [line("--series-2", scaled("memory", MEBI), this.dataset.worker)];
+    if (this.dataset.browser) memory.push(line("--series-3", scaled("browser", MEBI), this.dataset.browser));
     this.plots = [
       this.plot(this.dataset.cpu, seconds, [line("--series-1", cores)]),
       this.plot(this.dataset.memory, seconds, memory),
-      this.plot(this.dataset.traffic, seconds, [line("--series-3", mega("traffic"))]),
+      this.plot(this.dataset.traffic, seconds, [line("--series-3", scaled("traffic", MEGA))]),
       this.plot(this.dataset.rows, seconds, [line("--series-4", column("rows"))], 1),
     ];
   }
