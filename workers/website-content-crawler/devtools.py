@@ -24,6 +24,7 @@ CONNECT_SECONDS = 90.0  # a busy platform takes up to 60 to start a browser or t
 CLOSE_SECONDS = 5.0
 MAX_MESSAGE = 128 * 1024 * 1024  # bytes
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
+_EVENT = '{"method":"'  # how the browser begins one
 
 
 class BrowserError(Exception):
@@ -366,7 +367,13 @@ class Tab:
 
     def _take(self, until: float) -> None:
         """Receive one message."""
-        message = json.loads(self._socket.receive(until))
+        text = self._socket.receive(until)
+        if (
+            text.startswith(_EVENT)
+            and text[len(_EVENT) : text.find('"', len(_EVENT))] not in self.on
+        ):
+            return  # not decoded: a page has several for each of its requests
+        message = json.loads(text)
         number = message.get("id")
         if number in self._expected:
             self._answers[number] = message
