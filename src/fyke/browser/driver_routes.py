@@ -351,10 +351,7 @@ class WebDriverRoutes:
                         status, answer = await connection.while_present(
                             read_answer(driver, _MAX_SMALL)
                         )
-                        if has_no_window(answer):
-                            browser.closes(instance)
-                        elif status != 200:  # its Chromium may have ended before it could ask
-                            browser.may_have_closed(instance)
+                        _window_closed(browser, instance, status, answer)
                     connection.answer(status, answer, JSON)
                     return
                 status, size = await connection.while_present(read_answer_head(driver))
@@ -398,6 +395,14 @@ def _closes(browser: AttachedBrowser, instance: int, hold: PageHold | None) -> N
     browser.closes(instance)
     if hold is not None:
         hold.ends()
+
+
+def _window_closed(browser: AttachedBrowser, instance: int, status: int, answer: bytes) -> None:
+    """Note what chromedriver has answered to a client that closes a window."""
+    if has_no_window(answer):
+        browser.closes(instance)
+    elif status != 200:  # its Chromium may have ended before it could ask
+        browser.may_have_closed(instance)
 
 
 def _lose_sessions(browser: AttachedBrowser, sessions: DriverSessions) -> None:
