@@ -29,12 +29,14 @@ from fyke.sandbox.process import processes
 from integration.browser.browsers import (
     CGROUPS,
     CHROMIUM,
+    HEADFUL,
     HOST,
     OUTER,
     SECONDS,
     BrowserSetup,
     RecordingProxy,
     browser_setup,
+    command_of,
     left_of,
     open_page,
     pid_of,
@@ -112,7 +114,6 @@ async def test_connections_lead_into_the_network_of_the_sandbox(setup: BrowserSe
         ({"arguments": ["x" * 5000]}, "arguments"),
         ({"arguments": ["--x"] * 65}, "arguments"),
         ({"arguments": [1]}, "arguments"),
-        ({"display": True}, "display"),
     ],
     ids=str,
 )
@@ -290,6 +291,53 @@ async def test_chromedriver_starts_its_browsers_in_the_sandbox(setup: BrowserSet
     assert (await found.ask("stop", instance=1_000_000))["type"] == "stopped"
 
 
+@pytest.fixture(params=SPAWNERS)
+async def headful(request: pytest.FixtureRequest) -> AsyncIterator[BrowserSetup]:
+    async with browser_setup(request.param, HEADFUL) as setup:
+        yield setup
+
+
+WINDOW = """({
+    agent: navigator.userAgent,
+    framed: outerHeight > innerHeight,
+    screen: `${screen.width}x${screen.height}`,
+})"""
+XVFB = "/usr/bin/Xvfb"
+
+
+@pytest.mark.needs("display")
+async def test_a_browser_with_a_display_has_windows(headful: BrowserSetup) -> None:
+    found, cdp = await headful.browser()
+    window = await cdp.evaluate(await cdp.page(), WINDOW)
+    assert (window["framed"], window["screen"]) == (True, "1920x1080")
+    assert "Headless" not in window["agent"]
+    display = pid_of(found.name, XVFB)
+    root = Path(f"/proc/{display}/root")
+    assert [path.name for path in (root / "tmp/.X11-unix").iterdir()] == ["X0"]
+    assert ":1770 " not in Path(f"/proc/{display}/net/tcp").read_text()  # port 6000
+    pids = pids_of(found.name)
+    assert display in pids
+    os.kill(display, signal.SIGKILL)
+    ended = await found.event("ended")  # with the display of its windows
+    assert ended["instance"] == 0
+    again = await found.connect(await found.start(program="chromium"))
+    assert await again.evaluate(await again.page(), "outerHeight > innerHeight")
+    await found.sandbox.close()
+    assert await left_of(headful.sandboxes, found.name, pids) == []
+
+
+@pytest.mark.needs("display")
+async def test_every_chromium_of_a_sandbox_with_a_display_has_windows(
+    headful: BrowserSetup,
+) -> None:
+    found = await headful.open()
+    for instance in (0, 1):
+        started = await found.start(instance, program="chromium", arguments=["--headless=new"])
+        cdp = await found.connect(started)
+        assert (await cdp.evaluate(await cdp.page(), WINDOW))["framed"]
+    assert sum(command_of(pid).startswith(XVFB) for pid in pids_of(found.name)) == 1
+
+
 async def test_the_sandbox_ends_with_its_control_socket(setup: BrowserSetup) -> None:
     found, _ = await setup.browser()
     pids = pids_of(found.name)
@@ -351,8 +399,6 @@ async def test_no_browser_is_opened_before_the_check(setup: BrowserSetup) -> Non
     spec = BrowserSpec("A-B1", BrowserLimits(1.0, 512 * MIB))
     with pytest.raises(SandboxFault, match="not been checked yet"):
         await browsers.open(spec)
-    with pytest.raises(SandboxFault, match="virtual display"):
-        await setup.browsers.open(BrowserSpec("A-B1", spec.limits, display=True))
     with pytest.raises(SandboxFault, match="1 to 64 characters"):
         await setup.browsers.open(BrowserSpec("a/b", spec.limits))
 

@@ -19,7 +19,7 @@ from support.browser_hosts import ScriptedHost
 from support.egress import listener, port_of
 
 ATTEMPT, SECRET = "01ATTEMPT", "s3cret"
-WANTED = Wanted(ATTEMPT, BrowserForm.CDP, False)
+WANTED = Wanted(ATTEMPT, BrowserForm.CDP)
 UPGRADE = (
     "Upgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"

@@ -56,6 +56,7 @@ TOOLS = {
         "chromium-headless-shell", ("chromium-headless-shell", "chromium", "chromium-browser")
     ),
     "curl": Tool("curl", ("curl",)),
+    "display": Tool("xvfb", ("Xvfb",)),
     "driver": Tool("chromium-driver", ("chromedriver",)),
     "git": Tool("git", ("git",)),
     "go": Tool("golang-go", ("go",)),

@@ -42,6 +42,7 @@ class AttachedBrowser:
         limits: GatewayLimits,
         *,
         own_sandbox: bool,
+        display: bool = False,
         block: Sequence[BrowserBlock],
         on_started: Callable[[], None],
         on_over: Callable[[BrowserEndCause, str], None],
@@ -51,6 +52,7 @@ class AttachedBrowser:
         keeper: PageKeeper | None = None,
     ) -> None:
         self.generation = generation
+        self.display = display  # whether its Chromiums have windows
         self._program = program
         self._own_sandbox = own_sandbox
         self._limits = limits
@@ -178,6 +180,10 @@ class AttachedBrowser:
         """Wait until a Chromium blocks what the run does not load. Raise ``HostFailed``."""
         if blocker := self._blockers.get(instance):
             await blocker.covered(self._limits.answer_seconds)
+
+    async def driver(self) -> int:
+        """The port of chromedriver. Call it while ``used``. Raise ``HostFailed``."""
+        return await self.host.driver(self._program, self._limits.start_seconds)
 
     def session_failed(self) -> None:
         """Count a session of chromedriver that was not created: its Chromium may have started."""

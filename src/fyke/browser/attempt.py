@@ -104,6 +104,7 @@ class AttemptGateway:
         program: BrowserProgram,
         *,
         own_sandbox: bool,
+        display: bool = False,
     ) -> None:
         """Own and use a browser sandbox. Raise ``ValueError`` while another is in use."""
         if self._closed or self.browser is not None:
@@ -119,6 +120,7 @@ class AttemptGateway:
             self.limits,
             own_sandbox=own_sandbox,
             block=self._grant.block,
+            display=display,
             on_started=lambda: self._notify(Started(self.attempt_id, generation)),
             on_over=lambda cause, detail: self._browser_over(generation, cause, detail),
             on_dropped=self._arguments_dropped,
@@ -192,7 +194,7 @@ class AttemptGateway:
             self.note("browser_starts", f"The Worker gets no browser: {error}.")
             raise BrowserUnavailable(503, str(error), error.retry_after) from None
 
-    async def sandbox(self, form: BrowserForm, *, display: bool = False) -> AttachedBrowser:
+    async def sandbox(self, form: BrowserForm) -> AttachedBrowser:
         """The attempt's browser sandbox; wait for one if there is none. Raise
         ``BrowserUnavailable``.
 
@@ -205,7 +207,7 @@ class AttemptGateway:
                     async with self._change():  # before ``notify``, which may change it at once
                         if not self._wanted:
                             self._wanted = True
-                            self._notify(Wanted(self.attempt_id, form, display))
+                            self._notify(Wanted(self.attempt_id, form))
         except TimeoutError:
             raise BrowserUnavailable(503, _BUSY, 5) from None
         return self.browser

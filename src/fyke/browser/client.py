@@ -175,6 +175,7 @@ class GatewayClient:
         program: BrowserProgram,
         *,
         own_sandbox: bool,
+        display: bool = False,
     ) -> None:
         attempt = self._attempts.get(attempt_id)
         if attempt is None:
@@ -185,7 +186,7 @@ class GatewayClient:
             await self._request(
                 lambda channel: channel.request(
                     lambda seq: encode(
-                        AttachBrowser(seq, attempt_id, generation, program, own_sandbox)
+                        AttachBrowser(seq, attempt_id, generation, program, own_sandbox, display)
                     ),
                     [control.fileno()],
                 )
@@ -319,7 +320,7 @@ class GatewayClient:
         if isinstance(notice, Wanted):
             if not attempt.wanted:  # by a connection to an earlier process
                 attempt.wanted = True
-                self.on_wanted(BrowserWanted(notice.attempt_id, notice.form, notice.display))
+                self.on_wanted(BrowserWanted(notice.attempt_id, notice.form))
         elif isinstance(notice, Started):
             self.on_started(notice.attempt_id, notice.generation)
         elif isinstance(notice, Ended):

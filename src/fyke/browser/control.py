@@ -118,6 +118,7 @@ class RunnerSession:
                 request.generation,
                 request.program,
                 own_sandbox=request.own_sandbox,
+                display=request.display,
             )
         except BaseException:
             control.close()

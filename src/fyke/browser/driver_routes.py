@@ -58,7 +58,11 @@ _TOO_LARGE = (
     "the request for a session has {size} bytes, and may have {limit}: leave out extensions, "
     "profiles and other files, which are not used here"
 )
-_HEADLESS = "The Worker asked for a browser with a window; it runs without one."
+_HEADLESS = (
+    "headless",
+    "The Worker asked for a browser with a window; it runs without one. To give it one, start the "
+    'run with the option "browser": "headful".',
+)
 
 
 class LaunchRoutes:
@@ -85,10 +89,10 @@ class LaunchRoutes:
             launch = parse_launch(await connection.read_body(attempt.limits.launch_bytes))
         except BadLaunch as error:
             raise UnusableRequest(str(error)) from None
-        if launch.display:
-            attempt.note("headless", _HEADLESS)
         attempt.check_launches()
         async with connection.browser(BrowserForm.LAUNCH) as browser:
+            if launch.display and not browser.display:
+                attempt.note(*_HEADLESS)
             if too_many := await _too_many(browser, attempt):
                 raise UnusableRequest(too_many, 503)
             with browser.starts_own() as number:
@@ -225,6 +229,8 @@ class WebDriverRoutes:
         leash: int,
     ) -> tuple[int, bytes]:
         """Return status and body of the answer."""
+        if leash and asked.display and not browser.display:  # the clients of a grid rarely say
+            attempt.note(*_HEADLESS)
         sessions = self._sandboxes.setdefault(browser, DriverSessions())
         for session in list(sessions.by_id.values()):
             if session.endpoint.instance not in browser.host.endpoints:  # its client may be gone
@@ -233,7 +239,7 @@ class WebDriverRoutes:
             return 500, error_answer("session not created", too_many)
         try:
             with browser.used(), browser.starts_own():
-                sessions.port = await browser.host.driver(attempt.limits.start_seconds)
+                sessions.port = await browser.driver()
                 status, body = await self._ask(browser, sessions.port, asked.body)
                 created = created_session(body, host, asked.names)
                 if created is None:

@@ -58,9 +58,12 @@ class Gateway:
         program: BrowserProgram,
         *,
         own_sandbox: bool,
+        display: bool = False,
     ) -> None:
         """Own and use a browser sandbox. Raise ``ValueError``."""
-        self._attempt(attempt_id).attach(control, generation, program, own_sandbox=own_sandbox)
+        self._attempt(attempt_id).attach(
+            control, generation, program, own_sandbox=own_sandbox, display=display
+        )
 
     def refuse(self, attempt_id: str, status: int, text: str, retry_after: int) -> None:
         """Answer connections without a browser. Raise ``ValueError`` for an unknown id."""

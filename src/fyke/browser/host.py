@@ -72,7 +72,6 @@ class BrowserHost:
         own_sandbox: bool,
         timeout: float,
         arguments: tuple[str, ...] = (),
-        display: bool = False,
     ) -> DevtoolsEndpoint:
         """Start a Chromium. Raise ``HostFailed``."""
         self._starting.add(instance)
@@ -83,7 +82,6 @@ class BrowserHost:
                 instance=instance,
                 program=program.value,
                 arguments=list(arguments),
-                display=display,
                 own_sandbox=own_sandbox,
             )
         finally:
@@ -98,9 +96,11 @@ class BrowserHost:
         self._add(endpoint)
         return endpoint
 
-    async def driver(self, timeout: float) -> int:
-        """The port of chromedriver, which is started unless it runs. Raise ``HostFailed``."""
-        port = (await self._ask("driver", timeout)).get("port")
+    async def driver(self, program: BrowserProgram, timeout: float) -> int:
+        """The port of chromedriver, which is started unless it runs, and starts ``program``. Raise
+        ``HostFailed``.
+        """
+        port = (await self._ask("driver", timeout, program=program.value)).get("port")
         if type(port) is not int or not 0 < port < 2**16:
             raise HostFailed("chromedriver has no port")
         return port

@@ -37,6 +37,7 @@ class AttachBrowser(msgspec.Struct, frozen=True, tag="attach"):
     generation: int
     program: BrowserProgram
     own_sandbox: bool
+    display: bool = False
 
 
 class RefuseWanted(msgspec.Struct, frozen=True, tag="refuse"):
@@ -75,7 +76,6 @@ class Wanted(msgspec.Struct, frozen=True, tag="wanted"):
 
     attempt_id: str
     form: BrowserForm
-    display: bool
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):

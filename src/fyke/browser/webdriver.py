@@ -50,12 +50,14 @@ class BadSession(Exception):
 @dataclass(frozen=True, slots=True)
 class SessionRequest:
     """A request for a session as chromedriver gets it. ``notes`` are sentences on what was left
-    out; ``names`` are the browsers that the client accepts.
+    out; ``names`` are the browsers that the client accepts. ``display``: with a window, so
+    ``--headless`` is not among the arguments.
     """
 
     body: bytes
     names: frozenset[str]
     notes: tuple[str, ...]
+    display: bool
 
 
 class _Command(msgspec.Struct):
@@ -156,11 +158,13 @@ def new_session(body: bytes) -> SessionRequest | None:
         _clean(item, notes)
     _name_program(always, first)
     _name_program(desired, [])
-    names = [item.get("browserName") for item in (always, *first, desired)]
+    items = (always, *first, desired)
+    names = [item.get("browserName") for item in items]
     return SessionRequest(
         msgspec.json.encode(document),
         frozenset(name for name in names if isinstance(name, str)),
         tuple(f"{name} was ignored: {reason}." for name, reason in notes.items()),
+        display=not any(map(_is_headless, items)),
     )
 
 
@@ -204,16 +208,28 @@ def _clean(capabilities: Json, notes: dict[str, str]) -> None:
         options["binary"] = PROGRAM_AT
 
 
+def _is_headless(capabilities: Json) -> bool:
+    """Whether the arguments of a Chromium say that it has no window."""
+    for name in (_OPTIONS, _OLD_OPTIONS):
+        arguments = capabilities.get(name, {}).get("args")
+        if isinstance(arguments, list) and "headless" in map(_switch, arguments):
+            return True
+    return False
+
+
+def _switch(argument: object) -> str:
+    """The name of a switch. Chromedriver adds missing hyphens, and Chromium ignores blanks."""
+    return str(argument).strip().lstrip("-").partition("=")[0].strip().lower()
+
+
 def _clean_arguments(options: Json, notes: dict[str, str]) -> None:
-    """Remove switches by which Chromium and chromedriver would not find each other. Chromedriver
-    adds missing hyphens, and Chromium ignores blanks around a switch.
-    """
+    """Remove switches by which Chromium and chromedriver would not find each other."""
     arguments = options.get("args")
     if not isinstance(arguments, list):
         return
     kept = []
     for argument in arguments:
-        name = str(argument).strip().lstrip("-").partition("=")[0].strip().lower()
+        name = _switch(argument)
         if name in _NOT_AS_ARGUMENTS:
             notes[name] = _NOT_AS_ARGUMENTS[name]
         else:

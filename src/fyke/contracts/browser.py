@@ -10,12 +10,14 @@ sandbox at a time; their numbers, from 1, are its generations.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from fyke.kit.start_budget import StartBudget
+from fyke.model.browser import BrowserOffer
+from fyke.model.browser import BrowserProgram as BrowserProgram
 
 if TYPE_CHECKING:  # the launcher imports this module and is small
     from fyke.contracts.execution import IdleSandboxes, SandboxExit
@@ -31,13 +33,6 @@ def browser_budget() -> StartBudget:
     connections, and the gateway those that programs of the Worker launch.
     """
     return StartBudget("browsers", total=200, a_minute=20)
-
-
-class BrowserProgram(StrEnum):
-    """The programs that can be the browser, as in settings, orders and control frames."""
-
-    HEADLESS_SHELL = "headless-shell"
-    CHROMIUM = "chromium"
 
 
 class BrowserForm(StrEnum):
@@ -64,14 +59,28 @@ class BrowserInfo:
     """The browser of this machine. ``reason`` says why it cannot be used; empty when it can.
 
     ``version`` and ``driver`` are numbers such as ``156.0.8078.108``; empty when there is none.
+    ``versions`` are those of all programs, also of ``program``, which runs get that ask for none.
     """
 
     program: BrowserProgram
     version: str = ""
     driver: str = ""
-    display: bool = False  # whether it can have a window, on a virtual display
+    versions: Mapping[BrowserProgram, str] = field(default_factory=dict)
+    display: bool = False  # whether there is a virtual display
     own_sandbox: bool = False  # whether Chromium's own sandbox works inside ours
     reason: str = ""
+
+    @property
+    def offer(self) -> BrowserOffer:
+        """What runs can ask for; nothing until the browser was found."""
+        able = (program for program, version in self.versions.items() if version)
+        return BrowserOffer(tuple(able), self.display)
+
+    def of(self, program: BrowserProgram | None) -> BrowserInfo:
+        """The same with another program of this machine, None for the one that it has."""
+        if program is None or program is self.program:
+            return self
+        return replace(self, program=program, version=self.versions[program])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +97,9 @@ class BrowserLimits:
 @dataclass(frozen=True, slots=True)
 class BrowserSpec:
     """``name`` also names the cgroup and the user: attempt id, ``-B`` and the generation. A
-    ``program`` is started at once, for the gateway that will ask for it. ``cache`` names the saved
-    HTTP cache that the shared Chromium starts with; "": it starts empty and is not saved.
+    ``program`` is started at once, for the gateway that will ask for it. ``display``: all browsers
+    in it have windows, on a virtual display of their own. ``cache`` names the saved HTTP cache that
+    the shared Chromium starts with; "": it starts empty and is not saved.
     """
 
     name: str
@@ -193,7 +203,6 @@ class BrowserWanted:
 
     attempt_id: str
     form: BrowserForm
-    display: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,10 +267,11 @@ class BrowserGateway(Protocol):
         program: BrowserProgram,
         *,
         own_sandbox: bool,
+        display: bool = False,
     ) -> None:
-        """Give the gateway a browser sandbox, in which it starts ``program``. The caller closes its
-        copy of ``control`` afterwards. Raise ``Unavailable`` when the gateway has ended; then
-        ``on_ended`` is not called for this generation.
+        """Give the gateway a browser sandbox, in which it starts ``program``, with windows if
+        ``display``. The caller closes its copy of ``control`` afterwards. Raise ``Unavailable``
+        when the gateway has ended; then ``on_ended`` is not called for this generation.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""What browsers did in a run: requests, console messages, pages."""
+"""What a run asks of its browsers, and what they did: requests, console messages, pages."""
 
 from __future__ import annotations
 
@@ -11,6 +11,81 @@ MAX_LINE = 500  # characters of a console line
 MAX_URLS = 5
 MAX_READ_TEXT = 1000  # characters of a line or URL before secrets in it are masked
 MAX_URL = 500  # characters
+
+
+class BrowserProgram(StrEnum):
+    """The programs that can be the browser, as in settings, orders and control frames."""
+
+    HEADLESS_SHELL = "headless-shell"
+    CHROMIUM = "chromium"
+
+
+class BrowserMode(StrEnum):
+    """Whether the browsers of a run have windows."""
+
+    UNSET = ""  # not asked for: they have none
+    HEADLESS = "headless"
+    HEADFUL = "headful"  # with windows, on a virtual display
+
+
+NO_DISPLAY = "no virtual display was found (apt install xvfb)"
+NOT_FOUND = {
+    BrowserProgram.HEADLESS_SHELL: (
+        "chromium-headless-shell was not found (apt install chromium-headless-shell)"
+    ),
+    BrowserProgram.CHROMIUM: "the full Chromium was not found (apt install chromium)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserChoice:
+    """What a run asks of its browsers; ``asked`` is None for the program of the installation."""
+
+    mode: BrowserMode = BrowserMode.UNSET
+    asked: BrowserProgram | None = None
+
+    @property
+    def headful(self) -> bool:
+        return self.mode is BrowserMode.HEADFUL
+
+    @property
+    def program(self) -> BrowserProgram | None:
+        """The program that it needs: only the full Chromium has windows."""
+        return BrowserProgram.CHROMIUM if self.headful else self.asked
+
+
+ANY_CHOICE = BrowserChoice()
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserOffer:
+    """The programs of a machine, and whether it has a virtual display."""
+
+    programs: tuple[BrowserProgram, ...] = ()
+    display: bool = False
+
+    @property
+    def headful(self) -> bool:
+        """Whether its browsers can have windows."""
+        return not self.headful_problem
+
+    @property
+    def headful_problem(self) -> str:
+        """Why its browsers have no windows; "" when they can have some."""
+        return self.problem_with(BrowserChoice(BrowserMode.HEADFUL))
+
+    def problem_with(self, choice: BrowserChoice) -> str:
+        """What is missing for it, with the remedy; "" when nothing is."""
+        problems = []
+        if choice.program is not None and choice.program not in self.programs:
+            problems.append(NOT_FOUND[choice.program])
+        if choice.headful and not self.display:
+            problems.append(NO_DISPLAY)
+        return ", and ".join(problems)
+
+
+NO_BROWSER = BrowserOffer()
+ANY_BROWSER = BrowserOffer(tuple(BrowserProgram), display=True)
 
 
 class ConsoleLevel(StrEnum):

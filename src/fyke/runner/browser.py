@@ -48,9 +48,11 @@ from fyke.domain.runs.attempts import Attempts
 from fyke.errors import FykeError, StaleLease, Unavailable
 from fyke.kit.start_budget import TooManyStarts
 from fyke.model.browser import (
+    ANY_CHOICE,
     MAX_LINES,
     BrowserActivity,
     BrowserBlock,
+    BrowserChoice,
     BrowserReport,
     ConsoleLine,
     sum_activities,
@@ -152,7 +154,7 @@ class _Generation:
 class AttemptBrowser:
     """The browser of one attempt. ``open`` it once, and ``close`` it when its Worker has ended.
     ``note`` writes a line into the log of the run. ``declined``: its version declares that it uses
-    no browser, so it gets none.
+    no browser, so it gets none. ``choice`` is what the run asks of it.
     """
 
     def __init__(
@@ -165,6 +167,7 @@ class AttemptBrowser:
         note: Callable[[LogType, str], None],
         *,
         declined: bool = False,
+        choice: BrowserChoice = ANY_CHOICE,
     ) -> None:
         self.failure: Reason | None = None  # why the Worker has no browser now, or a page crashed
         self.state = BrowserState.IDLE
@@ -175,6 +178,7 @@ class AttemptBrowser:
         self._places = places
         self._note = note
         self._declined = declined
+        self._choice = choice
         self._budget = browser_budget()
         self._generations: list[_Generation] = []  # the last one, and those that are not measured
         self._last_number = 0
@@ -246,7 +250,8 @@ class AttemptBrowser:
         cached = caches.size_of(self._attempt.run_id) if caches is not None else 0
         self._note(
             LogType.INFO,
-            f"The browser has started: {info.program} {info.version}, with up to {limits.cpus:g} "
+            f"The browser has started: {info.program} {info.version}"
+            f"{', with windows' if self._choice.headful else ''}, with up to {limits.cpus:g} "
             f"CPU and {limits.memory // _MIB} MB"
             + (f", and {cached // 1024} KB from the cache of this run." if cached else "."),
         )
@@ -344,8 +349,9 @@ class AttemptBrowser:
             raise BrowserDenied("this Fyke has no browser", 0, Reason(ReasonCode.NO_BROWSER))
         if info.reason:
             raise BrowserDenied(f"the browser of this machine cannot be used: {info.reason}", 5)
-        if wanted.display and not info.display:
-            raise BrowserDenied("this machine has no virtual display for a browser window", 1)
+        if problem := info.offer.problem_with(self._choice):
+            raise BrowserDenied(f"{_asked(self._choice)}, and on this machine {problem}", 0)
+        info = info.of(self._choice.program)
         limits = await self._reserved()
         number = self._last_number = self._last_number + 1  # that of one that fails, too
         is_shared = wanted.form in (BrowserForm.CDP, BrowserForm.LIGHTPANDA)
@@ -353,7 +359,7 @@ class AttemptBrowser:
         spec = BrowserSpec(
             f"{self._attempt.id}-B{number}",
             limits,
-            wanted.display,
+            self._choice.headful,
             program=info.program if is_shared else None,
             cache=caches.take(self._attempt.run_id) if caches is not None else "",
         )
@@ -382,6 +388,7 @@ class AttemptBrowser:
                 browser.control,
                 info.program,
                 own_sandbox=info.own_sandbox,
+                display=self._choice.headful,
             )
         except BaseException:
             self._retire(current)
@@ -596,6 +603,13 @@ async def _limit_cpu(generation: _Generation) -> None:
         await generation.browser.apply_cpu_limit()
     except SandboxFault as error:
         log.warning("browser_cpu_not_limited", browser=generation.number, error=str(error))
+
+
+def _asked(choice: BrowserChoice) -> str:
+    """What a run asks of its browser."""
+    if choice.headful:
+        return "the run asks for a browser with windows"
+    return f"the run asks for {choice.program}"
 
 
 def limits_of(run: RunLimits, own: BrowserLimits) -> BrowserLimits:

@@ -18,10 +18,11 @@ from fyke.sandbox.process.spawner import SpawnedSandbox
 
 CHUNK = 65536
 LAST_WORDS = 16 * 1024  # bytes
-# lines about services of a desktop, which no sandbox has
+# lines about services of a desktop, which no sandbox has, and a folder of the display's own
 NOISE = re.compile(
     rb":(ERROR|WARNING):(dbus/|device/|media/gpu/|net/base/address_tracker|sandbox/policy/"
     rb"|base/files/file_path_watcher)[^\n]*\n|^Fontconfig error: Cannot load default[^\n]*\n"
+    rb"|^_XSERVTransmkdir: Owner of [^\n]*\n"
 )
 WORK_SIZE = 2**20  # the work folder of a browser stays empty
 
@@ -34,9 +35,10 @@ def order_of(
     kind: str = BROWSER,
     program: BrowserProgram | None = None,
     cache: str = "",
+    display: bool = False,
 ) -> LaunchOrder:
-    """The order of a browser; ``program`` is started at once, with the saved ``cache``. Raise
-    ``SandboxFault`` for an invalid name.
+    """The order of a browser; ``program`` is started at once, with the saved ``cache``; ``display``
+    gives it windows. Raise ``SandboxFault`` for an invalid name.
     """
     try:
         return LaunchOrder(
@@ -53,6 +55,7 @@ def order_of(
             own_sandbox=own_sandbox,
             program=program.value if program else "",
             cache=parse_cache(cache, kind),
+            display=display,
         )
     except BadLaunchOrder as error:
         raise SandboxFault(str(error)) from error

@@ -53,12 +53,21 @@ class BrowserSandboxes:
         if not names:
             self._info = BrowserInfo(self._wanted, reason=NONE_FOUND)
             return
+        found = [name for name in BrowserProgram if name.value in programs]
         driver = installed_browser.find_driver()
-        version, driver_version = await asyncio.gather(
-            asyncio.to_thread(installed_browser.version_of, programs[names[0].value]),
+        *numbers, driver_version = await asyncio.gather(
+            *(asyncio.to_thread(installed_browser.version_of, programs[name]) for name in found),
             asyncio.to_thread(installed_browser.version_of, driver) if driver else _nothing(),
         )
-        self._info = BrowserInfo(names[0], version, driver_version, reason=self._info.reason)
+        versions = dict(zip(found, numbers, strict=True))
+        self._info = BrowserInfo(
+            names[0],
+            versions[names[0]],
+            driver_version,
+            versions=versions,
+            display=bool(installed_browser.find_display()),
+            reason=self._info.reason,
+        )
 
     async def prepare(self) -> bool:
         """Find the browser of this machine, start one and check its isolation. Takes about a second
@@ -100,8 +109,8 @@ class BrowserSandboxes:
     async def open(self, spec: BrowserSpec) -> BrowserSandbox:
         if self._info.reason:
             raise SandboxFault(self._info.reason)
-        if spec.display and not self._info.display:
-            raise SandboxFault("this machine has no virtual display for a browser with a window")
+        if spec.display and (problem := self._info.offer.headful_problem):
+            raise SandboxFault(problem)
         check_disk(self._work_dir)
         order = order_of(
             spec.name,
@@ -109,6 +118,7 @@ class BrowserSandboxes:
             own_sandbox=self._info.own_sandbox,
             program=spec.program,
             cache=spec.cache,
+            display=spec.display,
         )
         return BrowserSandbox(await self._spawner.start(order))
 

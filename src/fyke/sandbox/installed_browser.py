@@ -1,4 +1,4 @@
-"""Finds the browser of this machine: programs, versions, chromedriver and fonts.
+"""Finds the browser of this machine: programs, versions, chromedriver, virtual display and fonts.
 
 Only programs below ``/usr`` count, because a sandbox has no other folder of the machine. The
 launcher imports this module, so it needs only the standard library.
@@ -32,6 +32,7 @@ DRIVERS = (
     "/usr/lib/chromium/chromedriver",
     "/usr/lib64/chromium-browser/chromedriver",
 )
+DISPLAYS = ("/usr/bin/Xvfb",)
 FONTS = Path("/usr/share/fonts")
 FONT_PACKAGES = {  # of Debian: a pattern for the names of their files
     "fonts-liberation": re.compile("liberation", re.IGNORECASE),
@@ -51,6 +52,11 @@ def find_programs() -> dict[str, str]:
 def find_driver() -> str:
     """The path of chromedriver; "" without one."""
     return _first(DRIVERS)
+
+
+def find_display() -> str:
+    """The path of the virtual display for browsers with windows; "" without one."""
+    return _first(DISPLAYS)
 
 
 def version_of(path: str) -> str:

@@ -65,7 +65,8 @@ class WarmBrowsers:
         finally:
             self._opening -= 1
             self._changed.set()
-        self._starts.append(asyncio.get_running_loop().time())
+        if self._is_usual(spec):  # the next one could have used a waiting one
+            self._starts.append(asyncio.get_running_loop().time())
         return browser
 
     async def drop_cache(self, name: str) -> None:
@@ -97,7 +98,9 @@ class WarmBrowsers:
 
     async def _take(self, spec: BrowserSpec) -> BrowserSandbox | None:
         """The oldest waiting browser that fits and lives; None without one."""
-        if spec.program is None or spec.display or spec.cache or spec.limits != self._limits:
+        if spec.program is None or spec.cache or not self._is_usual(spec):
+            return None
+        if spec.limits != self._limits:
             return None
         while self._idle:
             browser = self._idle.pop(0)
@@ -113,6 +116,10 @@ class WarmBrowsers:
                     return browser
             self._discard(browser)
         return None
+
+    def _is_usual(self, spec: BrowserSpec) -> bool:
+        """Whether the browser has no window, and is the program of those that wait."""
+        return not spec.display and spec.program in (None, self._cold.info().program)
 
     async def _open_cold(self, spec: BrowserSpec) -> BrowserSandbox:
         """Waiting browsers may use what the machine lacks, so a failed start is repeated without

@@ -11,17 +11,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fyke.contracts.browser import BrowserInfo, BrowserLimits, BrowserProgram, BrowserSpec
 from fyke.kit.frames import Frame, FrameClient
 from fyke.kit.ids import new_ulid
 from fyke.sandbox.browser_sandbox import BrowserSandbox
 from fyke.sandbox.browsers import BrowserSandboxes
+from fyke.sandbox.installed_browser import find_display, find_programs
 from fyke.sandbox.process import processes
 from integration.sandbox.sandboxes import MIB, SandboxSetup, sandbox_setup
 from support.cdp import Cdp
 
 SECONDS = 20.0
 CGROUPS = Path("/sys/fs/cgroup")
+
+HEADFUL = "headful"
+KINDS = (*BrowserProgram, HEADFUL)  # the programs, and the full Chromium with windows
 
 _infos: dict[tuple[str, BrowserProgram], BrowserInfo] = {}
 
@@ -116,6 +122,7 @@ class BrowserSetup:
 
     sandboxes: SandboxSetup
     browsers: BrowserSandboxes
+    display: bool = False
     open_ones: list[OpenBrowser] = field(default_factory=list)
 
     async def open(
@@ -123,7 +130,7 @@ class BrowserSetup:
     ) -> OpenBrowser:
         chosen = BrowserLimits(**({"cpus": 2.0, "memory": 1024 * MIB} | limits))
         name = f"{new_ulid()}-B1"
-        spec = BrowserSpec(name, chosen, program=program, cache=cache)
+        spec = BrowserSpec(name, chosen, display=self.display, program=program, cache=cache)
         found = OpenBrowser(name, await self.browsers.open(spec))
         found.client = FrameClient(
             found.sandbox.control, found.events.append, lambda reason: found.lost.set()
@@ -152,11 +159,22 @@ async def open_page(cdp: Cdp, url: str) -> str:
     return session
 
 
+def program_of(kind: str) -> BrowserProgram:
+    """The program of one of ``KINDS``. Skip the test where the machine lacks it."""
+    program = BrowserProgram.CHROMIUM if kind == HEADFUL else BrowserProgram(kind)
+    if program.value not in find_programs():
+        pytest.skip(f"this machine has no {program.value}")
+    if kind == HEADFUL and not find_display():
+        pytest.skip("this machine has no virtual display")
+    return program
+
+
 @asynccontextmanager
 async def browser_setup(
-    spawner: str, program: BrowserProgram = BrowserProgram.HEADLESS_SHELL
+    spawner: str, kind: str = BrowserProgram.HEADLESS_SHELL
 ) -> AsyncIterator[BrowserSetup]:
-    """Browsers of the machine's ``program``, which are checked by the first test only."""
+    """Browsers of one of ``KINDS``, which are checked by the first test only."""
+    program = program_of(kind)
     async with sandbox_setup(spawner) as sandboxes:
         browsers = BrowserSandboxes(sandboxes.work, sandboxes.spawner, program)
         if (spawner, program) in _infos:
@@ -165,7 +183,7 @@ async def browser_setup(
             await browsers.prepare()
             assert browsers.info().reason == ""
             _infos[spawner, program] = browsers.info()
-        setup = BrowserSetup(sandboxes, browsers)
+        setup = BrowserSetup(sandboxes, browsers, kind == HEADFUL)
         try:
             yield setup
         finally:

@@ -26,7 +26,6 @@ from urllib.parse import unquote
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from fyke.contracts.browser import BrowserProgram
 from fyke.contracts.egress import EgressGrant
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.local import LocalEgress
@@ -311,7 +310,8 @@ async def stage(
     trusts: bool = False,
 ) -> AsyncIterator[Stage]:
     """``trusts``: the browser takes the certificate of the site for a valid one."""
-    async with browser_setup("launcher", BrowserProgram(program)) as setup:
+    async with browser_setup("launcher", program) as setup:
+        program = setup.browsers.info().program.value
         site, own = OutsideSite(folder), listener()
         await site.start()
         egress = LocalEgress(limits=QUICK, resolver=resolver)

@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fyke.contracts.browser import BrowserProgram
 from fyke.contracts.egress import EgressGrant
 from fyke.egress.local import LocalEgress
 from integration.browser.browsers import browser_setup, open_page
@@ -31,7 +30,7 @@ async def metered(folder: Path, program: str) -> dict[str, Any]:
     assert origin.stdin is not None and origin.stdout is not None
     capture, egress, own = Capture("near"), LocalEgress(), listener()
     await egress.open([own], EgressGrant(ATTEMPT, SECRET, ""))
-    async with browser_setup("launcher", BrowserProgram(program)) as setup:
+    async with browser_setup("launcher", program) as setup:
         found = await setup.open()
         await egress.add_listener(ATTEMPT, found.sandbox.proxy, passwordless=True)
         arguments = ["--ignore-certificate-errors"]

@@ -7,9 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from fyke.contracts.browser import BrowserProgram
-from fyke.sandbox.installed_browser import find_programs
-from integration.browser.browsers import BrowserSetup, RecordingProxy, browser_setup, open_page
+from integration.browser.browsers import (
+    KINDS,
+    BrowserSetup,
+    RecordingProxy,
+    browser_setup,
+    open_page,
+)
 from integration.sandbox.sandboxes import SPAWNERS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "chromium", "driver")]
@@ -20,10 +24,8 @@ PAGE = b"""<title>page</title><link rel=icon href=data:,><form><input type=passw
 <script src=/script.js></script>"""
 
 
-@pytest.fixture(params=BrowserProgram)
+@pytest.fixture(params=KINDS)
 async def setup(request: pytest.FixtureRequest) -> AsyncIterator[BrowserSetup]:
-    if request.param.value not in find_programs():
-        pytest.skip(f"this machine has no {request.param.value}")
     async with browser_setup(SPAWNERS[0], request.param) as setup:
         yield setup
 

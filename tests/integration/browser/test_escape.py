@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fyke.contracts.browser import BrowserProgram
-from fyke.sandbox.installed_browser import find_programs
+from integration.browser.browsers import HEADFUL, program_of
 from integration.sandbox.sandboxes import ROOT
 from support.closed_network import closed
 from support.internal_addresses import OUTSIDE
@@ -20,19 +20,16 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 SHELL, FULL = BrowserProgram.HEADLESS_SHELL, BrowserProgram.CHROMIUM
-IN_FULL = pytest.param(FULL, marks=pytest.mark.long, id=FULL.value)
+OTHERS = [pytest.param(kind, marks=pytest.mark.long) for kind in (FULL, HEADFUL)]
 
 
-def trial(
-    name: str, program: BrowserProgram, module: str = "escape_trials", **options: object
-) -> Any:
-    if program.value not in find_programs():
-        pytest.skip(f"this machine has no {program.value}")
+def trial(name: str, kind: str, module: str = "escape_trials", **options: object) -> Any:
+    program_of(kind)
     return closed(
         f"integration.browser.{module}:{name}",
         800,
         own_users=False,
-        program=program.value,
+        program=str(kind),
         **options,
     )
 
@@ -59,7 +56,7 @@ def test_no_encoding_of_an_internal_address_is_reached_by_a_page(
     assert result["refused"] > 2 * result["hosts"], result
 
 
-@pytest.mark.parametrize("program", [SHELL, IN_FULL])
+@pytest.mark.parametrize("kind", [SHELL, *OTHERS])
 @pytest.mark.parametrize(
     "declared",
     [
@@ -67,8 +64,8 @@ def test_no_encoding_of_an_internal_address_is_reached_by_a_page(
         pytest.param(True, id="declared sites"),
     ],
 )
-def test_no_way_of_connecting_leads_inside(program: BrowserProgram, declared: bool) -> None:
-    result = trial("ways", program, declared=declared)
+def test_no_way_of_connecting_leads_inside(kind: str, declared: bool) -> None:
+    result = trial("ways", kind, declared=declared)
     check_nothing_escaped(result)
     assert result["tried"] > 300 and result["in service worker"] == 28, result
     for part in ("page", "service worker", "client", "arguments"):
@@ -87,7 +84,7 @@ REQUESTS = {
 OF_PROGRAM = {SHELL: REQUESTS | {"popup"}, FULL: REQUESTS}
 
 
-@pytest.mark.parametrize("program", [SHELL, IN_FULL])
+@pytest.mark.parametrize("program", [SHELL, OTHERS[0]])
 def test_the_ways_of_a_page_do_lead_outside(program: BrowserProgram) -> None:
     """So that those that lead inside fail for another reason than that they do not work."""
     result = trial("outside", program, "escape_controls")
@@ -96,7 +93,7 @@ def test_the_ways_of_a_page_do_lead_outside(program: BrowserProgram) -> None:
     assert set(result["paths"]) >= expected
 
 
-@pytest.mark.parametrize("program", [SHELL, IN_FULL])
+@pytest.mark.parametrize("program", [SHELL, OTHERS[0]])
 def test_a_browser_without_our_arguments_escapes_in_the_ways_that_are_no_requests(
     program: BrowserProgram,
 ) -> None:
@@ -107,9 +104,9 @@ def test_a_browser_without_our_arguments_escapes_in_the_ways_that_are_no_request
     assert result["datagrams"] == ["stun by udp", "turn", "alternative service"]
 
 
-@pytest.mark.parametrize("program", [SHELL, IN_FULL])
-def test_a_name_whose_address_changes_leads_inside_at_no_time(program: BrowserProgram) -> None:
-    result = trial("rebinding", program, rounds=8)
+@pytest.mark.parametrize("kind", [SHELL, *OTHERS])
+def test_a_name_whose_address_changes_leads_inside_at_no_time(kind: str) -> None:
+    result = trial("rebinding", kind, rounds=8)
     check_nothing_escaped(result)
     assert result["dialled"] > 20, result
     assert result["lookups"] - result["dialled"] > 20, result  # every second one

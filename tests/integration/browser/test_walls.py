@@ -19,12 +19,17 @@ import pytest
 
 from fyke.contracts.browser import BrowserInfo, BrowserProgram
 from fyke.sandbox.browsers import BrowserSandboxes
-from fyke.sandbox.installed_browser import find_programs
 from fyke.sandbox.isolation import bubblewrap, checks, seccomp, syscalls
 from fyke.sandbox.isolation.cgroups import NoGroups
 from fyke.sandbox.isolation.seccomp import FilterRules
 from fyke.sandbox.process.spawner import DirectSpawner
-from integration.browser.browsers import BrowserSetup, RecordingProxy, browser_setup, open_page
+from integration.browser.browsers import (
+    KINDS,
+    BrowserSetup,
+    RecordingProxy,
+    browser_setup,
+    open_page,
+)
 from integration.sandbox.sandboxes import ROOT, SPAWNERS, data_folder
 from integration.sandbox.test_layers import LAYERS, added
 from support.cdp import Cdp, CdpError
@@ -34,10 +39,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.needs("bwrap", "chromium", "driver"
 PREFIX = "browser: "
 
 
-@pytest.fixture(params=BrowserProgram)
+@pytest.fixture(params=KINDS)
 async def setup(request: pytest.FixtureRequest) -> AsyncIterator[BrowserSetup]:
-    if request.param.value not in find_programs():
-        pytest.skip(f"this machine has no {request.param.value}")
     async with browser_setup(SPAWNERS[0], request.param) as setup:
         yield setup
 

@@ -113,12 +113,15 @@ class Place:
     def __init__(self, gateway: Gateway, port: int, host: DriverHost, driver: Driver) -> None:
         self.gateway, self.port, self.host, self.driver = gateway, port, host, driver
         self.notices: list[Notice] = []
+        self.display = False
 
     def notify(self, notice: Notice) -> None:
         self.notices.append(notice)
         if isinstance(notice, Wanted):
             shell = BrowserProgram.HEADLESS_SHELL
-            self.gateway.attach(ATTEMPT, self.host.theirs, 1, shell, own_sandbox=True)
+            self.gateway.attach(
+                ATTEMPT, self.host.theirs, 1, shell, own_sandbox=True, display=self.display
+            )
 
     async def connect(self) -> Client:
         return Client(*await asyncio.open_connection("127.0.0.1", self.port))
@@ -171,7 +174,7 @@ async def test_a_launched_browser_lives_as_long_as_its_connection() -> None:
         leash = await gateway.connect()
         status, text = await ask(leash, "POST", "/fyke/launch", launch("--headless", "--a=b"))
         assert (status, text) == (200, f"1 {GUID}")
-        assert gateway.notices[0] == Wanted(ATTEMPT, BrowserForm.LAUNCH, False)
+        assert gateway.notices[0] == Wanted(ATTEMPT, BrowserForm.LAUNCH)
         start = gateway.host.requests[0]
         assert (start["instance"], start["arguments"]) == (1, ["--headless", "--a=b"])
         leash.writer.close()
@@ -215,7 +218,36 @@ async def test_a_window_that_was_asked_for_is_said_to_be_missing() -> None:
     async with place() as gateway:
         leash = await gateway.connect()
         assert (await ask(leash, "POST", "/fyke/launch", launch(display=True)))[0] == 200
-        assert any(isinstance(item, Noted) and "window" in item.text for item in gateway.notices)
+        [note] = [item for item in gateway.notices if isinstance(item, Noted)]
+        assert "with a window" in note.text and '"browser": "headful"' in note.text
+
+
+@pytest.mark.parametrize("display", [True, False])
+async def test_a_run_with_windows_has_what_was_asked_for(display: bool) -> None:
+    async with place() as gateway:
+        gateway.display = True
+        leash = await gateway.connect()
+        assert (await ask(leash, "POST", "/fyke/launch", launch(display=display)))[0] == 200
+        assert not [item for item in gateway.notices if isinstance(item, Noted)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_relayed", "is_noted"),
+    [([], True, True), (["--headless=new"], True, False), ([], False, False)],
+)
+async def test_a_driver_of_the_worker_itself_says_whether_it_wants_a_window(
+    arguments: list[str], is_relayed: bool, is_noted: bool
+) -> None:
+    async with place() as gateway:
+        prefix = ""
+        if is_relayed:
+            leash = await gateway.connect()
+            _, prefix = await ask(leash, "POST", "/fyke/driver/", b"")
+        options = {"goog:chromeOptions": {"args": arguments}}
+        body = json.dumps({"capabilities": {"alwaysMatch": options}}).encode()
+        assert (await gateway.ask("POST", f"{prefix}/session", body))[0] == 200
+        noted = [item for item in gateway.notices if isinstance(item, Noted)]
+        assert ["window" in item.text for item in noted] == [True] * is_noted
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", launch("x" * 5000)])
@@ -356,12 +388,19 @@ async def test_no_number_is_used_twice() -> None:
             await until(lambda number=number: int(number) in gateway.stopped())
 
 
+async def test_the_driver_starts_the_browser_of_the_run() -> None:
+    async with place() as gateway:
+        assert (await gateway.ask("POST", "/session", NEW))[0] == 200
+        [asked] = [item for item in gateway.host.requests if item["type"] == "driver"]
+        assert asked["program"] == "headless-shell"
+
+
 @pytest.mark.parametrize("prefix", ["", "/wd/hub"])
 async def test_a_session_on_one_connection(prefix: str) -> None:
     async with place() as gateway:
         client = await gateway.connect()
         status, created = await ask(client, "POST", f"{prefix}/session", NEW)
-        assert gateway.notices[0] == Wanted(ATTEMPT, BrowserForm.WEBDRIVER, False)
+        assert gateway.notices[0] == Wanted(ATTEMPT, BrowserForm.WEBDRIVER)
         found = created["value"]["capabilities"]
         assert (status, created["value"]["sessionId"]) == (200, "s1")
         assert found[OPTIONS] == {"debuggerAddress": "browser.test:80"}

@@ -41,7 +41,6 @@ async def test_a_connection_waits_for_a_browser_and_is_relayed() -> None:
             "instance": 0,
             "program": "headless-shell",
             "arguments": [],
-            "display": False,
             "own_sandbox": True,
         }
 

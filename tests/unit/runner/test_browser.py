@@ -25,7 +25,14 @@ from fyke.contracts.browser import (
 )
 from fyke.contracts.execution import IdleSandboxes, SandboxFault
 from fyke.errors import InsufficientBalance, StaleLease, Unavailable
-from fyke.model.browser import BrowserActivity, ConsoleLevel, ConsoleLine
+from fyke.model.browser import (
+    ANY_CHOICE,
+    BrowserActivity,
+    BrowserChoice,
+    BrowserMode,
+    ConsoleLevel,
+    ConsoleLine,
+)
 from fyke.model.last_page import KeepPages, TakenPage
 from fyke.model.log import LogType
 from fyke.model.run import Attempt, Run, RunLimits
@@ -42,7 +49,9 @@ from fyke.runner.run_caches import RunCaches
 
 pytestmark = pytest.mark.anyio
 MIB = 2**20
-INFO = BrowserInfo(BrowserProgram.HEADLESS_SHELL, "1.2.3.4", own_sandbox=True)
+SHELL, CHROMIUM = BrowserProgram.HEADLESS_SHELL, BrowserProgram.CHROMIUM
+INFO = BrowserInfo(SHELL, "1.2.3.4", versions={SHELL: "1.2.3.4"}, own_sandbox=True)
+HEADFUL = BrowserChoice(BrowserMode.HEADFUL)
 WANTED = BrowserWanted("A", BrowserForm.CDP)
 ATTEMPT = Attempt("A", "run", 0, "7", "R", 1, 0, None, "", 0, 0, 0, 0, 0, 0)
 
@@ -109,7 +118,9 @@ class Setup:
     keeps: bool | None = None  # whether the gateway was told to keep pages
     caches: RunCaches = field(default_factory=lambda: RunCaches(1000, _none))
 
-    def browser(self, *, declined: bool = False) -> AttemptBrowser:
+    def browser(
+        self, *, declined: bool = False, choice: BrowserChoice = ANY_CHOICE
+    ) -> AttemptBrowser:
         if not self.unchecked:
             self.checked.set()
         limits = BrowserLimits(1.0, 1024 * MIB)
@@ -126,7 +137,9 @@ class Setup:
             self.keep,
             self.caches,
         )
-        return AttemptBrowser(ATTEMPT, deps, own, own, own, self.note, declined=declined)
+        return AttemptBrowser(
+            ATTEMPT, deps, own, own, own, self.note, declined=declined, choice=choice
+        )
 
     def did(self, *call: Any) -> None:
         self.calls.append(call)
@@ -219,11 +232,19 @@ class _Gateway:
         self._setup.keeps = grant.keep
 
     async def attach(
-        self, attempt_id: str, generation: int, control: Any, program: Any, *, own_sandbox: bool
+        self,
+        attempt_id: str,
+        generation: int,
+        control: Any,
+        program: Any,
+        *,
+        own_sandbox: bool,
+        display: bool = False,
     ) -> None:
         if self._setup.lost:
             raise Unavailable("the gateway does not answer")
-        self._setup.did("attach", generation, program, own_sandbox)
+        windows = ("windows",) if display else ()
+        self._setup.did("attach", generation, program, own_sandbox, *windows)
 
     async def refuse(
         self, attempt_id: str, status: int, text: str, *, retry_after: int = 0
@@ -647,15 +668,47 @@ async def test_a_connection_that_waits_for_a_place_is_logged_at_once(setup: Setu
     await browser.close()
 
 
-async def test_a_window_needs_a_display(setup: Setup) -> None:
-    browser = setup.browser()
-    browser.wanted(replace(WANTED, display=True))
+async def test_windows_need_a_display_and_the_full_chromium(setup: Setup) -> None:
+    browser = setup.browser(choice=HEADFUL)
+    browser.wanted(WANTED)
     await setup.until(refused(setup))
-    assert "display" in setup.calls[-1][2] and not setup.specs
-    setup.info = replace(INFO, display=True)
-    browser.wanted(replace(WANTED, display=True))
+    text = (
+        "the run asks for a browser with windows, and on this machine the full Chromium was not "
+        "found (apt install chromium), and no virtual display was found (apt install xvfb)"
+    )
+    assert setup.calls[-1] == ("refuse", 503, text, 0)
+    assert browser.failure == Reason.of(ReasonCode.BROWSER_FAILED, problem=text)
+    assert setup.notes == [(LogType.WARN, f"The Worker gets no browser: {text}.")]
+    assert not setup.specs
+    await browser.close()
+
+
+async def test_a_browser_with_windows_is_the_full_chromium(setup: Setup) -> None:
+    setup.info = replace(INFO, versions={SHELL: "1.2.3.4", CHROMIUM: "5.6.7.8"}, display=True)
+    browser = setup.browser(choice=HEADFUL)
+    browser.wanted(WANTED)
     await setup.until(attached(setup))
-    assert setup.specs[0].display
+    [spec] = setup.specs
+    assert (spec.display, spec.program) == (True, CHROMIUM)
+    assert setup.calls[-1] == ("attach", 1, CHROMIUM, True, "windows")
+    browser.started(1)
+    assert "chromium 5.6.7.8, with windows, with up to" in setup.notes[-1][1]
+    assert browser.totals.version == "chromium 5.6.7.8"
+    await browser.close()
+
+
+async def test_a_run_gets_the_program_that_it_asks_for_or_none(setup: Setup) -> None:
+    browser = setup.browser(choice=BrowserChoice(asked=CHROMIUM))
+    browser.wanted(WANTED)
+    await setup.until(refused(setup))
+    assert "asks for chromium, and on this machine the full Chromium" in setup.calls[-1][2]
+    await browser.close()
+    setup.info = replace(INFO, versions={SHELL: "1.2.3.4", CHROMIUM: "5.6.7.8"})
+    browser = setup.browser(choice=BrowserChoice(asked=CHROMIUM))
+    browser.wanted(WANTED)
+    await setup.until(attached(setup))
+    assert setup.calls[-1] == ("attach", 1, CHROMIUM, True)
+    assert (setup.specs[0].display, setup.specs[0].program) == (False, CHROMIUM)
     await browser.close()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts.browser import BrowserProgram
+from fyke.contracts.browser import BrowserLimits, BrowserOffer, BrowserProgram, BrowserSpec
 from fyke.contracts.execution import SandboxFault
 from fyke.sandbox import installed_browser
 from fyke.sandbox.browsers import NONE_FOUND, NOT_CHECKED, BrowserSandboxes
@@ -34,6 +34,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(installed_browser, "find_programs", lambda: found["programs"])
     monkeypatch.setattr(installed_browser, "find_driver", lambda: "")
+    monkeypatch.setattr(installed_browser, "find_display", lambda: found.get("display", ""))
     monkeypatch.setattr(installed_browser, "version_of", lambda path: found["version"])
     monkeypatch.setattr(browser_inspection, "inspect", inspect)
     return found
@@ -69,6 +70,21 @@ async def test_another_program_is_used_where_the_wanted_one_is_missing(
     checked = browsers()
     assert await checked.prepare()
     assert (checked.info().program, machine["program"]) == (BrowserProgram.CHROMIUM, "chromium")
+
+
+async def test_windows_need_a_display_and_the_full_chromium(machine: dict[str, Any]) -> None:
+    checked = browsers()
+    await checked.prepare()
+    assert checked.info().offer == BrowserOffer(tuple(BrowserProgram))
+    spec = BrowserSpec("A-B1", BrowserLimits(1.0, 2**30), display=True)
+    with pytest.raises(SandboxFault, match="no virtual display was found"):
+        await checked.open(spec)
+    machine |= {"display": "/usr/bin/Xvfb", "programs": {"headless-shell": "/usr/lib/shell"}}
+    checked = browsers()
+    await checked.prepare()
+    assert checked.info().display
+    with pytest.raises(SandboxFault, match="the full Chromium was not found"):
+        await checked.open(spec)
 
 
 async def test_a_missing_layer_is_a_final_reason(machine: dict[str, Any]) -> None:

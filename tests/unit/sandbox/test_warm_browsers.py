@@ -141,10 +141,11 @@ async def test_none_waits_outside_or_without_the_setting(cold: Cold) -> None:
     [
         replace(SPEC, program=None),
         replace(SPEC, display=True),
+        replace(SPEC, program=BrowserProgram.CHROMIUM),
         replace(SPEC, cache="RUN-1"),
         replace(SPEC, limits=replace(LIMITS, memory=2**31)),
     ],
-    ids=["with arguments", "with a window", "with a cache", "with other limits"],
+    ids=["with arguments", "with windows", "another program", "with a cache", "with other limits"],
 )
 async def test_another_browser_is_started_for_what_it_does_not_fit(
     cold: Cold, spec: BrowserSpec
@@ -155,6 +156,15 @@ async def test_another_browser_is_started_for_what_it_does_not_fit(
         await until(lambda: cold.waiting)
         assert cast(Any, await warm.open(spec)).spec is spec
         assert len(cold.waiting) == 1
+
+
+async def test_none_waits_after_a_start_that_could_not_have_used_it(cold: Cold) -> None:
+    warm = browsers(cold)
+    async with warm.kept():
+        await warm.open(replace(SPEC, program=BrowserProgram.CHROMIUM, display=True))
+        for _ in range(100):
+            await asyncio.sleep(0)
+    assert len(cold.opened) == 1
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,15 @@ A frame is four bytes of length and a JSON object. Requests:
 * ``start`` with ``instance``, ``program`` and ``arguments``: start a Chromium, or answer with the
   shared one that was started ahead. Answered by ``started`` with ``port`` and ``path``, or
   ``failed``.
-* ``driver``: start chromedriver unless it runs; answered by ``driver`` with ``port``.
+* ``driver`` with ``program``, which it will start: start chromedriver unless it runs; answered by
+  ``driver`` with ``port``.
   A Chromium that was started ahead ends if it is not asked for within 30 s of such a request, or
   of ``start`` for another one.
 * ``stop`` with ``instance``: answered by ``stopped``.
 * ``inspect`` with ``variables``: run the inspector, where there is one; answered by ``inspected``.
+
+In a sandbox with a display, Xvfb runs before the first Chromium, and is started again when it has
+ended. All Chromiums are its clients then.
 
 Events: ``ended`` when a Chromium ended, ``driven`` when one was started by chromedriver, and
 ``dropped`` with the arguments that a Chromium was not given.
@@ -61,6 +65,14 @@ ENVIRONMENT = {
     "TMPDIR": TMP,
 }
 
+DISPLAY, DISPLAY_SOCKETS = ":0", f"{TMP}/.X11-unix"
+DISPLAY_PORT = 6000  # that of display 0, on which Xvfb does not listen
+DISPLAY_OPTIONS = (
+    *("-screen", "0", "1920x1080x24", "-nolisten", "tcp", "-noreset"),
+    *("-extension", "GLX"),  # off; it would load a renderer of its own
+)
+
+DISPLAY_SECONDS = 10.0
 START_SECONDS = 15.0
 CLAIM_SECONDS = 30.0  # how long a Chromium started ahead waits when others are used
 INSPECT_SECONDS = 20.0
@@ -129,6 +141,7 @@ class Host:
         self.settings = settings
         self.programs: dict[int, Program] = {}  # by pidfd
         self.driver: Program | None = None
+        self.display: Program | None = None
         self.children: list[int] = []  # that nothing waits for
         self.inspection: tuple[Any, int, bytearray, float] | None = None
         self.reports = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -197,8 +210,6 @@ class Host:
                 f"arguments: must be at most {MAX_ARGUMENTS} texts, each of at most "
                 f"{MAX_ARGUMENT} characters"
             )
-        if frame.get("display"):
-            raise RequestRefused("display: this sandbox has none")
         name = self.program_name(frame)
         if instance != SHARED:
             self.limit_waiting()
@@ -219,7 +230,7 @@ class Host:
         """Start the shared Chromium, if that was ordered; the first request for it gets it."""
         name = self.settings["start"]
         if name in self.settings["programs"]:
-            with contextlib.suppress(OSError):  # the request tries again
+            with contextlib.suppress(OSError, RequestRefused):  # the request tries again
                 self.launch(name, [], SHARED).unclaimed = True
 
     def limit_waiting(self) -> None:
@@ -235,11 +246,39 @@ class Host:
         self.check_room()
         self.profiles += 1
         profile = f"{WORK}/p{self.profiles}"
-        environment = ENVIRONMENT | {"FYKE_PROGRAM": name, "FYKE_PROFILE": profile}
+        environment = self.environment() | {"FYKE_PROGRAM": name, "FYKE_PROFILE": profile}
         if self.settings["cache"] and instance == SHARED:
             environment["FYKE_CACHE"] = CACHE
         command = [INTERPRETER, "-I", "-B", "-S", PROGRAM, *arguments]
         return self.run(command, environment, instance, profile)
+
+    def environment(self) -> dict[str, str]:
+        """The variables of a Chromium, once its display is there. Raise ``RequestRefused``."""
+        if not self.settings["display"]:
+            return ENVIRONMENT
+        if self.display is None:
+            self.start_display()
+        return ENVIRONMENT | {"DISPLAY": DISPLAY}
+
+    def start_display(self) -> None:
+        """Start Xvfb, and wait until it accepts clients: requests wait meanwhile."""
+        with contextlib.suppress(FileExistsError):  # Xvfb makes it only as root
+            os.mkdir(DISPLAY_SOCKETS)  # noqa: PTH102
+        os.chmod(DISPLAY_SOCKETS, 0o1777)  # noqa: PTH101, S103 - as Xvfb wants it
+        reader, writer = os.pipe()
+        command = [self.settings["display"], DISPLAY, "-displayfd", "3", *DISPLAY_OPTIONS]
+        try:
+            display = self.run(command, ENVIRONMENT, -1, passed=writer)
+        finally:
+            os.close(writer)
+        try:
+            if not reads_line(reader, DISPLAY_SECONDS):
+                display.kill()
+                raise RequestRefused("the virtual display did not start")
+        finally:
+            os.close(reader)
+        display.port = DISPLAY_PORT
+        self.display = display
 
     def program_name(self, frame: Frame) -> str:
         name = frame.get("program", "headless-shell")
@@ -254,17 +293,24 @@ class Host:
             raise RequestRefused(f"{MAX_PROGRAMS} programs are running")
 
     def run(
-        self, command: list[str], environment: dict[str, str], instance: int, profile: str = ""
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        instance: int,
+        profile: str = "",
+        passed: int | None = None,
     ) -> Program:
-        is_driver = instance < 0  # its standard output has only a banner, and is no cause of an end
+        """``passed`` becomes descriptor 3 of the program."""
+        # what chromedriver and Xvfb write to standard output is no cause of an end
+        output = self.null if instance < 0 else 2
+        actions = [(os.POSIX_SPAWN_DUP2, self.null, 0), (os.POSIX_SPAWN_DUP2, output, 1)]
+        if passed is not None:
+            actions.append((os.POSIX_SPAWN_DUP2, passed, 3))
         pid = os.posix_spawn(
             command[0],
             command,
             environment,
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, self.null, 0),
-                (os.POSIX_SPAWN_DUP2, self.null if is_driver else 2, 1),
-            ],
+            file_actions=actions,
             setpgroup=0,
             setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
         )
@@ -282,7 +328,7 @@ class Host:
         if self.driver is None:
             self.check_room()
             command = [self.settings["driver"], f"--port={DRIVER_PORT}", "--log-level=WARNING"]
-            environment = ENVIRONMENT | {"FYKE_PROGRAM": self.program_name(frame)}
+            environment = self.environment() | {"FYKE_PROGRAM": self.program_name(frame)}
             self.driver = self.run(command, environment, -1)
         self.driver.starts.append(frame["id"])
 
@@ -342,7 +388,9 @@ class Host:
             status = os.waitstatus_to_exitcode(code)
         if program is self.driver:
             self.driver = None
-        elif program.ours:  # the next one starts without its profile
+        elif program is self.display:
+            self.display = None
+        elif program.ours and program.profile:  # the next one starts without its profile
             with contextlib.suppress(OSError):  # too many processes; it ends with the sandbox
                 remover = os.posix_spawn("/usr/bin/rm", ["rm", "-rf", program.profile], {})
                 self.children.append(remover)
@@ -474,6 +522,18 @@ def read_port(profile: str) -> tuple[int, str] | None:
     if match is None or not 0 < int(match[1]) < 65536:
         return None
     return int(match[1]), match[2]
+
+
+def reads_line(reader: int, seconds: float) -> bool:
+    """Whether a line arrives on a pipe in time. Its parts may come alone."""
+    deadline, data = time.monotonic() + seconds, b""
+    while not data.endswith(b"\n"):
+        readable, _, _ = select.select([reader], [], [], max(0.0, deadline - time.monotonic()))
+        part = os.read(reader, 16) if readable else b""
+        if not part:
+            return False
+        data += part
+    return True
 
 
 def accepts(port: int) -> bool:

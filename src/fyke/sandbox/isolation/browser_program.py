@@ -190,11 +190,17 @@ def features(given: list[str], switch: str, refused: tuple[str, ...]) -> list[st
 
 
 def arguments(
-    given: list[str], *, program: str, profile: str, own_sandbox: bool, cache: str = ""
+    given: list[str],
+    *,
+    program: str,
+    profile: str,
+    own_sandbox: bool,
+    display: bool,
+    cache: str = "",
 ) -> tuple[list[str], list[str]]:
     """The arguments for ``program``, ours last, because the last value of a switch counts; and the
-    names of those that were dropped and are reported. The HTTP cache is in ``Default/Cache`` below
-    the folder ``cache``; "" is that of the profile.
+    names of those that were dropped and are reported. ``display``: it has windows. The HTTP cache
+    is in ``Default/Cache`` below the folder ``cache``; "" is that of the profile.
 
     ``given`` are without blanks around them.
     """
@@ -215,7 +221,9 @@ def arguments(
         f"--disable-features={','.join(dict.fromkeys(disabled))}",
         f"--enable-features={','.join(dict.fromkeys(enabled))}",
     ]
-    if program == "chromium":
+    if display:
+        ours.append("--ozone-platform=x11")
+    elif program == "chromium":
         ours.append("--headless=new")
     if not own_sandbox:
         ours.append("--no-sandbox")
@@ -247,6 +255,7 @@ def main() -> None:
         program=name,
         profile=profile,
         own_sandbox=settings["own_sandbox"],
+        display=bool(settings["display"]),
         cache=os.environ.pop("FYKE_CACHE", ""),
     )
     report(profile, dropped)

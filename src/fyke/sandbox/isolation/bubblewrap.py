@@ -107,7 +107,8 @@ class BrowserLayout:
     (see ``installed_browser``), ``driver`` is that of chromedriver or "". ``own_sandbox`` allows
     the user namespaces of Chromium's own sandbox. ``limits`` are resource limits by number.
     ``start`` is the name of the browser that is started at once, or "". ``cache``: the HTTP cache
-    of the shared Chromium is kept apart from its profile.
+    of the shared Chromium is kept apart from its profile. ``display`` is the path of the virtual
+    display, "" for browsers without windows.
     """
 
     programs: dict[str, str]
@@ -116,6 +117,7 @@ class BrowserLayout:
     limits: dict[int, int]
     start: str = ""
     cache: bool = False
+    display: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +320,7 @@ def _browser_programs(layout: Layout, browser: BrowserLayout) -> dict[str, bytes
         "limits": sorted(browser.limits.items()),
         "start": browser.start,
         "cache": browser.cache,
+        "display": browser.display,
         "inspector": PROBE_AT if layout.kind == BROWSER_PROBE else "",
     }
     programs = {

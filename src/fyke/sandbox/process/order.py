@@ -40,8 +40,9 @@ class LaunchOrder:
     ``saved_caches``; "" for none. ``idle``: the sandbox waits for an attempt, whose
     ``Assignment`` follows. ``interpreter``: the first process is the Worker's Python interpreter
     instead of the shim. ``open_files`` is only for a browser, where no job has that limit, and so
-    are ``own_sandbox``: whether Chromium may create the user namespaces of its own sandbox, and
-    ``program``: the browser that is started at once; "" for none.
+    are ``own_sandbox``: whether Chromium may create the user namespaces of its own sandbox,
+    ``program``: the browser that is started at once, "" for none; and ``display``: whether it has a
+    virtual display, and browsers with windows.
     """
 
     name: str
@@ -59,6 +60,7 @@ class LaunchOrder:
     open_files: int = 0
     own_sandbox: bool = False
     program: str = ""
+    display: bool = False
 
     @property
     def is_tool(self) -> bool:
@@ -86,6 +88,7 @@ class LaunchOrder:
             "open_files": self.open_files,
             "own_sandbox": self.own_sandbox,
             "program": self.program,
+            "display": self.display,
         }
 
 
@@ -142,8 +145,9 @@ def parse(message: dict[str, Any], data_folder: Path) -> LaunchOrder:
         idle=_idle(message.get("idle", False), kind),
         interpreter=_interpreter(message.get("interpreter", False), kind),
         open_files=_open_files(message, kind),
-        own_sandbox=_own_sandbox(message.get("own_sandbox", False), kind),
+        own_sandbox=_of_browser("own_sandbox", message, kind),
         program=_program(message.get("program", ""), kind),
+        display=_of_browser("display", message, kind),
     )
 
 
@@ -193,11 +197,12 @@ def _open_files(message: dict[str, Any], kind: str) -> int:
     return 0
 
 
-def _own_sandbox(value: object, kind: str) -> bool:
+def _of_browser(field: str, message: dict[str, Any], kind: str) -> bool:
+    value = message.get(field, False)
     if not isinstance(value, bool):
-        raise BadLaunchOrder(f"own_sandbox {value!r:.80}: must be true or false")
+        raise BadLaunchOrder(f"{field} {value!r:.80}: must be true or false")
     if value and kind not in BROWSER_KINDS:
-        raise BadLaunchOrder("own_sandbox: only a browser has one")
+        raise BadLaunchOrder(f"{field}: only a browser has one")
     return value
 
 

@@ -20,6 +20,7 @@ import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fyke.model.browser import NO_DISPLAY
 from fyke.sandbox import installed_browser
 from fyke.sandbox.isolation import bubblewrap
 from fyke.sandbox.isolation.cgroup_files import ControlGroup, ControlGroups
@@ -203,6 +204,9 @@ class SandboxProcess:
         limits = {int(resource.RLIMIT_NOFILE): self.order.open_files}
         if "pids" not in self.group.enforced and processes.counts_per_namespace():
             limits[int(resource.RLIMIT_NPROC)] = self.order.processes
+        display = installed_browser.find_display() if self.order.display else ""
+        if self.order.display and not display:
+            raise SandboxStartFailed(NO_DISPLAY)
         driver = installed_browser.find_driver()
         return bubblewrap.BrowserLayout(
             programs,
@@ -211,6 +215,7 @@ class SandboxProcess:
             limits,
             self.order.program,
             bool(self.order.cache),
+            display,
         )
 
     async def _spawn(

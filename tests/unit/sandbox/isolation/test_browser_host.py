@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -101,7 +102,9 @@ def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway
         "inspector": "",
         "start": "",
         "cache": False,
+        "display": "",
     }
+    monkeypatch.setattr(browser_host, "DISPLAY_SOCKETS", str(tmp_path / ".X11-unix"))
     host = Host(control, channel, settings)
     (tmp_path / "program.py").write_text(BROWSER)
     with control, outside, channel, ours:
@@ -126,6 +129,55 @@ def test_a_program_is_started_and_stopped(gateway: Gateway, tmp_path: Path) -> N
     while gateway.host.children:
         gateway.host.step()
     assert not (tmp_path / "p1").exists()
+
+
+def display(gateway: Gateway, tmp_path: Path, after: str) -> None:
+    """Order a display, which writes its arguments to a file and goes on with ``after``."""
+    program = tmp_path / "display.py"
+    words = f"open({str(tmp_path / 'words')!r}, 'a').write(' '.join(sys.argv[1:]) + chr(10))"
+    program.write_text(f"#!{sys.executable}\nimport os, sys, time\n{words}\n{after}\n")
+    program.chmod(0o755)
+    gateway.host.settings["display"] = str(program)
+    (tmp_path / "program.py").write_text(
+        f"import os\nopen({str(tmp_path / 'named')!r}, 'w').write(os.environ['DISPLAY'])" + BROWSER
+    )
+
+
+READY = "os.write(3, b'0'); time.sleep(0.05); os.write(3, b'\\n'); time.sleep(60)"
+
+
+def test_a_display_is_there_before_the_first_program_and_again_after_its_end(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    display(gateway, tmp_path, READY)
+    assert gateway.ask("start", instance=1)["type"] == "started"
+    assert (tmp_path / "named").read_text() == ":0"
+    assert stat.S_IMODE((tmp_path / ".X11-unix").stat().st_mode) == 0o1777
+    assert gateway.ask("start", instance=2)["type"] == "started"
+    [words] = (tmp_path / "words").read_text().splitlines()
+    assert words.startswith(":0 -displayfd 3 ") and "-nolisten tcp" in words
+    first = gateway.host.display
+    assert first is not None
+    first.kill()
+    while gateway.host.display is not None:
+        gateway.host.step()
+    assert gateway.ask("start", instance=3)["type"] == "started"
+    assert len((tmp_path / "words").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("after", ["", "time.sleep(60)"], ids=["ends", "is silent"])
+def test_a_display_that_does_not_start_is_said(
+    gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    monkeypatch.setattr(browser_host, "DISPLAY_SECONDS", 0.2 if after else 10.0)
+    display(gateway, tmp_path, after)
+    answer = gateway.ask("start", instance=1)
+    assert (answer["type"], answer["error"]) == ("failed", "the virtual display did not start")
+    while gateway.host.programs:  # it was ended
+        gateway.host.step()
+    monkeypatch.setattr(browser_host, "DISPLAY_SECONDS", 10.0)
+    display(gateway, tmp_path, READY)
+    assert gateway.ask("start", instance=1)["type"] == "started"
 
 
 def test_the_shared_program_is_started_ahead_and_claimed_once(gateway: Gateway) -> None:

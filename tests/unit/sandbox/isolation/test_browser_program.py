@@ -16,13 +16,22 @@ from fyke.sandbox.isolation import browser_program
 from fyke.sandbox.isolation.browser_program import PAGE, arguments, profile_of
 
 
-def given(*words: str, program: str = "headless-shell", own_sandbox: bool = True) -> list[str]:
-    found, _ = arguments(list(words), program=program, profile="/work/p1", own_sandbox=own_sandbox)
+def given(
+    *words: str,
+    program: str = "headless-shell",
+    own_sandbox: bool = True,
+    display: bool = False,
+) -> list[str]:
+    found, _ = arguments(
+        list(words), program=program, profile="/work/p1", own_sandbox=own_sandbox, display=display
+    )
     return found
 
 
 def dropped(*words: str) -> list[str]:
-    _, names = arguments(list(words), program="chromium", profile="/work/p1", own_sandbox=True)
+    _, names = arguments(
+        list(words), program="chromium", profile="/work/p1", own_sandbox=True, display=False
+    )
     return names
 
 
@@ -34,7 +43,12 @@ def test_the_folder_of_the_cache_is_that_of_the_host_or_of_the_profile() -> None
         ("headless-shell", "/work/cache/Default/Cache"),
     ):
         words, _ = arguments(
-            [other], program=program, profile="/work/p1", own_sandbox=True, cache="/work/cache"
+            [other],
+            program=program,
+            profile="/work/p1",
+            own_sandbox=True,
+            display=False,
+            cache="/work/cache",
         )
         assert [word for word in words if "disk-cache" in word][-1] == f"--disk-cache-dir={folder}"
         assert other not in words
@@ -146,6 +160,15 @@ def test_other_arguments_are_kept_before_ours(argument: str) -> None:
     assert dropped(argument) == []
 
 
+def test_only_a_chromium_with_a_display_has_windows() -> None:
+    asked = "--headless", "--ozone-platform=headless"
+    assert "--headless=new" in given(*asked, program="chromium")
+    words = given(*asked, program="chromium", display=True)
+    assert not [word for word in words if word.startswith("--headless")]
+    platforms = [word for word in words if word.startswith("--ozone-platform=")]
+    assert platforms[-1] == "--ozone-platform=x11"
+
+
 def test_ours_are_always_there() -> None:
     words = given()
     assert set(browser_program.OURS) <= set(words)
@@ -223,7 +246,7 @@ def test_it_reports_and_becomes_the_program(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text('#!/bin/sh\necho "$FYKE_PROGRAM$FYKE_PROFILE" "$@"\n')
     program.chmod(0o755)
-    settings = {"programs": {"chromium": str(program)}, "own_sandbox": True}
+    settings = {"programs": {"chromium": str(program)}, "own_sandbox": True, "display": ""}
     (tmp_path / "settings").write_text(json.dumps(settings))
     name = f"fyke-test-{os.getpid()}"
     code = Path(browser_program.__file__).read_text()

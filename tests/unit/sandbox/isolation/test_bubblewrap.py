@@ -216,6 +216,7 @@ def test_a_browser_has_memory_instead_of_a_work_folder() -> None:
         "limits": [[7, 8192]],
         "start": "chromium",
         "cache": False,
+        "display": "",
         "inspector": "",
     }
     wrapper = next(n for n, text in enumerate(files, 101) if text.startswith(b"#!/usr/bin/python3"))

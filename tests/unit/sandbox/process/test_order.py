@@ -54,6 +54,7 @@ def browser(valid: LaunchOrder) -> LaunchOrder:
         open_files=8192,
         own_sandbox=True,
         program="chromium",
+        display=True,
     )
 
 
@@ -80,7 +81,9 @@ def test_a_browser_has_nothing_of_a_worker(
 
 
 @pytest.mark.parametrize(
-    "change", [{"open_files": 8192}, {"own_sandbox": True}, {"program": "chromium"}], ids=str
+    "change",
+    [{"open_files": 8192}, {"own_sandbox": True}, {"program": "chromium"}, {"display": True}],
+    ids=str,
 )
 @pytest.mark.parametrize("kind", ["python", "uv", "probe"])
 def test_only_a_browser_has_its_fields(
@@ -122,7 +125,7 @@ def test_every_field_without_a_default_is_required(valid: LaunchOrder, tmp_path:
         if field in ("cache", "program"):
             assert getattr(parse(message, tmp_path), field) == ""
             continue
-        if field in ("idle", "interpreter", "own_sandbox"):
+        if field in ("idle", "interpreter", "own_sandbox", "display"):
             assert getattr(parse(message, tmp_path), field) is False
             continue
         if field == "open_files":
@@ -133,7 +136,7 @@ def test_every_field_without_a_default_is_required(valid: LaunchOrder, tmp_path:
 
 
 @pytest.mark.parametrize("value", [0, 1, "", "true", None])
-@pytest.mark.parametrize("field", ["idle", "interpreter", "own_sandbox"])
+@pytest.mark.parametrize("field", ["idle", "interpreter", "own_sandbox", "display"])
 def test_flags_are_true_or_false(
     valid: LaunchOrder, tmp_path: Path, field: str, value: Any
 ) -> None:
