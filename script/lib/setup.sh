@@ -57,6 +57,7 @@ have_venv() { [[ -x $python ]] && "$python" -c 'import ensurepip' 2>/dev/null; }
 have_certificates() { [[ -s /etc/ssl/certs/ca-certificates.crt ]]; }
 have_chromium() { command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null; }
 have_driver() { command -v chromedriver >/dev/null; }
+have_display() { command -v Xvfb >/dev/null; }
 have_fonts() { has_font 'Liberation*'; }
 have_emoji() { has_font '*[Ee]moji*'; }
 has_font() { [[ -n $(find /usr/share/fonts -name "$1" -print -quit 2>/dev/null) ]]; }

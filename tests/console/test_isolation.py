@@ -10,6 +10,7 @@ import pytest
 
 from fyke.domain.runs.service import StartRequest
 from fyke.errors import RunRefused
+from fyke.model.browser import BrowserProgram
 from fyke.model.run import Origin
 from fyke.model.runner import RunnerInfo
 from support.app import SCHEMA, App
@@ -72,6 +73,26 @@ async def test_the_waiting_sandboxes_are_shown_with_their_memory(
     await register_runner(app, "full", idle=idle)
     text = " ".join((await owner.get("/admin/isolation")).text.split())
     assert words in text and "warm_sandboxes" in text
+
+
+@pytest.mark.parametrize(
+    ("display", "words"),
+    [
+        (True, "Runs can have a browser with windows, on a virtual display."),
+        (
+            False,
+            "Runs cannot have a browser with windows: no virtual display was found "
+            "(apt install xvfb).",
+        ),
+    ],
+)
+async def test_the_browsers_are_shown_with_what_windows_need(
+    app: App, owner: Visitor, display: bool, words: str
+) -> None:
+    programs = (BrowserProgram.HEADLESS_SHELL, BrowserProgram.CHROMIUM)
+    await app.register_runner(browsers=1, browser_programs=programs, browser_display=display)
+    text = " ".join((await owner.get("/admin/isolation")).text.split())
+    assert f"Browsers: headless-shell, chromium. {words}" in text
 
 
 async def test_the_page_reports_that_no_runner_is_connected_and_is_only_for_the_operator(

@@ -208,3 +208,21 @@ async def test_a_share_link_shows_nothing_of_the_last_page(
     assert "Shop" not in page.text and not page.all("//img[contains(@src, 'browser')]")
     answer = await guest.http.get(f"/runs/{run}/browser/{attempt}/screenshot")
     assert answer.status_code != 200 and answer.content != FILES[PageFileKind.SCREENSHOT]
+
+
+async def test_windows_of_a_run_are_named(app: App, owner: Visitor) -> None:
+    worker = await app.publish()
+    system = {"browser": "headful", "browser_program": "chromium"}
+    custom = {"urls": [{"url": "https://a.example/"}]}
+    body = {"parameters": {"system": system, "custom": custom}}
+    run = await app.services.runs.start(
+        app.owner, StartRequest(worker.id, None, body, "", Origin.WEB)
+    )
+    [lease] = await app.begin()
+    usage = replace(USED, browser_version="chromium 156.0.1.2")
+    report = BrowserReport(ACTIVITY, starts=1)
+    await app.attempts.report([AttemptReport(lease.attempt, usage, browser=report)], 60_000)
+    assert "chromium 156.0.1.2, with windows" in (await owner.get(f"/runs/{run.id}/browser")).text
+    page = await owner.get(f"/runs/{run.id}/input")
+    facts = {one.text: one.getnext().text for one in page.all("//dl/dt")}
+    assert (facts["Browser windows"], facts["Browser program"]) == ("Yes", "chromium")

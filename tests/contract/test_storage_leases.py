@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fyke.contracts.state import Transaction
+from fyke.model.browser import NO_BROWSER, BrowserMode, BrowserOffer, BrowserProgram
 from fyke.model.run import MAX_PAUSE_MS, End, Outcome, RunState, SubtaskState
 from fyke.model.runner import AttemptUsage, Capacity, Renewal
 from fyke.reasons import Detail, DetailCode, ReasonCode, reason_with_detail
@@ -15,6 +16,7 @@ from fyke.storage.sql.state.check import check
 from support.leases import WIDE, leased, seeded
 
 pytestmark = pytest.mark.anyio
+SHELL, CHROMIUM = BrowserProgram.HEADLESS_SHELL, BrowserProgram.CHROMIUM
 State = Any
 
 
@@ -89,6 +91,34 @@ async def test_runs_that_require_a_browser_wait_for_a_runner_that_has_one(state:
     assert [x.run.id for x in await leased(state, broken)] == [plain.id]
     ready = Capacity(9, 9000, 9, browsers=3, browser_ready=True)
     assert [x.run.id for x in await leased(state, ready)] == [first.id]
+
+
+@pytest.mark.parametrize(
+    ("asked", "offer"),
+    [
+        ({"browser_mode": BrowserMode.HEADFUL}, BrowserOffer((CHROMIUM,), display=True)),
+        ({"browser_program": "chromium"}, BrowserOffer((CHROMIUM,))),
+        ({"browser_program": "headless-shell"}, BrowserOffer((SHELL,))),
+    ],
+    ids=str,
+)
+async def test_runs_that_ask_for_another_browser_wait_for_a_runner_that_has_it(
+    state: State, asked: dict[str, Any], offer: BrowserOffer
+) -> None:
+    needs = {"browser_cpus": 1.0, "browser_memory_mb": 1024, "browser_required": True}
+    special = await seeded(state, 1, **needs, **asked)
+    usual = await seeded(state, 1, **needs)
+    ready = Capacity(9, 9000, 9, browsers=9, browser_ready=True)
+    others = [BrowserOffer((SHELL,), display=True), BrowserOffer((CHROMIUM,))]
+    unfit = next(other for other in others if other.programs != offer.programs or offer.display)
+    for none in (NO_BROWSER, unfit):
+        assert await state.read(lambda tx, none=none: tx.runs.has_startable(none))
+    assert [x.run.id for x in await leased(state, replace(ready, offer=unfit))] == [usual.id]
+    assert not await state.read(lambda tx: tx.runs.has_startable(unfit))
+    assert await state.read(lambda tx: tx.runs.has_startable(offer))
+    [lease] = await leased(state, replace(ready, offer=offer))
+    assert lease.run.id == special.id
+    assert lease.run.browser_choice == special.browser_choice
 
 
 async def test_the_last_place_for_a_browser_does_not_end_the_search(state: State) -> None:

@@ -307,13 +307,16 @@ COLUMNS_SINCE_S0010 = {
     "runs": (
         "subtasks_ended", "ended_cpu_ms", "ended_traffic_bytes", "ended_rows",
         "browser_cpus", "browser_memory_mb", "browser_ms", "browser_required",
-        "browser_memory_asked", "browser_block",
+        "browser_memory_asked", "browser_block", "browser_mode", "browser_program",
     ),
     "attempts": (
         "browser_ms", "browser_cpu_ms", "browser_memory_peak_bytes", "browser_memory_mb_ms",
         "browser_version", "browser_memory_bytes",
     ),
-    "runners": ("idle_sandboxes", "idle_memory", "browsers", "browser_share", "browser_problem"),
+    "runners": (
+        "idle_sandboxes", "idle_memory", "browsers", "browser_share", "browser_problem",
+        "browser_programs", "browser_display",
+    ),
     "versions": ("browser", "browser_declared"),
     "uploads": ("browser", "browser_declared"),
     "run_samples": ("browser_memory_bytes",),

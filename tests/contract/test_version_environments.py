@@ -11,6 +11,7 @@ from fyke.contracts.state import Transaction
 from fyke.domain.runs.environments import Preparation, VersionEnvironments
 from fyke.domain.workers.environments import request_environment
 from fyke.model.account import Plan
+from fyke.model.browser import ANY_BROWSER
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.model.worker import (
     MAX_PREPARATION_PAUSE_MS,
@@ -183,10 +184,10 @@ async def test_nothing_is_prepared_while_a_run_waits_that_could_start(state: Sta
     await state.write(lambda tx: tx.accounts.set_plan(owner, Plan.FREE))
     for _ in range(3):  # the plan allows two at a time
         await state.write(lambda tx: records.seed_run(tx, owner, worker_id))
-    assert await state.read(lambda tx: tx.runs.has_startable(with_browser=True))
+    assert await state.read(lambda tx: tx.runs.has_startable(ANY_BROWSER))
     assert await taken(state) is None
     assert len(await state.write(lambda tx: tx.runs.lease("R", ROOM, 1))) == 2
-    assert not await state.read(lambda tx: tx.runs.has_startable(with_browser=True))
+    assert not await state.read(lambda tx: tx.runs.has_startable(ANY_BROWSER))
     assert await taken(state) == version
 
 

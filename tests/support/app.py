@@ -49,6 +49,7 @@ from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.model.account import Caller
 from fyke.model.billing import Prices
+from fyke.model.browser import ANY_BROWSER
 from fyke.model.health import Disk, ProxyReport
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, Header, PushedRow
@@ -218,20 +219,22 @@ class App:
         await self.storage.write(lambda tx: tx.workers.set_version_state(worker.id, number, state))
 
     async def register_runner(
-        self, trouble: Detail | None = None, *, browsers: int = 0, browser_problem: str = ""
+        self, trouble: Detail | None = None, *, browsers: int = 0, **browser: Any
     ) -> None:
         """Register a healthy runner that can execute every run, or one with ``trouble``; one
-        without a browser unless ``browsers`` is set.
+        without a browser unless ``browsers`` is set. ``browser`` are further members about it.
         """
 
         def work(tx: Any) -> None:
             runner = RunnerInfo(RUNNER, "node", "full", "", 8, 8192, tx.now, trouble=trouble)
-            tx.runs.put_runner(replace(runner, browsers=browsers, browser_problem=browser_problem))
+            tx.runs.put_runner(replace(runner, browsers=browsers, **browser))
 
         await self.storage.write(work)
 
     async def lease(self) -> list[Lease]:
-        room = Capacity(cpus=1000, memory_mb=10**7, slots=1000)
+        room = Capacity(
+            cpus=1000, memory_mb=10**7, slots=1000, browser_ready=True, offer=ANY_BROWSER
+        )
 
         def work(tx: Any) -> list[Lease]:
             leases: list[Lease] = tx.runs.lease(RUNNER, room, tx.now + 60_000)

@@ -101,10 +101,13 @@ def missing_browser(settings: Settings) -> BrowserProblem:
 
 @dataclass(frozen=True, slots=True)
 class MachineBrowser:
-    """The browsers of this machine: version by program, chromedriver's version, and the fonts."""
+    """The browsers of this machine: version by program, chromedriver's version, whether there is a
+    virtual display, and the fonts.
+    """
 
     versions: dict[str, str]
     driver: str
+    display: bool
     fonts: int
     missing_fonts: list[str]
 
@@ -114,9 +117,9 @@ def machine_browser() -> MachineBrowser:
     programs, driver = installed_browser.find_programs(), installed_browser.find_driver()
     fonts, missing = installed_browser.find_fonts()
     versions = {name: installed_browser.version_of(path) for name, path in programs.items()}
-    return MachineBrowser(
-        versions, installed_browser.version_of(driver) if driver else "", fonts, missing
-    )
+    driver_version = installed_browser.version_of(driver) if driver else ""
+    display = bool(installed_browser.find_display())
+    return MachineBrowser(versions, driver_version, display, fonts, missing)
 
 
 async def probe_browser(settings: Settings) -> tuple[BrowserInfo, tuple[Check, ...]]:
@@ -268,12 +271,17 @@ async def _require_usable(
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BROWSER_SECONDS):
                 await browser.checked.wait()
-        reason = browser.browsers.info().reason
+        info = browser.browsers.info()
+        reason = info.reason or info.offer.problem_with(run.browser_choice)
         problem = BrowserProblem(reason, "see fyke doctor") if reason else None
     if problem is None:
         return
     if run.browser_memory_asked:
         field, rule = "input.parameters.system.browser_memory", "is for the browser"
+    elif run.browser_choice.headful:
+        field, rule = "browser", f'is "{run.browser_mode.value}"'
+    elif run.browser_program:
+        field, rule = "input.parameters.system.browser_program", f'is "{run.browser_program}"'
     else:
         field, rule = "browser in fyke.json", 'is "required"'
     raise InvalidRequest(f"{rule}, but {problem.rule}", field=field, remedy=problem.remedy)

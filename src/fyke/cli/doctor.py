@@ -429,6 +429,7 @@ def _browser(settings: Settings, server: _RunningServer | None) -> Iterator[Chec
     of the installation.
     """
     from fyke.app.local import machine_browser
+    from fyke.model.browser import BrowserOffer, BrowserProgram
 
     found = machine_browser()
     if not found.versions:
@@ -441,6 +442,10 @@ def _browser(settings: Settings, server: _RunningServer | None) -> Iterator[Chec
     programs = ", ".join(f"{name} {version or '?'}" for name, version in found.versions.items())
     yield CheckResult("browser", OK, programs)
     yield _driver(found.driver, set(found.versions.values()))
+    offer = BrowserOffer(tuple(map(BrowserProgram, found.versions)), found.display)
+    missing = offer.headful_problem
+    headful = f"not possible: {missing}; only needed for browsers with windows"
+    yield CheckResult("browser display", OK, headful if missing else "Xvfb")
     detail = f"{found.fonts} files"
     if found.missing_fonts:
         detail += f", none of {' and of '.join(found.missing_fonts)}"

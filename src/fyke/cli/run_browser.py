@@ -60,6 +60,7 @@ def show_report(out: Output, report: RunBrowserReport) -> None:
     own_sandbox = {True: "yes", False: "no", None: "not known"}[report.own_sandbox]
     pairs: list[tuple[str, object]] = [
         ("browser", f"{report.program} {report.version}".strip()),
+        ("windows", "yes" if report.headful else "no"),
         ("state", report.state),
         ("own sandbox", own_sandbox),
         ("starts", report.starts),

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from fyke.model.browser import BrowserProgram
+
 InputOption = Annotated[
     str | None,
     typer.Option(
@@ -79,6 +81,18 @@ BrowserMemoryOption = Annotated[
         "--browser-memory", help="MB for the browser of each subtask.", metavar="MB", min=0
     ),
 ]
+HeadfulOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--headful/--headless",
+        help="Whether the browser has windows, on a virtual display.",
+        show_default=False,
+    ),
+]
+BrowserProgramOption = Annotated[
+    BrowserProgram | None,
+    typer.Option("--browser-program", help="headless-shell or chromium.", metavar="PROGRAM"),
+]
 RegionOption = Annotated[
     str | None, typer.Option("--region", help="Two letters, for example DE.", metavar="CODE")
 ]
@@ -112,6 +126,8 @@ def system_of(
     egress_allow: list[str] | None = None,
     browser_memory: int | None = None,
     browser_block: str = "",
+    headful: bool | None = None,
+    browser_program: BrowserProgram | None = None,
 ) -> dict[str, object]:
     """The options that are not None, as members of ``system`` on the wire."""
     members = {
@@ -121,6 +137,8 @@ def system_of(
         "max_total_charge": max_charge,
         "max_total_traffic": max_traffic,
         "browser_memory": browser_memory,
+        "browser": None if headful is None else "headful" if headful else "headless",
+        "browser_program": browser_program and browser_program.value,
         "proxy_region": region,
         "egress_allow": egress_allow or None,
         "browser_block": browser_block.replace(" ", "").split(",") if browser_block else None,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from fyke.model.browser import BrowserBlock
+from fyke.model.browser import BrowserBlock, BrowserChoice, BrowserMode, BrowserProgram
 from fyke.reasons import Reason
 
 
@@ -162,6 +162,13 @@ class Run:
     browser_memory_asked: bool = False  # its start has set ``limits.browser_memory_mb``
     browser_ms: int = 0  # total time of its browsers, written when it ends
     browser_block: tuple[BrowserBlock, ...] = ()  # what they do not load
+    browser_mode: BrowserMode = BrowserMode.UNSET  # as its start asks, or its version declares
+    browser_program: str = ""  # a ``BrowserProgram``; "" when its start asks for none
+
+    @property
+    def browser_choice(self) -> BrowserChoice:
+        program = BrowserProgram(self.browser_program) if self.browser_program else None
+        return BrowserChoice(self.browser_mode, program)
 
     def duration_ms(self, now: int = 0) -> int:
         """From the start of its first Worker to the end, or until ``now``; 0 before the start."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from fyke.model.browser import ANY_BROWSER, NO_BROWSER, BrowserOffer, BrowserProgram
 from fyke.model.run import Attempt, Run, Subtask
 from fyke.reasons import Detail
 
@@ -18,7 +19,8 @@ class Capacity:
     ``browsers`` is how many more attempts may have a browser, None when this runner has none: then
     attempts reserve nothing for it. ``browser_share`` is the part of a browser's limits that an
     attempt reserves, from 0 to 1: a browser rarely needs its full limits. ``browser_ready``:
-    whether it takes attempts of runs that require a browser.
+    whether it takes attempts of runs that require a browser; those that ask for more than
+    ``offer`` are not among them.
     """
 
     cpus: float
@@ -27,6 +29,7 @@ class Capacity:
     browsers: int | None = None
     browser_share: float = 0.0
     browser_ready: bool = False
+    offer: BrowserOffer = NO_BROWSER
 
     def browser_reserve(self, cpus: float, memory_mb: int) -> tuple[float, int, int]:
         """What the browser of an attempt takes of it: cores, MiB, and how many of ``browsers``.
@@ -72,7 +75,8 @@ class RunnerInfo:
     ``trouble``: why it currently cannot start Workers, None when it can. ``idle_sandboxes`` wait
     for an attempt and use ``idle_memory`` bytes. ``browsers`` is how many attempts may have one, 0
     when it has none, and ``browser_share`` as in ``Capacity``. ``browser_problem``: why it cannot
-    be used, "" also while that is being checked.
+    be used, "" also while that is being checked. ``browser_programs`` are those that it has, with a
+    virtual display if ``browser_display``; none until they were found.
     """
 
     id: str
@@ -92,6 +96,15 @@ class RunnerInfo:
     browsers: int = 0
     browser_share: float = 0.0
     browser_problem: str = ""
+    browser_programs: tuple[BrowserProgram, ...] = ()
+    browser_display: bool = False
+
+    @property
+    def offer(self) -> BrowserOffer:
+        """What runs can ask of its browsers; everything as long as that is not known."""
+        if not self.browser_programs:
+            return ANY_BROWSER
+        return BrowserOffer(self.browser_programs, self.browser_display)
 
     @property
     def has_browser(self) -> bool:

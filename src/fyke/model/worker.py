@@ -65,11 +65,17 @@ class BrowserNeed(StrEnum):
     NONE = "none"  # it gets no browser
     OPTIONAL = "optional"
     REQUIRED = "required"  # it is started only where there is a browser
+    HEADFUL = "headful"  # the same, of a browser with windows
 
     @property
     def possible(self) -> bool:
         """Whether it is known to use one, always or sometimes."""
-        return self in (BrowserNeed.OPTIONAL, BrowserNeed.REQUIRED)
+        return self is BrowserNeed.OPTIONAL or self.certain
+
+    @property
+    def certain(self) -> bool:
+        """Whether no run of it can do without one."""
+        return self in (BrowserNeed.REQUIRED, BrowserNeed.HEADFUL)
 
 
 class VersionState(StrEnum):
@@ -185,7 +191,7 @@ class Version:
     def reserves_browser(self) -> bool:
         """Whether its runs reserve a browser from the start, and not when they connect to one."""
         if self.browser_declared:
-            return self.browser is BrowserNeed.REQUIRED
+            return self.browser.certain
         return self.browser.possible
 
 

@@ -63,6 +63,7 @@ class ReasonCode(StrEnum):
     VERSION_DRAFT = "version_draft"
     VERSION_FILES_MISSING = "version_files_missing"
     BROWSER_MISSING = "browser_missing"  # a start needs one; also why a run waits
+    BROWSER_CHOICE_MISSING = "browser_choice_missing"  # the run asks for another; also why it waits
     BALANCE_TOO_LOW = "balance_too_low"
     MONTH_CAP_REACHED = "month_cap_reached"
     RUN_CAP_TOO_LOW = "run_cap_too_low"  # the account's cap for one run

@@ -272,6 +272,10 @@ REFUSALS: Mapping[ReasonCode, Forms] = {
         _("this version requires a browser, and no runner has one. The operator can install one, "
           "see fyke doctor"),
     ),
+    ReasonCode.BROWSER_CHOICE_MISSING: (
+        _("no runner has the browser that this run asks for: %(problem)s. Ask the operator to "
+          "install it, or start the run without asking for it"),
+    ),
     ReasonCode.INPUT_REFUSED: (_("the input is not valid any more: %(detail)s"),),
     ReasonCode.RUN_ENDED: (_("the run has already %(state)s"),),
     ReasonCode.RUN_NOT_ENDED: (_("only a finished run can be deleted; abort it first"),),

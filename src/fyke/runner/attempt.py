@@ -417,6 +417,7 @@ class AttemptRunner:
             self._places,
             lambda kind, text: self._note(intake, intake.mask(text), kind),
             declined=self._declines_browser,
+            choice=self.lease.run.browser_choice,
         )
         try:
             await browser.open(ports, password, self.lease.run.browser_block)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fyke.contracts.browser import BrowserGateway, BrowserLimits, Browsers
+from fyke.model.browser import BrowserOffer
 from fyke.model.last_page import KeepPages
 from fyke.runner.run_caches import RunCaches
 
@@ -35,6 +36,11 @@ class BrowserDependencies:
     def problem(self) -> str:
         """Why the browser of this machine cannot be used, as far as is known."""
         return self.browsers.info().reason if self.checked.is_set() else ""
+
+    @property
+    def offer(self) -> BrowserOffer:
+        """What runs can ask of the browsers of this machine; nothing until they were found."""
+        return self.browsers.info().offer
 
     @property
     def missing(self) -> bool:

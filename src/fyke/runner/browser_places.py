@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from fyke.contracts.browser import WAIT_SECONDS
 from fyke.kit.memory import available_memory_mb
+from fyke.model.browser import NO_BROWSER, BrowserOffer
 from fyke.model.run import RunLimits
 from fyke.model.runner import Capacity
 from fyke.runner.browser_dependencies import BrowserDependencies
@@ -62,6 +63,11 @@ class BrowserPlaces:
         """Why no attempt gets a browser; "" when they do, and until that is known."""
         return self._browser.problem if self._browser else NONE_SERVED
 
+    @property
+    def offer(self) -> BrowserOffer:
+        """What runs can ask of the browsers, as far as is known."""
+        return self._browser.offer if self._browser else NO_BROWSER
+
     def left_of(self, capacity: Capacity) -> Capacity:
         """``capacity`` with the places, and without what is reserved. It may be below 0: attempts
         that run already get their browser when a place is free, and new ones have to wait.
@@ -74,6 +80,7 @@ class BrowserPlaces:
             browsers=browser.places,
             browser_share=browser.share,
             browser_ready=not browser.problem,
+            offer=browser.offer,
         )
         for cpus, memory_mb in self._reserved.values():
             capacity = capacity.without_browser(cpus, memory_mb)

@@ -183,6 +183,8 @@ class Runner:
                     browsers=self._places.count,
                     browser_share=self._places.share,
                     browser_problem=self._places.problem,
+                    browser_programs=self._places.offer.programs,
+                    browser_display=self._places.offer.display,
                 )
             )
             return tx.servers.count_active(tx.now - SERVER_SILENCE_MS)

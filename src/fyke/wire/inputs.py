@@ -32,6 +32,16 @@ BrowserMemory = Annotated[
 ]
 
 
+Browser = Annotated[
+    Literal["headless", "headful"],
+    Meta(description="`headful`: the browser has windows, on a virtual display"),
+]
+BrowserProgramName = Annotated[
+    Literal["headless-shell", "chromium"],
+    Meta(description="which browser; absent: the setting `browser_program`; headful: `chromium`"),
+]
+
+
 class SystemSettings(Request):
     """The device and limits of a run. Absent members are those of the worker."""
 
@@ -41,6 +51,8 @@ class SystemSettings(Request):
     max_total_charge: ChargeLimit | UnsetType = UNSET
     max_total_traffic: TrafficLimit | UnsetType = UNSET
     browser_memory: BrowserMemory | UnsetType = UNSET
+    browser: Browser | UnsetType = UNSET
+    browser_program: BrowserProgramName | UnsetType = UNSET
     proxy_region: (
         Annotated[str, Meta(pattern="^([A-Z]{2})?$", description="two capital letters such as US")]
         | UnsetType

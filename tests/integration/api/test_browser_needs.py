@@ -10,6 +10,7 @@ import pytest
 
 from fyke.domain.runs.service import StartRequest
 from fyke.model.billing import Prices
+from fyke.model.browser import BrowserProgram
 from fyke.model.run import Origin, Run
 from fyke.wire.fyke import overview, versions, workers
 from support.answers import data_as
@@ -158,3 +159,59 @@ async def test_a_start_may_ask_for_memory_for_its_browser(app: App, api: Api) ->
     sent = {"input": {"parameters": body["input"]["parameters"]}}
     checked = (await api.post(at, sent)).json()["data"]
     assert checked["refused"].startswith(f"{field} asks for a browser")
+
+
+async def test_a_start_may_ask_for_windows_and_for_a_program(app: App, api: Api) -> None:
+    worker = await app.publish(browser="optional")
+    body = start_body(worker.id)
+    system = body["input"]["parameters"]["system"]
+    programs = (BrowserProgram.HEADLESS_SHELL, BrowserProgram.CHROMIUM)
+    await app.register_runner(browsers=1, browser_programs=programs, browser_display=True)
+    [runner] = data_as(overview.RunnerList, await api.get("/api/fyke/runners"))["list"]
+    assert runner["browser_programs"] == ["headless-shell", "chromium"]
+    assert runner["browser_display"] is True
+
+    async def run_of(slug: str) -> Run:
+        run = await app.storage.read(lambda tx: tx.runs.get(slug))
+        assert run is not None
+        return run
+
+    asked: dict[str, str]
+    for asked in ({"browser": "headful"}, {"browser_program": "chromium"}):
+        body["input"]["parameters"]["system"] = system | asked
+        started = await api.ok("/api/v1/scraper/run", body)
+        run = await run_of(started["run_slug"])
+        again = await api.ok("/api/v1/rerun", {"run_slug": started["run_slug"]})
+        assert (await run_of(again["run_slug"])).browser_choice == run.browser_choice
+        assert (run.browser_mode, run.browser_program) == (
+            asked.get("browser", ""),
+            asked.get("browser_program", ""),
+        )
+        assert run.browser_required
+        assert run.limits.browser_memory_mb == 1024
+
+
+async def test_a_start_that_asks_for_a_browser_that_no_runner_has_is_refused(
+    app: App, api: Api
+) -> None:
+    declared = await app.publish(browser="headful")
+    shell = (BrowserProgram.HEADLESS_SHELL,)
+    await app.register_runner(browsers=1, browser_programs=shell, browser_display=True)
+    worker = await app.publish(name="other", browser="optional")
+    expected = "no runner has the browser that this run asks for: the full Chromium was not found"
+    for target, asked in (
+        (declared, {}),
+        (worker, {"browser": "headful"}),
+        (worker, {"browser_program": "chromium"}),
+    ):
+        body = start_body(target.id)
+        body["input"]["parameters"]["system"] |= asked
+        answer = await api.post("/api/v1/scraper/run", body)
+        assert expected in answer.text
+        assert answer.headers["x-fyke-reason"] == "browser_choice_missing"
+        at = f"/api/fyke/workers/{target.id}/normalise"
+        checked = await api.post(at, {"input": {"parameters": body["input"]["parameters"]}})
+        assert expected in checked.json()["data"]["refused"]
+    body = start_body(declared.id)
+    body["input"]["parameters"]["system"] |= {"browser": "headless"}
+    await api.ok("/api/v1/scraper/run", body)

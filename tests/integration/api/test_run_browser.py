@@ -33,6 +33,7 @@ async def test_what_the_browsers_of_a_run_did(app: App, api: Api) -> None:
         "state": "open",
         "program": "chromium",
         "version": "1.2.3.4",
+        "headful": False,
         "own_sandbox": False,
         "starts": 6,
         "ms": 7,

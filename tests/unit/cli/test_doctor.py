@@ -273,6 +273,8 @@ def runner(isolation: str) -> RunnerItem:
         16_800_000,
         6,
         "",
+        [],
+        browser_display=False,
     )
 
 
@@ -339,7 +341,7 @@ def browser_lines(
 def test_a_machine_without_a_browser_is_no_failure(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    [line] = browser_lines(monkeypatch, tmp_path, MachineBrowser({}, "", 0, []), {})
+    [line] = browser_lines(monkeypatch, tmp_path, MachineBrowser({}, "", False, 0, []), {})
     assert line.state == OK
     assert "apt install chromium-headless-shell" in line.detail
 
@@ -348,31 +350,33 @@ def test_the_browser_is_listed_with_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     versions = {"headless-shell": "156.0.1.2", "chromium": "156.0.1.2"}
-    good = MachineBrowser(versions, "156.0.1.3", 40, [])
+    good = MachineBrowser(versions, "156.0.1.3", True, 40, [])
     passed = {"reason": "", "checks": [("browser: seccomp", True, "mode 2")]}
     assert browser_lines(monkeypatch, tmp_path, good, passed) == [
         CheckResult("browser", OK, "headless-shell 156.0.1.2, chromium 156.0.1.2"),
         CheckResult("browser driver", OK, "156.0.1.3", DRIVER_REMEDY),
+        CheckResult("browser display", OK, "Xvfb"),
         CheckResult("fonts", OK, "40 files", ANY),
         CheckResult("browser sandbox", OK, "effective, and the browser has its own inside"),
     ]
-    bad = MachineBrowser(versions, "155.0.0.0", 2, ["fonts-liberation"])
+    bad = MachineBrowser(versions, "155.0.0.0", False, 2, ["fonts-liberation"])
     check = ("browser: own sandbox of the browser", False, "no user namespaces")
     lines = browser_lines(monkeypatch, tmp_path, bad, {"reason": "", "checks": [check]})
-    assert [line.state for line in lines] == [OK, WARNING, WARNING, WARNING]
+    assert [line.state for line in lines] == [OK, WARNING, OK, WARNING, WARNING]
     assert lines[1].detail == "155.0.0.0 is of another version than the browser"
-    assert lines[2].detail == "2 files, none of fonts-liberation"
-    assert lines[2].remedy.startswith("apt install fonts-liberation;")
-    assert lines[3].detail == "own sandbox of the browser: no user namespaces"
-    without = MachineBrowser(versions, "", 40, [])
+    assert "no virtual display was found (apt install xvfb)" in lines[2].detail
+    assert lines[3].detail == "2 files, none of fonts-liberation"
+    assert lines[3].remedy.startswith("apt install fonts-liberation;")
+    assert lines[4].detail == "own sandbox of the browser: no user namespaces"
+    without = MachineBrowser(versions, "", True, 40, [])
     lines = browser_lines(monkeypatch, tmp_path, without, {"reason": "broken", "checks": []})
-    assert (lines[1].state, lines[3].state, lines[3].detail) == (OK, WARNING, "broken")
+    assert (lines[1].state, lines[4].state, lines[4].detail) == (OK, WARNING, "broken")
 
 
 def test_a_browser_that_is_switched_off_is_not_checked(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    found = MachineBrowser({"chromium": "156.0.1.2"}, "", 40, [])
+    found = MachineBrowser({"chromium": "156.0.1.2"}, "", True, 40, [])
     monkeypatch.setattr(local, "machine_browser", lambda: found)
     line = list(doctor._browser(Settings(home=tmp_path, browser="off"), None))[-1]
     expected = CheckResult("browser sandbox", OK, "not checked: the setting browser is off")

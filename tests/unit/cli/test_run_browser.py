@@ -26,6 +26,7 @@ REPORT = RunBrowserReport(
     state="ended",
     program="headless-shell",
     version="156.0.1.2",
+    headful=True,
     own_sandbox=True,
     starts=2,
     ms=61_000,
@@ -61,6 +62,7 @@ def test_figures_requests_and_the_console_are_shown() -> None:
     data = run(REPORT).data
     for line in (
         "browser      headless-shell 156.0.1.2",
+        "windows      yes",
         "own sandbox  yes",
         "time         1 m 01 s",
         "peak memory  191 MB",

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from fyke.model.browser import BrowserOffer, BrowserProgram
 from fyke.model.run import RunLimits
 from fyke.model.runner import Capacity
 from fyke.runner import browser_places as module
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.anyio
 LIMITS = RunLimits(0.125, 512, 60, 0, 0)
 WITH_BROWSER = replace(LIMITS, browser_cpus=1.0, browser_memory_mb=1024)
 FREE = Capacity(2, 4096, 64)
+OFFER = BrowserOffer((BrowserProgram.CHROMIUM,), display=True)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +34,7 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 def places(count: int = 2, *, missing: bool = False, problem: str = "") -> BrowserPlaces:
     limits = SimpleNamespace(cpus=1.0, memory=1024 * 2**20)
     browser = SimpleNamespace(limits=limits, places=count, share=0.15, missing=missing)
-    browser.problem = problem
+    browser.problem, browser.offer = problem, OFFER
     return BrowserPlaces(cast(Any, browser))
 
 
@@ -48,6 +50,7 @@ async def test_running_attempts_get_a_browser_as_long_as_there_are_places() -> N
     assert await reserve(two, "a")  # its next browser
     left = two.left_of(full)
     assert (round(left.cpus, 9), left.memory_mb, left.browsers) == (-0.3, -308, 0)
+    assert left.offer is OFFER
     assert not left.is_possible
 
 
@@ -72,7 +75,7 @@ async def test_an_attempt_of_a_run_with_a_browser_has_its_place_from_its_lease()
     left = two.left_of(FREE)
     assert (left.cpus, left.memory_mb, left.browsers) == (1.85, 4096 - 154, 1)
     two.release("a")
-    ready = replace(FREE, browsers=2, browser_share=0.15, browser_ready=True)
+    ready = replace(FREE, browsers=2, browser_share=0.15, browser_ready=True, offer=OFFER)
     assert two.left_of(FREE) == ready
     broken = places(problem="no seccomp")  # it may be repaired meanwhile, which attempts learn
     assert broken.left_of(FREE) == replace(ready, browser_ready=False)

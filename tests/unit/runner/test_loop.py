@@ -14,6 +14,7 @@ from fyke.contracts.execution import DiskShort, IdleSandboxes, Isolation, Isolat
 from fyke.domain.runs.attempts import RunnerOrders
 from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
+from fyke.model.browser import BrowserOffer, BrowserProgram
 from fyke.model.run import End, RunState
 from fyke.model.runner import RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
@@ -309,6 +310,7 @@ async def test_a_runner_reports_its_places_for_browsers(
         share=0.15,
         missing=missing,
         problem="none found",
+        offer=BrowserOffer((BrowserProgram.CHROMIUM,), display=True),
         checks=lambda: (),
         browsers=SimpleNamespace(idle_sandboxes=idle_sandboxes),
     )
@@ -318,6 +320,7 @@ async def test_a_runner_reports_its_places_for_browsers(
     assert (reported.browsers, reported.browser_share) == expected
     assert (reported.idle_sandboxes, reported.idle_memory) == (3 + 1, 20 * 2**20 + 100)
     assert reported.browser_problem == "none found"
+    assert (reported.browser_programs, reported.browser_display) == (("chromium",), True)
 
 
 @pytest.mark.parametrize(

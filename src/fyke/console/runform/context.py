@@ -18,9 +18,8 @@ from fyke.domain.forms.normalise import NormalisedInput
 from fyke.domain.forms.pairs import FormContent, content_of
 from fyke.domain.forms.rows import rows_of, too_large
 from fyke.domain.forms.system import FIELDS
-from fyke.domain.workers.parameters import read_input
+from fyke.domain.workers.parameters import ParsedInput, read_input
 from fyke.errors import InvalidRequest
-from fyke.model.run import RunLimits
 from fyke.model.worker import SystemDefaults
 
 
@@ -126,10 +125,11 @@ def _options_line(system: dict[str, Any], defaults: SystemDefaults) -> str:
         parsed = read_input({"parameters": {"system": system, "custom": {}}}, defaults)
     except InvalidRequest:
         return _("this value is not valid")
-    return " · ".join(_option_texts(parsed.limits, parsed.region))
+    return " · ".join(_option_texts(parsed))
 
 
-def _option_texts(limits: RunLimits, region: str) -> Iterable[str]:
+def _option_texts(parsed: ParsedInput) -> Iterable[str]:
+    limits = parsed.limits
     yield _("%(size)s MB") % {"size": limits.memory_mb}
     yield formats.duration(limits.timeout_s * 1000)
     if limits.max_charge_micros:
@@ -138,4 +138,10 @@ def _option_texts(limits: RunLimits, region: str) -> Iterable[str]:
         yield _("at most %(size)s") % {"size": formats.size(limits.max_traffic_bytes)}
     if limits.browser_memory_mb:
         yield _("browser %(size)s MB") % {"size": limits.browser_memory_mb}
-    yield region or _("any region")
+    if parsed.browser.headful:
+        yield _("browser with windows")
+    elif parsed.browser.mode:
+        yield _("browser without windows")
+    if parsed.browser.asked:
+        yield parsed.browser.asked.value
+    yield parsed.region or _("any region")

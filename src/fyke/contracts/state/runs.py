@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from fyke.contracts.egress import SiteTraffic
-from fyke.model.browser import BrowserReport, BrowserTexts
+from fyke.model.browser import BrowserOffer, BrowserReport, BrowserTexts
 from fyke.model.last_page import LastPage
 from fyke.model.queue import QueuedStart
 from fyke.model.run import (
@@ -117,9 +117,9 @@ class RunStore(Protocol):
         """
         ...
 
-    def has_startable(self, *, with_browser: bool) -> bool:
-        """Whether a subtask waits that ``lease`` would return to a runner with enough capacity;
-        ``with_browser``: to one that takes runs that require a browser.
+    def has_startable(self, offer: BrowserOffer | None) -> bool:
+        """Whether a subtask waits that ``lease`` would return to a runner with enough capacity and
+        this offer of browsers; None for one that takes no run that requires a browser.
         """
         ...
 

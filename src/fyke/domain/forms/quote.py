@@ -10,10 +10,9 @@ from fyke.domain.forms.model import RunForm
 from fyke.domain.forms.normalise import NormalisedInput
 from fyke.domain.runs.split import split
 from fyke.domain.runs.transitions import Rules
-from fyke.domain.workers.parameters import read_input
+from fyke.domain.workers.parameters import ParsedInput, read_input
 from fyke.errors import InvalidRequest
 from fyke.model.account import Account
-from fyke.model.browser import BrowserBlock
 from fyke.model.run import RunLimits, SpendingBound
 from fyke.model.worker import SystemDefaults
 
@@ -23,15 +22,14 @@ _GB = 10**9
 
 @dataclass(frozen=True, slots=True)
 class SplitPreview:
-    """The split of an input; ``problem`` is why it cannot be split, with 0 ``subtasks``.
-    ``memory_asked``: it asks for memory for its browser.
+    """The split of an input; ``problem`` is why it cannot be split, with 0 ``subtasks``. ``limits``
+    are those of ``parsed``, or of its run.
     """
 
     subtasks: int
     problem: str = ""
     limits: RunLimits | None = None
-    memory_asked: bool = False
-    block: tuple[BrowserBlock, ...] = ()
+    parsed: ParsedInput | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ def split_preview(
         parts = split(form.schema, value.custom, limit=max_subtasks)
     except InvalidRequest as error:
         return SplitPreview(0, error.message)
-    return SplitPreview(len(parts), limits=parsed.limits, block=parsed.browser_block)
+    return SplitPreview(len(parts), limits=parsed.limits, parsed=parsed)
 
 
 def quote(

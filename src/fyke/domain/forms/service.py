@@ -27,7 +27,7 @@ from fyke.domain.runs.rerun import rerun_input
 from fyke.domain.runs.summary import summary_of_text
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.workers.lookup import find_version, find_worker, owns
-from fyke.domain.workers.parameters import parts, read_input
+from fyke.domain.workers.parameters import ParsedInput, parts, read_input
 from fyke.errors import InvalidRequest, NotFound, RunNotFound, UserMissing
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Account, Caller
@@ -127,7 +127,7 @@ class RunForms:
     async def check(self, caller: Caller, view: FormView, raw: RawInput) -> InputCheck:
         """Return the input of ``raw`` with its errors, and the preview of its start."""
         value, plan = await asyncio.to_thread(self._plan, view, raw)
-        state = await self._read(lambda tx: _account_state(tx, caller, view, plan))
+        state = await self._read(lambda tx: _account_state(tx, caller, view, plan.parsed))
         usage = None
         if plan.limits is not None:
             limits = self._rules.with_browser(plan.limits)
@@ -166,14 +166,13 @@ class RunForms:
         defaults = view.version.defaults
         value = normalise(view.form, raw, defaults)
         plan = split_preview(view.form, value, defaults, self._rules.max_subtasks)
-        if plan.limits is None:
+        if plan.parsed is None:
             return value, plan
         try:
-            limits = limits_at_start(self._rules, view.version, plan.limits, plan.block)
+            limits = limits_at_start(self._rules, view.version, plan.parsed)
         except InvalidRequest as error:
             return value, SplitPreview(0, error.message)
-        asked = plan.limits.browser_memory_mb > 0
-        return value, replace(plan, limits=limits, memory_asked=asked)
+        return value, replace(plan, limits=limits)
 
     async def initial_input(
         self, caller: Caller, ref: str, *, from_run: str = "", task: str = "", version: str = ""
@@ -304,7 +303,7 @@ class _AccountState:
 
 
 def _account_state(
-    tx: Transaction, caller: Caller, view: FormView, plan: SplitPreview
+    tx: Transaction, caller: Caller, view: FormView, parsed: ParsedInput | None
 ) -> _AccountState:
     account = tx.accounts.get(caller.account_id)
     if account is None:
@@ -316,7 +315,7 @@ def _account_state(
         basis=basis_of(tx, account.id, view.worker.id, view.version.number),
         refused=refusal_of_runners(tx, view.worker)
         or refusal_of_builds(view.worker, view.version)
-        or missing_for_start(tx, view.version, memory_asked=plan.memory_asked),
+        or missing_for_start(tx, view.version, parsed),
     )
 
 
@@ -337,11 +336,12 @@ def _without_defaults(tx: Transaction, run: Run) -> NormalisedInput:
     value = _to_normalised(rerun_input(run))
     version = tx.workers.version(run.worker_id, run.version)
     defaults = version.defaults if version else SystemDefaults()
-    limits = read_input(value.input, defaults).limits
+    whole = read_input(value.input, defaults)
     for name in list(value.system):
         rest = {key: item for key, item in value.system.items() if key != name}
         parsed = read_input({"parameters": {"system": rest, "custom": {}}}, defaults)
-        is_default = parsed.limits == limits and parsed.region == run.region
+        is_same = (parsed.limits, parsed.browser) == (whole.limits, whole.browser)
+        is_default = is_same and parsed.region == run.region
         if is_default and name not in ("egress_allow", "browser_block"):
             value = NormalisedInput(rest, value.custom)
     return value

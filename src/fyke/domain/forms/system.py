@@ -11,7 +11,7 @@ from fyke.domain.forms.controls import PostedTexts
 from fyke.domain.forms.model import ABSENT, ControlKind, FieldOptions, FormField, InputError, Option
 from fyke.domain.workers.parameters import DEVICES, read_input
 from fyke.errors import InvalidRequest
-from fyke.model.browser import BrowserBlock
+from fyke.model.browser import BrowserBlock, BrowserMode, BrowserProgram
 from fyke.model.worker import SystemDefaults
 
 
@@ -26,6 +26,13 @@ def _memory() -> FormField:
     text = "Memory of each subtask; it determines the CPU share."
     return FormField(
         "memory", "Memory", text, "integer", "select", ControlKind.SELECT, options=sizes
+    )
+
+
+def _choice(name: str, title: str, description: str, values: dict[str, str]) -> FormField:
+    options = FieldOptions(Option(label, value, token_of(value)) for label, value in values.items())
+    return FormField(
+        name, title, description, "string", "select", ControlKind.SELECT, options=options
     )
 
 
@@ -46,6 +53,21 @@ FIELDS: dict[str, FormField] = {
             "Browser memory",
             "Memory of the browser of each subtask; empty: as much as all browsers get.",
             "MB",
+        ),
+        _choice(
+            "browser",
+            "Browser windows",
+            "Headful: the browser has windows, on a virtual display.",
+            {"Headless": BrowserMode.HEADLESS.value, "Headful": BrowserMode.HEADFUL.value},
+        ),
+        _choice(
+            "browser_program",
+            "Browser program",
+            "Which Chromium it is; empty: that of this installation.",
+            {
+                "Headless shell": BrowserProgram.HEADLESS_SHELL.value,
+                "Chromium": BrowserProgram.CHROMIUM.value,
+            },
         ),
         FormField(
             "proxy_region",

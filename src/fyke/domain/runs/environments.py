@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, refusal
 from fyke.domain.runs.returns import pause_ms
+from fyke.model.browser import BrowserOffer
 from fyke.model.runner import RunnerInfo
 from fyke.model.worker import (
     MAX_PREPARATION_PAUSE_MS,
@@ -110,8 +111,9 @@ class VersionEnvironments:
         active = _active_runners(tx)
         waiting = tx.environments.waiting({runner.id for runner in active} - {runner_id})
         # a run that requires a browser may wait for days until a runner has one
-        with_browser = any(runner.has_browser and not runner.draining for runner in active)
-        if not waiting or tx.runs.has_startable(with_browser=with_browser):
+        able = [r.offer for r in active if r.has_browser and not r.draining]
+        offers: set[BrowserOffer | None] = {*able} or {None}
+        if not waiting or any(map(tx.runs.has_startable, offers)):
             return None
         accounts = sorted(waiting)
         after = (account for account in accounts if account > self._served)

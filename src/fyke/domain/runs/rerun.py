@@ -20,6 +20,10 @@ def rerun_input(run: Run) -> dict[str, Any]:
     }
     if run.browser_memory_asked:
         system["browser_memory"] = limits.browser_memory_mb
+    if run.browser_mode:
+        system["browser"] = run.browser_mode.value
+    if run.browser_program:
+        system["browser_program"] = run.browser_program
     if run.region:
         system["proxy_region"] = run.region
     if run.egress_allow:

@@ -18,6 +18,8 @@ from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.runs.admission import IMMEDIATE_ORIGINS, check_device, check_plan
 from fyke.domain.runs.browsers import (
     check_blocking,
+    choice_at_start,
+    is_required,
     limits_at_start,
     missing_for_run,
     reserved_where_possible,
@@ -47,7 +49,7 @@ from fyke.kit.ids import is_ulid, new_subtask_number, new_ulid
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.run import Origin, Run, RunEvent, RunFilter, RunState, Subtask, SubtaskState
-from fyke.model.worker import BrowserNeed, Version, Worker
+from fyke.model.worker import Version, Worker
 from fyke.reasons import Reason, ReasonCode
 
 _START_ACTION = "Starting runs"
@@ -199,7 +201,7 @@ class Runs:
         parsed: ParsedInput,
         checked: _CheckedInput,
     ) -> Run:
-        asks_for_memory = parsed.limits.browser_memory_mb > 0
+        choice = choice_at_start(version, parsed.browser)
         return Run(
             id=new_ulid(),
             account_id=caller.account_id,
@@ -211,9 +213,11 @@ class Runs:
             state=RunState.READY,
             outcome=None,
             err_msg="",
-            limits=limits_at_start(self._rules, version, parsed.limits, parsed.browser_block),
-            browser_required=version.browser is BrowserNeed.REQUIRED or asks_for_memory,
-            browser_memory_asked=asks_for_memory,
+            limits=limits_at_start(self._rules, version, parsed),
+            browser_required=is_required(version, parsed),
+            browser_memory_asked=parsed.limits.browser_memory_mb > 0,
+            browser_mode=choice.mode,
+            browser_program=choice.asked or "",
             region=parsed.region or self._rules.default_region,
             egress_allow=parsed.egress_allow,
             browser_block=parsed.browser_block,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fyke.errors import InvalidRequest
 from fyke.model.billing import MICROS
-from fyke.model.browser import BrowserBlock
+from fyke.model.browser import BrowserBlock, BrowserChoice, BrowserMode, BrowserProgram
 from fyke.model.run import RunLimits
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class ParsedInput:
     """The parts of the input of a start. ``custom`` is passed to the Worker unchanged."""
 
     limits: RunLimits
+    browser: BrowserChoice
     region: str
     egress_allow: tuple[str, ...]
     browser_block: tuple[BrowserBlock, ...]
@@ -59,6 +60,7 @@ def read_input(raw: object, defaults: SystemDefaults) -> ParsedInput:
             max_traffic_bytes=_megabytes(system, "max_total_traffic", defaults.max_traffic_bytes),
             browser_memory_mb=_browser_memory(system),
         ),
+        browser=_browser(system),
         region=_region(system, custom),
         egress_allow=_egress_allow(system),
         browser_block=_browser_block(system),
@@ -154,6 +156,28 @@ def _browser_memory(system: dict[str, Any]) -> int:
         )
     # more than the operator's maximum is refused at the start, which knows it
     return math.ceil(number if number <= MAX_BROWSER_MB else MAX_BROWSER_MB + 1)
+
+
+def _browser(system: dict[str, Any]) -> BrowserChoice:
+    """What the run asks of its browser besides memory."""
+    mode, program = _first_value(system, "browser"), _first_value(system, "browser_program")
+    modes = [mode.value for mode in BrowserMode if mode]
+    programs = [program.value for program in BrowserProgram]
+    if mode is not None and mode not in modes:
+        raise InvalidRequest(
+            f"must be one of {', '.join(modes)}", field="input.parameters.system.browser"
+        )
+    field = "input.parameters.system.browser_program"
+    if program is not None and program not in programs:
+        raise InvalidRequest(f"must be one of {', '.join(programs)}", field=field)
+    choice = BrowserChoice(BrowserMode(mode or ""), BrowserProgram(program) if program else None)
+    if choice.headful and choice.asked is BrowserProgram.HEADLESS_SHELL:
+        raise InvalidRequest(
+            "must be chromium with headful: the headless shell has no windows",
+            field=field,
+            remedy="leave it out",
+        )
+    return choice
 
 
 def _cpus(system: dict[str, Any], memory_mb: int) -> float:

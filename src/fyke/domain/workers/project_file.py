@@ -37,7 +37,7 @@ _BLOCKING = frozenset(
         "browser_invalid",
     }
 )
-_NEEDS = (BrowserNeed.REQUIRED, BrowserNeed.OPTIONAL, BrowserNeed.NONE)
+_NEEDS = (BrowserNeed.REQUIRED, BrowserNeed.HEADFUL, BrowserNeed.OPTIONAL, BrowserNeed.NONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +166,10 @@ def _browser(document: dict[str, object], report: SchemaReport) -> BrowserNeed:
     for need in _NEEDS:
         if declared == need.value:
             return need
-    message = f'{BROWSER} must be "required", "optional" or "none"'
+    message = f'{BROWSER} must be "required", "headful", "optional" or "none"'
     remedy = (
-        'write "required" if every run uses a browser, "optional" if some do, "none" if none does, '
-        "or leave it out to have it detected"
+        'write "required" if every run uses a browser, "headful" if it must have windows, '
+        '"optional" if some runs use one, "none" if none does, or leave it out to have it detected'
     )
     report.add("browser_invalid", (BROWSER,), message, remedy)
     return BrowserNeed.UNKNOWN

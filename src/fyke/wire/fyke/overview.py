@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
+from fyke.model.browser import BrowserProgram
 from fyke.model.health import Level
 from fyke.reasons import detail_sentence
 from fyke.wire.common import Count, Items, UnixSeconds, known_values
@@ -104,6 +105,12 @@ class RunnerItem(Answer):
         Count, Meta(description="how many attempts may have a browser at once; 0 = it has none")
     ]
     browser_problem: Annotated[str, Meta(description="why none can be used, else empty")]
+    browser_programs: Annotated[
+        list[BrowserProgram], Meta(description="those that were found; runs can ask for one")
+    ]
+    browser_display: Annotated[
+        bool, Meta(description="whether there is a virtual display, for browsers with windows")
+    ]
 
     @classmethod
     def of(cls, runner: RunnerInfo) -> RunnerItem:
@@ -122,6 +129,8 @@ class RunnerItem(Answer):
             idle_memory=runner.idle_memory,
             browsers=runner.browsers,
             browser_problem=runner.browser_problem,
+            browser_programs=list(runner.browser_programs),
+            browser_display=runner.browser_display,
         )
 
 

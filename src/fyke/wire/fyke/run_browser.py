@@ -98,6 +98,7 @@ class LastPageItem(Answer):
 class RunBrowserReport(Answer):
     state: Annotated[str, known_values(STATES, "`none`: no attempt had a browser")]
     program: Annotated[str, known_values(["", "headless-shell", "chromium"], "the latest one")]
+    headful: Annotated[bool, Meta(description="whether it has windows, on a virtual display")]
     version: Annotated[str, Meta(examples=["156.0.8078.108"])]
     own_sandbox: Annotated[
         bool | None, Meta(description="whether Chromium's own sandbox worked; null: not known")
@@ -133,6 +134,7 @@ class RunBrowserReport(Answer):
         return cls(
             state=browser.state.value,
             program=browser.program,
+            headful=browser.run.browser_choice.headful,
             version=browser.number,
             own_sandbox=browser.own_sandbox,
             starts=browser.starts,

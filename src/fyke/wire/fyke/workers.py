@@ -58,8 +58,8 @@ CategoryNumbers = Annotated[
 BrowserUse = Annotated[
     BrowserNeed,
     Meta(
-        description="whether it uses a browser: required, optional (sometimes), none; empty: "
-        "nothing is declared or was detected"
+        description="whether it uses a browser: required, headful (required, with windows), "
+        "optional (sometimes), none; empty: nothing is declared or was detected"
     ),
 ]
 

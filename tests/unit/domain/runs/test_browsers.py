@@ -8,6 +8,8 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.browsers import (
+    choice_at_start,
+    is_required,
     limits_at_start,
     missing_browser,
     missing_for_run,
@@ -17,9 +19,16 @@ from fyke.domain.runs.browsers import (
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
+from fyke.domain.workers.parameters import ParsedInput
 from fyke.errors import InvalidRequest
 from fyke.model.billing import Prices
-from fyke.model.browser import BrowserBlock
+from fyke.model.browser import (
+    ANY_CHOICE,
+    BrowserBlock,
+    BrowserChoice,
+    BrowserMode,
+    BrowserProgram,
+)
 from fyke.model.runner import RunnerInfo
 from fyke.model.worker import BrowserNeed
 from fyke.reasons import Reason, ReasonCode, sentence
@@ -42,6 +51,19 @@ RULES = Rules(
 PLAIN = records.run("account", "worker").limits
 
 
+HEADFUL = BrowserChoice(BrowserMode.HEADFUL)
+HEADLESS = BrowserChoice(BrowserMode.HEADLESS)
+SHELL = BrowserChoice(asked=BrowserProgram.HEADLESS_SHELL)
+CHROMIUM = BrowserChoice(asked=BrowserProgram.CHROMIUM)
+
+
+def start(choice: BrowserChoice = ANY_CHOICE, *, memory: int = 0) -> ParsedInput:
+    return ParsedInput(replace(PLAIN, browser_memory_mb=memory), choice, "", (), (), {})
+
+
+BLOCKING = replace(start(), browser_block=(BrowserBlock.IMAGES,))
+
+
 @pytest.mark.parametrize(
     ("need", "declared", "asked", "memory_mb"),
     [
@@ -59,7 +81,7 @@ def test_a_start_reserves_a_browser_that_is_used_for_sure_or_asked_for(
     need: BrowserNeed, declared: bool, asked: int, memory_mb: int
 ) -> None:
     version = records.version("worker", browser=need, browser_declared=declared)
-    found = limits_at_start(RULES, version, replace(PLAIN, browser_memory_mb=asked))
+    found = limits_at_start(RULES, version, start(memory=asked))
     cpus = 1.0 if memory_mb else 0.0
     assert found == replace(PLAIN, browser_cpus=cpus, browser_memory_mb=memory_mb)
 
@@ -87,7 +109,7 @@ def test_memory_for_a_browser_that_is_not_to_be_had_is_refused(
 ) -> None:
     version = records.version("worker", browser=need)
     with pytest.raises(InvalidRequest) as error:
-        limits_at_start(rules, version, replace(PLAIN, browser_memory_mb=2049))
+        limits_at_start(rules, version, start(memory=2049))
     assert error.value.message == f"input.parameters.system.browser_memory {message}"
 
 
@@ -109,13 +131,90 @@ def test_blocking_without_a_browser_is_refused(
 ) -> None:
     version = records.version("worker", browser=need)
     with pytest.raises(InvalidRequest) as error:
-        limits_at_start(rules, version, PLAIN, (BrowserBlock.IMAGES,))
+        limits_at_start(rules, version, BLOCKING)
     assert error.value.message == f"input.parameters.system.browser_block {message}"
 
 
 def test_blocking_alone_reserves_no_browser() -> None:
     version = records.version("worker", browser=BrowserNeed.UNKNOWN)
-    assert limits_at_start(RULES, version, PLAIN, (BrowserBlock.IMAGES,)) == PLAIN
+    assert limits_at_start(RULES, version, BLOCKING) == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("need", "asked", "choice", "required"),
+    [
+        (BrowserNeed.UNKNOWN, ANY_CHOICE, ANY_CHOICE, False),
+        (BrowserNeed.UNKNOWN, HEADLESS, HEADLESS, False),
+        (BrowserNeed.UNKNOWN, HEADFUL, HEADFUL, True),
+        (BrowserNeed.OPTIONAL, CHROMIUM, CHROMIUM, True),
+        (BrowserNeed.REQUIRED, ANY_CHOICE, ANY_CHOICE, True),
+        (BrowserNeed.HEADFUL, ANY_CHOICE, HEADFUL, True),
+        (BrowserNeed.HEADFUL, HEADLESS, HEADLESS, True),
+        (BrowserNeed.HEADFUL, SHELL, SHELL, True),
+        (BrowserNeed.HEADFUL, CHROMIUM, replace(CHROMIUM, mode=BrowserMode.HEADFUL), True),
+    ],
+)
+def test_a_start_asks_for_windows_or_its_version_declares_them(
+    need: BrowserNeed, asked: BrowserChoice, choice: BrowserChoice, required: bool
+) -> None:
+    version = records.version("worker", browser=need, browser_declared=True)
+    parsed = start(asked)
+    assert choice_at_start(version, asked) == choice
+    assert is_required(version, parsed) is required
+    reserved = limits_at_start(RULES, version, parsed).browser_memory_mb
+    assert reserved == (1024 if required else 0)
+
+
+@pytest.mark.parametrize(
+    ("choice", "field"), [(HEADFUL, "browser"), (SHELL, "browser_program")], ids=str
+)
+def test_a_version_without_a_browser_has_no_windows(choice: BrowserChoice, field: str) -> None:
+    version = records.version("worker", browser=BrowserNeed.NONE)
+    with pytest.raises(InvalidRequest) as error:
+        limits_at_start(RULES, version, start(choice))
+    assert error.value.message == (
+        f"input.parameters.system.{field} is for the browser, and this version declares that it "
+        "uses none; leave it out"
+    )
+    assert limits_at_start(RULES, version, start(HEADLESS)) == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("programs", "display", "choice", "problem"),
+    [
+        ((), False, HEADFUL, ""),  # not known yet
+        (("headless-shell",), False, ANY_CHOICE, ""),
+        (("headless-shell",), False, HEADLESS, ""),
+        (("headless-shell", "chromium"), True, HEADFUL, ""),
+        (("headless-shell", "chromium"), False, CHROMIUM, ""),
+        (
+            ("headless-shell", "chromium"), False, HEADFUL,
+            "no virtual display was found (apt install xvfb)",
+        ),
+        (
+            ("headless-shell",), True, HEADFUL,
+            "the full Chromium was not found (apt install chromium)",
+        ),
+        (
+            ("chromium",), True, SHELL,
+            "chromium-headless-shell was not found (apt install chromium-headless-shell)",
+        ),
+    ],
+)  # fmt: skip
+def test_a_runner_needs_what_the_run_asks_for(
+    programs: tuple[str, ...], display: bool, choice: BrowserChoice, problem: str
+) -> None:
+    found = tuple(map(BrowserProgram, programs))
+    one = replace(runner(3), browser_programs=found, browser_display=display)
+    reason = missing_browser([runner(0), one], choice)
+    assert reason == (
+        Reason.of(ReasonCode.BROWSER_CHOICE_MISSING, problem=problem) if problem else None
+    )
+    if reason:
+        assert sentence(reason).startswith(
+            f"no runner has the browser that this run asks for: {problem}. Ask the operator"
+        )
+    assert missing_browser([one, runner(3)], choice) is None
 
 
 @pytest.mark.parametrize(
@@ -199,7 +298,9 @@ async def test_a_refusal_names_what_needs_the_browser(
     await stores.write(lambda tx: tx.workers.add_version(version))
 
     def work(tx: Transaction) -> tuple[Reason | None, Reason | None]:
-        return missing_for_run(tx, run), missing_for_start(tx, version, memory_asked=asked)
+        return missing_for_run(tx, run), missing_for_start(
+            tx, version, start(memory=128 if asked else 0)
+        )
 
     for found in await stores.storage.read(work):
         assert bool(found) is bool(words)

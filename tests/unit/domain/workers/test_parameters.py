@@ -8,6 +8,7 @@ import pytest
 
 from fyke.domain.workers.parameters import DEVICES, MAX_CPUS, MIN_CPUS, read_input
 from fyke.errors import InvalidRequest
+from fyke.model.browser import BrowserChoice, BrowserMode, BrowserProgram
 from fyke.model.worker import SystemDefaults
 from fyke.sandbox.process import order
 
@@ -155,6 +156,17 @@ def test_a_refused_input_is_answered_with_the_expected_form(raw: object, message
             )
             for asked in (127, -1)
         ),
+        ({"browser": "none"}, f"{SYSTEM}.browser must be one of headless, headful"),
+        ({"browser": ["headful"]}, f"{SYSTEM}.browser must be one of headless, headful"),
+        (
+            {"browser_program": {}},
+            f"{SYSTEM}.browser_program must be one of headless-shell, chromium",
+        ),
+        (
+            {"browser": "headful", "browser_program": "headless-shell"},
+            f"{SYSTEM}.browser_program must be chromium with headful: the headless shell has no "
+            "windows; leave it out",
+        ),
         (
             {"memory": 16385},
             f"{SYSTEM}.memory must be at most 16384 MB; "
@@ -222,6 +234,26 @@ def test_types_that_browsers_do_not_load_are_given_once_and_in_order() -> None:
     assert read().browser_block == read({"browser_block": []}).browser_block == ()
     given = ["fonts", "images", "fonts"]
     assert read({"browser_block": given}).browser_block == ("images", "fonts")
+
+
+@pytest.mark.parametrize(
+    ("system", "choice"),
+    [
+        ({}, BrowserChoice()),
+        ({"browser": "", "browser_program": None}, BrowserChoice()),
+        ({"browser": "headless"}, BrowserChoice(BrowserMode.HEADLESS)),
+        (
+            {"browser": "headful", "browser_program": "chromium"},
+            BrowserChoice(BrowserMode.HEADFUL, BrowserProgram.CHROMIUM),
+        ),
+        (
+            {"browser_program": "headless-shell"},
+            BrowserChoice(asked=BrowserProgram.HEADLESS_SHELL),
+        ),
+    ],
+)
+def test_windows_and_a_program_are_asked_for(system: dict[str, Any], choice: BrowserChoice) -> None:
+    assert read(system).browser == choice
 
 
 @pytest.mark.parametrize(

@@ -128,9 +128,9 @@ def test_a_browser_is_detected_in_the_sources_of_each_language() -> None:
 def test_an_invalid_need_of_a_browser_prevents_publication() -> None:
     text = error_text(PYTHON | {"fyke.json": '{\n"browser": "yes"}'})
     assert text.splitlines()[0] == (
-        'fyke.json:2: browser must be "required", "optional" or "none"; write "required" if every '
-        'run uses a browser, "optional" if some do, "none" if none does, or leave it out to have '
-        "it detected"
+        'fyke.json:2: browser must be "required", "headful", "optional" or "none"; write '
+        '"required" if every run uses a browser, "headful" if it must have windows, "optional" if '
+        'some runs use one, "none" if none does, or leave it out to have it detected'
     )
 
 

@@ -42,6 +42,8 @@ runners = Table(
     number_column("browsers"),
     Column("browser_share", Double, nullable=False),
     text_column("browser_problem"),
+    text_column("browser_programs"),  # separated by blanks
+    flag_column("browser_display"),
 )
 
 
@@ -72,6 +74,7 @@ class RunnerTable(SqlStore):
     def put_runner(self, runner: RunnerInfo) -> None:
         trouble = json.dumps(asdict(runner.trouble)) if runner.trouble else ""
         values = columns(runner) | {"checks": json.dumps(runner.checks), "trouble": trouble}
+        values["browser_programs"] = " ".join(runner.browser_programs)
         self._db.execute(upsert(self._db, runners, values, key=("id",)))
 
     def runners(self, active_since: int) -> list[RunnerInfo]:
@@ -87,6 +90,7 @@ def _runner(row: Mapping[Any, Any]) -> RunnerInfo:
     values = {str(name): value for name, value in row.items()}
     values["checks"] = json.loads(values["checks"])
     values["trouble"] = json.loads(values["trouble"] or "null")
+    values["browser_programs"] = values["browser_programs"].split()
     return record(values, RunnerInfo)
 
 

@@ -17,7 +17,7 @@ those that require one if the runner has none; any other subtask that does not f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +33,7 @@ from sqlalchemy import (
 )
 
 from fyke.kit.ids import new_ulid
+from fyke.model.browser import ANY_BROWSER, BrowserMode, BrowserOffer, BrowserProgram
 from fyke.model.run import MAX_PAUSE_MS, Attempt, Subtask, SubtaskState
 from fyke.model.runner import Capacity, Lease
 from fyke.storage.sql.dialects import driver_sql, fetch_all, is_sqlite
@@ -87,9 +88,9 @@ class _CapacityLeft:
         return self._capacity.slots
 
     @property
-    def has_browser(self) -> bool:
-        """Whether runs that require a browser may be leased."""
-        return self._capacity.browser_ready
+    def offer(self) -> BrowserOffer | None:
+        """What runs may ask of their browsers; None if none may be leased that requires one."""
+        return self._capacity.offer if self._capacity.browser_ready else None
 
     @property
     def lacks_places(self) -> bool:
@@ -124,10 +125,11 @@ def queue_query(
     started: int = 0,
     *,
     placeless: bool = False,
-    without_browser: bool = False,
+    offer: BrowserOffer | None = ANY_BROWSER,
 ) -> str:
     """Return the query for the first ``limit`` subtasks of the queue; ``placeless``: only those
-    that need no place for a browser; ``without_browser``: only those that do not require one.
+    that need no place for a browser. Those that ask for more of one than ``offer`` are left out;
+    without an offer, all that require one.
 
     ``full``, ``started`` and ``excluded`` are numbers of ids. The parameters of the query are, in
     this order: the time; the latest time until which a returned subtask may wait; the ids of full
@@ -145,10 +147,23 @@ def queue_query(
         started=f" OR r.id IN ({_placeholders(started)})" if started else "",
         excluded=(f" AND s.run_id NOT IN ({_placeholders(excluded)})" if excluded else "")
         + (" AND r.browser_memory_mb = 0" if placeless else "")
-        + (" AND NOT r.browser_required" if without_browser else ""),
+        + _unfit(offer),
         limit=int(limit),
     )
     return driver_sql(connection, statement)
+
+
+def _unfit(offer: BrowserOffer | None) -> str:
+    """The condition that leaves out what requires another browser than there is."""
+    if offer is None:
+        return " AND NOT r.browser_required"
+    missing = [program.value for program in BrowserProgram if program not in offer.programs]
+    programs = f" AND r.browser_program NOT IN ({_texts(missing)})" if missing else ""
+    return programs + ("" if offer.headful else f" AND r.browser_mode <> '{BrowserMode.HEADFUL}'")
+
+
+def _texts(values: Iterable[str]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
 
 
 def _placeholders(count: int) -> str:
@@ -170,9 +185,7 @@ class LeaseTable(SqlStore):
             full = plans.full
             # runs that need a browser do not delay others while all places for one are taken
             placeless = left.lacks_places
-            waiting = self._queue(
-                limit, excluded, plans, placeless=placeless, without_browser=not left.has_browser
-            )
+            waiting = self._queue(limit, excluded, plans, placeless=placeless, offer=left.offer)
             permitted = plans.permit(waiting)
             if len(permitted) < len(waiting) and plans.full != full:
                 continue  # read the queue again, without the accounts that are full now
@@ -189,11 +202,11 @@ class LeaseTable(SqlStore):
                 break  # the next one does not fit, or there is none
         return self._add_attempts(runner_id, lease_until, leased) if leased else []
 
-    def has_startable(self, *, with_browser: bool) -> bool:
+    def has_startable(self, offer: BrowserOffer | None) -> bool:
         plans = PlanCapacity(self._db)
         while True:
             full = plans.full
-            waiting = self._queue(1, [], plans, without_browser=not with_browser)
+            waiting = self._queue(1, [], plans, offer=offer)
             if plans.permit(waiting):
                 return True
             if plans.full == full:
@@ -206,7 +219,7 @@ class LeaseTable(SqlStore):
         plans: PlanCapacity,
         *,
         placeless: bool = False,
-        without_browser: bool = False,
+        offer: BrowserOffer | None,
     ) -> list[WaitingSubtask]:
         full = plans.full
         started = plans.started_of(full)
@@ -217,7 +230,7 @@ class LeaseTable(SqlStore):
             len(full),
             len(started),
             placeless=placeless,
-            without_browser=without_browser,
+            offer=offer,
         )
         now = self._now()
         times = now, now + MAX_PAUSE_MS

@@ -53,6 +53,8 @@ runs = Table(
     number_column("browser_memory_mb"),
     flag_column("browser_required"),
     flag_column("browser_memory_asked"),
+    text_column("browser_mode"),
+    text_column("browser_program"),
     text_column("region"),
     text_column("egress_allow"),  # JSON list
     text_column("browser_block"),  # JSON list
