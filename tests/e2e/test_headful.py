@@ -115,6 +115,24 @@ def test_a_worker_that_launches_a_window_without_asking_is_told_how_to(platform:
     assert LOG not in log
 
 
+def test_browsers_with_windows_block_what_the_run_does_not_load(platform: Booted) -> None:
+    source = (
+        CONNECTS
+        + """
+    failed = []
+    page.on("requestfailed", lambda request: failed.append(request.failure))
+    page.set_content("<img src='http://127.0.0.1/picture.png'>")
+    CoreSDK.Result.push_data({"failed": failed})
+"""
+    )
+    slug = platform.push(python_project(source, requirements="playwright\n"), "headful-blocking")
+    run, rows = rows_of(platform, slug, browser="headful", browser_block=["images"])
+    assert rows[0]["framed"]
+    [failure] = rows[1]["failed"]
+    assert failure.startswith("net::ERR_BLOCKED_BY_CLIENT")
+    assert LOG in platform.log_text(run)
+
+
 def test_a_version_may_declare_windows_and_a_start_may_do_without(platform: Booted) -> None:
     declared = {"fyke.json": json.dumps({"browser": "headful"})}
     slug = platform.push(python_project(ASKS, **declared), "headful-declared")

@@ -138,6 +138,8 @@ def test_blocking_without_a_browser_is_refused(
 def test_blocking_alone_reserves_no_browser() -> None:
     version = records.version("worker", browser=BrowserNeed.UNKNOWN)
     assert limits_at_start(RULES, version, BLOCKING) == PLAIN
+    with_windows = replace(BLOCKING, browser=HEADFUL)
+    assert limits_at_start(RULES, version, with_windows) == RULES.with_browser(PLAIN)
 
 
 @pytest.mark.parametrize(
