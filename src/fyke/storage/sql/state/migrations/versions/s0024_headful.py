@@ -10,8 +10,8 @@ from sqlalchemy import Boolean, Column, false
 
 from fyke.storage.sql.state.migrations.ddl import TEXT
 
-revision = "s0025"
-down_revision = "s0024"
+revision = "s0024"
+down_revision = "s0023"
 branch_labels = None
 depends_on = None
 

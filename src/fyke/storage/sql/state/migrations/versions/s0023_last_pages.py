@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fyke.storage.sql.state.migrations.ddl import number, table, text
 
-revision = "s0024"
+revision = "s0023"
 down_revision = "s0022"
 branch_labels = None
 depends_on = None
