@@ -13,7 +13,7 @@ from fyke.cli.output import data_of
 store = group()
 
 
-class BrowserUse(StrEnum):
+class CatalogBrowsers(StrEnum):
     """Whether Workers use one, as a filter."""
 
     WITH = "with"
@@ -28,7 +28,7 @@ def search(
         int, typer.Option("--limit", help="Maximum number of results.", min=1, max=100)
     ] = 20,
     browser: Annotated[
-        BrowserUse | None,
+        CatalogBrowsers | None,
         typer.Option(
             "--browser", help="Only those that use a browser, always or sometimes, or only others."
         ),

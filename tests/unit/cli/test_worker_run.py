@@ -205,7 +205,7 @@ def test_what_the_browsers_did_is_reported(
     assert capsysbinary.readouterr().out == ROWS  # and nothing else
     lines = [line.split(maxsplit=1) for line in messages.splitlines()[1:] if line]
     assert ["browser", "chromium 156.0.8078.108"] in lines
-    assert ["peak", "memory  114.4 MB"] in lines
+    assert ["peak", "memory  114 MB"] in lines
     [requests] = [line[1] for line in lines if line[0] == "document"]
     assert requests.startswith("2 ") and "300 B" in requests
     assert report(job, as_json=True, browser=data) == ""
