@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
 from fyke.browser.blocking import Blocker
@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 _ENDING_SECONDS = 1.0
 _UNUSED_SECONDS = 10.0
 _REMOTE = "http://", "https://"
+_BLANKS = " \t\n\v\f\r"  # Chromium removes them around an argument
 
 
 class AttachedBrowser:
@@ -159,7 +160,7 @@ class AttachedBrowser:
 
     async def launch(self, instance: int, arguments: Sequence[str]) -> DevtoolsEndpoint:
         """Start a Chromium of its own. Call it while ``used``. Raise ``HostFailed``."""
-        pages = [one for one in arguments if self._block and one.startswith(_REMOTE)]
+        pages = [one for one in arguments if self._block and one.strip(_BLANKS).startswith(_REMOTE)]
         try:
             endpoint = await self.host.start(
                 instance,
@@ -340,8 +341,10 @@ class AttachedBrowser:
         if self.host.endpoints.get(instance) is endpoint and instance not in self._closing:
             _log.warning("a browser is ended because it does not block requests: %s", cause)
             self._unblocked[instance] = f"it did not block requests: {cause}"
-            with suppress(HostFailed):
+            try:
                 await self.host.stop(instance, self._limits.answer_seconds)
+            except HostFailed as error:
+                self._lost(str(error))
 
     def _end_blocker(self, instance: int) -> None:
         if blocker := self._blockers.pop(instance, None):

@@ -23,6 +23,7 @@ class _RunCache:
     attempts: int = 0  # that are here
     size: int = 0  # bytes that are saved
     awaited: bool = False  # the first browser has not ended yet
+    named: bool = False  # a browser may have saved something under the run's name
     useless: bool = False
     dropping: asyncio.TimerHandle | None = None
 
@@ -68,6 +69,7 @@ class RunCaches:
         if cache is None or cache.useless or cache.awaited:
             return ""
         cache.awaited = not cache.size
+        cache.named = True
         return f"RUN-{run_id}"
 
     def size_of(self, run_id: str) -> int:
@@ -87,7 +89,7 @@ class RunCaches:
 
     def _drop(self, run_id: str) -> None:
         cache = self._runs.pop(run_id)
-        if cache.size:
+        if cache.named:  # also after a save that the runner did not wait for
             task = asyncio.create_task(self._drop_later(f"RUN-{run_id}"))
             self._drops.add(task)
             task.add_done_callback(self._drops.discard)

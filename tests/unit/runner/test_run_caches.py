@@ -116,6 +116,7 @@ async def test_a_cache_waits_for_the_next_attempt(
 ) -> None:
     dropped.fault = fault
     caches.begin(run())
+    assert caches.take("1") == "RUN-1"
     caches.left("1", LEAST_BYTES)
     caches.end("1", is_over=False)
     await idle()
@@ -135,3 +136,14 @@ async def test_what_was_not_saved_is_not_dropped(caches: RunCaches, dropped: Dro
     await idle()
     assert dropped == []
     assert cast(Any, caches)._runs == {}
+
+
+async def test_what_was_saved_after_the_runner_gave_up_waiting_is_dropped_too(
+    caches: RunCaches, dropped: Dropped
+) -> None:
+    caches.begin(run())
+    assert caches.take("1") == "RUN-1"
+    caches.left("1", None)
+    caches.end("1", is_over=True)
+    await idle()
+    assert dropped == ["RUN-1"]

@@ -117,6 +117,10 @@ class _WaitFacts:
             return again
         if missing := missing_for_run(self._tx, run, able):
             return missing
+        if run.browser_required:  # the others cannot execute it, whatever room they have
+            able = [
+                r for r in able if r.has_browser and not r.offer.problem_with(run.browser_choice)
+            ]
         # while all places for browsers are taken, runs that need one are not waited for
         placeless = all(runner.lacks_places(_load(runner, self._loads)) for runner in able)
         if placeless and run.limits.browser_memory_mb:

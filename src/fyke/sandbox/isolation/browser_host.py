@@ -72,7 +72,7 @@ DISPLAY_OPTIONS = (
     *("-extension", "GLX"),  # off; it would load a renderer of its own
 )
 
-DISPLAY_SECONDS = 10.0
+DISPLAY_SECONDS = 4.0
 START_SECONDS = 15.0
 CLAIM_SECONDS = 30.0  # how long a Chromium started ahead waits when others are used
 INSPECT_SECONDS = 20.0

@@ -264,7 +264,10 @@ class SandboxProcess:
         """The descriptor of what the browser starts with; None for an empty cache."""
         if not self.order.is_browser or self._saved_caches is None:
             return None
-        return self._saved_caches.open(self.order.cache)
+        try:
+            return self._saved_caches.open(self.order.cache)
+        except OSError:  # such as no descriptors left
+            return None
 
     def _add_to_group(self, *pids: int) -> None:
         for pid in pids:

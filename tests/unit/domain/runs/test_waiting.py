@@ -117,6 +117,17 @@ async def test_a_missing_browser_is_the_reason_of_a_run_that_requires_one(stores
 DISK = Detail.of(DetailCode.DISK_SHORT, free_bytes=40 * 2**20, needed_bytes=64 * 2**20)
 
 
+async def test_a_run_that_requires_a_browser_has_the_room_of_runners_with_one(
+    stores: Stores,
+) -> None:
+    small = replace(runner(stores, "a", cpus=0.5), browsers=1, browser_share=0.15)
+    without = replace(runner(stores, "b", cpus=16), browser_problem="switched off")
+    found = await reason(stores, small, without, browser_required=True)
+    assert found == Reason.of(
+        ReasonCode.ROOM, cpus=1, memory_mb=512, largest_cpus=0.5, largest_memory_mb=4096
+    )
+
+
 async def test_the_trouble_of_the_only_runner_is_the_reason(stores: Stores) -> None:
     troubled = replace(runner(stores, "a"), trouble=DISK)
     found = await reason(stores, troubled)
