@@ -339,27 +339,34 @@ class AttemptRunner:
         """Take the last page of the browser, if it is to be kept and there is room for it."""
         if self.browser is None or end.outcome is Outcome.RUNNER_LOST:
             return
-        if not self.browser.keeps_page(succeeded=end.outcome is Outcome.SUCCEEDED):
-            return
         try:
+            if not self.browser.keeps_page(succeeded=end.outcome is Outcome.SUCCEEDED):
+                return
             if await self._deps.last_pages.has_room(self.lease.run.id):
                 self._taken_page = await self.browser.last_page()
-        except FykeError as error:  # the end of the attempt does not depend on it
-            log.warning("last_page_not_taken", attempt=self.attempt.id, error=str(error))
+        except Exception as error:  # the end of the attempt does not depend on it
+            log.warning("last_page_not_taken", attempt=self.attempt.id, error=repr(error))
 
     async def _store_last_page(self) -> LastPage | None:
         """Store the files of the page that was taken, with secrets masked; return the page."""
         taken, self._taken_page = self._taken_page, None
         if taken is None or self._masker is None:
             return None
-        content = await asyncio.to_thread(page_content, taken, self._masker)
         try:
+            content = await asyncio.to_thread(page_content, taken, self._masker)
             await self._deps.last_pages.put(self.attempt.id, content)
-        except FykeError as error:  # the disk is full
-            log.warning("last_page_not_stored", attempt=self.attempt.id, error=str(error))
-            await self._deps.last_pages.discard(self.attempt.id)
+        except Exception as error:  # the disk is full, or the page cannot be written as files
+            log.warning("last_page_not_stored", attempt=self.attempt.id, error=repr(error))
+            await self._discard_last_page()
             return None
         return content.page
+
+    async def _discard_last_page(self) -> None:
+        """Remove the stored files of the page."""
+        try:
+            await self._deps.last_pages.discard(self.attempt.id)
+        except Exception as error:  # the end of the attempt does not depend on it
+            log.warning("last_page_not_discarded", attempt=self.attempt.id, error=repr(error))
 
     def _explained(self, end: End) -> End:
         """The end with the browser as its reason, if the Worker exited with an error and requested
@@ -493,7 +500,7 @@ class AttemptRunner:
             )
         )
         if run is None and page is not None:  # nothing was recorded
-            await self._deps.last_pages.discard(self.attempt.id)
+            await self._discard_last_page()
         log.info(
             "attempt_ended",
             run=self.lease.run.id,

@@ -13,6 +13,7 @@ from fyke.errors import Unavailable
 from fyke.model.last_page import PageContent, PageFileKind, TakenPage
 from fyke.model.run import SUCCESS, End
 from fyke.reasons import Reason, ReasonCode
+from fyke.runner import attempt as attempt_module
 from fyke.runner.attempt import AttemptRunner
 from support.attempt_runner import runner
 
@@ -23,12 +24,20 @@ PAGE = TakenPage(5, "https://a.example/", html=b"<p>s3cret-value</p>")
 
 
 class Pages:
-    """The part of ``LastPages``; ``error`` is raised when files are stored."""
+    """The part of ``LastPages``; ``error`` is raised when files are stored, ``unremoved`` when they
+    are discarded.
+    """
 
-    def __init__(self, *, room: bool = True, error: Exception | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        room: bool = True,
+        error: Exception | None = None,
+        unremoved: Exception | None = None,
+    ) -> None:
         self.stored: dict[str, PageContent] = {}
         self.discarded: list[str] = []
-        self._room, self._error = room, error
+        self._room, self._error, self._unremoved = room, error, unremoved
 
     async def has_room(self, _run_id: str) -> bool:
         return self._room
@@ -40,6 +49,8 @@ class Pages:
 
     async def discard(self, attempt_id: str) -> None:
         self.discarded.append(attempt_id)
+        if self._unremoved is not None:
+            raise self._unremoved
 
 
 def attempt(pages: Pages, *, keeps_successes: bool = False) -> AttemptRunner:
@@ -84,9 +95,35 @@ async def test_without_a_browser_nothing_is_taken() -> None:
     assert await one._store_last_page() is None
 
 
-async def test_a_full_disk_costs_the_page_and_not_the_end_of_the_attempt() -> None:
-    pages = Pages(error=Unavailable("the disk is full"))
+@pytest.mark.parametrize("error", [Unavailable("the disk is full"), OSError(5, "I/O error")])
+async def test_a_full_disk_costs_the_page_and_not_the_end_of_the_attempt(error: Exception) -> None:
+    pages = Pages(error=error, unremoved=OSError(5, "I/O error"))
     one = attempt(pages)
     await one._take_last_page(FAILED)
     assert await one._store_last_page() is None
     assert pages.discarded == ["A"]
+
+
+async def test_a_page_that_cannot_be_taken_does_not_change_the_end_of_the_attempt() -> None:
+    one = attempt(Pages())
+
+    async def last_page() -> TakenPage:
+        raise OSError(24, "Too many open files")
+
+    cast(Any, one.browser).last_page = last_page
+    await one._take_last_page(FAILED)
+    assert await one._store_last_page() is None
+
+
+async def test_a_page_that_cannot_be_written_as_files_costs_the_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def page_content(*_: object) -> PageContent:
+        raise ValueError("a fault in the files")
+
+    monkeypatch.setattr(attempt_module, "page_content", page_content)
+    pages = Pages()
+    one = attempt(pages)
+    await one._take_last_page(FAILED)
+    assert await one._store_last_page() is None
+    assert (pages.stored, pages.discarded) == ({}, ["A"])
