@@ -131,6 +131,32 @@ def test_an_owner_acts_with_mouse_keyboard_and_texts(live: LiveBrowserRun, page:
     assert [line.split(" has ")[1][:5] for line in live.place.log] == ["taken", "given"]
 
 
+def test_input_goes_to_the_page_that_was_shown_when_it_was_made(
+    live: LiveBrowserRun, page: Page
+) -> None:
+    live.open_browser()
+    page.goto(live.at)
+    expect(page.locator(IMAGE)).to_be_visible()
+    posted = page.evaluate(
+        """async () => {
+  const live = document.querySelector("live-browser");
+  const bodies = [];
+  live.post = async (body) => void bodies.push(JSON.parse(body));
+  const state = (shown) => ({ ...live.state, attempts: [], attempt: "a", shown, yours: true });
+  live.setState(state("0.T1"));
+  live.add({ kind: "text", text: "one" });
+  live.showState(state("0.T1"));
+  live.add({ kind: "text", text: "two" });
+  live.showState(state("0.T2"));
+  live.add({ kind: "text", text: "three" });
+  live.showNotice("");
+  await live.sent;
+  return bodies.map((body) => [body.attempt, body.page, body.inputs.map((input) => input.text)]);
+}"""
+    )
+    assert posted == [["a", "0.T1", ["one", "two"]], ["a", "0.T2", ["three"]]]
+
+
 def test_a_tap_is_a_click_and_dragging_scrolls(live: LiveBrowserRun, browser: Browser) -> None:
     live.open_browser()
     token = live.server.do(sign_in(live.server.app.services.sessions, live.server.app))

@@ -64,10 +64,13 @@ class Watcher:
         self._fetched = True
         self._waiting: Picture | None = None
 
-    def choose(self, pages: Sequence[str], newest: str, now: float) -> None:
+    def choose(self, pages: Sequence[str], newest: str, now: float, *, stays: bool) -> None:
         """Choose the page to show: the wanted one, else one that has appeared since the last
-        choice, but not another one every moment. ``newest`` is the page to begin with.
+        choice, but not another one every moment. ``newest`` is the page to begin with. ``stays``:
+        only a page that has gone is replaced, so that input goes where its user sends it.
         """
+        if stays and self.shown in pages:
+            return
         last = pages[-1] if pages else ""
         if self.wanted in pages:
             page = self.wanted
@@ -249,7 +252,7 @@ class AttemptView:
         now = self._loop.time()
         before = {watcher: watcher.shown for watcher in self._watchers}
         for watcher in self._watchers:
-            watcher.choose(list(pages), newest, now)
+            watcher.choose(list(pages), newest, now, stays=self._is_taken_by(watcher))
         shown = {watcher.shown for watcher in self._watchers}
         for browser in self._browsers.values():
             browser.watch_pages([page for page in browser.pages if page in shown])
@@ -274,8 +277,11 @@ class AttemptView:
             tuple(listed),
             watcher.shown,
             taken.name if taken else "",
-            taken is not None and taken.holder == watcher.holder,
+            self._is_taken_by(watcher),
         )
+
+    def _is_taken_by(self, watcher: Watcher) -> bool:
+        return self._taken is not None and self._taken.holder == watcher.holder
 
     def _show(self, picture: Picture) -> None:
         for watcher in self._watchers:

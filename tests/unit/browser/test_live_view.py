@@ -120,6 +120,31 @@ async def test_the_page_that_appeared_last_is_shown_or_the_chosen_one(
         assert (await next_picture(chosen)).jpeg == jpeg("first")
 
 
+async def test_a_new_page_is_not_shown_to_the_user_who_has_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_view, "_STAY_SECONDS", 0.0)
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        ada = await place.views.watch(ATTEMPT, "", ADA)
+        bob = await place.views.watch(ATTEMPT, "", BOB)
+        await next_picture(ada)
+        await next_picture(bob)
+        await place.views.take_over(ATTEMPT, ADA, "Ada")
+        [viewing] = place.viewing
+        place.pages["T2"] = ("Two", "https://a.example/2")
+        viewing.tell("T2")
+        while (state := await next_state(bob)).shown != "0.T2":
+            pass
+        while (state := await next_state(ada)).pages != (ONE, TWO):
+            pass
+        assert (state.shown, state.yours) == ("0.T1", True)
+        viewing.say("Target.targetDestroyed", targetId="T1")
+        while (state := await next_state(ada)).pages != (TWO,):
+            pass
+        assert state.shown == "0.T2"
+
+
 async def test_the_first_page_shown_is_the_one_with_the_last_document(tmp_path: Path) -> None:
     async with viewed_place(tmp_path) as place:
         place.pages |= {"T0": ("Zero", "about:blank"), "T2": ("Two", "https://a.example/2")}

@@ -87,8 +87,18 @@ class LiveBrowser extends HTMLElement {
     this.open();
   }
 
-  showState(state) {
+  // Input goes to the page that was shown when it was made.
+  setState(state) {
+    const { attempt, shown } = this.state;
+    if (this.timer !== undefined && (state.attempt !== attempt || state.shown !== shown)) {
+      clearTimeout(this.timer);
+      this.send();
+    }
     this.state = state;
+  }
+
+  showState(state) {
+    this.setState(state);
     const page = state.pages.find((one) => one.id === state.shown);
     const attempts = state.attempts.map(([id, number]) => [id, number]);
     const pages = state.pages.map((one) => [one.id, one.title || one.url || one.id]);
@@ -141,7 +151,7 @@ class LiveBrowser extends HTMLElement {
   }
 
   showNotice(text) {
-    this.state = { pages: [], shown: "", yours: false };
+    this.setState({ pages: [], shown: "", yours: false });
     this.piece("address").hidden = true;
     this.querySelector(".live-choices").hidden = true;
     this.hidePicture();
@@ -157,6 +167,7 @@ class LiveBrowser extends HTMLElement {
   // Inputs are sent together, in their order.
   add(input) {
     if (!this.state.yours) return;
+    this.target = { attempt: this.state.attempt, page: this.state.shown };
     const last = this.inputs.at(-1);
     if (input.action === "move" && last?.action === "move") this.inputs.pop();
     if (this.inputs.length < MOST_INPUTS) this.inputs.push(input);
@@ -165,8 +176,7 @@ class LiveBrowser extends HTMLElement {
 
   send() {
     this.timer = undefined;
-    const { attempt, shown: page } = this.state;
-    const body = JSON.stringify({ attempt, page, inputs: this.inputs.splice(0) });
+    const body = JSON.stringify({ ...this.target, inputs: this.inputs.splice(0) });
     this.sent = this.sent.then(() => this.post(body));
   }
 
