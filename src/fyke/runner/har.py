@@ -16,6 +16,7 @@ Mask = Callable[[str], str]
 
 _HEAD = {"version": "1.2", "creator": {"name": "Fyke", "version": __version__}}
 _MAX_QUERY = 100  # parameters of a URL
+_MAX_HEADERS = 100  # of a request or an answer; more are left out
 _encode = msgspec.json.Encoder().encode
 
 
@@ -29,12 +30,27 @@ def har_file(requests: Sequence[SeenRequest], mask: Mask, limit: int) -> tuple[b
     left = limit - len(begin) - len(end)
     entries: list[bytes] = []
     for request in reversed(in_order):
-        entry = _encode(_entry(request, mask))
+        entry = _encode(_masked_entry(request, mask))
         left -= len(entry) + 1
         if left < 0:
             break
         entries.append(entry)
     return begin + b",".join(reversed(entries)) + end, len(entries) < len(in_order)
+
+
+def _masked_entry(request: SeenRequest, mask: Mask) -> dict[str, Any]:
+    """The entry without secrets. A search costs the more the more texts there are: all are searched
+    at once, and each alone only if there is a secret in them.
+    """
+    texts: list[str] = []
+
+    def collect(text: str) -> str:
+        texts.append(text)
+        return text
+
+    entry = _entry(request, collect)
+    joined = "\n".join(texts)
+    return entry if mask(joined) == joined else _entry(request, mask)
 
 
 def _entry(request: SeenRequest, mask: Mask) -> dict[str, Any]:
@@ -78,7 +94,7 @@ def _entry(request: SeenRequest, mask: Mask) -> dict[str, Any]:
 
 
 def _headers(headers: Sequence[tuple[str, str]], mask: Mask) -> list[dict[str, str]]:
-    return [{"name": mask(name), "value": mask(value)} for name, value in headers]
+    return [{"name": mask(name), "value": mask(value)} for name, value in headers[:_MAX_HEADERS]]
 
 
 def _is_location(name: str) -> bool:

@@ -64,6 +64,24 @@ def test_a_secret_in_an_unusual_encoding_is_masked_where_it_is_decoded() -> None
     assert log["entries"][0]["request"]["queryString"] == [{"name": "a", "value": "***"}]
 
 
+def test_a_request_without_a_secret_is_searched_once_and_its_headers_are_limited() -> None:
+    headers = tuple((f"X-{number}", "plain") for number in range(150))
+    request = SeenRequest(
+        0, "GET", "https://a.example/?a=b", "Fetch", request_headers=headers, headers=headers
+    )
+    searched: list[str] = []
+
+    def mask(text: str) -> str:
+        searched.append(text)
+        return text
+
+    data, is_short = har_file([request], mask, 100_000)
+    [entry] = json.loads(data)["log"]["entries"]
+    for message in (entry["request"], entry["response"]):
+        assert [one["name"] for one in message["headers"]] == [f"X-{n}" for n in range(100)]
+    assert len(searched) == 1 and not is_short
+
+
 def test_failures_say_why_and_a_url_that_is_none_has_no_query() -> None:
     log, _ = har(SeenRequest(0, "GET", "https://[a?b=c", "Fetch", failure="net::ERR_FAILED"))
     [entry] = log["entries"]
