@@ -49,7 +49,9 @@ def _escaped(text: str) -> Iterator[str]:
     yield repr(text)[1:-1]
     yield html.escape(text)
     yield html.escape(text, quote=False)
-    for escaped in (quote(text), quote(text, safe=""), quote_plus(text)):
+    yield html.escape(text, quote=False).replace('"', "&quot;")  # a browser's attributes
+    form = quote_plus(text, safe="*").replace("~", "%7E")  # a browser's forms
+    for escaped in (quote(text), quote(text, safe=""), quote_plus(text), form):
         yield escaped
         yield _PERCENT.sub(lambda match: match[0].lower(), escaped)
     yield quote(text, safe="-_.!~*'()")  # encodeURIComponent

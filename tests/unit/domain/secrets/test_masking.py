@@ -33,6 +33,15 @@ def _valid(value: str) -> bool:
 SECRETS = st.text(st.characters(exclude_categories=["Cs"]), min_size=6, max_size=40).filter(_valid)
 
 
+def test_what_a_browser_makes_of_a_value_is_found() -> None:
+    value = """~it's *my* "key"&<1>"""
+    masker = Masker({"KEY": value})
+    form = "%7Eit%27s+*my*+%22key%22%26%3C1%3E"
+    attribute = "~it's *my* &quot;key&quot;&amp;&lt;1&gt;"
+    for spelled in (form, form.replace("%7E", "%7e").replace("C1%3E", "c1%3e"), attribute):
+        assert masker.text(f"<{spelled}>") == "<***KEY***>", spelled
+
+
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("before", BEFORE)
 @pytest.mark.parametrize("after", AFTER)
