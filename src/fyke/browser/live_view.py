@@ -11,6 +11,7 @@ import itertools
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from fyke.browser.attached import AttachedBrowser
 from fyke.browser.attempt import AttemptGateway
@@ -33,7 +34,8 @@ _log = logging.getLogger(__name__)
 MAX_LISTED = 20  # pages in one state, which must fit into a packet
 _STAY_SECONDS = 3.0  # that a page is shown at least before a newer one is
 _RETRY_SECONDS = 1.0
-_PAUSE_SECONDS = 0.02  # between two states, however often a browser changes its pages
+_PAUSE_SECONDS = 0.02  # between two looks, however often a browser changes its pages
+_STATE_SECONDS = 0.25  # at least between two states of which only the list of pages differs
 
 _numbers = itertools.count(1)
 _Key = tuple[int, DevtoolsEndpoint]  # the generation, and a Chromium of it
@@ -61,6 +63,7 @@ class Watcher:
         self._on_state = on_state
         self._on_picture = on_picture
         self._state: ViewState | None = None
+        self._state_at = 0.0
         self._fetched = True
         self._waiting: Picture | None = None
 
@@ -85,11 +88,17 @@ class Watcher:
             self.shown, self._shown_at = page, now
             self._waiting = None
 
-    def send_state(self, state: ViewState) -> None:
-        """Send a state that has changed."""
-        if state != self._state:
-            self._state = state
-            self._on_state(state)
+    def send_state(self, state: ViewState, now: float) -> None:
+        """Send a state that has changed: at once what is shown and who has taken over, but a list
+        of pages, which a browser may change all the time, every quarter of a second at most.
+        """
+        if state == self._state:
+            return
+        only_pages = self._state is not None and state == replace(self._state, pages=state.pages)
+        if only_pages and now < self._state_at + _STATE_SECONDS:
+            return  # the next look is soon
+        self._state, self._state_at = state, now
+        self._on_state(state)
 
     def show(self, picture: Picture) -> None:
         """Send a picture, or once the last one was fetched the latest one."""
@@ -257,7 +266,7 @@ class AttemptView:
         for browser in self._browsers.values():
             browser.watch_pages([page for page in browser.pages if page in shown])
         for watcher in self._watchers:
-            watcher.send_state(self._state_for(watcher, pages))
+            watcher.send_state(self._state_for(watcher, pages), now)
             if watcher.shown != before[watcher]:
                 self._show_latest(watcher)
 

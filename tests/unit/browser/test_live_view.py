@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,26 @@ async def test_a_new_page_is_not_shown_to_the_user_who_has_taken_over(
         while (state := await next_state(ada)).pages != (TWO,):
             pass
         assert state.shown == "0.T2"
+
+
+def test_a_list_of_pages_is_sent_at_most_four_times_in_a_second() -> None:
+    sent: list[ViewState] = []
+    watcher = live_view.Watcher("", "", sent.append, lambda _: None, lambda: None)
+    titles = [ViewState((ViewedPage("0.T1", f"Title {n}", ""),), "0.T1") for n in range(100)]
+    for number, state in enumerate(titles):
+        watcher.send_state(state, 50 + number / 64)
+    assert sent == titles[::16]
+    watcher.send_state(titles[99], 52.0)  # what was left out comes with a later look
+    watcher.send_state(titles[99], 53.0)
+    assert sent[7:] == [titles[99]]
+    at_once = [
+        replace(titles[0], taken_by="Ada"),
+        replace(titles[1], taken_by="Ada", yours=True),
+        replace(titles[2], taken_by="Ada", yours=True, shown=""),
+    ]
+    for state in at_once:
+        watcher.send_state(state, 53.0)
+    assert sent[8:] == at_once
 
 
 async def test_the_first_page_shown_is_the_one_with_the_last_document(tmp_path: Path) -> None:
