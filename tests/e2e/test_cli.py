@@ -135,6 +135,7 @@ def test_a_run_is_shown_as_text_and_as_json(cli: Cli, ended: str, tmp_path: Path
     assert cli.json("run", "show", ended)["state"] == "succeeded"
     assert "No attempt of this run" in "".join(cli.run("run", "browser", ended))
     assert cli.json("run", "browser", ended)["state"] == "none"
+    assert "No browser of this run is open" in cli.run("run", "picture", ended, code=5)[1]
     assert ended in cli.run("run", "list", "--status", "succeeded", "--size", 100)[0]
     page = cli.json("run", "list", "--worker", "owner/hello", "--size", 100)
     assert cli.json("run", "list", "--reason", "install_timeout,row_cap")["list"] == []

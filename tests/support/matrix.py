@@ -241,6 +241,8 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/runs/{slug}/browser/files/{attempt}/{kind}": _reads(
         slug="run", attempt="attempt", kind="page_file"
     ),
+    # no browser of it is open
+    "GET /api/fyke/runs/{slug}/browser/picture": Entry({"slug": "run"}, status=400),
     "GET /api/fyke/runs/{slug}/subtasks": _reads(slug="run"),
     # a caller that sees a share link can pass it on
     "GET /api/fyke/runs/{slug}/shares": _changes(slug="run"),

@@ -296,7 +296,9 @@ func kernel() {
 
 func files() {
 	hidden := []string{"ENOENT", "EACCES"}
-	paths := []string{"/etc/shadow", "/root", "/home", "/var/lib", "/sys/kernel", "/boot", "/opt", "/srv"}
+	paths := []string{"/etc/shadow", "/root", "/home", "/var/lib", "/sys/kernel", "/boot", "/srv"}
+	ours := "!! [d google/ d microsoft/]" // folders of the relay to the browser
+	add("read /opt", read("/opt"), append(hidden, ours)...)
 	for _, path := range append(paths, targets.Paths...) {
 		add("read "+path, read(path), hidden...)
 		add("read /proc/1/root"+path, read("/proc/1/root"+path), hidden...)
