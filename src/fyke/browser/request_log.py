@@ -93,7 +93,7 @@ class RequestLog:
         request = _Logged(
             method[:_MAX_TEXT],
             url[:MAX_READ_TEXT],
-            kind,
+            kind[:_MAX_TEXT],
             started if 0 <= started < 2**33 else 0.0,
             at,
             headers if len(headers) <= MAX_HEADERS else b"",
@@ -133,13 +133,23 @@ class RequestLog:
             request.ended = at
             request.size = size
             request.failure = failure[:_MAX_TEXT]
+            self._weigh(request)
+            self._drop_oldest()
 
     def requests(self) -> tuple[SeenRequest, ...]:
         """The requests in the order in which they were sent."""
         return tuple(request.shown() for request in self._requests.values())
 
     def _weigh(self, request: _Logged) -> None:
-        texts = (request.url, request.method, request.status_text, request.media_type)
+        texts = (
+            request.url,
+            request.method,
+            request.kind,
+            request.status_text,
+            request.protocol,
+            request.media_type,
+            request.failure,
+        )
         weight = _FIXED + len(request.headers) + len(request.answer_headers)
         weight += sum(4 * len(text) if not text.isascii() else len(text) for text in texts)
         self._bytes += weight - request.weight

@@ -84,6 +84,24 @@ def test_the_log_is_limited_in_number_and_bytes() -> None:
     assert len(big.requests()) <= MAX_REQUESTS
 
 
+def test_every_text_is_cut_and_weighed() -> None:
+    log = RequestLog()
+    for number in range(MAX_REQUESTS):
+        send(log, number, kind="k" * 64_000)
+        answer(log, number, protocol="p" * 64_000)
+        log.ended(number, size=0, at=11, failure="f" * 64_000)
+    assert {len(one.kind + one.protocol + one.failure) for one in log.requests()} == {600}
+    weighed = log._bytes
+    assert weighed > 1000 * MAX_REQUESTS
+    wide = RequestLog()
+    for number in range(MAX_REQUESTS):
+        wide_text = "\u00e4" * 200
+        send(wide, number, kind=wide_text)
+        answer(wide, number, protocol=wide_text)
+        wide.ended(number, size=0, at=11, failure=wide_text)
+    assert wide._bytes <= MAX_BYTES and wide.is_partial
+
+
 def test_hostile_values_are_left_out() -> None:
     log = RequestLog()
     send(log, started=1e300, at=float("inf"), headers=b"[" * 5000)
