@@ -6,6 +6,7 @@ anything: the number of requests is limited, and so are the bytes of each.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ MAX_BYTES = 2**20  # of the whole log
 _MAX_TEXT = 200  # characters of other texts
 _MAX_MS = 10.0**9
 _FIXED = 400  # bytes of a request without its texts
-_HIDDEN = frozenset({"cookie", "set-cookie", "authorization", "proxy-authorization"})
+_HIDDEN = re.compile("token|api[-_]?key|secret|auth|session|cookie", re.IGNORECASE).search
 
 _decode_headers = msgspec.json.Decoder(dict[str, str]).decode
 
@@ -163,13 +164,13 @@ class RequestLog:
 
 
 def _headers(data: bytes) -> tuple[tuple[str, str], ...]:
-    """Names and values, without those that authenticate."""
+    """Names and values, those that may authenticate without their values."""
     try:
         headers = _decode_headers(data) if data else {}
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ()
     return tuple(
-        (name[:_MAX_TEXT], HIDDEN if name.strip().lower() in _HIDDEN else value[:MAX_READ_TEXT])
+        (name[:_MAX_TEXT], HIDDEN if _HIDDEN(name) else value[:MAX_READ_TEXT])
         for name, value in headers.items()
     )
 

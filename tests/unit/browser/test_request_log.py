@@ -47,6 +47,17 @@ def test_a_request_is_kept_with_its_times_and_without_what_authenticates() -> No
     )  # fmt: skip
 
 
+def test_values_of_headers_whose_name_tells_of_a_secret_are_hidden() -> None:
+    hidden = ["X-Auth-Token", "x-api-key", "ApiKey", "X-Client-Secret", "WWW-Authenticate",
+              "X-Session-Id", "Cookie2", "X-CSRF-Token", "x_api_key"]  # fmt: skip
+    shown = ["Accept", "Content-Type", "X-Key-Count"]
+    log = RequestLog()
+    send(log, headers=json.dumps(dict.fromkeys(hidden + shown, "value")).encode())
+    [request] = log.requests()
+    assert [name for name, value in request.request_headers if value == "***"] == hidden
+    assert [name for name, value in request.request_headers if value == "value"] == shown
+
+
 def test_a_redirect_keeps_its_own_place() -> None:
     log = RequestLog()
     send(log)
