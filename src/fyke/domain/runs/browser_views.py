@@ -6,6 +6,7 @@ password; the audit log has who did, and the log of the run, which the gateway w
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -121,11 +122,14 @@ class RunBrowserViews:
             raise Refused("No browser of this run is open")
         watch = await self.watch(caller, run_id, open_ones[-1])
         try:
-            while (update := await watch.next(seconds)) is not None:
-                if update.picture is not None:
-                    return update.picture
-                if update.state is None:
-                    break
+            async with asyncio.timeout(seconds):  # states may come without end
+                while (update := await watch.next(seconds)) is not None:
+                    if update.picture is not None:
+                        return update.picture
+                    if update.state is None:
+                        break
+        except TimeoutError:
+            pass
         finally:
             watch.close()
         raise Refused("The browser shows no page")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -166,6 +167,20 @@ async def test_one_picture_is_the_first_that_comes(place: Place) -> None:
     await place.app.end(place.leases[0])
     with pytest.raises(Refused, match="No browser"):
         await place.service.picture(place.caller, place.run)
+
+
+async def test_states_without_end_do_not_put_off_the_refusal(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def another_state(seconds: float) -> ViewUpdate:
+        await asyncio.sleep(0)
+        return ViewUpdate(ViewState(shown="0.T"))
+
+    monkeypatch.setattr(place.views, "next", another_state)
+    async with asyncio.timeout(30):
+        with pytest.raises(Refused, match="shows no page"):
+            await place.service.picture(place.caller, place.run, seconds=0.01)
+    assert place.views.closed == 1
 
 
 @pytest.mark.parametrize(
