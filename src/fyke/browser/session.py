@@ -23,6 +23,7 @@ MAX_MESSAGE = 4 * 2**20  # bytes; an event names a URL, which may have 2 MiB
 MAX_ASKED = 4096  # commands whose answers are awaited
 ANSWER_SECONDS = 10.0
 _MAX_ERROR = 64 * 1024  # bytes of a refused handshake
+_MAX_ID = 128  # characters of the id of a session, which each command has
 _MAX_SHOWN = 200  # characters of an error of Chromium
 _PIECE = 64 * 1024
 _NUMBERED = re.compile(rb'\{"id":([0-9]{1,9})[,}]')
@@ -154,9 +155,12 @@ class DevtoolsSession:
         params = {"targetId": target, "flatten": True}
         result = await self.ask("Target.attachToTarget", params, seconds=seconds)
         try:
-            return _decode_attached(result).session_id
+            session = _decode_attached(result).session_id
         except msgspec.MsgspecError:
             raise DevtoolsFailed("Target.attachToTarget: no session") from None
+        if len(session) > _MAX_ID:
+            raise DevtoolsFailed("Target.attachToTarget: the id of the session is too long")
+        return session
 
     def attach_all(
         self, types: Sequence[str], session: str = "", *, wait: bool
@@ -177,6 +181,11 @@ class DevtoolsSession:
     def resume(self, session: str) -> None:
         """Let a target begin that waits."""
         self.send("Runtime.runIfWaitingForDebugger", {}, session)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether Chromium has not read much of what was sent."""
+        return self._stream.is_full
 
     async def drain(self) -> None:
         """Wait until most of what was sent is on its way."""

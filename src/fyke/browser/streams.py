@@ -89,6 +89,11 @@ class ByteStream(asyncio.Protocol):
         """Whether nothing can be sent any more."""
         return self._lost or self._transport is None or self._transport.is_closing()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether more than ``WRITE_BYTES`` were unsent, and are not sent yet."""
+        return self._full
+
     async def first_byte(self) -> bytes:
         """The next byte, which stays unread; ``b""`` at the end."""
         while not self._buffer and not self._ended:

@@ -19,7 +19,14 @@ from fyke.browser.attached import AttachedBrowser
 from fyke.browser.host import DevtoolsEndpoint, HostFailed
 from fyke.browser.input_commands import command_of
 from fyke.browser.session import DevtoolsFailed, DevtoolsSession
-from fyke.contracts.browser_view import MAX_PICTURE, BrowserInput, Picture, ViewedPage
+from fyke.contracts.browser_view import (
+    MAX_PICTURE,
+    BrowserInput,
+    Picture,
+    ViewedPage,
+    ViewRefusal,
+    ViewRefused,
+)
 
 PICTURE_SECONDS = 0.25  # at least between two pictures of a page
 MAX_PAGES = 100  # of one Chromium that are known at once
@@ -127,10 +134,14 @@ class ViewedBrowser:
         return cast.picture if cast else None
 
     def act(self, page: str, inputs: Sequence[BrowserInput]) -> bool:
-        """Send input to a watched page; return whether it is one."""
+        """Send input to a watched page; return whether it is one. Raise ``ViewRefused`` while
+        Chromium does not read.
+        """
         cast = self._casts.get(page)
         if self._session is None or cast is None or not cast.session or cast.picture is None:
             return False
+        if self._session.is_full:
+            raise ViewRefused(ViewRefusal.AWAY)
         for given in inputs:
             method, params = command_of(given, cast.picture.width, cast.picture.height)
             self._session.send(method, params, cast.session)

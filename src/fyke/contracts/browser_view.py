@@ -117,7 +117,7 @@ class ViewRefusal(StrEnum):
     TAKEN = "taken"  # by another user
     NOT_TAKEN = "not_taken"  # input by a user who has not taken over, or not any more
     NO_PAGE = "no_page"  # of this id
-    AWAY = "away"  # the process that serves browsers does not answer
+    AWAY = "away"  # the process that serves browsers, or the browser, does not answer
 
 
 class ViewRefused(Exception):

@@ -271,6 +271,11 @@ async def test_a_target_gets_a_session() -> None:
         it.devtools.results["Target.attachToTarget"] = {}
         with pytest.raises(DevtoolsFailed, match="no session"):
             await it.session.attach("T1")
+        it.devtools.results["Target.attachToTarget"] = {"sessionId": "S" * 128}
+        assert await it.session.attach("T1") == "S" * 128
+        it.devtools.results["Target.attachToTarget"] = {"sessionId": "S" * 129}
+        with pytest.raises(DevtoolsFailed, match="too long"):
+            await it.session.attach("T1")
 
 
 async def test_all_targets_of_some_types_get_sessions() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fyke.browser.viewed_browser import MAX_PAGES, MAX_TITLE, MAX_URL
-from fyke.contracts.browser_view import MAX_PICTURE
+from fyke.contracts.browser_view import MAX_PICTURE, TextInput, ViewRefused
 from support.browser_hosts import until
 from support.browser_place import ATTEMPT
 from support.browser_views import jpeg, next_picture, next_state, viewed_place
@@ -114,6 +114,25 @@ async def test_a_page_that_cannot_be_cast_is_tried_again(
         assert len(viewing.sent("Target.attachToTarget")) <= 3  # at most one is open
         del place.results["Page.startScreencast"]
         await next_picture(watch)
+
+
+async def test_no_input_is_sent_while_chromium_does_not_read(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT, holder="H")
+        await next_picture(watch)
+        await place.views.take_over(ATTEMPT, "H", "Ada")
+        [browser] = place.live._views[ATTEMPT]._browsers.values()
+        assert browser._session is not None
+        stream = browser._session._stream
+        stream.pause_writing()
+        with pytest.raises(ViewRefused, match="away"):
+            await place.views.act(ATTEMPT, "H", "0.T1", [TextInput("one")])
+        stream.resume_writing()
+        await place.views.act(ATTEMPT, "H", "0.T1", [TextInput("two")])
+        [viewing] = place.viewing
+        await until(lambda: viewing.sent("Input.insertText"))
+        assert [params["text"] for _, params in viewing.sent("Input.insertText")] == ["two"]
 
 
 async def test_a_connection_that_breaks_is_made_again(
