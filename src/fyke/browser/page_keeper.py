@@ -9,6 +9,7 @@ docs/decisions/0108-the-last-page-is-asked-for-as-it-goes.md.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict, deque
 from contextlib import AbstractAsyncContextManager
@@ -19,9 +20,11 @@ from typing import NamedTuple, Protocol
 from fyke.browser.host import BrowserHost, DevtoolsEndpoint, HostFailed
 from fyke.browser.page_taking import PageTaking
 from fyke.browser.request_log import RequestLog
-from fyke.browser.session import DevtoolsFailed, DevtoolsSession, OnEvent
+from fyke.browser.session import BAD_ANSWER, DevtoolsFailed, DevtoolsSession, OnEvent
 from fyke.model.browser import ConsoleLine
 from fyke.model.last_page import MAX_CONSOLE_LINES, PageFileKind, PageGap, TakenPage
+
+_log = logging.getLogger(__name__)
 
 HOLD_SECONDS = 0.3  # how long a command that closes a page waits
 LEFT_SECONDS = 2.0  # how long a Chromium does not hear that its client has gone
@@ -141,7 +144,10 @@ class PageKeeper:
     async def finish(self, browser: PageSource | None) -> TakenPage | None:
         """The last page; it is taken now if the browser is there. None if there is nothing."""
         if browser is not None:
-            await self._take_latest(browser)
+            try:
+                await self._take_latest(browser)
+            except Exception as error:  # what was kept before counts
+                _log.error("the last page of an attempt was not taken", exc_info=error)
         requests, console = self.requests.requests(), tuple(self._console)
         taken = self._taken
         if taken is None:
@@ -209,7 +215,7 @@ class PageKeeper:
                     return True
                 async with browser.session(endpoint, taking.ignore) as session:
                     await taking.run(session, place.target)
-        except (TimeoutError, HostFailed, DevtoolsFailed):
+        except (TimeoutError, HostFailed, DevtoolsFailed, *BAD_ANSWER):
             pass  # what has arrived counts
         if taking.is_empty and (not taking.found or number <= self._taken_number):
             return False

@@ -13,7 +13,7 @@ from collections.abc import Awaitable
 
 import msgspec
 
-from fyke.browser.session import AnswerTooLong, DevtoolsFailed, DevtoolsSession
+from fyke.browser.session import BAD_ANSWER, AnswerTooLong, DevtoolsFailed, DevtoolsSession
 from fyke.model.last_page import (
     MAX_READ_HTML,
     MAX_READ_TEXT,
@@ -124,7 +124,7 @@ class PageTaking:
     async def _name(self, answer: Awaitable[msgspec.Raw]) -> None:
         try:
             found = _decode_info(await answer).target_info
-        except (DevtoolsFailed, msgspec.MsgspecError):
+        except (DevtoolsFailed, *BAD_ANSWER):
             return
         self._url, self._title = found.url[:MAX_READ_TEXT], found.title[:MAX_READ_TEXT]
 
@@ -135,7 +135,7 @@ class PageTaking:
         except AnswerTooLong:
             self._gaps[kind] = PageGap.TOO_LARGE
             return
-        except (DevtoolsFailed, msgspec.MsgspecError, binascii.Error, ValueError):
+        except (DevtoolsFailed, *BAD_ANSWER, binascii.Error, ValueError):
             return
         if len(data) > MAX_SCREENSHOT:
             self._gaps[kind] = PageGap.TOO_LARGE
@@ -156,7 +156,7 @@ class PageTaking:
         except AnswerTooLong:
             self._gaps[kind] = PageGap.TOO_LARGE
             return
-        except (DevtoolsFailed, msgspec.MsgspecError):
+        except (DevtoolsFailed, *BAD_ANSWER):
             return
         self._html = html[:MAX_READ_HTML]
         self._is_cut = len(html) > MAX_READ_HTML
@@ -168,7 +168,7 @@ async def _page_of_a_site(session: DevtoolsSession) -> str:
     answer = await session.ask("Target.getTargets", {}, max_bytes=_MAX_SMALL)
     try:
         targets = _decode_targets(answer).target_infos
-    except msgspec.MsgspecError:
+    except BAD_ANSWER:
         raise DevtoolsFailed("Target.getTargets: no targets") from None
     for target in targets:
         if target.type == "page" and target.url[:6].lower().startswith(_SITE):

@@ -35,6 +35,9 @@ _DETACHED = "Target.detachedFromTarget"
 _NO_SESSION = -32001  # code of an error
 _GONE = "the page has gone"
 
+BAD_ANSWER = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding a message, or a part of it, may raise."""
+
 OnEvent = Callable[[str, msgspec.Raw, str], None]
 
 
@@ -156,7 +159,7 @@ class DevtoolsSession:
         result = await self.ask("Target.attachToTarget", params, seconds=seconds)
         try:
             session = _decode_attached(result).session_id
-        except msgspec.MsgspecError:
+        except BAD_ANSWER:
             raise DevtoolsFailed("Target.attachToTarget: no session") from None
         if len(session) > _MAX_ID:
             raise DevtoolsFailed("Target.attachToTarget: the id of the session is too long")
@@ -255,7 +258,7 @@ class DevtoolsSession:
     def _read(self, text: bytes) -> None:
         try:
             message = _decoded(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except BAD_ANSWER:
             return  # not what Chromium writes
         if message.id:
             self._answered(message, len(text))
@@ -281,7 +284,7 @@ class DevtoolsSession:
 
     def _detached(self, params: msgspec.Raw) -> None:
         """Chromium does not answer what a session was asked that has ended."""
-        with suppress(msgspec.MsgspecError):
+        with suppress(*BAD_ANSWER):
             session = _decode_attached(params).session_id
             of_session = [asked for asked in self._asked.values() if asked.session == session]
             self._fail(of_session, TargetGone(_GONE))

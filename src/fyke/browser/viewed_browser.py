@@ -18,7 +18,7 @@ import msgspec
 from fyke.browser.attached import AttachedBrowser
 from fyke.browser.host import DevtoolsEndpoint, HostFailed
 from fyke.browser.input_commands import command_of
-from fyke.browser.session import DevtoolsFailed, DevtoolsSession
+from fyke.browser.session import BAD_ANSWER, DevtoolsFailed, DevtoolsSession
 from fyke.contracts.browser_view import (
     MAX_PICTURE,
     BrowserInput,
@@ -202,7 +202,7 @@ class ViewedBrowser:
     def _event(self, method: str, params: msgspec.Raw, session: str) -> None:
         read = _EVENTS.get(method)
         if read is not None:
-            with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            with suppress(*BAD_ANSWER):
                 read(self, params, session)
 
     def _page_described(self, params: msgspec.Raw, session: str) -> None:

@@ -169,6 +169,21 @@ async def test_requests_and_console_are_kept_without_a_page() -> None:
     assert [line.text for line in page.console] == ["oh"]
 
 
+async def test_what_was_kept_outlives_an_error_of_the_last_taking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ValueError
+
+    async with shop() as one:
+        await one.open()
+        await one.say("Target.closeTarget", targetId="P")
+        await one.open("Q")
+        monkeypatch.setattr(module.PageTaking, "run", fail)
+        page = await one.last()
+    assert page is not None and page.html == b"<html>shown</html>"
+
+
 async def test_the_end_waits_for_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LEFT_SECONDS", 2.0)
     monkeypatch.setattr(module, "END_SECONDS", 3.0)

@@ -73,6 +73,22 @@ async def test_what_is_no_jpeg_is_not_kept(data: object) -> None:
     assert page.gaps == {PICTURE: PageGap.NO_ANSWER, HTML: PageGap.NO_ANSWER}
 
 
+async def test_answers_that_are_not_utf8_are_left_out() -> None:
+    async with shop() as one:
+        one.site.answers = {
+            "Target.getTargetInfo": b'{"targetInfo":{"targetId":"P","title":"\xff"}}',
+            HOLD: b'{"data":"\xff"}',
+            "DOM.getOuterHTML": b'{"outerHTML":"\xff"}',
+        }
+        await one.open()
+        page = await one.last()
+        assert page is not None
+    assert page.gaps == {PICTURE: PageGap.NO_ANSWER, HTML: PageGap.NO_ANSWER} and not page.title
+    async with shop() as one:
+        one.site.answers = {"Target.getTargets": b'{"targetInfos":[{"targetId":"\xff"}]}'}
+        assert await one.last() is None
+
+
 async def test_text_that_is_not_valid_is_replaced() -> None:
     async with shop() as one:
         one.site.html = "<p>\ud800 \U0001f600 \udc01</p>"

@@ -67,7 +67,8 @@ async def talk() -> AsyncIterator[Talk]:
                 await devtools.serve(reader)
 
         def on_event(method: str, params: msgspec.Raw, session: str) -> None:
-            events.append((method, msgspec.json.decode(params), session))
+            with suppress(UnicodeDecodeError):
+                events.append((method, msgspec.json.decode(params), session))
 
         serving = asyncio.create_task(serve())
         async with opened(stream, 1234, PATH, on_event) as session:
@@ -182,6 +183,7 @@ async def test_answers_above_their_limit_fail_and_the_next_message_is_read() -> 
         b'{"id":7,"result":{}}',
         b'{"id":1,"method":5}',
         b'{"method":"Target.detachedFromTarget","params":{"sessionId":5}}',
+        b'{"method":"Target.detachedFromTarget","params":{"sessionId":"\xff"}}',
         b"\xff",
     ],
 )
@@ -271,6 +273,13 @@ async def test_a_target_gets_a_session() -> None:
         it.devtools.results["Target.attachToTarget"] = {}
         with pytest.raises(DevtoolsFailed, match="no session"):
             await it.session.attach("T1")
+        it.devtools.unanswered = {"Target.attachToTarget"}
+        attaching = asyncio.create_task(it.session.attach("T1"))
+        await until(lambda: len(it.devtools.commands) == 3)
+        it.devtools.write(b'{"id":3,"result":{"sessionId":"\xff"}}')
+        with pytest.raises(DevtoolsFailed, match="no session"):
+            await attaching
+        it.devtools.unanswered = set()
         it.devtools.results["Target.attachToTarget"] = {"sessionId": "S" * 128}
         assert await it.session.attach("T1") == "S" * 128
         it.devtools.results["Target.attachToTarget"] = {"sessionId": "S" * 129}
