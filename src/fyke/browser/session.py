@@ -27,9 +27,13 @@ _MAX_ID = 128  # characters of the id of a session, which each command has
 _MAX_SHOWN = 200  # characters of an error of Chromium
 _PIECE = 64 * 1024
 _NUMBERED = re.compile(rb'\{"id":([0-9]{1,9})[,}]')
-_SURROGATES = re.compile(  # a pair, or half of one
-    rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+_FIRST, _SECOND = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_LONE_HALF = re.compile(  # of a character of two escapes
+    rb"%b(?!%b)|(?<!%b)%b" % (_FIRST, _SECOND, _FIRST, _SECOND)
 )
+_REPLACEMENT = rb"\ufffd"
+_TEMPLATE = rb"\\ufffd"  # the same, as a constant for the regular expression
+_REPAIRED_AT_ONCE = 64 * 1024  # bytes; longer messages are repaired in a thread
 _BEGIN_BYTES = 32  # of a message that is too long, to find its number
 _DETACHED = "Target.detachedFromTarget"
 _NO_SESSION = -32001  # code of an error
@@ -199,8 +203,9 @@ class DevtoolsSession:
         cause = "the gateway failed"
         try:
             while True:
-                if message := await self._next_message():
-                    self._read(message)
+                text = await self._next_message()
+                if text and (message := await self._decoded(text)) is not None:
+                    self._read(message, len(text))
                 await self._stream.drain()  # of what the events made us send
                 await asyncio.sleep(0)  # for the connections
         except StreamEnded:
@@ -255,13 +260,29 @@ class DevtoolsSession:
             left -= len(part)
         return b""
 
-    def _read(self, text: bytes) -> None:
+    async def _decoded(self, text: bytes) -> _Incoming | None:
+        """A message; halves of characters, which a page may have in its texts, are replaced. None
+        for what Chromium does not write, and for long messages with halves that were not asked for.
+        """
         try:
-            message = _decoded(text)
+            return _decode(text)
+        except msgspec.ValidationError:
+            return None
         except BAD_ANSWER:
-            return  # not what Chromium writes
+            pass
+        try:
+            if len(text) <= _REPAIRED_AT_ONCE:
+                return _decode(_LONE_HALF.sub(_TEMPLATE, text))
+            numbered = _NUMBERED.match(text)
+            if numbered and int(numbered[1]) in self._asked:
+                return _decode(await asyncio.to_thread(_repaired, text))
+        except BAD_ANSWER:
+            pass
+        return None
+
+    def _read(self, message: _Incoming, size: int) -> None:
         if message.id:
-            self._answered(message, len(text))
+            self._answered(message, size)
             return
         if message.method == _DETACHED:
             self._detached(message.params)
@@ -296,12 +317,11 @@ class DevtoolsSession:
                 one.answer.exception()  # its waiter may have gone
 
 
-def _decoded(text: bytes) -> _Incoming:
-    """A message; halves of characters, which a page may have in its texts, are replaced."""
-    try:
-        return _decode(text)
-    except msgspec.DecodeError:
-        return _decode(_SURROGATES.sub(lambda match: match[1] or b"\\ufffd", text))
+def _repaired(text: bytes) -> bytes:
+    """A long message without halves of characters. Other threads run meanwhile, as they could not
+    if the replacement were no function.
+    """
+    return _LONE_HALF.sub(lambda _: _REPLACEMENT, text)
 
 
 @asynccontextmanager

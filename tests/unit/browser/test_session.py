@@ -263,6 +263,31 @@ async def test_no_more_commands_wait_than_allowed(monkeypatch: pytest.MonkeyPatc
         assert bytes(await it.session.ask("B", {})) == b"{}"
 
 
+async def test_halves_of_characters_are_replaced_and_pairs_are_not() -> None:
+    halves = "\\ud83d\\ude00 \\uDE00 \\ud800\\uD83D\\ude00 \\ud800 \\udc00\\udc00"
+    shown = "\U0001f600 \ufffd \ufffd\U0001f600 \ufffd \ufffd\ufffd"
+    async with talk() as it:
+        for filling in ("", "x" * 70_000):
+            it.devtools.unanswered = {"A"}
+            count = len(it.devtools.commands)
+            waiting = it.session.start("A", {})
+            await until(lambda count=count: len(it.devtools.commands) > count)  # type: ignore[misc]
+            number = it.devtools.commands[-1]["id"]
+            text = f'{{"id":{number},"result":{{"text":"{filling}{halves}"}}}}'
+            it.devtools.write(text.encode())
+            assert msgspec.json.decode(await waiting) == {"text": filling + shown}
+
+
+async def test_long_messages_with_halves_are_dropped_if_nobody_asked() -> None:
+    event = '{"method":"A","params":{"text":"%s\\ud800"}}'
+    async with talk() as it:
+        it.devtools.write((event % ("x" * 70_000)).encode())
+        it.devtools.write(('{"id":99,"result":{"text":"%s\\ud800"}}' % ("x" * 70_000)).encode())
+        it.devtools.write((event % "short").encode())
+        await it.session.ask("B", {})
+        assert it.events == [("A", {"text": "short\ufffd"}, "")]
+
+
 async def test_a_target_gets_a_session() -> None:
     async with talk() as it:
         it.devtools.results["Target.attachToTarget"] = {"sessionId": "S1"}
