@@ -195,7 +195,9 @@ async def test_a_wanted_browser_is_reported_once_until_it_is_answered(user: Gate
     await user.client.refuse(ATTEMPT, 503, "no room", retry_after=5)
     status, _ = await second
     assert status == 503
-    assert user.heard == [WANTED]
+    wanted, lost = user.heard  # the connection that waited in the first gateway
+    assert wanted == WANTED and isinstance(lost, BrowserEnded)
+    assert (lost.generation, lost.cause) == (0, BrowserEndCause.GATEWAY_ENDED)
 
 
 @asynccontextmanager
