@@ -219,6 +219,7 @@ async def test_a_view_keeps_no_browser(user: ViewedUser) -> None:
         while (await next_state(watch)).pages:
             pass
         await until(lambda: ended, 60)
+    assert len(ended) == 1
 
 
 async def test_a_moving_page_is_shown_at_most_four_times_a_second(user: ViewedUser) -> None:

@@ -139,8 +139,10 @@ async def test_a_page_that_cannot_be_covered_ends_the_browser() -> None:
         host = await gateway.attached(chromium)
         await gateway.websocket()
         chromium.results["Fetch.enable"] = "no"
+        assert "stop" not in host.kinds()
         chromium.gateway.attached("P2", "page")
         await until(lambda: "stop" in host.kinds())
+        assert host.kinds().count("stop") == 1
 
 
 async def test_a_page_that_goes_meanwhile_changes_nothing() -> None:
@@ -187,8 +189,10 @@ async def test_a_fault_of_the_gateway_ends_the_browser(monkeypatch: pytest.Monke
     async with place(block=BLOCK, close_seconds=0.05) as gateway:
         host = await gateway.attached(chromium)
         await gateway.websocket()
+        assert "stop" not in host.kinds()
         chromium.gateway.say("Fetch.requestPaused", "P", requestId="1", resourceType="Image")
         await until(lambda: "stop" in host.kinds())
+        assert host.kinds().count("stop") == 1
 
 
 async def test_pages_among_the_arguments_open_once_they_are_covered() -> None:

@@ -207,6 +207,8 @@ async def test_frames_that_end_the_session(frames: bytes) -> None:
         async with opened(stream, 1, PATH, lambda *_: None) as session:
             writer.write_eof()
             await session.ended
+            with pytest.raises(DevtoolsEnded):
+                await session.ask("A", {})
 
 
 async def test_frames_that_are_no_messages_are_passed_over() -> None:

@@ -64,7 +64,8 @@ async def test_a_connection_has_one_watcher(tmp_path: Path) -> None:
         server.send(Watch(ATTEMPT, "", ""))
         while await server.hear() is not None:
             pass
-        await until(lambda: place.live.watchers == 0 and not place.live._views)
+        await until(lambda: not place.live._views)
+        assert place.live.watchers == 0
 
 
 async def test_requests_without_a_watcher_or_an_attempt_are_answered(tmp_path: Path) -> None:

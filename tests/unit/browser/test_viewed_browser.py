@@ -145,4 +145,4 @@ async def test_a_connection_that_breaks_is_made_again(
         await next_picture(watch)
         place.viewing[0].close()
         await until(lambda: len(place.viewing) == 2)
-        await next_picture(watch)
+        assert await next_picture(watch)
