@@ -28,6 +28,7 @@ from fyke.domain.results.export.formats import parse_format
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowser, RunBrowsers
+from fyke.domain.runs.last_pages import SUFFIXES, page_blob
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.workers.builds import Builds
 from fyke.egress.local import LocalEgress
@@ -137,11 +138,14 @@ async def run_locally(
     *,
     format: str,
     output: Path,
+    pages: Path,
     on_log: Callable[[LogEntry], None],
     builds: bool = False,
 ) -> LocalRunResult:
     """Publish ``archive`` in the folder ``settings.home``, run it with ``input`` (the whole
-    object with ``parameters``), and write the visible rows to ``output``.
+    object with ``parameters``), and write the visible rows to ``output``. ``pages`` is what the
+    paths of the files of last pages begin with (``browser_keep``); the number of the subtask
+    follows.
 
     ``on_log`` gets every line of the log. ``builds`` allows its dependencies to run code during
     installation, when its ``fyke.json`` requests that. SIGINT and SIGTERM abort the run. Raises
@@ -171,6 +175,7 @@ async def run_locally(
                 await _write(runtime, ended, format, output)
             totals = await runtime.results.totals(run.id, frozenset())
             browser = await RunBrowsers(runtime.storage).of_run(caller, run.id)
+            await _write_pages(runtime, browser, pages)
             return LocalRunResult(
                 ended,
                 totals.rows - ended.results,
@@ -201,7 +206,8 @@ async def _caller(runtime: Runtime) -> Caller:
 @contextlib.asynccontextmanager
 async def _runner(runtime: Runtime, run: Run) -> AsyncIterator[asyncio.Task[None]]:
     """Run a runner with its proxy and browsers while the context is open; yield the runner's task.
-    Raise ``InvalidRequest`` when ``run`` requires a browser and there is none.
+    Raise ``InvalidRequest`` when ``run`` requires a browser, or has an option for it, and there is
+    none.
     """
     settings = runtime.settings
     rules = AddressRules(settings.egress_allow, inside_addresses(settings))
@@ -215,9 +221,9 @@ async def _runner(runtime: Runtime, run: Run) -> AsyncIterator[asyncio.Task[None
     sandbox = open_sandbox(settings)
     try:
         async with _browsers(settings, sandbox) as browser:
-            if browser is not None and run.limits.browser_memory_mb:
+            if browser is not None and (run.limits.browser_memory_mb or run.browser_block):
                 browser.wanted.set()  # it is checked while the Worker is prepared
-            if run.browser_required:
+            if run.browser_required or run.browser_block:
                 await _require_usable(browser, run, missing_browser(settings))
             runner: Runner = make_runner(
                 runtime,
@@ -263,8 +269,8 @@ async def _browsers(
 async def _require_usable(
     browser: BrowserDependencies | None, run: Run, missing: BrowserProblem
 ) -> None:
-    """Raise ``InvalidRequest`` when the browser that ``run`` requires is not there or cannot be
-    used: the run would wait for another runner.
+    """Raise ``InvalidRequest`` when the browser that ``run`` requires, or has an option for, is not
+    there or cannot be used: it would wait for another runner, or the option have no effect.
     """
     problem: BrowserProblem | None = missing
     if browser is not None:
@@ -282,6 +288,8 @@ async def _require_usable(
         field, rule = "browser", f'is "{run.browser_mode.value}"'
     elif run.browser_program:
         field, rule = "input.parameters.system.browser_program", f'is "{run.browser_program}"'
+    elif not run.browser_required:
+        field, rule = "input.parameters.system.browser_block", "is for the browser"
     else:
         field, rule = "browser in fyke.json", 'is "required"'
     raise InvalidRequest(f"{rule}, but {problem.rule}", field=field, remedy=problem.remedy)
@@ -320,6 +328,14 @@ async def _write(runtime: Runtime, run: Run, format: str, output: Path) -> None:
     with output.open("wb") as file:
         async for chunk in export.body:
             file.write(chunk)
+
+
+async def _write_pages(runtime: Runtime, browser: RunBrowser, start: Path) -> None:
+    for item in browser.pages:
+        for file in item.page.files:
+            data = await runtime.blobs.get(page_blob(item.attempt_id, file.kind))
+            path = Path(f"{start}{item.number}.{SUFFIXES[file.kind]}")
+            await asyncio.to_thread(path.write_bytes, data)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fyke.settings import Settings
 
 REQUEST, PROJECT, OUTPUT, RESULT = "request.json", "project.zip", "output", "result.json"
+PAGES = "page-"  # what the names of the files of last pages begin with
 
 
 def local_work(
@@ -90,6 +91,7 @@ def _run(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str,
             request["input"],
             format=request["format"],
             output=folder / OUTPUT,
+            pages=folder / PAGES,
             on_log=_print_log,
             builds=request["builds"],
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -33,8 +34,11 @@ def run(
     timeout: options.TimeoutOption = None,
     max_traffic: options.MaxTrafficOption = None,
     browser_memory: options.BrowserMemoryOption = None,
+    headful: options.HeadfulOption = None,
+    browser_program: options.BrowserProgramOption = None,
     region: options.RegionOption = None,
     egress_allow: options.EgressAllowOption = None,
+    browser_block: options.BrowserBlockOption = "",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -58,13 +62,15 @@ def run(
     The log goes to standard error, the rows to standard output as JSON lines. Nothing is
     published, and only installed dependencies are kept. Only the sites that its fyke.json declares
     can be reached, as on the platform. A Worker that asks for a browser gets one where one is
-    installed; what it did is reported at the end. Exit status 1 if a subtask failed.
+    installed; what it did is reported at the end, and what is kept of its last page when a subtask
+    fails is written to a new folder. Exit status 1 if a subtask failed.
 
     \b
     Examples:
       fyke worker run hello
       fyke worker run hello --input input.json --output rows.csv
       fyke worker run . -i '{"urls": ["http://127.0.0.1:8000/"]}' --egress-allow 127.0.0.1:8000
+      fyke worker run . -i input.json --browser-block images,fonts --headful
     """
     from fyke.cli.local_folder import Job, interruptible, local_folder, run_job
     from fyke.cli.local_work import PROJECT, RESULT
@@ -77,8 +83,11 @@ def run(
         timeout=timeout,
         max_traffic=max_traffic,
         browser_memory=browser_memory,
+        headful=headful,
+        browser_program=browser_program,
         region=region,
         egress_allow=egress_allow,
+        browser_block=browser_block,
     )
     run_input = {"parameters": {"system": system | limits, "custom": custom}}
     _check(archive, run_input)
@@ -140,8 +149,9 @@ def _report(out: Output, result: dict[str, Any], job: Job, output: Path | None) 
         elif not out.as_json:
             shutil.copyfileobj(rows, sys.stdout.buffer)
             sys.stdout.buffer.flush()
+        pages = _save_pages(out, job, output)
         if out.as_json:
-            _as_json(result, rows, output)
+            _as_json(result | {"pages_folder": pages and str(pages)}, rows, output)
             return
     figures = [
         formatting.count(result["results"], "row"),
@@ -161,8 +171,31 @@ def _report(out: Output, result: dict[str, Any], job: Job, output: Path | None) 
         )
     if result["browser"]:
         _report_browser(out, result["browser"])
+    if pages is not None:
+        out.say(f"The files of the last pages are in {pages}.")
     if output is not None:
         out.say(f"The rows are in {output}.")
+
+
+def _save_pages(out: Output, job: Job, output: Path | None) -> Path | None:
+    """Copy the files of last pages to a new folder beside ``output``, or without one to a folder
+    for temporary files; return it, None without such files.
+    """
+    from fyke.cli.local_work import PAGES
+
+    names = sorted(path.name for path in job.folder.glob(f"{PAGES}*"))
+    if not names:
+        return None
+    prefix = "fyke-pages-" if output is None else f"{output.stem}-pages-"
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=output and output.parent))
+        for name in names:
+            with job.open(name) as file, output_file(folder / name) as target:
+                shutil.copyfileobj(file, target)
+    except (OSError, CommandFailed) as error:
+        out.say(f"The files of the last pages cannot be written: {error}")
+        return None
+    return folder
 
 
 def _report_browser(out: Output, data: dict[str, Any]) -> None:

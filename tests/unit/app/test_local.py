@@ -20,8 +20,10 @@ from fyke.app import browser, browser_availability, local
 from fyke.app.folder import make_home
 from fyke.contracts.browser import BrowserInfo, BrowserProgram
 from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowser
+from fyke.domain.runs.last_pages import NumberedPage
 from fyke.errors import InvalidRequest, RunNotAbortable
-from fyke.model.browser import BrowserActivity
+from fyke.model.browser import BrowserActivity, BrowserBlock
+from fyke.model.last_page import LastPage, PageFile, PageFileKind
 from fyke.model.log import LogEntry
 from fyke.model.run import Run, RunState
 from fyke.settings import Settings
@@ -171,12 +173,38 @@ async def test_lines_after_the_end_of_the_run_are_forwarded(
         {},
         format="json",
         output=tmp_path / "rows",
+        pages=tmp_path / "page-",
         on_log=lambda entry: seen.append(entry.position),
     )
     assert seen == [1, 2]
     assert (runtime.settings.price_cpu_hour, runtime.settings.traffic_quota) == (0, False)
     assert runtime.settings.warm_browsers == 0  # no later run would use it
     assert (result.browser is None) == (presence is BrowserPresence.NONE)
+
+
+async def test_the_files_of_last_pages_are_written_before_they_are_removed(tmp_path: Path) -> None:
+    stored = {"pages/a.jpg": b"picture", "pages/a.html.txt": b"<p>", "pages/b.jpg": b"other"}
+
+    async def get(name: str) -> bytes:
+        return stored[name]
+
+    html = PageFile(PageFileKind.HTML, 3)
+    pages = tuple(
+        NumberedPage(attempt, number, LastPage(0, "", "", (*files,)))
+        for attempt, number, files in [
+            ("A", "1", [PageFile(PageFileKind.SCREENSHOT, 7), html]),
+            ("B", "2", [PageFile(PageFileKind.SCREENSHOT, 5)]),
+        ]
+    )
+    browser = replace(had_browser(a_run("R"), BrowserPresence.ENDED), pages=pages)
+    runtime: Any = SimpleNamespace(blobs=SimpleNamespace(get=get))
+    await local._write_pages(runtime, browser, tmp_path / "page-")
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert files == {
+        "page-1.jpg": b"picture",
+        "page-1.html.txt": b"<p>",
+        "page-2.jpg": b"other",
+    }
 
 
 def dependencies(reason: str, *, checked: bool = True) -> Any:
@@ -223,6 +251,24 @@ async def test_a_run_that_requires_a_browser_is_refused_where_there_is_none(
         async with local._runner(runtime, run):
             raise AssertionError("a runner was started")
     assert str(caught.value) == message
+
+
+async def test_a_run_that_blocks_is_refused_where_there_is_no_browser(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As on the platform: the option would have no effect."""
+    monkeypatch.setattr(browser_availability, "find_programs", dict)
+    settings = Settings(home=tmp_path, launcher=True)
+    make_home(settings)
+    run = a_run("A", browser_block=(BrowserBlock.IMAGES,))
+    runtime: Any = SimpleNamespace(settings=settings)
+    with pytest.raises(InvalidRequest) as caught:
+        async with local._runner(runtime, run):
+            raise AssertionError("a runner was started")
+    assert str(caught.value) == (
+        "input.parameters.system.browser_block is for the browser, but no browser is installed on "
+        "this machine; install one: apt install chromium-headless-shell"
+    )
 
 
 async def test_a_run_that_requires_a_browser_is_refused_where_it_cannot_be_used(
@@ -273,9 +319,11 @@ async def test_the_gateway_runs_where_there_is_a_browser(
     assert opened == [*first, False, "browsers closed", *last]
 
 
-@pytest.mark.parametrize("memory_mb", [0, 1024])
-async def test_a_browser_that_the_run_reserves_is_checked_at_once(
-    monkeypatch: pytest.MonkeyPatch, memory_mb: int
+@pytest.mark.parametrize(
+    ("memory_mb", "block"), [(0, ()), (1024, ()), (0, (BrowserBlock.IMAGES,))], ids=str
+)
+async def test_a_browser_that_the_run_reserves_or_has_an_option_for_is_checked_at_once(
+    monkeypatch: pytest.MonkeyPatch, memory_mb: int, block: tuple[BrowserBlock, ...]
 ) -> None:
     found = dependencies("")
 
@@ -295,11 +343,11 @@ async def test_a_browser_that_the_run_reserves_is_checked_at_once(
     monkeypatch.setattr(local, "_browsers", browsers)
     monkeypatch.setattr(local, "open_sandbox", lambda _: SimpleNamespace(probe=probe))
     monkeypatch.setattr(local, "make_runner", lambda *_, **__: Runner())
-    run = a_run("A")
+    run = a_run("A", browser_block=block)
     run = replace(run, limits=replace(run.limits, browser_memory_mb=memory_mb))
     runtime: Any = SimpleNamespace(settings=Settings())
     async with local._runner(runtime, run):
-        assert found.wanted.is_set() == (memory_mb > 0)
+        assert found.wanted.is_set() == (memory_mb > 0 or bool(block))
 
 
 async def test_a_runner_that_fails_ends_the_wait() -> None:

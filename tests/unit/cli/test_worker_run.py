@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,13 @@ from typer.testing import CliRunner
 from fyke.cli import local_folder
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.local_folder import Job
-from fyke.cli.local_work import OUTPUT, RESULT
+from fyke.cli.local_work import OUTPUT, PAGES, RESULT
 from fyke.cli.main import app
 from fyke.cli.output import Output, data_of
 from fyke.cli.worker_run import _format, _report, run
 from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowser
 from fyke.errors import InvalidRequest
-from fyke.model.browser import BrowserActivity
+from fyke.model.browser import BrowserActivity, BrowserProgram
 from fyke.wire.fyke.run_browser import RunBrowserReport
 from support.memory import a_run
 from support.projects import python_project
@@ -126,6 +127,51 @@ def test_a_memory_without_a_matching_device_is_refused_before_anything_runs(
     assert invoke(monkeypatch, tmp_path, "--memory", "16384").exit_code == 130
 
 
+def test_the_browser_options_are_those_of_a_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def refused(settings: Any, job: Job, request: dict[str, Any]) -> int:
+        asked.append(request["input"]["parameters"]["system"])
+        return Exit.FAILED
+
+    monkeypatch.setattr(local_folder, "run_job", refused)
+    project = tmp_path / "worker.zip"
+    project.write_bytes(python_project("print(1)\n", schema=NO_INPUT))
+    words = ["worker", "run", str(project), "--home", str(tmp_path / "home")]
+    options = ["--browser-block", "images, fonts", "--headful", "--browser-program", "chromium"]
+    CliRunner().invoke(app, [*words, *options])
+    CliRunner().invoke(app, [*words, "--headless"])
+    CliRunner().invoke(app, words)
+    assert asked == [
+        {"browser": "headful", "browser_program": "chromium", "browser_block": ["images", "fonts"]},
+        {"browser": "headless"},
+        {},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"browser_block": "images,pictures"}, '"pictures" must be one of images, media, fonts'),
+        (
+            {"headful": True, "browser_program": BrowserProgram.HEADLESS_SHELL},
+            "browser_program",
+        ),
+    ],
+    ids=["block", "headful"],
+)
+def test_a_browser_option_that_a_start_would_refuse_is_refused(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    project = tmp_path / "project.zip"
+    project.write_bytes(python_project("print(1)\n", schema=NO_INPUT))
+    with pytest.raises(InvalidRequest, match=message):
+        run(project, home=tmp_path / "home", **options)
+    assert not (tmp_path / "home").exists()
+
+
 @pytest.mark.parametrize(
     ("input", "message"),
     [
@@ -210,6 +256,58 @@ def test_what_the_browsers_did_is_reported(
     assert requests.startswith("2 ") and "300 B" in requests
     assert report(job, as_json=True, browser=data) == ""
     assert json.loads(capsysbinary.readouterr().out)["browser"] == data
+
+
+@pytest.fixture
+def pages(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Files of a last page in the job; the folder for temporary files of this command."""
+    for suffix in ("jpg", "html.txt"):
+        job.write(f"{PAGES}7.{suffix}", suffix.encode())
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("output", [None, "rows.csv"])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_files_of_last_pages_are_in_a_new_folder(
+    job: Job,
+    pages: Path,
+    tmp_path: Path,
+    capsysbinary: pytest.CaptureFixture[bytes],
+    output: str | None,
+    as_json: bool,
+) -> None:
+    messages = report(job, tmp_path / output if output else None, as_json)
+    [folder] = tmp_path.glob("rows-pages-*") if output else pages.iterdir()
+    files = {path.name: path.read_text() for path in folder.iterdir()}
+    assert files == {"page-7.jpg": "jpg", "page-7.html.txt": "html.txt"}
+    assert folder.stat().st_mode & 0o777 == 0o700  # secrets are not masked in pictures
+    shown = capsysbinary.readouterr().out
+    if as_json:
+        assert (messages, json.loads(shown)["pages_folder"]) == ("", str(folder))
+    else:
+        assert f"The files of the last pages are in {folder}.\n" in messages
+
+
+def test_a_run_without_last_pages_leaves_no_folder(
+    job: Job, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert "last pages" not in report(job, tmp_path / "rows.csv")
+    report(job, tmp_path / "rows.csv", as_json=True)
+    assert json.loads(capsysbinary.readouterr().out)["pages_folder"] is None
+    assert not [*tmp_path.glob("*-pages-*")]
+
+
+def test_the_report_does_not_depend_on_files_of_last_pages(
+    job: Job, pages: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    pages.rmdir()
+    messages = report(job)
+    assert capsysbinary.readouterr().out == ROWS
+    assert "succeeded (2 rows" in messages
+    assert "The files of the last pages cannot be written: " in messages
 
 
 def test_json_contains_the_rows(job: Job, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
