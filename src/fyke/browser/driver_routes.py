@@ -53,6 +53,7 @@ _END_SECONDS = 10.0
 _DRIVEN_SECONDS = 1.0  # for the host to report the Chromium of a new session
 _CHECK_SECONDS = 0.01
 _NO_SESSION = "this session has ended, or never was"
+_DRIVER_ENDED = "chromedriver has ended, and its sessions with it"
 _ENDED = b'{"value":null}'
 _TOO_LARGE = (
     "the request for a session has {size} bytes, and may have {limit}: leave out extensions, "
@@ -362,11 +363,13 @@ class WebDriverRoutes:
                     return
                 status, size = await connection.while_present(read_answer_head(driver))
                 await connection.answer_from(status, size, JSON, driver)
-        except PortClosed:
-            _lose_sessions(browser, sessions)
-            connection.answer(404, error_answer("invalid session id", _NO_SESSION), JSON)
         except (HostFailed, BadAnswer) as error:
-            connection.answer(500, error_answer("unknown error", str(error)), JSON)
+            if await _driver_ended(browser, port):
+                _lose_sessions(browser, sessions)
+                attempt.note("chromedriver ended", f"{_DRIVER_ENDED}.")
+                connection.answer(404, error_answer("invalid session id", _DRIVER_ENDED), JSON)
+            else:
+                connection.answer(500, error_answer("unknown error", str(error)), JSON)
 
     async def _end(
         self,
@@ -409,6 +412,17 @@ def _window_closed(browser: AttachedBrowser, instance: int, status: int, answer:
         browser.closes(instance)
     elif status != 200:  # its Chromium may have ended before it could ask
         browser.may_have_closed(instance)
+
+
+async def _driver_ended(browser: AttachedBrowser, port: int) -> bool:
+    """Whether a chromedriver that did not answer accepts no connections either."""
+    try:
+        async with browser.dialed(port):
+            return False
+    except PortClosed:
+        return True
+    except HostFailed:
+        return False
 
 
 def _lose_sessions(browser: AttachedBrowser, sessions: DriverSessions) -> None:

@@ -46,7 +46,11 @@ class Driver:
         self.ready.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        except (asyncio.IncompleteReadError, ConnectionError):  # only whether it listens was asked
+            writer.close()
+            return
         method, path, _ = head.split("\r\n")[0].split(" ")
         if not path.startswith("/session") or "Upgrade" in head:
             reader.feed_data(b"")
@@ -580,12 +584,37 @@ async def test_sessions_whose_browser_has_ended_are_forgotten() -> None:
 async def test_sessions_end_with_chromedriver() -> None:
     async with place() as gateway:
         await gateway.ask("POST", "/session", NEW)
-        gateway.host._server.close()
-        real = gateway.host.port
-        gateway.host.port = 1  # where nothing listens
+        real = kill_driver(gateway)
         status, value = await gateway.ask("GET", "/session/s1/url")
         assert (status, value["value"]["error"]) == (404, "invalid session id")
         gateway.host.port = real
+
+
+async def test_a_command_that_chromedriver_does_not_survive_ends_its_session() -> None:
+    async with place() as gateway:
+        await gateway.ask("POST", "/session", NEW)
+        gateway.driver.lost["/session/s1/url"] = b""
+        gateway.driver.ready.clear()
+        asking = asyncio.create_task(gateway.ask("GET", "/session/s1/url"))
+        await until(lambda: gateway.driver.requests[-1][1] == "/session/s1/url")
+        real = kill_driver(gateway)
+        gateway.driver.ready.set()
+        status, value = await asking
+        assert (status, value["value"]["error"]) == (404, "invalid session id")
+        assert value["value"]["message"] == "chromedriver has ended, and its sessions with it"
+        noted = [notice for notice in gateway.notices if isinstance(notice, Noted)]
+        assert [notice.text for notice in noted] == [
+            "chromedriver has ended, and its sessions with it."
+        ]
+        await until(lambda: gone(gateway))
+        gateway.host.port = real
+
+
+def kill_driver(gateway: Place) -> int:
+    """From now on nothing accepts connections; return the port at which it did."""
+    gateway.host._server.close()
+    real, gateway.host.port = gateway.host.port, 1
+    return real
 
 
 def counted(gateway: Place) -> int:
