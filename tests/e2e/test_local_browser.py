@@ -15,6 +15,7 @@ import pytest
 from support.booted import PLAIN_UID
 from support.commands import Cli
 from support.javascript_site import ROWS, JavascriptSite, javascript_site
+from support.pictured_site import pictured_site
 from support.projects import python_project
 from zoo.bundles import DEVTOOLS
 
@@ -171,6 +172,47 @@ def test_a_worker_without_a_browser_learns_why(cli: Cli, archive: Path) -> None:
     ended: dict[str, Any] = cli.process_json("worker", "run", archive, code=1, env=off)
     assert ended["note"] == "the setting browser is off; set it to auto."
     assert ended["browser"] is None
+
+
+def test_a_run_has_the_browser_options_of_a_start(cli: Cli, archive: Path) -> None:
+    archive.write_bytes(project(ROWS_WORKER))
+    with pictured_site() as site:
+        given = ("-i", json.dumps({"url": site.url}), "--egress-allow", site.target)
+        block = ("--browser-block", "images,media,fonts")
+        ended = cli.process_json("worker", "run", archive, *given, *block)
+        assert ended["rows"] == ROWS
+        assert set(site.requests) - {"/favicon.ico"} == {"/", "/items.json", "/style.css"}
+    browser = ended["browser"]
+    assert browser["block"] == ["images", "media", "fonts"]
+    assert sum(item["blocked"] for item in browser["requests"]) == 4
+
+
+@pytest.mark.needs("display")
+def test_a_run_has_windows_if_it_asks_for_them(
+    cli: Cli, archive: Path, site: JavascriptSite
+) -> None:
+    archive.write_bytes(project(ROWS_WORKER))
+    given = ("-i", json.dumps({"url": site.url}), "--egress-allow", site.target)
+    ended = cli.process_json("worker", "run", archive, *given, "--headful")
+    assert ended["rows"] == ROWS
+    assert (ended["browser"]["headful"], ended["browser"]["program"]) == (True, "chromium")
+
+
+def test_the_last_page_of_a_failed_run_is_beside_its_rows(
+    cli: Cli, archive: Path, site: JavascriptSite, tmp_path: Path
+) -> None:
+    archive.write_bytes(project(ROWS_WORKER + "raise SystemExit(7)\n"))
+    given = ("-i", json.dumps({"url": site.url}), "--egress-allow", site.target)
+    output = tmp_path / "rows.jsonl"
+    err = cli.process("worker", "run", archive, *given, "-o", output, code=1)[1]
+    [folder] = tmp_path.glob("rows-pages-*")
+    assert f"The files of the last pages are in {folder}." in err
+    files = {path.name.partition(".")[2]: path.read_bytes() for path in folder.iterdir()}
+    assert files["jpg"].startswith(b"\xff\xd8\xff")
+    assert b"item 5" in files["html.txt"]
+    assert f"{site.url}items.json".encode() in files["har"]
+    assert b"error read 5" in files["console.txt"]
+    assert not [*cli.platform.home.glob("local/*/blobs/pages/*")]
 
 
 def test_an_interrupted_run_leaves_no_browser(cli: Cli, archive: Path) -> None:
