@@ -29,6 +29,7 @@ from support import reasons
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 PLAIN_UID = 12_345
+FYKE = (sys.executable, "-m", "fyke.cli.entry")
 # The platforms use plain HTTP, but a context for each request would take most of its time.
 TLS = ssl.create_default_context()
 
@@ -67,6 +68,8 @@ def descendants(ancestor: int) -> dict[int, list[str]]:
 class Booted:
     """``fyke up`` in a separate folder. ``uid`` is the user that runs it (needs root)."""
 
+    wrapper: tuple[str, ...] = ()  # a command that starts ``fyke`` by executing it
+
     def __init__(self, folder: Path, *, uid: int | None = None, **settings: str) -> None:
         self.folder = folder
         self.home = folder / "home"
@@ -97,7 +100,7 @@ class Booted:
         server_file.unlink(missing_ok=True)  # a killed platform has left one
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "fyke.cli.entry", "up", "--port", "0", *arguments],
+                [*self.wrapper, *FYKE, "up", "--port", "0", *arguments],
                 env=self.environment(),
                 cwd="/",
                 stdin=subprocess.DEVNULL,

@@ -16,7 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from fyke.cli.main import app, main
-from support.booted import Booted
+from support.booted import FYKE, Booted
 
 
 class Cli:
@@ -31,7 +31,7 @@ class Cli:
 
     def start(self, *arguments: object, **options: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "fyke.cli.entry", *map(str, arguments)],
+            [*self.platform.wrapper, *FYKE, *map(str, arguments)],
             env=self.platform.environment() | options.pop("env", {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
