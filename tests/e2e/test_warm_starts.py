@@ -15,7 +15,9 @@ import pytest
 
 from fyke.client import FykeClient
 from support.booted import Booted, booted
+from support.pictured_site import pictured_site
 from support.projects import python_project
+from zoo.bundles import DEVTOOLS
 
 SUCCEEDED = 3
 VALUE = "the value of a secret"
@@ -45,6 +47,16 @@ with socket.create_connection((host, int(port or 80)), 60) as connection:
         "Upgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Version: 13\\r\\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\n\\r\\n").encode())
     CoreSDK.Result.push_data({"status": connection.recv(12).decode()})
+"""
+OPENS = """
+import time
+from devtools import Devtools
+from sdk import CoreSDK
+
+browser = Devtools()
+page = browser.page(CoreSDK.Parameter.get_input_json_dict()["url"])
+while not browser.value(page, "document.querySelectorAll('.item').length"):
+    time.sleep(0.02)
 """
 WORK_FOLDER = re.compile(r"/work/([0-9A-Z]{26}) /run/fyke/work ")  # none of an attempt's browser
 
@@ -174,6 +186,32 @@ def test_a_waiting_browser_is_used_once(platform: Booted) -> None:
     platform.kill_role("runner")
     platform.wait_for(lambda: not any(map(is_waiting_browser, unused)), "the end of it", 20)
     assert one(platform, slug) == {"status": "HTTP/1.1 101"}
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.skipif(os.geteuid() != 0, reason="the mounts of other users are hidden")
+def test_a_waiting_browser_blocks_what_its_run_does_not_load_and_nothing_else(
+    platform: Booted,
+) -> None:
+    """Whatever the run did that it was started after."""
+    slug = platform.push(
+        python_project(OPENS, **{"devtools.py": DEVTOOLS.read_text()}), "warm-blocking"
+    )
+    block = ["images", "media", "fonts"]
+    used: set[int] = set()
+    for blocked in ([], block, [], block):
+        with pictured_site() as site:
+            run = platform.start_run(
+                slug, {"url": site.url}, egress_allow=[site.target], browser_block=blocked
+            )
+            assert platform.ended(run)["status"] == SUCCEEDED, platform.log_text(run)
+            requested = set(site.requests) - {"/favicon.ico"}
+        assert not any(Path(f"/proc/{pid}").exists() for pid in used)  # it had that browser
+        if blocked:
+            assert requested == {"/", "/items.json", "/style.css"}
+        else:
+            assert {"/top.png", "/background.png"} <= requested
+        used = waiting_browser(platform)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has a launcher")
