@@ -148,7 +148,7 @@ ROWS = (
         "p50_ms p99_ms", "p50_ms <= 150"),
     Row("browser", "connection to first page, cold", "browser", "connection to first page, cold",
         "p50_ms p99_ms", "p50_ms <= 600"),
-    Row("browser", "the same of six runs at once", "browser",
+    Row("browser", "the same, six runs at once", "browser",
         "connection to first page, 6 runs at once", "p50_ms p99_ms"),
     Row("browser", "next page in the same browser", "browser",
         "next page in the same browser, warm", "p50_ms"),
