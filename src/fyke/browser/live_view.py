@@ -168,7 +168,7 @@ class AttemptView:
         if self._taken is not None and self._taken.holder != holder:
             raise ViewRefused(ViewRefusal.TAKEN, self._taken.name)
         if self._taken is None:
-            self._note(f"{name} has taken over the browser; the Worker goes on meanwhile.")
+            self._note(f"{name} has taken over the browser; the Worker keeps running.")
         self._taken = Taken(holder, name, now)
         self._changed.set()
 

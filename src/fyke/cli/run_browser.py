@@ -31,8 +31,8 @@ def browser(
 ) -> None:
     """Show what the browsers of a run did: requests by type and status, console messages, pages.
 
-    With --save also write what is kept of the last pages: picture, HTML, requests (HAR), console.
-    Secrets are masked, but not in pictures.
+    With --save also write the files of the last pages: picture, HTML, requests (HAR), console.
+    Secrets are masked, except in pictures.
 
     \b
     Examples:
@@ -95,7 +95,7 @@ def show_report(out: Output, report: RunBrowserReport) -> None:
                 f"{formatting.size(load.received)} in {load.requests} such requests."
             )
     else:
-        out.say("The client of the Worker does not let the browser report its requests.")
+        out.say("The Worker's client does not enable the events from which requests are counted.")
     if report.last_pages:
         out.raw("")
         pages = [(page.subtask, page.url or "-", _files(page)) for page in report.last_pages]
@@ -112,15 +112,15 @@ def _files(page: LastPageItem) -> str:
 
 def _save(server: ServerContext, run: str, report: RunBrowserReport, folder: Path) -> None:
     """Write the files of all last pages."""
-    count = 0
+    found = False
     for page in report.last_pages:
         for file in page.files:
             data = server.client.page_file(run, page.attempt, file.kind)
             suffix = SUFFIXES.get(file.kind, "bin")
             with output_file(folder / f"{page.attempt}.{suffix}") as target:
                 target.write(data)
-            count += 1
-    if count:
-        server.out.say(f"{count} files of {len(report.last_pages)} last pages are in {folder}.")
+            found = True
+    if found:
+        server.out.say(f"The files of the last pages are in {folder}.")
     else:
-        server.out.say("Nothing is kept of the last page of this run.")
+        server.out.say("No last page of this run is kept.")

@@ -85,13 +85,17 @@ HeadfulOption = Annotated[
     bool | None,
     typer.Option(
         "--headful/--headless",
-        help="Whether the browser has windows, on a virtual display.",
+        help="Browsers with or without windows (on a virtual display).",
         show_default=False,
     ),
 ]
 BrowserProgramOption = Annotated[
     BrowserProgram | None,
-    typer.Option("--browser-program", help="headless-shell or chromium.", metavar="PROGRAM"),
+    typer.Option(
+        "--browser-program",
+        help="Browser of the run: headless-shell or chromium.",
+        metavar="PROGRAM",
+    ),
 ]
 RegionOption = Annotated[
     str | None, typer.Option("--region", help="Two letters, for example DE.", metavar="CODE")

@@ -30,7 +30,7 @@ def search(
     browser: Annotated[
         CatalogBrowsers | None,
         typer.Option(
-            "--browser", help="Only those that use a browser, always or sometimes, or only others."
+            "--browser", help="Only Workers that may use a browser, or only Workers that use none."
         ),
     ] = None,
 ) -> None:

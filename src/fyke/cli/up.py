@@ -40,7 +40,7 @@ def up(
         str | None, typer.Option(help="Site to crawl in the tour, instead of Python's own docs.")
     ] = None,
     browser: Annotated[
-        bool, typer.Option("--browser", help="In the tour, open pages that need it in a browser.")
+        bool, typer.Option("--browser", help="In the tour, crawl a page that needs a browser.")
     ] = False,
     once: Annotated[bool, typer.Option("--once", help="Stop after the tour.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the URL as JSON.")] = False,

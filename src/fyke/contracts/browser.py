@@ -111,7 +111,7 @@ class BrowserSpec:
 
 @dataclass(frozen=True, slots=True)
 class BrowserUsage:
-    """Sizes in bytes. ``ooms`` counts the processes that the kernel killed for want of memory."""
+    """Sizes in bytes. ``ooms`` counts the processes that the kernel killed when memory ran out."""
 
     cpu_ms: int = 0
     memory: int = 0

@@ -115,7 +115,7 @@ class ViewRefusal(StrEnum):
     FULL = "full"  # of the attempt
     MACHINE_FULL = "machine_full"
     TAKEN = "taken"  # by another user
-    NOT_TAKEN = "not_taken"  # input by a user who has not taken over, or not any more
+    NOT_TAKEN = "not_taken"  # input by a user who has not taken over, or no longer controls it
     NO_PAGE = "no_page"  # of this id
     AWAY = "away"  # the process that serves browsers, or the browser, does not answer
 

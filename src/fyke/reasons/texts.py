@@ -264,9 +264,9 @@ REFUSALS: Mapping[ReasonCode, Forms] = {
     ),
     ReasonCode.BROWSER_MISSING: (
         _("%(field)s asks for a browser, and no runner has one that can be used: %(problem)s. "
-          "Leave it out, or let the operator install or repair one, see fyke doctor"),
-        _("%(field)s asks for a browser, and no runner has one. Leave it out, or let the operator "
-          "install one, see fyke doctor"),
+          "Leave it out, or ask the operator to install or repair one, see fyke doctor"),
+        _("%(field)s asks for a browser, and no runner has one. Leave it out, or ask the operator "
+          "to install one, see fyke doctor"),
         _("this version requires a browser, and no runner has one that can be used: %(problem)s. "
           "The operator can install or repair one, see fyke doctor"),
         _("this version requires a browser, and no runner has one. The operator can install one, "

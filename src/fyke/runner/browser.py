@@ -472,7 +472,7 @@ class AttemptBrowser:
             text += f" ({words})" if words else ""
             self._note(
                 LogType.WARN,
-                f"{text}, probably for want of memory: {used}. Close pages that are no longer "
+                f"{text}, probably out of memory: {used}. Close pages that are no longer "
                 "needed, or open fewer at a time.",
             )
         else:

@@ -258,9 +258,9 @@ async def test_only_the_user_who_has_taken_over_sends_input(tmp_path: Path) -> N
             pass
         await place.views.take_over(ATTEMPT, BOB, "Bob")
         assert place.log == [
-            "Ada has taken over the browser; the Worker goes on meanwhile.",
+            "Ada has taken over the browser; the Worker keeps running.",
             "Ada has given the browser back.",
-            "Bob has taken over the browser; the Worker goes on meanwhile.",
+            "Bob has taken over the browser; the Worker keeps running.",
         ]
 
 

@@ -104,7 +104,7 @@ def test_a_run_without_a_browser_and_a_client_that_lets_it_report_nothing() -> N
     nothing["last_pages"] = []
     values = {name: getattr(REPORT, name) for name in REPORT.__struct_fields__}
     quiet = run(RunBrowserReport(**values | nothing))
-    assert "does not let the browser report its requests" in quiet.messages
+    assert "does not enable the events from which requests are counted" in quiet.messages
     assert "statuses     -" in quiet.data
     none = run(RunBrowserReport(**values | nothing | {"state": "none"}))
     assert "has had a browser" in none.messages and not none.data
@@ -118,12 +118,12 @@ def test_the_files_of_last_pages_are_saved(tmp_path: Path) -> None:
     ]
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert files == {"A1.jpg": b"jpg", "A1.html.txt": b"<p>"}
-    assert "2 files of 1 last pages" in server.messages
+    assert "The files of the last pages are in" in server.messages
 
 
 def test_nothing_to_save_is_said_and_a_missing_folder_refused(tmp_path: Path) -> None:
     values = {name: getattr(REPORT, name) for name in REPORT.__struct_fields__}
     empty = run(RunBrowserReport(**values | {"last_pages": []}), tmp_path)
-    assert "Nothing is kept" in empty.messages
+    assert "No last page of this run is kept" in empty.messages
     with pytest.raises(CommandFailed, match="there is no such folder"):
         run(REPORT, tmp_path / "none")

@@ -785,7 +785,7 @@ async def test_memory_is_named_as_the_likely_cause_of_an_end(
     browser.ended(ended(cause, detail="signal 5 (SIGTRAP)"))
     await browser.measure()
     kind, line = setup.notes[-1]
-    used = f"probably for want of memory: it has used {last.memory_peak // MIB} of its 512 MB"
+    used = f"probably out of memory: it has used {last.memory_peak // MIB} of its 512 MB"
     assert (kind, used in line) == (LogType.WARN, likely)
     assert "signal 5 (SIGTRAP)" in line
     of_memory = Reason.of(ReasonCode.BROWSER_OUT_OF_MEMORY, memory_mb=512)

@@ -230,14 +230,14 @@ def _texts(name: str) -> dict[ViewRefusal, str]:
         )
     return {
         ViewRefusal.ELSEWHERE: elsewhere,
-        ViewRefusal.FULL: _("As many users as possible watch this browser already."),
+        ViewRefusal.FULL: _("The maximum number of users is watching this browser."),
         ViewRefusal.MACHINE_FULL: _(
-            "As many users as possible watch browsers on this machine already."
+            "The maximum number of users is watching browsers on this machine."
         ),
         ViewRefusal.NO_PAGE: _("No browser is open. Its picture appears when one is opened."),
         ViewRefusal.AWAY: _("The process that serves browsers does not answer."),
         ViewRefusal.TAKEN: _("Another user has taken over this browser."),
-        ViewRefusal.NOT_TAKEN: _("You have not taken over this browser, or not any more."),
+        ViewRefusal.NOT_TAKEN: _("You have not taken over this browser, or no longer control it."),
     }
 
 

@@ -51,7 +51,7 @@ FIELDS: dict[str, FormField] = {
         _number(
             "browser_memory",
             "Browser memory",
-            "Memory of the browser of each subtask; empty: as much as all browsers get.",
+            "Memory of the browser of each subtask; empty: the default of this installation.",
             "MB",
         ),
         _choice(
@@ -63,7 +63,7 @@ FIELDS: dict[str, FormField] = {
         _choice(
             "browser_program",
             "Browser program",
-            "Which Chromium it is; empty: that of this installation.",
+            "The build of Chromium; empty: the default of this installation.",
             {
                 "Headless shell": BrowserProgram.HEADLESS_SHELL.value,
                 "Chromium": BrowserProgram.CHROMIUM.value,
@@ -80,7 +80,7 @@ FIELDS: dict[str, FormField] = {
         FormField(
             "browser_block",
             "Not loaded by browsers",
-            "A browser of the Worker does not request these.",
+            "The browsers of the run do not request these.",
             "array",
             "checkbox",
             ControlKind.CHECKBOXES,

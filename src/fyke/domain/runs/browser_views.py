@@ -31,7 +31,7 @@ from fyke.model.account import Caller, Role
 from fyke.model.audit import AuditAction
 
 _TAKE_OVER = "Taking over a browser"
-_GONE = "This browser is not open any more"
+_GONE = "This browser is no longer open"
 
 
 class NotViewable(Refused):
@@ -45,12 +45,12 @@ class NotViewable(Refused):
 
 _TEXTS = {
     ViewRefusal.ELSEWHERE: "The live view of this browser is on {name} only",
-    ViewRefusal.FULL: f"{MAX_WATCHERS} users watch this browser already; try again later",
+    ViewRefusal.FULL: f"{MAX_WATCHERS} users are watching this browser already; try again later",
     ViewRefusal.MACHINE_FULL: (
-        f"{MAX_MACHINE_WATCHERS} users watch browsers on this machine already; try again later"
+        f"{MAX_MACHINE_WATCHERS} users are watching browsers on this machine; try again later"
     ),
     ViewRefusal.TAKEN: "{name} has taken over this browser",
-    ViewRefusal.NOT_TAKEN: "You have not taken over this browser, or not any more",
+    ViewRefusal.NOT_TAKEN: "You have not taken over this browser, or no longer control it",
     ViewRefusal.NO_PAGE: "This page is not watched, or was closed",
     ViewRefusal.AWAY: "The process that serves browsers does not answer; try again later",
 }

@@ -144,10 +144,10 @@ async def test_watching_is_for_all_who_may_read_the_run(place: Place) -> None:
     with pytest.raises(RunNotFound):
         await place.service.watch(place.app.other, place.run, place.attempt)
     for attempt in ("01HFNONE", "", new_ulid()):
-        with pytest.raises(Refused, match="not open any more"):
+        with pytest.raises(Refused, match="no longer open"):
             await place.service.watch(place.caller, place.run, attempt)
     await place.app.end(place.leases[0])
-    with pytest.raises(Refused, match="not open any more"):
+    with pytest.raises(Refused, match="no longer open"):
         await place.service.watch(place.caller, place.run, place.attempt)
 
 
@@ -247,10 +247,10 @@ async def test_what_cannot_be_logged_is_given_back(
     [
         (ViewRefusal.TAKEN, "node", Conflict, "Ada has taken over"),
         (ViewRefusal.AWAY, "node", Unavailable, "does not answer"),
-        (ViewRefusal.ELSEWHERE, "node", Refused, "not open any more"),
+        (ViewRefusal.ELSEWHERE, "node", Refused, "no longer open"),
         (ViewRefusal.ELSEWHERE, "here", NotViewable, "on node only"),
-        (ViewRefusal.FULL, "node", NotViewable, "3 users watch"),
-        (ViewRefusal.MACHINE_FULL, "node", NotViewable, "8 users watch"),
+        (ViewRefusal.FULL, "node", NotViewable, "3 users are watching"),
+        (ViewRefusal.MACHINE_FULL, "node", NotViewable, "8 users are watching"),
         (ViewRefusal.NOT_TAKEN, "node", NotViewable, "not taken over"),
         (ViewRefusal.NO_PAGE, "node", NotViewable, "not watched"),
     ],
