@@ -345,14 +345,16 @@ class BrowserSettings(BaseModel):
     """
 
     browser_memory_mb: Annotated[int, MEBIBYTES] = Field(default=1024, ge=128, examples=["2048"])
-    """How much memory the browser of one attempt may use. A page that needs more crashes, and the
-    browser and the Worker go on.
+    """How much memory the browser of one attempt may use. A page that needs more crashes; the
+    browser and the Worker continue.
     """
 
     browser_memory_max_mb: Annotated[int, MEBIBYTES] = Field(
         default=4096, ge=128, examples=["8192"]
     )
-    """How much a start may ask for with ``browser_memory``, instead of ``browser_memory_mb``."""
+    """The most memory that a start may ask for with ``browser_memory``, in place of
+    ``browser_memory_mb``.
+    """
 
     browser_cpus: Annotated[float, Unit("cores")] = Field(
         default=1, ge=0.1, le=64, examples=["0.5"]
@@ -365,20 +367,20 @@ class BrowserSettings(BaseModel):
     """
 
     browser_tmp_mb: Annotated[int, MEBIBYTES] = Field(default=256, ge=16, examples=["512"])
-    """How large the profile of a browser with its downloads may be, and its temporary files. Both
-    are in memory and count in ``browser_memory_mb``.
+    """How much the profile of a browser, with its downloads, and its temporary files may each take.
+    Both are in memory and count in ``browser_memory_mb``.
     """
 
     browser_instances: int = Field(default=4, ge=1, le=16, examples=["8"])
-    """How many browsers a Worker may have launched at the same time, with its sessions of Selenium
-    and beside the browser to which it connects. All are in one sandbox and share its limits; each
+    """How many launched browsers and Selenium sessions a Worker may have at the same time, in
+    addition to the browser to which it connects. All are in one sandbox and share its limits; each
     takes about 60 of ``browser_processes``.
     """
 
     browser_cache_mb: Annotated[int, MEBIBYTES] = Field(default=32, ge=0, le=64, examples=["0"])
-    """How much of its HTTP cache a browser leaves for the next ones of the same run, if that has
-    several subtasks; at most a quarter of ``browser_tmp_mb``. Nothing is left after the run. 0:
-    every browser starts with an empty cache.
+    """How much of its HTTP cache a browser leaves for the next ones of the same run, if the run has
+    several subtasks; at most a quarter of ``browser_tmp_mb``. The cache is deleted after the run.
+    0: every browser starts with an empty cache.
     """
 
     browser_reserve_percent: Annotated[int, Unit("%")] = Field(
@@ -396,11 +398,11 @@ class BrowserSettings(BaseModel):
     """
 
     warm_browsers: int = Field(default=1, ge=0, le=64, examples=["4"])
-    """The greatest number of browsers that wait for the next connection that needs one. As many
-    wait as were started for attempts within ``warm_idle_seconds``, so the second one waits after
-    the second start. Each uses about 100 MiB of memory, besides ``runner_memory_mb``, and none
-    waits while less than 1 GiB of the machine's memory is available. 0: none; then every browser is
-    started when it is needed.
+    """How many browsers may wait for the next connection that needs one. As many wait as were
+    started for attempts within ``warm_idle_seconds``, so the second one waits after the second
+    start. Each uses about 100 MiB of memory in addition to ``runner_memory_mb``, and none waits
+    while less than 1 GiB of the machine's memory is available. 0: every browser is started when it
+    is needed.
     """
 
     browser_keep: Literal["failed", "always", "never"] = Field(default="failed", examples=["never"])
