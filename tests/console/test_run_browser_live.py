@@ -16,7 +16,8 @@ from fyke.contracts.state import Transaction
 from fyke.model.audit import AuditAction
 from fyke.model.user import Purpose
 from support.app import App
-from support.browser_views import NODE, jpeg
+from support.browser_views import NODE
+from support.jpegs import jpeg
 from support.live_browser_run import LiveBrowserRun, live_browser_run
 
 PRESS = {"kind": "pointer", "action": "press", "x": 0.5, "y": 0.5, "button": "left", "clicks": 1}

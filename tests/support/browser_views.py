@@ -21,13 +21,9 @@ from support.browser_hosts import ScriptedHost
 from support.browser_place import ATTEMPT, SECRET, Chromium, Client, Place
 from support.devtools import Devtools
 from support.egress import listener, port_of
+from support.jpegs import jpeg
 
 NODE = "node"
-
-
-def jpeg(text: str) -> bytes:
-    """Begins as a JPEG."""
-    return b"\xff\xd8\xff\xe0" + text.encode()
 
 
 class ViewedPages(Devtools):

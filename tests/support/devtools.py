@@ -43,10 +43,10 @@ class Devtools:
         of_session = {"sessionId": session} if session else {}
         self.write({"method": method, "params": params} | of_session)
 
-    def attached(self, session: str, kind: str) -> None:
-        """Say that a target has a session now."""
+    def attached(self, session: str, kind: str, parent: str = "") -> None:
+        """Say that a target has a session now, ``parent`` is that of its page."""
         info = {"targetId": f"T{session}", "type": kind, "title": "", "url": ""}
-        self.say("Target.attachedToTarget", sessionId=session, targetInfo=info)
+        self.say("Target.attachedToTarget", parent, sessionId=session, targetInfo=info)
 
     def write(self, message: object) -> None:
         text = message if isinstance(message, bytes) else _encode(message)

@@ -12,8 +12,9 @@ from typing import Any
 from fyke.browser.websocket import text_frame
 from fyke.model.last_page import TakenPage
 from support.browser_place import ATTEMPT, Chromium, Client, Place, place, read_message
+from support.jpegs import jpeg
 
-JPEG = b"\xff\xd8\xff picture"
+JPEG = jpeg("picture")
 PICTURE_COMMAND = "Page.captureScreenshot"
 
 

@@ -303,7 +303,7 @@ class AttachedBrowser:
             self._blockers[instance] = Blocker(
                 partial(self.session, endpoint),
                 self._block,
-                self.recorder.blocked,
+                partial(self.recorder.blocked, instance),
                 partial(self._blocks_no_more, endpoint),
             )
         if self._on_started is not None:

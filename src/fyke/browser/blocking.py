@@ -22,6 +22,7 @@ from fyke.browser.session import (
     DevtoolsSession,
     OnEvent,
     TargetGone,
+    is_session,
 )
 from fyke.model.browser import BrowserBlock
 
@@ -29,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 _PAGE, _FRAME = "page", "iframe"  # targets whose documents have such requests
 _DOES_NOT_BLOCK = "it does not block requests"
+_MAX_SESSIONS = 4000  # pages, frames and others that are open at once
 
 Connect = Callable[[OnEvent], AbstractAsyncContextManager[DevtoolsSession]]
 
@@ -42,25 +44,31 @@ class _TargetAttached(msgspec.Struct, rename="camel"):
     target_info: _TargetKind
 
 
+class _TargetDetached(msgspec.Struct, rename="camel"):
+    session_id: str
+
+
 class _Paused(msgspec.Struct, rename="camel"):
     request_id: str
     resource_type: str = ""
+    network_id: str = ""  # of the request in the events that its client gets
 
 
 _decode_attached = msgspec.json.Decoder(_TargetAttached).decode
+_decode_detached = msgspec.json.Decoder(_TargetDetached).decode
 _decode_paused = msgspec.json.Decoder(_Paused).decode
 
 
 class Blocker:
-    """Blocks requests in one Chromium until ``close``. ``on_blocked`` gets the type of each of
-    them. ``on_lost`` is called with the cause when it cannot block, or no longer.
+    """Blocks requests in one Chromium until ``close``. ``on_blocked`` gets type and id of each
+    of them. ``on_lost`` is called with the cause when it cannot block, or no longer.
     """
 
     def __init__(
         self,
         connect: Connect,
         types: Sequence[BrowserBlock],
-        on_blocked: Callable[[str], None],
+        on_blocked: Callable[[str, str], None],
         on_lost: Callable[[str], None],
     ) -> None:
         self._connect = connect
@@ -70,6 +78,7 @@ class Blocker:
         loop = asyncio.get_running_loop()
         self._session: DevtoolsSession | None = None
         self._first_page = ""  # its session
+        self._below: dict[str, set[str]] = {}  # the sessions of a session's frames
         self._commands: set[asyncio.Future[msgspec.Raw]] = set()  # that are not answered
         self._covered: asyncio.Future[bool] = loop.create_future()
         self._failed: asyncio.Future[str] = loop.create_future()
@@ -143,14 +152,38 @@ class Blocker:
                 self._block(_decode_paused(params), session)
             elif method == "Target.attachedToTarget":
                 attached = _decode_attached(params)
-                self._cover(attached.session_id, attached.target_info.type)
+                self._attached(session, attached.session_id, attached.target_info.type)
+            elif method == "Target.detachedFromTarget":
+                self._detached(session, _decode_detached(params).session_id)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             pass  # not what Chromium writes
 
     def _block(self, paused: _Paused, session: str) -> None:
+        if session not in self._below:
+            return  # not asked for
         failed = {"requestId": paused.request_id, "errorReason": "BlockedByClient"}
         self._sent().send("Fetch.failRequest", failed, session)
-        self._on_blocked(paused.resource_type)
+        self._on_blocked(paused.resource_type, paused.network_id)
+
+    def _attached(self, parent: str, target: str, kind: str) -> None:
+        """Each session costs commands, so a hostile Chromium may not name any number."""
+        if not is_session(target) or target in self._below:
+            self._fail("it named a session that is none")
+        elif len(self._below) >= _MAX_SESSIONS:
+            self._fail(f"it has more than {_MAX_SESSIONS} pages and frames")
+        else:
+            self._below[target] = set()
+            if parent in self._below:
+                self._below[parent].add(target)
+            self._cover(target, kind)
+
+    def _detached(self, parent: str, target: str) -> None:
+        """Forget a session, and those of its frames, of which Chromium may say nothing."""
+        if parent in self._below:
+            self._below[parent].discard(target)
+        gone = [target]
+        while gone:
+            gone += self._below.pop(gone.pop(), ())
 
     def _cover(self, target: str, kind: str) -> None:
         session = self._sent()
@@ -168,8 +201,12 @@ class Blocker:
     def _answered(self, answer: asyncio.Future[msgspec.Raw]) -> None:
         self._commands.discard(answer)
         error = None if answer.cancelled() else answer.exception()
-        if error is not None and not isinstance(error, TargetGone) and not self._failed.done():
-            self._failed.set_result(str(error))
+        if error is not None and not isinstance(error, TargetGone):
+            self._fail(str(error))
+
+    def _fail(self, cause: str) -> None:
+        if not self._failed.done():
+            self._failed.set_result(cause)
 
     def _sent(self) -> DevtoolsSession:
         assert self._session is not None  # noqa: S101 - events come after the connection is made

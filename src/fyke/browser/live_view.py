@@ -251,7 +251,9 @@ class AttemptView:
                 continue
             if now >= self._tried_at.get(key, 0.0) + _RETRY_SECONDS:
                 self._tried_at[key] = now
-                self._browsers[key] = ViewedBrowser(browser, key[1], self._changed.set, self._show)
+                self._browsers[key] = ViewedBrowser(
+                    browser, key[1], self._changed.set, self._show, self._dropped
+                )
 
     def _update_watchers(self) -> None:
         pages = {
@@ -295,6 +297,10 @@ class AttemptView:
     def _show(self, picture: Picture) -> None:
         for watcher in self._watchers:
             watcher.show(picture)
+
+    def _dropped(self, reason: str) -> None:
+        text = f"The live view leaves out pictures of the browser; the first one {reason}."
+        self._attempt.note("live view picture", text)
 
     def _show_latest(self, watcher: Watcher) -> None:
         """Show a page that others watch already, and that may not change."""

@@ -14,10 +14,12 @@ from collections.abc import Awaitable
 import msgspec
 
 from fyke.browser.session import BAD_ANSWER, AnswerTooLong, DevtoolsFailed, DevtoolsSession
+from fyke.kit.jpeg import BadJpeg, JpegTooLarge
 from fyke.model.last_page import (
     MAX_READ_HTML,
     MAX_READ_TEXT,
     MAX_SCREENSHOT,
+    SCREENSHOT_LIMIT,
     PageFileKind,
     PageGap,
     TakenPage,
@@ -28,7 +30,6 @@ MAX_PICTURE_ANSWER = MAX_SCREENSHOT * 4 // 3 + 4096
 _MAX_SMALL = 2**18  # bytes of other answers
 _MAX_ID = 128  # characters
 _QUALITY = 60
-_JPEG = b"\xff\xd8\xff"
 _SITE = ("http:", "https:")
 
 
@@ -139,7 +140,14 @@ class PageTaking:
             return
         if len(data) > MAX_SCREENSHOT:
             self._gaps[kind] = PageGap.TOO_LARGE
-        elif data.startswith(_JPEG):
+            return
+        try:
+            SCREENSHOT_LIMIT.check(data)
+        except JpegTooLarge:
+            self._gaps[kind] = PageGap.TOO_LARGE
+        except BadJpeg:
+            pass  # as if there was no answer
+        else:
             self._screenshot = data
             del self._gaps[kind]
 

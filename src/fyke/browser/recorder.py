@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from fyke.browser.page_keeper import PageKeeper, PagePlace
+from fyke.browser.session import is_session
 from fyke.model.browser import (
     MAX_LINES,
     MAX_READ_TEXT,
@@ -222,6 +223,7 @@ class Recorder:
         self._urls: deque[str] = deque(maxlen=MAX_URLS)
         self._lines: deque[ConsoleLine] = deque(maxlen=MAX_LINES)
         self._known: OrderedDict[Hashable, _KnownRequest] = OrderedDict()
+        self._refused: OrderedDict[Hashable, None] = OrderedDict()  # blocked requests
         self._once: OrderedDict[Hashable, None] = OrderedDict()
         self.latest_page: tuple[int, str] | None = None
         """Instance and id of the page in which a document was opened last."""
@@ -314,12 +316,16 @@ class Recorder:
         self._receive(seen.kind, size)
         if failed and not seen.answered:
             seen.answered = True
-            self._statuses[StatusClass.FAILED] += 1
+            if key not in self._refused:
+                self._statuses[StatusClass.FAILED] += 1
         self._changed()
 
-    def blocked(self, kind: str) -> None:
-        """A request was blocked for the run."""
+    def blocked(self, instance: int, kind: str, request: str) -> None:
+        """A request was blocked for the run. Chromium tells its client later that it has failed,
+        which does not count then.
+        """
         self._blocked[_type_of(kind)] += 1
+        _remember(self._refused, (instance, request[:_MAX_ID]), None)
         self._changed()
 
     def opened(self, document: Hashable, url: str) -> None:
@@ -496,7 +502,7 @@ class EventReader:
 
     def _attached(self, attached: _Attached, _session: str) -> None:
         session, page = attached.session_id, attached.target_info.target_id
-        if len(session) <= _MAX_ID and len(page) <= _MAX_ID:
+        if is_session(session) and len(page) <= _MAX_ID:
             _remember(self._pages, session, page, _MAX_SESSIONS)
 
     def _page_crashed(self, _event: _Nothing, session: str) -> None:

@@ -23,7 +23,7 @@ MAX_MESSAGE = 4 * 2**20  # bytes; an event names a URL, which may have 2 MiB
 MAX_ASKED = 4096  # commands whose answers are awaited
 ANSWER_SECONDS = 10.0
 _MAX_ERROR = 64 * 1024  # bytes of a refused handshake
-_MAX_ID = 128  # characters of the id of a session, which each command has
+_SESSION = re.compile(r"[0-9A-Za-z-]{1,64}")  # each command has it
 _MAX_SHOWN = 200  # characters of an error of Chromium
 _PIECE = 64 * 1024
 _NUMBERED = re.compile(rb'\{"id":([0-9]{1,9})[,}]')
@@ -165,8 +165,8 @@ class DevtoolsSession:
             session = _decode_attached(result).session_id
         except BAD_ANSWER:
             raise DevtoolsFailed("Target.attachToTarget: no session") from None
-        if len(session) > _MAX_ID:
-            raise DevtoolsFailed("Target.attachToTarget: the id of the session is too long")
+        if not is_session(session):
+            raise DevtoolsFailed("Target.attachToTarget: no session")
         return session
 
     def attach_all(
@@ -315,6 +315,11 @@ class DevtoolsSession:
             if not one.answer.done():
                 one.answer.set_exception(error)
                 one.answer.exception()  # its waiter may have gone
+
+
+def is_session(name: str) -> bool:
+    """Whether this may be the id of a session."""
+    return _SESSION.fullmatch(name) is not None
 
 
 def _repaired(text: bytes) -> bytes:

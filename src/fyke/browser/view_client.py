@@ -32,6 +32,7 @@ from fyke.browser.view_messages import (
 )
 from fyke.contracts.browser_view import (
     MAX_PICTURE,
+    PICTURE_LIMIT,
     BrowserInput,
     BrowserWatch,
     Picture,
@@ -41,10 +42,10 @@ from fyke.contracts.browser_view import (
     ViewUpdate,
 )
 from fyke.kit.channel import Channel, PeerRefused, connect
+from fyke.kit.jpeg import BadJpeg
 from fyke.kit.requests import close_all
 
 _ANSWER_SECONDS = 3.0
-_JPEG = b"\xff\xd8\xff"
 
 
 class ViewClient:
@@ -184,4 +185,8 @@ def _picture_in(descriptors: Sequence[int], size: int) -> bytes | None:
     if not stat.S_ISREG(os.fstat(descriptors[0]).st_mode):
         return None
     jpeg = os.pread(descriptors[0], size, 0)
-    return jpeg if len(jpeg) == size and jpeg.startswith(_JPEG) else None
+    try:
+        PICTURE_LIMIT.check(jpeg)
+    except BadJpeg:
+        return None
+    return jpeg if len(jpeg) == size else None

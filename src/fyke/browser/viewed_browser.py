@@ -21,20 +21,26 @@ from fyke.browser.input_commands import command_of
 from fyke.browser.session import BAD_ANSWER, DevtoolsFailed, DevtoolsSession
 from fyke.contracts.browser_view import (
     MAX_PICTURE,
+    PICTURE_LIMIT,
     BrowserInput,
     Picture,
     ViewedPage,
     ViewRefusal,
     ViewRefused,
 )
+from fyke.kit.jpeg import BadJpeg
 
 PICTURE_SECONDS = 0.25  # at least between two pictures of a page
 MAX_PAGES = 100  # of one Chromium that are known at once
 MAX_URL, MAX_TITLE = 300, 100  # characters
 _RETRY_SECONDS = 1.0
-_SCREENCAST = {"format": "jpeg", "quality": 50, "maxWidth": 1280, "maxHeight": 800}
+_SCREENCAST = {
+    "format": "jpeg",
+    "quality": 50,
+    "maxWidth": PICTURE_LIMIT.width,
+    "maxHeight": PICTURE_LIMIT.height,
+}
 _MAX_SIDE = 2**15  # CSS pixels
-_JPEG = b"\xff\xd8\xff"
 _TARGET = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
@@ -89,7 +95,9 @@ class _Cast:
 
 
 class ViewedBrowser:
-    """``on_pages`` is called when ``pages`` has changed, ``on_picture`` for each picture."""
+    """``on_pages`` is called when ``pages`` has changed, ``on_picture`` for each picture, and
+    ``on_dropped`` with the reason for each that is not shown.
+    """
 
     def __init__(
         self,
@@ -97,11 +105,13 @@ class ViewedBrowser:
         endpoint: DevtoolsEndpoint,
         on_pages: Callable[[], None],
         on_picture: Callable[[Picture], None],
+        on_dropped: Callable[[str], None],
     ) -> None:
         self._browser = browser
         self._endpoint = endpoint
         self._on_pages = on_pages
         self._on_picture = on_picture
+        self._on_dropped = on_dropped
         self._loop = asyncio.get_running_loop()
         self._session: DevtoolsSession | None = None
         self._casts: dict[str, _Cast] = {}
@@ -233,12 +243,14 @@ class ViewedBrowser:
         if cast is None or cast.timer is not None:
             return  # not asked for, or more than was acknowledged
         frame = _frame(params)
-        picture = _picture(cast.page, frame)
         wait = max(0.0, cast.acknowledged_at + PICTURE_SECONDS - self._loop.time())
         cast.timer = self._loop.call_later(wait, self._acknowledge, cast, frame.session_id)
-        if picture is not None:
-            cast.picture = picture
-            self._on_picture(picture)
+        try:
+            cast.picture = _picture(cast.page, frame)
+        except BadJpeg as error:
+            self._on_dropped(str(error))
+        else:
+            self._on_picture(cast.picture)
 
     def _acknowledge(self, cast: _Cast, number: int) -> None:
         """Ask for the next picture."""
@@ -257,19 +269,18 @@ _EVENTS: dict[str, _Read] = {
 }
 
 
-def _picture(page: str, frame: _CastFrame) -> Picture | None:
-    """The picture of a frame, if it is one of allowed size."""
+def _picture(page: str, frame: _CastFrame) -> Picture:
+    """The picture of a frame. Raise ``BadJpeg``."""
     size = frame.metadata
-    if len(frame.data) > MAX_PICTURE // 3 * 4 or not (
-        1 <= size.device_width <= _MAX_SIDE and 1 <= size.device_height <= _MAX_SIDE
-    ):
-        return None
+    if not (1 <= size.device_width <= _MAX_SIDE and 1 <= size.device_height <= _MAX_SIDE):
+        raise BadJpeg("is of a page without a possible size")
+    if len(frame.data) > MAX_PICTURE // 3 * 4:
+        raise BadJpeg(f"has more than {MAX_PICTURE // 1024} KiB")
     try:
         jpeg = binascii.a2b_base64(frame.data)
     except (binascii.Error, ValueError):
-        return None
-    if not jpeg.startswith(_JPEG):
-        return None
+        raise BadJpeg("is not in base64") from None
+    PICTURE_LIMIT.check(jpeg)
     return Picture(page, jpeg, int(size.device_width), int(size.device_height))
 
 

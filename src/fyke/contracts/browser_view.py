@@ -13,9 +13,12 @@ from typing import Annotated, Literal, Protocol
 
 from msgspec import Meta, Struct
 
+from fyke.kit.jpeg import JpegLimit
+
 MAX_WATCHERS = 3  # of one attempt
 MAX_MACHINE_WATCHERS = 8
 MAX_PICTURE = 768 * 1024  # bytes
+PICTURE_LIMIT = JpegLimit(1280, 800, 1280 * 800)
 TAKEN_SECONDS = 300.0
 LEFT_SECONDS = 15.0  # without a watcher of the user, who then gives the browser back
 MAX_INPUTS = 100  # in one request

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from fyke.kit.jpeg import JpegLimit
 from fyke.model.browser import ConsoleLine
 
 MAX_PAGES = 20  # of one run
 MAX_SCREENSHOT = 2**20  # bytes
+SCREENSHOT_LIMIT = JpegLimit(8192, 8192, 2**23)  # a screen of 3840 x 2160 has less
 MAX_HTML = 2 * 2**20  # bytes
 MAX_READ_HTML = MAX_HTML + 128 * 1024  # before secrets in it are masked, and it is cut
 MAX_HAR = 2 * 2**20  # bytes

@@ -14,7 +14,8 @@ from fyke.model.browser import BrowserReport
 from fyke.model.runner import AttemptUsage
 from support.api import Api, fails
 from support.app import App
-from support.browser_views import jpeg, viewed_place
+from support.browser_views import viewed_place
+from support.jpegs import jpeg
 from support.served import serving
 
 pytestmark = pytest.mark.anyio

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -119,6 +120,68 @@ async def test_paused_requests_fail_and_count_by_type() -> None:
     assert note.text == "The run does not load images, fonts: the browser blocks such requests."
 
 
+async def test_a_blocked_request_counts_once() -> None:
+    chromium = BlockedChromium()
+    async with place(block=BLOCK, close_seconds=0.05) as gateway:
+        await gateway.attached(chromium)
+        await gateway.websocket()
+        look = gateway.gateway._attempts["01ATTEMPT"].browser.recorder.reader(0, "")
+
+        def say(method: str, **params: object) -> None:
+            """Chromium tells the client of the Worker."""
+            look(json.dumps({"method": method, "params": params}, separators=(",", ":")).encode())
+
+        for number in ("7.1", "7.2"):
+            request = {"url": "https://a.example/a.png"}
+            say("Network.requestWillBeSent", requestId=number, request=request, type="Image")
+        paused = {"requestId": "job-1", "resourceType": "Image", "networkId": "7.1"}
+        chromium.gateway.say("Fetch.requestPaused", "P", **paused)
+        chromium.gateway.say("Fetch.requestPaused", "unknown", **paused)
+        await until(lambda: chromium.gateway.sent("Fetch.failRequest"))
+        for number in ("7.1", "7.2"):
+            error = "net::ERR_BLOCKED_BY_CLIENT"
+            say("Network.loadingFailed", requestId=number, type="Image", errorText=error)
+        gateway.gateway.stop()
+    [last] = [notice for notice in gateway.notices if isinstance(notice, Acted)]
+    assert last.activity.requests == {"image": 2} and last.activity.blocked == {"image": 1}
+    assert last.activity.statuses == {"failed": 1}  # that the Worker has blocked itself
+
+
+@pytest.mark.parametrize("name", ["S" * 65, "", "S 1", 'S"', "P"])
+async def test_a_session_that_is_none_ends_the_browser(name: str) -> None:
+    chromium = BlockedChromium()
+    async with place(block=BLOCK, close_seconds=0.05) as gateway:
+        host = await gateway.attached(chromium)
+        await gateway.websocket()
+        chromium.gateway.commands.clear()
+        chromium.gateway.attached(name, "page")
+        await until(lambda: "stop" in host.kinds())
+        assert not chromium.gateway.commands
+
+
+async def test_the_number_of_sessions_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocking, "_MAX_SESSIONS", 5)
+    chromium = BlockedChromium()
+    async with place(block=BLOCK, close_seconds=0.05) as gateway:
+        host = await gateway.attached(chromium)
+        client = await gateway.websocket()
+        for number in range(20):  # one after the other
+            chromium.gateway.attached(f"A{number}", "page")
+            chromium.gateway.attached(f"B{number}", "iframe", f"A{number}")
+            chromium.gateway.attached(f"C{number}", "iframe", f"B{number}")
+            if number % 2:
+                chromium.gateway.say("Target.detachedFromTarget", f"A{number}", sessionId="B1")
+            chromium.gateway.say("Target.detachedFromTarget", sessionId=f"A{number}")
+        await until(lambda: len(chromium.gateway.sent("Fetch.enable")) == 62)
+        await client.say({"id": 1})
+        assert await client.hear() == {"id": 1}
+        assert "stop" not in host.kinds()
+        for number in range(4):  # beside the first page and its frame
+            chromium.gateway.attached(f"D{number}", "page")
+        await until(lambda: "stop" in host.kinds())
+        assert len(chromium.gateway.sent("Fetch.enable")) == 65
+
+
 async def test_a_browser_that_no_longer_blocks_is_ended() -> None:
     chromium = BlockedChromium()
     async with place(block=BLOCK, close_seconds=0.05) as gateway:
@@ -184,7 +247,7 @@ async def test_a_browser_that_does_not_answer_is_ended(monkeypatch: pytest.Monke
 
 
 async def test_a_fault_of_the_gateway_ends_the_browser(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Recorder, "blocked", None)
+    monkeypatch.setattr(Recorder, "_changed", None)
     chromium = BlockedChromium()
     async with place(block=BLOCK, close_seconds=0.05) as gateway:
         host = await gateway.attached(chromium)

@@ -22,7 +22,8 @@ from fyke.contracts.browser_view import (
 )
 from support.browser_hosts import until
 from support.browser_place import ATTEMPT
-from support.browser_views import jpeg, next_picture, next_state, viewed_place
+from support.browser_views import next_picture, next_state, viewed_place
+from support.jpegs import jpeg
 
 pytestmark = pytest.mark.anyio
 

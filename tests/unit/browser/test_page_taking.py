@@ -14,6 +14,7 @@ from fyke.model.last_page import (
     PageFileKind,
     PageGap,
 )
+from support.jpegs import jpeg
 from support.pages_of_a_site import PICTURE_COMMAND as HOLD
 from support.pages_of_a_site import shop
 
@@ -61,6 +62,16 @@ async def test_too_large_answers_are_left_out() -> None:
         assert page is not None
         assert page.gaps == {PICTURE: PageGap.TOO_LARGE, HTML: PageGap.TOO_LARGE}
         assert page.title == ""
+
+
+@pytest.mark.parametrize("size", [(4096, 4096), (8193, 1), (65_535, 65_535)])
+async def test_a_picture_of_too_many_pixels_is_left_out(size: tuple[int, int]) -> None:
+    async with shop() as one:
+        one.site.answers = {HOLD: {"data": base64.b64encode(jpeg("", *size)).decode()}}
+        await one.open()
+        page = await one.last()
+        assert page is not None
+    assert page.gaps == {PICTURE: PageGap.TOO_LARGE} and not page.screenshot
 
 
 @pytest.mark.parametrize("data", ["no base64!", base64.b64encode(b"<svg>").decode(), 7])

@@ -106,7 +106,7 @@ async def test_what_a_cache_answered_counts_once_and_by_type(recording: Recordin
 
 async def test_blocked_requests_count_by_type(recording: Recording) -> None:
     for kind in ("Image", "Image", "Font", "SomethingNew"):
-        recording.recorder.blocked(kind)
+        recording.recorder.blocked(0, kind, "")
     activity = recording.now()
     assert activity.blocked == {"image": 2, "font": 1, "other": 1}
     assert activity.requests == {}
@@ -173,6 +173,14 @@ async def test_pages_are_the_documents_of_tabs(recording: Recording) -> None:
     activity = recording.now()
     assert activity.pages == 7
     assert activity.urls == tuple(f"https://a.example/{number}" for number in range(2, 7))
+
+
+@pytest.mark.parametrize("session", ["S" * 65, "S T", "\u0660", ""])
+async def test_a_page_is_not_remembered_for_what_is_no_session(
+    recording: Recording, session: str
+) -> None:
+    recording.say("Target.attachedToTarget", sessionId=session, targetInfo={"targetId": "P"})
+    assert recording.look.target_of(session) == ""
 
 
 async def test_a_crash_counts_once_until_the_page_loads_again(recording: Recording) -> None:

@@ -307,11 +307,12 @@ async def test_a_target_gets_a_session() -> None:
         with pytest.raises(DevtoolsFailed, match="no session"):
             await attaching
         it.devtools.unanswered = set()
-        it.devtools.results["Target.attachToTarget"] = {"sessionId": "S" * 128}
-        assert await it.session.attach("T1") == "S" * 128
-        it.devtools.results["Target.attachToTarget"] = {"sessionId": "S" * 129}
-        with pytest.raises(DevtoolsFailed, match="too long"):
-            await it.session.attach("T1")
+        it.devtools.results["Target.attachToTarget"] = {"sessionId": "S" * 64}
+        assert await it.session.attach("T1") == "S" * 64
+        for wrong in ("S" * 65, "", "S 1", "S\n", "\u0660"):
+            it.devtools.results["Target.attachToTarget"] = {"sessionId": wrong}
+            with pytest.raises(DevtoolsFailed, match="no session"):
+                await it.session.attach("T1")
 
 
 async def test_all_targets_of_some_types_get_sessions() -> None:

@@ -23,7 +23,8 @@ from fyke.browser.view_messages import (
 )
 from fyke.contracts.browser_view import MAX_PICTURE, ViewRefusal, ViewRefused, ViewState
 from fyke.kit.channel import listen
-from support.browser_views import jpeg, next_picture
+from support.browser_views import next_picture
+from support.jpegs import jpeg
 
 pytestmark = pytest.mark.anyio
 
@@ -104,7 +105,8 @@ async def test_a_process_that_ends_ends_the_watch(tmp_path: Path) -> None:
     ("size", "make"),
     [
         (4, lambda: [memory_file(b"<svg")]),
-        (10, lambda: [memory_file(jpeg(""))]),  # shorter than it says
+        (1000, lambda: [memory_file(jpeg(""))]),  # shorter than it says
+        (len(jpeg("")), lambda: [memory_file(jpeg("", 1281))]),
         (MAX_PICTURE + 1, lambda: [memory_file(jpeg("x" * MAX_PICTURE))]),
         (-1, lambda: [memory_file(jpeg(""))]),
         (4, list),
@@ -127,7 +129,8 @@ async def test_what_is_no_picture_is_passed_over(
         else:
             end.send(message)
         good = memory_file(jpeg("good"))
-        socket.send_fds(end, [encode(PictureSent("0.T1", 8, 800, 600))], [good])
+        sent = PictureSent("0.T1", len(jpeg("good")), 800, 600)
+        socket.send_fds(end, [encode(sent)], [good])
         assert (await next_picture(watch)).jpeg == jpeg("good")
         loop = asyncio.get_running_loop()
         assert decode_request(await loop.sock_recv(end, 1000)) == Watch("A", "", "")

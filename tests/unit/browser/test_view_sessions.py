@@ -26,7 +26,8 @@ from fyke.contracts.browser_view import ViewRefusal
 from fyke.kit.channel import connect
 from support.browser_hosts import until
 from support.browser_place import ATTEMPT
-from support.browser_views import ViewedPlace, jpeg, viewed_place
+from support.browser_views import ViewedPlace, viewed_place
+from support.jpegs import jpeg
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,8 @@ from fyke.browser.viewed_browser import MAX_PAGES, MAX_TITLE, MAX_URL
 from fyke.contracts.browser_view import MAX_PICTURE, TextInput, ViewRefused
 from support.browser_hosts import until
 from support.browser_place import ATTEMPT
-from support.browser_views import jpeg, next_picture, next_state, viewed_place
+from support.browser_views import next_picture, next_state, viewed_place
+from support.jpegs import jpeg
 
 pytestmark = pytest.mark.anyio
 
@@ -73,6 +74,9 @@ async def test_what_is_no_picture_is_not_shown_and_the_next_one_is(tmp_path: Pat
             ("no base64 \u00e4", 800, 600),
             (base64.b64encode(b"<svg onload=alert(1)>").decode(), 800, 600),
             (base64.b64encode(jpeg("x" * MAX_PICTURE)).decode(), 800, 600),
+            (base64.b64encode(jpeg("large", 65_000, 65_000)).decode(), 800, 600),
+            (base64.b64encode(jpeg("wide", 1281, 1)).decode(), 800, 600),
+            (base64.b64encode(jpeg("high", 1, 801)).decode(), 800, 600),
             (base64.b64encode(jpeg("no size")).decode(), 0, 600),
             (base64.b64encode(jpeg("too wide")).decode(), 1e300, 600),
         )
@@ -81,6 +85,19 @@ async def test_what_is_no_picture_is_not_shown_and_the_next_one_is(tmp_path: Pat
             await acknowledged(count)
         viewing.frame("T1", "good")
         assert (await next_picture(watch)).jpeg == jpeg("good")
+    assert place.log == [
+        "The live view leaves out pictures of the browser; the first one is not in base64."
+    ]
+
+
+async def test_the_log_has_the_size_of_a_picture_that_is_too_large(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        place.first = jpeg("large", 4000, 4000)
+        await place.open_browser()
+        await place.views.watch(ATTEMPT)
+        await until(lambda: place.log)
+        [line] = place.log
+        assert line.endswith("the first one has 4000 x 4000 pixels, which is too large.")
 
 
 async def test_more_pictures_than_asked_for_are_dropped_unread(tmp_path: Path) -> None:
