@@ -273,16 +273,18 @@ async def _require_usable(
     there or cannot be used: it would wait for another runner, or the option have no effect.
     """
     problem: BrowserProblem | None = missing
+    unlike_choice = ""  # why a browser that can be used is not the one that the run asks for
     if browser is not None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(BROWSER_SECONDS):
                 await browser.checked.wait()
         info = browser.browsers.info()
-        reason = info.reason or info.offer.problem_with(run.browser_choice)
+        unlike_choice = "" if info.reason else info.offer.problem_with(run.browser_choice)
+        reason = info.reason or unlike_choice
         problem = BrowserProblem(reason, "see fyke doctor") if reason else None
     if problem is None:
         return
-    if run.browser_memory_asked:
+    if run.browser_memory_asked and not unlike_choice:
         field, rule = "input.parameters.system.browser_memory", "is for the browser"
     elif run.browser_choice.headful:
         field, rule = "browser", f'is "{run.browser_mode.value}"'

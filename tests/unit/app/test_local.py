@@ -22,7 +22,7 @@ from fyke.contracts.browser import BrowserInfo, BrowserProgram
 from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowser
 from fyke.domain.runs.last_pages import NumberedPage
 from fyke.errors import InvalidRequest, RunNotAbortable
-from fyke.model.browser import BrowserActivity, BrowserBlock
+from fyke.model.browser import BrowserActivity, BrowserBlock, BrowserMode
 from fyke.model.last_page import LastPage, PageFile, PageFileKind
 from fyke.model.log import LogEntry
 from fyke.model.run import Run, RunState
@@ -207,9 +207,10 @@ async def test_the_files_of_last_pages_are_written_before_they_are_removed(tmp_p
     }
 
 
-def dependencies(reason: str, *, checked: bool = True) -> Any:
+def dependencies(reason: str, *, checked: bool = True, **found: Any) -> Any:
     """The browsers of a machine whose check has this result."""
-    browsers = SimpleNamespace(info=lambda: BrowserInfo(BrowserProgram.CHROMIUM, reason=reason))
+    info = BrowserInfo(BrowserProgram.CHROMIUM, reason=reason, **found)
+    browsers = SimpleNamespace(info=lambda: info)
     done = asyncio.Event()
     if checked:
         done.set()
@@ -286,6 +287,34 @@ async def test_a_run_that_requires_a_browser_is_refused_where_it_cannot_be_used(
         await local._require_usable(
             dependencies("the launcher does not answer", checked=False), run, missing
         )
+
+
+@pytest.mark.parametrize(
+    ("reason", "asked", "message"),
+    [
+        ("", {"browser_mode": BrowserMode.HEADFUL}, 'browser is "headful", but no virtual display'),
+        (
+            "",
+            {"browser_program": "headless-shell"},
+            'input.parameters.system.browser_program is "headless-shell", but chromium-headless-',
+        ),
+        (
+            "no seccomp",
+            {"browser_mode": BrowserMode.HEADFUL},
+            "input.parameters.system.browser_memory is for the browser, but no seccomp",
+        ),
+    ],
+)
+async def test_a_refusal_names_the_option_that_the_browser_of_the_machine_does_not_fit(
+    reason: str, asked: dict[str, Any], message: str
+) -> None:
+    versions = {BrowserProgram.CHROMIUM: "156.0"}
+    run = a_run("A", browser_required=True, browser_memory_asked=True, **asked)
+    with pytest.raises(InvalidRequest) as caught:
+        await local._require_usable(
+            dependencies(reason, versions=versions), run, local.missing_browser(Settings())
+        )
+    assert str(caught.value).startswith(message)
 
 
 @pytest.mark.parametrize("installed", [True, False])
