@@ -295,14 +295,19 @@ async def test_a_subtask_ends_once(state: State) -> None:
 async def test_subtasks_are_counted_by_the_reason_of_their_end(state: State) -> None:
     run = await seeded(state, 4)
     busy = End(Outcome.EXIT_CODE, "why", Reason.of(ReasonCode.BROWSER_BUSY, seconds=55))
-    for ordinal, end in enumerate((busy, SUCCESS, busy)):
+    words = Reason.of(ReasonCode.BROWSER_BUSY, needed_mb=400, last_words="no")
+    short = End(Outcome.EXIT_CODE, "why", words)
+    texts = Reason.of(ReasonCode.BROWSER_BUSY, last_words='it said {"needed_mb": 1}')
+    other = End(Outcome.EXIT_CODE, "why", texts)
+    for ordinal, end in enumerate((busy, SUCCESS, short, other)):
         await state.write(lambda tx, n=ordinal, end=end: tx.runs.end_subtask(run.id, n, end))
 
-    async def count(run_id: str, reason: ReasonCode) -> int:
-        counted: int = await state.read(lambda tx: tx.runs.count_subtasks(run_id, reason))
+    async def count(run_id: str, reason: ReasonCode, param: str = "") -> int:
+        counted: int = await state.read(lambda tx: tx.runs.count_subtasks(run_id, reason, param))
         return counted
 
-    assert await count(run.id, ReasonCode.BROWSER_BUSY) == 2
+    assert await count(run.id, ReasonCode.BROWSER_BUSY) == 3
+    assert await count(run.id, ReasonCode.BROWSER_BUSY, "needed_mb") == 1
     assert await count(run.id, ReasonCode.TIMEOUT) == 0
     assert await count("nothing", ReasonCode.BROWSER_BUSY) == 0
 

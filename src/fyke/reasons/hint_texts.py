@@ -34,10 +34,16 @@ HINTS: Mapping[HintCode, HintTexts] = {
     HintCode.PARTLY_FAILED: HintTexts(
         (
             _("%(failed)s of %(subtasks)s subtasks failed, %(browser_busy)s of them because no "
+              "browser was free in time (browser_busy), %(short_of_memory)s of these for want of "
+              "memory of the machine; the rows are those of the others"),
+            _("%(failed)s of %(subtasks)s subtasks failed, %(browser_busy)s of them because no "
               "browser was free in time (browser_busy); the rows are those of the others"),
             _("%(failed)s of %(subtasks)s subtasks failed; the rows are those of the others"),
         ),
         (
+            _("Run the input of these %(browser_busy)s subtasks again when more memory is free: "
+              "for %(short_of_memory)s of them the machine had too little. The operator can let "
+              "less run at once with runner_memory_mb"),
             _("Run the input of these %(browser_busy)s subtasks again, fewer of them at a time; "
               "the operator can allow more browsers at once with runner_browsers"),
             _("See the errors of the subtasks, and run their input again"),

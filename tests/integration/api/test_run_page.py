@@ -51,20 +51,23 @@ async def test_a_failed_run_has_its_cause_and_the_next_step(
     assert [error["content"] for error in errors] == [line.content]
 
 
+@pytest.mark.parametrize("memory", [{}, {"free_mb": 300, "needed_mb": 400}], ids=str)
 async def test_a_partly_failed_run_says_that_browsers_were_missing(
-    api: Api, app: App, run_slug: str
+    api: Api, app: App, run_slug: str, memory: dict[str, int]
 ) -> None:
     good, failed = await app.begin()
     await app.push(good, [{"n": 1}])
     await app.end(good)
-    busy = Reason.of(ReasonCode.BROWSER_BUSY, seconds=55, exit_code=1)
+    busy = Reason.of(ReasonCode.BROWSER_BUSY, seconds=55, exit_code=1, **memory)
     await app.end(failed, Outcome.EXIT_CODE, "none was free", busy)
     ended = await data(api, f"/api/fyke/runs/{run_slug}")
     assert ended["state"] == "succeeded"
     hint = ended["hint"]
     assert isinstance(hint, dict)
-    assert hint["params"] == {"failed": 1, "subtasks": 2, "browser_busy": 1}
+    short = {"short_of_memory": 1} if memory else {}
+    assert hint["params"] == {"failed": 1, "subtasks": 2, "browser_busy": 1, **short}
     assert "(browser_busy)" in hint["cause"]
+    assert ("runner_memory_mb" if memory else "runner_browsers") in hint["next_step"]
 
 
 async def test_the_log_can_be_read_from_any_position(api: Api, app: App, run_slug: str) -> None:

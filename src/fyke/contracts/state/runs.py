@@ -92,8 +92,10 @@ class RunStore(Protocol):
         """One page of the subtasks, sorted by ordinal."""
         ...
 
-    def count_subtasks(self, run_id: str, reason: ReasonCode) -> int:
-        """How many subtasks of a run ended for this reason."""
+    def count_subtasks(self, run_id: str, reason: ReasonCode, param: str = "") -> int:
+        """How many subtasks of a run ended for this reason; with ``param``, only those whose reason
+        has that parameter.
+        """
         ...
 
     def end_subtask(self, run_id: str, ordinal: int, end: End) -> bool:

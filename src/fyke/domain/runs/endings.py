@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.contracts.state import Storage
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.logs.reading import LogPosition, LogReader
 from fyke.domain.runs.hints import MAX_LINES, hint
 from fyke.domain.runs.service import RunView
@@ -38,8 +38,9 @@ class RunEndings:
         if not run.state.terminal:
             return RunEnding(None, [])
         if run.state is RunState.SUCCEEDED and view.results:
-            busy = await self._without_browser(run) if run.subtasks_failed else 0
-            return RunEnding(hint(run, view.results, [], browser_busy=busy), [])
+            busy, short = await self._without_browser(run) if run.subtasks_failed else (0, 0)
+            found = hint(run, view.results, [], browser_busy=busy, short_of_memory=short)
+            return RunEnding(found, [])
         page = await self._logs.page_of(
             run.id, LogPosition(), LogFilter(level=LogType.ERROR), limit=MAX_LINES
         )
@@ -47,7 +48,15 @@ class RunEndings:
         sites = await self._sites.contacted(run)
         return RunEnding(hint(run, view.results, lines, sites), page.lines)
 
-    async def _without_browser(self, run: Run) -> int:
-        """How many subtasks failed because no browser was free."""
-        code = ReasonCode.BROWSER_BUSY
-        return await self._storage.read(lambda tx: tx.runs.count_subtasks(run.id, code))
+    async def _without_browser(self, run: Run) -> tuple[int, int]:
+        """How many subtasks failed because no browser was free, and how many of these because the
+        machine had too little memory.
+        """
+
+        def work(tx: Transaction) -> tuple[int, int]:
+            busy = tx.runs.count_subtasks(run.id, ReasonCode.BROWSER_BUSY)
+            if not busy:
+                return 0, 0
+            return busy, tx.runs.count_subtasks(run.id, ReasonCode.BROWSER_BUSY, "needed_mb")
+
+        return await self._storage.read(work)

@@ -26,15 +26,18 @@ def hint(
     sites: Sequence[SiteUsage] = (),
     *,
     browser_busy: int = 0,
+    short_of_memory: int = 0,
 ) -> Hint | None:
     """A hint about the end of ``run``, which has ``rows`` visible rows; None while it is active and
     when there is no hint. ``error_lines``: the last of its log; ``sites``: those it contacted;
-    ``browser_busy``: how many of its subtasks failed because no browser was free.
+    ``browser_busy``: how many of its subtasks failed because no browser was free,
+    ``short_of_memory`` of these because the machine had too little memory.
     """
     if not run.state.terminal:
         return None
     if run.state is RunState.SUCCEEDED:
-        return _of_success(run, rows, error_lines, sites, browser_busy)
+        busy = browser_busy, short_of_memory
+        return _of_success(run, rows, error_lines, sites, busy)
     by_code = Hint(_by_reason(run.reason)) if run.reason else None
     if run.reason is not None and run.reason.code in _OF_BROWSER:
         return Hint.of(BY_REASON[run.reason.code], needed_mb=run.reason.params.get("needed_mb"))
@@ -57,7 +60,7 @@ def _of_success(
     rows: int,
     error_lines: Sequence[str],
     sites: Sequence[SiteUsage],
-    browser_busy: int,
+    busy: tuple[int, int],
 ) -> Hint | None:
     if not rows:
         return _from_traces(error_lines, sites) or Hint(HintCode.NO_ROWS)
@@ -66,7 +69,8 @@ def _of_success(
             HintCode.PARTLY_FAILED,
             failed=run.subtasks_failed,
             subtasks=run.subtasks,
-            browser_busy=browser_busy or None,
+            browser_busy=busy[0] or None,
+            short_of_memory=busy[1] or None,
         )
     return None
 

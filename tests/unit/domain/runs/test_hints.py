@@ -120,6 +120,13 @@ def test_a_partly_failed_run_has_a_hint_with_the_number_of_subtasks() -> None:
     assert busy is not None
     assert "failed, 1 of them because no browser was free in time (browser_busy);" in cause(busy)
     assert "runner_browsers" in next_step(busy)
+    short = hint(
+        ended(None, subtasks=5, subtasks_failed=4), 9, [], browser_busy=3, short_of_memory=2
+    )
+    assert short is not None
+    assert "(browser_busy), 2 of these for want of memory of the machine;" in cause(short)
+    assert "for 2 of them the machine had too little" in next_step(short)
+    assert "runner_browsers" not in next_step(short)  # more of them would take more memory
 
 
 def site_usage(domain: str, block_reason: BlockedSite | None = None, **counts: int) -> SiteUsage:

@@ -88,10 +88,12 @@ class SubtaskTable(SqlStore):
         page = query.order_by(subtasks.c.ordinal).limit(limit).offset(offset)
         return many(self._db.execute(page), Subtask)
 
-    def count_subtasks(self, run_id: str, reason: ReasonCode) -> int:
+    def count_subtasks(self, run_id: str, reason: ReasonCode, param: str = "") -> int:
         query = select(func.count()).where(
             subtasks.c.run_id == run_id, subtasks.c.reason_code == reason.value
         )
+        if param:  # quotes within the texts of other parameters are escaped
+            query = query.where(subtasks.c.reason_params.contains(f'"{param}":', autoescape=True))
         return int(self._db.execute(query).scalar_one())
 
     def end_subtask(self, run_id: str, ordinal: int, end: End) -> bool:
