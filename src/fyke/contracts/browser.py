@@ -140,6 +140,13 @@ class Browser(Protocol):
         ...
 
     @property
+    def cached(self) -> int:
+        """How many bytes of the saved HTTP cache in its order it starts with: 0 without one, and
+        when it was removed to make room for others.
+        """
+        ...
+
+    @property
     def last_words(self) -> str:
         """The end of what Chromium and its sandbox wrote to standard error, at most 16 KiB."""
         ...

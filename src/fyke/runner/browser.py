@@ -246,8 +246,7 @@ class AttemptBrowser:
         if self.failure is not None and self.failure.code is not ReasonCode.BROWSER_OUT_OF_MEMORY:
             self.failure = None
         info, limits = current.info, current.limits
-        caches = self._deps.caches if current.cache else None
-        cached = caches.size_of(self._attempt.run_id) if caches is not None else 0
+        cached = current.browser.cached
         self._note(
             LogType.INFO,
             f"The browser has started: {info.program} {info.version}"
@@ -371,6 +370,8 @@ class AttemptBrowser:
             self._remove_later(_discard(opening))
             self._give_cache_back(spec.cache, None)
             raise
+        if spec.cache and caches is not None:
+            caches.started_with(self._attempt.run_id, browser.cached)
         now = time.monotonic()
         watch, memory = Stopwatch(now), MemoryMeter(now)
         current = _Generation(number, browser, limits, info, watch, memory, spec.cache)

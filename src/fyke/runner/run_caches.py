@@ -15,16 +15,17 @@ from fyke.contracts.execution import SandboxFault
 from fyke.model.run import Run
 
 KEEP_SECONDS = 60.0  # without an attempt of the run
-LEAST_BYTES = 64 * 1024  # a browser that leaves less does not need it
+LEAST_BYTES = 64 * 1024  # a cache with less is not worth a browser that is not a waiting one
+TRIES = 3  # browsers in a row that left less, after which no other one is to leave a cache
 
 
 @dataclass(slots=True)
 class _RunCache:
     attempts: int = 0  # that are here
-    size: int = 0  # bytes that are saved
-    awaited: bool = False  # the first browser has not ended yet
+    size: int = 0  # bytes that are saved, as far as is known
+    awaited: bool = False  # the browser that is to leave one has not ended yet
     named: bool = False  # a browser may have saved something under the run's name
-    useless: bool = False
+    tries: int = 0  # browsers in a row that left too little
     dropping: asyncio.TimerHandle | None = None
 
 
@@ -62,30 +63,34 @@ class RunCaches:
 
     def take(self, run_id: str) -> str:
         """The name of the cache for a new browser of the run, which ``left`` gives back; "" when it
-        gets none. The first browser is to leave one. Until it does, others have none, so that they
-        can be waiting ones, which start faster.
+        gets none. One browser is to leave one. Until it does, others have none, so that they can be
+        waiting ones, which start faster.
         """
         cache = self._runs.get(run_id)
-        if cache is None or cache.useless or cache.awaited:
+        if cache is None or cache.awaited or cache.tries >= TRIES:
             return ""
-        cache.awaited = not cache.size
+        cache.awaited = cache.size < LEAST_BYTES
         cache.named = True
         return f"RUN-{run_id}"
 
-    def size_of(self, run_id: str) -> int:
-        """How many bytes are saved for the next browser."""
-        cache = self._runs.get(run_id)
-        return cache.size if cache is not None else 0
+    def started_with(self, run_id: str, size: int) -> None:
+        """A browser with a name has started with this many bytes. What was saved may have been
+        removed to make room: then it is to leave others.
+        """
+        if (cache := self._runs.get(run_id)) is not None:
+            cache.size = size
+            cache.awaited = cache.awaited or size < LEAST_BYTES
 
     def left(self, run_id: str, size: int | None) -> None:
         """A browser with a name has ended, and this many bytes are saved now. None: it has failed,
-        and nothing was to be saved. After one that left too little, others have no name.
+        and nothing was to be saved. After ``TRIES`` that left too little, others have no name: one
+        may have opened no page.
         """
         if (cache := self._runs.get(run_id)) is not None:
             cache.awaited = False
             if size is not None:
                 cache.size = size
-                cache.useless = size < LEAST_BYTES
+                cache.tries = cache.tries + 1 if size < LEAST_BYTES else 0
 
     def _drop(self, run_id: str) -> None:
         cache = self._runs.pop(run_id)

@@ -85,6 +85,10 @@ class BrowserSandbox(OpenSandbox):
         return self._control
 
     @property
+    def cached(self) -> int:
+        return self._spawned.cached
+
+    @property
     def enforced(self) -> frozenset[str]:
         """Which of cpu, memory and pids are limited by the kernel."""
         return self._spawned.enforced

@@ -11,7 +11,7 @@ import pytest
 from fyke.contracts.execution import SandboxFault
 from fyke.model.run import Run
 from fyke.runner import run_caches as module
-from fyke.runner.run_caches import LEAST_BYTES, RunCaches
+from fyke.runner.run_caches import LEAST_BYTES, TRIES, RunCaches
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +53,8 @@ async def test_runs_of_several_subtasks_have_a_cache_of_their_own(caches: RunCac
     assert names == ["RUN-1", "RUN-2", "", ""]
     caches.left("1", 70_000)
     caches.left("4", 70_000)
-    assert [caches.size_of(number) for number in "1234"] == [70_000, 0, 0, 0]
+    caches.started_with("4", 70_000)
+    assert [caches.take(number) for number in "1234"] == ["RUN-1", "", "", ""]
 
 
 async def test_the_first_browser_leaves_a_cache_for_all_that_come_later(caches: RunCaches) -> None:
@@ -73,8 +74,7 @@ async def test_after_a_browser_that_failed_the_next_is_to_leave_a_cache(
     caches.left("1", LEAST_BYTES)
     caches.take("1")
     caches.left("1", None)  # what there was remains
-    assert caches.size_of("1") == LEAST_BYTES
-    assert caches.take("1") == "RUN-1"
+    assert [caches.take("1") for _ in range(2)] == ["RUN-1", "RUN-1"]
 
 
 async def test_they_can_be_switched_off(dropped: Dropped) -> None:
@@ -89,9 +89,32 @@ async def test_they_can_be_switched_off(dropped: Dropped) -> None:
 async def test_a_run_whose_browsers_leave_nothing_has_waiting_ones(caches: RunCaches) -> None:
     caches.begin(run())
     caches.left("1", LEAST_BYTES)
-    assert caches.take("1")
-    caches.left("1", LEAST_BYTES - 1)
+    for _ in range(TRIES):
+        assert caches.take("1") == "RUN-1"
+        caches.left("1", LEAST_BYTES - 1)
     assert caches.take("1") == ""
+
+
+async def test_one_browser_that_opened_no_page_is_not_the_end_of_the_cache(
+    caches: RunCaches,
+) -> None:
+    caches.begin(run())
+    for size in (0, LEAST_BYTES - 1, LEAST_BYTES, 0, 0, LEAST_BYTES):
+        assert caches.take("1") == "RUN-1"
+        caches.left("1", size)
+    assert caches.take("1") == "RUN-1"
+
+
+async def test_a_cache_that_was_removed_meanwhile_is_left_again(caches: RunCaches) -> None:
+    caches.begin(run())
+    caches.left("1", LEAST_BYTES)
+    assert caches.take("1") == "RUN-1"
+    caches.started_with("1", LEAST_BYTES)
+    assert caches.take("1") == "RUN-1"
+    caches.started_with("1", 0)  # it was removed to make room for those of other runs
+    assert caches.take("1") == ""
+    caches.left("1", LEAST_BYTES)
+    assert caches.take("1") == "RUN-1"
 
 
 async def test_a_cache_is_dropped_with_the_last_attempt_of_an_ended_run(
@@ -106,7 +129,7 @@ async def test_a_cache_is_dropped_with_the_last_attempt_of_an_ended_run(
     caches.end("1", is_over=True)
     await asyncio.sleep(0.001)
     await idle()
-    assert (dropped, caches.take("1"), caches.size_of("1")) == (["RUN-1"], "", 0)
+    assert (dropped, caches.take("1")) == (["RUN-1"], "")
     caches.end("1", is_over=True)  # unknown now
 
 
@@ -121,7 +144,7 @@ async def test_a_cache_waits_for_the_next_attempt(
     caches.end("1", is_over=False)
     await idle()
     caches.begin(run())  # in time
-    assert caches.size_of("1") == LEAST_BYTES
+    assert [caches.take("1") for _ in range(2)] == ["RUN-1", "RUN-1"]
     monkeypatch.setattr(module, "KEEP_SECONDS", 0.0)
     caches.end("1", is_over=False)
     await asyncio.sleep(0.001)

@@ -24,6 +24,7 @@ class Spawned:
 
     user: int = 30_000
     enforced: frozenset[str] = frozenset()
+    cached: int = 70_000
     fault: str = ""
     closed: int = 0
     pipes: list[int] = field(default_factory=list)
@@ -63,7 +64,7 @@ async def test_figures_and_end_are_those_of_the_contract(spawned: Spawned) -> No
     assert await sandbox.usage() == expected
     ended = await sandbox.wait()
     assert (ended.code, ended.signal, ended.out_of_memory) == (137, 9, True)
-    assert await sandbox.save_cache(100) == 50
+    assert (sandbox.cached, await sandbox.save_cache(100)) == (70_000, 50)
     spawned.fault = "the launcher has gone"
     for step in (sandbox.usage(), sandbox.save_cache(100)):
         with pytest.raises(SandboxFault, match="launcher has gone"):

@@ -344,7 +344,9 @@ class LauncherPeer:
         ends = sandbox.ends
         descriptors = [ends.control.detach(), *(s.detach() for s in ends.listeners)]
         descriptors += [ends.stdout, ends.stderr]
-        return {"user": sandbox.user, "enforced": sorted(sandbox.enforced)}, descriptors
+        enforced = sorted(sandbox.enforced)
+        opened = {"user": sandbox.user, "enforced": enforced, "cached": sandbox.cached}
+        return opened, descriptors
 
     async def _assign(self, message: Message) -> Answer:
         self._sandbox(message).assign(parse_assignment(message))

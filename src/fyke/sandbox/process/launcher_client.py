@@ -131,7 +131,8 @@ class LauncherClient:
             socket.socket(fileno=control), [socket.socket(fileno=n) for n in listeners], out, err
         )
         channel = SandboxChannel(self, self._session, order.name)
-        return RemoteSandboxProcess(channel, ends, result["user"], frozenset(result["enforced"]))
+        enforced = frozenset(result["enforced"])
+        return RemoteSandboxProcess(channel, ends, result["user"], enforced, result["cached"])
 
     def alive(self, session: int) -> bool:
         """Whether that connection is still open, so that its sandboxes still exist."""
@@ -262,11 +263,17 @@ class RemoteSandboxProcess:
     """A sandbox that the launcher runs for us."""
 
     def __init__(
-        self, channel: SandboxChannel, ends: ProcessPipes, user: int, enforced: frozenset[str]
+        self,
+        channel: SandboxChannel,
+        ends: ProcessPipes,
+        user: int,
+        enforced: frozenset[str],
+        cached: int,
     ) -> None:
         self.ends = ends
         self.user = user
         self.enforced = enforced
+        self.cached = cached
         self._channel = channel
         self._exit: ProcessExit | None = None
         self._usage: ProcessUsage | None = None  # set by ``close``

@@ -93,6 +93,7 @@ class SandboxProcess:
         self.order = order
         self.ends: ProcessPipes
         self.user = -1  # the user of the processes inside, as the host sees it
+        self.cached = 0  # bytes of the saved HTTP cache that a browser starts with
         self.group = group
         self._folders = folders
         self._saved_caches = saved_caches
@@ -265,9 +266,11 @@ class SandboxProcess:
         if not self.order.is_browser or self._saved_caches is None:
             return None
         try:
-            return self._saved_caches.open(self.order.cache)
+            saved = self._saved_caches.open(self.order.cache)
         except OSError:  # such as no descriptors left
             return None
+        self.cached = self._saved_caches.size_of(self.order.cache)
+        return saved
 
     def _add_to_group(self, *pids: int) -> None:
         for pid in pids:
@@ -492,11 +495,8 @@ class SandboxProcess:
         await self.kill()
         if self._closing is not None or not self._memory_folders:
             raise SandboxStartFailed("the sandbox is closed")
-        work = os.dup(self._memory_folders[0])  # ``close`` may come meanwhile
-        try:
-            return await self._saved_caches.save(self.order.cache, work, limit)
-        finally:
-            os.close(work)
+        work = self._memory_folders[0]
+        return await self._saved_caches.save(self.order.cache, work, limit)
 
     async def close(self) -> None:
         """Kill all processes; remove cgroup and folder. Safe to repeat, even concurrently."""

@@ -47,6 +47,14 @@ class _Copy:
     size: int  # bytes of the contents
 
 
+@dataclass(slots=True, eq=False)
+class _Saving:
+    """A copy that is being made."""
+
+    name: str
+    dropped: bool = False
+
+
 class SavedCaches:
     """The copies of one client by name. ``folder`` is on the disk that they are written to."""
 
@@ -54,6 +62,7 @@ class SavedCaches:
         self._folder = folder
         self._closed = False
         self._copies: OrderedDict[str, _Copy] = OrderedDict()  # the least recently used one first
+        self._savings: dict[_Saving, asyncio.Task[int]] = {}
 
     def open(self, name: str) -> int | None:
         """A new descriptor that can only read the copy; None without one."""
@@ -63,25 +72,45 @@ class SavedCaches:
         self._copies.move_to_end(name)
         return os.open(f"/proc/self/fd/{copy.descriptor}", os.O_RDONLY | os.O_CLOEXEC)
 
+    def size_of(self, name: str) -> int:
+        """The bytes of the contents of a copy; 0 without one."""
+        copy = self._copies.get(name)
+        return copy.size if copy is not None else 0
+
     async def save(self, name: str, work: int, limit: int) -> int:
         """Copy the cache below ``work``, the file system of a browser whose processes have all
         ended: its newest files, at most ``limit`` bytes. A larger copy of that name is kept
-        instead. Return the bytes of the copy that there is now.
+        instead. Return the bytes of the copy that there is now. The copy is also made when the
+        caller no longer waits, since its thread cannot be stopped; ``work`` may then be closed.
         """
-        copy = await asyncio.to_thread(_copy, work, min(limit, MAX_BYTES), self._folder)
-        before = self._copies.get(name)
+        saving = _Saving(name)
+        task = asyncio.create_task(self._save(saving, os.dup(work), min(limit, MAX_BYTES)))
+        self._savings[saving] = task
+        return await asyncio.shield(task)
+
+    async def _save(self, saving: _Saving, work: int, limit: int) -> int:
+        try:
+            copy = await asyncio.to_thread(_copy, work, limit, self._folder)
+        finally:
+            os.close(work)
+            del self._savings[saving]
         if copy is not None:
-            if self._closed or (before is not None and before.size > copy.size):
+            unwanted = self._closed or saving.dropped
+            if unwanted or self.size_of(saving.name) > copy.size:
                 os.close(copy.descriptor)
             else:
-                self.drop(name)
-                self._copies[name] = copy
+                self._forget(saving.name)
+                self._copies[saving.name] = copy
                 self._make_room()
-        kept = self._copies.get(name)
-        return kept.size if kept is not None else 0
+        return self.size_of(saving.name)
 
     def drop(self, name: str) -> None:
-        """Remove a copy, if there is one."""
+        """Remove a copy, if there is one, also one that is being made."""
+        for saving in self._savings:
+            saving.dropped = saving.dropped or saving.name == name
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
         copy = self._copies.pop(name, None)
         if copy is not None:
             os.close(copy.descriptor)
@@ -90,14 +119,14 @@ class SavedCaches:
         """Remove all copies, and keep no more of them."""
         self._closed = True
         for name in list(self._copies):
-            self.drop(name)
+            self._forget(name)
 
     def _make_room(self) -> None:
         total = sum(copy.size for copy in self._copies.values())
         while len(self._copies) > MAX_CACHES or total > MAX_TOTAL:
             name, copy = next(iter(self._copies.items()))
             total -= copy.size
-            self.drop(name)
+            self._forget(name)
 
 
 def _copy(work: int, limit: int, folder: Path) -> _Copy | None:

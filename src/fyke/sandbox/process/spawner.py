@@ -35,6 +35,7 @@ class SpawnedSandbox(Protocol):
 
     ends: ProcessPipes
     user: int
+    cached: int  # bytes of the saved HTTP cache that a browser starts with
 
     @property
     def enforced(self) -> frozenset[str]: ...
@@ -153,6 +154,7 @@ class _TrackedSandbox:
     def __init__(self, sandbox: SandboxProcess, names: set[str]) -> None:
         self.ends = sandbox.ends
         self.user = sandbox.user
+        self.cached = sandbox.cached
         self.wait = sandbox.wait
         self.usage = sandbox.usage
         self.result_files = sandbox.result_files

@@ -90,7 +90,7 @@ async def open_sandbox(client: LauncherClient, launcher: Launcher) -> Any:
     request = await launcher.request()
     assert (request["op"], request["name"]) == ("open", "A")
     numbers, other = pipes()
-    launcher.answer(request, numbers, result={"user": 31_000, "enforced": ["cpu"]})
+    launcher.answer(request, numbers, result={"user": 31_000, "enforced": ["cpu"], "cached": 7})
     for number in (*numbers, other):
         os.close(number)
     return await starting
@@ -172,7 +172,7 @@ async def test_a_sandbox_whose_start_is_cancelled_is_closed(
         await starting
     before = descriptors()
     numbers, other = pipes()
-    launcher.answer(request, numbers, result={"user": 1, "enforced": []})
+    launcher.answer(request, numbers, result={"user": 1, "enforced": [], "cached": 0})
     for number in (*numbers, other):
         os.close(number)
     closing = await launcher.request()
@@ -225,7 +225,7 @@ async def test_a_cache_is_saved_and_dropped_where_it_is(
 
 async def test_a_sandbox_is_closed_only_once(client: LauncherClient, launcher: Launcher) -> None:
     sandbox = await open_sandbox(client, launcher)
-    assert (sandbox.user, sandbox.enforced) == (31_000, frozenset({"cpu"}))
+    assert (sandbox.user, sandbox.enforced, sandbox.cached) == (31_000, frozenset({"cpu"}), 7)
     waits = [asyncio.create_task(sandbox.wait()) for _ in range(2)]
     request = await launcher.request()
     launcher.answer(request, result=[137, True])

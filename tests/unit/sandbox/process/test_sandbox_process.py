@@ -328,11 +328,12 @@ async def test_the_cache_of_a_browser_is_saved_when_its_processes_have_ended(
     sandbox = running(folders, BROWSER)
     sandbox._saved_caches = caches
     sandbox._memory_folders = [os.open(tmp_path / "memory", os.O_PATH | os.O_DIRECTORY)]
-    assert sandbox._open_saved_cache() is None
+    assert (sandbox._open_saved_cache(), sandbox.cached) == (None, 0)
     assert await sandbox.save_cache(2000) == 1000
     assert sandbox._exited.done()
     saved = sandbox._open_saved_cache()
     assert saved is not None
+    assert sandbox.cached == 1000
     os.close(saved)
     await sandbox.close()
     with pytest.raises(SandboxStartFailed, match="is closed"):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,6 +73,7 @@ async def test_a_cache_is_saved_under_its_name_in_a_file_without_one(
     assert read(caches) == {names[0]: b"\1" * 10, names[1]: b"\2" * 70_000}
     assert read(caches) == read(caches)  # any number of times
     assert read(caches, "RUN-2") == {}
+    assert [caches.size_of(name) for name in ("RUN-1", "RUN-2")] == [70_010, 0]
     assert list((tmp_path / "disk").iterdir()) == []
     number = caches.open("RUN-1")
     assert number is not None
@@ -160,6 +163,47 @@ async def test_names_files_bytes_and_copies_are_bounded(
     monkeypatch.setattr(module, "MAX_TOTAL", 499)
     await caches.save("RUN-5", work.descriptor, LIMIT)
     assert [bool(read(caches, f"RUN-{number}")) for number in (1, 4, 5)] == [False, True, True]
+
+
+class Held:
+    """Copies that wait until they are let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._go, copy = threading.Event(), module._copy
+
+        def held(*order: Any) -> Any:
+            self._go.wait()
+            return copy(*order)
+
+        monkeypatch.setattr(module, "_copy", held)
+
+    async def finish(self, caches: SavedCaches) -> None:
+        self._go.set()
+        await asyncio.gather(*caches._savings.values())
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+async def test_a_copy_that_nobody_waits_for_any_more_is_kept_or_dropped(
+    caches: SavedCaches, work: Work, monkeypatch: pytest.MonkeyPatch, dropped: bool
+) -> None:
+    name = work.write(1, 100)
+    held = Held(monkeypatch)
+    before = len(os.listdir("/proc/self/fd"))
+    of_sandbox = os.dup(work.descriptor)
+    saving = asyncio.create_task(caches.save("RUN-1", of_sandbox, LIMIT))
+    other = asyncio.create_task(caches.save("RUN-2", of_sandbox, LIMIT))
+    await asyncio.sleep(0)
+    saving.cancel()
+    await asyncio.gather(saving, return_exceptions=True)
+    os.close(of_sandbox)  # the sandbox is closed then
+    if dropped:  # with the run
+        caches.drop("RUN-1")
+    await held.finish(caches)
+    assert read(caches) == ({} if dropped else {name: b"\1" * 100})
+    assert await other == 100
+    caches.drop("RUN-1")
+    caches.drop("RUN-2")
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 async def test_nothing_is_saved_on_a_full_disk_or_after_the_end(
