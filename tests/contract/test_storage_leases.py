@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from fyke.contracts.state import Transaction
-from fyke.model.browser import NO_BROWSER, BrowserMode, BrowserOffer, BrowserProgram
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
+from fyke.engine.local import LocalEngine
+from fyke.model.browser import ANY_BROWSER, NO_BROWSER, BrowserMode, BrowserOffer, BrowserProgram
 from fyke.model.run import MAX_PAUSE_MS, End, Outcome, RunState, SubtaskState
-from fyke.model.runner import AttemptUsage, Capacity, Renewal
+from fyke.model.runner import AttemptUsage, Capacity, Renewal, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode, reason_with_detail
 from fyke.storage.sql.state.check import check
 from support.leases import WIDE, leased, seeded
@@ -136,6 +138,73 @@ async def test_a_large_run_is_not_passed_over(state: State) -> None:
     assert len(await leased(state, Capacity(2, 10_000, 10))) == 1
     assert await leased(state, Capacity(1.5, 10_000, 10)) == []
     assert [x.run.id for x in await leased(state, Capacity(4, 10_000, 10))] == [large.id]
+
+
+LARGE = RunnerInfo(
+    "large", "node", "full", "", 8, 10_000, 0, browsers=4, browser_share=0.5,
+    browser_programs=(SHELL,),
+)  # fmt: skip
+BROWSER = {"browser_cpus": 2.0, "browser_memory_mb": 1000}
+
+
+@pytest.mark.parametrize(
+    ("other", "needs", "left"),
+    [
+        (LARGE, {"cpus": 4}, True),
+        (LARGE, {"memory_mb": 5000}, True),
+        (LARGE, {"cpus": 8.5}, False),
+        (LARGE, {"cpus": 2, "memory_mb": 4000}, False),  # the small one is large enough
+        (LARGE, {"cpus": 2, **BROWSER}, True),
+        (LARGE, {"cpus": 1, **BROWSER}, False),
+        (LARGE, {"cpus": 7, **BROWSER}, True),
+        (LARGE, {"cpus": 7.5, **BROWSER}, False),
+        (LARGE, {"memory_mb": 9501, **BROWSER}, False),
+        (replace(LARGE, browsers=0), {"cpus": 7.5, **BROWSER}, True),  # it reserves nothing
+        (LARGE, {"cpus": 4, **BROWSER, "browser_required": True}, True),
+        (
+            LARGE,
+            {"cpus": 4, **BROWSER, "browser_required": True, "browser_program": "chromium"},
+            False,
+        ),
+        (
+            replace(LARGE, browser_problem="no seccomp"),
+            {"cpus": 4, **BROWSER, "browser_required": True},
+            False,
+        ),
+        (replace(LARGE, draining=True), {"cpus": 4}, False),
+        (replace(LARGE, trouble=Detail(DetailCode.STORE_AWAY)), {"cpus": 4}, False),
+        (replace(LARGE, isolation="no-limits"), {"cpus": 4}, False),
+        (replace(LARGE, id="small"), {"cpus": 4}, False),
+        (None, {"cpus": 4}, False),
+    ],
+)
+async def test_a_run_that_only_another_runner_is_large_enough_for_is_left_to_it(
+    state: State, other: RunnerInfo | None, needs: dict[str, Any], left: bool
+) -> None:
+    """It neither delays the queue of the small runner, nor runs there."""
+    if other is not None:
+        await state.write(lambda tx: tx.runs.put_runner(replace(other, heartbeat_at=tx.now)))
+    wanted = await seeded(state, 2, **needs)
+    young = await seeded(state, 1)
+    engine = LocalEngine(state.storage)
+    small = Capacity(
+        2, 4000, 4, browsers=2, browser_share=0.5, browser_ready=True, offer=ANY_BROWSER,
+        total=(2, 4000),
+    )  # fmt: skip
+    busy = replace(small, cpus=1.0)
+    passed = [x.run.id for x in await engine.take("small", busy, idle=False)]
+    assert passed == ([young.id] if left else [])
+    idle = [x.run.id for x in await engine.take("small", small, idle=True)]
+    assert idle == ([] if left else [wanted.id])
+
+
+async def test_a_silent_runner_does_not_count(state: State) -> None:
+    old = RUNNER_SILENCE_MS + 1
+    await state.write(lambda tx: tx.runs.put_runner(replace(LARGE, heartbeat_at=tx.now - old)))
+    run = await seeded(state, 1, cpus=4)
+    small = Capacity(2, 4000, 4, total=(2, 4000))
+    leases = await LocalEngine(state.storage).take("small", small, idle=True)
+    assert [x.run.id for x in leases] == [run.id]
 
 
 @pytest.mark.parametrize("blocked", [s for s in RunState if s not in ("ready", "running")])

@@ -23,7 +23,7 @@ class Engine(Protocol):
 
     async def take(self, runner_id: str, capacity: Capacity, *, idle: bool) -> list[Lease]:
         """Lease waiting attempts that fit into the free ``capacity``. An ``idle`` runner may also
-        get one attempt that is larger than its whole capacity, because otherwise none would run it.
+        get one attempt that is larger than its whole capacity, if otherwise none would run it.
         """
         ...
 

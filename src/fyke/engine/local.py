@@ -23,7 +23,7 @@ class LocalEngine:
 
     async def take(self, runner_id: str, capacity: Capacity, *, idle: bool) -> list[Lease]:
         """Lease attempts that fit. An idle runner also takes one attempt that needs more than its
-        whole capacity: it runs slowly, but it runs.
+        whole capacity, if no other runner has that: it runs slowly, but it runs.
         """
 
         def work(tx: Transaction) -> list[Lease]:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from fyke.model.browser import ANY_BROWSER, NO_BROWSER, BrowserOffer, BrowserProgram
-from fyke.model.run import Attempt, Run, Subtask
+from fyke.model.run import Attempt, Run, RunLimits, Subtask
 from fyke.reasons import Detail
 
 TOLERANCE = 1e-9  # cores; for rounding errors in sums such as 0.1 + 0.2
@@ -20,7 +20,8 @@ class Capacity:
     attempts reserve nothing for it. ``browser_share`` is the part of a browser's limits that an
     attempt reserves, from 0 to 1: a browser rarely needs its full limits. ``browser_ready``:
     whether it takes attempts of runs that require a browser; those that ask for more than
-    ``offer`` are not among them.
+    ``offer`` are not among them. ``total`` is what the runner has when it runs nothing, in cores
+    and MiB; None when that does not matter.
     """
 
     cpus: float
@@ -30,6 +31,7 @@ class Capacity:
     browser_share: float = 0.0
     browser_ready: bool = False
     offer: BrowserOffer = NO_BROWSER
+    total: tuple[float, int] | None = None
 
     def browser_reserve(self, cpus: float, memory_mb: int) -> tuple[float, int, int]:
         """What the browser of an attempt takes of it: cores, MiB, and how many of ``browsers``.
@@ -111,6 +113,11 @@ class RunnerInfo:
         """Whether attempts may have a browser, as far as is known."""
         return self.browsers > 0 and not self.browser_problem
 
+    def is_large_enough(self, limits: RunLimits) -> bool:
+        """Whether an attempt with these limits fits while the runner runs nothing else."""
+        cpus, memory_mb = self.reserved(load_of(limits))
+        return cpus <= self.cpus + TOLERANCE and memory_mb <= self.memory_mb
+
     def reserved(self, load: RunnerLoad) -> tuple[float, int]:
         """The cores and MiB that attempts with this load take from it."""
         if not self.browsers:
@@ -183,3 +190,10 @@ class RunnerLoad:
     browsers: int = 0
     browser_cpus: float = 0.0
     browser_memory_mb: int = 0
+
+
+def load_of(limits: RunLimits) -> RunnerLoad:
+    """The load of one attempt with these limits, on no runner yet."""
+    browsers = 1 if limits.browser_memory_mb else 0
+    browser = limits.browser_cpus, limits.browser_memory_mb
+    return RunnerLoad("", limits.cpus, limits.memory_mb, browsers, *browser)

@@ -300,12 +300,18 @@ WAITS: Mapping[ReasonCode, Forms] = {
     ),
     ReasonCode.QUEUE: (
         _("older subtasks wait before it: %(ahead)s; it needs %(cpus)s cores and %(memory_mb)s MB, "
+          "more than any of the runners with its browser has in all (%(browser_runners)s; "
+          "%(largest_cpus)s cores and %(largest_memory_mb)s MB)"),
+        _("older subtasks wait before it: %(ahead)s; it needs %(cpus)s cores and %(memory_mb)s MB, "
           "more than any runner has in all (%(largest_cpus)s cores and %(largest_memory_mb)s MB)"),
         _("older subtasks wait before it: %(ahead)s; it needs %(cpus)s cores and %(memory_mb)s MB; "
           "the runner with the most room has %(free_cpus)s cores and %(free_memory_mb)s MB free"),
     ),
     ReasonCode.ROOM: (
         _("it needs a browser, and all %(browsers)s that the runners have room for are taken"),
+        _("it needs %(cpus)s cores and %(memory_mb)s MB, more than any of the runners with its "
+          "browser has in all (%(browser_runners)s; %(largest_cpus)s cores and "
+          "%(largest_memory_mb)s MB); it begins when one of them does nothing else"),
         _("it needs %(cpus)s cores and %(memory_mb)s MB, more than any runner has in all "
           "(%(largest_cpus)s cores and %(largest_memory_mb)s MB); it begins when a runner does "
           "nothing else"),

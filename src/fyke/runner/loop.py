@@ -223,6 +223,7 @@ class Runner:
                 cpus=self._identity.cpus - sum(limits.cpus for limits in used),
                 memory_mb=self._identity.memory_mb - sum(limits.memory_mb for limits in used),
                 slots=self._identity.slots - len(used),
+                total=(self._identity.cpus, self._identity.memory_mb),
             )
         )
 

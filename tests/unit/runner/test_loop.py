@@ -16,7 +16,7 @@ from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
 from fyke.model.browser import BrowserOffer, BrowserProgram
 from fyke.model.run import End, RunState
-from fyke.model.runner import RunnerInfo
+from fyke.model.runner import Capacity, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
 from fyke.runner import loop
 from fyke.runner.attempt import AttemptDependencies
@@ -210,6 +210,7 @@ class Leasing(Platform):
         self.waiting = [self._lease(name) for name in waiting]
         self.unreadable: set[str] = set()
         self.takes = 0
+        self.capacity: Capacity | None = None  # that the last call was asked for
         self.returned: list[tuple[str, DetailCode]] = []
         self.unknown: list[Any] = []
         self.cut_off: Exception | None = None  # raised after the leases were written
@@ -218,8 +219,9 @@ class Leasing(Platform):
     def _lease(name: str) -> Any:
         return SimpleNamespace(attempt=SimpleNamespace(id=name))
 
-    async def take(self, *_: Any, **__: Any) -> list[Any]:
+    async def take(self, _: str, capacity: Capacity, **__: Any) -> list[Any]:
         self.takes += 1
+        self.capacity = capacity
         taken, self.waiting = self.waiting, []
         if self.cut_off is not None:
             self.unknown, error, self.cut_off = [x.attempt for x in taken], self.cut_off, None
@@ -271,6 +273,7 @@ async def test_attempts_that_a_failed_call_leased_are_returned() -> None:
     assert platform.returned == []
     runner._attempt_runners["b"] = cast(Any, running)  # this one is known
     await runner._take_attempts()
+    assert platform.capacity == Capacity(0, 511, 8, total=(1, 512))
     assert platform.returned == [("a", DetailCode.STORE_AWAY)]
     platform.unknown = platform.unknown[:1]
     await runner._take_attempts()

@@ -115,7 +115,8 @@ class RunStore(Protocol):
         oldest first, then by ordinal. Each becomes running and gets an attempt with a new id and
         token 1. Two runners never get the same subtask. The first subtask that does not fit ends
         the search, so that small runs do not starve a large one. A run that cannot start because
-        of its account's plan is skipped, and so is a returned subtask before its time.
+        of its account's plan is skipped, and so is a returned subtask before its time, and one that
+        is larger than the ``total`` capacity, if another active runner is large enough.
         """
         ...
 

@@ -13,7 +13,7 @@ from fyke.domain.runs.returns import pause_ms, returned_in_a_row
 from fyke.model.account import Caller
 from fyke.model.run import MAX_PAUSE_MS, Attempt, Outcome, Run, RunState
 from fyke.model.run_list import ListCursor, RunSearch
-from fyke.model.runner import RunnerInfo, RunnerLoad
+from fyke.model.runner import RunnerInfo, RunnerLoad, load_of
 from fyke.reasons import Reason, ReasonCode, reason_with_detail
 
 MAX_AHEAD = 1000  # subtasks ahead that are counted
@@ -126,6 +126,8 @@ class _WaitFacts:
         if placeless and run.limits.browser_memory_mb:
             return Reason.of(ReasonCode.ROOM, browsers=sum(runner.browsers for runner in able))
         capacity, fits = _capacity(run, able, self._loads)
+        if run.browser_required and "largest_cpus" in capacity:
+            capacity["browser_runners"] = len(able)
         ahead = self._tx.admission.count_ahead(run.id, MAX_AHEAD, placeless=placeless)
         if ahead:
             return Reason.of(ReasonCode.QUEUE, ahead=ahead, **capacity)
@@ -164,30 +166,24 @@ def _capacity(
     run: Run, runners: list[RunnerInfo], loads: dict[str, RunnerLoad]
 ) -> tuple[dict[str, float], bool]:
     """The capacity that an attempt needs, with its part of a browser, and the largest free or total
-    capacity of a runner; and whether a runner has room, so that it takes the run at once.
+    capacity of a runner that is large enough; and whether one has room, so that it takes the run at
+    once.
     """
-    limits = run.limits
-    browsers = 1 if limits.browser_memory_mb else 0
-    own = RunnerLoad(
-        "",
-        limits.cpus,
-        limits.memory_mb,
-        browsers,
-        limits.browser_cpus,
-        limits.browser_memory_mb,
-    )
-    largest = max((runner.cpus, runner.memory_mb) for runner in runners)
-    if limits.cpus > largest[0] or limits.memory_mb > largest[1]:
-        total = {"largest_cpus": largest[0], "largest_memory_mb": largest[1]}
-        return {"cpus": limits.cpus, "memory_mb": limits.memory_mb, **total}, False
+    own = load_of(run.limits)
+    able = [runner for runner in runners if runner.is_large_enough(run.limits)]
+    if not able:
+        largest = max(runners, key=lambda runner: (runner.cpus, runner.memory_mb))
+        cpus, memory = largest.reserved(own)
+        total = {"largest_cpus": largest.cpus, "largest_memory_mb": largest.memory_mb}
+        return {"cpus": round(cpus, 3), "memory_mb": memory, **total}, False
     found, fits = [], False
-    for runner in runners:
+    for runner in able:
         load = _load(runner, loads)
         taken_cpus, taken_memory = runner.reserved(load)
         free = max(0.0, round(runner.cpus - taken_cpus, 3)), max(0, runner.memory_mb - taken_memory)
         cpus, memory = runner.reserved(own)
         needs = round(cpus, 3), memory
-        has_place = not browsers or not runner.lacks_places(load)
+        has_place = not own.browsers or not runner.lacks_places(load)
         fits |= has_place and needs[0] <= free[0] and needs[1] <= free[1]
         found.append((free, needs))
     (free_cpus, free_memory), (cpus, memory) = max(found)

@@ -84,6 +84,8 @@ def test_a_start_reserves_a_browser_that_is_used_for_sure_or_asked_for(
     found = limits_at_start(RULES, version, start(memory=asked))
     cpus = 1.0 if memory_mb else 0.0
     assert found == replace(PLAIN, browser_cpus=cpus, browser_memory_mb=memory_mb)
+    # what was asked for stays, since only runs that require no browser start without theirs
+    assert is_required(version, start(memory=asked)) is (need.certain or bool(asked))
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,23 @@ async def test_a_run_for_which_a_runner_has_room_begins_in_a_moment(stores: Stor
 async def test_a_run_needs_room_for_its_part_of_a_browser(stores: Stores) -> None:
     small = replace(runner(stores, "a", cpus=1.1), browsers=2, browser_share=0.15)
     browser = {"browser_cpus": 1.0, "browser_memory_mb": 1000}
+    needs = {"cpus": 1.15, "memory_mb": 662}
     assert await reason(stores, small, **browser) == Reason.of(
-        ReasonCode.ROOM, cpus=1.15, memory_mb=662, free_cpus=1.1, free_memory_mb=4096
+        ReasonCode.ROOM, **needs, largest_cpus=1.1, largest_memory_mb=4096
     )
+    enough = replace(small, cpus=1.15)
+    assert await reason(stores, enough, **browser) == Reason.of(
+        ReasonCode.QUEUE, ahead=1, **needs, free_cpus=1.15, free_memory_mb=4096
+    )
+
+
+async def test_the_room_is_that_of_runners_that_are_large_enough(stores: Stores) -> None:
+    wide, large = runner(stores, "a"), replace(runner(stores, "b", cpus=2), memory_mb=8192)
+    for one in (wide, large):
+        await stores.write(lambda tx, one=one: tx.runs.put_runner(one))  # type: ignore[misc]
+    run = await stores.run(cpus=1, memory_mb=8000)
+    found = await WaitReasons(stores.storage).reason(stores.caller, run.id)
+    assert found.reason == Reason.of(ReasonCode.ROOM, cpus=1, memory_mb=8000)
 
 
 async def test_browsers_take_a_part_of_the_room_and_runs_that_need_one_are_not_waited_for(
@@ -123,8 +137,11 @@ async def test_a_run_that_requires_a_browser_has_the_room_of_runners_with_one(
     small = replace(runner(stores, "a", cpus=0.5), browsers=1, browser_share=0.15)
     without = replace(runner(stores, "b", cpus=16), browser_problem="switched off")
     found = await reason(stores, small, without, browser_required=True)
-    assert found == Reason.of(
-        ReasonCode.ROOM, cpus=1, memory_mb=512, largest_cpus=0.5, largest_memory_mb=4096
+    largest = {"largest_cpus": 0.5, "largest_memory_mb": 4096, "browser_runners": 1}
+    assert found == Reason.of(ReasonCode.ROOM, cpus=1, memory_mb=512, **largest)
+    assert sentence(found) == (
+        "it needs 1 cores and 512 MB, more than any of the runners with its browser has in all (1; "
+        "0.5 cores and 4096 MB); it begins when one of them does nothing else"
     )
 
 

@@ -11,8 +11,9 @@ rules out deadlocks:
 4. lock the accounts with a limited plan for which a run would start, and count again.
 
 If other runners got all subtasks of these runs, repeat without these runs. Runs that wait for the
-plan of their account are skipped, as are those with a browser while no place for one is free, and
-those that require one if the runner has none; any other subtask that does not fit ends the search.
+plan of their account are skipped, as are those with a browser while no place for one is free,
+those that require one if the runner has none, and those that are larger than the whole runner, if
+another one is large enough; any other subtask that does not fit ends the search.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ from sqlalchemy import (
     update,
 )
 
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, can_execute
 from fyke.kit.ids import new_ulid
 from fyke.model.browser import ANY_BROWSER, BrowserMode, BrowserOffer, BrowserProgram
 from fyke.model.run import MAX_PAUSE_MS, Attempt, Subtask, SubtaskState
-from fyke.model.runner import Capacity, Lease
+from fyke.model.runner import TOLERANCE, Capacity, Lease, RunnerInfo
 from fyke.storage.sql.dialects import driver_sql, fetch_all, is_sqlite
 from fyke.storage.sql.prepared import Prepared
+from fyke.storage.sql.state.installation import RunnerTable
 from fyke.storage.sql.state.records import SqlStore, columns, record
 from fyke.storage.sql.state.runs.admission import PlanCapacity, WaitingSubtask
 from fyke.storage.sql.state.runs.tables import attempts, runs, runs_by_id, subtasks
@@ -97,6 +100,16 @@ class _CapacityLeft:
         """Whether no attempt with a browser fits."""
         return self._capacity.browsers is not None and self._capacity.browsers <= 0
 
+    def is_larger(self, waiting: WaitingSubtask) -> bool:
+        """Whether an attempt needs more than the whole runner has."""
+        if self._capacity.total is None:
+            return False
+        browser = waiting.browser_cpus, waiting.browser_memory_mb
+        cpus, memory_mb, _ = self._capacity.browser_reserve(*browser)
+        total_cpus, total_mb = self._capacity.total
+        needed_cpus, needed_mb = waiting.cpus + cpus, waiting.memory_mb + memory_mb
+        return needed_cpus > total_cpus + TOLERANCE or needed_mb > total_mb
+
     def copy(self) -> _CapacityLeft:
         return _CapacityLeft(self._capacity)
 
@@ -126,10 +139,11 @@ def queue_query(
     *,
     placeless: bool = False,
     offer: BrowserOffer | None = ANY_BROWSER,
+    for_others: str = "",
 ) -> str:
     """Return the query for the first ``limit`` subtasks of the queue; ``placeless``: only those
     that need no place for a browser. Those that ask for more of one than ``offer`` are left out;
-    without an offer, all that require one.
+    without an offer, all that require one. ``for_others`` is a condition of ``_for_others``.
 
     ``full``, ``started`` and ``excluded`` are numbers of ids. The parameters of the query are, in
     this order: the time; the latest time until which a returned subtask may wait; the ids of full
@@ -147,7 +161,8 @@ def queue_query(
         started=f" OR r.id IN ({_placeholders(started)})" if started else "",
         excluded=(f" AND s.run_id NOT IN ({_placeholders(excluded)})" if excluded else "")
         + (" AND r.browser_memory_mb = 0" if placeless else "")
-        + _unfit(offer),
+        + _unfit(offer)
+        + for_others,
         limit=int(limit),
     )
     return driver_sql(connection, statement)
@@ -160,6 +175,30 @@ def _unfit(offer: BrowserOffer | None) -> str:
     missing = [program.value for program in BrowserProgram if program not in offer.programs]
     programs = f" AND r.browser_program NOT IN ({_texts(missing)})" if missing else ""
     return programs + ("" if offer.headful else f" AND r.browser_mode <> '{BrowserMode.HEADFUL}'")
+
+
+def _larger(cpus: float, memory_mb: int, share: float) -> str:
+    """The condition for attempts that need more than a runner of this size has."""
+    share = float(share)
+    return (
+        f"(r.cpus + {share!r} * r.browser_cpus > {float(cpus) + TOLERANCE!r}"
+        f" OR r.memory_mb + {share!r} * r.browser_memory_mb > {int(memory_mb)})"
+    )
+
+
+def _for_others(capacity: Capacity, runners: Iterable[RunnerInfo]) -> str:
+    """The condition that leaves out what is larger than a runner with this ``capacity``, and not
+    larger than one of the others; "" without others.
+    """
+    held = [
+        f"(NOT {_larger(other.cpus, other.memory_mb, other.browser_share if other.browsers else 0)}"
+        f"{_unfit(other.offer if other.has_browser else None)})"
+        for other in runners
+    ]
+    if capacity.total is None or not held:
+        return ""
+    share = 0.0 if capacity.browsers is None else capacity.browser_share
+    return f" AND NOT ({_larger(*capacity.total, share)} AND ({' OR '.join(held)}))"
 
 
 def _texts(values: Iterable[str]) -> str:
@@ -180,12 +219,24 @@ class LeaseTable(SqlStore):
         plans = PlanCapacity(self._db)
         excluded: list[str] = []  # runs with all waiting subtasks locked by other runners
         leased: list[WaitingSubtask] = []
+        for_others: str | None = None
         while left.slots > 0:
             limit = left.slots
             full = plans.full
             # runs that need a browser do not delay others while all places for one are taken
             placeless = left.lacks_places
-            waiting = self._queue(limit, excluded, plans, placeless=placeless, offer=left.offer)
+            waiting = self._queue(
+                limit,
+                excluded,
+                plans,
+                placeless=placeless,
+                offer=left.offer,
+                for_others=for_others or "",
+            )
+            if for_others is None and any(map(left.is_larger, waiting)):
+                for_others = _for_others(capacity, self._others(runner_id))
+                if for_others:
+                    continue
             permitted = plans.permit(waiting)
             if len(permitted) < len(waiting) and plans.full != full:
                 continue  # read the queue again, without the accounts that are full now
@@ -220,6 +271,7 @@ class LeaseTable(SqlStore):
         *,
         placeless: bool = False,
         offer: BrowserOffer | None,
+        for_others: str = "",
     ) -> list[WaitingSubtask]:
         full = plans.full
         started = plans.started_of(full)
@@ -231,11 +283,24 @@ class LeaseTable(SqlStore):
             len(started),
             placeless=placeless,
             offer=offer,
+            for_others=for_others,
         )
         now = self._now()
         times = now, now + MAX_PAUSE_MS
         rows = self._db.exec_driver_sql(statement, (*times, *full, *started, *excluded))
         return [WaitingSubtask(*row) for row in rows]
+
+    def _others(self, runner_id: str) -> list[RunnerInfo]:
+        """The other runners that take attempts of all accounts now."""
+        active = RunnerTable(self._db).runners(self._now() - RUNNER_SILENCE_MS)
+        return [
+            other
+            for other in active
+            if other.id != runner_id
+            and not other.draining
+            and other.trouble is None
+            and can_execute(other, own=False)
+        ]
 
     def _claim(
         self, planned: list[WaitingSubtask], left: _CapacityLeft, plans: PlanCapacity
