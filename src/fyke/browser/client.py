@@ -216,19 +216,22 @@ class GatewayClient:
 
     async def finish(self, attempt_id: str) -> TakenPage | None:
         attempt, channel = self._attempts.get(attempt_id), self._connection.current
-        if attempt is None or channel is None:
+        if attempt is None:
             return None
+        if channel is None:
+            raise Unavailable(_NO_ANSWER)
         file = os.memfd_create("fyke-last-page")
         try:
             async with asyncio.timeout(_FINISH_SECONDS):
                 error = await channel.request(
                     lambda seq: encode(FinishGateway(seq, attempt_id)), [file]
                 )
+            if error is None:
+                raise Unavailable(_NO_ANSWER)  # it ended, and what it had taken with it
             written = b"" if error else os.pread(file, _MAX_PAGE, 0)
             return decode_page(written) if written else None
         except (TimeoutError, msgspec.MsgspecError) as problem:
-            _log.error("the last page of attempt %s was not read: %r", attempt_id, problem)
-            return None
+            raise Unavailable(_NO_ANSWER) from problem
         finally:
             os.close(file)
 

@@ -346,6 +346,7 @@ class AttemptRunner:
                 self._taken_page = await self.browser.last_page()
         except Exception as error:  # the end of the attempt does not depend on it
             log.warning("last_page_not_taken", attempt=self.attempt.id, error=repr(error))
+            self._note_missing_page(error)
 
     async def _store_last_page(self) -> LastPage | None:
         """Store the files of the page that was taken, with secrets masked; return the page."""
@@ -358,8 +359,14 @@ class AttemptRunner:
         except Exception as error:  # the disk is full, or the page cannot be written as files
             log.warning("last_page_not_stored", attempt=self.attempt.id, error=repr(error))
             await self._discard_last_page()
+            self._note_missing_page(error)
             return None
         return content.page
+
+    def _note_missing_page(self, error: Exception) -> None:
+        if self._intake is not None:
+            cause = str(error) if isinstance(error, Unavailable) else "the log of Fyke says why"
+            self._note(self._intake, f"The last page of the browser is not kept: {cause}.")
 
     async def _discard_last_page(self) -> None:
         """Remove the stored files of the page."""
@@ -478,6 +485,7 @@ class AttemptRunner:
 
     async def _finish(self, intake: AttemptIntake, end: End) -> Run | None:
         end = end.masked(intake.mask)
+        page = await self._store_last_page()  # while there is a log that can say that it failed
         if end.outcome is Outcome.SUCCEEDED:
             _log_system(intake, system.completed(self.attempt.number, 0))
         else:
@@ -485,7 +493,6 @@ class AttemptRunner:
             _log_system(intake, system.failed(self.attempt.number, end.message, last_lines, 0))
         rows = await self._close_intake(intake)
         sites, browser = self._sites(), self._browser_report()
-        page = await self._store_last_page()
         # Retried, so that a short outage of the store does not fail a run that has succeeded.
         run = await retry_while_unavailable(
             lambda: self._deps.attempts.ended(

@@ -496,7 +496,10 @@ class SandboxProcess:
         if self._closing is not None or not self._memory_folders:
             raise SandboxStartFailed("the sandbox is closed")
         work = self._memory_folders[0]
-        return await self._saved_caches.save(self.order.cache, work, limit)
+        try:
+            return await self._saved_caches.save(self.order.cache, work, limit)
+        except OSError as error:
+            raise SandboxStartFailed(f"the cache of a browser cannot be saved: {error}") from error
 
     async def close(self) -> None:
         """Kill all processes; remove cgroup and folder. Safe to repeat, even concurrently."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import re
@@ -80,7 +81,8 @@ class SavedCaches:
     async def save(self, name: str, work: int, limit: int) -> int:
         """Copy the cache below ``work``, the file system of a browser whose processes have all
         ended: its newest files, at most ``limit`` bytes. A larger copy of that name is kept
-        instead. Return the bytes of the copy that there is now. The copy is also made when the
+        instead. Return the bytes of the copy that there is now. Raise ``OSError`` when there is no
+        room on the disk. The copy is also made when the
         caller no longer waits, since its thread cannot be stopped; ``work`` may then be closed.
         """
         saving = _Saving(name)
@@ -130,26 +132,35 @@ class SavedCaches:
 
 
 def _copy(work: int, limit: int, folder: Path) -> _Copy | None:
-    """Copy a cache; None when there is none, or no room on the disk."""
+    """Copy a cache; None when there is none. Raise ``OSError`` without room on the disk."""
     with contextlib.ExitStack() as opened:
         try:
             cache = _open_folder(work, opened)
             files = _newest(cache, limit)
-            size = sum(length for _, length in files)
-            if not size or shutil.disk_usage(folder).free < MIN_FREE_BYTES + size:
-                return None
-            target = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError:  # no browser has written to it, or a hijacked one has replaced it
             return None
+        size = sum(length for _, length in files)
+        if not size:
+            return None
+        if shutil.disk_usage(folder).free < MIN_FREE_BYTES + size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        target = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             listed = json.dumps(files).encode()
-            os.write(target, len(listed).to_bytes(8, "big") + listed)
+            _write(target, len(listed).to_bytes(8, "big") + listed)
             for name, length in files:
                 _append(cache, name, length, target)
-        except (OSError, EOFError):
+        except BaseException as error:
             os.close(target)
-            return None
+            if isinstance(error, EOFError):  # a hijacked browser has replaced a file
+                return None
+            raise
     return _Copy(target, size)
+
+
+def _write(target: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(target, data) :]
 
 
 def _open_folder(work: int, opened: contextlib.ExitStack) -> int:

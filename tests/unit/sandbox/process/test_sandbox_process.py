@@ -329,6 +329,10 @@ async def test_the_cache_of_a_browser_is_saved_when_its_processes_have_ended(
     sandbox._saved_caches = caches
     sandbox._memory_folders = [os.open(tmp_path / "memory", os.O_PATH | os.O_DIRECTORY)]
     assert (sandbox._open_saved_cache(), sandbox.cached) == (None, 0)
+    sandbox._saved_caches = SavedCaches(tmp_path / "gone")
+    with pytest.raises(SandboxStartFailed, match="cannot be saved: "):
+        await sandbox.save_cache(2000)
+    sandbox._saved_caches = caches
     assert await sandbox.save_cache(2000) == 1000
     assert sandbox._exited.done()
     saved = sandbox._open_saved_cache()

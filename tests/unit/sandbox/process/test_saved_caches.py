@@ -212,7 +212,8 @@ async def test_nothing_is_saved_on_a_full_disk_or_after_the_end(
     work.write(1, 100)
     with monkeypatch.context() as patch:
         patch.setattr(module, "MIN_FREE_BYTES", 2**62)
-        assert await caches.save("RUN-1", work.descriptor, LIMIT) == 0
+        with pytest.raises(OSError, match="No space left"):
+            await caches.save("RUN-1", work.descriptor, LIMIT)
     before = len(os.listdir("/proc/self/fd"))
     saving = asyncio.create_task(caches.save("RUN-1", work.descriptor, LIMIT))
     await asyncio.sleep(0)
