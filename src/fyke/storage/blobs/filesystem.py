@@ -24,7 +24,7 @@ from fyke.kit.file_lock import locked
 from fyke.kit.files import flush_folder
 
 _SEGMENT = re.compile(r"[a-z0-9_-][a-z0-9._-]*")
-_TEMPORARY = ".part"  # no name can clash with it: a segment never starts with a dot
+PARTS = ".part"  # no name can clash with it: a segment never starts with a dot
 _LOCK = ".lock"  # shared while a blob gets its name, exclusive while one is deleted
 _STALE_SECONDS = 3600.0
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
@@ -41,7 +41,7 @@ class FilesystemBlobs:
         self._root = root
         self._durable = durable
         self._floor_bytes = floor_bytes
-        self._parts = root / _TEMPORARY
+        self._parts = root / PARTS
         self._parts.mkdir(mode=0o700, parents=True, exist_ok=True)
         _sweep(self._parts)
 
