@@ -321,7 +321,7 @@ class Recorder:
         self._changed()
 
     def blocked(self, instance: int, kind: str, request: str) -> None:
-        """A request was blocked for the run. Chromium tells its client later that it has failed,
+        """A request was blocked for the run. Chromium reports it to its client later as failed,
         which does not count then.
         """
         self._blocked[_type_of(kind)] += 1

@@ -1,6 +1,6 @@
 """The size of a JPEG by its head, for pictures that come from a process that may be hostile.
 
-A few bytes can name a picture of gigapixels, which whoever draws it has to decode. So what is not
+A few bytes can name a picture of gigapixels, which the viewer would have to decode. So what is not
 as Chromium writes it is refused: a baseline picture with one scan, whose head has only segments
 with a length. With those, all decoders read the same size.
 """
