@@ -102,7 +102,7 @@ def served(registry: Registry) -> Iterator[Registry]:
 
 
 def old_npm() -> bool:
-    """Return whether npm is missing, or refuses a project without a lock file here."""
+    """Return whether npm is missing, or too old to be used with a login and no lock file."""
     npm = shutil.which("npm")
     if npm is None:
         return True

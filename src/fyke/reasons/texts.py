@@ -159,12 +159,13 @@ INSTALLING: Mapping[ReasonCode, Forms] = {
           "or does not answer"),
     ),
     ReasonCode.NPM_TOO_OLD: (
-        _("The dependencies could not be installed: npm %(version)s cannot be kept from fetching "
-          "addresses that a package names, and %(stale_lock)s is out of step with package.json. "
-          "Run npm install and publish both files, or have npm %(oldest)s or newer installed here"),
-        _("The dependencies could not be installed: npm %(version)s cannot be kept from fetching "
-          "addresses that a package names. Add a package-lock.json (npm install "
-          "--package-lock-only), or have npm %(oldest)s or newer installed here"),
+        _("The dependencies could not be installed: npm here has a login for a registry, npm "
+          "%(version)s fetches any address that a package names, and %(stale_lock)s is out of step "
+          "with package.json. Run npm install and publish both files, or have npm %(oldest)s or "
+          "newer installed here"),
+        _("The dependencies could not be installed: npm here has a login for a registry, and npm "
+          "%(version)s fetches any address that a package names. Add a package-lock.json (npm "
+          "install --package-lock-only), or have npm %(oldest)s or newer installed here"),
     ),
     ReasonCode.REGISTRY_LOOPBACK: (
         _("The program could not be built: GOPROXY of this machine names %(host)s, which Go looks "

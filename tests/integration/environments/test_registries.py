@@ -194,7 +194,7 @@ async def test_with_an_upstream_the_proxy_of_the_machine_is_ignored(
     assert result.path is not None
 
 
-@pytest.mark.skipif(old_npm(), reason="this npm is missing or needs a lock file")
+@pytest.mark.skipif(old_npm(), reason="this npm is missing, or refused with a login")
 async def test_npm_scopes_are_installed_from_their_own_registry(
     configured: Configured, tmp_path: Path
 ) -> None:

@@ -95,7 +95,8 @@ class NodeInstaller:
 
     async def check_npm(self, npm: str, *, stale_lock: bool) -> None:
         """Raise ``EnvironmentFailed`` for an npm that fetches every address in the metadata of a
-        package; without a complete lock file only newer versions can be restricted.
+        package: without a complete lock file, the sandbox restricts it to the hosts of the
+        registries, but only a newer npm can be kept from using a login for other addresses there.
         """
         _, output = await run_program([npm, "--version"], {})
         version = output.strip()
@@ -166,7 +167,8 @@ class NodeRecipe:
         npm = shutil.which("npm", path=SYSTEM_PATH)
         if npm is None:
             raise EnvironmentFailed(Reason.of(ReasonCode.INSTALLER_MISSING, program="npm"))
-        if not self._exact and self._has_own_packages:
+        client = await self._installer.client(npm)
+        if client.secrets and self._has_own_packages and not self._exact:
             await self._installer.check_npm(npm, stale_lock=bool(self._lock))
         files = {"out/package.json": self._package}
         if self._lock:
@@ -175,7 +177,6 @@ class NodeRecipe:
         env = dict(_SETTINGS)
         if terms.builds:
             env |= _build_settings()
-        client = await self._installer.client(npm)
         package_installer = self._installer.package_installer
         async with package_installer.install(
             ToolKind.NPM, terms, client, _sample_page, command, files, env
