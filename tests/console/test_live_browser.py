@@ -15,6 +15,7 @@ from support.live_browser_run import LiveBrowserRun, live_browser_run
 from support.pages import sign_in
 
 IMAGE = ".live-stage img"
+SEEN = "document.querySelector('live-browser').seen"  # a picture is drawn
 
 
 @pytest.fixture
@@ -95,6 +96,7 @@ def test_an_owner_acts_with_mouse_keyboard_and_texts(live: LiveBrowserRun, page:
     expect(page.locator("[data-part=status]")).to_contain_text("Shift+Esc leaves the picture")
     expect(image).to_be_visible()
     assert_fine(page)
+    page.wait_for_function(SEEN)
     place = image.bounding_box()
     assert place is not None
     image.click(position={"x": place["width"] / 4, "y": place["height"] / 2})
@@ -143,18 +145,42 @@ def test_input_goes_to_the_page_that_was_shown_when_it_was_made(
   const bodies = [];
   live.post = async (body) => void bodies.push(JSON.parse(body));
   const state = (shown) => ({ ...live.state, attempts: [], attempt: "a", shown, yours: true });
+  const draw = (page, number) => {
+    live.coming = { page, number };
+    live.drawn();
+  };
+  const type = (text) => live.add({ kind: "text", text });
   live.setState(state("0.T1"));
-  live.add({ kind: "text", text: "one" });
+  draw("0.T1", 1);
+  type("one");
   live.showState(state("0.T1"));
-  live.add({ kind: "text", text: "two" });
+  type("two");
+  draw("0.T1", 2);
+  type("three");
   live.showState(state("0.T2"));
-  live.add({ kind: "text", text: "three" });
+  type("for the picture of the page before");
+  draw("0.T2", 3);
+  type("four");
   live.showNotice("");
+  type("for no picture");
   await live.sent;
-  return bodies.map((body) => [body.attempt, body.page, body.inputs.map((input) => input.text)]);
+  return bodies.map((body) => [body.page, body.picture, body.inputs.map((input) => input.text)]);
 }"""
     )
-    assert posted == [["a", "0.T1", ["one", "two"]], ["a", "0.T2", ["three"]]]
+    assert posted == [["0.T1", 1, ["one", "two"]], ["0.T1", 2, ["three"]], ["0.T2", 3, ["four"]]]
+
+
+def test_a_page_that_has_changed_is_said(live: LiveBrowserRun, page: Page) -> None:
+    live.open_browser()
+    page.goto(live.at)
+    page.get_by_role("button", name="Take over").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Take over").click()
+    page.wait_for_function(SEEN)
+    page.evaluate("document.querySelector('live-browser').seen.number -= 1")
+    page.locator(IMAGE).click()
+    status = page.locator("[data-part=status]")
+    expect(status).to_have_text("The page has changed: the input was not sent.")
+    assert sent(live, "Input.dispatchMouseEvent") == []
 
 
 def test_a_tap_is_a_click_and_dragging_scrolls(live: LiveBrowserRun, browser: Browser) -> None:
@@ -166,6 +192,7 @@ def test_a_tap_is_a_click_and_dragging_scrolls(live: LiveBrowserRun, browser: Br
         page.get_by_role("dialog").get_by_role("button", name="Take over").click()
         image = page.locator(IMAGE)
         expect(page.locator(".live-stage.taken")).to_be_visible()
+        page.wait_for_function(SEEN)
         image.scroll_into_view_if_needed()
         image.tap()
         events = wait_for(page, live, "Input.dispatchMouseEvent", 2)

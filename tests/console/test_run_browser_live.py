@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ import pytest
 
 from fyke.console.pages import run_browser_live
 from fyke.contracts.state import Transaction
+from fyke.domain.runs import browser_views
+from fyke.domain.runs.browser_views import RunBrowserViews
+from fyke.model.account import Role
 from fyke.model.audit import AuditAction
 from fyke.model.user import Purpose
 from support.app import App
@@ -78,6 +83,7 @@ def test_the_stream_waits_for_a_browser_and_shows_it_until_the_run_ends(
         assert (state["shown"], state["taken_by"], state["yours"]) == ("0.T1", "", False)
         assert (state["attempt"], state["attempts"]) == (live.attempt, [[live.attempt, "1"]])
         picture = first(stream, "picture")
+        assert picture.pop("number") > 0
         assert picture == {"page": "0.T1", "jpeg": base64.b64encode(jpeg("first")).decode()}
         live.server.do(live.server.app.end(live.lease))
         live.server.loop.call_soon_threadsafe(
@@ -117,11 +123,11 @@ def test_another_machine_is_named(live: LiveBrowserRun) -> None:
 def test_an_owner_takes_over_acts_and_gives_back(live: LiveBrowserRun) -> None:
     live.open_browser()
     form = {"attempt": live.attempt}
-    body = {"attempt": live.attempt, "page": "0.T1", "inputs": [PRESS]}
+    body = {"attempt": live.attempt, "page": "0.T1", "picture": 0, "inputs": [PRESS]}
     with live.client() as http:
         assert 'action="' + live.at + '/take-over"' in http.get(live.at).text
         stream = events(http, f"{live.at}/live")
-        first(stream, "picture")
+        body["picture"] = first(stream, "picture")["number"]
         refused = http.post(f"{live.at}/input", json=body, headers=from_our_page(http))
         assert refused.status_code >= 400
         taken = http.post(f"{live.at}/take-over", data=form, headers=from_our_page(http))
@@ -132,6 +138,8 @@ def test_an_owner_takes_over_acts_and_gives_back(live: LiveBrowserRun) -> None:
         assert state["taken_by"] == "owner"
         sent = http.post(f"{live.at}/input", json=body, headers=from_our_page(http))
         assert (sent.status_code, sent.content) == (204, b"")
+        old = http.post(f"{live.at}/input", json=body | {"picture": 0}, headers=from_our_page(http))
+        assert old.status_code == 409
         given = http.post(f"{live.at}/give-back", data=form, headers=from_our_page(http))
         assert given.status_code == 303
         while first(stream, "state")["taken_by"]:
@@ -148,7 +156,7 @@ def test_an_owner_takes_over_acts_and_gives_back(live: LiveBrowserRun) -> None:
 
 def test_input_from_another_site_is_refused(live: LiveBrowserRun) -> None:
     live.open_browser()
-    body = {"attempt": live.attempt, "page": "0.T1", "inputs": [PRESS]}
+    body = {"attempt": live.attempt, "page": "0.T1", "picture": 1, "inputs": [PRESS]}
     with live.client() as http:
         headers = {"sec-fetch-site": "cross-site", "origin": "https://evil.example"}
         assert http.post(f"{live.at}/input", json=body, headers=headers).status_code == 403
@@ -163,10 +171,11 @@ def test_input_from_another_site_is_refused(live: LiveBrowserRun) -> None:
     [
         b"",
         b"[]",
-        b'{"attempt": "A", "page": "P", "inputs": [{"kind": "script"}]}',
-        b'{"attempt": "A", "page": "P", "inputs": [{"kind": "pointer", "x": 2, "y": 0}]}',
-        b'{"attempt": "A", "page": "P", "inputs": [{"kind": "text", "text": ""}]}',
-        json.dumps({"attempt": "A", "page": "P", "inputs": [PRESS] * 101}).encode(),
+        b'{"attempt": "A", "page": "P", "inputs": []}',
+        b'{"attempt": "A", "page": "P", "picture": 1, "inputs": [{"kind": "script"}]}',
+        b'{"attempt": "A", "page": "P", "picture": 1, "inputs": [{"kind": "pointer", "x": 2}]}',
+        b'{"attempt": "A", "page": "P", "picture": 1, "inputs": [{"kind": "text", "text": ""}]}',
+        json.dumps({"attempt": "A", "page": "P", "picture": 1, "inputs": [PRESS] * 101}).encode(),
     ],
 )
 def test_what_is_no_input_is_refused(live: LiveBrowserRun, body: bytes) -> None:
@@ -190,7 +199,7 @@ def test_viewers_and_members_watch_but_do_not_take_over(live: LiveBrowserRun) ->
             for path in ("take-over", "give-back"):
                 answer = http.post(f"{live.at}/{path}", data=form, headers=from_our_page(http))
                 assert answer.status_code == 403
-            body = {"attempt": live.attempt, "page": "0.T1", "inputs": [PRESS]}
+            body = {"attempt": live.attempt, "page": "0.T1", "picture": 1, "inputs": [PRESS]}
             answer = http.post(f"{live.at}/input", json=body, headers=from_our_page(http))
             assert answer.status_code == 403
     assert not live.place.log
@@ -202,6 +211,67 @@ async def _invited(app: App, name: str, role: str) -> str:
         Purpose.INVITE, link.token, "a long enough secret", "a test", "127.0.0.1"
     )
     return user.id
+
+
+@pytest.mark.parametrize("change", ["demoted", "signed out"])
+def test_a_browser_is_given_back_when_its_user_may_not_act_any_more(
+    live: LiveBrowserRun, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setattr(browser_views, "CHECK_SECONDS", 0.05)
+    live.open_browser()
+    app = live.server.app
+    user_id = live.server.do(_invited(app, "eve", "owner"))
+    body = {"attempt": live.attempt, "page": "0.T1", "picture": 1, "inputs": [PRESS]}
+    with live.client(user_id) as http:
+        stream = events(http, f"{live.at}/live")
+        body["picture"] = first(stream, "picture")["number"]
+        form = {"attempt": live.attempt}
+        http.post(f"{live.at}/take-over", data=form, headers=from_our_page(http))
+        while not first(stream, "state")["yours"]:
+            pass
+        if change == "demoted":
+            live.server.do(app.storage.write(lambda tx: _demote(tx, user_id)))
+            while first(stream, "state")["taken_by"]:
+                pass
+        else:
+            live.server.do(app.storage.write(lambda tx: tx.sessions.end(user_id, tx.now)))
+            assert [kind for kind, _ in stream if kind == "end"] == []  # it ends, and not the run
+        answer = http.post(f"{live.at}/input", json=body, headers=from_our_page(http))
+        assert answer.status_code in (401, 403)
+    assert [line.split(" has ")[1][:5] for line in live.place.log] == ["taken", "given"]
+    assert live.place.log[1].endswith("they may not act any more.")
+
+
+def _demote(tx: Transaction, user_id: str) -> None:
+    user = tx.accounts.user(user_id)
+    assert user is not None
+    tx.accounts.change_user(replace(user, role=Role.MEMBER))
+
+
+def test_watches_that_end_at_once_are_not_made_all_the_time(
+    live: LiveBrowserRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live.open_browser()
+    watched = asyncio.Semaphore(0)
+
+    class Ended:
+        async def next(self, seconds: float) -> None:
+            return None
+
+        def close(self) -> None:
+            pass
+
+    async def watch(*_: object) -> Ended:
+        watched.release()
+        return Ended()
+
+    monkeypatch.setattr(run_browser_live, "WAIT_SECONDS", 3600.0)
+    monkeypatch.setattr(RunBrowserViews, "watch", watch)
+    with live.client() as http, http.stream("GET", f"{live.at}/live"):
+        live.server.do(watched.acquire())
+        for _ in range(5):
+            assert http.get("/healthz").status_code == 200  # the server had time for another one
+        assert watched.locked()
 
 
 def test_other_accounts_see_nothing(live: LiveBrowserRun) -> None:

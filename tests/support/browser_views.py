@@ -49,6 +49,11 @@ class ViewedPages(Devtools):
             data = base64.b64encode(self.first).decode()
             self.raw_frame(command["sessionId"].removeprefix("S-"), data)
 
+    def moved(self, target: str, url: str) -> None:
+        """Say that a page has another address now."""
+        self.pages[target] = (self.pages[target][0], url)
+        self.tell(target, "Target.targetInfoChanged")
+
     def tell(self, target: str, method: str = "Target.targetCreated") -> None:
         title, url = self.pages[target]
         info = {"targetId": target, "type": "page", "title": title, "url": url}

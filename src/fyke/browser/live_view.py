@@ -172,18 +172,19 @@ class AttemptView:
         self._taken = Taken(holder, name, now)
         self._changed.set()
 
-    def act(self, holder: str, page: str, inputs: Sequence[BrowserInput]) -> None:
+    def act(self, holder: str, page: str, picture: int, inputs: Sequence[BrowserInput]) -> None:
         """Raise ``ViewRefused``."""
         if self._taken is None or self._taken.holder != holder:
             raise ViewRefused(ViewRefusal.NOT_TAKEN)
-        if not any(browser.act(page, inputs) for browser in self._browsers.values()):
+        if not any(browser.act(page, picture, inputs) for browser in self._browsers.values()):
             raise ViewRefused(ViewRefusal.NO_PAGE)
         self._taken.until = self._loop.time() + TAKEN_SECONDS
 
-    def give_back(self, holder: str) -> None:
-        """The user has finished."""
+    def give_back(self, holder: str, *, revoked: bool) -> None:
+        """The user has finished, or may not act any more."""
         if self._taken is not None and self._taken.holder == holder:
-            self._given_back(f"{self._taken.name} has given the browser back.")
+            why = ": they may not act any more" if revoked else ""
+            self._given_back(f"{self._taken.name} has given the browser back{why}.")
 
     def close(self) -> None:
         """End the view."""

@@ -227,6 +227,7 @@ class Recorder:
         self._once: OrderedDict[Hashable, None] = OrderedDict()
         self.latest_page: tuple[int, str] | None = None
         """Instance and id of the page in which a document was opened last."""
+        self._documents: OrderedDict[tuple[int, str], str] = OrderedDict()  # of pages
         self._readers = 0
         self._crashed: OrderedDict[Hashable, None] = OrderedDict()
 
@@ -236,6 +237,10 @@ class Recorder:
         """
         self._readers += 1
         return EventReader(self, self._readers, instance, page)
+
+    def document(self, instance: int, page: str) -> str:
+        """The id of the document in a page, as far as it is known."""
+        return self._documents.get((instance, page), "")
 
     def flush(self) -> None:
         """Report now what has changed."""
@@ -327,6 +332,11 @@ class Recorder:
         self._blocked[_type_of(kind)] += 1
         _remember(self._refused, (instance, request[:_MAX_ID]), None)
         self._changed()
+
+    def shows(self, instance: int, page: str, document: str) -> None:
+        """A page shows another document."""
+        self.latest_page = instance, page
+        _remember(self._documents, (instance, page), document)
 
     def opened(self, document: Hashable, url: str) -> None:
         """A document was opened in a tab."""
@@ -490,7 +500,7 @@ class EventReader:
             self._recorder.revived(self._page(session))
             page = self._pages.get(session, "") if session else self._own_page
             if page:
-                self._recorder.latest_page = self._instance, page
+                self._recorder.shows(self._instance, page, frame.loader_id[:_MAX_ID])
             self._recorder.opened((self._instance, frame.loader_id[:_MAX_ID]), frame.url)
             self._keep_page(session, frame)
 

@@ -77,12 +77,17 @@ class ViewClient:
         await self._ask(TakeOver(attempt_id, holder, name))
 
     async def act(
-        self, attempt_id: str, holder: str, page: str, inputs: Sequence[BrowserInput]
+        self,
+        attempt_id: str,
+        holder: str,
+        page: str,
+        picture: int,
+        inputs: Sequence[BrowserInput],
     ) -> None:
-        await self._ask(SendInput(attempt_id, holder, page, list(inputs)))
+        await self._ask(SendInput(attempt_id, holder, page, picture, list(inputs)))
 
-    async def give_back(self, attempt_id: str, holder: str) -> None:
-        await self._ask(GiveBack(attempt_id, holder))
+    async def give_back(self, attempt_id: str, holder: str, *, revoked: bool = False) -> None:
+        await self._ask(GiveBack(attempt_id, holder, revoked))
 
     async def _ask(self, request: ViewRequest) -> None:
         connection = ViewConnection(self._socket_path)
@@ -161,7 +166,7 @@ class ViewConnection:
             if jpeg is None:
                 self.send(Fetched())
                 return
-            self._picture = Picture(reply.page, jpeg, reply.width, reply.height)
+            self._picture = Picture(reply.page, reply.number, jpeg, reply.width, reply.height)
             self._arrived.set()
 
     def _answer(self, refused: ViewRefused | None) -> None:

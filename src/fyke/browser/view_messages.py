@@ -32,19 +32,21 @@ class TakeOver(msgspec.Struct, frozen=True, tag="take_over"):
 
 
 class SendInput(msgspec.Struct, frozen=True, tag="input"):
-    """Input by the holder."""
+    """Input by the holder, who saw the picture of this number."""
 
     attempt_id: str
     holder: str
     page: str
+    picture: int
     inputs: list[BrowserInput]
 
 
 class GiveBack(msgspec.Struct, frozen=True, tag="give_back"):
-    """The holder has finished."""
+    """The holder has finished, or may not act any more."""
 
     attempt_id: str
     holder: str
+    revoked: bool = False
 
 
 class ViewDone(msgspec.Struct, frozen=True, tag="done"):
@@ -64,6 +66,7 @@ class PictureSent(msgspec.Struct, frozen=True, tag="picture"):
     """A picture of a page, in the memory file of this packet."""
 
     page: str
+    number: int
     size: int
     width: int
     height: int

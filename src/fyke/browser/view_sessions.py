@@ -112,9 +112,9 @@ class ViewSession:
         if isinstance(request, TakeOver):
             view.take_over(request.holder, request.name)
         elif isinstance(request, SendInput):
-            view.act(request.holder, request.page, request.inputs)
+            view.act(request.holder, request.page, request.picture, request.inputs)
         elif isinstance(request, GiveBack):
-            view.give_back(request.holder)
+            view.give_back(request.holder, revoked=request.revoked)
         self._send(ViewDone())
 
     def _watch(self, view: AttemptView, request: Watch) -> None:
@@ -144,7 +144,9 @@ class ViewSession:
         self._send(ViewChanged(state))
 
     def _send_picture(self, picture: Picture) -> None:
-        message = PictureSent(picture.page, len(picture.jpeg), picture.width, picture.height)
+        message = PictureSent(
+            picture.page, picture.number, len(picture.jpeg), picture.width, picture.height
+        )
         try:
             descriptor = os.memfd_create("picture", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         except OSError as error:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import binascii
+import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 import msgspec
 
@@ -33,6 +36,8 @@ from fyke.kit.jpeg import BadJpeg
 PICTURE_SECONDS = 0.25  # at least between two pictures of a page
 MAX_PAGES = 100  # of one Chromium that are known at once
 MAX_URL, MAX_TITLE = 300, 100  # characters
+SEEN_SECONDS = 10.0  # that input may name a picture after the next one was taken
+_RECAST_SECONDS = 0.5  # at least between two screencasts of a page that changes its document
 _RETRY_SECONDS = 1.0
 _SCREENCAST = {
     "format": "jpeg",
@@ -41,6 +46,7 @@ _SCREENCAST = {
     "maxHeight": PICTURE_LIMIT.height,
 }
 _MAX_SIDE = 2**15  # CSS pixels
+_numbers = itertools.count(1)  # of pictures
 _TARGET = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
@@ -76,16 +82,43 @@ _destroyed = msgspec.json.Decoder(_Destroyed).decode
 _frame = msgspec.json.Decoder(_CastFrame).decode
 
 
-class _Cast:
-    """A screencast of one page. ``picture`` is the latest one."""
+class _Taken(NamedTuple):
+    """A picture that input may name."""
 
-    def __init__(self, page: str) -> None:
+    number: int
+    width: int
+    height: int
+    at: float
+
+
+class _Cast:
+    """A screencast of one page with one document. ``picture`` is the latest one."""
+
+    def __init__(self, page: str, document: Hashable, now: float) -> None:
         self.page = page
+        self.document = document
+        self.began = now
         self.session = ""  # of the DevTools protocol, while it runs
         self.picture: Picture | None = None
         self.acknowledged_at = 0.0
         self.timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
+        self._taken: deque[_Taken] = deque()
+
+    def show(self, picture: Picture, now: float) -> None:
+        """A picture was taken."""
+        self.picture = picture
+        self._taken.append(_Taken(picture.number, picture.width, picture.height, now))
+        self._forget(now)
+
+    def seen(self, number: int, now: float) -> _Taken | None:
+        """The picture of a number, if a user may see it now."""
+        self._forget(now)
+        return next((one for one in self._taken if one.number == number), None)
+
+    def _forget(self, now: float) -> None:
+        while len(self._taken) > 1 and self._taken[1].at <= now - SEEN_SECONDS:
+            self._taken.popleft()
 
     def cancel(self) -> None:
         if self.timer is not None:
@@ -115,6 +148,7 @@ class ViewedBrowser:
         self._loop = asyncio.get_running_loop()
         self._session: DevtoolsSession | None = None
         self._casts: dict[str, _Cast] = {}
+        self._addresses: dict[str, int] = {}  # hashes of URLs, by page
         self.pages: dict[str, ViewedPage] = {}  # by id, in the order in which they appeared
         self._task = self._loop.create_task(self._run())
 
@@ -131,11 +165,14 @@ class ViewedBrowser:
         """Have screencasts of exactly these pages, as far as they are of this Chromium."""
         if self._session is None:
             return
-        for page in [page for page in self._casts if page not in pages]:
-            self._stop(self._session, page)
+        now = self._loop.time()
+        for page, cast in list(self._casts.items()):
+            is_old = self._is_replaced(cast) and now >= cast.began + _RECAST_SECONDS
+            if page not in pages or is_old:
+                self._stop(self._session, page)
         for page in pages:
             if page in self.pages and page not in self._casts:
-                cast = self._casts[page] = _Cast(page)
+                cast = self._casts[page] = _Cast(page, self._document(page), now)
                 cast.task = self._loop.create_task(self._start(self._session, cast))
 
     def picture(self, page: str) -> Picture | None:
@@ -143,17 +180,20 @@ class ViewedBrowser:
         cast = self._casts.get(page)
         return cast.picture if cast else None
 
-    def act(self, page: str, inputs: Sequence[BrowserInput]) -> bool:
-        """Send input to a watched page; return whether it is one. Raise ``ViewRefused`` while
-        Chromium does not read.
+    def act(self, page: str, picture: int, inputs: Sequence[BrowserInput]) -> bool:
+        """Send input to a watched page; return whether it is one. Raise ``ViewRefused`` for a
+        picture of what was there before, and while Chromium does not read.
         """
         cast = self._casts.get(page)
-        if self._session is None or cast is None or not cast.session or cast.picture is None:
+        if self._session is None or cast is None:
             return False
+        seen = cast.seen(picture, self._loop.time())
+        if seen is None or not cast.session or self._is_replaced(cast):
+            raise ViewRefused(ViewRefusal.REPLACED)
         if self._session.is_full:
             raise ViewRefused(ViewRefusal.AWAY)
         for given in inputs:
-            method, params = command_of(given, cast.picture.width, cast.picture.height)
+            method, params = command_of(given, seen.width, seen.height)
             self._session.send(method, params, cast.session)
         return True
 
@@ -182,6 +222,7 @@ class ViewedBrowser:
                 cast.cancel()
             self._casts.clear()
             self.pages.clear()
+            self._addresses.clear()
             self._on_pages()
 
     async def _start(self, session: DevtoolsSession, cast: _Cast) -> None:
@@ -209,6 +250,14 @@ class ViewedBrowser:
             session.send("Target.detachFromTarget", {"sessionId": cast.session})
             cast.session = ""
 
+    def _document(self, page: str) -> Hashable:
+        """What a page shows: its address, and its document if the Worker's client hears of it."""
+        latest = self._browser.recorder.document(self._endpoint.instance, page.partition(".")[2])
+        return self._addresses.get(page), latest
+
+    def _is_replaced(self, cast: _Cast) -> bool:
+        return cast.document != self._document(cast.page)
+
     def _event(self, method: str, params: msgspec.Raw, session: str) -> None:
         read = _EVENTS.get(method)
         if read is not None:
@@ -223,6 +272,8 @@ class ViewedBrowser:
         known = page in self.pages
         if not known and (len(self.pages) >= MAX_PAGES or not _TARGET.fullmatch(target.target_id)):
             return
+        # another fragment is the same document
+        self._addresses[page] = hash(target.url.partition("#")[0])
         described = ViewedPage(page, _line(target.title, MAX_TITLE), _line(target.url, MAX_URL))
         if self.pages.get(page) != described:
             self.pages[page] = described
@@ -232,7 +283,7 @@ class ViewedBrowser:
         page = self.id_of(_destroyed(params).target_id)
         if session or page not in self.pages:
             return
-        del self.pages[page]
+        del self.pages[page], self._addresses[page]
         if page in self._casts:
             self._casts.pop(page).cancel()
         self._on_pages()
@@ -246,11 +297,12 @@ class ViewedBrowser:
         wait = max(0.0, cast.acknowledged_at + PICTURE_SECONDS - self._loop.time())
         cast.timer = self._loop.call_later(wait, self._acknowledge, cast, frame.session_id)
         try:
-            cast.picture = _picture(cast.page, frame)
+            picture = _picture(cast.page, frame)
         except BadJpeg as error:
             self._on_dropped(str(error))
-        else:
-            self._on_picture(cast.picture)
+            return
+        cast.show(picture, self._loop.time())
+        self._on_picture(picture)
 
     def _acknowledge(self, cast: _Cast, number: int) -> None:
         """Ask for the next picture."""
@@ -281,7 +333,7 @@ def _picture(page: str, frame: _CastFrame) -> Picture:
     except (binascii.Error, ValueError):
         raise BadJpeg("is not in base64") from None
     PICTURE_LIMIT.check(jpeg)
-    return Picture(page, jpeg, int(size.device_width), int(size.device_height))
+    return Picture(page, next(_numbers), jpeg, int(size.device_width), int(size.device_height))
 
 
 def _line(text: str, limit: int) -> str:

@@ -95,9 +95,12 @@ class ViewState:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A JPEG of a page; ``width`` and ``height`` of its viewport are in CSS pixels."""
+    """A JPEG of a page; ``width`` and ``height`` of its viewport are in CSS pixels. The ``number``
+    is that of no other picture.
+    """
 
     page: str
+    number: int
     jpeg: bytes
     width: int
     height: int
@@ -120,6 +123,7 @@ class ViewRefusal(StrEnum):
     TAKEN = "taken"  # by another user
     NOT_TAKEN = "not_taken"  # input by a user who has not taken over, or no longer controls it
     NO_PAGE = "no_page"  # of this id
+    REPLACED = "replaced"  # input for a picture of what the page does not show any more
     AWAY = "away"  # the process that serves browsers, or the browser, does not answer
 
 
@@ -162,13 +166,20 @@ class BrowserViews(Protocol):
         ...
 
     async def act(
-        self, attempt_id: str, holder: str, page: str, inputs: Sequence[BrowserInput]
+        self,
+        attempt_id: str,
+        holder: str,
+        page: str,
+        picture: int,
+        inputs: Sequence[BrowserInput],
     ) -> None:
-        """Send input to a page. Raise ``ViewRefused``."""
+        """Send input to a page, of whose pictures the user saw the one of this number. Raise
+        ``ViewRefused``, also when the page shows another document since.
+        """
         ...
 
-    async def give_back(self, attempt_id: str, holder: str) -> None:
-        """End what ``take_over`` allowed; nothing happens if it has ended. Raise ``ViewRefused``
-        when the attempt is not served on this machine.
+    async def give_back(self, attempt_id: str, holder: str, *, revoked: bool = False) -> None:
+        """End what ``take_over`` allowed; nothing happens if it has ended. ``revoked``: the user
+        may not act any more. Raise ``ViewRefused`` when the attempt is not served on this machine.
         """
         ...

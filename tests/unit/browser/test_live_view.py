@@ -220,9 +220,9 @@ async def test_only_the_user_who_has_taken_over_sends_input(tmp_path: Path) -> N
         await place.open_browser()
         ada = await place.views.watch(ATTEMPT, "", ADA)
         bob = await place.views.watch(ATTEMPT, "", BOB)
-        await next_picture(ada)
+        seen = (await next_picture(ada)).number
         with pytest.raises(ViewRefused) as refused:
-            await place.views.act(ATTEMPT, ADA, "0.T1", [press])
+            await place.views.act(ATTEMPT, ADA, "0.T1", seen, [press])
         assert refused.value.refusal is ViewRefusal.NOT_TAKEN
         await place.views.take_over(ATTEMPT, ADA, "Ada")
         await place.views.take_over(ATTEMPT, ADA, "Ada")  # again: in another tab
@@ -234,15 +234,15 @@ async def test_only_the_user_who_has_taken_over_sends_input(tmp_path: Path) -> N
         assert not state.yours
         for attempt in (
             place.views.take_over(ATTEMPT, BOB, "Bob"),
-            place.views.act(ATTEMPT, BOB, "0.T1", [press]),
+            place.views.act(ATTEMPT, BOB, "0.T1", seen, [press]),
         ):
             with pytest.raises(ViewRefused) as refused:
                 await attempt
             expected = (ViewRefusal.TAKEN, "Ada"), (ViewRefusal.NOT_TAKEN, "")
             assert (refused.value.refusal, refused.value.name) in expected
-        await place.views.act(ATTEMPT, ADA, "0.T1", [press, KeyInput(True, "a", "KeyA")])
+        await place.views.act(ATTEMPT, ADA, "0.T1", seen, [press, KeyInput(True, "a", "KeyA")])
         with pytest.raises(ViewRefused) as refused:
-            await place.views.act(ATTEMPT, ADA, "0.T9", [TextInput("x")])
+            await place.views.act(ATTEMPT, ADA, "0.T9", seen, [TextInput("x")])
         assert refused.value.refusal is ViewRefusal.NO_PAGE
         [viewing] = place.viewing
         await until(lambda: viewing.sent("Input.dispatchKeyEvent"))
@@ -253,15 +253,21 @@ async def test_only_the_user_who_has_taken_over_sends_input(tmp_path: Path) -> N
             400,
             150,
         )
-        await place.views.give_back(ATTEMPT, BOB)  # is not his
+        for revoked in (False, True):
+            await place.views.give_back(ATTEMPT, BOB, revoked=revoked)  # is not his
         await place.views.give_back(ATTEMPT, ADA)
         while (await next_state(bob)).taken_by:
             pass
         await place.views.take_over(ATTEMPT, BOB, "Bob")
+        await place.views.give_back(ATTEMPT, BOB, revoked=True)
+        with pytest.raises(ViewRefused) as refused:
+            await place.views.act(ATTEMPT, BOB, "0.T1", seen, [press])
+        assert refused.value.refusal is ViewRefusal.NOT_TAKEN
         assert place.log == [
             "Ada has taken over the browser; the Worker keeps running.",
             "Ada has given the browser back.",
             "Bob has taken over the browser; the Worker keeps running.",
+            "Bob has given the browser back: they may not act any more.",
         ]
 
 
@@ -294,18 +300,18 @@ async def test_a_browser_is_given_back_without_input(
     async with viewed_place(tmp_path) as place:
         await place.open_browser()
         watch = await place.views.watch(ATTEMPT, "", ADA)
-        await next_picture(watch)
+        seen = (await next_picture(watch)).number
         await place.views.take_over(ATTEMPT, ADA, "Ada")
         taken = place.live._views[ATTEMPT]._taken
         assert taken is not None
         while not (await next_state(watch)).taken_by:
             pass
         before = taken.until
-        await place.views.act(ATTEMPT, ADA, "0.T1", [TextInput("x")])
+        await place.views.act(ATTEMPT, ADA, "0.T1", seen, [TextInput("x")])
         assert taken.until > before  # input renews it
         taken.until = 0.0
         while (await next_state(watch)).taken_by:
             pass
         assert place.log[1:] == ["Ada has given the browser back: no input for 2 minutes."]
         with pytest.raises(ViewRefused):
-            await place.views.act(ATTEMPT, ADA, "0.T1", [TextInput("x")])
+            await place.views.act(ATTEMPT, ADA, "0.T1", seen, [TextInput("x")])

@@ -123,13 +123,13 @@ async def test_what_is_no_picture_is_passed_over(
         end.send(STATE)
         watch = await watching
         descriptors = make()
-        message = encode(PictureSent("0.T1", size, 800, 600))
+        message = encode(PictureSent("0.T1", 1, size, 800, 600))
         if descriptors:
             socket.send_fds(end, [message], descriptors)
         else:
             end.send(message)
         good = memory_file(jpeg("good"))
-        sent = PictureSent("0.T1", len(jpeg("good")), 800, 600)
+        sent = PictureSent("0.T1", 1, len(jpeg("good")), 800, 600)
         socket.send_fds(end, [encode(sent)], [good])
         assert (await next_picture(watch)).jpeg == jpeg("good")
         loop = asyncio.get_running_loop()

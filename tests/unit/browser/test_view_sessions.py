@@ -99,7 +99,9 @@ async def test_a_picture_cannot_be_changed_afterwards(tmp_path: Path) -> None:
             data, descriptors, _, _ = socket.recv_fds(server.sock, 65536, 4)
         [picture] = descriptors
         expected = jpeg("first")
-        assert decode_reply(data) == PictureSent("0.T1", len(expected), 800, 600)
+        sent = decode_reply(data)
+        assert isinstance(sent, PictureSent)
+        assert sent == PictureSent("0.T1", sent.number, len(expected), 800, 600)
         assert os.pread(picture, 1000, 0) == expected
         seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
         assert fcntl.fcntl(picture, fcntl.F_GET_SEALS) & seals == seals

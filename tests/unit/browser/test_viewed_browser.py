@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fyke.browser.viewed_browser import MAX_PAGES, MAX_TITLE, MAX_URL
-from fyke.contracts.browser_view import MAX_PICTURE, TextInput, ViewRefused
+from fyke.contracts.browser_view import MAX_PICTURE, PointerInput, TextInput, ViewRefused
 from support.browser_hosts import until
 from support.browser_place import ATTEMPT
 from support.browser_views import next_picture, next_state, viewed_place
@@ -137,19 +137,86 @@ async def test_no_input_is_sent_while_chromium_does_not_read(tmp_path: Path) -> 
     async with viewed_place(tmp_path) as place:
         await place.open_browser()
         watch = await place.views.watch(ATTEMPT, holder="H")
-        await next_picture(watch)
+        seen = (await next_picture(watch)).number
         await place.views.take_over(ATTEMPT, "H", "Ada")
         [browser] = place.live._views[ATTEMPT]._browsers.values()
         assert browser._session is not None
         stream = browser._session._stream
         stream.pause_writing()
         with pytest.raises(ViewRefused, match="away"):
-            await place.views.act(ATTEMPT, "H", "0.T1", [TextInput("one")])
+            await place.views.act(ATTEMPT, "H", "0.T1", seen, [TextInput("one")])
         stream.resume_writing()
-        await place.views.act(ATTEMPT, "H", "0.T1", [TextInput("two")])
+        await place.views.act(ATTEMPT, "H", "0.T1", seen, [TextInput("two")])
         [viewing] = place.viewing
         await until(lambda: viewing.sent("Input.insertText"))
         assert [params["text"] for _, params in viewing.sent("Input.insertText")] == ["two"]
+
+
+@pytest.mark.parametrize("how", ["address", "document"])
+async def test_input_for_what_a_page_shows_no_more_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr("fyke.browser.viewed_browser._RECAST_SECONDS", 60.0)
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT, holder="H")
+        picture = await next_picture(watch)
+        await place.views.take_over(ATTEMPT, "H", "Ada")
+        [viewing] = place.viewing
+
+        async def act(number: int) -> None:
+            await place.views.act(ATTEMPT, "H", "0.T1", number, [TextInput(f"{number}")])
+
+        await act(picture.number)
+        viewing.moved("T1", "https://a.example/1#part")  # the same document
+        viewing.frame("T1", "part")
+        newer = await next_picture(watch)
+        assert newer.number > picture.number
+        await act(picture.number)  # one that was shown a moment ago
+        [browser] = place.live._views[ATTEMPT]._browsers.values()
+        before = browser._document("0.T1")
+        if how == "address":
+            viewing.moved("T1", "https://a.example/2")
+        else:  # of the same address, which the client of the Worker hears of
+            worker = place.connections[0]
+            info = {"targetId": "T1", "type": "page", "title": "", "url": ""}
+            worker.say("Target.attachedToTarget", sessionId="W", targetInfo=info)
+            frame = {"id": "F", "loaderId": "L2", "url": "https://a.example/1"}
+            worker.say("Page.frameNavigated", "W", frame=frame)
+        await until(lambda: browser._document("0.T1") != before)
+        with pytest.raises(ViewRefused, match="replaced"):
+            await act(newer.number)
+        monkeypatch.setattr("fyke.browser.viewed_browser._RECAST_SECONDS", 0.0)
+        latest = await next_picture(watch)  # of another screencast, though nothing was drawn
+        for number in (picture.number, newer.number, latest.number + 1, 0):
+            with pytest.raises(ViewRefused, match="replaced"):
+                await act(number)
+        await act(latest.number)
+        await until(lambda: len(viewing.sent("Input.insertText")) == 3)
+        texts = [params["text"] for _, params in viewing.sent("Input.insertText")]
+        assert texts == [f"{one}" for one in (picture.number, picture.number, latest.number)]
+
+
+async def test_input_for_an_old_picture_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fyke.browser.viewed_browser.SEEN_SECONDS", 0.0)
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT, holder="H")
+        old = await next_picture(watch)
+        await place.views.take_over(ATTEMPT, "H", "Ada")
+        [viewing] = place.viewing
+        await until(lambda: viewing.sent("Page.screencastFrameAck"))
+        viewing.frame("T1", "new", 400, 300)
+        new = await next_picture(watch)
+        with pytest.raises(ViewRefused, match="replaced"):
+            await place.views.act(ATTEMPT, "H", "0.T1", old.number, [TextInput("old")])
+        press = PointerInput("press", 0.5, 0.5, "left", 1)
+        await place.views.act(ATTEMPT, "H", "0.T1", new.number, [press])
+        await until(lambda: viewing.sent("Input.dispatchMouseEvent"))
+        [(_, event)] = viewing.sent("Input.dispatchMouseEvent")
+        assert (event["x"], event["y"]) == (200, 150)
 
 
 async def test_a_connection_that_breaks_is_made_again(

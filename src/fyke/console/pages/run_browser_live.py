@@ -35,12 +35,20 @@ from fyke.contracts.browser_view import (
 )
 from fyke.domain.runs.browser_views import NotViewable, OpenBrowser, RunBrowserViews
 from fyke.domain.runs.service import Runs
-from fyke.errors import InvalidRequest, RateLimited, Refused, RunNotFound, Unavailable
+from fyke.errors import (
+    InvalidRequest,
+    RateLimited,
+    Refused,
+    RunNotFound,
+    SessionEnded,
+    Unavailable,
+    UserDisabled,
+)
 
 MAX_BODY = 48 * 1024  # bytes; a request to the gateway must fit into a packet
-STREAM_SECONDS = 600.0  # then the browser reconnects, and its session is checked again
+STREAM_SECONDS = 600.0  # then the browser reconnects
 STREAMS_PER_SESSION = 10
-WAIT_SECONDS = 2.0  # until the next look for a browser, or for room
+WAIT_SECONDS = 2.0  # at least from one look for a browser, or for room, to the next
 LIST_SECONDS = 5.0
 _RETRY = b"retry: 1000\n\n"
 
@@ -48,6 +56,7 @@ _RETRY = b"retry: 1000\n\n"
 class _Posted(msgspec.Struct, forbid_unknown_fields=True):
     attempt: str
     page: str
+    picture: int
     inputs: list[BrowserInput]
 
 
@@ -112,7 +121,12 @@ class RunBrowserLivePages:
         if len(posted.inputs) > MAX_INPUTS:
             raise InvalidRequest(f"has more than {MAX_INPUTS} entries", field="inputs")
         await self.views.act(
-            view.caller, view.param("id"), posted.attempt, posted.page, posted.inputs
+            view.caller,
+            view.param("id"),
+            posted.attempt,
+            posted.page,
+            posted.picture,
+            posted.inputs,
         )
         return Response(status_code=204)
 
@@ -146,10 +160,14 @@ class _LiveStream:
                     yield self._notice(ViewRefusal.NO_PAGE)
                     await asyncio.sleep(WAIT_SECONDS)
                     continue
+                began = monotonic()
                 async for message in self._of_browser(browsers, until):
                     yield message
+                await asyncio.sleep(max(0.0, began + WAIT_SECONDS - monotonic()))
         except RunNotFound:  # deleted meanwhile
             yield live.END
+        except (SessionEnded, UserDisabled):
+            pass  # the browser hears of it when it connects again
 
     async def _browsers(self) -> tuple[OpenBrowser, ...] | None:
         """The open browsers; None when the run is over."""
@@ -181,8 +199,6 @@ class _LiveStream:
                     yield message
             finally:
                 watch.close()
-            return
-        await asyncio.sleep(WAIT_SECONDS)
 
     async def _of_watch(
         self, watch: BrowserWatch, attempt: str, browsers: tuple[OpenBrowser, ...], until: float
@@ -237,6 +253,7 @@ def _texts(name: str) -> dict[ViewRefusal, str]:
         ViewRefusal.NO_PAGE: _("No browser is open. Its picture appears when one is opened."),
         ViewRefusal.AWAY: _("The process that serves browsers does not answer."),
         ViewRefusal.TAKEN: _("Another user has taken over this browser."),
+        ViewRefusal.REPLACED: _("The page has changed: the input was not sent."),
         ViewRefusal.NOT_TAKEN: _("You have not taken over this browser, or no longer control it."),
     }
 
@@ -244,7 +261,7 @@ def _texts(name: str) -> dict[ViewRefusal, str]:
 def _picture(picture: Picture) -> bytes:
     """A message of about a third more bytes than the picture."""
     jpeg = base64.b64encode(picture.jpeg).decode()
-    return _event("picture", {"page": picture.page, "jpeg": jpeg})
+    return _event("picture", {"page": picture.page, "number": picture.number, "jpeg": jpeg})
 
 
 def _event(kind: str, data: dict[str, Any]) -> bytes:

@@ -251,6 +251,19 @@ def is_valid(session: Session, now: int) -> bool:
     return not session.ended_at and now < min(session.expires_at, session.seen_at + IDLE_MS)
 
 
+def current(tx: Transaction, caller: Caller) -> Caller:
+    """The caller of a session with the role that they have now, for what lasts longer than a
+    request. Raise ``SessionEnded`` or ``UserDisabled``.
+    """
+    session = tx.sessions.get(caller.session_id)
+    user = tx.accounts.user(session.user_id) if session else None
+    if session is None or user is None or not is_valid(session, tx.now):
+        raise SessionEnded
+    if user.disabled:
+        raise UserDisabled
+    return replace(caller, role=user.role)
+
+
 def _look_up(tx: Transaction, digest: str) -> tuple[SignedInUser, bool]:
     """The user of the session, and whether the time of its last use has to be stored."""
     session = tx.sessions.by_digest(digest)

@@ -1,15 +1,17 @@
 """Live views of the browsers of running runs, and taking them over.
 
 All users who may read a run may watch. Only owners may take over, after they have confirmed their
-password; the audit log has who did, and the log of the run, which the gateway writes.
+password; the audit log has who did, and the log of the run, which the gateway writes. Sessions and
+roles are read again with each input, and every few seconds while a user watches.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic
 
 from fyke.contracts.browser_view import (
     MAX_MACHINE_WATCHERS,
@@ -20,16 +22,27 @@ from fyke.contracts.browser_view import (
     Picture,
     ViewRefusal,
     ViewRefused,
+    ViewUpdate,
 )
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_confirmed, require_owner
-from fyke.errors import Conflict, Forbidden, FykeError, Refused, Unavailable
+from fyke.domain.accounts.sessions import current
+from fyke.errors import (
+    Conflict,
+    Forbidden,
+    FykeError,
+    Refused,
+    SessionEnded,
+    Unavailable,
+    UserDisabled,
+)
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller, Role
 from fyke.model.audit import AuditAction
 
+CHECK_SECONDS = 2.0  # between two looks at the session of a user who watches
 _TAKE_OVER = "Taking over a browser"
 _GONE = "This browser is no longer open"
 
@@ -52,6 +65,7 @@ _TEXTS = {
     ViewRefusal.TAKEN: "{name} has taken over this browser",
     ViewRefusal.NOT_TAKEN: "You have not taken over this browser, or no longer control it",
     ViewRefusal.NO_PAGE: "This page is not watched, or was closed",
+    ViewRefusal.REPLACED: "The page shows something else by now; look at its new picture",
     ViewRefusal.AWAY: "The process that serves browsers does not answer; try again later",
 }
 
@@ -92,14 +106,28 @@ class RunBrowserViews:
     async def watch(
         self, caller: Caller, run_id: str, attempt_id: str, page: str = ""
     ) -> BrowserWatch:
-        """Watch a page of an attempt, or without ``page`` the newest one. Raise ``RunNotFound``,
-        ``Unavailable``, or ``Refused``: ``NotViewable`` if the gateway did.
+        """Watch a page of an attempt, or without ``page`` the newest one, until the session of the
+        caller ends. Raise ``RunNotFound``, ``SessionEnded``, ``UserDisabled``, ``Unavailable``, or
+        ``Refused``: ``NotViewable`` if the gateway did.
         """
+        caller = await self._current(caller)
         browser = await self._find(caller, run_id, attempt_id)
+        holder = caller.session_id if self.may_take_over(caller) else ""
         try:
-            return await self._of_machine().watch(attempt_id, page, caller.session_id)
+            watch = await self._of_machine().watch(attempt_id, page, holder)
         except ViewRefused as refused:
             raise self._error(refused, browser) from None
+
+        async def check() -> None:
+            try:
+                may_act = self.may_take_over(await self._current(caller))
+            except (SessionEnded, UserDisabled):
+                await self._revoke(caller, attempt_id)
+                raise
+            if holder and not may_act:
+                await self._revoke(caller, attempt_id)
+
+        return _CheckedWatch(watch, check) if caller.session_id else watch
 
     async def picture(
         self,
@@ -139,6 +167,8 @@ class RunBrowserViews:
         ``Conflict`` while another user has taken over.
         """
         _require_session(caller)
+        caller = await self._current(caller)
+        _require_session(caller)
 
         def check(tx: Transaction) -> None:
             own_run(tx, caller, run_id)
@@ -163,13 +193,21 @@ class RunBrowserViews:
         run_id: str,
         attempt_id: str,
         page: str,
+        picture: int,
         inputs: Sequence[BrowserInput],
     ) -> None:
-        """Send input to a page. Raise as ``watch``, and ``Forbidden``."""
+        """Send input to a page, made for its picture of this number. Raise as ``watch``,
+        ``Forbidden``, and ``Conflict`` when the page shows something else by now.
+        """
         _require_session(caller)
+        try:
+            _require_session(await self._current(caller))
+        except (SessionEnded, UserDisabled, Forbidden):
+            await self._revoke(caller, attempt_id)
+            raise
         browser = await self._find(caller, run_id, attempt_id)
         try:
-            await self._of_machine().act(attempt_id, caller.session_id, page, inputs)
+            await self._of_machine().act(attempt_id, caller.session_id, page, picture, inputs)
         except ViewRefused as refused:
             raise self._error(refused, browser) from None
 
@@ -182,6 +220,17 @@ class RunBrowserViews:
         except ViewRefused as refused:
             raise self._error(refused, browser) from None
         await self._log(caller, AuditAction.BROWSER_GIVEN_BACK, run_id, browser)
+
+    async def _current(self, caller: Caller) -> Caller:
+        if not caller.session_id:
+            return caller
+        return await self._storage.read(lambda tx: current(tx, caller))
+
+    async def _revoke(self, caller: Caller, attempt_id: str) -> None:
+        """Take from a session what it has taken over."""
+        if self._views is not None and caller.session_id:
+            with suppress(ViewRefused):
+                await self._views.give_back(attempt_id, caller.session_id, revoked=True)
 
     def _of_machine(self) -> BrowserViews:
         if self._views is None:
@@ -202,7 +251,7 @@ class RunBrowserViews:
         return await self._storage.read(work)
 
     def _error(self, refused: ViewRefused, browser: OpenBrowser) -> FykeError:
-        if refused.refusal is ViewRefusal.TAKEN:
+        if refused.refusal in (ViewRefusal.TAKEN, ViewRefusal.REPLACED):
             return Conflict(_TEXTS[refused.refusal].format(name=refused.name))
         if refused.refusal is ViewRefusal.AWAY:
             return Unavailable(_TEXTS[refused.refusal])
@@ -215,6 +264,32 @@ class RunBrowserViews:
     ) -> None:
         detail = f"subtask {browser.ordinal + 1}"
         await self._storage.write(lambda tx: record(tx, caller, action, run_id, detail))
+
+
+class _CheckedWatch:
+    """A watch that ends when ``check`` raises, which is called every few seconds."""
+
+    def __init__(self, watch: BrowserWatch, check: Callable[[], Awaitable[None]]) -> None:
+        self._watch = watch
+        self._check = check
+        self._check_at = monotonic() + CHECK_SECONDS
+
+    async def next(self, seconds: float) -> ViewUpdate | None:
+        until = monotonic() + seconds
+        while True:
+            now = monotonic()
+            if now >= self._check_at:
+                try:
+                    await self._check()
+                except (SessionEnded, UserDisabled):
+                    return None
+                self._check_at = monotonic() + CHECK_SECONDS
+            update = await self._watch.next(max(0.0, min(until - now, CHECK_SECONDS)))
+            if update is None or update.state or update.picture or monotonic() >= until:
+                return update
+
+    def close(self) -> None:
+        self._watch.close()
 
 
 def _require_session(caller: Caller) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from fyke.contracts.browser_view import (
     ViewUpdate,
 )
 from fyke.contracts.state import Transaction
+from fyke.domain.runs import browser_views
 from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.browser_views import NotViewable, RunBrowserViews
 from fyke.domain.runs.service import StartRequest
@@ -29,6 +30,7 @@ from fyke.errors import (
     FykeError,
     Refused,
     RunNotFound,
+    SessionEnded,
     Unavailable,
 )
 from fyke.kit.ids import new_ulid
@@ -38,10 +40,11 @@ from fyke.model.browser import BrowserReport
 from fyke.model.run import Origin
 from fyke.model.runner import AttemptUsage, Lease
 from support.app import App, open_app
+from support.pages import sign_in
 
 pytestmark = pytest.mark.anyio
 
-PICTURE = Picture("0.T", b"\xff\xd8\xff", 1, 1)
+PICTURE = Picture("0.T", 1, b"\xff\xd8\xff", 1, 1)
 
 
 @dataclass
@@ -63,15 +66,20 @@ class ScriptedViews:
         self._called("take_over", attempt_id, holder, name)
 
     async def act(
-        self, attempt_id: str, holder: str, page: str, inputs: Sequence[BrowserInput]
+        self,
+        attempt_id: str,
+        holder: str,
+        page: str,
+        picture: int,
+        inputs: Sequence[BrowserInput],
     ) -> None:
-        self._called("act", attempt_id, holder, page)
+        self._called("act", attempt_id, holder, page, str(picture))
 
-    async def give_back(self, attempt_id: str, holder: str) -> None:
-        self._called("give_back", attempt_id, holder)
+    async def give_back(self, attempt_id: str, holder: str, *, revoked: bool = False) -> None:
+        self._called("give_back", attempt_id, holder, *(["revoked"] if revoked else []))
 
     async def next(self, seconds: float) -> ViewUpdate | None:
-        return self.updates.pop(0)
+        return self.updates.pop(0) if self.updates else ViewUpdate()
 
     def close(self) -> None:
         self.closed += 1
@@ -97,6 +105,23 @@ class Place:
     def attempt(self) -> str:
         return self.leases[0].attempt.id
 
+    @property
+    def session(self) -> str:
+        return self.caller.session_id
+
+    async def change(self, role: Role) -> None:
+        """Give the user of the session another role."""
+
+        def work(tx: Transaction) -> None:
+            user = tx.accounts.user(self.caller.user_id)
+            assert user is not None
+            tx.accounts.change_user(replace(user, role=role))
+
+        await self.app.storage.write(work)
+
+    async def sign_out(self) -> None:
+        await self.app.storage.write(lambda tx: tx.sessions.end(self.caller.user_id, tx.now))
+
     async def audited(self) -> list[AuditEntry]:
         def work(tx: Transaction) -> list[AuditEntry]:
             return tx.audit.page(self.caller.account_id, before=0, limit=50, action="")
@@ -119,10 +144,8 @@ async def place(tmp_path: Path, templates: Path) -> AsyncIterator[Place]:
         usage = AttemptUsage(browser_ms=1, browser_version="headless-shell 156.0.1.2")
         report = AttemptReport(leases[0].attempt, usage, browser=BrowserReport(is_open=True))
         await app.attempts.report([report], 60_000)
-        now = await app.storage.read(lambda tx: tx.now)
-        caller = replace(
-            app.owner, key_id="", session_id="01HFSESSION", user_name="owner", verified_at=now
-        )
+        token = await sign_in(app.services.sessions, app)
+        caller = (await app.services.sessions.authenticate(token)).caller
         views = ScriptedViews()
         yield Place(app, views, RunBrowserViews(app.storage, views), run.id, leases, caller)
 
@@ -138,9 +161,12 @@ async def test_the_attempts_with_an_open_browser_are_listed(place: Place) -> Non
 
 
 async def test_watching_is_for_all_who_may_read_the_run(place: Place) -> None:
-    viewer = replace(place.caller, role=Role.VIEWER)
-    await place.service.watch(viewer, place.run, place.attempt, "0.T")
-    assert place.views.calls == [("watch", place.attempt, "0.T", "01HFSESSION")]
+    await place.change(Role.VIEWER)
+    await place.service.watch(place.caller, place.run, place.attempt, "0.T")
+    assert place.views.calls == [("watch", place.attempt, "0.T", "")]
+    await place.change(Role.OWNER)
+    await place.service.watch(place.caller, place.run, place.attempt, "0.T")
+    assert place.views.calls[1:] == [("watch", place.attempt, "0.T", place.session)]
     with pytest.raises(RunNotFound):
         await place.service.watch(place.app.other, place.run, place.attempt)
     for attempt in ("01HFNONE", "", new_ulid()):
@@ -198,7 +224,7 @@ async def test_taking_over_is_for_owners_in_a_session(
     assert not place.service.may_take_over(caller)
     for asked in (
         place.service.take_over(caller, place.run, place.attempt),
-        place.service.act(caller, place.run, place.attempt, "0.T", [TextInput("x")]),
+        place.service.act(caller, place.run, place.attempt, "0.T", 7, [TextInput("x")]),
         place.service.give_back(caller, place.run, place.attempt),
     ):
         with pytest.raises(error):
@@ -217,17 +243,60 @@ async def test_taking_over_needs_a_fresh_confirmation_and_is_logged(place: Place
         await place.service.take_over(other, place.run, place.attempt)
     assert place.views.calls == []
     await place.service.take_over(place.caller, place.run, place.attempt)
-    await place.service.act(place.caller, place.run, place.attempt, "0.T", [TextInput("x")])
+    await place.service.act(place.caller, place.run, place.attempt, "0.T", 7, [TextInput("x")])
     await place.service.give_back(place.caller, place.run, place.attempt)
     assert place.views.calls == [
-        ("take_over", place.attempt, "01HFSESSION", "owner"),
-        ("act", place.attempt, "01HFSESSION", "0.T"),
-        ("give_back", place.attempt, "01HFSESSION"),
+        ("take_over", place.attempt, place.session, "owner"),
+        ("act", place.attempt, place.session, "0.T", "7"),
+        ("give_back", place.attempt, place.session),
     ]
     assert [(e.action, e.target, e.detail, e.user_name) for e in await place.audited()] == [
         (AuditAction.BROWSER_TAKEN, place.run, "subtask 1", "owner"),
         (AuditAction.BROWSER_GIVEN_BACK, place.run, "subtask 1", "owner"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda place: place.change(Role.MEMBER), Forbidden),
+        (lambda place: place.sign_out(), SessionEnded),
+    ],
+)
+async def test_who_may_act_no_more_loses_the_browser(
+    place: Place, change: Callable[[Place], Awaitable[None]], error: type[FykeError]
+) -> None:
+    await place.service.take_over(place.caller, place.run, place.attempt)
+    place.views.calls.clear()
+    revoked = ("give_back", place.attempt, place.session, "revoked")
+    await change(place)
+    # the caller is as the cache of a server still has it
+    with pytest.raises(error):
+        await place.service.act(place.caller, place.run, place.attempt, "0.T", 7, [TextInput("x")])
+    assert place.views.calls == [revoked]
+    with pytest.raises(error):
+        await place.service.take_over(place.caller, place.run, place.attempt)
+    assert place.views.calls == [revoked]
+
+
+async def test_a_user_who_watches_is_checked_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browser_views, "CHECK_SECONDS", 0.0)
+    watch = await place.service.watch(place.caller, place.run, place.attempt)
+    shown = ViewUpdate(ViewState(shown="0.T"))
+    place.views.updates = [shown, shown, shown]
+    assert await watch.next(60) == shown
+    place.views.calls.clear()
+    revoked = ("give_back", place.attempt, place.session, "revoked")
+    await place.change(Role.MEMBER)
+    assert await watch.next(60) == shown  # who may still watch
+    assert place.views.calls == [revoked]
+    await place.sign_out()
+    assert await watch.next(60) is None
+    assert place.views.calls == [revoked, revoked]
+    with pytest.raises(SessionEnded):
+        await place.service.watch(place.caller, place.run, place.attempt)
 
 
 async def test_what_cannot_be_logged_is_given_back(
@@ -253,6 +322,7 @@ async def test_what_cannot_be_logged_is_given_back(
         (ViewRefusal.MACHINE_FULL, "node", NotViewable, "8 users are watching"),
         (ViewRefusal.NOT_TAKEN, "node", NotViewable, "not taken over"),
         (ViewRefusal.NO_PAGE, "node", NotViewable, "not watched"),
+        (ViewRefusal.REPLACED, "node", Conflict, "something else"),
     ],
 )
 async def test_refusals_of_the_gateway_are_explained(
@@ -268,7 +338,7 @@ async def test_refusals_of_the_gateway_are_explained(
     for asked in (
         place.service.watch(place.caller, place.run, place.attempt),
         place.service.take_over(place.caller, place.run, place.attempt),
-        place.service.act(place.caller, place.run, place.attempt, "0.T", [TextInput("x")]),
+        place.service.act(place.caller, place.run, place.attempt, "0.T", 7, [TextInput("x")]),
         place.service.give_back(place.caller, place.run, place.attempt),
     ):
         with pytest.raises(error, match=text):

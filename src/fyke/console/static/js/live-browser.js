@@ -23,6 +23,7 @@ class LiveBrowser extends HTMLElement {
     for (const name of ["attempts", "pages"]) {
       this.piece(name).addEventListener("change", (event) => this.choose(name, event.target.value));
     }
+    this.image.addEventListener("load", () => this.drawn());
     this.visibility = () => this.follow();
     document.addEventListener("visibilitychange", this.visibility);
     listen(this);
@@ -87,14 +88,17 @@ class LiveBrowser extends HTMLElement {
     this.open();
   }
 
-  // Input goes to the page that was shown when it was made.
+  // Input goes to the page that was shown when it was made, and names the picture of it.
   setState(state) {
     const { attempt, shown } = this.state;
-    if (this.timer !== undefined && (state.attempt !== attempt || state.shown !== shown)) {
-      clearTimeout(this.timer);
-      this.send();
-    }
+    if (state.attempt !== attempt || state.shown !== shown) this.flush();
     this.state = state;
+  }
+
+  flush() {
+    if (this.timer === undefined) return;
+    clearTimeout(this.timer);
+    this.send();
   }
 
   showState(state) {
@@ -142,12 +146,19 @@ class LiveBrowser extends HTMLElement {
   showPicture(picture) {
     if (picture.page !== this.state.shown) return;
     this.image.src = `data:image/jpeg;base64,${picture.jpeg}`;
+    this.coming = { page: picture.page, number: picture.number };
     this.stage.hidden = false;
+  }
+
+  drawn() {
+    this.flush();
+    this.seen = this.coming;
   }
 
   hidePicture() {
     this.stage.hidden = true;
     this.image.removeAttribute("src");
+    this.seen = undefined;
   }
 
   showNotice(text) {
@@ -166,8 +177,9 @@ class LiveBrowser extends HTMLElement {
 
   // Inputs are sent together, in their order.
   add(input) {
-    if (!this.state.yours) return;
-    this.target = { attempt: this.state.attempt, page: this.state.shown };
+    const { attempt, shown, yours } = this.state;
+    if (!yours || this.seen?.page !== shown) return;
+    this.target = { attempt, page: shown, picture: this.seen.number };
     const last = this.inputs.at(-1);
     if (input.action === "move" && last?.action === "move") this.inputs.pop();
     if (this.inputs.length < MOST_INPUTS) this.inputs.push(input);
@@ -188,7 +200,8 @@ class LiveBrowser extends HTMLElement {
     } catch {
       // said below
     }
-    if (!answer?.ok) this.say(this.dataset.unsent);
+    if (answer?.status === 409) this.say(this.dataset.replaced);
+    else if (!answer?.ok) this.say(this.dataset.unsent);
   }
 }
 
