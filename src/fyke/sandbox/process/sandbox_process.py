@@ -109,7 +109,7 @@ class SandboxProcess:
         self._cpu_before = 0  # milliseconds of the group before the attempt
         self._soft_cpu_before = 0  # and of the processes, without a group
         self._memory_exceeded = False
-        self._final = ProcessUsage()
+        self._final: ProcessUsage | None = None
         self._cache: LockedCache | None = None
         self._hidden_checks = 0
         self._missing = ""  # see ``OwnFiles.missing``
@@ -380,7 +380,7 @@ class SandboxProcess:
 
     async def usage(self) -> ProcessUsage:
         """The usage so far; after ``close``, the final one."""
-        if self._closing is not None:
+        if self._final is not None:
             return self._final
         work = await asyncio.to_thread(self._work_bytes)
         group = self.group
@@ -502,14 +502,19 @@ class SandboxProcess:
             raise SandboxStartFailed(f"the cache of a browser cannot be saved: {error}") from error
 
     async def close(self) -> None:
-        """Kill all processes; remove cgroup and folder. Safe to repeat, even concurrently."""
-        if self._closing is None:
-            self._final = await self.usage()
+        """Kill all processes; remove cgroup and folder. Safe to repeat, even concurrently. A
+        cancelled call ends when all of it is done: this may be the last chance of the process.
+        """
         if self._closing is None:
             self._closing = asyncio.create_task(self._close())
-        await asyncio.shield(self._closing)
+        try:
+            await asyncio.shield(self._closing)
+        except asyncio.CancelledError:
+            await asyncio.wait([self._closing])
+            raise
 
     async def _close(self) -> None:
+        self._final = await self.usage()
         await self.kill()
         if self._watcher is not None:
             self._watcher.cancel()

@@ -377,6 +377,21 @@ async def test_the_usage_is_available_after_the_end(folders: WorkFolders) -> Non
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.parametrize("steps", [1, 2, 5, 20])
+async def test_a_sandbox_is_removed_when_its_closing_is_cancelled(
+    folders: WorkFolders, steps: int
+) -> None:
+    sandbox = running(folders)
+    closing = asyncio.create_task(sandbox.close())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert folders.names() == []
+    assert sandbox._process.returncode is not None
+
+
 async def test_releasing_a_tool_ends_it_and_keeps_its_folder(folders: WorkFolders) -> None:
     sandbox = running(folders)
     assert await sandbox.release(None) == ""
