@@ -57,6 +57,19 @@ def test_secrets_are_masked_in_all_texts() -> None:
     assert page.files == tuple(PageFile(kind, len(files[kind])) for kind in PageFileKind)
 
 
+def test_lines_of_a_secret_that_a_form_has_sent_are_masked() -> None:
+    secret = "first+line\nsecond/line\n"
+    sent = "https://a.example/?key=first%2Bline%0D%0Asecond%2Fline%0D%0A&n=1"
+    line = ConsoleLine(1, ConsoleLevel.ERROR, "sent first+line\r\nsecond/line\r\n", sent)
+    html = b"<textarea>first+line\nsecond/line\n</textarea><input value='first+line second/line'>"
+    request = SeenRequest(1, "GET", sent, "Document", 200)
+    taken = TakenPage(5, sent, "", html=html, requests=(request,), console=(line,))
+    content = page_content(taken, Masker({"KEY": secret}))
+    assert content.page.url == "https://a.example/?key=***KEY***%0D%0A&n=1"
+    for kind in (HTML, HAR, CONSOLE):
+        assert b"***" in content.files[kind] and b"second" not in content.files[kind], kind
+
+
 def test_only_what_was_taken_has_a_file() -> None:
     gaps = {SCREENSHOT: PageGap.NO_ANSWER}
     content = page_content(TakenPage(5, html=b"<p>", gaps=gaps), MASKER)

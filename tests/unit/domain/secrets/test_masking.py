@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 import urllib.parse
 from typing import Any
 
@@ -40,6 +41,58 @@ def test_what_a_browser_makes_of_a_value_is_found() -> None:
     attribute = "~it's *my* &quot;key&quot;&amp;&lt;1&gt;"
     for spelled in (form, form.replace("%7E", "%7e").replace("C1%3E", "c1%3e"), attribute):
         assert masker.text(f"<{spelled}>") == "<***KEY***>", spelled
+
+
+LINES = "-----BEGIN 'KEY'-----\nMII/E+abc==\n\n<x> & \"y\"\n"
+CRLF = LINES.replace("\n", "\r\n")
+
+
+def _replaced(text: str, *pairs: tuple[str, str]) -> str:
+    for character, written in pairs:
+        text = text.replace(character, written)
+    return text
+
+
+_JINJA = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&#34;"), ("'", "&#39;"))
+_SCRIPT = (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"))
+WAYS = {
+    "multipart": CRLF,
+    "form": urllib.parse.urlencode({"q": CRLF}),
+    "form, LF": urllib.parse.urlencode({"q": LINES}),
+    "form, lower": re.sub("%..", lambda m: m[0].lower(), urllib.parse.quote_plus(CRLF)),
+    "mailto": urllib.parse.quote(CRLF, safe=""),
+    "json": json.dumps({"q": CRLF}),
+    "json of Go": _replaced(json.dumps(CRLF), *_SCRIPT),
+    "json of PHP": _replaced(json.dumps(LINES), ("<", "\\u003C"), (">", "\\u003E"),
+                             ("&", "\\u0026"), ("'", "\\u0027"), ("/", "\\/")),
+    "textarea": f"<textarea>{html.escape(LINES, quote=False)}</textarea>",
+    "attribute": html.escape(CRLF, quote=False).replace('"', "&quot;"),
+    "attribute of an older browser": _replaced(LINES, ("&", "&amp;"), ('"', "&quot;")),
+    "Jinja": _replaced(CRLF, *_JINJA),
+    "Mustache": _replaced(html.escape(LINES), ("&#x27;", "&#39;"), ("/", "&#x2F;"),
+                          ("=", "&#x3D;")),
+    "XML": html.escape(CRLF).replace("&#x27;", "&apos;"),
+    "line entities": _replaced(html.escape(CRLF), ("\r", "&#13;"), ("\n", "&#10;")),
+    "line entities, hex": _replaced(html.escape(LINES), ("\n", "&#xA;")),
+    "query of an address": _replaced(LINES, ("\n", ""), (" ", "%20"), ('"', "%22"), ("'", "%27"),
+                                     ("<", "%3C"), (">", "%3E")),
+    "base64": base64.b64encode(CRLF.encode()).decode(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stored", [LINES, CRLF, LINES.strip()])
+@pytest.mark.parametrize("way", WAYS)
+def test_lines_are_found_however_they_are_written(stored: str, way: str) -> None:
+    masked = Masker({"KEY": stored}).text(f"a={WAYS[way]}&b")
+    assert "***KEY***" in masked
+    for part in ("BEGIN", "abc", "MII", "KEY-", 'y"', "LUJFR"):
+        assert part not in masked, masked
+
+
+def test_spaces_that_do_not_break_are_found_in_pages() -> None:
+    value = "pass\xa0word"
+    for spelled in ("pass&nbsp;word", "pass%C2%A0word", "pass\\u00A0word", "pass\\u00a0word"):
+        assert Masker({"K": value}).text(f"<{spelled}>") == "<***K***>"
 
 
 @pytest.mark.parametrize("value", VALUES)
@@ -102,7 +155,7 @@ def test_lines_of_a_value_are_masked_one_by_one() -> None:
 
 def test_the_number_of_searches_is_bounded_for_a_value_of_many_lines() -> None:
     value = "\n".join(f"{n:07}" + "x" * (n % 50) for n in range(1500))
-    assert len(encodings(value)) < MAX_LINES + 30
+    assert len(encodings(value)) < MAX_LINES + 40
     masker = Masker({"KEY": value})
     longest = max(value.split("\n"), key=len)
     assert masker.text(longest) == "***KEY***" and masker.text(value) == "***KEY***"
