@@ -144,8 +144,10 @@ async def test_a_hanging_page_has_a_name_and_nothing_else(
     monkeypatch.setattr(page_keeper, "LEFT_SECONDS", 0.1)
     async with attempt.client() as browser:
         page = await items(browser, attempt)
-        hanging = asyncio.ensure_future(page.evaluate("for (;;);"))
-        await asyncio.sleep(0.5)
+        began = asyncio.Event()
+        page.on("console", lambda line: began.set() if line.text == "hangs" else None)
+        hanging = asyncio.ensure_future(page.evaluate("console.log('hangs'); for (;;);"))
+        await began.wait()
         taken = await attempt.last()
         hanging.cancel()
     assert taken.url == attempt.url("/items")
