@@ -9,7 +9,7 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
-from fyke.engine.local import LocalEngine
+from fyke.domain.runs.leasing import Leasing
 from fyke.model.browser import ANY_BROWSER, NO_BROWSER, BrowserMode, BrowserOffer, BrowserProgram
 from fyke.model.run import MAX_PAUSE_MS, End, Outcome, RunState, SubtaskState
 from fyke.model.runner import AttemptUsage, Capacity, Renewal, RunnerInfo
@@ -186,7 +186,7 @@ async def test_a_run_that_only_another_runner_is_large_enough_for_is_left_to_it(
         await state.write(lambda tx: tx.runs.put_runner(replace(other, heartbeat_at=tx.now)))
     wanted = await seeded(state, 2, **needs)
     young = await seeded(state, 1)
-    engine = LocalEngine(state.storage)
+    engine = Leasing(state.storage)
     small = Capacity(
         2, 4000, 4, browsers=2, browser_share=0.5, browser_ready=True, offer=ANY_BROWSER,
         total=(2, 4000),
@@ -203,7 +203,7 @@ async def test_a_silent_runner_does_not_count(state: State) -> None:
     await state.write(lambda tx: tx.runs.put_runner(replace(LARGE, heartbeat_at=tx.now - old)))
     run = await seeded(state, 1, cpus=4)
     small = Capacity(2, 4000, 4, total=(2, 4000))
-    leases = await LocalEngine(state.storage).take("small", small, idle=True)
+    leases = await Leasing(state.storage).take("small", small, idle=True)
     assert [x.run.id for x in leases] == [run.id]
 
 

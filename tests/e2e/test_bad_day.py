@@ -23,7 +23,7 @@ import pytest
 
 from fyke.app.maintenance import check
 from fyke.cli.shipped import setup_link
-from fyke.engine.local import LEASE_SECONDS
+from fyke.model.runner import LEASE_SECONDS
 from fyke.reasons import HintCode, ReasonCode
 from fyke.settings import Settings
 from support.booted import Booted

@@ -28,9 +28,9 @@ from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.environments import VersionEnvironments
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.last_pages import LastPages
+from fyke.domain.runs.leasing import Leasing
 from fyke.domain.secrets.inject import RunSecrets
 from fyke.egress.client import EgressClient
-from fyke.engine.local import LocalEngine
 from fyke.errors import Conflict
 from fyke.kit.clock import SystemClock
 from fyke.kit.descriptors import raise_limit
@@ -203,7 +203,7 @@ def make_runner(
     runner = Runner(
         identity(settings),
         runtime.storage,
-        LocalEngine(runtime.storage),
+        Leasing(runtime.storage),
         runtime.signals,
         attempts,
         intake,

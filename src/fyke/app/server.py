@@ -38,11 +38,11 @@ from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.service import Runs
 from fyke.domain.schedules.firing import Firing
 from fyke.domain.services import Foundations, Services
-from fyke.engine.local import LEASE_SECONDS
 from fyke.errors import Unavailable
 from fyke.kit.clock import SystemClock
 from fyke.kit.descriptors import raise_limit
 from fyke.model.account import Plan
+from fyke.model.runner import LEASE_SECONDS
 from fyke.settings import Settings
 from fyke.timers.access import AccessTimer
 from fyke.timers.alerts import AlertTimer

@@ -6,8 +6,7 @@
   never waits behind a stream of rows.
 * ``blobs``: bundles by digest.
 * ``signals``: waking other processes.
-* ``execution``: ``Engine``, which assigns attempts; ``Environments``, ``Sandboxes`` and
-  ``Sandbox``, the isolation of one attempt.
+* ``execution``: ``Environments``, ``Sandboxes`` and ``Sandbox``, the isolation of one attempt.
 * ``egress``: access to the web for one attempt.
 * ``browser``: the browser sandboxes, and the gateway that connects Workers to them.
 * ``tools``, ``git``: installing, compiling and cloning inside a sandbox.

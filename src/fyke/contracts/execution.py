@@ -1,4 +1,4 @@
-"""Where attempts run, and the sandbox and dependencies of each."""
+"""The sandbox and the dependencies of an attempt."""
 
 from __future__ import annotations
 
@@ -12,20 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from fyke.reasons import Detail, DetailCode, Reason, detail_sentence, sentence
 
 if TYPE_CHECKING:  # the launcher imports this module and is small
-    from fyke.model.runner import Capacity, Lease
     from fyke.model.worker import Version
-
-
-class Engine(Protocol):
-    """Assigns attempts to runners."""
-
-    lease_seconds: float  # how long a lease is valid without renewal
-
-    async def take(self, runner_id: str, capacity: Capacity, *, idle: bool) -> list[Lease]:
-        """Lease waiting attempts that fit into the free ``capacity``. An ``idle`` runner may also
-        get one attempt that is larger than its whole capacity, if otherwise none would run it.
-        """
-        ...
 
 
 class Isolation(StrEnum):

@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 
-from fyke.contracts.execution import Engine
 from fyke.contracts.signals import STOP, WORK, Listener, Signals
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.logs import system
@@ -21,6 +20,7 @@ from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.results.intake import Intake
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
+from fyke.domain.runs.leasing import Leasing
 from fyke.domain.runs.outcome import end_of
 from fyke.errors import FykeError
 from fyke.kit.ids import run_number
@@ -65,7 +65,7 @@ class Runner:
         self,
         identity: Identity,
         storage: Storage,
-        engine: Engine,
+        leasing: Leasing,
         signals: Signals,
         attempts: Attempts,
         intake: Intake,
@@ -75,7 +75,7 @@ class Runner:
         """Without a ``monitor`` the runner is never cut off: its database is a file."""
         self._identity = identity
         self._storage = storage
-        self._engine = engine
+        self._leasing = leasing
         self._signals = signals
         self._attempts = attempts
         self._intake = intake
@@ -238,7 +238,7 @@ class Runner:
             if self._take_in_doubt:
                 await self._return_unknown()
             self._take_in_doubt = True
-            leases = await self._engine.take(
+            leases = await self._leasing.take(
                 self._identity.id, self._free_capacity(), idle=not self._attempt_runners
             )
         except FykeError as error:
@@ -421,7 +421,7 @@ class Runner:
         }
         started = self._monitor.now()
         orders = await self._attempts.report(
-            [*reports.values()], int(self._engine.lease_seconds * 1000)
+            [*reports.values()], int(self._leasing.lease_seconds * 1000)
         )
         self._monitor.renewed(reports.keys() & self._attempt_runners.keys(), started)
         for attempt_id, report in reports.items():

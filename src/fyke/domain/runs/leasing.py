@@ -1,4 +1,4 @@
-"""The engine of one machine or a few: the queue and the leases are rows of the state.
+"""Assigns waiting attempts to runners: the queue and the leases are rows of the state.
 
 A runner takes attempts that fit into its free capacity. A lease is a row with a deadline and a
 token, so no message broker is needed.
@@ -9,21 +9,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fyke.contracts.state import Storage, Transaction
-from fyke.model.runner import Capacity, Lease
-
-LEASE_SECONDS = 15.0
+from fyke.model.runner import LEASE_SECONDS, Capacity, Lease
 
 
-class LocalEngine:
-    """Implements ``contracts.Engine`` over ``contracts.Storage``."""
+class Leasing:
+    """``lease_seconds`` is how long a lease is valid without renewal."""
 
     def __init__(self, storage: Storage, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._storage = storage
         self.lease_seconds = lease_seconds
 
     async def take(self, runner_id: str, capacity: Capacity, *, idle: bool) -> list[Lease]:
-        """Lease attempts that fit. An idle runner also takes one attempt that needs more than its
-        whole capacity, if no other runner has that: it runs slowly, but it runs.
+        """Lease attempts that fit into the free ``capacity``. An ``idle`` runner also takes one
+        attempt that needs more than its whole capacity, if no other runner has that: it runs
+        slowly, but it runs.
         """
 
         def work(tx: Transaction) -> list[Lease]:

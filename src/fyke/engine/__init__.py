@@ -1,1 +1,0 @@
-"""Decides where and when attempts run."""
