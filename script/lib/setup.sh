@@ -33,8 +33,8 @@ and then run this again."
     fi
   fi
   say "Installing system packages: $*"
-  "${sudo[@]}" apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  "${sudo[@]}" apt-get update -qq 9<&-
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null 9<&-
 }
 
 # want_packages PURPOSE COMMAND=PACKAGE...: the same for optional packages, which only root installs.
@@ -60,13 +60,35 @@ have_driver() { command -v chromedriver >/dev/null; }
 have_display() { command -v Xvfb >/dev/null; }
 have_fonts() { has_font 'Liberation*'; }
 have_emoji() { has_font '*[Ee]moji*'; }
-has_font() { [[ -n $(find /usr/share/fonts -name "$1" -print -quit 2>/dev/null) ]]; }
+have_cjk() { has_font 'wqy-*' "$@" || has_font 'Noto*CJK*' "$@" || has_font 'SourceHan*' "$@" || has_font 'unifont*' "$@"; }
+has_font() { [[ -n $(find "${2:-/usr/share/fonts}" -iname "$1" -print -quit 2>/dev/null) ]]; } # PATTERN [FOLDER]
 have_git() { command -v git >/dev/null; }
 
 # The user of all processes except the launcher, when Fyke is started as root.
 make_service_user() {
   getent passwd fyke >/dev/null ||
     useradd --system --user-group --no-create-home --home-dir /var/lib/fyke --shell /usr/sbin/nologin fyke
+}
+
+# lock_prefix PREFIX: wait until no other script/up installs there. The lock is that of descriptor 9.
+lock_prefix() {
+  exec 9<"$1"
+  flock -n 9 && return
+  say "Another script/up is installing Fyke into $1; waiting until it has finished."
+  flock 9
+}
+unlock_prefix() { exec 9<&-; }
+
+# refuse_if_running PREFIX: end with a message if a Fyke runs from there, whose files may not be replaced.
+refuse_if_running() {
+  local process words
+  for process in /proc/[0-9]*; do
+    [[ $process/root -ef / ]] || continue # of a container
+    mapfile -d '' -t words 2>/dev/null <"$process/cmdline" || continue
+    [[ ${words[0]:-} == "$1/.venv/bin/python"* && " ${words[*]} " == *" -m fyke."* ]] || continue
+    die "Fyke is running from $1 (process ${process#/proc/}), and this clone has another version or other packages, which
+would replace its files. Stop it (Ctrl-C in its terminal, or the service), then run this again."
+  done
 }
 
 digest_of() { (cd "$here" && find "$@" -type f -not -name '*.pyc' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-64); }
@@ -107,12 +129,14 @@ install_program() {
   once "$prefix/.program-installed" "$digest" _install_program "$prefix" "$mode"
 }
 _install_requirements() {
+  refuse_if_running "$1"
   say "Installing Python packages"
   rm -f "$1/.program-installed"
   "$uv" venv --quiet --clear --python "$python" "$1/.venv"
   _pip "$1" --require-hashes --compile-bytecode -r "$here/requirements/$2" -r "$here/requirements/build.txt"
 }
 _install_program() {
+  refuse_if_running "$1"
   say "Installing Fyke"
   if [[ $2 == copy ]]; then
     _pip "$1" --no-deps --no-build-isolation --no-cache --reinstall-package fyke --compile-bytecode "$here"

@@ -449,7 +449,10 @@ def _browser(settings: Settings, server: _RunningServer | None) -> Iterator[Chec
     detail = f"{found.fonts} files"
     if found.missing_fonts:
         detail += f", none of {' and of '.join(found.missing_fonts)}"
-    remedy = f"apt install {' '.join(found.missing_fonts)}; without them pages look different"
+    remedy = (
+        f"apt install {' '.join(found.missing_fonts)}; without them pages look different, and "
+        "characters that no font has are empty rectangles"
+    )
     yield CheckResult("fonts", WARNING if found.missing_fonts else OK, detail, remedy)
     if settings.browser == "off":
         yield CheckResult("browser sandbox", OK, "not checked: the setting browser is off")

@@ -37,6 +37,8 @@ FONTS = Path("/usr/share/fonts")
 FONT_PACKAGES = {  # of Debian: a pattern for the names of their files
     "fonts-liberation": re.compile("liberation", re.IGNORECASE),
     "fonts-noto-color-emoji": re.compile("emoji", re.IGNORECASE),
+    # Chinese, Japanese and Korean; also other fonts that have all three
+    "fonts-wqy-microhei": re.compile("wqy-|noto.*cjk|sourcehan|unifont", re.IGNORECASE),
 }
 _FONT = re.compile(r".*\.(ttf|otf|ttc|pfb)", re.IGNORECASE)
 _VERSION = re.compile(r"\d+(\.\d+){3}")

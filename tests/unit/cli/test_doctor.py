@@ -367,6 +367,7 @@ def test_the_browser_is_listed_with_what_is_missing(
     assert "no virtual display was found (apt install xvfb)" in lines[2].detail
     assert lines[3].detail == "2 files, none of fonts-liberation"
     assert lines[3].remedy.startswith("apt install fonts-liberation;")
+    assert "empty rectangles" in lines[3].remedy
     assert lines[4].detail == "own sandbox of the browser: no user namespaces"
     without = MachineBrowser(versions, "", True, 40, [])
     lines = browser_lines(monkeypatch, tmp_path, without, {"reason": "broken", "checks": []})

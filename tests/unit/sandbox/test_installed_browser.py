@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,26 @@ def test_fonts_are_counted(tmp_path: Path) -> None:
         (folder / name).touch()
     assert find_fonts(tmp_path) == (2, packages)
     (folder / "NotoColorEmoji.ttf").touch()
-    assert find_fonts(tmp_path) == (3, ["fonts-liberation"])
+    assert find_fonts(tmp_path) == (3, ["fonts-liberation", "fonts-wqy-microhei"])
     (folder / "LiberationSans-Bold.ttf").touch()
-    assert find_fonts(tmp_path) == (4, [])
+    assert find_fonts(tmp_path) == (4, ["fonts-wqy-microhei"])
+    (folder / "wqy-microhei.ttc").touch()
+    assert find_fonts(tmp_path) == (5, [])
+
+
+def cjk_fonts_missing(folder: Path) -> tuple[bool, bool]:
+    """Whether ``fyke doctor`` and ``script/up`` miss a font with Chinese, Japanese and Korean."""
+    setup = Path(__file__).parents[3] / "script" / "lib" / "setup.sh"
+    command = 'source "$0"; have_cjk "$1"'
+    found = subprocess.run(["bash", "-c", command, setup, folder], check=False).returncode
+    return "fonts-wqy-microhei" in find_fonts(folder)[1], found != 0
+
+
+@pytest.mark.parametrize(
+    "name", ["wqy-zenhei.ttc", "NotoSansCJK-Regular.ttc", "SourceHanSans.ttc", "unifont.otf"]
+)
+def test_other_fonts_with_all_three_scripts_are_enough(tmp_path: Path, name: str) -> None:
+    (tmp_path / "DroidSansFallbackFull.ttf").touch()  # has no Korean
+    assert cjk_fonts_missing(tmp_path) == (True, True)
+    (tmp_path / name).touch()
+    assert cjk_fonts_missing(tmp_path) == (False, False)
