@@ -173,7 +173,10 @@ def server_command(group: typer.Typer, name: str) -> Callable[[F], F]:
             try:
                 function(server, **arguments)
             except Exception as error:
+                from fyke.cli.run_options import use_option_names
+
                 add_missing_name(error, arguments)
+                use_option_names(error, arguments)
                 raise
             finally:
                 server.close()

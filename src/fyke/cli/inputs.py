@@ -18,7 +18,11 @@ def read_input(argument: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     if argument is None:
         return {}, {}
-    value = _parse(*_text(argument))
+    return parts(_parse(*_text(argument)))
+
+
+def parts(value: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The same two of an object."""
     parameters = value.get("parameters")
     if not isinstance(parameters, dict):
         return value, {}

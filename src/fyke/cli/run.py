@@ -58,7 +58,7 @@ def start(
     browser_program: options.BrowserProgramOption = None,
     region: options.RegionOption = None,
     egress_allow: options.EgressAllowOption = None,
-    browser_block: options.BrowserBlockOption = "",
+    browser_block: options.BrowserBlockOption = None,
     callback: options.CallbackOption = "",
     wait: options.WaitOption = False,
     follow: options.FollowOption = False,

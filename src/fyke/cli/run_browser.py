@@ -26,7 +26,11 @@ def browser(
     run: RunArgument,
     save: Annotated[
         Path | None,
-        typer.Option("--save", metavar="DIR", help="Write the files of the last pages to DIR."),
+        typer.Option(
+            "--save",
+            metavar="DIR",
+            help="Write the files of the last pages to DIR, which is created if it is missing.",
+        ),
     ] = None,
 ) -> None:
     """Show what the browsers of a run did: requests by type and status, console messages, pages.
@@ -40,8 +44,6 @@ def browser(
       fyke run browser 01JG... --save pages
       fyke run browser 01JG... --json | jq '.requests'
     """
-    if save is not None and not save.is_dir():
-        raise CommandFailed(f"--save {save}: there is no such folder; create it", Exit.USAGE)
     report = server.client.browser(run)
     if save is not None:
         _save(server, run, report, save)
@@ -111,16 +113,17 @@ def _files(page: LastPageItem) -> str:
 
 
 def _save(server: ServerContext, run: str, report: RunBrowserReport, folder: Path) -> None:
-    """Write the files of all last pages."""
-    found = False
-    for page in report.last_pages:
-        for file in page.files:
-            data = server.client.page_file(run, page.attempt, file.kind)
-            suffix = SUFFIXES.get(file.kind, "bin")
-            with output_file(folder / f"{page.attempt}.{suffix}") as target:
-                target.write(data)
-            found = True
-    if found:
-        server.out.say(f"The files of the last pages are in {folder}.")
-    else:
+    """Write the files of all last pages into the folder, which is created if there are any."""
+    files = [(page.attempt, file.kind) for page in report.last_pages for file in page.files]
+    if not files:
         server.out.say("No last page of this run is kept.")
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandFailed(f"--save {folder}: {error.strerror}", Exit.USAGE) from None
+    for attempt, kind in files:
+        data = server.client.page_file(run, attempt, kind)
+        with output_file(folder / f"{attempt}.{SUFFIXES.get(kind, 'bin')}") as target:
+            target.write(data)
+    server.out.say(f"The files of the last pages are in {folder}.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
-from fyke.model.browser import BrowserProgram
+from fyke.model.browser import BrowserBlock, BrowserProgram
 
 InputOption = Annotated[
     str | None,
@@ -95,6 +97,7 @@ BrowserProgramOption = Annotated[
         "--browser-program",
         help="Browser of the run: headless-shell or chromium.",
         metavar="PROGRAM",
+        case_sensitive=False,
     ),
 ]
 RegionOption = Annotated[
@@ -109,14 +112,66 @@ EgressAllowOption = Annotated[
     ),
 ]
 
+
+def _blocked(types: str | None) -> str | None:
+    """The types in lower case, separated by commas without blanks."""
+    if types is None:
+        return None
+    names = [name.strip().lower() for name in types.split(",")]
+    unknown = next((name for name in names if name not in [*BrowserBlock]), None)
+    if unknown is not None:
+        rule = f"must be one of {', '.join(BrowserBlock)}"
+        raise typer.BadParameter(f'"{unknown}" {rule}; separate several by commas')
+    return ",".join(names)
+
+
 BrowserBlockOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--browser-block",
         help="What browsers do not load: images, media, fonts, stylesheets, separated by commas.",
         metavar="TYPES",
+        callback=_blocked,
     ),
 ]
+
+# parameter of a command to member of ``system`` on the wire
+_MEMBERS = {
+    "memory": "memory",
+    "cpus": "cpus",
+    "timeout": "execute_limit_time_seconds",
+    "max_charge": "max_total_charge",
+    "max_traffic": "max_total_traffic",
+    "browser_memory": "browser_memory",
+    "headful": "browser",
+    "browser_program": "browser_program",
+    "region": "proxy_region",
+    "egress_allow": "egress_allow",
+    "browser_block": "browser_block",
+}
+_FIELD = re.compile(r"input\.parameters\.system\.(\w+)")
+
+
+def with_option_names(text: str, arguments: Mapping[str, object]) -> str:
+    """An error message that names the options of a command which were given in ``arguments``, and
+    not the members of the request that they set.
+    """
+    names = {
+        member: "--headless" if arguments[name] is False else f"--{name.replace('_', '-')}"
+        for name, member in _MEMBERS.items()
+        if arguments.get(name) is not None
+    }
+    return _FIELD.sub(lambda match: names.get(match[1], match[0]), text)
+
+
+def use_option_names(error: Exception, arguments: Mapping[str, object]) -> None:
+    """The same for the message of an error."""
+    if message := getattr(error, "message", ""):
+        message = with_option_names(message, arguments)
+        error.args = (message, *error.args[1:])
+        error.message = message  # type: ignore[attr-defined]
+        details = [with_option_names(text, arguments) for text in getattr(error, "details", ())]
+        error.details = details  # type: ignore[attr-defined]
 
 
 def system_of(
@@ -129,12 +184,12 @@ def system_of(
     region: str | None = None,
     egress_allow: list[str] | None = None,
     browser_memory: int | None = None,
-    browser_block: str = "",
+    browser_block: str | None = None,
     headful: bool | None = None,
     browser_program: BrowserProgram | None = None,
 ) -> dict[str, object]:
     """The options that are not None, as members of ``system`` on the wire."""
-    members = {
+    members: dict[str, object] = {
         "memory": memory,
         "cpus": cpus,
         "execute_limit_time_seconds": timeout,
@@ -145,6 +200,6 @@ def system_of(
         "browser_program": browser_program and browser_program.value,
         "proxy_region": region,
         "egress_allow": egress_allow or None,
-        "browser_block": browser_block.replace(" ", "").split(",") if browser_block else None,
+        "browser_block": None if browser_block is None else browser_block.split(","),
     }
     return {name: value for name, value in members.items() if value is not None}

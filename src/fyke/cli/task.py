@@ -8,17 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fyke.cli import formatting
+from fyke.cli import run_options as options
 from fyke.cli.context import ServerContext, group, server_command
-from fyke.cli.inputs import read_input
+from fyke.cli.inputs import parts, read_input
 from fyke.cli.output import data_of
-from fyke.cli.run_options import (
-    CallbackOption,
-    FollowOption,
-    InputOption,
-    VersionOption,
-    WaitOption,
-    WaitSecondsOption,
-)
 from fyke.cli.run_watch import WatchOptions, report_start
 
 if TYPE_CHECKING:
@@ -33,23 +26,48 @@ Slug = Annotated[str, typer.Argument(help="The task's slug.", metavar="TASK")]
 def create(
     server: ServerContext,
     worker: Annotated[str, typer.Argument(help="owner/name or slug.", metavar="WORKER")],
-    input: InputOption = None,
+    input: options.InputOption = None,
     title: Annotated[str, typer.Option("--title", help="Title of the task.")] = "",
-    version: VersionOption = "",
+    version: options.VersionOption = "",
     description: Annotated[
         str, typer.Option("--description", help="Description of the task.")
     ] = "",
+    memory: options.MemoryOption = None,
+    cpus: options.CpusOption = None,
+    timeout: options.TimeoutOption = None,
+    max_charge: options.MaxChargeOption = None,
+    max_traffic: options.MaxTrafficOption = None,
+    browser_memory: options.BrowserMemoryOption = None,
+    headful: options.HeadfulOption = None,
+    browser_program: options.BrowserProgramOption = None,
+    region: options.RegionOption = None,
+    egress_allow: options.EgressAllowOption = None,
+    browser_block: options.BrowserBlockOption = None,
 ) -> None:
-    """Save an input for a Worker; print the new task's slug.
+    """Save an input and run options for a Worker; print the new task's slug.
 
     \b
     Examples:
       fyke task create owner/website-content-crawler --input docs.json --title "Our docs"
       fyke task create owner/hello --input '{"urls": [{"url": "https://example.com"}]}' --json
+      fyke task create owner/shop -i shop.json --memory 1024 --browser-block images,fonts
     """
     from fyke.client import TaskRequest
 
     custom, system = read_input(input)
+    system |= options.system_of(
+        memory=memory,
+        cpus=cpus,
+        timeout=timeout,
+        max_charge=max_charge,
+        max_traffic=max_traffic,
+        browser_memory=browser_memory,
+        headful=headful,
+        browser_program=browser_program,
+        region=region,
+        egress_allow=egress_allow,
+        browser_block=browser_block,
+    )
     run_input = {"parameters": {"system": system, "custom": custom}}
     slug = server.client.create_task(TaskRequest(worker, run_input, title, version, description))
     if server.out.as_json:
@@ -130,29 +148,65 @@ def show(server: ServerContext, task: Slug) -> None:
 def update(
     server: ServerContext,
     task: Slug,
-    input: InputOption = None,
+    input: options.InputOption = None,
     title: Annotated[str | None, typer.Option("--title", help="A new title.")] = None,
-    version: VersionOption = "",
+    version: options.VersionOption = "",
     description: Annotated[
         str | None, typer.Option("--description", help="A new description.")
     ] = None,
+    memory: options.MemoryOption = None,
+    cpus: options.CpusOption = None,
+    timeout: options.TimeoutOption = None,
+    max_charge: options.MaxChargeOption = None,
+    max_traffic: options.MaxTrafficOption = None,
+    browser_memory: options.BrowserMemoryOption = None,
+    headful: options.HeadfulOption = None,
+    browser_program: options.BrowserProgramOption = None,
+    region: options.RegionOption = None,
+    egress_allow: options.EgressAllowOption = None,
+    browser_block: options.BrowserBlockOption = None,
+    reset_options: Annotated[
+        bool, typer.Option("--reset-options", help="Remove the saved run options first.")
+    ] = False,
 ) -> None:
     """Change a task; omitted options leave their values unchanged.
+
+    The saved run options stay with a new --input, unless it has its own in parameters.system.
 
     \b
     Examples:
       fyke task update 01JG... --title "Our docs, weekly"
       fyke task update 01JG... --input docs.json --version latest
+      fyke task update 01JG... --timeout 600 --browser-block images,fonts
+      fyke task update 01JG... --reset-options --memory 1024
     """
-    if input is None and not version and title is None and description is None:
+    limits = options.system_of(
+        memory=memory,
+        cpus=cpus,
+        timeout=timeout,
+        max_charge=max_charge,
+        max_traffic=max_traffic,
+        browser_memory=browser_memory,
+        headful=headful,
+        browser_program=browser_program,
+        region=region,
+        egress_allow=egress_allow,
+        browser_block=browser_block,
+    )
+    changes_input = input is not None or bool(limits) or reset_options
+    if not changes_input and not version and title is None and description is None:
         raise typer.BadParameter(
-            "nothing to change: use --title, --description, --input, --version"
+            "nothing to change: use --title, --description, --input, --version or a run option"
         )
     if title is not None or description is not None:
         server.client.update_task(task, title=title, description=description)
-    if input is not None:
+    if changes_input:
         custom, system = read_input(input)
-        run_input = {"parameters": {"system": system, "custom": custom}}
+        if input is None or not (system or reset_options):
+            saved_custom, saved = parts(_input_of(server.client.task(task)))
+            custom = saved_custom if input is None else custom
+            system = {} if reset_options else saved
+        run_input = {"parameters": {"system": system | limits, "custom": custom}}
         server.client.set_task_input(task, run_input, version)
     elif version:
         server.client.set_task_input(task, _input_of(server.client.task(task)), version)
@@ -181,10 +235,10 @@ def delete(server: ServerContext, task: Slug) -> None:
 def run(
     server: ServerContext,
     task: Slug,
-    callback: CallbackOption = "",
-    wait: WaitOption = False,
-    follow: FollowOption = False,
-    timeout_seconds: WaitSecondsOption = None,
+    callback: options.CallbackOption = "",
+    wait: options.WaitOption = False,
+    follow: options.FollowOption = False,
+    timeout_seconds: options.WaitSecondsOption = None,
 ) -> None:
     """Start a run of a task; print the run's slug.
 

@@ -38,7 +38,7 @@ def run(
     browser_program: options.BrowserProgramOption = None,
     region: options.RegionOption = None,
     egress_allow: options.EgressAllowOption = None,
-    browser_block: options.BrowserBlockOption = "",
+    browser_block: options.BrowserBlockOption = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -72,8 +72,10 @@ def run(
       fyke worker run . -i '{"urls": ["http://127.0.0.1:8000/"]}' --egress-allow 127.0.0.1:8000
       fyke worker run . -i input.json --browser-block images,fonts --headful
     """
+    arguments = {**locals()}
     from fyke.cli.local_folder import Job, interruptible, local_folder, run_job
     from fyke.cli.local_work import PROJECT, RESULT
+    from fyke.errors import InvalidRequest
 
     archive, _ = read_archive(project)
     custom, system = read_input(input)
@@ -90,7 +92,11 @@ def run(
         browser_block=browser_block,
     )
     run_input = {"parameters": {"system": system | limits, "custom": custom}}
-    _check(archive, run_input)
+    try:
+        _check(archive, run_input)
+    except InvalidRequest as error:
+        options.use_option_names(error, arguments)
+        raise
     request = {
         "action": "run",
         "input": run_input,
@@ -108,7 +114,8 @@ def run(
             raise typer.Exit(code or Exit.FAILED)
         result = job.result()
         if "error" in result:
-            raise CommandFailed(result["error"], Exit(result["code"]))
+            message = options.with_option_names(result["error"], arguments)
+            raise CommandFailed(message, Exit(result["code"]))
         _report(Output(as_json), result, job, output)
     raise typer.Exit(code)
 

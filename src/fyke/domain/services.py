@@ -199,7 +199,7 @@ class Services:
         self.history = VersionHistory(storage, foundations.blobs, foundations.parsers)
         self.output_fields = OutputFields(storage, self.results)
         self.catalog = Catalog(storage, foundations.categories, priced=rules.prices.any())
-        self.tasks = Tasks(storage, self.workers)
+        self.tasks = Tasks(storage, self.workers, rules)
         self.schedules = Schedules(storage)
         self.task_board = TaskBoard(storage)
         self.calendar = ScheduleCalendar(storage)

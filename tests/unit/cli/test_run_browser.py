@@ -121,9 +121,14 @@ def test_the_files_of_last_pages_are_saved(tmp_path: Path) -> None:
     assert "The files of the last pages are in" in server.messages
 
 
-def test_nothing_to_save_is_said_and_a_missing_folder_refused(tmp_path: Path) -> None:
+def test_a_missing_folder_is_created_if_there_are_files(tmp_path: Path) -> None:
     values = {name: getattr(REPORT, name) for name in REPORT.__struct_fields__}
-    empty = run(RunBrowserReport(**values | {"last_pages": []}), tmp_path)
+    folder = tmp_path / "new" / "pages"
+    empty = run(RunBrowserReport(**values | {"last_pages": []}), folder)
     assert "No last page of this run is kept" in empty.messages
-    with pytest.raises(CommandFailed, match="there is no such folder"):
-        run(REPORT, tmp_path / "none")
+    assert not folder.exists()
+    server: Any = ScriptedServer(browser=REPORT, page_file=b"jpg")
+    browser(server, "R1", folder)
+    assert {path.name for path in folder.iterdir()} == {"A1.jpg", "A1.html.txt"}
+    with pytest.raises(CommandFailed, match=r"--save .*A1.jpg: File exists"):
+        browser(server, "R1", folder / "A1.jpg")

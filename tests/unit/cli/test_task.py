@@ -9,8 +9,10 @@ import msgspec
 import pytest
 import typer
 
+from fyke.cli.run import start as start_run
 from fyke.cli.task import create, delete, list_tasks, show, update
 from fyke.client import TaskRequest
+from fyke.model.browser import BrowserProgram
 from fyke.wire.v2.tasks import WorkerTask, WorkerTaskPage
 from support.scripted import ScriptedServer
 
@@ -90,7 +92,10 @@ def test_an_update_without_options_is_refused() -> None:
             (None, "", "", None),
             [("update_task", "T1", {"title": "", "description": None})],
         ),
-        (('{"a": 1}', None, "", None), [("set_task_input", "T1", WHOLE, "")]),
+        (
+            ('{"a": 1}', None, "", None),
+            [("task", "T1"), ("set_task_input", "T1", WHOLE, "")],
+        ),
         (
             (None, None, "v1.0.2", None),
             [("task", "T1"), ("set_task_input", "T1", INPUT, "v1.0.2")],
@@ -99,6 +104,7 @@ def test_an_update_without_options_is_refused() -> None:
             ('{"a": 1}', None, "v1.0.2", "What"),
             [
                 ("update_task", "T1", {"title": None, "description": "What"}),
+                ("task", "T1"),
                 ("set_task_input", "T1", WHOLE, "v1.0.2"),
             ],
         ),
@@ -110,6 +116,58 @@ def test_only_the_options_are_changed(
     server = run(update, "T1", *arguments, update_task=None, set_task_input=None, task=TASK)
     assert server.client.calls == calls
     assert server.messages == "The task T1 was changed.\n"
+
+
+OPTIONS: dict[str, Any] = {
+    "memory": 1024,
+    "cpus": 0.5,
+    "timeout": 60,
+    "max_charge": 1.5,
+    "max_traffic": 10.0,
+    "browser_memory": 2048,
+    "headful": True,
+    "browser_program": BrowserProgram.CHROMIUM,
+    "region": "DE",
+    "egress_allow": ["10.0.0.1:80"],
+    "browser_block": "images,fonts",
+}
+
+
+def saved(system: dict[str, Any], custom: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"parameters": {"system": system, "custom": custom or {"a": 1}}}
+
+
+def test_a_task_is_saved_with_the_run_options_of_a_start() -> None:
+    start, task = ScriptedServer(start="R1"), ScriptedServer(create_task="T1")
+    start_run(start, "owner/reader", '{"a": 1}', **OPTIONS)  # type: ignore[arg-type]
+    create(task, "owner/reader", '{"a": 1}', **OPTIONS)  # type: ignore[arg-type]
+    [(_, asked)], [(_, request)] = start.client.calls, task.client.calls
+    assert len(asked.system) == len(OPTIONS)
+    assert request.input == saved(asked.system)
+
+
+@pytest.mark.parametrize(
+    ("changes", "input"),
+    [
+        ({"memory": 1024}, saved({"memory": 1024, "browser_block": ["media"]}, {"u": 1})),
+        ({"input": '{"a": 1}'}, saved({"memory": 512, "browser_block": ["media"]})),
+        ({"input": json.dumps(saved({"cpus": 1})), "timeout": 9},
+         saved({"cpus": 1, "execute_limit_time_seconds": 9})),
+        ({"reset_options": True}, saved({}, {"u": 1})),
+        ({"reset_options": True, "input": json.dumps(saved({"cpus": 1})), "timeout": 9},
+         saved({"cpus": 1, "execute_limit_time_seconds": 9})),
+        ({"reset_options": True, "browser_block": "fonts"},
+         saved({"browser_block": ["fonts"]}, {"u": 1})),
+    ],
+)  # fmt: skip
+def test_an_update_changes_the_given_run_options(
+    changes: dict[str, Any], input: dict[str, Any]
+) -> None:
+    options = {"memory": 512, "browser_block": ["media"]}
+    before = msgspec.structs.replace(TASK, input=msgspec.Raw(json.dumps(saved(options, {"u": 1}))))
+    server = ScriptedServer(task=before, set_task_input=None)
+    update(server, "T1", **changes)  # type: ignore[arg-type]
+    assert server.client.calls[-1] == ("set_task_input", "T1", input, "")
 
 
 def test_deleting_a_task_is_reported() -> None:

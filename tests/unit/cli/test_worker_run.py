@@ -157,7 +157,7 @@ def test_the_browser_options_are_those_of_a_start(
         ({"browser_block": "images,pictures"}, '"pictures" must be one of images, media, fonts'),
         (
             {"headful": True, "browser_program": BrowserProgram.HEADLESS_SHELL},
-            "browser_program",
+            "--browser-program must be chromium",
         ),
     ],
     ids=["block", "headful"],

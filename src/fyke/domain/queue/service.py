@@ -140,7 +140,8 @@ class RunQueue:
         if earlier is not None:
             return _existing_item(tx, earlier)
         refuse_deleted(tx, item.worker_id)
-        check_device(tx, run)
+        asked = run.browser_memory_asked
+        check_device(tx, run.account_id, run.limits, browser_memory_asked=asked)
         waiting, _ = tx.queue.page(caller.account_id, True, offset=0, limit=1)
         if waiting >= MAX_WAITING:
             raise Refused(Reason.of(ReasonCode.QUEUE_FULL, most=MAX_WAITING))

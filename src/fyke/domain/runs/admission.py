@@ -9,25 +9,36 @@ plan is enforced when attempts are leased.
 from __future__ import annotations
 
 from fyke.contracts.state import Transaction
-from fyke.errors import InvalidRequest, PlanLimitReached, UserMissing
-from fyke.model.account import Account
-from fyke.model.run import Origin, Run
+from fyke.domain.workers.parameters import ParsedInput
+from fyke.errors import Forbidden, InvalidRequest, PlanLimitReached, UserMissing
+from fyke.model.account import Account, Caller
+from fyke.model.run import Origin, RunLimits
 from fyke.reasons import Reason, ReasonCode
 
 IMMEDIATE_ORIGINS = frozenset({Origin.API_V2})  # their starts are refused instead of waiting
 RETRY_SECONDS = 10
 
 
-def check_device(tx: Transaction, run: Run) -> None:
-    """Raise ``InvalidRequest`` when a subtask of ``run`` asks for more than the plan allows."""
-    plan, limits = _account(tx, run.account_id).plan, run.limits
+def check_addresses(caller: Caller, parsed: ParsedInput) -> None:
+    """Raise ``Forbidden`` when the caller may not open private addresses for a run."""
+    if parsed.egress_allow and not caller.operator:
+        raise Forbidden(
+            "input.parameters.system.egress_allow may be used by the operator's account only"
+        )
+
+
+def check_device(
+    tx: Transaction, account_id: str, limits: RunLimits, *, browser_memory_asked: bool
+) -> None:
+    """Raise ``InvalidRequest`` when a subtask with ``limits`` has more than the plan allows."""
+    plan = _account(tx, account_id).plan
     if limits.memory_mb > plan.max_memory_mb:
         raise InvalidRequest(
             f"is {limits.memory_mb} MB, and the plan {plan.value} allows {plan.max_memory_mb}",
             field="input.parameters.system.memory",
             remedy="ask for less, or ask the operator for a larger plan",
         )
-    if run.browser_memory_asked and limits.browser_memory_mb > plan.max_memory_mb:
+    if browser_memory_asked and limits.browser_memory_mb > plan.max_memory_mb:
         raise InvalidRequest(
             f"is {limits.browser_memory_mb} MB, and the plan {plan.value} allows "
             f"{plan.max_memory_mb}",

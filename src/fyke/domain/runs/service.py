@@ -15,7 +15,12 @@ from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.service import place_hold
 from fyke.domain.callbacks.url import CallbackRules
-from fyke.domain.runs.admission import IMMEDIATE_ORIGINS, check_device, check_plan
+from fyke.domain.runs.admission import (
+    IMMEDIATE_ORIGINS,
+    check_addresses,
+    check_device,
+    check_plan,
+)
 from fyke.domain.runs.browsers import (
     check_blocking,
     choice_at_start,
@@ -38,7 +43,6 @@ from fyke.domain.workers.lookup import refuse_deleted
 from fyke.domain.workers.parameters import ParsedInput, read_input
 from fyke.domain.workers.service import Workers
 from fyke.errors import (
-    Forbidden,
     Refused,
     RunNotFound,
     RunRefused,
@@ -159,10 +163,7 @@ class Runs:
         worker = await self._workers.find(caller, request.worker_ref)
         version = await self._workers.version(caller, worker, request.version)
         parsed = read_input(request.input, version.defaults)
-        if parsed.egress_allow and not caller.operator:
-            raise Forbidden(
-                "input.parameters.system.egress_allow may be used by the operator's account only"
-            )
+        check_addresses(caller, parsed)
         checks = (version.input_schema, parsed.custom, self._rules.max_subtasks)
         checked = (
             await asyncio.to_thread(_checked, *checks)
@@ -252,7 +253,8 @@ class Runs:
             if earlier is not None:
                 return _existing_run(tx, earlier)
             self._check_runners(tx, worker, run)
-            check_device(tx, run)
+            asked = run.browser_memory_asked
+            check_device(tx, run.account_id, run.limits, browser_memory_asked=asked)
             if request.origin in IMMEDIATE_ORIGINS:
                 check_plan(tx, run.account_id)
             dated = replace(reserved_where_possible(tx, run), created_at=tx.now)

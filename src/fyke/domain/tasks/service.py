@@ -1,7 +1,8 @@
 """Creates, reads, lists and deletes tasks; the runs service starts them.
 
 A task's input is stored unchanged. It is checked against the worker's schema when the task is
-started, not when it is saved, because a task without a fixed version follows its worker.
+started, not when it is saved, because a task without a fixed version follows its worker. Its run
+options are checked when it is saved.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from typing import Protocol
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import lock_own_task, own_task
 from fyke.domain.accounts.rights import require_editor
+from fyke.domain.runs.admission import check_addresses, check_device
+from fyke.domain.runs.browsers import limits_at_start
+from fyke.domain.runs.transitions import Rules
 from fyke.domain.schedules.editing import (
     ScheduleEdit,
     change_schedule,
@@ -21,12 +25,20 @@ from fyke.domain.schedules.editing import (
 )
 from fyke.domain.schedules.rules import OWN_NAMES, Names
 from fyke.domain.workers.lookup import NEWEST
-from fyke.errors import Conflict, InvalidRequest, TaskNotFound
+from fyke.domain.workers.parameters import ParsedInput, read_input
+from fyke.errors import (
+    Conflict,
+    InvalidRequest,
+    TaskNotFound,
+    UnknownVersion,
+    VersionUnavailable,
+    WorkerNotFound,
+)
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
 from fyke.model.schedule import Schedule
 from fyke.model.task import Task
-from fyke.model.worker import Version, Worker
+from fyke.model.worker import SystemDefaults, Version, Worker
 
 MAX_INPUT_BYTES = 4 * 2**20
 MAX_TITLE = 200
@@ -80,9 +92,10 @@ class Tasks:
     errors.
     """
 
-    def __init__(self, storage: Storage, workers: WorkerDirectory) -> None:
+    def __init__(self, storage: Storage, workers: WorkerDirectory, rules: Rules) -> None:
         self._storage = storage
         self._workers = workers
+        self._rules = rules
 
     async def create(
         self,
@@ -99,7 +112,8 @@ class Tasks:
         """Save an input for a worker that the caller can see, optionally with a schedule.
 
         ``version`` None, empty, ``latest`` or ``auto`` means the newest at the time of each run.
-        Raise ``WorkerNotFound``, ``VersionUnavailable``, ``InvalidRequest``, ``Forbidden``.
+        Raise ``WorkerNotFound``, ``VersionUnavailable``, ``Forbidden``, and ``InvalidRequest``,
+        also for run options that a start would refuse.
         """
         require_editor(caller, "Creating tasks")
         worker = await self._workers.find(caller, worker_ref)
@@ -115,7 +129,10 @@ class Tasks:
             description=_checked_description(description),
         )
 
+        options = await self._options(caller, task, input)
+
         def work(tx: Transaction) -> Task:
+            _check_device(tx, caller, options)
             dated = replace(task, created_at=tx.now, updated_at=tx.now)
             tx.tasks.add(dated)
             if schedule is not None:
@@ -130,6 +147,26 @@ class Tasks:
         if number in NEWEST:
             return ""
         return (await self._workers.version(caller, worker, number)).number
+
+    async def _options(self, caller: Caller, task: Task, input: object) -> ParsedInput | None:
+        """The run options of a new input of a task, None without any.
+
+        Raise ``InvalidRequest`` and ``Forbidden`` for those that no run of its version may have.
+        """
+        parameters = input.get("parameters") if isinstance(input, dict) else None
+        system = parameters.get("system") if isinstance(parameters, dict) else None
+        if system is None or system == {}:
+            return None
+        options = {"parameters": {"system": system, "custom": {}}}
+        try:
+            worker = await self._workers.find(caller, task.worker_id)
+            version = await self._workers.version(caller, worker, task.version)
+        except (WorkerNotFound, VersionUnavailable, UnknownVersion):  # it cannot run now
+            return read_input(options, SystemDefaults())
+        parsed = read_input(options, version.defaults)
+        check_addresses(caller, parsed)
+        limits_at_start(self._rules, version, parsed)
+        return parsed
 
     async def get(self, caller: Caller, task_id: str) -> Task:
         """Return a task. Raise ``TaskNotFound``, including for another account's task."""
@@ -205,16 +242,20 @@ class Tasks:
     async def _edit(
         self, caller: Caller, task_id: str, edit: TaskEdit, revision: int | None
     ) -> Task:
-        number = None
-        if edit.version is not None:
-            worker_id = (await self.get(caller, task_id)).worker_id
-            worker = await self._workers.find(caller, worker_id)
-            number = await self._number(caller, worker, edit.version)
+        number, options = None, None
+        if edit.version is not None or edit.input is not None:
+            saved = await self.get(caller, task_id)
+            if edit.version is not None:
+                worker = await self._workers.find(caller, saved.worker_id)
+                number = await self._number(caller, worker, edit.version)
+                saved = replace(saved, version=number)
+            options = await self._options(caller, saved, edit.input)
 
         def work(tx: Transaction) -> Task:
             task = lock_own_task(tx, caller, task_id)
             if revision is not None and task.revision != revision:
                 raise EditedMeanwhile(task)
+            _check_device(tx, caller, options)
             if edit.input is not None or edit.version is not None:
                 require_run_scope(caller, tx.schedules.get(task_id))
             changed = _edited(tx, task, edit, number)
@@ -280,6 +321,13 @@ def _edited(tx: Transaction, task: Task, edit: TaskEdit, number: str | None) -> 
         updated_at=tx.now,
         revision=task.revision + 1,
     )
+
+
+def _check_device(tx: Transaction, caller: Caller, options: ParsedInput | None) -> None:
+    """Raise ``InvalidRequest`` when the plan does not allow the device of a task."""
+    if options is not None:
+        asked = options.limits.browser_memory_mb > 0
+        check_device(tx, caller.account_id, options.limits, browser_memory_asked=asked)
 
 
 def _save(tx: Transaction, task: Task) -> None:

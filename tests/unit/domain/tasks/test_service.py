@@ -4,15 +4,19 @@ import json
 
 import pytest
 
-from fyke.domain.tasks.service import Tasks
-from fyke.errors import Forbidden, InvalidRequest, TaskNotFound, WorkerNotFound
+from fyke.domain.runs.transitions import Rules
+from fyke.domain.tasks.service import TaskEdit, Tasks
+from fyke.errors import Forbidden, InvalidRequest, TaskNotFound, UnknownVersion, WorkerNotFound
 from fyke.kit.ids import new_ulid
-from fyke.model.account import Caller, Role
-from fyke.model.worker import Version, Worker
+from fyke.model.account import Caller, Plan, Role
+from fyke.model.billing import Prices
+from fyke.model.worker import BrowserNeed, Version, Worker
 from support.memory import MemoryStorage, a_version, a_worker, add_account, caller_of
 
 pytestmark = pytest.mark.anyio
 
+RULES = Rules(Prices(), frozenset(), 100, "", browser_memory_mb=1024, browser_memory_max_mb=2048)
+SYSTEM = "input.parameters.system."
 INPUT = {"parameters": {"custom": {"id": 12345678901234567890123, "q": "a&b"}}}
 
 
@@ -21,6 +25,7 @@ class Directory:
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
+        self.published = a_version(worker.id)
 
     async def find(self, caller, ref: str) -> Worker:
         if ref not in (self.worker.id, self.worker.path):
@@ -28,18 +33,19 @@ class Directory:
         return self.worker
 
     async def version(self, caller: Caller | None, worker: Worker, number: str | None) -> Version:
-        if number != "v1.0.1":
-            raise InvalidRequest("version: the latest is v1.0.1")
-        return a_version(worker.id)
+        if number not in (self.published.number, ""):
+            raise UnknownVersion("version: the latest is v1.0.1")
+        return self.published
 
 
 class Setup:
     def __init__(self) -> None:
         self.storage = MemoryStorage()
-        self.account = add_account(self.storage)
+        self.account = add_account(self.storage, plan=Plan.STARTER)
         self.caller = caller_of(self.account)
         self.worker = a_worker(self.account.id)
-        self.tasks = Tasks(self.storage, Directory(self.worker))
+        self.directory = Directory(self.worker)
+        self.tasks = Tasks(self.storage, self.directory, RULES)
 
 
 @pytest.fixture
@@ -81,6 +87,57 @@ async def test_an_input_that_is_not_a_json_object_is_refused(setup: Setup, input
 async def test_an_input_that_is_too_large_is_refused(setup: Setup):
     with pytest.raises(InvalidRequest, match="at most 4,194,304 bytes"):
         await setup.tasks.create(setup.caller, setup.worker.id, "t", {"a": "x" * 2**22}, None)
+
+
+def with_options(**system: object) -> dict[str, object]:
+    return {"parameters": {"system": system, "custom": {"a": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("system", "message"),
+    [
+        ({"browser_block": ["pics"]}, 'browser_block: "pics" must be one of images'),
+        ({"execute_limit_time_seconds": 10**9}, "execute_limit_time_seconds must be at most"),
+        ({"browser_memory": 4096}, "browser_memory must be at most 2048 MB"),
+        ({"memory": 16384}, "memory is 16384 MB, and the plan starter allows 8192"),
+        ({"egress_allow": ["10.0.0.1:80"]}, "egress_allow may be used by the operator"),
+    ],
+)
+async def test_run_options_that_a_start_would_refuse_are_not_saved(
+    setup: Setup, system: dict[str, object], message: str
+):
+    bad = with_options(**system)
+    refused = pytest.raises((InvalidRequest, Forbidden), match=f"{SYSTEM}{message}")
+    with refused:
+        await setup.tasks.create(setup.caller, setup.worker.id, "t", bad, "v1.0.1")
+    task = await setup.tasks.create(setup.caller, setup.worker.id, "t", INPUT, None)
+    with refused:
+        await setup.tasks.set_input(setup.caller, task.id, bad, None)
+    with refused:
+        await setup.tasks.edit(setup.caller, task.id, TaskEdit(input=bad), 0)
+    _, [saved] = await setup.tasks.list(setup.caller, offset=0, limit=10)
+    assert json.loads(saved.task.input_json) == INPUT
+
+
+async def test_options_of_a_browser_need_a_version_with_one(setup: Setup):
+    block = with_options(browser_block=["images"])
+    task = await setup.tasks.create(setup.caller, setup.worker.id, "t", block, None)
+    setup.directory.published = a_version(setup.worker.id, browser=BrowserNeed.NONE)
+    refused = pytest.raises(InvalidRequest, match="this version declares that it uses none")
+    with refused:
+        await setup.tasks.create(setup.caller, setup.worker.id, "t", block, "v1.0.1")
+    with refused:
+        await setup.tasks.set_input(setup.caller, task.id, block, "v1.0.1")
+
+
+async def test_a_task_of_a_worker_that_is_gone_can_still_be_changed(setup: Setup):
+    task = await setup.tasks.create(setup.caller, setup.worker.id, "t", {}, "v1.0.1")
+    setup.directory.published = a_version(setup.worker.id, "v1.0.2")
+    await setup.tasks.set_input(setup.caller, task.id, with_options(memory=512), None)
+    setup.directory.worker = a_worker(setup.account.id)
+    await setup.tasks.set_input(setup.caller, task.id, with_options(memory=1024), None)
+    with pytest.raises(InvalidRequest, match="memory must be a number"):
+        await setup.tasks.set_input(setup.caller, task.id, with_options(memory="x"), None)
 
 
 @pytest.mark.parametrize("title", ["x" * 201, "a\x00b", "two\nlines"])

@@ -1,0 +1,92 @@
+"""How commands read run options, and name them in errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from fyke.cli import context, run_options
+from fyke.cli.main import app
+from fyke.cli.run_options import system_of, use_option_names, with_option_names
+from fyke.client.errors import ApiError
+from support.scripted import ScriptedServer
+
+SYSTEM = "input.parameters.system."
+
+
+class Server(ScriptedServer):
+    def close(self) -> None:
+        """As a ``ServerContext``, which has a connection."""
+
+
+def started(monkeypatch: pytest.MonkeyPatch, *words: str, **answers: Any) -> tuple[Any, Any]:
+    server = Server(**{"start": "R1"} | answers)
+    monkeypatch.setattr(context, "ServerContext", lambda *_: server)
+    result = CliRunner().invoke(app, ["run", "start", "owner/reader", *words])
+    return result, server.client.calls
+
+
+@pytest.mark.parametrize(
+    ("types", "sent"),
+    [
+        ("images,fonts", ["images", "fonts"]),
+        (" Images , FONTS", ["images", "fonts"]),
+        ("media", ["media"]),
+    ],
+)
+def test_types_that_are_not_loaded_may_have_blanks_and_capitals(
+    monkeypatch: pytest.MonkeyPatch, types: str, sent: list[str]
+) -> None:
+    result, [(_, request)] = started(monkeypatch, "--browser-block", types)
+    assert result.exit_code == 0
+    assert request.system == {"browser_block": sent}
+
+
+@pytest.mark.parametrize(
+    ("types", "message"),
+    [
+        ("", '"" must be one of images, media, fonts, stylesheets'),
+        ("images,,fonts", '"" must be one of'),
+        ("images images", '"images images" must be one of'),
+        ("images;fonts", "separate several by commas"),
+    ],
+)
+def test_other_types_are_refused(monkeypatch: pytest.MonkeyPatch, types: str, message: str) -> None:
+    result, calls = started(monkeypatch, "--browser-block", types)
+    assert (result.exit_code, calls) == (2, [])
+    assert message in " ".join(result.stderr.replace("│", "").split())
+
+
+def test_the_program_may_have_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, [(_, request)] = started(monkeypatch, "--browser-program", "Chromium")
+    assert request.system == {"browser_program": "chromium"}
+
+
+def test_every_option_of_a_start_has_its_name_in_errors() -> None:
+    given: dict[str, Any] = dict.fromkeys(run_options._MEMBERS, 1)
+    members = {"browser": "headful"} | dict.fromkeys(run_options._MEMBERS.values(), 1)
+    assert {*system_of(**given | {"browser_block": "media", "browser_program": None})} == {
+        *members
+    } - {"browser_program"}
+    assert with_option_names(f"{SYSTEM}max_total_charge is", {"max_charge": 0.0}) == (
+        "--max-charge is"
+    )
+    assert with_option_names(f"{SYSTEM}browser is", {"headful": True}) == "--headful is"
+    assert with_option_names(f"{SYSTEM}browser is", {"headful": False}) == "--headless is"
+
+
+def test_an_option_of_the_input_keeps_its_path() -> None:
+    text = f"{SYSTEM}browser_memory is; {SYSTEM}browser_block is"
+    expected = f"{SYSTEM}browser_memory is; --browser-block is"
+    given = {"browser_block": "media", "browser_memory": None, "worker": "owner/reader"}
+    error = ApiError(200, 4000, text, [text])
+    use_option_names(error, given)
+    assert (error.message, error.details) == (expected, [expected])
+
+
+def test_a_refused_start_names_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = ApiError(200, 4000, f"{SYSTEM}browser_block is for the browser")
+    result, _ = started(monkeypatch, "--browser-block", "media", start=refused)
+    assert str(result.exception.message) == "--browser-block is for the browser"
