@@ -38,6 +38,7 @@ const kept = [];
 for (;;) kept.push(new Array(1e6).fill(Math.random()));
 </script>
 """
+KEPT = "Cache-Control: public, max-age=600\r\n"
 CACHED = "<!doctype html><title>cached</title><script src=/kept.js></script>"
 PAGES = {
     "/cached": CACHED,
@@ -76,7 +77,7 @@ class BrowserSite:
             _send(writer, "200 OK", "application/json", json.dumps(ROWS).encode())
         elif path == "/kept.js":
             kept = b"document.title += ' ran'; //" + b"x" * 200_000
-            _send(writer, "200 OK", "text/javascript", kept, "Cache-Control: max-age=600\r\n")
+            _send(writer, "200 OK", "text/javascript", kept, KEPT)
         elif path == "/spinning.js":
             _send(writer, "200 OK", "text/javascript", b"for (;;);")
         elif path == "/download":

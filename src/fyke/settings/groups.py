@@ -379,8 +379,8 @@ class BrowserSettings(BaseModel):
 
     browser_cache_mb: Annotated[int, MEBIBYTES] = Field(default=32, ge=0, le=64, examples=["0"])
     """How much of its HTTP cache a browser leaves for the next ones of the same run, if the run has
-    several subtasks; at most a quarter of ``browser_tmp_mb``. The cache is deleted after the run.
-    0: every browser starts with an empty cache.
+    several subtasks: public files only, and at most a quarter of ``browser_tmp_mb``. The cache is
+    deleted after the run. 0: every browser starts with an empty cache.
     """
 
     browser_reserve_percent: Annotated[int, Unit("%")] = Field(

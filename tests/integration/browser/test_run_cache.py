@@ -54,9 +54,9 @@ async def setup(request: pytest.FixtureRequest) -> AsyncIterator[BrowserSetup]:
         yield setup
 
 
-def site() -> RecordingProxy:
+def site(fields: str = "Cache-Control: public, max-age=600\r\n") -> RecordingProxy:
     pages = {f"{SITE}/page": PAGE, f"{SITE}/script.js": SCRIPT}
-    return RecordingProxy(pages, "Cache-Control: max-age=600\r\n")
+    return RecordingProxy(pages, fields)
 
 
 async def opened(setup: BrowserSetup, cache: str) -> tuple[OpenBrowser, Cdp]:
@@ -66,9 +66,9 @@ async def opened(setup: BrowserSetup, cache: str) -> tuple[OpenBrowser, Cdp]:
     return found, await found.connect(await found.start(program=program.value))
 
 
-async def asked(found: OpenBrowser, cdp: Cdp) -> list[str]:
+async def asked(found: OpenBrowser, cdp: Cdp, *fields: str) -> list[str]:
     """Open the page; return the paths that were asked of the site."""
-    proxy = site()
+    proxy = site(*fields)
     async with proxy.serving(found):
         session = await open_page(cdp, f"{SITE}/page")
         assert await cdp.evaluate(session, "document.title") == "page ran"
@@ -81,7 +81,9 @@ async def target_of(cdp: Cdp) -> str:
     return next(str(one["targetId"]) for one in found if one["url"] == f"{SITE}/page")
 
 
-async def test_the_next_browser_of_the_run_asks_for_nothing_again(setup: BrowserSetup) -> None:
+async def test_the_next_browser_of_the_run_asks_only_for_the_document_again(
+    setup: BrowserSetup,
+) -> None:
     found, cdp = await opened(setup, RUN)
     assert await asked(found, cdp) == ["/page", "/script.js"]
     saved = await found.sandbox.save_cache(32 * MIB)
@@ -89,7 +91,7 @@ async def test_the_next_browser_of_the_run_asks_for_nothing_again(setup: Browser
     await found.close()
     both = [await opened(setup, RUN) for _ in range(2)]  # at the same time
     for found, cdp in both:
-        assert await asked(found, cdp) == []
+        assert await asked(found, cdp) == ["/page"]
         assert await found.sandbox.save_cache(32 * MIB) >= saved
         await found.close()
     found, cdp = await opened(setup, OTHER)
@@ -110,7 +112,7 @@ async def test_a_browser_that_its_client_closed_has_left_its_cache_too(
     await found.event("ended")
     assert await found.sandbox.save_cache(32 * MIB) > len(SCRIPT)
     found, cdp = await opened(setup, RUN)
-    assert await asked(found, cdp) == []
+    assert await asked(found, cdp) == ["/page"]
 
 
 async def test_nothing_but_the_cache_is_left(setup: BrowserSetup) -> None:
@@ -125,7 +127,18 @@ async def test_nothing_but_the_cache_is_left(setup: BrowserSetup) -> None:
     async with proxy.serving(found):
         session = await open_page(cdp, f"{SITE}/page")
         assert await cdp.evaluate(session, LEFT) == ["", 0, []]
-    assert proxy.lines == []
+    assert [line.split()[1] for line in proxy.lines] == [f"{SITE}/page"]
+
+
+@pytest.mark.parametrize("rule", ["private, max-age=600", "max-age=600"])
+async def test_what_may_be_for_one_login_is_asked_for_again(setup: BrowserSetup, rule: str) -> None:
+    found, cdp = await opened(setup, RUN)
+    assert await asked(found, cdp, f"Cache-Control: {rule}\r\n") == ["/page", "/script.js"]
+    assert await asked(found, cdp) == []  # it was in the cache
+    assert await found.sandbox.save_cache(32 * MIB) == 0
+    await found.close()
+    found, cdp = await opened(setup, RUN)
+    assert await asked(found, cdp) == ["/page", "/script.js"]
 
 
 async def test_a_cache_that_does_not_fit_is_not_there(setup: BrowserSetup) -> None:

@@ -17,6 +17,7 @@ import pytest
 from fyke.sandbox.process import saved_caches as module
 from fyke.sandbox.process.folders import MIN_FREE_BYTES
 from fyke.sandbox.process.saved_caches import FOLDER, SavedCaches
+from support.cache_entries import PUBLIC, entry
 from support.small_disk import fill, free_bytes, small_disk
 
 pytestmark = [
@@ -54,7 +55,7 @@ def work(tmp_path: Path) -> Iterator[int]:
     folder = tmp_path.joinpath("work", *FOLDER)
     folder.mkdir(parents=True)
     for number in range(8):
-        (folder / f"{number:016x}_0").write_bytes(bytes(MIB))
+        (folder / f"{number:016x}_0").write_bytes(entry(*PUBLIC, size=MIB))
     descriptor = os.open(tmp_path / "work", os.O_RDONLY)
     yield descriptor
     os.close(descriptor)

@@ -9,8 +9,9 @@ open it, and nothing is left of it when the process ends, however it ends. Its f
 ``browser_host``: the length of a list of names and sizes (8 bytes, big-endian), the list as JSON,
 and the contents one after another.
 
-A hijacked browser writes everything in a copy. What is read of it here is only names and sizes of
-regular files, below a limit.
+Only entries that any user would have got are copied (``cache_entries``): the subtasks of a run may
+have different logins. A hijacked browser writes everything in a copy. What is read of it here is
+names, sizes and the ends of regular files, below a limit.
 """
 
 from __future__ import annotations
@@ -24,14 +25,16 @@ import re
 import shutil
 import stat
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fyke.sandbox.process.cache_entries import may_be_shared
 from fyke.sandbox.process.folders import MIN_FREE_BYTES
 
 # of the shared Chromium, in the memory file system /work; see ``browser_host.CACHE``
 FOLDER = ("cache", "Default", "Cache", "Cache_Data")
-NAME = re.compile(r"[0-9a-f]{16}_[01s]")  # of an entry; Chromium makes a new index
+NAME = re.compile(r"[0-9a-f]{16}_0")  # of an entry; Chromium makes a new index
 MAX_FILES = 4000
 MAX_NAMES = 20_000  # in the folder; with more of them nothing is copied
 MAX_CACHES = 64  # of one client
@@ -80,10 +83,10 @@ class SavedCaches:
 
     async def save(self, name: str, work: int, limit: int) -> int:
         """Copy the cache below ``work``, the file system of a browser whose processes have all
-        ended: its newest files, at most ``limit`` bytes. A larger copy of that name is kept
-        instead. Return the bytes of the copy that there is now. Raise ``OSError`` when there is no
-        room on the disk. The copy is also made when the
-        caller no longer waits, since its thread cannot be stopped; ``work`` may then be closed.
+        ended: the newest files that may be shared, at most ``limit`` bytes. A larger copy of that
+        name is kept instead. Return the bytes of the copy that there is now. Raise ``OSError`` when
+        there is no room on the disk. The copy is also made when the caller no longer waits, since
+        its thread cannot be stopped; ``work`` may then be closed.
         """
         saving = _Saving(name)
         task = asyncio.create_task(self._save(saving, os.dup(work), min(limit, MAX_BYTES)))
@@ -137,7 +140,7 @@ def _copy(work: int, limit: int, folder: Path) -> _Copy | None:
         try:
             cache = _open_folder(work, opened)
             files = _newest(cache, limit)
-        except OSError:  # no browser has written to it, or a hijacked one has replaced it
+        except (OSError, EOFError):  # no browser has written to it, or a hijacked one replaced it
             return None
         size = sum(length for _, length in files)
         if not size:
@@ -172,7 +175,7 @@ def _open_folder(work: int, opened: contextlib.ExitStack) -> int:
 
 
 def _newest(cache: int, limit: int) -> list[tuple[str, int]]:
-    """The names and sizes of the newest entries, at most ``limit`` bytes."""
+    """The names and sizes of the newest entries that may be shared, at most ``limit`` bytes."""
     found: list[tuple[int, str, int]] = []
     with os.scandir(cache) as entries:
         for number, entry in enumerate(entries):
@@ -184,6 +187,9 @@ def _newest(cache: int, limit: int) -> list[tuple[str, int]]:
                     found.append((state.st_mtime_ns, entry.name, state.st_size))
     kept: list[tuple[str, int]] = []
     for _, name, size in sorted(found, reverse=True)[:MAX_FILES]:
+        with _entry(cache, name) as file:
+            if not may_be_shared(file):
+                continue
         limit -= size
         if limit < 0:
             break
@@ -191,16 +197,23 @@ def _newest(cache: int, limit: int) -> list[tuple[str, int]]:
     return kept
 
 
-def _append(cache: int, name: str, length: int, target: int) -> None:
-    source = os.open(name, _FILE, dir_fd=cache)
+@contextlib.contextmanager
+def _entry(cache: int, name: str) -> Iterator[int]:
+    """The file of an entry. Raise ``EOFError`` if it is no longer a file."""
+    entry = os.open(name, _FILE, dir_fd=cache)
     try:
-        if not stat.S_ISREG(os.fstat(source).st_mode):
+        if not stat.S_ISREG(os.fstat(entry).st_mode):
             raise EOFError
+        yield entry
+    finally:
+        os.close(entry)
+
+
+def _append(cache: int, name: str, length: int, target: int) -> None:
+    with _entry(cache, name) as source:
         at = 0
         while at < length:
             sent = os.sendfile(target, source, at, length - at)
             if not sent:
                 raise EOFError
             at += sent
-    finally:
-        os.close(source)

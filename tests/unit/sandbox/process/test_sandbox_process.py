@@ -28,6 +28,7 @@ from fyke.sandbox.process.sandbox_process import (
 )
 from fyke.sandbox.process.saved_caches import FOLDER, SavedCaches
 from fyke.sandbox.tools.tool_paths import ToolPaths
+from support.cache_entries import PUBLIC, entry
 
 pytestmark = pytest.mark.anyio
 
@@ -323,7 +324,7 @@ async def test_the_cache_of_a_browser_is_saved_when_its_processes_have_ended(
 ) -> None:
     cache = tmp_path.joinpath("memory", *FOLDER)
     cache.mkdir(parents=True)
-    (cache / "0123456789abcdef_0").write_bytes(bytes(1000))
+    (cache / "0123456789abcdef_0").write_bytes(entry(*PUBLIC, size=1000))
     caches = SavedCaches(folders.root)
     sandbox = running(folders, BROWSER)
     sandbox._saved_caches = caches

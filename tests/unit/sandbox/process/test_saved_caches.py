@@ -14,10 +14,15 @@ import pytest
 
 from fyke.sandbox.process import saved_caches as module
 from fyke.sandbox.process.saved_caches import FOLDER, SavedCaches
+from support.cache_entries import PUBLIC, entry
 
 pytestmark = pytest.mark.anyio
 LIMIT = 1_000_000
 ENTRY = "0123456789abcdef_0"
+
+
+def content(number: int, size: int) -> bytes:
+    return entry(*PUBLIC, body=bytes([number]), size=size)
 
 
 class Work:
@@ -32,7 +37,7 @@ class Work:
     def write(self, number: int, size: int, at: int = 0) -> str:
         name = f"{number:016x}_0"
         path = self.cache / name
-        path.write_bytes(bytes([number]) * size)
+        path.write_bytes(content(number, size))
         os.utime(path, (at, at))
         return name
 
@@ -67,13 +72,13 @@ def read(caches: SavedCaches, name: str = "RUN-1") -> dict[str, bytes]:
 async def test_a_cache_is_saved_under_its_name_in_a_file_without_one(
     caches: SavedCaches, work: Work, tmp_path: Path
 ) -> None:
-    names = [work.write(1, 10), work.write(2, 70_000)]
+    names = [work.write(1, 500), work.write(2, 70_000)]
     (work.cache / "index").write_bytes(b"an index")  # Chromium makes a new one
-    assert await caches.save("RUN-1", work.descriptor, LIMIT) == 70_010
-    assert read(caches) == {names[0]: b"\1" * 10, names[1]: b"\2" * 70_000}
+    assert await caches.save("RUN-1", work.descriptor, LIMIT) == 70_500
+    assert read(caches) == {names[0]: content(1, 500), names[1]: content(2, 70_000)}
     assert read(caches) == read(caches)  # any number of times
     assert read(caches, "RUN-2") == {}
-    assert [caches.size_of(name) for name in ("RUN-1", "RUN-2")] == [70_010, 0]
+    assert [caches.size_of(name) for name in ("RUN-1", "RUN-2")] == [70_500, 0]
     assert list((tmp_path / "disk").iterdir()) == []
     number = caches.open("RUN-1")
     assert number is not None
@@ -94,13 +99,21 @@ async def test_the_newest_files_that_fit_are_saved(caches: SavedCaches, work: Wo
 
 
 async def test_the_larger_copy_is_kept(caches: SavedCaches, work: Work) -> None:
+    work.write(1, 900)
+    assert await caches.save("RUN-1", work.descriptor, LIMIT) == 900
     work.write(1, 500)
-    assert await caches.save("RUN-1", work.descriptor, LIMIT) == 500
-    work.write(1, 100)
-    assert await caches.save("RUN-1", work.descriptor, LIMIT) == 500
-    work.write(1, 500, at=2)
-    work.write(2, 1)
-    assert await caches.save("RUN-1", work.descriptor, LIMIT) == 501
+    assert await caches.save("RUN-1", work.descriptor, LIMIT) == 900
+    work.write(2, 401)
+    assert await caches.save("RUN-1", work.descriptor, LIMIT) == 901
+
+
+async def test_only_what_may_be_shared_is_saved(caches: SavedCaches, work: Work) -> None:
+    private = work.write(1, 800, at=2)
+    path = work.cache / private
+    path.write_bytes(path.read_bytes().replace(b"public,", b"private"))
+    name = work.write(2, 700, at=1)
+    assert await caches.save("RUN-1", work.descriptor, 1000) == 700  # the others need no room
+    assert read(caches) == {name: content(2, 700)}
 
 
 async def test_without_a_cache_nothing_is_saved(caches: SavedCaches, work: Work) -> None:
@@ -120,16 +133,16 @@ async def test_links_and_other_things_are_not_copied(
     os.mkfifo(work.cache / "2123456789abcdef_0")
     for other in ("0123456789ABCDEF_0", "todelete_0123456789abcdef_0", f"{ENTRY}\n"):
         (work.cache / other).write_text("other")
-    name = work.write(1, 3)
+    name = work.write(1, 500)
     await caches.save("RUN-1", work.descriptor, LIMIT)
-    assert read(caches) == {name: b"\1" * 3}
+    assert read(caches) == {name: content(1, 500)}
 
 
 @pytest.mark.parametrize("depth", range(len(FOLDER)))
 async def test_a_folder_that_is_a_link_is_not_followed(
     caches: SavedCaches, work: Work, tmp_path: Path, depth: int
 ) -> None:
-    work.write(1, 3)
+    work.write(1, 500)
     folder = work.root.joinpath(*FOLDER[: depth + 1])
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(tmp_path / "elsewhere")
@@ -139,8 +152,8 @@ async def test_a_folder_that_is_a_link_is_not_followed(
 async def test_a_file_that_is_shorter_than_it_seemed_ends_the_copy(
     caches: SavedCaches, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = work.write(1, 100)
-    monkeypatch.setattr(module, "_newest", lambda cache, limit: [(name, 200)])
+    name = work.write(1, 500)
+    monkeypatch.setattr(module, "_newest", lambda cache, limit: [(name, 600)])
     assert await caches.save("RUN-1", work.descriptor, LIMIT) == 0
 
 
@@ -148,11 +161,11 @@ async def test_names_files_bytes_and_copies_are_bounded(
     caches: SavedCaches, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(5):
-        work.write(number, 100, at=number)
+        work.write(number, 500, at=number)
     monkeypatch.setattr(module, "MAX_FILES", 3)
-    assert await caches.save("RUN-1", work.descriptor, LIMIT) == 300
-    monkeypatch.setattr(module, "MAX_BYTES", 250)
-    assert await caches.save("RUN-2", work.descriptor, LIMIT) == 200
+    assert await caches.save("RUN-1", work.descriptor, LIMIT) == 1500
+    monkeypatch.setattr(module, "MAX_BYTES", 1250)
+    assert await caches.save("RUN-2", work.descriptor, LIMIT) == 1000
     monkeypatch.setattr(module, "MAX_NAMES", 4)
     assert await caches.save("RUN-3", work.descriptor, LIMIT) == 0
     monkeypatch.setattr(module, "MAX_NAMES", 5)
@@ -160,7 +173,7 @@ async def test_names_files_bytes_and_copies_are_bounded(
     assert read(caches, "RUN-1")  # the latest that was used
     await caches.save("RUN-4", work.descriptor, LIMIT)
     assert [bool(read(caches, f"RUN-{number}")) for number in (2, 1, 4)] == [False, True, True]
-    monkeypatch.setattr(module, "MAX_TOTAL", 499)
+    monkeypatch.setattr(module, "MAX_TOTAL", 2499)
     await caches.save("RUN-5", work.descriptor, LIMIT)
     assert [bool(read(caches, f"RUN-{number}")) for number in (1, 4, 5)] == [False, True, True]
 
@@ -186,7 +199,7 @@ class Held:
 async def test_a_copy_that_nobody_waits_for_any_more_is_kept_or_dropped(
     caches: SavedCaches, work: Work, monkeypatch: pytest.MonkeyPatch, dropped: bool
 ) -> None:
-    name = work.write(1, 100)
+    name = work.write(1, 500)
     held = Held(monkeypatch)
     before = len(os.listdir("/proc/self/fd"))
     of_sandbox = os.dup(work.descriptor)
@@ -199,8 +212,8 @@ async def test_a_copy_that_nobody_waits_for_any_more_is_kept_or_dropped(
     if dropped:  # with the run
         caches.drop("RUN-1")
     await held.finish(caches)
-    assert read(caches) == ({} if dropped else {name: b"\1" * 100})
-    assert await other == 100
+    assert read(caches) == ({} if dropped else {name: content(1, 500)})
+    assert await other == 500
     caches.drop("RUN-1")
     caches.drop("RUN-2")
     assert len(os.listdir("/proc/self/fd")) == before
@@ -209,7 +222,7 @@ async def test_a_copy_that_nobody_waits_for_any_more_is_kept_or_dropped(
 async def test_nothing_is_saved_on_a_full_disk_or_after_the_end(
     caches: SavedCaches, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work.write(1, 100)
+    work.write(1, 500)
     with monkeypatch.context() as patch:
         patch.setattr(module, "MIN_FREE_BYTES", 2**62)
         with pytest.raises(OSError, match="No space left"):
