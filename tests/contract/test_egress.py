@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from fyke.contracts.egress import Egress, EgressGrant, SiteTraffic, Traffic
 from fyke.egress.local import LocalEgress
 from fyke.egress.throttle import ThrottleRules
+from fyke.kit.inside_names import BROWSER_NAMES, PROXY_NAMES
+from fyke.kit.unnamed_socket import listen_unnamed
 from support.egress import (
     ATTEMPT,
     SECRET,
@@ -115,6 +118,104 @@ async def test_only_declared_domains_can_be_reached(egress: Egress) -> None:
         assert (await egress.close(ATTEMPT)).refused == 4
         refused = {site.domain: site.refused for site in egress.sites(ATTEMPT)}
     assert refused == {"a.localhost": 0, "localhost": 2, "127.0.0.1": 2}
+
+
+async def test_names_of_the_browser_lead_to_it_uncounted(egress: Egress) -> None:
+    async def answering(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"browser: " + await reader.readuntil(b"\r\n\r\n"))
+        writer.close()
+
+    proxy, (browser, address) = listener(), listen_unnamed()
+    server = await asyncio.start_unix_server(answering, sock=browser)
+    await egress.open([proxy], EgressGrant(ATTEMPT, SECRET, "", (), None, ()), address)
+    os.close(address)
+    for name in (*BROWSER_NAMES, "CHROME-WS-INNER.CORECLAW.COM."):
+        status, _, reader, writer = await http_connect(port_of(proxy), f"{name}:80")
+        assert status == 200
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        assert await reader.read() == b"browser: GET / HTTP/1.1\r\n\r\n"
+        writer.close()
+    for port, host in ((80, BROWSER_NAMES[0]), (9222, "127.0.0.1"), (9222, "localhost")):
+        code, reader, writer = await socks(port_of(proxy), host, port)
+        assert code == 0
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        assert await reader.read() == b"browser: GET / HTTP/1.1\r\n\r\n"
+        writer.close()
+    reader, writer = await connect(port_of(proxy))
+    url = f"http://{ATTEMPT}:{SECRET}@{BROWSER_NAMES[1]}/session"
+    lines = f"POST {url} HTTP/1.1", f"Proxy-Authorization: {basic()}", "Content-Length: 0"
+    writer.write("\r\n".join((*lines, "", "")).encode())
+    answer = await reader.read()
+    assert answer.startswith(b"browser: POST /session HTTP/1.1\r\nHost: chrome-http-inner.")
+    assert SECRET.encode() not in answer and basic().encode() not in answer
+    writer.close()
+    assert await egress.close(ATTEMPT) == Traffic()
+    assert egress.sites(ATTEMPT) == ()
+    server.close()
+
+
+async def test_a_browser_port_that_is_refused_answers_at_its_names_too(egress: Egress) -> None:
+    proxy, (browser, address) = listener(), listen_unnamed()
+    reports: list[int] = []
+    await egress.open([proxy], grant(), address)
+    await egress.refuse_browser(ATTEMPT, browser, lambda: reports.append(1))
+    _, _, reader, writer = await http_connect(port_of(proxy), f"{BROWSER_NAMES[0]}:80")
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    assert b"this Fyke has no browser" in await reader.read()
+    writer.close()
+    await until(lambda: bool(reports))
+    browser.close()
+    await egress.close(ATTEMPT)
+    os.close(address)
+
+
+async def test_no_name_of_the_hosted_platform_leads_out(egress: Egress) -> None:
+    """A Worker sends its credentials there; an operator may even have allowed everything."""
+    reports: list[str] = []
+    egress.on_refused = lambda attempt, why: reports.append(why)
+    proxy, page, (browser, address) = listener(), listener(), listen_unnamed()
+    names = (*BROWSER_NAMES, *PROXY_NAMES, "other-inner.coreclaw.com")
+    everywhere = tuple(f"{name}:{port}" for name in names for port in (80, 443))
+    await egress.open([proxy], EgressGrant(ATTEMPT, SECRET, "", everywhere), address)
+    await egress.add_listener(ATTEMPT, page, passwordless=True)
+    told = {}
+    for host in (*names, "OTHER-INNER.CoreClaw.com."):
+        status, words, _, writer = await http_connect(port_of(proxy), f"{host}:443")
+        told[host] = words.decode()
+        assert status == 403
+        writer.close()
+    assert "the browser is at the ports 80 and 9222, without TLS" in told[BROWSER_NAMES[0]]
+    assert "the proxy is at the ports 1080 and 6000" in told[PROXY_NAMES[0]]
+    assert "a service that this Fyke does not have" in told["other-inner.coreclaw.com"]
+    for name in names:  # a page must not reach the browser that shows it
+        status, words, _, writer = await http_connect(port_of(page), f"{name}:80", "")
+        assert status == 403 and b"cannot be reached from here" in words
+        writer.close()
+    await until(lambda: bool(reports))
+    assert reports[0].startswith(f"{names[0]} port 80 is a service for Workers")
+    assert (await egress.close(ATTEMPT)).refused == 2 * len(names) + 1
+    proxy = listener()  # a sandbox of tools has no browser port
+    await egress.open([proxy], EgressGrant(ATTEMPT, SECRET, "", everywhere, passwordless=True))
+    for target in (f"{BROWSER_NAMES[0]}:80", "127.0.0.1:9222"):
+        status, _, _, writer = await http_connect(port_of(proxy), target, "")
+        assert status in (403, 502)
+        writer.close()
+    await egress.close(ATTEMPT)
+    browser.close()
+    os.close(address)
+
+
+async def test_loopback_is_the_machine_where_it_is_allowed(egress: Egress) -> None:
+    proxy, (browser, address) = listener(), listen_unnamed()
+    await egress.open([proxy], EgressGrant(ATTEMPT, SECRET, "", ("127.0.0.1:9222",)), address)
+    browser.close()
+    assert (await http_connect(port_of(proxy), "127.0.0.1:9222"))[0] in (200, 502)
+    status, words, _, writer = await http_connect(port_of(proxy), "localhost:9222")
+    assert (status, words) == (502, b"the browser port of this sandbox does not answer\n")
+    writer.close()
+    await egress.close(ATTEMPT)
+    assert [site.domain for site in egress.sites(ATTEMPT)] == ["127.0.0.1"]
+    os.close(address)
 
 
 async def test_a_throttled_site_is_reported_once(egress: Egress) -> None:

@@ -77,8 +77,18 @@ class Egress(Protocol):
         """Raise ``Unavailable`` when the proxy does not answer within ``CHECK_SECONDS``."""
         ...
 
-    async def open(self, listeners: Sequence[socket.socket], grant: EgressGrant) -> None:
+    async def open(
+        self,
+        listeners: Sequence[socket.socket],
+        grant: EgressGrant,
+        browser: int | None = None,
+    ) -> None:
         """Serve the listeners until ``close``. The caller may close its copies afterwards.
+
+        ``browser`` is the address of an unnamed socket (``fyke.kit.unnamed_socket``) that the
+        attempt's browser port serves too. Connections of the Worker to the names of a browser
+        (``fyke.kit.inside_names``) lead there, uncounted; without it, and from the browser, they
+        are refused. The names never lead out of this machine.
 
         Raise ``Unavailable`` when the proxy does not answer, ``ValueError`` for a malformed grant.
         """

@@ -15,8 +15,9 @@ from fyke.egress.limits import ProxyLimits
 from fyke.egress.meter import Meter
 from fyke.egress.site_counters import SiteCounters
 from fyke.egress.throttle import SiteThrottle
+from fyke.kit.inside_names import PROXY_NAMES
 
-OWN_NAMES = ("localhost", "proxy-inner.coreclaw.com", "proxy-inner.cafescraper.com")
+OWN_NAMES = ("localhost", *PROXY_NAMES)
 
 _REPORTED_SITES = 10
 
@@ -54,6 +55,7 @@ class AttemptProxy:
         self.session = session
         self.connections: set[OpenConnection] = set()
         self.endpoints: set[tuple[str, int]] = set()  # names and ports of the proxy
+        self.browser: int | None = None  # the address of its socket, see ``unnamed_socket``
         self._listeners: list[tuple[socket.socket, asyncio.Server]] = []
         self._on_refused = on_refused
         self._reported: set[str] = set()  # sites that were reported as throttled
@@ -87,6 +89,10 @@ class AttemptProxy:
         if listener.family == socket.AF_INET:
             address, port = listener.getsockname()
             self.endpoints.update((name, port) for name in (address, *OWN_NAMES))
+
+    def own_browser(self, address: int) -> None:
+        """Let connections of the Worker to its browser lead to a copy of this address."""
+        self.browser = os.dup(address)
 
     def remove(self, key: int) -> None:
         """Stop to serve the listener whose socket has this inode, if there is one."""
@@ -124,6 +130,9 @@ class AttemptProxy:
         that has a copy, so that the next connection is refused at once.
         """
         self._closed = True
+        if self.browser is not None:
+            os.close(self.browser)
+            self.browser = None
         for listener, server in self._listeners:
             if final:
                 _shut_down(listener)

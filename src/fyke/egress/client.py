@@ -61,6 +61,7 @@ class _Attempt:
     counters: int  # descriptor of the shared memory
     cells: memoryview
     listeners: list[socket.socket]
+    browser: int | None = None  # a descriptor
     browsers: list[socket.socket] = field(default_factory=list)
     browser_callbacks: list[Callable[[], None]] = field(default_factory=list)
     added: dict[int, tuple[socket.socket, bool]] = field(default_factory=dict)  # and passwordless
@@ -72,7 +73,12 @@ class _Attempt:
         added = (listener for listener, _ in self.added.values())
         for listener in (*self.listeners, *self.browsers, *added):
             _shut(listener)
-        os.close(self.counters)
+        self.close_descriptors()
+
+    def close_descriptors(self) -> None:
+        for descriptor in (self.counters, self.browser):
+            if descriptor is not None:
+                os.close(descriptor)
 
 
 def _shut(listener: socket.socket) -> None:
@@ -122,7 +128,12 @@ class EgressClient:
             CHECK_SECONDS,
         )
 
-    async def open(self, listeners: Sequence[socket.socket], grant: EgressGrant) -> None:
+    async def open(
+        self,
+        listeners: Sequence[socket.socket],
+        grant: EgressGrant,
+        browser: int | None = None,
+    ) -> None:
         if grant.attempt_id in self._attempts:
             raise ValueError(f"attempt {grant.attempt_id} already has egress")
         Credentials(grant.attempt_id, grant.secret)
@@ -130,7 +141,11 @@ class EgressClient:
         Domains(grant.domains or ())
         counters = meter.make_shared(sites.SHARED_SIZE)
         attempt = _Attempt(
-            grant, counters, meter.map_shared(counters), [listener.dup() for listener in listeners]
+            grant,
+            counters,
+            meter.map_shared(counters),
+            [listener.dup() for listener in listeners],
+            None if browser is None else os.dup(browser),
         )
         self._attempts[grant.attempt_id] = attempt
         self._site_counters.add(grant.attempt_id, sites.map_sites(counters))
@@ -142,7 +157,7 @@ class EgressClient:
             self._send_unawaited(CloseAttempt(UNAWAITED, grant.attempt_id))
             for copy in attempt.listeners:  # not shut down: the caller still uses them
                 copy.close()
-            os.close(counters)
+            attempt.close_descriptors()
             raise
         attempt.opened = True
 
@@ -245,6 +260,7 @@ class EgressClient:
     async def _send_open(self, channel: ClientChannel, attempt: _Attempt) -> str | None:
         grant = attempt.grant
         descriptors = [attempt.counters, *(copy.fileno() for copy in attempt.listeners)]
+        descriptors += [] if attempt.browser is None else [attempt.browser]
         return await channel.request(
             lambda seq: encode(
                 OpenAttempt(
@@ -258,6 +274,7 @@ class EgressClient:
                     grant.session,
                     grant.guarded,
                     grant.passwordless,
+                    attempt.browser is not None,
                 )
             ),
             descriptors,

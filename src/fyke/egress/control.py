@@ -88,7 +88,8 @@ class ControlSession:
         return self._close_attempt(request)
 
     async def _open(self, request: OpenAttempt, descriptors: list[int]) -> None:
-        if len(descriptors) < 2:
+        end = len(descriptors) - request.browser
+        if end < 2:
             raise ValueError("opening an attempt needs its counters and at least one listener")
         grant = EgressGrant(
             request.attempt_id,
@@ -102,7 +103,7 @@ class ControlSession:
             request.passwordless,
         )
         counters = Counters(map_shared(descriptors[0]), map_sites(descriptors[0]))
-        listeners = [adopt(descriptor) for descriptor in descriptors[1:]]
+        listeners = [adopt(descriptor) for descriptor in descriptors[1:end]]
         try:
             await self._proxy.open(
                 listeners,
@@ -110,6 +111,7 @@ class ControlSession:
                 lambda: self._reply(TrafficLimitReached(grant.attempt_id)),
                 counters,
                 lambda why: self._reply(ConnectionRefused(grant.attempt_id, why)),
+                descriptors[end] if request.browser else None,
             )
         except BaseException:
             for listener in listeners:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from fyke.egress.actions import MAX_HEAD, Connected, Credentials, Dial, HangUp, ProxyRefusal, Step
 from fyke.kit.hostports import split_host_port
+from fyke.kit.inside_names import is_browser_authority
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VERSION = re.compile(r"HTTP/1\.[01]")
@@ -110,14 +111,15 @@ class HttpHandshake:
         parts = urlsplit(target)
         if parts.scheme != "http" or not parts.netloc:
             raise BadRequest("the target must be an absolute http:// URL, or use CONNECT")
-        if "@" in parts.netloc:
+        *login, authority = parts.netloc.rsplit("@", 1)
+        if login and not is_browser_authority(authority):  # which knows its Worker without them
             raise BadRequest("the target must not contain credentials")
-        host, port = split_host_port(parts.netloc, 80)
+        host, port = split_host_port(authority, 80)
         self._body = Body(headers)
         path = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
         if not path.startswith("/"):
             path = "/" + path
-        self._to_target = _origin_head(method, path, version, parts.netloc, headers)
+        self._to_target = _origin_head(method, path, version, authority, headers)
         return Dial(host.encode("latin-1"), port)
 
     def _is_authorized(self, headers: Headers) -> bool:

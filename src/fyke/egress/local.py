@@ -54,7 +54,12 @@ class LocalEgress:
     async def check(self) -> None:
         """Always succeeds, because the proxy is in this process."""
 
-    async def open(self, listeners: Sequence[socket.socket], grant: EgressGrant) -> None:
+    async def open(
+        self,
+        listeners: Sequence[socket.socket],
+        grant: EgressGrant,
+        browser: int | None = None,
+    ) -> None:
         copies = [listener.dup() for listener in listeners]
         try:
             counters = await self._proxy.open(
@@ -62,6 +67,7 @@ class LocalEgress:
                 grant,
                 lambda: self.on_trip(grant.attempt_id),
                 on_refused=lambda why: self.on_refused(grant.attempt_id, why),
+                browser=browser,
             )
         except BaseException:
             for copy in copies:

@@ -2,8 +2,8 @@
 
 Each request has a ``seq``, and is answered by one ``RequestDone`` (``ProxiesChecked`` for a
 ``CheckProxies``) with the same number. Sockets and the shared counters are sent with the packet as
-descriptors: for ``OpenAttempt`` the counters, then the listeners; for ``RefuseBrowser`` and
-``AddListener`` one listener.
+descriptors: for ``OpenAttempt`` the counters, the listeners, and the address of the browser if
+there is one; for ``RefuseBrowser`` and ``AddListener`` one listener.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class OpenAttempt(msgspec.Struct, frozen=True, tag="open"):
     session: str
     guarded: bool
     passwordless: bool
+    browser: bool = False  # whether the address of the browser is among the descriptors
 
 
 class RefuseBrowser(msgspec.Struct, frozen=True, tag="refuse_browser"):

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from fyke.egress.actions import Credentials, Dial, Handshake, HangUp, ProxyRefusal, Send
 from fyke.egress.handshake import start_handshake
+from fyke.egress.inside import leads_to_browser, why_refused
 from fyke.egress.meter import DOWN, UP
 from fyke.egress.pools import PoolSession
 from fyke.egress.protocols import ClientProtocol, UpstreamProtocol, prepare, send_eof
 from fyke.egress.rules import TargetRefused
 from fyke.egress.throttle import SiteVisit, StatusReader, Throttled
+from fyke.kit.unnamed_socket import path_of
 
 if TYPE_CHECKING:  # ``AttemptProxy`` creates the connections
     from fyke.egress.attempt_proxy import AttemptProxy
@@ -66,6 +68,7 @@ class ProxiedConnection:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._ends = 0
+        self._counts = True  # bytes and connection
         self._visit: SiteVisit | None = None
         self._status_reader: StatusReader | None = None  # until the site has answered
 
@@ -131,7 +134,13 @@ class ProxiedConnection:
             if (str(target.host), target.port) in self.proxy.endpoints and self._loops_left:
                 self._restart_handshake()
                 return
+            browser = None if self._of_browser else self.proxy.browser
+            if browser is not None and leads_to_browser(target, dialer.rules):
+                await self._dial_browser(browser)
+                return
             self.site = self.proxy.sites.for_host(str(target.host))
+            if reason := why_refused(target, has_browser=browser is not None):
+                raise TargetRefused(ProxyRefusal.FORBIDDEN, reason)
             dialer.rules.admit(target)
             if self.proxy.throttle is not None:
                 self._visit = await self.proxy.throttle.enter(str(target.host), self.proxy.session)
@@ -147,6 +156,18 @@ class ProxiedConnection:
         except Exception:
             _log.exception("a connection could not be dialled")
             self._refuse(TargetRefused(ProxyRefusal.HOST_UNREACHABLE, "the proxy failed"))
+
+    async def _dial_browser(self, address: int) -> None:
+        """Connect to the attempt's browser port, which needs neither the network nor the meter."""
+        self._counts = False
+        try:
+            async with asyncio.timeout(self.proxy.dialer.seconds):
+                await asyncio.get_running_loop().create_unix_connection(
+                    lambda: UpstreamProtocol(self, b""), path_of(address)
+                )
+        except (OSError, TimeoutError) as error:
+            text = "the browser port of this sandbox does not answer"
+            raise TargetRefused(ProxyRefusal.CONNECTION_REFUSED, text) from error
 
     def _restart_handshake(self) -> None:
         """Start again for a client that connects to the proxy through the proxy. Libraries do that
@@ -168,7 +189,7 @@ class ProxiedConnection:
         if error.refusal in (ProxyRefusal.FORBIDDEN, ProxyRefusal.THROTTLED):
             self.proxy.meter.refused()
             self.site.refused()
-        else:
+        elif self._counts:
             self.site.failed()
         if self._of_browser and error.refusal in _RULES:
             self.proxy.report_browser(error.reason)
@@ -182,8 +203,9 @@ class ProxiedConnection:
             return
         prepare(transport)
         self.phase = ConnectionPhase.RELAY
-        self.proxy.meter.connected()
-        self.site.connected()
+        if self._counts:
+            self.proxy.meter.connected()
+            self.site.connected()
         replies = self._started_handshake().connected()
         self._send_to_client(replies.to_client)
         if replies.to_target:
@@ -292,6 +314,8 @@ class ProxiedConnection:
 
     def _count(self, count: int, direction: int) -> int:
         """Count bytes for the attempt and for the site; return how many may pass."""
+        if not self._counts:
+            return count
         allowed = self.proxy.meter.take(count, direction)
         self.site.cells[direction] += allowed
         return allowed

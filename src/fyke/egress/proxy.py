@@ -77,10 +77,12 @@ class Proxy:
         on_trip: Callable[[], None],
         counters: Counters | None = None,
         on_refused: Callable[[str], None] = _ignore,
+        browser: int | None = None,
     ) -> Counters:
-        """Serve and own the listeners. Counting continues with ``counters``, or begins with new
-        ones; they are returned. ``on_refused`` gets one line for each of the first ten sites
-        whose throttle refused a connection, and one for the first that the browser was refused.
+        """Serve and own the listeners; ``browser`` is copied. Counting continues with ``counters``,
+        or begins with new ones; they are returned. ``on_refused`` gets one line for each of the
+        first ten sites whose throttle refused a connection, and one for the first that the browser
+        was refused.
 
         Raise ``ValueError`` for a malformed grant or an id that is already open.
         """
@@ -88,6 +90,8 @@ class Proxy:
             raise ValueError(f"attempt {grant.attempt_id} already has egress")
         counters = counters or Counters()
         attempt = self._make_attempt(grant, on_trip, on_refused, counters)
+        if browser is not None:
+            attempt.own_browser(browser)
         self._attempts[grant.attempt_id] = attempt
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().create_task(self._sweep())

@@ -91,7 +91,7 @@ class TargetRules:
     def admit(self, target: Target) -> None:
         """Check the port and the declared domains. Raise ``TargetRefused``."""
         host, port = target.host, target.port
-        if port in MAIL_PORTS and not self._is_exempt(host, port):
+        if port in MAIL_PORTS and not self.exempts(host, port):
             raise TargetRefused(
                 ProxyRefusal.FORBIDDEN,
                 f"port {port} is a mail port and blocked; FYKE_EGRESS_ALLOW can open it",
@@ -148,7 +148,8 @@ class TargetRules:
         except Unresolvable:
             return ()
 
-    def _is_exempt(self, host: Host, port: int) -> bool:
+    def exempts(self, host: Host, port: int) -> bool:
+        """Whether an allow entry names this host and port."""
         if isinstance(host, str):
             return self._addresses.check_name(host, port)
         return self._addresses.exempt(host, port)

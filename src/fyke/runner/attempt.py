@@ -9,6 +9,7 @@ remains of the sandbox are removed.
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import time
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ from fyke.domain.runs.outcome import end_of
 from fyke.domain.secrets.inject import NOT_SET, UNREADABLE, RunSecrets
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import FykeError, StaleLease, Unavailable
+from fyke.kit.unnamed_socket import listen_unnamed
 from fyke.model.browser import BrowserReport
 from fyke.model.last_page import LastPage, TakenPage
 from fyke.model.log import LogType, NewLogEntry
@@ -290,7 +292,12 @@ class AttemptRunner:
                     self._deps.attempts.started(self.attempt),
                 )
             )
-            addresses = worker_env(self._version.language, self.attempt.id, password)
+            addresses = worker_env(
+                self._version.language,
+                self.attempt.id,
+                password,
+                has_port_80="cdp80" in sandbox.listeners,
+            )
             environment = decrypted | addresses
             end = await self._serve_and_run(intake, sandbox, limits, environment)
             if end.outcome is Outcome.SUCCEEDED and not intake.rows:
@@ -404,10 +411,15 @@ class AttemptRunner:
             session=run.id,
         )
         listeners = sandbox.listeners
+        port, address = listen_unnamed()  # for clients that ask the proxy for the browser
         try:
-            await self._deps.egress.open([listeners["proxy"], listeners["proxy6000"]], grant)
             ports = [listeners[name] for name in ("cdp", "cdp80") if name in listeners]
-            if not ports or await self._open_browser(intake, ports, password):
+            proxy = [listeners["proxy"], listeners["proxy6000"]]
+            await self._deps.egress.open(proxy, grant, address if ports else None)
+            if not ports:
+                return
+            ports.append(port)
+            if await self._open_browser(intake, ports, password):
                 return
             for listener in ports:
                 await self._deps.egress.refuse_browser(
@@ -415,6 +427,9 @@ class AttemptRunner:
                 )
         except Unavailable as error:
             raise EgressAway from error
+        finally:
+            port.close()
+            os.close(address)
 
     async def _open_browser(
         self, intake: AttemptIntake, ports: Sequence[socket], password: str

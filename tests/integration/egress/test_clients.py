@@ -89,7 +89,8 @@ class Setup:
                     await egress.refuse_browser(
                         attempt, listener, lambda: browser_requests.append("asked")
                     )
-            await sandbox.launch(worker_env(language, attempt, SECRET) | self._own_env())
+            own = worker_env(language, attempt, SECRET, has_port_80="cdp80" in sandbox.listeners)
+            await sandbox.launch(own | self._own_env())
             out, err = await drain(sandbox)
             ended = await sandbox.wait()
             total = await egress.close(attempt)

@@ -69,6 +69,24 @@ def test_absolute_form_becomes_origin_form() -> None:
     )
 
 
+@pytest.mark.parametrize("host", ["chrome-http-inner.coreclaw.com", "127.0.0.1:9222"])
+def test_credentials_for_the_browser_of_the_attempt_are_dropped(host: str) -> None:
+    """Selenium sends them to the proxy within the address."""
+    handshake, steps = request(f"GET http://name:secret@{host}/status HTTP/1.1", AUTH)
+    name, _, port = host.partition(":")
+    assert steps == [Dial(name.encode(), int(port or 80))]
+    first_bytes = handshake.connected().to_target
+    assert first_bytes.startswith(f"GET /status HTTP/1.1\r\nHost: {host}\r\n".encode())
+    assert b"secret" not in first_bytes
+
+
+@pytest.mark.parametrize(
+    "authority", ["a:b@site.example", "a:b@proxy-inner.coreclaw.com", "a@127.0.0.1@site.example"]
+)
+def test_credentials_for_other_hosts_are_refused(authority: str) -> None:
+    assert status(request(f"GET http://{authority}/ HTTP/1.1", AUTH)[1]) == 400
+
+
 def test_a_bare_host_gets_a_path_and_port_80() -> None:
     handshake, steps = request("GET http://site.example HTTP/1.1", AUTH)
     assert steps == [Dial(b"site.example", 80)]

@@ -66,12 +66,14 @@ class GatewayPorts:
         self.missing = missing
         self.keep = KeepPages.NEVER
         self.gateway = self
-        self.served: list[tuple[str, int]] = []
+        self.served: list[tuple[str, int | str]] = []
+        self.address: int | None = None
         self.blocked: tuple[BrowserBlock, ...] | None = None
         self._answers = answers
 
-    async def open(self, listeners: Any, _grant: Any) -> None:
+    async def open(self, listeners: Any, _grant: Any, browser: int | None = None) -> None:
         if isinstance(_grant, EgressGrant):
+            self.address = browser
             return
         if not self._answers:
             raise Unavailable
@@ -79,20 +81,23 @@ class GatewayPorts:
         self.blocked = _grant.block
 
     async def refuse_browser(self, _attempt: str, listener: Any, _callback: Any) -> None:
-        self.served.append(("refused", listener))
+        self.served.append(("refused", listener if isinstance(listener, int) else "unnamed"))
+
+
+REFUSED = [("refused", 9222), ("refused", 80), ("refused", "unnamed")]
 
 
 @pytest.mark.parametrize(
     ("ports", "served"),
     [
-        (GatewayPorts(), [("gateway", 2)]),
-        (GatewayPorts(missing=True), [("refused", 9222), ("refused", 80)]),
-        (GatewayPorts(answers=False), [("refused", 9222), ("refused", 80)]),
-        (None, [("refused", 9222), ("refused", 80)]),
+        (GatewayPorts(), [("gateway", 3)]),
+        (GatewayPorts(missing=True), REFUSED),
+        (GatewayPorts(answers=False), REFUSED),
+        (None, REFUSED),
     ],
 )
 async def test_browser_ports_are_served_by_the_gateway_or_refused(
-    results: BlockableResults, ports: GatewayPorts | None, served: list[tuple[str, int]]
+    results: BlockableResults, ports: GatewayPorts | None, served: list[tuple[str, int | str]]
 ) -> None:
     listeners = {"proxy": 1080, "proxy6000": 6000, "cdp": 9222, "cdp80": 80}
     egress = ports or GatewayPorts()
@@ -104,6 +109,7 @@ async def test_browser_ports_are_served_by_the_gateway_or_refused(
         await one._open_egress(taking, cast(Any, SimpleNamespace(listeners=listeners)), "p")
         await taking.flush()
     assert egress.served == served
+    assert egress.address is not None
     assert (one.browser is not None) is (served[0][0] == "gateway")
     assert egress.blocked == (block if one.browser else None)
 

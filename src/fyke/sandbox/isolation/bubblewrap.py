@@ -32,6 +32,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fyke.kit.inside_names import BROWSER_NAMES, PROXY_NAMES
 from fyke.sandbox.isolation.browser_policy import policy
 from fyke.sandbox.isolation.bytecode import bytecode, sdk_bytecode, source
 from fyke.sandbox.isolation.python_command import INTERPRETER, base_environment, python_command
@@ -46,10 +47,8 @@ INNER_ID = 1000
 DEV_SHM_BYTES = 16 * 2**20
 BROWSER_SHM_BYTES = 64 * 2**20
 
-_SITES = ("coreclaw.com", "cafescraper.com")
-_SERVICES = ("proxy-inner", "chrome-ws-inner", "chrome-http-inner", "lightpanda-inner")
 HOSTS = "127.0.0.1 localhost worker\n" + "".join(
-    f"127.0.0.1 {service}.{site}\n" for site in _SITES for service in _SERVICES
+    f"127.0.0.1 {name}\n" for name in (*PROXY_NAMES, *BROWSER_NAMES)
 )
 ETC = {
     "passwd": f"worker:x:{INNER_ID}:{INNER_ID}::/work:/bin/sh\n",

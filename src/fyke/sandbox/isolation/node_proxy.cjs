@@ -12,10 +12,12 @@ const tls = require("node:tls");
 const auth = process.env.PROXY_AUTH;
 const domain = process.env.PROXY_DOMAIN;
 const MAX_HEAD = 16 * 1024;
+const DIRECT = new Set((process.env.NO_PROXY || "").split(","));
 const DISPATCHER = Symbol.for("undici.globalDispatcher.1");
 
 function isInside(host) {
   const name = String(host || "localhost").toLowerCase();
+  if (DIRECT.has(name)) return true; // also names of the browser
   return name === "localhost" || name.endsWith(".localhost") || name === "::1" || /^127\./.test(name);
 }
 
