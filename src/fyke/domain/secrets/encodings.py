@@ -52,7 +52,8 @@ _IN_ATTRIBUTES = _IN_SCRIPTS | {ord("'"): "\\u0027"}
 
 def encodings(value: str) -> set[str]:
     """All texts to search for, each at least as long as the shortest allowed value. They include
-    the longest lines of a value of several lines, because a log has single lines.
+    the longest lines of a value of several lines, because a log has single lines. In those of
+    addresses that were escaped several times, ``%`` stands for ``%25``, ``%2525`` and so on.
     """
     lines = {line.strip() for line in _LINE_ENDS.split(value)}
     texts = set(sorted(lines, key=len)[-MAX_LINES:])
@@ -77,7 +78,9 @@ def _with_newlines(text: str) -> set[str]:
 def _escaped(text: str) -> Iterator[str]:
     yield from _in_json(text)
     yield from _in_html(text)
-    for escaped in _in_addresses(text):
+    once = set(_in_addresses(text))
+    twice = {again.replace("%25", "%") for one in once for again in _in_addresses(one)}
+    for escaped in once | twice:
         yield escaped
         yield _PERCENT.sub(lambda match: match[0].lower(), escaped)
 

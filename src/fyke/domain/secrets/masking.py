@@ -2,13 +2,15 @@
 
 A masker belongs to one attempt. It searches for each encoding with Python's own search, which is
 the fastest for a few texts; the slow, exact path runs only if one is found. So a row without a
-secret costs one search per encoding.
+secret costs one search per encoding. A text with ``%25`` is searched again for each time that an
+address in it may have been escaped: an address in an address, as sign-in pages have it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -18,6 +20,9 @@ _decode = msgspec.json.Decoder().decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
+_AGAIN = "%25"  # what a percent sign is in an address within an address
+_MAX_AGAIN = 3  # how often an address that was escaped is escaped again
+_SIGNS = re.compile("%(?:25)+")
 _NUMBER = re.compile(r"-?[0-9][0-9.eE+-]*")
 _TOKEN = re.compile(
     rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'  # a string
@@ -46,7 +51,10 @@ class Masker:
         self._lower_marks = tuple((text.lower(), mark) for text, mark in self._marks)
         self._in_json = tuple(dict.fromkeys(_encode(text)[1:-1] for text in marks))
         self._numbers = tuple(text.encode() for text in marks if _NUMBER.fullmatch(text))
-        self.longest = max(map(len, marks), default=0)  # characters
+        self._escaped = tuple((text, mark) for text, mark in self._marks if "%" in text)
+        self._escaped_in_json = tuple(text for text in self._in_json if b"%" in text)
+        sizes = (len(text) + (len(_AGAIN) - 1) * _MAX_AGAIN * text.count("%") for text in marks)
+        self.longest = max(sizes, default=0)  # characters
         self.weight = 1 + len(marks) // 8  # the cost, relative to reading a row
 
     def text(self, text: str) -> str:
@@ -54,6 +62,13 @@ class Masker:
         for encoding, mark in self._marks:
             if encoding in text:
                 text = text.replace(encoding, mark)
+        return self._text_escaped_again(text) if _AGAIN in text else text
+
+    def _text_escaped_again(self, text: str) -> str:
+        for times, less_escaped in enumerate(_less_escaped(text), 1):
+            for encoding, mark in self._escaped:
+                if encoding in less_escaped:
+                    text = _masked_again(text, encoding, mark, times)
         return text
 
     def host(self, name: str) -> str:
@@ -74,18 +89,53 @@ class Masker:
         return masked if masked == data else _encode(_decode_fields(masked))
 
     def _may_contain_secret(self, data: bytes) -> bool:
-        if b"\\" not in data:  # then no character is escaped
-            return any(text in data for text in self._in_json)
-        normalized = _encode(_decode(data))  # one form for each escaped character
+        has_escapes = b"\\" in data
+        normalized = _encode(_decode(data)) if has_escapes else data  # one form for each character
         if any(text in normalized for text in self._in_json):
             return True
-        return any(number in data for number in self._numbers)
+        if _AGAIN.encode() in normalized and any(
+            text in less_escaped
+            for less_escaped in map(str.encode, _less_escaped(normalized.decode()))
+            for text in self._escaped_in_json
+        ):
+            return True
+        return has_escapes and any(number in data for number in self._numbers)
 
     def _mask_token(self, match: re.Match[bytes]) -> bytes:
         token = match[0]
         before = _decode_text(token) if token[:1] == b'"' else token.decode()
         after = self.text(before)
         return token if after == before else _encode(after)
+
+
+def _less_escaped(text: str) -> Iterator[str]:
+    """The text with its addresses escaped once less, twice less and so on."""
+    for _ in range(_MAX_AGAIN):
+        if _AGAIN not in text:
+            return
+        text = text.replace(_AGAIN, "%")
+        yield text
+
+
+def _masked_again(text: str, encoding: str, mark: str, times: int) -> str:
+    """Mask an encoding wherever it was escaped ``times`` more."""
+    less_escaped = text
+    for _ in range(times):
+        less_escaped = less_escaped.replace(_AGAIN, "%")
+    places: list[int] = []  # of percent signs in the text that is escaped less
+    shifts = [0]  # of what follows them in ``text``
+    for signs in _SIGNS.finditer(text):
+        places.append(signs.start() - shifts[-1])
+        shifts.append(shifts[-1] + min(len(signs[0]) - 1, times * (len(_AGAIN) - 1)))
+    parts: list[str] = []
+    done = 0
+    at = less_escaped.find(encoding)
+    while at >= 0:
+        end = at + len(encoding)
+        parts += [text[done : at + shifts[bisect_left(places, at)]], mark]
+        done = end + shifts[bisect_left(places, end)]
+        at = less_escaped.find(encoding, end)
+    return "".join([*parts, text[done:]])
 
 
 def _mark(name: str, encoding: str) -> str:

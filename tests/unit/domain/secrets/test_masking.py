@@ -244,3 +244,26 @@ def test_a_password_is_found_in_addresses_and_in_headers_of_any_user() -> None:
         assert header[len(user) * 4 // 3 + 4 : -4] not in masked and "hunter2" not in masked
         row = masker.row(json.dumps({"error": text}).encode())
         assert password.encode() not in row and b"***PROXY_AUTH***@" in row
+
+
+def _component(text: str) -> str:
+    return urllib.parse.quote(text, safe="-_.!~*'()")  # encodeURIComponent
+
+
+@pytest.mark.parametrize("value", [*VALUES, LINES.strip(), "~it's *my* key!", "100% a+b%25c"])
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("escaped", [_component, urllib.parse.quote, urllib.parse.quote_plus])
+def test_a_value_in_an_address_within_an_address_is_found(
+    value: str, times: int, escaped: Any
+) -> None:
+    masker = Masker({"KEY": f"key-{value}"})
+    address, expected = escaped(f"key-{value}"), "***KEY***"
+    for _ in range(times):
+        address = f"https://on.example/?to={_component('/%2F?q=' + address)}&n=%2525+%25"
+        expected = f"https://on.example/?to={_component('/%2F?q=' + expected)}&n=%2525+%25"
+    assert masker.text(address) == expected
+    lower = re.sub("%(?:25)*[0-9A-F]{2}", lambda match: match[0].lower(), address)
+    assert masker.text(lower).lower() == expected.lower()
+    for key in ("a", "a\n"):
+        row = json.dumps({key: address}).encode()
+        assert json.loads(masker.row(row)) == {key: expected}
