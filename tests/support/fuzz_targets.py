@@ -45,6 +45,13 @@ from fyke.egress.messages import decode_reply, decode_request, encode
 from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules
 from fyke.kit.hostports import BadHost, parse_host
+from fyke.kit.stream_frames import (
+    BadStreamFrame,
+    FrameReader,
+    Lanes,
+    SendLane,
+    StreamMessage,
+)
 from fyke.sandbox.process.order import BadLaunchOrder, parse
 from fyke.sdk import frames, messages
 from fyke.sdk.frames import ProtocolError, frame
@@ -305,6 +312,32 @@ def schema(data: bytes) -> None:
     output_schema.check(text)
 
 
+# --- streams of nodes --------------------------------------------------------------------------
+
+
+def _stream_messages(parts: list[bytes]) -> tuple[list[StreamMessage], str]:
+    """The messages of these bytes, and the rule that they break."""
+    reader, found = FrameReader(), list[StreamMessage]()
+    try:
+        for part in parts:
+            found += reader.feed(part)
+    except BadStreamFrame as error:
+        return found, str(error)
+    return found, ""
+
+
+def stream_frames(data: bytes) -> None:
+    """The way the bytes are split changes nothing, and the messages arrive when sent again."""
+    whole, rule = _stream_messages([data[1:]])
+    cut, cut_rule = _stream_messages(pieces(data))
+    assert rule == cut_rule
+    assert rule or whole == cut
+    lanes = Lanes()
+    for message in cut:
+        lanes.put(SendLane.BULK, message.kind, message.number, message.body)
+    assert _stream_messages([lanes.take(2**30)]) == (cut, "")
+
+
 # --- the launcher ------------------------------------------------------------------------------
 
 
@@ -419,6 +452,16 @@ TARGETS: dict[str, Target] = {
             b"\x01\x01\x03one\x80\x03two\x81\xfe\x00\x80mask" + b"x" * 128 + b"\x88\x02\x03\xe8",
             b"\x20\x81\x7f\x00\x00\x00\x00\x00\x00\x00\x03abc\x81\x03def",
         ),
+    ),
+    "stream frames": Target(
+        stream_frames,
+        (
+            b"\x05\0\0\0\x03\x01\0\0\0\0\0\0\0\x07abc\0\0\0\0\x05\xff\xff\xff\xff\0\0\0\0"
+            b"\0\0\0\x02\x02\0\0\0\0\0\0\0\x07ab",
+            b"\x20\0\1\0\0\x81\0\0\0\0\0\0\0\x07" + b"x" * 2**16 + b"\0\0\0\x01\x01"
+            b"\0\0\0\0\0\0\0\x07y",
+        ),
+        size=70_000,
     ),
     "devtools": Target(
         devtools,
