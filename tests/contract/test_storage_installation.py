@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fyke.contracts.state import Transaction
+from fyke.kit.ids import new_ulid
 from fyke.model.run import RunState
 from support import records
 
@@ -30,3 +31,12 @@ async def test_runs_that_ended_before_a_time_are_counted_up_to_a_bound(state: St
     assert await state.read(lambda tx: tx.installation.removable(31, 3)) == (3, 10, 20)
     assert await state.read(lambda tx: tx.installation.removable(10, 9)) == (0, 0, 0)
     assert await state.read(lambda tx: tx.installation.runs()) == 10
+
+
+async def test_a_fact_is_exchanged_only_if_it_is_as_expected(state: State) -> None:
+    name = new_ulid()
+    assert not await state.write(lambda tx: tx.installation.exchange(name, "", "one"))
+    await state.write(lambda tx: tx.installation.settle(name, "one"))
+    assert await state.write(lambda tx: tx.installation.exchange(name, "one", "two"))
+    assert not await state.write(lambda tx: tx.installation.exchange(name, "one", "three"))
+    assert await state.read(lambda tx: tx.installation.fact(name)) == "two"

@@ -62,6 +62,8 @@ class AuditAction(StrEnum):
     RULE_ADDED = "alert_rule.create"
     RULE_CHANGED = "alert_rule.change"
     RULE_REMOVED = "alert_rule.delete"
+    NODE_TOKEN_CREATED = "node.token"  # noqa: S105  # the name of an action
+    NODE_TOKEN_REVOKED = "node.revoke_token"  # noqa: S105  # the name of an action
 
 
 @dataclass(frozen=True, slots=True)

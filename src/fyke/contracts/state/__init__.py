@@ -23,6 +23,7 @@ from fyke.contracts.state.accounts import (
     UsageStore,
 )
 from fyke.contracts.state.callbacks import AlertStore, OutboxStore, ReceiverStore, WebhookStore
+from fyke.contracts.state.nodes import NodeStore, NodeTokenStore
 from fyke.contracts.state.runs import (
     AdmissionStore,
     BrowserStore,
@@ -84,6 +85,8 @@ class Transaction(Protocol):
     queue: QueueStore
     admission: AdmissionStore
     servers: ServerStore
+    nodes: NodeStore
+    node_tokens: NodeTokenStore
     ledger: LedgerStore
     usage: UsageStore
     outbox: OutboxStore

@@ -498,6 +498,10 @@ class InstallationStore(Protocol):
         """Store the fact, known or not."""
         ...
 
+    def exchange(self, name: str, before: str, value: str) -> bool:
+        """Store the fact if it is still ``before``."""
+        ...
+
     def removable(self, before: int, limit: int) -> tuple[int, int, int]:
         """The number of runs that ended before then, counted up to ``limit``, and when the first
         and the last of these ended (0 without any).

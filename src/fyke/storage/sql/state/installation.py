@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Column, Double, Table, delete, func, literal_column, select
+from sqlalchemy import Column, Double, Table, and_, delete, func, literal_column, select, update
 
 from fyke.model.runner import RunnerInfo
 from fyke.storage.sql.dialects import insert_new, upsert
 from fyke.storage.sql.state.columns import flag_column, metadata, number_column, text_column
-from fyke.storage.sql.state.records import SqlStore, columns, record
+from fyke.storage.sql.state.records import SqlStore, columns, record, was_applied
 from fyke.storage.sql.state.runs.tables import run_counts, runs
 
 servers = Table(
@@ -110,6 +110,10 @@ class SqlInstallation(SqlStore):
     def replace(self, name: str, value: str) -> None:
         values = {"name": name, "value": value}
         self._db.execute(upsert(self._db, facts, values, key=("name",)))
+
+    def exchange(self, name: str, before: str, value: str) -> bool:
+        known = and_(facts.c.name == name, facts.c.value == before)
+        return was_applied(self._db.execute(update(facts).where(known).values(value=value)))
 
     def removable(self, before: int, limit: int) -> tuple[int, int, int]:
         # runs with an end are terminal, so the index alone is enough

@@ -27,6 +27,7 @@ from fyke.contracts.state.accounts import (
     UsageStore,
 )
 from fyke.contracts.state.callbacks import AlertStore, OutboxStore, ReceiverStore, WebhookStore
+from fyke.contracts.state.nodes import NodeStore, NodeTokenStore
 from fyke.contracts.state.runs import (
     AdmissionStore,
     BrowserStore,
@@ -57,6 +58,7 @@ from fyke.storage.sql.state.alerts import SqlAlerts
 from fyke.storage.sql.state.billing import SqlLedger, SqlUsage
 from fyke.storage.sql.state.environments import SqlEnvironments
 from fyke.storage.sql.state.installation import SqlInstallation, SqlServers
+from fyke.storage.sql.state.nodes import SqlNodes, SqlNodeTokens
 from fyke.storage.sql.state.outbox import SqlOutbox, SqlReceivers
 from fyke.storage.sql.state.preferences import SqlFavourites, SqlInputDefaults, SqlPreferences
 from fyke.storage.sql.state.publishing import SqlSubmissions, SqlUploads
@@ -123,6 +125,8 @@ class SqlTransaction:
     queue: cached_property[QueueStore] = _store(SqlQueue)
     admission: cached_property[AdmissionStore] = _store(SqlAdmission)
     servers: cached_property[ServerStore] = _store(SqlServers)
+    nodes: cached_property[NodeStore] = _store(SqlNodes)
+    node_tokens: cached_property[NodeTokenStore] = _store(SqlNodeTokens)
     ledger: cached_property[LedgerStore] = _store(SqlLedger)
     usage: cached_property[UsageStore] = _store(SqlUsage)
     outbox: cached_property[OutboxStore] = _store(SqlOutbox)

@@ -1,0 +1,1 @@
+"""Nodes: machines that join an installation and run attempts for it."""

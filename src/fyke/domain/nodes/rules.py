@@ -1,0 +1,51 @@
+"""Which names, pools and labels nodes may have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from fyke.errors import Problem
+
+MAX_NAME = 63
+MAX_LABELS = 16
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+_PATTERN = re.compile(r"[a-z0-9.*-]+")
+_LABEL_NAME = re.compile(r"[a-z0-9]([a-z0-9./_-]*[a-z0-9])?")
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_RULE = "must have 1 to 63 lower-case letters, digits, dots or hyphens, and begin and end with a "
+
+
+def name_problem(field: str, name: str) -> Problem | None:
+    """What is wrong with the name of a node or of a pool."""
+    if len(name) <= MAX_NAME and _NAME.fullmatch(name):
+        return None
+    return Problem(f"{_RULE}letter or digit", field)
+
+
+def pattern_problem(field: str, pattern: str) -> Problem | None:
+    """What is wrong with a pattern of names."""
+    if len(pattern) <= MAX_NAME and _PATTERN.fullmatch(pattern):
+        return None
+    rule = "must have 1 to 63 lower-case letters, digits, dots, hyphens or asterisks"
+    return Problem(rule, field, "an asterisk stands for any characters, as in gpu-*")
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a name has the form of a pattern."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
+
+
+def label_problems(field: str, labels: Mapping[str, str]) -> list[Problem]:
+    """What is wrong with labels."""
+    if len(labels) > MAX_LABELS:
+        return [Problem(f"has {len(labels)} labels; the limit is {MAX_LABELS}", field)]
+    problems = []
+    for name, value in labels.items():
+        if len(name) > MAX_NAME or not _LABEL_NAME.fullmatch(name):
+            rule = "the name of a label has 1 to 63 lower-case letters, digits or . / _ -"
+            problems.append(Problem(f"{rule}: {name[:MAX_NAME]!r}", field))
+        elif len(value) > MAX_NAME or not _LABEL_VALUE.fullmatch(value):
+            rule = f"the value of the label {name} has 1 to 63 letters, digits or . _ -"
+            problems.append(Problem(rule, field))
+    return problems

@@ -1,0 +1,57 @@
+"""Names, patterns of names, and labels."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.domain.nodes.rules import label_problems, matches, name_problem, pattern_problem
+
+
+@pytest.mark.parametrize("name", ["a", "n1", "gpu-01.rack-2", "x" * 63])
+def test_good_names(name: str) -> None:
+    assert name_problem("name", name) is None
+
+
+@pytest.mark.parametrize("name", ["", "-a", "a-", ".a", "A", "a b", "a/b", "ä", "a\n", "x" * 64])
+def test_bad_names(name: str) -> None:
+    problem = name_problem("pool", name)
+    assert problem is not None and problem.field == "pool" and "63" in problem.rule
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        ("gpu-*", "gpu-1", True),
+        ("gpu-*", "cpu-1", False),
+        ("gpu-*", "my-gpu-1", False),
+        ("*-eu", "n1-eu", True),
+        ("n*-eu", "n1-us", False),
+        ("n.1", "n.1", True),
+        ("n.1", "nx1", False),
+        ("*", "anything", True),
+    ],
+)
+def test_patterns(pattern: str, name: str, expected: bool) -> None:
+    assert pattern_problem("name", pattern) is None
+    assert matches(pattern, name) is expected
+
+
+@pytest.mark.parametrize("pattern", ["", "gpu-?", "[a]", "A*", "x" * 64])
+def test_bad_patterns(pattern: str) -> None:
+    assert pattern_problem("name", pattern) is not None
+
+
+def test_labels() -> None:
+    assert label_problems("labels", {"gpu": "no", "example.com/rack": "R-12.b"}) == []
+    assert label_problems("labels", {f"l{n}": "x" for n in range(16)}) == []
+    [problem] = label_problems("labels", {f"l{n}": "x" for n in range(17)})
+    assert problem.sentence == "labels has 17 labels; the limit is 16"
+    for labels in (
+        {"": "x"},
+        {"A": "x"},
+        {"a" * 64: "x"},
+        {"a": ""},
+        {"a": "x y"},
+        {"a": "x" * 64},
+    ):
+        assert len(label_problems("labels", labels)) == 1
