@@ -318,7 +318,7 @@ async def test_the_worker_is_launched_after_its_preparations_which_run_at_the_sa
 
     class Steps(Working):
         async def open(self, *args: Any) -> Any:
-            if len(args) == 2:
+            if len(args) > 1:
                 await step("egress")
             return await super().open(*args)
 
@@ -454,7 +454,7 @@ async def test_an_attempt_that_waits_for_the_egress_can_be_stopped(
 ) -> None:
     class Silent(Working):
         async def open(self, *args: Any) -> Any:
-            if len(args) == 2:
+            if len(args) > 1:
                 one.stop(end_of(Reason(ReasonCode.PLATFORM_STOPPED)))
                 await asyncio.Event().wait()
             return await super().open(*args)
