@@ -47,7 +47,10 @@ def left_over(platform: Booted) -> list[str]:
 
 def nothing_is_left(platform: Booted, run: str) -> None:
     """Check that no process, control group or work folder is left ten seconds after the end."""
-    platform.wait_for(lambda: not left_over(platform), f"nothing to be left of run {run}", 10)
+    try:
+        platform.wait_for(lambda: not left_over(platform), f"nothing to be left of run {run}", 10)
+    except AssertionError as error:
+        raise AssertionError(f"left: {', '.join(left_over(platform))}\n{error}") from None
 
 
 def descriptors(platform: Booted) -> dict[str, tuple[int, int]]:
