@@ -36,7 +36,7 @@ from fyke.kit.inside_names import BROWSER_NAMES, PROXY_NAMES
 from fyke.sandbox.isolation.browser_policy import policy
 from fyke.sandbox.isolation.bytecode import bytecode, sdk_bytecode, source
 from fyke.sandbox.isolation.python_command import INTERPRETER, base_environment, python_command
-from fyke.sandbox.isolation.relay_files import needs_of, relay_options
+from fyke.sandbox.isolation.relay_files import RelayNeeds, needs_of, relay_options
 
 PROGRAM = "/usr/bin/bwrap"
 MIN_VERSION = (0, 8, 0)  # the first with --disable-userns
@@ -124,6 +124,8 @@ class Layout:
     """The mounts of one sandbox. ``kind`` is one of ``order.KINDS``; ``extras`` are the folders and
     programs that a kind of tool needs, each with its path in the sandbox. ``tmp_size`` in bytes.
     ``empty`` is an empty folder, the lower layer of every overlay; None mounts folders themselves.
+    ``programs`` is a layer above /usr for Workers that start browsers (see ``relay_files``); None
+    where there are no overlays.
     ``devices`` has the device files; None takes the machine's. ``watches`` allows inotify.
     ``interpreter``: the first process is the Worker's Python interpreter instead of the shim;
     ``idle``: it may take the time to compile the SDK. ``browser`` is only for a browser, whose
@@ -138,6 +140,7 @@ class Layout:
     cache: Path | None = None
     extras: tuple[tuple[Path, str], ...] = field(default=())
     empty: Path | None = None
+    programs: Path | None = None
     devices: Path | None = None
     watches: bool = False
     interpreter: bool = False
@@ -152,11 +155,14 @@ def arguments(
     that it gets; ``seccomp`` is the descriptor of the filter, ``control`` that of the first
     process's control socket. Raise ``OSError``.
     """
+    needs = None
+    if layout.browser is None:
+        needs = needs_of(layout.kind, layout.environment)
     return [
         *_namespaces(nested=layout.browser is not None and layout.browser.own_sandbox),
-        *_system(layout),
+        *_system(layout, None if needs is None else layout.programs),
         *_etc(layout, data),
-        *_mounts(layout, data),
+        *_mounts(layout, data, needs),
         *_variables(layout, control),
         *("--seccomp", str(seccomp)),
         *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/work"),
@@ -222,14 +228,19 @@ def _shared(empty: Path | None, source: Path, target: str) -> list[str]:
     """A folder of the machine, with the sandbox's own inodes where overlays are possible."""
     if empty is None:
         return ["--ro-bind", os.fspath(source), target]
-    layers = ("--overlay-src", os.fspath(empty), "--overlay-src", os.fspath(source))
+    return _layers(empty, source, target)
+
+
+def _layers(lower: Path, upper: Path, target: str) -> list[str]:
+    layers = ("--overlay-src", os.fspath(lower), "--overlay-src", os.fspath(upper))
     return [*layers, "--ro-overlay", target]
 
 
-def _system(layout: Layout) -> list[str]:
+def _system(layout: Layout, programs: Path | None) -> list[str]:
     tmp_size = layout.tmp_size
+    usr = Path("/usr")
     return [
-        *_shared(layout.empty, Path("/usr"), "/usr"),
+        *(_layers(usr, programs, "/usr") if programs else _shared(layout.empty, usr, "/usr")),
         *_usr_links(layout.empty),
         *("--proc", "/proc", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1", "--dev", "/dev"),
         *_devices(layout.devices),
@@ -333,7 +344,7 @@ def _browser_programs(layout: Layout, browser: BrowserLayout) -> dict[str, bytes
     return programs
 
 
-def _mounts(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
+def _mounts(layout: Layout, data: Callable[[bytes], int], needs: RelayNeeds | None) -> list[str]:
     options: list[str] = []
     # passed as data, because the sandbox's user cannot read this folder
     for path, content in own_programs(layout).items():
@@ -346,9 +357,8 @@ def _mounts(layout: Layout, data: Callable[[bytes], int]) -> list[str]:
         options += _shared(layout.empty, layout.bundle, "/bundle")
     if layout.environment is not None and layout.kind in ENVIRONMENT_AT:
         options += _shared(layout.empty, layout.environment, ENVIRONMENT_AT[layout.kind])
-    needs = needs_of(layout.kind, layout.environment)
     if needs is not None:
-        options += relay_options(data, needs.builds)
+        options += relay_options(data, needs.builds, has_layer=layout.programs is not None)
     if layout.cache is not None:
         options += ["--bind", os.fspath(layout.cache), CACHE_AT]
     for folder, target in layout.extras:

@@ -44,19 +44,34 @@ MAX_BYTES = 64 * 1024
 MAX_BUILDS = 32
 
 _RELAY_AT = "/run/fyke/relay.pyc"
-_NAMES = ("chrome", "google-chrome", "google-chrome-stable", "chromium-browser", "chromedriver")
-_OF_MACHINE = (  # they cannot run in the sandbox of a Worker, but some libraries prefer /usr/bin
-    "/usr/bin/chromedriver",
-    "/usr/bin/chromium",
-    "/usr/bin/chromium-browser",
-    "/usr/bin/chromium-headless-shell",
-    "/usr/bin/google-chrome",
+IN_USR = (  # paths that Workers have in their code, and where some libraries look first
+    "bin/chrome",
+    "bin/chromedriver",
+    "bin/chromium",
+    "bin/chromium-browser",
+    "bin/chromium-headless-shell",
+    "bin/google-chrome",
+    "bin/google-chrome-beta",
+    "bin/google-chrome-stable",
+    "bin/google-chrome-unstable",
+    "bin/microsoft-edge",
+    "bin/microsoft-edge-stable",
+    "lib/chromium/chromedriver",
+    "lib/chromium/chromium",
+    "lib/chromium-browser/chromedriver",
+    "lib/chromium-browser/chromium-browser",
+    "local/bin/chrome",
+    "local/bin/chromedriver",
+    "local/bin/chromium",
+    "local/bin/google-chrome",
 )
-CHANNELS = (  # where Playwright and Puppeteer look for an installed browser, such as "chrome"
+ELSEWHERE = (  # also those where Playwright and Puppeteer look for a channel, such as "chrome"
     "/opt/google/chrome/chrome",
+    "/opt/google/chrome/google-chrome",
     "/opt/google/chrome-beta/chrome",
     "/opt/google/chrome-unstable/chrome",
     "/opt/microsoft/msedge/msedge",
+    "/snap/bin/chromium",
 )
 _SCRIPT = f'#!/bin/sh\nexec {INTERPRETER} -I -B -S {_RELAY_AT} "$0" "$@"\n'
 _BUILD = re.compile(r"(chromium|chromium_headless_shell)-[0-9]{1,8}")
@@ -75,23 +90,42 @@ _ROD_BUILDS = (1131003, 1131657, 1278087, 1294824, 1321438)
 _CHECKED = "DEPENDENCIES_VALIDATED"  # a recent file of this name: the libraries are there
 
 
-def relay_options(data: Callable[[bytes], int], builds: Iterable[str]) -> list[str]:
+def relay_options(
+    data: Callable[[bytes], int], builds: Iterable[str], *, has_layer: bool
+) -> list[str]:
     """The options of bubblewrap that put the programs and the links of ``builds`` into a sandbox.
-    Programs of the machine are replaced too. ``data`` returns an inheritable descriptor of the
-    bytes that it gets. Raise ``OSError``.
+    ``has_layer``: that of ``fill_layer`` is there; without it only those of ``IN_USR`` that the
+    machine has are replaced. ``data`` returns an inheritable descriptor of the bytes that it gets.
+    Raise ``OSError``.
     """
     relay = bytecode("relay.py", "/run/fyke/relay.py")
     options = ["--ro-bind-data", str(data(relay)), _RELAY_AT]
-    for path in (PROGRAM_AT, *filter(_is_program, _OF_MACHINE)):
+    in_usr = [] if has_layer else [f"/usr/{name}" for name in IN_USR]
+    for path in (PROGRAM_AT, *filter(_is_program, in_usr)):
         script = str(data(_SCRIPT.encode()))
         options += ["--perms", "0755", "--ro-bind-data", script, path]
-    for name in _NAMES:
+    for name in sorted({Path(path).name for path in IN_USR} - {Path(PROGRAM_AT).name}):
         options += ["--symlink", PROGRAM_AT, f"{PROGRAMS_AT}/{name}"]
-    for path in CHANNELS:
+    for path in ELSEWHERE:
         options += ["--symlink", PROGRAM_AT, path]
     for path in _links(builds):
         options += ["--symlink", PROGRAM_AT, f"{BROWSERS_AT}/{path}"]
     return options
+
+
+def fill_layer(folder: Path) -> None:
+    """Put links to the relay into an empty folder, a layer above /usr. Folders that the machine has
+    as links are left out, because a folder would replace the link. Raise ``OSError``.
+    """
+    for name in IN_USR:
+        parent = Path(name).parent
+        if any(Path("/usr", above).is_symlink() for above in (parent, *parent.parents)):
+            continue
+        for above in (*reversed(parent.parents), parent):
+            made = folder / above
+            made.mkdir(exist_ok=True)
+            made.chmod(0o755)  # whatever the mask of this process is
+        (folder / name).symlink_to(f"{PROGRAMS_AT}/{Path(name).name}")
 
 
 def _is_program(path: str) -> bool:

@@ -21,22 +21,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fyke.sandbox.isolation import bubblewrap
+from fyke.sandbox.isolation.relay_files import fill_layer
 from fyke.sandbox.process.folders import empty
 
 NAME = "sandbox-files"  # in the data folder
 NO_OVERLAYS = "bubblewrap has no overlays before version 0.11"
 NO_DEVICES = "only root can create device files"
 
-_EMPTY, _DEVICES, _SAMPLE = "empty", "devices", "sample"
+_EMPTY, _DEVICES, _SAMPLE, _PROGRAMS = "empty", "devices", "sample", "programs"
 _SECONDS = 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class OwnFiles:
-    """The empty layer and the device files, in a folder of the data folder.
+    """The empty layer, the one with programs and the device files, in a folder of the data folder.
 
-    ``empty`` is None where there are no overlays. ``missing`` is why some inodes remain shared, ""
-    when none does.
+    ``empty`` and ``programs`` are None where there are no overlays. ``missing`` is why some inodes
+    remain shared, "" when none does.
     """
 
     def __init__(self, data_folder: Path, uid: int | None) -> None:
@@ -48,16 +49,19 @@ class OwnFiles:
             _take(folder, 0o711)
             _make_folder(folder, _EMPTY, 0o755)
             _make_folder(folder, _SAMPLE, 0o755)
+            _make_folder(folder, _PROGRAMS, 0o755)
             self._devices = uid is not None and _makes_devices(folder, uid)
         finally:
             os.close(folder)
         self.empty: Path | None = self._root / _EMPTY
+        self.programs: Path | None = self._root / _PROGRAMS
+        fill_layer(self.programs)
         cache = data_folder / "cache"
         # before the first start there is no cache; layers may not contain each other
         folders = [cache if cache.is_dir() else self._root / _SAMPLE]
         overlay_fault = _overlay_fault(self.empty, folders, uid)
         if overlay_fault:
-            self.empty = None
+            self.empty = self.programs = None
         faults = (overlay_fault, "" if self._devices else NO_DEVICES)
         self.missing = "; ".join(filter(None, faults))
 

@@ -186,6 +186,7 @@ class SandboxProcess:
             cache,
             extras,
             empty=own_files.empty,
+            programs=own_files.programs,
             devices=devices,
             watches=not (own_files.missing or order.is_tool or order.is_browser),
             interpreter=order.interpreter,

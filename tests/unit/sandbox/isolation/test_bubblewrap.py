@@ -20,6 +20,7 @@ def build(
     empty: Path | None = None,
     devices: Path | None = None,
     *,
+    programs: Path | None = None,
     interpreter: bool = False,
     idle: bool = False,
     browser: BrowserLayout | None = None,
@@ -39,6 +40,7 @@ def build(
         64 * 2**20,
         extras=((Path("/opt/wheels"), "/opt/wheels"),),
         empty=empty,
+        programs=programs,
         devices=devices,
         interpreter=interpreter,
         idle=idle,
@@ -83,6 +85,14 @@ def test_programs_to_start_a_browser_are_there_for_packages_that_do(tmp_path: Pa
     options, _ = build(environment=environment)
     assert has(options, "--symlink", PROGRAM_AT, f"{PROGRAMS_AT}/google-chrome")
     assert has(build("go")[0], "--symlink", PROGRAM_AT, f"{PROGRAMS_AT}/google-chrome")
+
+
+def test_paths_of_browsers_in_usr_are_a_layer_only_for_packages_that_start_them() -> None:
+    layer = Path("/data/programs")
+    empty = Path("/data/empty")
+    above = ("--overlay-src", "/usr", "--overlay-src", "/data/programs", "--ro-overlay", "/usr")
+    assert has(build("go", None, empty, programs=layer)[0], *above)
+    assert not has(build("python", None, empty, programs=layer)[0], *above)
 
 
 def test_the_root_becomes_read_only_last() -> None:

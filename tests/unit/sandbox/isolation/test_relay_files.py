@@ -19,6 +19,7 @@ from fyke.sandbox.isolation.relay_files import (
     NEEDS,
     PROGRAM_AT,
     RelayNeeds,
+    fill_layer,
     find_needs,
     read_needs,
     relay_environment,
@@ -142,10 +143,20 @@ def test_the_variables_name_files_of_the_sandbox() -> None:
     assert relay_environment("")[relay.VERSION] == relay.UNKNOWN_VERSION
 
 
+@pytest.fixture(params=[False, True], ids=["without-overlays", "with-overlays"])
+def has_layer(request: pytest.FixtureRequest) -> bool:
+    has: bool = request.param
+    return has
+
+
 @pytest.fixture
-def sandbox() -> Iterator[list[str]]:
+def sandbox(tmp_path: Path, has_layer: bool) -> Iterator[list[str]]:
     """A sandbox with the files; the command is added."""
     numbers = []
+    usr = ["--ro-bind", "/usr", "/usr"]
+    if has_layer:
+        fill_layer(tmp_path)
+        usr = ["--overlay-src", "/usr", "--overlay-src", str(tmp_path), "--ro-overlay", "/usr"]
 
     def data(content: bytes) -> int:
         number = os.memfd_create("data", 0)
@@ -156,9 +167,9 @@ def sandbox() -> Iterator[list[str]]:
 
     links = [("--symlink", f"usr/{name}", f"/{name}") for name in USR_LINKS]
     yield [
-        *(PROGRAM, "--unshare-all", "--ro-bind", "/usr", "/usr", "--proc", "/proc"),
+        *(PROGRAM, "--unshare-all", *usr, "--proc", "/proc"),
         *(word for link in links for word in link),
-        *relay_options(data, [BUILD, SHELL]),
+        *relay_options(data, [BUILD, SHELL], has_layer=has_layer),
         *("--setenv", "FYKE_BROWSER_VERSION", "156.0.1", "--"),
     ]
     for number in numbers:
@@ -166,27 +177,42 @@ def sandbox() -> Iterator[list[str]]:
 
 
 @pytest.mark.needs("bwrap")
-def test_every_name_is_the_relay(sandbox: list[str]) -> None:
+def test_every_name_is_the_relay(sandbox: list[str], has_layer: bool) -> None:
+    in_usr = [f"/usr/{name}" for name in relay_files.IN_USR]
+    in_usr = [path for path in in_usr if has_layer or os.path.exists(path)]
+    drivers = [path for path in in_usr if "driver" in path]
     paths = [
         PROGRAM_AT,
         f"{relay_files.PROGRAMS_AT}/google-chrome",
-        *relay_files.CHANNELS,
+        *relay_files.ELSEWHERE,
         f"{BROWSERS_AT}/{BUILD}/chrome-linux64/chrome",
         f"{BROWSERS_AT}/{BUILD}/chrome-linux/chrome",
         f"{BROWSERS_AT}/{SHELL}/chrome-headless-shell-linux64/chrome-headless-shell",
         f"{BROWSERS_AT}/{SHELL}/chrome-linux/headless_shell",
-        *(
-            path
-            for path in relay_files._OF_MACHINE
-            if "driver" not in path and os.path.exists(path)
-        ),
+        *(path for path in in_usr if path not in drivers),
     ]
-    script = " && ".join(f"{path} --version" for path in (*paths, DRIVER_AT))
+    script = " && ".join(f"{path} --version" for path in (*paths, *drivers, DRIVER_AT))
     script += f" && test -s {BROWSERS_AT}/{BUILD}/DEPENDENCIES_VALIDATED"
     result = subprocess.run(
         [*sandbox, "/bin/sh", "-c", script], capture_output=True, close_fds=False, timeout=60
     )
     assert result.stderr == b""
     lines = result.stdout.decode().splitlines()
-    assert lines == ["Chromium 156.0.1"] * len(paths) + ["ChromeDriver 156.0.1"]
+    driver_lines = ["ChromeDriver 156.0.1"] * (len(drivers) + 1)
+    assert lines == ["Chromium 156.0.1"] * len(paths) + driver_lines
     assert result.returncode == 0
+
+
+def test_a_folder_that_the_machine_has_as_a_link_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_symlink = Path.is_symlink
+    monkeypatch.setattr(
+        Path, "is_symlink", lambda path: path == Path("/usr/local") or is_symlink(path)
+    )
+    fill_layer(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "lib"]
+    assert (tmp_path / "bin/google-chrome-stable").readlink() == Path(
+        f"{relay_files.PROGRAMS_AT}/google-chrome-stable"
+    )
+    assert oct((tmp_path / "lib/chromium-browser").stat().st_mode)[-3:] == "755"

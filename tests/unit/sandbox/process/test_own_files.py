@@ -41,6 +41,14 @@ def test_the_lower_layer_is_an_empty_folder(bwrap: Path, home: Path) -> None:
     assert stat.S_IMODE(lower.stat().st_mode) == 0o755
 
 
+def test_the_layer_with_programs_is_filled_anew(bwrap: Path, home: Path) -> None:
+    layer = home / "sandbox-files" / "programs"
+    (layer / "bin" / "left").mkdir(parents=True)
+    assert OwnFiles(home, None).programs == layer
+    assert not (layer / "bin" / "left").exists()
+    assert (layer / "bin" / "google-chrome-stable").is_symlink()
+
+
 @pytest.mark.parametrize(
     ("message", "missing"),
     [
@@ -55,7 +63,7 @@ def test_the_lower_layer_is_an_empty_folder(bwrap: Path, home: Path) -> None:
 def test_missing_overlays_have_a_cause(bwrap: Path, home: Path, message: str, missing: str) -> None:
     bwrap.write_text(f'#!/bin/sh\necho "{message}" >&2\nexit 1\n')
     files = OwnFiles(home, None)
-    assert files.empty is None
+    assert files.empty is files.programs is None
     assert files.missing == f"{missing}; {own_files.NO_DEVICES}"
 
 
