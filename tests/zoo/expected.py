@@ -263,11 +263,17 @@ BROWSER = [
         row=WORKS | {"error": "net::ERR_TOO_MANY_REDIRECTS"},
         quick=True,
     ),
-    well("downloads_without_end", row=WORKS | {"state": "canceled"}, seconds=90),
+    well(
+        "downloads_without_end",
+        row=WORKS | {"state": "canceled"},
+        log="A download of the browser was canceled",
+        seconds=90,
+    ),
     well("fills_tmp", row=WORKS | {"states": ["canceled"] * 3}, seconds=120),
     well(
         "runs_a_download",
         row={"state": "completed", "refused": 2, "launched": [7] * 6},
+        log="The browser has downloaded a file to its own disk",
         seconds=120,
     ),
     well("alerts_without_end", row=WORKS | {"dialogs": 50}, seconds=60),

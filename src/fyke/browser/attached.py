@@ -14,7 +14,7 @@ from fyke.browser.blocking import Blocker
 from fyke.browser.host import SHARED, BrowserHost, DevtoolsEndpoint, HostFailed
 from fyke.browser.limits import GatewayLimits
 from fyke.browser.page_keeper import PageKeeper
-from fyke.browser.recorder import Recorder
+from fyke.browser.recorder import Recorder, ignore_note
 from fyke.browser.session import DevtoolsSession, OnEvent, opened
 from fyke.browser.streams import ByteStream
 from fyke.contracts.browser import BrowserEndCause, BrowserProgram
@@ -51,6 +51,7 @@ class AttachedBrowser:
         on_crashed: Callable[[], None],
         on_activity: Callable[[BrowserActivity], None],
         keeper: PageKeeper | None = None,
+        on_note: Callable[[str, str], None] = ignore_note,
     ) -> None:
         self.generation = generation
         self.display = display  # whether its Chromiums have windows
@@ -77,7 +78,7 @@ class AttachedBrowser:
         self._block = block
         self._blockers: dict[int, Blocker] = {}  # by instance
         self._unblocked: dict[int, str] = {}  # those that are ended for that, and the cause
-        self.recorder = Recorder(on_activity, keeper, generation)
+        self.recorder = Recorder(on_activity, keeper, generation, on_note)
         self.host = BrowserHost(
             control, self._instance_started, self._instance_ended, self._lost, on_dropped
         )

@@ -127,6 +127,7 @@ class AttemptGateway:
             on_crashed=lambda: self._launches.count(self._loop.time()),
             on_activity=lambda activity: self._notify(Acted(self.attempt_id, generation, activity)),
             keeper=self.keeper,
+            on_note=self.note,
         )
         if self._waiting:
             self.browser.expect_use()

@@ -437,7 +437,8 @@ async def _too_many(browser: AttachedBrowser, attempt: AttemptGateway) -> str:
     if await browser.has_room():
         return ""
     text = (
-        f"at most {attempt.limits.instances} browsers at once; close one before you start another"
+        f"at most {attempt.limits.instances} browsers at once (setting browser_instances); close "
+        "one before you start another"
     )
     attempt.note("browser_instances", f"A browser was refused: {text}.")
     return text

@@ -22,6 +22,7 @@ import msgspec
 
 from fyke.browser.page_keeper import PageKeeper, PagePlace
 from fyke.browser.session import is_session
+from fyke.browser.taps import CANCELED_NOTE, DOWNLOAD_NOTE
 from fyke.model.browser import (
     MAX_LINES,
     MAX_READ_TEXT,
@@ -134,6 +135,10 @@ class _Attached(msgspec.Struct, rename="camel"):
     target_info: _TargetNamed
 
 
+class _Download(msgspec.Struct):
+    state: str = ""  # of a progress
+
+
 class _Nothing(msgspec.Struct):
     pass
 
@@ -195,10 +200,15 @@ class _KnownRequest:
     ended: bool = False
 
 
+def ignore_note(code: str, text: str) -> None:
+    """Do nothing with a line for the log."""
+
+
 class Recorder:
     """What one browser sandbox does. ``report`` gets it at most every ``EVERY_SECONDS`` when it has
     changed: numbers and the latest URLs since the start, and the lines since the last report. The
     ``keeper`` of the attempt's last page, if there is one, hears of pages and their requests.
+    ``on_note`` gets code and text of lines for the log of the run, also repeated ones.
     """
 
     def __init__(
@@ -206,10 +216,12 @@ class Recorder:
         report: Callable[[BrowserActivity], None],
         keeper: PageKeeper | None = None,
         generation: int = 0,
+        on_note: Callable[[str, str], None] = ignore_note,
     ) -> None:
         self._report = report
         self.keeper = keeper
         self.generation = generation
+        self._note = on_note
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._requests: Counter[str] = Counter()
@@ -337,6 +349,10 @@ class Recorder:
         """A page shows another document."""
         self.latest_page = instance, page
         _remember(self._documents, (instance, page), document)
+
+    def downloads(self, *, canceled: bool) -> None:
+        """A download has started or was canceled."""
+        self._note(*(CANCELED_NOTE if canceled else DOWNLOAD_NOTE))
 
     def opened(self, document: Hashable, url: str) -> None:
         """A document was opened in a tab."""
@@ -521,6 +537,11 @@ class EventReader:
     def _target_crashed(self, target: _TargetNamed, _session: str) -> None:
         self._recorder.crashed((self._instance, target.target_id[:_MAX_ID]))
 
+    def _downloads(self, download: _Download, _session: str) -> None:
+        canceled = download.state == "canceled"
+        if canceled or not download.state:  # not its progress
+            self._recorder.downloads(canceled=canceled)
+
     def _called(self, called: _Called, _session: str) -> None:
         level = _LEVELS.get(called.type, ConsoleLevel.INFO)
         text = " ".join(_text_of(argument) for argument in called.args[:_MAX_ARGUMENTS])
@@ -550,6 +571,10 @@ def _event(params: type[Any], read: _Read) -> tuple[Callable[[bytes], Any], _Rea
 
 
 _EVENTS = {
+    b"Browser.downloadProgress": _event(_Download, EventReader._downloads),
+    b"Browser.downloadWillBegin": _event(_Download, EventReader._downloads),
+    b"Page.downloadProgress": _event(_Download, EventReader._downloads),
+    b"Page.downloadWillBegin": _event(_Download, EventReader._downloads),
     b"Network.requestWillBeSent": _event(_RequestSent, EventReader._sent),
     b"Network.responseReceived": _event(_Answered, EventReader._answered),
     b"Network.requestServedFromCache": _event(_RequestNamed, EventReader._from_cache),

@@ -47,6 +47,16 @@ FILE_PATH_NOTE = Note(
     "The Worker gave a page a file by its path, which was refused: the browser cannot read files "
     "of the Worker. Give the content of the file instead.",
 )
+DOWNLOAD_NOTE = Note(
+    "download",
+    "The browser has downloaded a file to its own disk, which the Worker cannot read. Fetch the "
+    "file in the page, or over HTTP; see Files in the reference of Workers.",
+)
+CANCELED_NOTE = Note(
+    "download_canceled",
+    "A download of the browser was canceled: by the Worker, or because it does not fit into the "
+    "space for its files (setting browser_tmp_mb)",
+)
 PROXY_NOTE = Note(
     "context_proxy",
     "The Worker asked for a context with a proxy of its own, which was refused: the browser always "

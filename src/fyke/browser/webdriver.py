@@ -35,6 +35,8 @@ _NOT_AS_ARGUMENTS = {  # chromedriver would look for the port of its Chromium in
     "user-data-dir": "each session gets a new profile",
 }
 _PROXY = "the browser always uses the proxy of the run"
+_DOWNLOADS = "download.default_directory"
+_NO_DOWNLOADS = "downloads go to the browser's own disk, which the Worker cannot read"
 _GRID_PREFIX = "/wd/hub"
 _SESSION = re.compile(r"/session/([A-Za-z0-9-]{1,64})(/.*)?")
 _PORT = re.compile(r"localhost:([1-9][0-9]{0,4})")
@@ -205,6 +207,7 @@ def _clean(capabilities: Json, notes: dict[str, str]) -> None:
             if options.pop(key):
                 notes[key] = _NOT_HERE[key]
         _clean_arguments(options, notes)
+        _clean_downloads(options, notes)
         options["binary"] = PROGRAM_AT
 
 
@@ -235,6 +238,15 @@ def _clean_arguments(options: Json, notes: dict[str, str]) -> None:
         else:
             kept.append(argument)
     options["args"] = kept
+
+
+def _clean_downloads(options: Json, notes: dict[str, str]) -> None:
+    """Remove the folder of the Worker for downloads: Chromium cannot write there."""
+    prefs = options.get("prefs")
+    download = prefs.get("download") if isinstance(prefs, dict) else None
+    for place, key in ((prefs, _DOWNLOADS), (download, _DOWNLOADS.rpartition(".")[2])):
+        if isinstance(place, dict) and place.pop(key, None):
+            notes[_DOWNLOADS] = _NO_DOWNLOADS
 
 
 def _name_program(always: Json, first: list[Json]) -> None:

@@ -232,6 +232,26 @@ class BrowserNote:
     code: str
     text: str
 
+    @property
+    def is_warning(self) -> bool:
+        """Whether the Worker probably fails because of it."""
+        return self.code in WARNINGS
+
+
+WARNINGS = frozenset(
+    {
+        "browser_connections",
+        "browser_instances",
+        "browser_starts",
+        "camoufox",
+        "context_proxy",
+        "download",
+        "download_canceled",
+        "file_path",
+        "file_url",
+    }
+)
+
 
 class BrowserGateway(Protocol):
     """Serves the browser ports of attempts. It may run in another process.

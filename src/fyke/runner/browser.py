@@ -301,7 +301,7 @@ class AttemptBrowser:
 
     def noted(self, note: BrowserNote) -> None:
         """A line for the log of the run."""
-        self._note(LogType.INFO, note.text)
+        self._note(LogType.WARN if note.is_warning else LogType.INFO, note.text)
 
     # --- the start ------------------------------------------------------------------------
 

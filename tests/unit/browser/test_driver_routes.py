@@ -298,7 +298,8 @@ async def test_launched_browsers_and_sessions_are_limited_together() -> None:
         status, value = await gateway.ask("POST", "/session", NEW)
         assert (status, value["value"]["error"]) == (500, "session not created")
         text = (
-            "A browser was refused: at most 2 browsers at once; close one before you start another."
+            "A browser was refused: at most 2 browsers at once (setting browser_instances); close "
+            "one before you start another."
         )
         assert [item.text for item in gateway.notices if isinstance(item, Noted)] == [text]
         leash.writer.close()

@@ -23,7 +23,10 @@ class Recording:
 
     def __init__(self) -> None:
         self.reports: list[BrowserActivity] = []
-        self.recorder = Recorder(self.reports.append)
+        self.notes: list[str] = []
+        self.recorder = Recorder(
+            self.reports.append, on_note=lambda code, text: self.notes.append(code)
+        )
         self.say = self.client()
 
     def client(self, instance: int = 0, page: str = "") -> Say:
@@ -62,6 +65,17 @@ def answered(say: Say, number: str, status: int, session: str = "S") -> None:
 
 def finished(say: Say, number: str, size: float, session: str = "S") -> None:
     say("Network.loadingFinished", session, requestId=number, encodedDataLength=size)
+
+
+@pytest.mark.parametrize("domain", ["Browser", "Page"])
+async def test_downloads_are_said(recording: Recording, domain: str) -> None:
+    """Libraries let either of them be reported, or both."""
+    recording.say(f"{domain}.downloadWillBegin", guid="1", url="https://a.example/f")
+    recording.say(f"{domain}.downloadProgress", guid="1", state="inProgress")
+    recording.say(f"{domain}.downloadProgress", guid="1", state="completed")
+    assert recording.notes == ["download"]
+    recording.say(f"{domain}.downloadProgress", guid="2", state="canceled")
+    assert recording.notes == ["download", "download_canceled"]
 
 
 async def test_requests_count_by_type_and_status_with_their_bytes(recording: Recording) -> None:

@@ -117,6 +117,29 @@ def test_switches_by_which_chromedriver_would_lose_its_browser(argument: str) ->
     assert len(found.notes) == 1
 
 
+@pytest.mark.parametrize(
+    ("prefs", "left"),
+    [
+        ({"download.default_directory": "/work", "a": 1}, {"a": 1}),
+        ({"download": {"default_directory": "/work", "b": 1}}, {"download": {"b": 1}}),
+    ],
+)
+def test_a_folder_for_downloads_is_removed_and_said(prefs: object, left: object) -> None:
+    found = session({"capabilities": {"alwaysMatch": {OPTIONS: {"prefs": prefs}}}})
+    always = json.loads(found.body)["capabilities"]["alwaysMatch"]
+    assert always[OPTIONS]["prefs"] == left
+    [note] = found.notes
+    assert note.startswith("download.default_directory was ignored: downloads go to the browser's")
+
+
+@pytest.mark.parametrize("prefs", [None, [], {"download": "x"}, {"download": {}}])
+def test_other_preferences_are_left_to_chromedriver(prefs: object) -> None:
+    found = session({"capabilities": {"alwaysMatch": {OPTIONS: {"prefs": prefs}}}})
+    always = json.loads(found.body)["capabilities"]["alwaysMatch"]
+    assert always[OPTIONS]["prefs"] == prefs
+    assert found.notes == ()
+
+
 def test_a_name_that_is_none_is_left_to_chromedriver() -> None:
     asked = session({"capabilities": {"alwaysMatch": {"browserName": []}, "firstMatch": [{}]}})
     assert asked.names == frozenset()

@@ -825,6 +825,12 @@ async def test_lines_of_the_gateway_and_a_missing_sandbox_are_logged(setup: Setu
     await browser.close()
 
 
+@pytest.mark.parametrize("code", ["browser_instances", "download", "file_path", "context_proxy"])
+async def test_what_a_worker_probably_fails_by_is_a_warning(setup: Setup, code: str) -> None:
+    setup.browser().noted(BrowserNote("A", code, "text"))
+    assert setup.notes == [(LogType.WARN, "text")]
+
+
 async def test_browsers_that_crash_are_started_few_times(setup: Setup) -> None:
     browser = setup.browser()
     for number in range(1, 22):
