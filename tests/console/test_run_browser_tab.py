@@ -114,7 +114,7 @@ async def test_a_client_that_asks_for_no_events_is_explained(app: App, owner: Vi
     report = BrowserReport(replace(ACTIVITY, requests={}, lines=()), starts=1)
     await app.attempts.report([AttemptReport(lease.attempt, USED, browser=report)], 60_000)
     page = await owner.get(f"/runs/{run}/browser")
-    assert "does not enable the events from which requests are counted" in page.text
+    assert "No request was reported: no page was opened, or the Worker" in page.text
     assert page.all(f"//*[@id='browser']//a[@href='/runs/{run}/traffic']")
     assert "No messages." in page.text and "Ended" in page.text
 

@@ -97,7 +97,10 @@ def show_report(out: Output, report: RunBrowserReport) -> None:
                 f"{formatting.size(load.received)} in {load.requests} such requests."
             )
     else:
-        out.say("The Worker's client does not enable the events from which requests are counted.")
+        out.say(
+            "No request was reported: no page was opened, or the Worker's client does not enable "
+            "the events from which requests are counted."
+        )
     if report.last_pages:
         out.raw("")
         pages = [(page.subtask, page.url or "-", _files(page)) for page in report.last_pages]

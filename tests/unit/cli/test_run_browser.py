@@ -104,7 +104,7 @@ def test_a_run_without_a_browser_and_a_client_that_lets_it_report_nothing() -> N
     nothing["last_pages"] = []
     values = {name: getattr(REPORT, name) for name in REPORT.__struct_fields__}
     quiet = run(RunBrowserReport(**values | nothing))
-    assert "does not enable the events from which requests are counted" in quiet.messages
+    assert "no page was opened, or the Worker's client does not enable the events" in quiet.messages
     assert "statuses     -" in quiet.data
     none = run(RunBrowserReport(**values | nothing | {"state": "none"}))
     assert "has had a browser" in none.messages and not none.data
