@@ -47,6 +47,16 @@ class Download(BrowserError):
     """The address is that of a file, which the browser does not show but download."""
 
 
+class Refused(BrowserError):
+    """The proxy of the platform has answered, and not the site. ``by_rule``: it would not reach the
+    address at another time either.
+    """
+
+    def __init__(self, text: str, *, by_rule: bool) -> None:
+        super().__init__(text)
+        self.by_rule = by_rule
+
+
 class ScriptFailed(BrowserError):
     """An expression raised an error in the page."""
 
@@ -194,6 +204,7 @@ class Tab:
         self._answers: dict[int, dict[str, Any]] = {}
         self._loaders: list[str] = []  # of the pages so far; the first is about:blank
         self.frame = ""  # the id of the page itself, not of a frame in it
+        self.refused: Refused | None = None  # the last page that was, see ``intercept``
         self.reached: set[str] = set()
         self.on: dict[str, Callable[[dict[str, Any]], None]] = {
             "Page.lifecycleEvent": self._note,
@@ -242,11 +253,12 @@ class Tab:
 
     def open(self, url: str) -> None:
         """Go to an address; return when its page begins to load. Raise ``BrowserError``."""
+        self.refused = None
         answer = self.ask("Page.navigate", url=url)
         if answer.get("isDownload"):
             raise Download("the address is a download, and downloads are refused")
         if answer.get("errorText"):
-            raise BrowserError(answer["errorText"])
+            raise self.refused or BrowserError(_explained(answer["errorText"]))
         self._enter(answer.get("loaderId", self._loaders[-1]))
 
     def wait(self, condition: Callable[[], object], seconds: float | None = None) -> bool:
@@ -318,7 +330,8 @@ class Tab:
     ) -> None:
         """Ask before the page itself goes to an address, with the address, and when its answer
         arrives, with the event ``Fetch.requestPaused``; False ends the request. Requests of the
-        types ``blocked`` are never sent.
+        types ``blocked`` are never sent. An answer of the platform's proxy also ends the request,
+        and is in ``refused``.
         """
 
         def paused(event: dict[str, Any]) -> None:
@@ -328,7 +341,8 @@ class Tab:
                 if is_request and "responseErrorReason" not in event:
                     allowed = on_request(event["request"]["url"])
                 elif not is_request:
-                    allowed = on_response(event)
+                    self.refused = _refusal(event)
+                    allowed = self.refused is None and on_response(event)
             more = {} if allowed else {"errorReason": "Aborted"}
             method = "Fetch.continueRequest" if allowed else "Fetch.failRequest"
             self.send(method, requestId=event["requestId"], **more)
@@ -401,3 +415,30 @@ class Tab:
 
     def _crashed(self, _: dict[str, Any]) -> None:
         raise PageCrashed("the page has crashed, probably because it needs too much memory")
+
+
+def _refusal(event: dict[str, Any]) -> Refused | None:
+    """What the proxy says if an answer is not of the site. It signs that with the password of this
+    attempt, which no site knows.
+    """
+    import hmac
+
+    for header in event.get("responseHeaders", []):
+        if header["name"].lower() == "fyke-refusal":
+            proof, _, reason = header["value"].partition(" ")
+            address = urlsplit(event["request"]["url"])
+            target = f"{address.hostname}:{address.port or 80}".encode()
+            password = os.environ.get("PROXY_AUTH", "").partition(":")[2].encode()
+            expected = hmac.new(password, target, "sha256").hexdigest()
+            if password and hmac.compare_digest(proof.encode(), expected.encode()):
+                by_rule = event["responseStatusCode"] == 403
+                start = "refused by the platform" if by_rule else "no connection"
+                return Refused(f"{start}: {reason}", by_rule=by_rule)
+    return None
+
+
+def _explained(error: str) -> str:
+    """An error of the network; the browser does not say what the proxy has answered to https."""
+    if error == "net::ERR_TUNNEL_CONNECTION_FAILED":
+        return f"refused by the platform, or no connection: see the log ({error})"
+    return error

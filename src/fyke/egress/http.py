@@ -31,6 +31,7 @@ _STATUS = {
     503: "Service Unavailable",
     504: "Gateway Timeout",
 }
+_MAX_REASON = 500  # characters in a header
 RETRY_SECONDS = 5  # the Retry-After header for a site that is throttled
 
 Headers = list[tuple[str, str]]
@@ -62,6 +63,7 @@ class HttpHandshake:
         self._to_client = b""
         self._to_target = b""
         self._body: Body | None = None
+        self._dial: Dial | None = None
 
     def feed(self, data: bytes) -> list[Step]:
         start = max(0, len(self._buffer) - 3)
@@ -73,7 +75,9 @@ class HttpHandshake:
             return [HangUp(_response(431, f"the request head is larger than {MAX_HEAD} bytes"))]
         head, self._buffer = self._buffer[:end].decode("latin-1"), self._buffer[end + 4 :]
         try:
-            return [self._request(head)]
+            step = self._request(head)
+            self._dial = step if isinstance(step, Dial) else None
+            return [step]
         except (BadRequest, ValueError) as error:
             return [HangUp(_response(400, str(error)))]
 
@@ -82,10 +86,18 @@ class HttpHandshake:
         return Connected(self._to_client, self._to_target + early)
 
     def refused(self, refusal: ProxyRefusal, reason: str) -> bytes:
+        """The answer has the header ``Fyke-Refusal``, with a proof that it is not of the site: a
+        browser shows its text like a page.
+        """
+        headers = []
+        if self._dial is not None:
+            proof = self._credentials.proof(self._dial.host.decode("latin-1"), self._dial.port)
+            text = reason[:_MAX_REASON].encode("ascii", "replace").decode("ascii")
+            headers.append(f"Fyke-Refusal: {proof} {text}")
         if refusal is ProxyRefusal.THROTTLED:
-            return _response(503, reason, f"Retry-After: {RETRY_SECONDS}")
+            return _response(503, reason, f"Retry-After: {RETRY_SECONDS}", *headers)
         status = {ProxyRefusal.FORBIDDEN: 403, ProxyRefusal.TIMED_OUT: 504}.get(refusal, 502)
-        return _response(status, reason)
+        return _response(status, reason, *headers)
 
     def outgoing(self, data: bytes) -> tuple[bytes, bool]:
         if self._body is None:

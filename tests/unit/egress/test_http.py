@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 
 import pytest
 from hypothesis import given
@@ -206,6 +207,18 @@ def test_the_body_of_a_refusal_is_its_reason(refusal: ProxyRefusal, code: int) -
     answer = HttpHandshake(CREDENTIALS).refused(refusal, "why not")
     assert answer.startswith(f"HTTP/1.1 {code} ".encode())
     assert answer.endswith(b"\r\n\r\nwhy not\n")
+
+
+@pytest.mark.parametrize("target", ["EXAMPLE.com", "example.com:80", "[2001:DB8::1]:8080"])
+def test_a_refusal_is_known_by_a_proof_for_its_target(target: str) -> None:
+    handshake = HttpHandshake(CREDENTIALS)
+    handshake.feed(f"GET http://{target}/x HTTP/1.1\r\n{AUTH}\r\n\r\n".encode())
+    place = "[2001:db8::1]:8080" if "[" in target else "example.com:80"
+    proof = hmac.new(SECRET.encode(), place.translate({91: "", 93: ""}).encode(), "sha256")
+    head = handshake.refused(ProxyRefusal.FORBIDDEN, "n\xf6t here\u2028").partition(b"\r\n\r\n")[0]
+    assert f"Fyke-Refusal: {proof.hexdigest()} n?t here?" in head.decode("ascii").split("\r\n")
+    others = (Credentials(ATTEMPT, "other"), ("example.com", 80)), (CREDENTIALS, ("b.org", 80))
+    assert proof.hexdigest() not in [who.proof(*where) for who, where in others]
 
 
 @given(st.binary(max_size=500))

@@ -22,9 +22,13 @@ from devtools import (
     PageCrashed,
     Tab,
     TooSlow,
+    _explained,
+    _refusal,
     _WebSocket,
 )
 
+from fyke.egress.actions import Credentials, ProxyRefusal
+from fyke.egress.http import HttpHandshake
 from support.browser_site import BrowserSite, site_in_thread
 from support.devtools_browser import devtools_browser
 
@@ -142,6 +146,47 @@ def test_a_refusal_has_the_reason_of_the_platform(answer: bytes, reason: str) ->
 def test_without_a_browser_the_reason_is_named(address: str, reason: str) -> None:
     with pytest.raises(NoBrowser, match=reason):
         Tab(address, SECONDS)
+
+
+def refused_by_proxy(url: str, refusal: ProxyRefusal) -> dict[str, Any]:
+    """An answer of the proxy of attempt A1, as the browser reports it."""
+    handshake = HttpHandshake(Credentials("A1", "se:cret", passwordless=True))
+    handshake.feed(f"GET {url} HTTP/1.1\r\n\r\n".encode())
+    head = handshake.refused(refusal, "why not").partition(b"\r\n\r\n")[0].decode()
+    status, *lines = head.split("\r\n")
+    fields = [dict(zip(("name", "value"), line.split(": ", 1), strict=True)) for line in lines]
+    code = int(status.split()[1])
+    return {"request": {"url": url}, "responseStatusCode": code, "responseHeaders": fields}
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.1/x?y", "http://a.test:8080/", "http://[::1]/"])
+def test_an_answer_of_the_proxy_is_known(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("PROXY_AUTH", "A1:se:cret")
+    refused = _refusal(refused_by_proxy(url, ProxyRefusal.FORBIDDEN))
+    assert refused is not None
+    assert (str(refused), refused.by_rule) == ("refused by the platform: why not", True)
+    for refusal in (ProxyRefusal.UNRESOLVABLE, ProxyRefusal.TIMED_OUT, ProxyRefusal.THROTTLED):
+        refused = _refusal(refused_by_proxy(url, refusal))
+        assert refused is not None
+        assert (str(refused), refused.by_rule) == ("no connection: why not", False)
+
+
+def test_an_answer_of_a_site_is_not_that_of_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = refused_by_proxy("http://a.test/", ProxyRefusal.FORBIDDEN)
+    for password in ("", "A1", "A1:", "A1:other"):
+        monkeypatch.setenv("PROXY_AUTH", password)
+        assert _refusal(event) is None
+    monkeypatch.setenv("PROXY_AUTH", "A1:se:cret")
+    assert _refusal({**event, "request": {"url": "http://b.test/"}}) is None  # sent by b.test
+    assert (
+        _refusal({**event, "responseHeaders": [{"name": "fyke-refusal", "value": "\xe9"}]}) is None
+    )
+    assert _refusal({"request": event["request"], "responseErrorReason": "Failed"}) is None
+
+
+def test_an_error_of_a_tunnel_says_what_it_may_be() -> None:
+    assert _explained("net::ERR_TUNNEL_CONNECTION_FAILED").startswith("refused by the platform, or")
+    assert _explained("net::ERR_ABORTED") == "net::ERR_ABORTED"
 
 
 def test_a_message_that_is_too_large_is_refused() -> None:

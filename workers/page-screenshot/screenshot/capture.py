@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from devtools import BrowserError, NoBrowser, Tab, TooSlow
+from devtools import BrowserError, NoBrowser, Refused, Tab, TooSlow
 
 from screenshot.settings import FULL_PAGE, IDLE, JPEG, MAX_AREA, PDF, Settings
 
@@ -63,6 +63,8 @@ def capture(address: str, url: str, settings: Settings) -> dict[str, Any]:
         row["error"] = row["error"] or f"no answer within {settings.timeout:g} s"
     except BrowserError as error:
         row["error"] = str(error)
+        if isinstance(error, Refused):
+            row["status"] = None  # that of a redirect
     except Exception as error:  # one page must not end the others
         row["error"] = f"the picture could not be taken: {type(error).__name__}: {error}"
     row["ms"] = round((time.monotonic() - started) * 1000)
@@ -93,14 +95,24 @@ def _open(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
 
 def _wait(tab: Tab, settings: Settings) -> str:
     """Wait by the rules of the settings; return which of them was not fulfilled, or ""."""
-    if not tab.wait(lambda: "load" in tab.reached):
+    if not _reaches(tab, "load"):
         return "not loaded"
-    if settings.wait == IDLE and not tab.wait(lambda: "networkIdle" in tab.reached):
+    if settings.wait == IDLE and not _reaches(tab, "networkIdle"):
         return "requests did not end"
     if settings.selector and not _appears(tab, settings.selector):
         return f"no element matches {settings.selector}"
     tab.wait(lambda: False, settings.delay)
     return ""
+
+
+def _reaches(tab: Tab, name: str) -> bool:
+    """Wait until something has happened to the page; return whether it does in time. Raise
+    ``Refused`` when a script of the page goes to an address that is.
+    """
+    reached = tab.wait(lambda: name in tab.reached or tab.refused is not None)
+    if tab.refused is not None:
+        raise tab.refused
+    return reached
 
 
 def _appears(tab: Tab, selector: str) -> bool:

@@ -12,7 +12,16 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urldefrag
 
-from devtools import BrowserEnded, BrowserError, Download, NoBrowser, PageCrashed, Tab, TooSlow
+from devtools import (
+    BrowserEnded,
+    BrowserError,
+    Download,
+    NoBrowser,
+    PageCrashed,
+    Refused,
+    Tab,
+    TooSlow,
+)
 
 from crawler.fetch import MAX_BYTES, Answer, read_head
 
@@ -90,6 +99,12 @@ class Browser:
             answer.retry, answer.error = True, f"no answer within {self._timeout:g} s"
         except (BrowserEnded, Download):
             raise
+        except Refused as error:
+            answer.refused, answer.retry, answer.error = (
+                error.by_rule,
+                not error.by_rule,
+                str(error),
+            )
         except BrowserError as error:
             if not visit.is_over:
                 answer.retry, answer.error = True, f"no connection: {error}"

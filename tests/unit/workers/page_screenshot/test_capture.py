@@ -16,6 +16,7 @@ from devtools import BrowserError, NoBrowser, Tab
 from screenshot import capture
 from screenshot.settings import Settings, read
 
+from fyke.egress.actions import Credentials
 from support.crawled_site import Site, site
 from support.devtools_browser import devtools_browser
 
@@ -209,6 +210,25 @@ def test_what_a_page_redefines_is_not_used(chromium: str, served: Site, page: by
     row = shoot(chromium, f"{served.base}/tall", mode="full_page", selector="div")
     assert (row["title"], row["error"]) == ("Tall", "")
     assert row["height"] >= 3000 and png_size(row) == (400, row["height"])
+
+
+def test_the_text_of_the_proxy_is_no_page(
+    chromium: str, served: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROXY_AUTH", "A1:secret")
+    host, _, port = served.base.removeprefix("http://").partition(":")
+    proof = Credentials("A1", "secret").proof(host, int(port))
+    refusal = {"Fyke-Refusal": f"{proof} not a public address"}
+    served.put("/refused", b"not a public address", status=403, **refusal)
+    served.put("/to-refused", b"", status=302, Location="/refused")
+    served.put("/script-to-refused", b"<title>Here</title><script>location = '/refused'</script>")
+    for path in ("/refused", "/to-refused", "/script-to-refused"):
+        row = shoot(chromium, served.base + path)
+        assert (row["image"], row["status"]) == ("", None)
+        assert row["error"] == "refused by the platform: not a public address"
+    served.put("/refused", b"forged", status=403, **{"Fyke-Refusal": f"{proof[::-1]} reason"})
+    row = shoot(chromium, f"{served.base}/refused")
+    assert (row["status"], row["error"], bool(row["image"])) == (403, "", True)
 
 
 def test_a_download_is_refused(chromium: str, served: Site) -> None:

@@ -6,7 +6,7 @@ from unittest.mock import MagicMock
 
 import pytest
 from crawler.browser import MIN_TEXT, Browser, needs_browser
-from devtools import BrowserEnded, BrowserError, Download, PageCrashed
+from devtools import BrowserEnded, BrowserError, Download, PageCrashed, Refused
 
 PROGRAM = b"<html><script src=x></script>"
 
@@ -42,6 +42,8 @@ def test_a_page_with_text_needs_none() -> None:
         (PageCrashed("x"), False),  # it would crash again
         (Download("x"), False),
         (BrowserError("x"), True),  # no connection
+        (Refused("x", by_rule=True), False),
+        (Refused("x", by_rule=False), True),
     ],
 )
 def test_what_may_succeed_later_is_retried(
