@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -48,7 +50,11 @@ async def test_a_missing_name_raises_file_not_found(blobs: Blobs) -> None:
         with pytest.raises(FileNotFoundError):
             await blobs.get(name)
         with pytest.raises(FileNotFoundError):
-            await blobs.delete(name)
+            await blobs.size(name)
+        with pytest.raises(FileNotFoundError):
+            await anext(blobs.get_stream(name))
+        await blobs.delete(name)
+    assert await blobs.get("bundles/here") == b"x"
 
 
 async def test_a_deleted_blob_is_gone(blobs: Blobs) -> None:
@@ -67,6 +73,8 @@ async def test_invalid_names_are_refused_with_the_rule(blobs: Blobs, name: str) 
         await blobs.put(name, b"x")
     with pytest.raises(ValueError, match="must be"):
         await blobs.get(name)
+    with pytest.raises(ValueError, match="must be"):
+        await blobs.url(name, 60, "GET")
 
 
 async def test_readers_never_see_a_partial_blob(blobs: Blobs) -> None:
@@ -99,15 +107,55 @@ async def test_a_stream_is_stored_as_one_blob(blobs: Blobs) -> None:
     assert await blobs.get("rows/empty") == b""
 
 
-async def test_a_stream_that_fails_leaves_nothing(blobs: Blobs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("parts", [1, 12])
+async def test_a_stream_that_fails_leaves_nothing(blobs: Blobs, parts: int) -> None:
     async def broken() -> AsyncIterator[bytes]:
-        yield b"one"
+        for _ in range(parts):
+            yield bytes(2**20)
         raise KeyError("lost")
 
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="lost"):
         await blobs.put_stream("rows/a", broken())
     assert not await blobs.exists("rows/a")
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_a_large_blob_is_written_and_read_in_parts(blobs: Blobs) -> None:
+    parts = [os.urandom(3 * 2**20) for _ in range(6)]
+    await blobs.put_stream("rows/a", chunks(*parts))
+    assert await blobs.size("rows/a") == 18 * 2**20
+    sizes, digest = [], hashlib.sha256()
+    async for part in blobs.get_stream("rows/a"):
+        sizes.append(len(part))
+        digest.update(part)
+    assert digest.digest() == hashlib.sha256(b"".join(parts)).digest()
+    assert max(sizes) <= 4 * 2**20
+
+
+async def test_a_stream_can_be_left_early(blobs: Blobs) -> None:
+    await blobs.put("rows/a", os.urandom(5 * 2**20))
+    async with aclosing(blobs.get_stream("rows/a")) as parts:
+        assert len(await anext(parts)) > 0
+    await blobs.delete("rows/a")
+    assert not await blobs.exists("rows/a")
+
+
+async def test_a_folder_is_walked(blobs: Blobs) -> None:
+    before = time.time() - 60
+    names = {"a", "rows/b", "rows/c/d", "rows-old/e", "pages/f"}
+    for name in names:
+        await blobs.put(name, name.encode())
+    found = [blob async for blob in blobs.walk()]
+    assert {blob.name for blob in found} == names
+    assert all(blob.size == len(blob.name) for blob in found)
+    assert all(before < blob.stored_at < time.time() + 60 for blob in found)
+    assert {blob.name async for blob in blobs.walk("rows")} == {"rows/b", "rows/c/d"}
+    assert [blob async for blob in blobs.walk("nothing")] == []
+    assert [blob async for blob in blobs.walk("a")] == []
+
+
+async def test_the_check_leaves_nothing(blobs: Blobs) -> None:
+    await blobs.check()
+    assert [blob async for blob in blobs.walk()] == []
 
 
 async def test_a_part_of_a_blob_is_read(blobs: Blobs) -> None:

@@ -274,7 +274,7 @@ def database_copies(settings: Settings, findings: list[str]) -> Iterator[dict[st
     scratch = settings.scratch_dir
     scratch.mkdir(mode=0o700, exist_ok=True)
     copies = {name: scratch / f"copy-of-{name}" for name in (STATE, ROWS)}
-    kept = _KeptFiles(settings.blobs_dir, scratch / "copy-of-blobs")
+    kept = _KeptFiles(settings, scratch / "copy-of-blobs")
     with locked(scratch / "backup.lock"):
         _remove_copies(copies, kept.folder)  # left by a backup that was killed
         targets = {settings.home / name: copy for name, copy in copies.items()}
@@ -299,8 +299,8 @@ def _remove_copies(copies: Mapping[str, Path], kept: Path) -> None:
 class _KeptFiles:
     """Links to the files that ended runs need in ``folder``, by their names in the backup."""
 
-    def __init__(self, blobs_dir: Path, folder: Path) -> None:
-        self._blobs_dir = blobs_dir
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self._settings = settings
         self.folder = folder
         self.links: dict[str, Path] = {}
         self.findings: list[str] = []
@@ -308,11 +308,11 @@ class _KeptFiles:
     @contextlib.contextmanager
     def moment(self, files: Sequence[Path]) -> Iterator[list[sqlite3.Connection]]:
         """``one_moment``, at which the files are linked: before any of them can be deleted."""
-        from fyke.storage.blobs.filesystem import FilesystemBlobs
+        from fyke.app.blobs import open_blobs
         from fyke.storage.sql.backup import one_moment
 
-        blobs = self._blobs_dir
-        no_deletions = FilesystemBlobs(blobs).kept() if blobs.is_dir() else nullcontext()
+        settings = self._settings
+        no_deletions = open_blobs(settings).kept() if settings.blobs_dir.is_dir() else nullcontext()
         with contextlib.ExitStack() as stack:
             with no_deletions:
                 readers = stack.enter_context(one_moment(files))
@@ -343,7 +343,7 @@ class _KeptFiles:
         """Keep a file; False if it is missing."""
         link = self.folder / blob
         try:
-            _link(self._blobs_dir / blob, link)
+            _link(self._settings.blobs_dir / blob, link)
         except FileNotFoundError:
             return False
         self.links[f"blobs/{blob}"] = link

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from fyke.app.blobs import open_blobs
 from fyke.app.measuring import folder_size
 from fyke.app.runner import open_environments
 from fyke.app.state import addresses
@@ -46,7 +47,7 @@ from fyke.sandbox.process.folders import WorkFolders
 from fyke.sandbox.tools.caches import ToolCaches
 from fyke.sandbox.tools.tool_paths import CACHES
 from fyke.settings import Settings
-from fyke.storage.blobs.filesystem import PARTS, FilesystemBlobs
+from fyke.storage.blobs.filesystem import PARTS
 from fyke.storage.sql.dialects import for_reading, make_engine
 from fyke.storage.sql.page_files import page_files
 from fyke.storage.sql.results.seal import FOLDER as ROWS
@@ -130,14 +131,13 @@ class Prune:
         if item.kind is Kind.BUNDLE:
             if item.path.name in self._needed():
                 return False
-            blobs = FilesystemBlobs(self._settings.blobs_dir)
+            blobs = open_blobs(self._settings)
             return blobs.delete_old(bundle_name(item.path.name), time.time() - PUSH_SECONDS)
         if item.kind is Kind.ROWS:
             blob = f"{ROWS}/{item.path.name}"
             if blob in self._named_files():
                 return False
-            await FilesystemBlobs(self._settings.blobs_dir).delete(blob)
-            return True
+            return open_blobs(self._settings).delete_old(blob, time.time())
         if item.kind is Kind.PAGE:
             return self._remove_page(f"{PAGES}/{item.path.name}")
         if item.kind is Kind.UNPACKED:
@@ -193,7 +193,7 @@ class Prune:
     def _remove_page(self, blob: str) -> bool:
         if blob in self._named_pages():
             return False
-        blobs = FilesystemBlobs(self._settings.blobs_dir)
+        blobs = open_blobs(self._settings)
         return blobs.delete_old(blob, time.time() - PUSH_SECONDS)
 
     def _named_pages(self) -> set[str]:
@@ -277,7 +277,7 @@ class Prune:
         if folder.is_dir() or version.language is Language.PYTHON:
             yield folder
             return
-        data = await FilesystemBlobs(self._settings.blobs_dir).get(bundle_name(version.digest))
+        data = await open_blobs(self._settings).get(bundle_name(version.digest))
         with tempfile.TemporaryDirectory(dir=self._settings.scratch_dir) as scratch:
             unpack(data, Path(scratch) / version.digest)
             yield Path(scratch) / version.digest

@@ -6,7 +6,9 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from fyke.app.blobs import open_blobs
 from fyke.app.state import addresses, hiding, open_signals, open_state
+from fyke.contracts.blobs import Blobs
 from fyke.contracts.inline import InlineStores
 from fyke.contracts.liveness import StorePath
 from fyke.contracts.parsing import ParserPool
@@ -16,7 +18,6 @@ from fyke.domain.runs.transitions import Rules
 from fyke.model.billing import Prices
 from fyke.parsing.pools import ProcessPool, ThreadPool
 from fyke.settings import Settings
-from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.results.journaled import open_results
 from fyke.storage.sql.results.store import SqlResults
 from fyke.storage.sql.state.storage import SqlStorage
@@ -29,7 +30,7 @@ class Runtime:
     settings: Settings
     storage: SqlStorage
     results: SqlResults
-    blobs: FilesystemBlobs
+    blobs: Blobs
     parsers: ParserPool
     signals: Signals
     rules: Rules
@@ -58,8 +59,7 @@ async def open_runtime(
     """
     signals = open_signals(settings, reader)
     processes = ProcessPool()
-    # files that are not urgent leave twice as much disk free as a new run requires
-    blobs = FilesystemBlobs(settings.blobs_dir, floor_bytes=settings.disk_floor_mb * 2 * 2**20)
+    blobs = open_blobs(settings)
     async with open_state(settings, signals) as storage:
         results = open_results(
             addresses(settings).results,

@@ -1,27 +1,42 @@
-"""Bundles, uploads, and files with the rows of ended runs."""
+"""Bundles, uploads, files of last pages, and files with the rows of ended runs."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A blob in a list. ``size`` in bytes; ``stored_at`` is Unix time, by the storage's clock."""
+
+    name: str
+    size: int
+    stored_at: float
 
 
 class Blobs(Protocol):
-    """Immutable bytes by name. ``get``, ``read_range`` and ``delete`` raise
-    ``FileNotFoundError``.
-    """
+    """Immutable bytes by name. All methods may raise ``Unavailable``."""
 
     async def put(self, name: str, data: bytes) -> None:
         """Store durably and completely, or not at all. Idempotent."""
         ...
 
     async def put_stream(self, name: str, chunks: AsyncIterator[bytes]) -> None:
-        """``put`` all chunks as one blob, with one of them in memory. Nothing is stored if
+        """``put`` all chunks as one blob, with a few of them in memory. Nothing is stored if
         ``chunks`` raises.
         """
         ...
 
-    async def get(self, name: str) -> bytes: ...
+    async def get(self, name: str) -> bytes:
+        """Raise ``FileNotFoundError``, like each method that reads a blob."""
+        ...
+
+    def get_stream(self, name: str) -> AsyncGenerator[bytes, None]:
+        """``get`` in parts of at most a few MiB. Raise when the first is asked for."""
+        ...
+
     def read_range(self, name: str, offset: int, length: int) -> bytes:
         """The bytes from ``offset`` on, fewer than ``length`` at the end. Blocks: it is called in
         threads that read rows.
@@ -33,4 +48,24 @@ class Blobs(Protocol):
         ...
 
     async def exists(self, name: str) -> bool: ...
-    async def delete(self, name: str) -> None: ...
+    async def size(self, name: str) -> int: ...
+
+    def walk(self, folder: str = "") -> AsyncGenerator[StoredBlob, None]:
+        """All blobs, or those whose names begin with ``folder`` and a slash, in any order. A blob
+        that is stored or deleted meanwhile may be missing.
+        """
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Do nothing if there is no such blob."""
+        ...
+
+    async def url(self, name: str, seconds: float, method: Literal["GET", "PUT"]) -> str | None:
+        """A URL at which who has it can read, or write, this blob for so long; None if the storage
+        has no address of its own.
+        """
+        ...
+
+    async def check(self) -> None:
+        """Store a blob, read, list and delete it. Raise ``Unavailable`` with the reason."""
+        ...

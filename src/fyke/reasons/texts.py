@@ -223,6 +223,8 @@ REFUSALS: Mapping[ReasonCode, Forms] = {
     ),
     ReasonCode.VERSION_DRAFT: (_("version %(number)s is a draft; publish it first"),),
     ReasonCode.VERSION_FILES_MISSING: (
+        _("the files of version %(number)s were changed: their SHA-256 is %(sha256)s; publish "
+          "them again"),
         _("the files of version %(number)s are missing; publish them again"),
     ),
     ReasonCode.BALANCE_TOO_LOW: (

@@ -6,7 +6,6 @@ them, and deleted before the page is, so that no file is left without a name.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -101,8 +100,7 @@ class LastPages:
     async def discard(self, attempt_id: str) -> None:
         """Delete the files of an attempt that nothing names."""
         for kind in PageFileKind:
-            with contextlib.suppress(FileNotFoundError):
-                await self._blobs.delete(page_blob(attempt_id, kind))
+            await self._blobs.delete(page_blob(attempt_id, kind))
 
     # --- removing ---------------------------------------------------------------------------
 

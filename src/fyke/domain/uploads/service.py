@@ -233,8 +233,7 @@ class Uploads:
         return len(old)
 
     async def _drop(self, upload_id: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            await self._blobs.delete(blob_name(upload_id))
+        await self._blobs.delete(blob_name(upload_id))
 
     # --- publishing and testing ------------------------------------------------------------
 

@@ -28,7 +28,13 @@ from fyke.domain.workers.entry_names import (
     is_left_out,
     refuse,
 )
-from fyke.domain.workers.zip_directory import LEAVE_OUT, STORED, ZipEntry, read_directory
+from fyke.domain.workers.zip_directory import (
+    LEAVE_OUT,
+    STORED,
+    Packed,
+    ZipEntry,
+    read_directory,
+)
 from fyke.errors import InvalidRequest
 
 MAX_PACKED = 50 * 2**20
@@ -76,7 +82,7 @@ class Archive:
 
 
 @contextmanager
-def open_archive(data: bytes, *, max_packed: int = MAX_PACKED) -> Iterator[Archive]:
+def open_archive(data: Packed, *, max_packed: int = MAX_PACKED) -> Iterator[Archive]:
     """Inflate a ZIP to a temporary file; its files can be read until the context ends.
 
     A single folder around the whole project is stripped when it contains the entry file. The
@@ -137,7 +143,7 @@ def normalise(files: Iterable[ProjectFile]) -> bytes:
         return out.read()
 
 
-def unpack(bundle: bytes, target: Path) -> None:
+def unpack(bundle: Packed, target: Path) -> None:
     """Unpack the project to the folder ``target``, readable by all users, completely or not at all.
 
     The files are written to a sibling folder, which is then renamed; when another process has
@@ -209,7 +215,7 @@ def _refuse_variant(seen_paths: dict[str, str], path: str, name: str) -> None:
         raise refuse(name, rule, "rename one of them")
 
 
-def _spool(data: bytes, entries: list[ZipEntry], spool: IO[bytes]) -> list[ProjectFile]:
+def _spool(data: Packed, entries: list[ZipEntry], spool: IO[bytes]) -> list[ProjectFile]:
     files, total = [], 0
     for entry in entries:
         start = total
@@ -221,7 +227,7 @@ def _spool(data: bytes, entries: list[ZipEntry], spool: IO[bytes]) -> list[Proje
     return files
 
 
-def _inflate(data: bytes, entry: ZipEntry) -> Iterator[bytes]:
+def _inflate(data: Packed, entry: ZipEntry) -> Iterator[bytes]:
     """Yield the content; refuse it as soon as it disagrees with the directory."""
     count, crc = 0, 0
     for chunk in _raw_chunks(data, entry):
@@ -236,7 +242,7 @@ def _inflate(data: bytes, entry: ZipEntry) -> Iterator[bytes]:
         raise refuse(entry.name, "its checksum is wrong", _DAMAGED)
 
 
-def _raw_chunks(data: bytes, entry: ZipEntry) -> Iterator[bytes]:
+def _raw_chunks(data: Packed, entry: ZipEntry) -> Iterator[bytes]:
     view = memoryview(data)[entry.data_at : entry.data_at + entry.packed]
     if entry.method == STORED:
         for at in range(0, len(view), _CHUNK):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import ExitStack
+import hashlib
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack, aclosing
 from typing import TypeVar
 
 from fyke.contracts.blobs import Blobs
@@ -25,12 +26,30 @@ def bundle_name(digest: str) -> str:
 
 
 async def read_bundle(blobs: Blobs, version: Version) -> bytes:
-    """The stored bundle. Raise ``VersionUnavailable`` when it is missing."""
+    """The stored bundle. Raise ``VersionUnavailable`` when it is missing or was changed."""
+    return b"".join([chunk async for chunk in stream_bundle(blobs, version)])
+
+
+async def stream_bundle(blobs: Blobs, version: Version) -> AsyncGenerator[bytes, None]:
+    """The parts of the stored bundle. Raise ``VersionUnavailable`` when it is missing, and after
+    the last part when it is not the one that was published.
+    """
+    digest = hashlib.sha256()
     try:
-        return await blobs.get(bundle_name(version.digest))
+        async with aclosing(blobs.get_stream(bundle_name(version.digest))) as chunks:
+            async for chunk in chunks:
+                await asyncio.to_thread(digest.update, chunk)
+                yield chunk
     except FileNotFoundError:
-        reason = Reason.of(ReasonCode.VERSION_FILES_MISSING, number=version.number)
-        raise VersionUnavailable(reason) from None
+        raise _unavailable(version) from None
+    if digest.hexdigest() != version.digest:
+        raise _unavailable(version, sha256=digest.hexdigest())
+
+
+def _unavailable(version: Version, sha256: str | None = None) -> VersionUnavailable:
+    return VersionUnavailable(
+        Reason.of(ReasonCode.VERSION_FILES_MISSING, number=version.number, sha256=sha256)
+    )
 
 
 class Bundles:
@@ -42,7 +61,7 @@ class Bundles:
         self._slots = asyncio.Semaphore(_CONCURRENT_READS)
 
     async def data(self, version: Version) -> bytes:
-        """The stored bundle. Raise ``VersionUnavailable`` when it is missing."""
+        """See ``read_bundle``."""
         return await read_bundle(self._blobs, version)
 
     async def read(self, account_id: str, work: Callable[..., T], *versions: Version) -> T:

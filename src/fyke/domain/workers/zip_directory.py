@@ -11,9 +11,13 @@ from __future__ import annotations
 import stat
 import struct
 from dataclasses import dataclass
+from mmap import mmap
+from typing import TypeAlias
 
 from fyke.domain.workers.entry_names import check_name, is_left_out, refuse
 from fyke.errors import InvalidRequest
+
+Packed: TypeAlias = bytes | mmap  # an archive, in memory or as a file that is not changed
 
 _END = struct.Struct("<4s4H2LH")
 _CENTRAL = struct.Struct("<4s4B4HL2L5H2L")
@@ -71,7 +75,7 @@ def _damaged(problem: str) -> InvalidRequest:
     return InvalidRequest(rule, remedy=_PACK_AGAIN)
 
 
-def read_directory(data: bytes, max_entries: int) -> list[ZipEntry]:
+def read_directory(data: Packed, max_entries: int) -> list[ZipEntry]:
     """Return the entries in the order of the directory. Raise ``InvalidRequest``.
 
     Entries that the packer leaves out are skipped, but their names are checked.
@@ -102,7 +106,7 @@ def read_directory(data: bytes, max_entries: int) -> list[ZipEntry]:
     return entries
 
 
-def _find_directory(data: bytes) -> tuple[int, int, int]:
+def _find_directory(data: Packed) -> tuple[int, int, int]:
     """Return the number of entries and the offsets of the start and end of the directory."""
     end_records = []
     at = data.rfind(_END_MARK)
@@ -129,7 +133,7 @@ def _find_directory(data: bytes) -> tuple[int, int, int]:
     return total, start, end
 
 
-def _central_record(data: bytes, at: int, end: int) -> tuple[_CentralRecord, int]:
+def _central_record(data: Packed, at: int, end: int) -> tuple[_CentralRecord, int]:
     if at + _CENTRAL.size > end:
         raise _damaged("the directory is shorter than its entries")
     f = _CENTRAL.unpack_from(data, at)
@@ -212,7 +216,7 @@ def _extras(name: str, extra: bytes) -> dict[int, bytes]:
     return fields
 
 
-def _check_local(data: bytes, directory: int, name: str, raw: _CentralRecord) -> int:
+def _check_local(data: Packed, directory: int, name: str, raw: _CentralRecord) -> int:
     """Compare the local header with the directory and return where the entry's bytes begin."""
     if raw.local_at + _LOCAL.size > directory:
         raise refuse(name, "it is outside the archive", _PACK_AGAIN)

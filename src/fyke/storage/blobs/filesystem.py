@@ -11,22 +11,26 @@ import asyncio
 import contextlib
 import errno
 import os
-import re
 import shutil
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from io import FileIO
 from pathlib import Path
+from stat import S_ISREG
 
+from fyke.contracts.blobs import StoredBlob
 from fyke.errors import Unavailable
 from fyke.kit.file_lock import locked
 from fyke.kit.files import flush_folder
+from fyke.storage.blobs.names import check_name
+from fyke.storage.blobs.round_trip import round_trip
 
-_SEGMENT = re.compile(r"[a-z0-9_-][a-z0-9._-]*")
 PARTS = ".part"  # no name can clash with it: a segment never starts with a dot
 _LOCK = ".lock"  # shared while a blob gets its name, exclusive while one is deleted
 _STALE_SECONDS = 3600.0
+_READ_BYTES = 2**20
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
@@ -63,8 +67,13 @@ class FilesystemBlobs:
     async def get(self, name: str) -> bytes:
         return await asyncio.to_thread(_read, self._path(name), name)
 
+    async def get_stream(self, name: str) -> AsyncGenerator[bytes, None]:
+        with await asyncio.to_thread(_open, self._path(name), name) as file:
+            while chunk := await asyncio.to_thread(file.read, _READ_BYTES):
+                yield chunk
+
     def read_range(self, name: str, offset: int, length: int) -> bytes:
-        with _named(name), self._path(name).open("rb", buffering=0) as file:
+        with _open(self._path(name), name) as file:
             return os.pread(file.fileno(), length, offset)
 
     def free_bytes(self) -> int:
@@ -73,13 +82,30 @@ class FilesystemBlobs:
     async def exists(self, name: str) -> bool:
         return await asyncio.to_thread(self._path(name).is_file)
 
+    async def size(self, name: str) -> int:
+        return await asyncio.to_thread(_size, self._path(name), name)
+
+    async def walk(self, folder: str = "") -> AsyncGenerator[StoredBlob, None]:
+        folders = [self._path(folder) if folder else self._root]
+        while folders:
+            inner, blobs = await asyncio.to_thread(self._scan, folders.pop())
+            folders += inner
+            for blob in blobs:
+                yield blob
+
     async def delete(self, name: str) -> None:
         def work() -> None:
             path = self._path(name)
             with locked(self._root / _LOCK):
-                self._delete(path, name)
+                self._delete(path)
 
         await asyncio.to_thread(work)
+
+    async def url(self, name: str, seconds: float, method: str) -> None:
+        check_name(name)
+
+    async def check(self) -> None:
+        await round_trip(self)
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
@@ -95,7 +121,7 @@ class FilesystemBlobs:
         with locked(self._root / _LOCK):
             if not path.is_file() or path.stat().st_mtime > before:
                 return False
-            self._delete(path, name)
+            self._delete(path)
             return True
 
     def _path(self, name: str) -> Path:
@@ -119,10 +145,31 @@ class FilesystemBlobs:
                 part.rename(path)
             self._flush_folder(path.parent)
 
-    def _delete(self, path: Path, name: str) -> None:
-        with _named(name):
+    def _delete(self, path: Path) -> None:
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError):
             path.unlink()
-        self._flush_folder(path.parent)
+            self._flush_folder(path.parent)
+
+    def _scan(self, folder: Path) -> tuple[list[Path], list[StoredBlob]]:
+        """The folders and the blobs in a folder; of one that is missing, none."""
+        folders: list[Path] = []
+        blobs: list[StoredBlob] = []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    path = Path(entry.path)
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(path)
+                        continue
+                    with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                        stat = entry.stat(follow_symlinks=False)
+                        name = path.relative_to(self._root).as_posix()
+                        blobs.append(StoredBlob(name, stat.st_size, stat.st_mtime))
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        return folders, blobs
 
     def _make_folders(self, folder: Path) -> None:
         """Create the folder and its parents, and flush the parent of each."""
@@ -181,20 +228,22 @@ class _TemporaryFile:
         self._path.unlink(missing_ok=True)
 
 
-def check_name(name: str) -> list[str]:
-    """Return the segments of a blob's name. Raise ``ValueError`` with the rule that it breaks."""
-    segments = name.split("/")
-    if len(name) > 255 or not all(_SEGMENT.fullmatch(segment) for segment in segments):
-        raise ValueError(
-            f"blob name {name!r} must be at most 255 characters of segments from [a-z0-9._-], "
-            "joined by single slashes, none starting with a dot"
-        )
-    return segments
-
-
 def _read(path: Path, name: str) -> bytes:
     with _named(name):
         return path.read_bytes()
+
+
+def _open(path: Path, name: str) -> FileIO:
+    with _named(name):
+        return path.open("rb", buffering=0)
+
+
+def _size(path: Path, name: str) -> int:
+    with _named(name):
+        status = path.stat()
+        if not S_ISREG(status.st_mode):
+            raise IsADirectoryError
+        return status.st_size
 
 
 @contextlib.contextmanager

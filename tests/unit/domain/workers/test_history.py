@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,11 @@ class Setup:
         self, worker: Worker, number: str, files: dict[str, bytes] | None = None, **changes: Any
     ) -> Version:
         """A version with its bundle."""
-        made = await self.state.version(worker, number, **changes)
         entries = [Entry(name, data) for name, data in (files or {"main.py": b""}).items()]
-        await self.blobs.put(bundle_name(made.digest), make_zip(entries))
-        return made
+        bundle = make_zip(entries)
+        digest = hashlib.sha256(bundle).hexdigest()
+        await self.blobs.put(bundle_name(digest), bundle)
+        return await self.state.version(worker, number, digest=digest, **changes)
 
     async def numbers(self, caller: Caller | None, worker: Worker) -> list[str]:
         _, entries = await self.history.list(caller, worker.id)
@@ -125,11 +127,11 @@ async def test_files_are_compared_for_the_account_and_the_operator_only(setup: S
 
 async def test_unavailable_versions_cannot_be_compared(setup: Setup) -> None:
     worker = await setup.state.worker(public=True)
-    await setup.version(worker, "v1.0.1")
-    await setup.version(worker, "v1.0.2", approved=False)
+    first = await setup.version(worker, "v1.0.1")
+    await setup.version(worker, "v1.0.2", {"main.py": b"2"}, approved=False)
     with pytest.raises(UnknownVersion, match=r"'v1\.0\.2' .*; the latest is v1\.0\.1"):
         await setup.history.compare(BOB, worker.id, "v1.0.1", "v1.0.2")
-    await setup.blobs.delete(bundle_name("v1.0.1"))
+    await setup.blobs.delete(bundle_name(first.digest))
     with pytest.raises(VersionUnavailable, match=r"v1\.0\.1"):
         await setup.history.compare(ALICE, worker.id, "v1.0.1", "v1.0.2")
     assert (await setup.history.compare(BOB, worker.id, "v1.0.1", "v1.0.1")).schema == ()
@@ -194,10 +196,10 @@ async def test_a_limited_number_of_changelog_texts_is_cached_by_digest(
 ) -> None:
     monkeypatch.setattr(module, "_CACHED_CHANGELOGS", 1)
     one, two = await setup.state.worker("one"), await setup.state.worker("two")
-    await setup.version(one, "v1.0.1", {"CHANGELOG.md": b"# One"}, digest="one")
-    await setup.version(two, "v1.0.1", {"CHANGELOG.md": b"# Two"}, digest="two")
+    first = await setup.version(one, "v1.0.1", {"CHANGELOG.md": b"# One"})
+    await setup.version(two, "v1.0.1", {"CHANGELOG.md": b"# Two"})
     assert (await setup.history.changelog(ALICE, one.id)).text == "# One"
-    await setup.blobs.delete(bundle_name("one"))
+    await setup.blobs.delete(bundle_name(first.digest))
     assert (await setup.history.changelog(ALICE, one.id)).text == "# One"
     assert (await setup.history.changelog(ALICE, two.id)).text == "# Two"
     with pytest.raises(VersionUnavailable):

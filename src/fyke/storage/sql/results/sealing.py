@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -222,10 +222,9 @@ class _RowsFile:
 
 
 async def delete_file(blobs: Blobs, blob: str) -> None:
-    """Delete a file if it exists; do nothing for an empty name."""
+    """Delete a file; do nothing for an empty name."""
     if blob:
-        with suppress(FileNotFoundError):
-            await blobs.delete(blob)
+        await blobs.delete(blob)
 
 
 async def check_space(blobs: Blobs, size: int) -> None:

@@ -237,7 +237,8 @@ class SqlResults:
             return
         try:
             await delete_file(self._open_blobs(), blob)
-        except OSError as error:  # other runs wait for this one; ``fyke prune`` removes the file
+        except (OSError, Unavailable) as error:
+            # other runs wait for this one; ``fyke prune`` removes the file
             log.warning("rows_file_not_deleted", blob=blob, error=str(error))
 
     async def seal_runs(self, run_ids: Sequence[str], at_least: int) -> None:
