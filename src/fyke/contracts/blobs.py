@@ -6,6 +6,12 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from fyke.errors import Unavailable
+
+
+class BlobsAway(Unavailable):
+    """The storage of blobs does not answer, or refuses access."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
@@ -17,7 +23,7 @@ class StoredBlob:
 
 
 class Blobs(Protocol):
-    """Immutable bytes by name. All methods may raise ``Unavailable``."""
+    """Immutable bytes by name. All methods but ``free_bytes`` may raise ``Unavailable``."""
 
     async def put(self, name: str, data: bytes) -> None:
         """Store durably and completely, or not at all. Idempotent."""

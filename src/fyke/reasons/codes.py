@@ -143,6 +143,7 @@ class DetailCode(StrEnum):
     DISK_USED_UP = "disk_used_up"  # a write failed
     EGRESS_AWAY = "egress_away"
     STORE_AWAY = "store_away"
+    BLOBS_AWAY = "blobs_away"
     REGISTRY_AWAY = "registry_away"  # of packages
     RUNNER_LOST_EARLY = "runner_lost_early"
     UNFORESEEN = "unforeseen"

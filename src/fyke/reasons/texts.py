@@ -448,6 +448,7 @@ DETAILS: Mapping[DetailCode, DetailTexts] = {
     DetailCode.DISK_USED_UP: _detail(_("the disk of the runner is full"), _("free some space")),
     DetailCode.EGRESS_AWAY: _detail(_("the egress process does not answer")),
     DetailCode.STORE_AWAY: _detail(_("the database could not be reached")),
+    DetailCode.BLOBS_AWAY: _detail(_("the storage of bundles could not be reached")),
     DetailCode.REGISTRY_AWAY: _detail(
         _("the package registry could not be reached: %(problem)s"),
     ),

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from fyke.contracts.blobs import BlobsAway
 from fyke.contracts.egress import Egress
 from fyke.contracts.execution import RegistryAway, Sandboxes, SandboxFault
 from fyke.errors import Unavailable
@@ -31,6 +32,8 @@ def detail_of(error: Exception, mask: Callable[[str], str] = str) -> Detail:
         return Detail.of(DetailCode.REGISTRY_AWAY, problem=problem).mapped(mask)
     if isinstance(error, EgressAway):
         return Detail(DetailCode.EGRESS_AWAY)
+    if isinstance(error, BlobsAway):
+        return Detail(DetailCode.BLOBS_AWAY)
     if isinstance(error, Unavailable):
         return Detail(DetailCode.STORE_AWAY)
     if isinstance(error, OSError) and error.errno in _DISK_FULL:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
+from fyke.contracts.blobs import BlobsAway
 from fyke.contracts.execution import DiskShort, RegistryAway, SandboxFault
 from fyke.errors import Unavailable
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.anyio
         (RegistryAway(Reason(ReasonCode.PACKAGES_FAILED)), DetailCode.REGISTRY_AWAY),
         (EgressAway(), DetailCode.EGRESS_AWAY),
         (Unavailable("away"), DetailCode.STORE_AWAY),
+        (BlobsAway("away"), DetailCode.BLOBS_AWAY),
         (OSError(errno.ENOSPC, "full"), DetailCode.DISK_USED_UP),
         (OSError(errno.EDQUOT, "full"), DetailCode.DISK_USED_UP),
         (OSError(errno.EACCES, "forbidden"), DetailCode.UNFORESEEN),

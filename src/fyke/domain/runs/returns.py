@@ -2,7 +2,8 @@
 
 Nothing has been scraped or charged yet, so the subtask waits again, with growing pauses. Only a
 fault that occurs too often in a row ends it; the returned attempts of the subtask are counted. A
-package registry has a time instead, because its clients need from seconds to minutes to give up.
+package registry has a time instead, because its clients need from seconds to minutes to give up,
+and so has the storage of bundles, whose outage shall end no run.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ TRIES = 10
 BUG_TRIES = 3  # a bug seldom disappears after a pause
 REGISTRY_MS = 120_000  # after the first attempt that a registry has failed
 REGISTRY_TRIES = 2  # at least
+BLOBS_MS = 86_400_000
 FIRST_PAUSE_MS = 1000
 
 
@@ -39,9 +41,11 @@ def returned_in_a_row(attempts: Iterable[Attempt], fault: Reason) -> list[Attemp
 def is_too_often(fault: Reason, returned: Sequence[Attempt]) -> bool:
     """Whether a fault that has returned these attempts in a row ends the subtask."""
     times = len(returned)
+    lasted = returned[-1].finished_at - returned[0].finished_at if returned else 0
     if _code(fault) == DetailCode.REGISTRY_AWAY:
-        lasted = returned[-1].finished_at - returned[0].finished_at if returned else 0
         return times >= REGISTRY_TRIES and lasted >= REGISTRY_MS
+    if _code(fault) == DetailCode.BLOBS_AWAY:
+        return lasted >= BLOBS_MS
     return times >= (BUG_TRIES if _code(fault) == DetailCode.UNFORESEEN else TRIES)
 
 

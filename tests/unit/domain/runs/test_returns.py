@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.runs.returns import (
+    BLOBS_MS,
     BUG_TRIES,
     REGISTRY_MS,
     TRIES,
@@ -31,6 +32,13 @@ def attempt(
 
 def times(attempts: list[Attempt], fault: Reason) -> int:
     return len(returned_in_a_row(attempts, fault))
+
+
+def test_an_outage_of_the_blobs_lasts_a_day_before_it_ends_a_subtask() -> None:
+    away = fault_of(Detail(DetailCode.BLOBS_AWAY))
+    assert not is_too_often(away, [])
+    assert not is_too_often(away, [attempt(away, at=0)] * 50 + [attempt(away, at=BLOBS_MS - 1)])
+    assert is_too_often(away, [attempt(away, at=0), attempt(away, at=BLOBS_MS)])
 
 
 @pytest.mark.parametrize(
