@@ -64,6 +64,18 @@ class S3Server:
         )
 
 
+def s3_settings(home: Path, server: S3Server) -> dict[str, Any]:
+    """The settings of an installation with its blobs in an empty place of the server."""
+    return {
+        "home": home,
+        "blobs_url": str(server.new_place()),
+        "s3_endpoint": server.access.endpoint,
+        "s3_region": server.access.region,
+        "s3_key_id": server.access.key_id,
+        "s3_secret": server.access.secret,
+    }
+
+
 @dataclass
 class MotoApp:
     """moto as a WSGI application that notes requests, and fails the next ones if told to."""

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from fyke.app.configuration import masked
 from fyke.settings import Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
@@ -41,5 +43,24 @@ def test_rows_are_sealed_with_postgresql_only_if_asked_for(
     assert Settings(home=tmp_path).seal_rows == 10_000
     (tmp_path / "config.toml").write_text('database_url = "postgresql:///fyke"\n')
     assert Settings(home=tmp_path).seal_rows == 0
+    assert Settings(home=tmp_path, blobs_url="s3://bucket").seal_rows == 10_000
     monkeypatch.setenv("FYKE_SEAL_ROWS", "7")
     assert Settings(home=tmp_path).seal_rows == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("blobs_url", "https://bucket.s3.amazonaws.com", "must be s3://BUCKET"),
+        ("s3_endpoint", "minio.example.com", "must be http:// or https://"),
+        ("s3_endpoint", "https://user:secret@minio.example.com", "no login"),
+    ],
+)
+def test_a_place_in_s3_is_checked(tmp_path: Path, name: str, value: str, rule: str) -> None:
+    with pytest.raises(ValidationError, match=rule):
+        Settings(home=tmp_path, **{name: value})
+
+
+def test_the_secret_of_s3_is_not_shown(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, s3_secret="wJalrXUtnFEMI")
+    assert "wJalr" not in f"{settings!r} {masked(settings.s3_secret)}"

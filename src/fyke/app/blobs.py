@@ -1,13 +1,157 @@
-"""Opens the storage of blobs."""
+"""Opens the storage of blobs, and checks at the start that it is the one of the installation."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from fyke.app.state import open_state
+from fyke.contracts.blobs import Blobs, BlobsAway, BlobsRefused
+from fyke.contracts.state import Storage
+from fyke.errors import Conflict, Unavailable
+from fyke.kit.ids import new_ulid
+from fyke.kit.s3_place import parse_s3_url
 from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 
+PLACE = "blobs_url"  # the fact about the installation: where its blobs are, if they are in S3
+MARK = "installation"  # the blob with the id of the installation that uses the place
+_ID = "installation_id"  # the fact with this id
+_CHECK_SECONDS = 15.0
+_COPY = "stop Fyke on all machines, and copy them with: fyke db copy-blobs"
 
-def open_blobs(settings: Settings) -> FilesystemBlobs:
+
+def open_blobs(settings: Settings) -> Blobs:
+    """The blobs of the installation. Raise ``Conflict`` for settings that do not fit together."""
+    return _open_s3(settings) if settings.blobs_url else folder_blobs(settings)
+
+
+def folder_blobs(settings: Settings) -> FilesystemBlobs:
     """The blobs in the data folder. Files that are not urgent leave twice as much of its disk free
     as a new run requires.
     """
     return FilesystemBlobs(settings.blobs_dir, floor_bytes=settings.disk_floor_mb * 2 * 2**20)
+
+
+def _open_s3(settings: Settings) -> Blobs:
+    try:
+        from fyke.storage.blobs.s3 import S3Access, S3Blobs
+    except ImportError:
+        raise Conflict(
+            'blobs_url needs the package obstore: install "fyke[s3]", as script/up does'
+        ) from None
+    secret = settings.s3_secret.get_secret_value()
+    if bool(settings.s3_key_id) != bool(secret):
+        raise Conflict("s3_key_id and s3_secret belong together; set both, or none")
+    access = S3Access(settings.s3_endpoint, settings.s3_region, settings.s3_key_id, secret)
+    return S3Blobs(parse_s3_url(settings.blobs_url), access)
+
+
+# --- at the start -----------------------------------------------------------------------------
+
+
+async def check_blobs(settings: Settings, report: Callable[[str], None]) -> None:
+    """Raise ``Conflict`` unless ``blobs_url`` is the place of the installation's blobs, which
+    accepts, returns and lists them. ``report`` gets a sentence if it does not answer: runs whose
+    bundles are on their machine can start without it.
+    """
+    blobs = open_blobs(settings)
+    async with open_state(settings) as storage:
+        is_known = await _check_place(storage, settings)
+        if settings.blobs_url:
+            try:
+                await _check_s3(storage, settings, blobs)
+            except BlobsAway as error:
+                if not is_known or isinstance(error, BlobsRefused):
+                    raise Conflict(f"{error}. Correct blobs_url, address or login") from None
+                rest = "until it answers, only versions whose files are on their machine can run"
+                report(f"{error}. Fyke starts nevertheless; {rest}")
+
+
+async def _check_place(storage: Storage, settings: Settings) -> bool:
+    """Compare the setting with the place that the blobs have been in until now; return whether it
+    is known. Raise ``Conflict``.
+    """
+    stored = await storage.read(lambda tx: tx.installation.fact(PLACE)) or ""
+    if stored == settings.blobs_url:
+        return True
+    if stored:
+        raise Conflict(
+            f"The blobs of this installation are in {stored}, and blobs_url is "
+            f"{settings.blobs_url or 'empty'}. Set blobs_url to {stored}, or {_COPY}"
+        )
+    if [True async for _ in folder_blobs(settings).walk()]:
+        raise Conflict(
+            f"The blobs of this installation are in {settings.blobs_dir}, and blobs_url is "
+            f"{settings.blobs_url}. Leave it empty, or {_COPY}"
+        )
+    return False
+
+
+async def _check_s3(storage: Storage, settings: Settings, blobs: Blobs) -> None:
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS):
+            await blobs.check()
+            await _mark(storage, blobs, settings.blobs_url)
+    except TimeoutError:
+        raise BlobsAway(f"Blob storage {settings.blobs_url}: no answer in time") from None
+    await storage.write(lambda tx: tx.installation.replace(PLACE, settings.blobs_url))
+
+
+async def _mark(storage: Storage, blobs: Blobs, place: str) -> None:
+    """Mark the place as that of this installation. Raise ``Conflict`` if it is that of another,
+    whose blobs ``fyke prune`` would remove.
+    """
+    own = await storage.write(lambda tx: tx.installation.settle(_ID, new_ulid()))
+    if not await blobs.exists(MARK):
+        await blobs.put(MARK, own.encode())
+    if await blobs.get(MARK) != own.encode():
+        raise Conflict(f"{place} has the blobs of another installation; choose another prefix")
+
+
+# --- moving -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What was copied, not counting what was there already."""
+
+    source: str
+    target: str
+    blobs: int
+    bytes: int
+
+
+async def copy_blobs(settings: Settings) -> Copied:
+    """Copy all blobs to where the settings want them, and make that their place. May be repeated
+    when it was interrupted. Nothing else writes blobs meanwhile. Raise ``Conflict``.
+    """
+    async with open_state(settings) as storage:
+        stored = await storage.read(lambda tx: tx.installation.fact(PLACE)) or ""
+        source = open_blobs(settings.model_copy(update={"blobs_url": stored})) if stored else None
+        target = open_blobs(settings)
+        if stored == settings.blobs_url:
+            raise Conflict(f"The blobs are in {stored or settings.blobs_dir} already")
+        if settings.blobs_url:
+            await target.check()
+            await _mark(storage, target, settings.blobs_url)
+        count, size = await _copy(source or folder_blobs(settings), target)
+        await storage.write(lambda tx: tx.installation.replace(PLACE, settings.blobs_url))
+    folder = str(settings.blobs_dir)
+    return Copied(stored or folder, settings.blobs_url or folder, count, size)
+
+
+async def _copy(source: Blobs, target: Blobs) -> tuple[int, int]:
+    """Copy what the target does not have; return how many blobs and bytes."""
+    there = {blob.name: blob.size async for blob in target.walk()}
+    count = size = 0
+    async for blob in source.walk():
+        if blob.name != MARK and there.get(blob.name) != blob.size:
+            async with aclosing(source.get_stream(blob.name)) as chunks:
+                await target.put_stream(blob.name, chunks)
+            if await target.size(blob.name) != blob.size:
+                raise Unavailable(f"{blob.name} was not copied completely; repeat the command")
+            count, size = count + 1, size + blob.size
+    return count, size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import sqlite3
@@ -18,6 +17,7 @@ import fyke.storage.sql.state
 from fyke.domain.workers.bundles import bundle_name
 from fyke.kit.file_lock import locked
 from fyke.settings import Settings
+from fyke.storage.blobs.files import BlobFiles, FolderFiles, StoredFiles
 from fyke.storage.sql.revisions import revisions
 
 if TYPE_CHECKING:
@@ -104,9 +104,9 @@ def _version(schema: Schema, url: str) -> SchemaVersion:
         engine.dispose()
 
 
-def check(settings: Settings) -> list[str]:
-    """Return a sentence for each fault of state, rows and bundles, which are checked separately and
-    compared with each other. Changes nothing. Raises ``Unavailable``.
+def check(settings: Settings, *, blobs: bool = True) -> list[str]:
+    """Return a sentence for each fault of state, rows and, unless ``blobs`` is false, blobs, which
+    are checked separately and compared with each other. Changes nothing. Raises ``Unavailable``.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -116,21 +116,19 @@ def check(settings: Settings) -> list[str]:
 
     engine = make_engine(addresses(settings).state, durable=False, pool_size=2)
     try:
-        return _check(settings, engine)
+        return _check(settings, engine, blobs=blobs)
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise Unavailable(f"The database cannot be read: {_first_line(error)}") from error
     finally:
         engine.dispose()
 
 
-def _check(settings: Settings, engine: Engine) -> list[str]:
+def _check(settings: Settings, engine: Engine, *, blobs: bool) -> list[str]:
     from fyke.app.lost_databases import find_loss
     from fyke.app.secret_check import check_secret
     from fyke.app.state import addresses
     from fyke.storage.sql import consistency
-    from fyke.storage.sql.dialects import for_reading
     from fyke.storage.sql.results.migrate import SCHEMA as RESULTS
-    from fyke.storage.sql.state import references
     from fyke.storage.sql.state.check import check as check_state
     from fyke.storage.sql.state.schema import SCHEMA
 
@@ -151,12 +149,29 @@ def _check(settings: Settings, engine: Engine) -> list[str]:
         faults += consistency.check_database(engine)
     else:
         faults += consistency.check_files(settings.home / STATE, rows)
-    faults += check_sealed_rows(settings)
-    faults += check_last_pages(settings.blobs_dir, engine)
     faults += check_secret(settings)
+    return faults + check_blobs(settings, engine) if blobs else faults
+
+
+def check_blobs(settings: Settings, engine: Engine) -> list[str]:
+    """Return a sentence for each blob that the tables refer to and that is missing or changed."""
+    from fyke.storage.sql.dialects import for_reading
+    from fyke.storage.sql.state import references
+
+    files = stored_files(settings)
+    faults = [*check_sealed_rows(settings), *check_last_pages(files, engine)]
     with for_reading(engine).connect() as connection, connection.begin():
         digests = references.needed_bundles(connection)
-    return faults + list(check_bundles(settings.blobs_dir, digests))
+    return faults + list(check_bundles(files, digests))
+
+
+def stored_files(settings: Settings) -> StoredFiles:
+    """The blobs of an installation, for checks."""
+    if not settings.blobs_url:
+        return FolderFiles(settings.blobs_dir)
+    from fyke.app.blobs import open_blobs
+
+    return BlobFiles(open_blobs(settings))
 
 
 def check_journal(settings: Settings) -> list[str]:
@@ -180,12 +195,12 @@ def check_sealed_rows(settings: Settings) -> list[str]:
             return list(connection.exec_driver_sql(query))
 
     try:
-        return check_sealed_files(settings.blobs_dir, execute)
+        return check_sealed_files(stored_files(settings), execute)
     finally:
         engine.dispose()
 
 
-def check_last_pages(blobs: Path, engine: Engine) -> list[str]:
+def check_last_pages(files: StoredFiles, engine: Engine) -> list[str]:
     """Return a sentence for each file of a last page that is missing or was changed."""
     from fyke.storage.sql.dialects import for_reading
     from fyke.storage.sql.page_files import check_page_files
@@ -194,15 +209,14 @@ def check_last_pages(blobs: Path, engine: Engine) -> list[str]:
         with for_reading(engine).connect() as connection, connection.begin():
             return list(connection.exec_driver_sql(query))
 
-    return check_page_files(blobs, execute)
+    return check_page_files(files, execute)
 
 
-def check_bundles(blobs: Path, digests: Iterable[str]) -> Iterator[str]:
+def check_bundles(files: StoredFiles, digests: Iterable[str]) -> Iterator[str]:
     """Return a sentence for each bundle that is missing or was changed."""
     for digest in sorted(digests):
         try:
-            with (blobs / bundle_name(digest)).open("rb") as file:
-                actual = hashlib.file_digest(file, "sha256").hexdigest()
+            actual = files.sha256(bundle_name(digest)).hex()
         except OSError as error:
             yield f"the bundle {digest} cannot be read: {error.strerror}"
             continue
@@ -244,7 +258,7 @@ def find_missing_rows(folder: Path) -> list[str]:
     with contextlib.closing(sqlite3.connect(folder / ROWS)) as connection:
         if not _has_seals(connection):
             return []
-        return check_sealed_files(folder / "blobs", connection.execute)
+        return check_sealed_files(FolderFiles(folder / "blobs"), connection.execute)
 
 
 def find_missing_pages(folder: Path) -> list[str]:
@@ -254,7 +268,7 @@ def find_missing_pages(folder: Path) -> list[str]:
     with contextlib.closing(sqlite3.connect(folder / STATE)) as connection:
         if not _has_pages(connection):
             return []
-        return check_page_files(folder / "blobs", connection.execute)
+        return check_page_files(FolderFiles(folder / "blobs"), connection.execute)
 
 
 @contextlib.contextmanager
@@ -308,17 +322,18 @@ class _KeptFiles:
     @contextlib.contextmanager
     def moment(self, files: Sequence[Path]) -> Iterator[list[sqlite3.Connection]]:
         """``one_moment``, at which the files are linked: before any of them can be deleted."""
-        from fyke.app.blobs import open_blobs
+        from fyke.app.blobs import folder_blobs
         from fyke.storage.sql.backup import one_moment
 
         settings = self._settings
-        no_deletions = open_blobs(settings).kept() if settings.blobs_dir.is_dir() else nullcontext()
+        local = not settings.blobs_url and settings.blobs_dir.is_dir()
         with contextlib.ExitStack() as stack:
-            with no_deletions:
+            with folder_blobs(settings).kept() if local else nullcontext():
                 readers = stack.enter_context(one_moment(files))
-                state, rows = readers
-                self._link_rows(rows)
-                self._link_pages(state)
+                if not settings.blobs_url:
+                    state, rows = readers
+                    self._link_rows(rows)
+                    self._link_pages(state)
             yield readers
 
     def _link_rows(self, rows: sqlite3.Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from fyke.app.blobs import open_blobs
 from fyke.app.maintenance import ROWS, STATE
 from fyke.errors import Unavailable
 from fyke.model.installation import StorageReport, StoredPart
@@ -55,14 +57,31 @@ def _file(path: Path, name: str, description: str) -> StoredPart:
 
 
 def _folders(settings: Settings) -> Iterator[StoredPart]:
+    if settings.blobs_url:
+        yield asyncio.run(_blobs_elsewhere(settings))
+    else:
+        yield folder_size("blobs", "bundles of versions, uploads", settings.blobs_dir)
     for name, description, folder in (
-        ("blobs", "bundles of versions, uploads", settings.blobs_dir),
         ("downloads", "exports and logs that are being downloaded", settings.downloads_dir),
         ("bundles", "unpacked versions, recreated when needed", settings.bundles_dir),
         ("environments", "dependencies, reinstalled when needed", settings.environments_dir),
         ("work", "folders of active runs", settings.work_dir),
     ):  # fmt: skip
         yield folder_size(name, description, folder)
+
+
+async def _blobs_elsewhere(settings: Settings, seconds: float = FOLDER_SECONDS) -> StoredPart:
+    """The blobs in S3, which take no space here."""
+    description = f"bundles of versions, uploads, in {settings.blobs_url}"
+    size = files = 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for blob in open_blobs(settings).walk():
+                size += blob.size
+                files += 1
+    except (TimeoutError, Unavailable):
+        return StoredPart("blobs", description, size, files, complete=False)
+    return StoredPart("blobs", description, size, files)
 
 
 def folder_size(

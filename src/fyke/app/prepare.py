@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable
 
+from fyke.app.blobs import check_blobs
 from fyke.app.folder import make_home
 from fyke.app.lost_databases import refuse_loss
 from fyke.app.state import bootstrap, claim_secret, migrate_all
@@ -36,7 +37,7 @@ def prepare(
     waiting = False
     while True:
         try:
-            _prepare(settings)
+            _prepare(settings, report)
             break
         except Unavailable as error:
             if not settings.database_url or not seconds:
@@ -51,14 +52,14 @@ def prepare(
         report(f"PostgreSQL answered after {time.monotonic() - started:.0f} s")
 
 
-def _prepare(settings: Settings) -> None:
+def _prepare(settings: Settings, report: Callable[[str], None]) -> None:
     try:
         make_home(settings)
         # locked, so that roles that start at the same time make only one secret and owner key
         with locked(settings.run_dir / LOCK):
             refuse_loss(settings)
             migrate_all(settings)
-            asyncio.run(_prepare_state(settings))
+            asyncio.run(_prepare_state(settings, report))
     except Unavailable as error:
         if settings.database_url:
             raise
@@ -69,9 +70,10 @@ def _prepare(settings: Settings) -> None:
         raise Unavailable(f"{error.strerror}. {_free(settings)}") from error
 
 
-async def _prepare_state(settings: Settings) -> None:
+async def _prepare_state(settings: Settings, report: Callable[[str], None]) -> None:
     await claim_secret(settings)
     await bootstrap(settings)
+    await check_blobs(settings, report)
 
 
 def _free(settings: Settings) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -21,12 +22,14 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
 from fyke.app.blobs import open_blobs
 from fyke.app.measuring import folder_size
 from fyke.app.runner import open_environments
 from fyke.app.state import addresses
+from fyke.contracts.blobs import Blobs
 from fyke.contracts.execution import EnvironmentFailed, SandboxFault
 from fyke.contracts.tools import ToolRun, ToolSpec
 from fyke.domain.results.export.formats import PREFIX as WORKBOOK
@@ -87,6 +90,11 @@ class Removable:
     path: Path
     size: int
 
+    @property
+    def place(self) -> str:
+        """The path; of a blob in S3, its URL."""
+        return re.sub(r"^s3:/(?!/)", "s3://", str(self.path))
+
 
 class UnknownNeed(Exception):
     """The environments that the versions need cannot be determined here; the message says why."""
@@ -103,6 +111,11 @@ class Prune:
         self._keys: dict[StartableVersion, frozenset[str]] = {}
         self.kept = ""  # why environments are kept although no version may need them
 
+    @cached_property
+    def _blobs(self) -> Blobs:
+        """Opened by the user who acts, because that may create a folder."""
+        return open_blobs(self._settings)
+
     def close(self) -> None:
         self._engine.dispose()
         self._rows_engine.dispose()
@@ -112,9 +125,9 @@ class Prune:
         startable = self._startable()
         digests = {version.digest for version in startable}
         return [
-            *self._bundles(),
-            *self._rows(),
-            *self._pages(),
+            *await self._bundles(),
+            *await self._rows(),
+            *await self._pages(),
             *self._unpacked(digests),
             *await self._unused_environments(startable),
             *self._temporary_files(),
@@ -129,17 +142,14 @@ class Prune:
 
     async def _remove(self, item: Removable) -> bool:
         if item.kind is Kind.BUNDLE:
-            if item.path.name in self._needed():
-                return False
-            blobs = open_blobs(self._settings)
-            return blobs.delete_old(bundle_name(item.path.name), time.time() - PUSH_SECONDS)
+            return await self._remove_bundle(item.path.name)
         if item.kind is Kind.ROWS:
             blob = f"{ROWS}/{item.path.name}"
             if blob in self._named_files():
                 return False
-            return open_blobs(self._settings).delete_old(blob, time.time())
+            return await self._blobs.delete_old(blob, time.time())
         if item.kind is Kind.PAGE:
-            return self._remove_page(f"{PAGES}/{item.path.name}")
+            return await self._remove_page(f"{PAGES}/{item.path.name}")
         if item.kind is Kind.UNPACKED:
             return self._remove_unpacked(item.path)
         if item.kind is Kind.ENVIRONMENT:
@@ -161,40 +171,58 @@ class Prune:
 
     # --- bundles --------------------------------------------------------------------------------
 
-    def _bundles(self) -> Iterator[Removable]:
+    async def _bundles(self) -> list[Removable]:
         needed, before = self._needed(), time.time() - PUSH_SECONDS
-        for path in _children(self._settings.blobs_dir / "bundles"):
-            if path.name not in needed and _is_older(path, before):
-                yield _removable(Kind.BUNDLE, path)
+        found = await self._stored("bundles", Kind.BUNDLE)
+        return [
+            item for item, stored_at in found if item.path.name not in needed and stored_at < before
+        ]
 
-    def _rows(self) -> Iterator[Removable]:
+    async def _remove_bundle(self, digest: str) -> bool:
+        """Remove a bundle that no version needs. A publication stores the bundle, writes the
+        version, and then looks whether the bundle is still there. So a version that was written
+        before the second look here gets its bundle back here, and a later one there.
+        """
+        if digest in self._needed():
+            return False
+        name = bundle_name(digest)
+        data = await self._blobs.get(name)
+        if not await self._blobs.delete_old(name, time.time() - PUSH_SECONDS):
+            return False
+        if digest in self._needed():
+            await self._blobs.put(name, data)
+            return False
+        return True
+
+    async def _rows(self) -> list[Removable]:
         """Files with rows that a killed process has left. They are listed before the names are
         read, because a file is named before it is written.
         """
-        files = _children(self._settings.blobs_dir / ROWS)
-        named = self._named_files() if files else set()
-        for path in files:
-            if not path.name.startswith(".") and f"{ROWS}/{path.name}" not in named:
-                yield _removable(Kind.ROWS, path)
+        found = await self._stored(ROWS, Kind.ROWS)
+        named = self._named_files() if found else set()
+        return [item for item, _ in found if f"{ROWS}/{item.path.name}" not in named]
 
-    def _pages(self) -> Iterator[Removable]:
+    async def _pages(self) -> list[Removable]:
         """Files of last pages that a killed process has left: they are stored before the end of
         their attempt, seconds at most.
         """
         before = time.time() - PUSH_SECONDS
-        files = [
-            path for path in _children(self._settings.blobs_dir / PAGES) if _is_older(path, before)
-        ]
-        named = self._named_pages() if files else set()
-        for path in files:
-            if f"{PAGES}/{path.name}" not in named:
-                yield _removable(Kind.PAGE, path)
+        found = await self._stored(PAGES, Kind.PAGE)
+        old = [item for item, stored_at in found if stored_at < before]
+        named = self._named_pages() if old else set()
+        return [item for item in old if f"{PAGES}/{item.path.name}" not in named]
 
-    def _remove_page(self, blob: str) -> bool:
+    async def _remove_page(self, blob: str) -> bool:
         if blob in self._named_pages():
             return False
-        blobs = open_blobs(self._settings)
-        return blobs.delete_old(blob, time.time() - PUSH_SECONDS)
+        return await self._blobs.delete_old(blob, time.time() - PUSH_SECONDS)
+
+    async def _stored(self, folder: str, kind: Kind) -> list[tuple[Removable, float]]:
+        """The blobs in a folder, sorted, and when they were stored."""
+        root = Path(self._settings.blobs_url or self._settings.blobs_dir)
+        blobs = [blob async for blob in self._blobs.walk(folder)]
+        blobs.sort(key=lambda blob: blob.name)
+        return [(Removable(kind, root / blob.name, blob.size), blob.stored_at) for blob in blobs]
 
     def _named_pages(self) -> set[str]:
         with for_reading(self._engine).connect() as connection, connection.begin():
@@ -277,7 +305,7 @@ class Prune:
         if folder.is_dir() or version.language is Language.PYTHON:
             yield folder
             return
-        data = await open_blobs(self._settings).get(bundle_name(version.digest))
+        data = await self._blobs.get(bundle_name(version.digest))
         with tempfile.TemporaryDirectory(dir=self._settings.scratch_dir) as scratch:
             unpack(data, Path(scratch) / version.digest)
             yield Path(scratch) / version.digest

@@ -21,6 +21,10 @@ from fyke.kit.files import flush_folder
 backups = group()
 
 File = Annotated[Path, typer.Argument(help=".tar.gz or .tar.zst", metavar="FILE")]
+BLOBS = (
+    "Bundles, uploads, last pages and rows of large ended runs are in {place} and not in this "
+    "file: keep what is deleted there for as long as the backups, with versions of the bucket."
+)
 POSTGRES = (
     "State and rows are in PostgreSQL and not in this file: run pg_dump before each backup, and "
     "pg_restore before Fyke starts."
@@ -32,8 +36,9 @@ def create(file: File, home: HomeOption = None, as_json: JsonOption = False) -> 
     """Back up the installation to one file while it is in use: databases, blobs, secret, config.
 
     Both databases are copied as of one moment. The file contains secrets, and only its owner can
-    read it. If secret.key is missing or is that of another installation, or if a file with rows is
-    missing, the backup is written nevertheless, with a finding and exit status 1.
+    read it. Blobs in S3 are not in it, only their place. If secret.key is missing or is that of
+    another installation, or if a file with rows is missing, the backup is written nevertheless,
+    with a finding and exit status 1.
 
     \b
     Examples:
@@ -59,15 +64,23 @@ def create(file: File, home: HomeOption = None, as_json: JsonOption = False) -> 
                 "bytes": size,
                 "files": files,
                 "database": manifest["database"],
+                "blobs": manifest["blobs"],
                 "findings": findings,
             }
         )
     else:
         out.raw(str(file))
         out.say(f"{formatting.count(files, 'file')}, {formatting.size(size)}.")
+    say_what_is_missing(out, manifest)
+    fail_for(out, findings)
+
+
+def say_what_is_missing(out: Output, manifest: dict[str, Any]) -> None:
+    """Say what belongs to the installation and is not in the file."""
     if manifest["database"] == "postgresql":
         out.say(POSTGRES)
-    fail_for(out, findings)
+    if place := manifest.get("blobs"):
+        out.say(BLOBS.format(place=place))
 
 
 def fail_for(out: Output, findings: list[str]) -> None:
@@ -133,13 +146,14 @@ def _findings(folder: Path, manifest: dict[str, Any]) -> list[str]:
     from fyke.app import maintenance
     from fyke.app.secret_check import check_secret_of_files
 
-    settings = load_settings(home=str(folder)).model_copy(update={"database_url": ""})
+    own = {"database_url": "", "blobs_url": ""}
+    settings = load_settings(home=str(folder)).model_copy(update=own)
     if manifest["database"] == "postgresql":
         digests = [path.name for path in (folder / "blobs" / "bundles").glob("*")]
-        bundles = maintenance.check_bundles(folder / "blobs", digests)
+        bundles = maintenance.check_bundles(maintenance.stored_files(settings), digests)
         return [*check_secret_of_files(settings, "postgresql"), *bundles]
     maintenance.migrate(settings)
-    return maintenance.check(settings)
+    return maintenance.check(settings, blobs=not manifest.get("blobs"))
 
 
 def _report(out: Output, file: Path, manifest: dict[str, Any], findings: list[str]) -> None:
@@ -152,6 +166,7 @@ def _report(out: Output, file: Path, manifest: dict[str, Any], findings: list[st
                 "findings": findings,
                 "files": len(manifest["files"]),
                 "database": manifest["database"],
+                "blobs": manifest.get("blobs", ""),
                 "fyke": manifest["fyke"],
                 "made_at": manifest["made_at"],
             }
@@ -162,5 +177,4 @@ def _report(out: Output, file: Path, manifest: dict[str, Any], findings: list[st
     files = formatting.count(len(manifest["files"]), "file")
     result = formatting.count(len(findings), "finding") if findings else "No problems found"
     out.say(f"{result}. {files}, made with Fyke {manifest['fyke']} at {made_at}.")
-    if manifest["database"] == "postgresql":
-        out.say(POSTGRES)
+    say_what_is_missing(out, manifest)

@@ -85,15 +85,17 @@ def write_backup(
         for file_name in CONFIG_FILES:
             if (settings.home / file_name).exists():
                 writer.add(file_name, settings.home / file_name)
-        for path in _blobs(settings.blobs_dir, named=bool(settings.database_url)):
-            with suppress(FileNotFoundError):  # deleted meanwhile
-                writer.add(f"blobs/{path.relative_to(settings.blobs_dir)}", path)
+        if not settings.blobs_url:
+            for path in _blobs(settings.blobs_dir, named=bool(settings.database_url)):
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    writer.add(f"blobs/{path.relative_to(settings.blobs_dir)}", path)
         manifest = {
             "format": FORMAT,
             "fyke": __version__,
             "schema": list(schema),
             "database": "postgresql" if settings.database_url else "sqlite",
             "made_at": int(time.time()),
+            "blobs": settings.blobs_url,  # where they are, if they are not in this file
             "files": writer.files,
         }
         writer.add_bytes(MANIFEST, json.dumps(manifest, indent=1).encode())

@@ -112,6 +112,33 @@ def accept_secret(home: HomeOption = None, as_json: JsonOption = False) -> None:
         out.say(f"{settings.secret_file} is now the secret of the installation.")
 
 
+@db.command("copy-blobs")
+def copy_blobs(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Copy bundles, uploads, last pages and files with rows to where blobs_url says.
+
+    From the data folder to S3, back if blobs_url is empty, or to another place in S3. First stop
+    every Fyke that uses the database. The installation then starts only with this blobs_url. The
+    originals stay where they are; after an interruption, repeat the command.
+
+    \b
+    Examples:
+      FYKE_BLOBS_URL=s3://company-data/fyke fyke db copy-blobs
+      fyke db copy-blobs --home /var/lib/fyke --json
+    """
+    from dataclasses import asdict
+
+    from fyke.app import blobs
+
+    with _stopped(home) as settings:
+        copied = asyncio.run(blobs.copy_blobs(settings))
+    out = Output(as_json)
+    if as_json:
+        out.json(asdict(copied))
+    else:
+        files = f"{formatting.count(copied.blobs, 'file')}, {formatting.size(copied.bytes)}"
+        out.say(f"{files} copied to {copied.target}. Nothing uses {copied.source} any more.")
+
+
 @db.command("accept-lost-rows")
 def accept_lost_rows(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Accept that rows.db, or its tables in PostgreSQL, are lost: create empty ones.

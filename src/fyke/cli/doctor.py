@@ -41,6 +41,11 @@ BROWSER_NOT_CHECKED = (
     "browser; one that was installed later needs a restart"
 )
 DRIVER_REMEDY = "install the driver of the same version (apt install chromium-driver)"
+BLOBS_SECONDS = 30.0
+BLOBS_REMEDY = (
+    "correct blobs_url, the address or the login (s3_endpoint, s3_key_id, or AWS_* of this shell), "
+    "or start the server"
+)
 AWAY_REMEDY = "check the registry; until then only cached packages can be installed"
 WHOSE_REGISTRIES = (
     "the next lines are for the settings of this shell; a running Fyke has read its settings when "
@@ -74,6 +79,7 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     server = _server(settings, home)
     lines = [*_machine(settings), _port(settings, server), *_processes(server)]
     lines += _database(settings)
+    lines += _blobs(settings)
     lines += _registries(settings)
     level, reason, isolation = _isolation(settings, server)
     lines += [*isolation, *_waiting_sandboxes(server), *_sandbox_users(settings)]
@@ -290,6 +296,24 @@ def _database(settings: Settings) -> Iterator[CheckResult]:
         return
     detail = f"{kind}, tables at {versions.state.current} and {versions.rows.current or 'none'}"
     yield CheckResult("database", WARNING if versions.remedy else OK, detail, versions.remedy)
+
+
+def _blobs(settings: Settings) -> Iterator[CheckResult]:
+    """Blobs in S3: stored, read, listed and deleted there, with the settings of this shell."""
+    import asyncio
+
+    from fyke.app.blobs import open_blobs
+    from fyke.errors import FykeError
+
+    if not settings.blobs_url:
+        return
+    try:
+        asyncio.run(asyncio.wait_for(open_blobs(settings).check(), BLOBS_SECONDS))
+    except (FykeError, TimeoutError) as error:
+        detail = str(error) or f"{settings.blobs_url}: no answer in {BLOBS_SECONDS:g} s"
+        yield CheckResult("blobs", FAILED, detail, BLOBS_REMEDY)
+    else:
+        yield CheckResult("blobs", OK, f"{settings.blobs_url} stores, returns, lists and deletes")
 
 
 # --- registries -----------------------------------------------------------------------------

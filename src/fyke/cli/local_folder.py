@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from fyke.settings import Settings
 
 MAX_FOLDERS = 16
+# settings of the installation that do not concern a job without a server
+UNSET = ("database_url", "blobs_url", "s3_endpoint", "s3_region", "s3_key_id", "s3_secret")
 
 
 @contextlib.contextmanager
@@ -42,7 +44,8 @@ def local_folder(settings: Settings) -> Iterator[Settings]:
                 continue
             home = base / str(number)
             _make_folder(home)
-            update = {"home": home, "database_url": "", "durability": "process"}
+            unset = {name: type(settings).model_fields[name].default for name in UNSET}
+            update = {"home": home, "durability": "process", **unset}
             yield settings.model_copy(update=update)
             return
     raise CommandFailed(f"{MAX_FOLDERS} local runs are already active; wait until one ends")

@@ -51,7 +51,7 @@ def prune(
                 "items": [
                     {
                         "kind": item.kind,
-                        "path": str(item.path),
+                        "path": item.place,
                         "bytes": item.size,
                         "removed": item in removed,
                     }
@@ -99,8 +99,9 @@ def _total(items: Sequence[Removable]) -> str:
 
 def _row(settings: Settings, item: Removable) -> tuple[str, str, str]:
     path = item.path
-    name = path.relative_to(settings.home) if path.is_relative_to(settings.home) else path
-    return item.kind, str(name), formatting.size(item.size)
+    inside = path.is_relative_to(settings.home)
+    name = str(path.relative_to(settings.home)) if inside else item.place
+    return item.kind, name, formatting.size(item.size)
 
 
 def _check_tables(settings: Settings) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fyke.cli import formatting
-from fyke.cli.backup import POSTGRES, File, fail_for
+from fyke.cli.backup import File, fail_for, say_what_is_missing
 from fyke.cli.context import HomeOption, JsonOption
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from fyke.settings import Settings
 
 STAGING = ".restoring"
+SHARED = (
+    "Compare them with: fyke db check. Never start two installations with the blobs in {place}: "
+    "each removes what only the other needs. For a second one, copy them and set blobs_url."
+)
 
 
 def restore(
@@ -127,7 +131,8 @@ def _unpack(source: Any, name: str, staging: Path) -> tuple[dict[str, Any], int,
     manifest = unpack(source, name, staging)
     is_sqlite = manifest["database"] == "sqlite"
     removed = remove_unknown_rows(staging) if is_sqlite else 0
-    faults = find_missing_rows(staging) + find_missing_pages(staging) if is_sqlite else []
+    has_blobs = is_sqlite and not manifest.get("blobs")
+    faults = find_missing_rows(staging) + find_missing_pages(staging) if has_blobs else []
     staging.chmod(0o711)
     for path, _, _ in os.walk(staging):
         flush_folder(Path(path))
@@ -172,6 +177,7 @@ def _report(
                 "home": str(folder),
                 "files": len(manifest["files"]),
                 "database": manifest["database"],
+                "blobs": manifest.get("blobs", ""),
                 "replaced": str(moved) if moved else None,
                 "removed_rows": removed,
                 "findings": findings,
@@ -186,6 +192,7 @@ def _report(
         if removed:
             rows = formatting.count(removed, "row")
             out.say(f"{rows} of attempts missing from the state of the backup were left out.")
-    if manifest["database"] == "postgresql":
-        out.say(POSTGRES)
+    say_what_is_missing(out, manifest)
+    if place := manifest.get("blobs"):
+        out.say(SHARED.format(place=place))
     fail_for(out, findings)

@@ -13,6 +13,10 @@ class BlobsAway(Unavailable):
     """The storage of blobs does not answer, or refuses access."""
 
 
+class BlobsRefused(BlobsAway):
+    """The storage answers, and will refuse until something is corrected."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
     """A blob in a list. ``size`` in bytes; ``stored_at`` is Unix time, by the storage's clock."""
@@ -64,6 +68,13 @@ class Blobs(Protocol):
 
     async def delete(self, name: str) -> None:
         """Do nothing if there is no such blob."""
+        ...
+
+    async def delete_old(self, name: str, before: float) -> bool:
+        """Delete the blob unless it is missing or was stored after ``before`` (Unix time); return
+        whether it was deleted. Where the storage has no lock, one that is stored again in the same
+        moment may be deleted.
+        """
         ...
 
     async def url(self, name: str, seconds: float, method: Literal["GET", "PUT"]) -> str | None:

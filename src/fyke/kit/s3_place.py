@@ -37,7 +37,7 @@ def parse_s3_url(url: str) -> S3Place:
     if "@" in rest:
         raise ValueError(
             "must be s3://BUCKET/PREFIX without a login; it belongs in AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY"
+            "AWS_SECRET_ACCESS_KEY, or in s3_key_id and s3_secret"
         )
     bucket, _, prefix = rest.removesuffix("/").partition("/")
     if not _BUCKET.fullmatch(bucket):

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 SYSTEM_HOME = Path("/var/lib/fyke")
@@ -160,6 +160,32 @@ class StorageSettings(BaseModel):
     are used, ``state.db`` and ``rows.db``. See docs/how-to/postgresql.md.
     """
 
+    blobs_url: Annotated[str, TypeText("`s3://BUCKET/PREFIX`")] = Field(
+        default="", examples=["s3://company-data/fyke"]
+    )
+    """The place in S3, or in a server with its protocol, for bundles, uploads, last pages and the
+    rows of large ended runs. When it is empty, they are in ``blobs`` in the data folder. All
+    servers and runners of a database need the same value. See docs/how-to/s3.md.
+    """
+
+    s3_endpoint: Url = Field(default="", examples=["https://minio.example.com:9000"])
+    """The address of the S3 server of ``blobs_url``. When it is empty, ``AWS_ENDPOINT_URL`` is
+    used, or Amazon.
+    """
+
+    s3_region: str = Field(default="", examples=["eu-central-1"])
+    """The region of the bucket. When it is empty, ``AWS_REGION`` is used, or ``us-east-1``."""
+
+    s3_key_id: str = Field(default="", examples=["AKIAIOSFODNN7EXAMPLE"])
+    """The access key of S3. When it is empty, ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY`` and
+    ``AWS_SESSION_TOKEN`` are used, or the role of the machine.
+    """
+
+    s3_secret: Annotated[SecretStr, TypeText("text")] = Field(
+        default=SecretStr(""), examples=["wJalrXUtnFEMI"]
+    )
+    """The secret of ``s3_key_id``."""
+
     durability: Literal["disk", "process"] = Field(default="disk", examples=["process"])
     """When a row is acknowledged. ``disk``: after it was flushed to disk, so a power failure loses
     no acknowledged row. ``process``: after the database has received it, so the crash of a process
@@ -171,8 +197,8 @@ class StorageSettings(BaseModel):
     """The rows of a run with at least this many are moved from the database into a compressed file,
     ``seal_after_seconds`` after its end. The file takes a fraction of the space and is deleted at
     once with the run; such runs are read like others. 0: all rows stay in the database, which is
-    the default with PostgreSQL. Set it there only if all servers use the same data folder and none
-    is of release 0.1.0. See docs/how-to/retention.md.
+    the default with PostgreSQL without ``blobs_url``. Set it there only if all servers use the same
+    data folder and none is of release 0.1.0. See docs/how-to/retention.md.
     """
 
     seal_after_seconds: Annotated[int, SECONDS] = Field(default=600, ge=1, examples=["3600"])
@@ -190,7 +216,7 @@ class StorageSettings(BaseModel):
     @classmethod
     def _keep_rows_in_postgres(cls, values: Any) -> Any:
         """Other servers of the database may have another data folder, without these files."""
-        if isinstance(values, dict) and values.get("database_url"):
+        if isinstance(values, dict) and values.get("database_url") and not values.get("blobs_url"):
             return {"seal_rows": 0} | values
         return values
 

@@ -30,6 +30,7 @@ from fyke.errors import InvalidRequest, Unavailable
 from fyke.kit.file_lock import locked
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.settings import Settings
+from fyke.storage.blobs.files import FolderFiles
 from fyke.storage.sql import backup
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import moving
@@ -113,7 +114,7 @@ def test_bundles_are_compared_with_their_digests(tmp_path: Path) -> None:
     (tmp_path / "bundles").mkdir()
     (tmp_path / "bundles" / good).write_bytes(b"good")
     (tmp_path / "bundles" / changed).write_bytes(b"other bytes")
-    faults = list(check_bundles(tmp_path, {good, changed, missing}))
+    faults = list(check_bundles(FolderFiles(tmp_path), {good, changed, missing}))
     other = hashlib.sha256(b"other bytes").hexdigest()
     assert sorted(faults) == sorted(
         [

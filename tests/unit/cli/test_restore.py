@@ -38,7 +38,7 @@ def test_a_backup_is_restored_to_a_new_folder(
     new = tmp_path / "new"
     code, out, _ = command("restore", file, "--home", new, "--json")
     report = {"home": str(new), "files": 3, "database": "sqlite"}
-    report |= {"replaced": None, "removed_rows": 0, "findings": []}
+    report |= {"blobs": "", "replaced": None, "removed_rows": 0, "findings": []}
     assert (code, json.loads(out)) == (0, report)
     assert content(new) == {"state.db", "rows.db", "secret.key"}
     assert (new / "secret.key").read_text() == "ab" * 32

@@ -7,6 +7,7 @@ worker and may change at any time.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -37,7 +38,7 @@ from fyke.domain.workers.publication import (
     with_page,
 )
 from fyke.domain.workers.submitting import waiting_finding
-from fyke.errors import Conflict, InvalidRequest, VersionUnavailable
+from fyke.errors import Conflict, InvalidRequest, Unavailable, VersionUnavailable
 from fyke.kit.clock import Clock
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
@@ -109,8 +110,7 @@ class Workers:
         require_editor(caller, "Uploading workers")
         project = await self._read(caller, data)
         request = PublishRequest(checked_name(name) if name else name_from_title(project.title))
-        await self._blobs.put(bundle_name(project.digest), project.bundle)
-        return await self._write(draft_transaction(caller, project, request, self._clock))
+        return await self._add(project, draft_transaction(caller, project, request, self._clock))
 
     async def publish_at(
         self, caller: Caller, ref: str, data: bytes, page: PageChange, *, public: bool | None = None
@@ -145,14 +145,26 @@ class Workers:
         if not request.name:
             request = replace(request, name=name_from_title(request.page.title or project.title))
         request = replace(request, prepare=not (caller.operator and request.name in self._shipped))
-        await self._blobs.put(bundle_name(project.digest), project.bundle)
-        result = await self._write(
-            publish_transaction(caller, project, request, self._clock, review=self._review)
+        result = await self._add(
+            project,
+            publish_transaction(caller, project, request, self._clock, review=self._review),
         )
         return _published(result, project)
 
     async def _read(self, caller: Caller, data: bytes) -> Project:
         return await self._parsers.run(caller.account_id, read_project, data, limits=THOROUGH)
+
+    async def _add(self, project: Project, work: Callable[[Transaction], T]) -> T:
+        """Store the bundle, then write the version. Where the storage has no lock, ``fyke prune``
+        may have removed an old bundle of the same digest between the two.
+        """
+        name = bundle_name(project.digest)
+        await self._blobs.put(name, project.bundle)
+        added = await self._write(work)
+        with contextlib.suppress(Unavailable):  # it has just been stored
+            if not await self._blobs.exists(name):
+                await self._blobs.put(name, project.bundle)
+        return added
 
     async def _write(self, work: Callable[[Transaction], T]) -> T:
         for _ in range(_ATTEMPTS - 1):
@@ -187,7 +199,6 @@ class Workers:
         require_editor(caller, "Publishing workers")
         page.check()
         project = await self._read(caller, data)
-        await self._blobs.put(bundle_name(project.digest), project.bundle)
 
         def work(tx: Transaction) -> PublishResult:
             worker, named = _replace_page(tx, caller, ref, number, page)
@@ -200,7 +211,7 @@ class Workers:
                 tx
             )
 
-        return _published(await self._write(work), project)
+        return _published(await self._add(project, work), project)
 
     async def find(self, caller: Caller | None, ref: str) -> Worker:
         """Return the worker of an id, ``owner/name`` or ``owner~name``, also percent-encoded.

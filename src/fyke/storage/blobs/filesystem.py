@@ -113,16 +113,16 @@ class FilesystemBlobs:
         with locked(self._root / _LOCK, shared=True):
             yield
 
-    def delete_old(self, name: str, before: float) -> bool:
-        """Delete the blob unless it was put after ``before`` (Unix time), even if it was put again
-        while this decides. Return whether it was deleted. Blocks; not part of ``Blobs``.
-        """
-        path = self._path(name)
-        with locked(self._root / _LOCK):
-            if not path.is_file() or path.stat().st_mtime > before:
-                return False
-            self._delete(path)
-            return True
+    async def delete_old(self, name: str, before: float) -> bool:
+        def work() -> bool:
+            path = self._path(name)
+            with locked(self._root / _LOCK):
+                if not path.is_file() or path.stat().st_mtime > before:
+                    return False
+                self._delete(path)
+                return True
+
+        return await asyncio.to_thread(work)
 
     def _path(self, name: str) -> Path:
         return self._root.joinpath(*check_name(name))

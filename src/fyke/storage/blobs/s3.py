@@ -23,7 +23,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from fyke.contracts.blobs import BlobsAway, StoredBlob
+from fyke.contracts.blobs import BlobsAway, BlobsRefused, StoredBlob
 from fyke.kit.s3_place import S3Place
 from fyke.storage.blobs.names import check_name
 from fyke.storage.blobs.round_trip import round_trip
@@ -38,8 +38,9 @@ _LIST = 1000  # names of one answer
 _CODE = re.compile(r"<Code>([^<]{1,100})</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]{1,300})</Message>")
 _STATUS = re.compile(r"status: (\d{3})")
+_PASSING = ("RequestTimeout", "SlowDown", "TooManyRequests", "RequestTimeTooSkewed")
 _METADATA_SERVICE = "169.254.169.254"  # asked by the library where nothing else has a login
-_NO_LOGIN = "no login: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_NO_LOGIN = "no login: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or s3_key_id and s3_secret"
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
 
@@ -155,6 +156,18 @@ class S3Blobs:
         with self._answering():
             await obstore.delete_async(self._store, key)
 
+    async def delete_old(self, name: str, before: float) -> bool:
+        key = self._key(name)
+        try:
+            with self._answering(name=name):
+                found = await obstore.head_async(self._store, key)
+        except FileNotFoundError:
+            return False
+        if found["last_modified"].timestamp() > before:
+            return False
+        await self.delete(name)
+        return True
+
     async def url(self, name: str, seconds: float, method: Literal["GET", "PUT"]) -> str:
         key = self._key(name)
         with self._answering():
@@ -184,7 +197,10 @@ class S3Blobs:
             if code == "InvalidRange" or _found(_STATUS, text) == "416":
                 raise _BehindTheEnd from None
             # the answer may repeat what was signed, so it is not in the message
-            raise BlobsAway(f"Blob storage {self._place}: {_problem(text, code)}") from None
+            problem = f"Blob storage {self._place}: {_problem(text, code)}"
+            if _is_refusal(text, code):
+                raise BlobsRefused(problem) from None
+            raise BlobsAway(problem) from None
 
 
 class _BehindTheEnd(Exception):
@@ -256,6 +272,12 @@ def _problem(text: str, code: str) -> str:
     if "kind: Connect" in text:
         return "it cannot be reached"
     return text.splitlines()[0][:300] if text else "it failed"
+
+
+def _is_refusal(text: str, code: str) -> bool:
+    """Whether the same request would be refused again."""
+    status = _found(_STATUS, text)
+    return (status[:1] == "4" and code not in _PASSING) or _METADATA_SERVICE in text
 
 
 def _found(pattern: re.Pattern[str], text: str) -> str:

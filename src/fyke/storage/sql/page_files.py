@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from fyke.domain.runs.last_pages import page_blob
 from fyke.model.last_page import LastPage
+from fyke.storage.blobs.files import StoredFiles
 
 Execute = Callable[[str], Iterable[Sequence[Any]]]
 _PAGES = "SELECT attempt_id, run_id, page FROM run_last_pages ORDER BY attempt_id"
@@ -38,9 +38,9 @@ def page_files(execute: Execute) -> list[StoredFile]:
     ]
 
 
-def check_page_files(folder: Path, execute: Execute) -> list[str]:
-    """A sentence for each file that is missing from the folder of the blobs or was changed."""
-    faults = {file: fault for file in page_files(execute) if (fault := _fault(folder, file))}
+def check_page_files(files: StoredFiles, execute: Execute) -> list[str]:
+    """A sentence for each file that is missing from the blobs or was changed."""
+    faults = {file: fault for file in page_files(execute) if (fault := _fault(files, file))}
     if not faults:
         return []
     still_needed = set(page_files(execute))  # pages may have been removed meanwhile
@@ -51,9 +51,9 @@ def check_page_files(folder: Path, execute: Execute) -> list[str]:
     ]
 
 
-def _fault(folder: Path, file: StoredFile) -> str:
+def _fault(files: StoredFiles, file: StoredFile) -> str:
     try:
-        size = (folder / file.blob).stat().st_size
+        size = files.size(file.blob)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     return "" if size == file.size else f"was changed: it has {size} bytes instead of {file.size}"

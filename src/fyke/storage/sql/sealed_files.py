@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from fyke.storage.blobs.files import StoredFiles
 
 Execute = Callable[[str], Iterable[Sequence[Any]]]
 
@@ -44,13 +44,9 @@ def named_files(execute: Execute) -> set[str]:
     return {blob for (blob,) in execute(query)}
 
 
-def check_sealed_files(folder: Path, execute: Execute) -> list[str]:
-    """A sentence for each file that is missing from the folder of the blobs or was changed."""
-    faults = {
-        file: fault
-        for file in sealed_files(execute)
-        for fault in _fault_of(folder / file.blob, file.sha256)
-    }
+def check_sealed_files(files: StoredFiles, execute: Execute) -> list[str]:
+    """A sentence for each file that is missing from the blobs or was changed."""
+    faults = {file: fault for file in sealed_files(execute) for fault in _fault_of(files, file)}
     if not faults:
         return []
     still_needed = set(sealed_files(execute))  # runs may have been deleted meanwhile
@@ -62,12 +58,11 @@ def check_sealed_files(folder: Path, execute: Execute) -> list[str]:
     ]
 
 
-def _fault_of(path: Path, expected: bytes) -> Iterator[str]:
+def _fault_of(files: StoredFiles, file: SealedFile) -> Iterator[str]:
     try:
-        with path.open("rb") as file:
-            actual = hashlib.file_digest(file, "sha256").digest()
-    except OSError as error:
-        yield f"cannot be read: {error.strerror}"
+        actual = files.sha256(file.blob)
+    except (OSError, ValueError) as error:  # it may have no name
+        yield f"cannot be read: {getattr(error, 'strerror', error)}"
         return
-    if actual != expected:
+    if actual != file.sha256:
         yield f"was changed: its SHA-256 is {actual.hex()}"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fyke.storage.blobs.files import FolderFiles
 from fyke.storage.sql.sealed_files import check_sealed_files, named_files, sealed_files
 from support.prepared import rows_in
 from support.sealed import sealed_run_in
@@ -29,7 +30,7 @@ def test_intact_files_have_no_fault(rows: sqlite3.Connection, tmp_path: Path) ->
     files = sealed_files(rows.execute)
     assert [(file.run_id, file.rows) for file in files] == [("first", 10), ("second", 10)]
     assert named_files(rows.execute) == {file.blob for file in files}
-    assert check_sealed_files(tmp_path / "blobs", rows.execute) == []
+    assert check_sealed_files(FolderFiles(tmp_path / "blobs"), rows.execute) == []
 
 
 @pytest.mark.needs("zstd")
@@ -56,13 +57,13 @@ def test_a_missing_and_a_changed_file_are_named_with_their_runs(
     first, second = sealed_files(rows.execute)
     (blobs / first.blob).unlink()
     (blobs / second.blob).write_bytes(b"other bytes")
-    missing, changed = check_sealed_files(blobs, rows.execute)
+    missing, changed = check_sealed_files(FolderFiles(blobs), rows.execute)
     assert missing == (
         f"the file {first.blob} with 10 rows of run first cannot be read: No such file or directory"
     )
     assert changed.startswith(f"the file {second.blob} with 10 rows of run second was changed: its")
     rows.execute("DELETE FROM results_seals")
-    assert "(without a name)" in check_sealed_files(blobs, rows.execute)[0]
+    assert "(without a name)" in check_sealed_files(FolderFiles(blobs), rows.execute)[0]
 
 
 def test_files_of_deleted_runs_are_named_but_not_needed(
@@ -93,4 +94,4 @@ def test_a_run_that_is_deleted_during_the_check_is_not_a_fault(
         rows.execute("UPDATE results_runs SET run_id = NULL WHERE run_id = 'first'")
         return found
 
-    assert check_sealed_files(tmp_path / "blobs", execute) == []
+    assert check_sealed_files(FolderFiles(tmp_path / "blobs"), execute) == []

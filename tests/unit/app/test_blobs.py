@@ -1,0 +1,167 @@
+"""Where the blobs of an installation are: what the start refuses, and how they are copied."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fyke.app import blobs as module
+from fyke.app.blobs import MARK, check_blobs, copy_blobs, folder_blobs, open_blobs
+from fyke.app.folder import make_home
+from fyke.errors import Conflict
+from fyke.settings import Settings
+from fyke.storage.blobs.filesystem import FilesystemBlobs
+from fyke.storage.blobs.s3 import S3Blobs
+from support.prepared import state_in
+from support.s3_servers import MotoApp, S3Server, moto_server, s3_settings
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[tuple[S3Server, MotoApp]]:
+    with moto_server() as started:
+        yield started
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path) -> Settings:
+    """An installation with its blobs in its folder."""
+    settings = Settings(home=tmp_path / "home")
+    make_home(settings)
+    state_in(settings.home)
+    return settings
+
+
+@pytest.fixture
+def in_s3(in_folder: Settings, moto: tuple[S3Server, MotoApp]) -> Settings:
+    """The same one with its blobs in S3."""
+    return moved(in_folder, moto[0])
+
+
+def moved(settings: Settings, server: S3Server) -> Settings:
+    """The settings with another, empty place in S3."""
+    return Settings(**s3_settings(settings.home, server))
+
+
+async def names(settings: Settings) -> set[str]:
+    return {blob.name async for blob in open_blobs(settings).walk()}
+
+
+async def check(settings: Settings) -> list[str]:
+    reports: list[str] = []
+    await check_blobs(settings, reports.append)
+    return reports
+
+
+async def test_the_settings_choose_the_storage(in_folder: Settings, in_s3: Settings) -> None:
+    assert isinstance(open_blobs(in_folder), FilesystemBlobs)
+    assert isinstance(open_blobs(in_s3), S3Blobs)
+    half = in_s3.model_copy(update={"s3_key_id": ""})
+    with pytest.raises(Conflict, match="s3_key_id and s3_secret belong together"):
+        open_blobs(half)
+
+
+async def test_the_missing_package_is_named(
+    in_s3: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "fyke.storage.blobs.s3")
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    with pytest.raises(Conflict, match=r"install \"fyke\[s3\]\""):
+        open_blobs(in_s3)
+
+
+async def test_a_start_with_blobs_in_the_folder_stores_nothing(in_folder: Settings) -> None:
+    assert await check(in_folder) == []
+    assert await names(in_folder) == set()
+
+
+async def test_the_first_start_claims_the_place(in_s3: Settings, in_folder: Settings) -> None:
+    assert await check(in_s3) == []
+    assert await names(in_s3) == {MARK}
+    assert await check(in_s3) == []
+    with pytest.raises(Conflict, match=rf"are in {in_s3.blobs_url}, and blobs_url is empty"):
+        await check(in_folder)
+
+
+async def test_the_place_of_another_installation_is_refused(
+    in_s3: Settings, tmp_path: Path
+) -> None:
+    await check(in_s3)
+    other = in_s3.model_copy(update={"home": tmp_path / "other"})
+    make_home(other)
+    state_in(other.home)
+    with pytest.raises(Conflict, match="has the blobs of another installation"):
+        await check(other)
+
+
+async def test_blobs_in_the_folder_have_to_be_copied_first(
+    in_folder: Settings, in_s3: Settings
+) -> None:
+    await folder_blobs(in_folder).put("bundles/a", b"data")
+    with pytest.raises(Conflict, match="fyke db copy-blobs"):
+        await check(in_s3)
+    copied = await copy_blobs(in_s3)
+    assert (copied.source, copied.target) == (str(in_folder.blobs_dir), in_s3.blobs_url)
+    assert (copied.blobs, copied.bytes) == (1, 4)
+    assert await check(in_s3) == []
+    assert await open_blobs(in_s3).get("bundles/a") == b"data"
+    with pytest.raises(Conflict, match=f"are in {in_s3.blobs_url} already"):
+        await copy_blobs(in_s3)
+
+
+async def test_blobs_are_copied_back_and_to_another_place(
+    in_s3: Settings, moto: tuple[S3Server, MotoApp]
+) -> None:
+    await check(in_s3)
+    await open_blobs(in_s3).put("rows/a", b"data")
+    other = moved(in_s3, moto[0])
+    await copy_blobs(other)
+    assert await names(other) == {MARK, "rows/a"}
+    back = other.model_copy(update={"blobs_url": ""})
+    await copy_blobs(back)
+    assert await names(back) == {"rows/a"}
+    assert await check(back) == []
+
+
+async def test_an_interrupted_copy_is_continued(
+    in_folder: Settings, in_s3: Settings, moto: tuple[S3Server, MotoApp]
+) -> None:
+    for name in ("bundles/a", "bundles/b"):
+        await folder_blobs(in_folder).put(name, b"data")
+    await open_blobs(in_s3).put("bundles/a", b"data")
+    await open_blobs(in_s3).put("bundles/b", b"da")
+    assert (await copy_blobs(in_s3)).blobs == 1
+    assert await open_blobs(in_s3).get("bundles/b") == b"data"
+
+
+async def test_an_outage_prevents_only_the_first_start(
+    in_s3: Settings, moto: tuple[S3Server, MotoApp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = in_s3.model_copy(update={"s3_endpoint": "http://127.0.0.1:1"})
+    with pytest.raises(Conflict, match="it cannot be reached"):
+        await check(away)
+    await check(in_s3)
+    [report] = await check(away)
+    assert "it cannot be reached. Fyke starts nevertheless" in report
+
+    async def hang(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(module, "_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(S3Blobs, "check", hang)
+    [report] = await check(in_s3)
+    assert "no answer in time. Fyke starts nevertheless" in report
+
+
+async def test_what_is_refused_prevents_each_start(
+    in_s3: Settings, moto: tuple[S3Server, MotoApp]
+) -> None:
+    await check(in_s3)
+    moto[1].failures[:] = ["403 Forbidden"]
+    with pytest.raises(Conflict, match="it answered with status 403"):
+        await check(in_s3)

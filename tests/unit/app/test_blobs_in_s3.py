@@ -1,0 +1,214 @@
+"""What works on the blobs of an installation when they are in S3: checks, prune, sizes, backups."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.app import prune as prunes
+from fyke.app.blobs import copy_blobs, open_blobs
+from fyke.app.folder import make_home, write_private
+from fyke.app.maintenance import check
+from fyke.app.measuring import measure
+from fyke.app.prune import Kind, Prune
+from fyke.cli import doctor
+from fyke.contracts.state import Transaction
+from fyke.domain.workers.bundles import bundle_name
+from fyke.model.worker import Version
+from fyke.settings import Settings
+from fyke.storage.sql.dialects import make_engine
+from support import records
+from support.commands import command
+from support.kept_pages import kept_page_in
+from support.prepared import rows_in, state_in
+from support.projects import python_project
+from support.s3_servers import S3Server, moto_server, s3_settings
+from support.sealed import sealed_run_in
+from support.stores import open_state
+
+pytestmark = pytest.mark.anyio
+BUNDLE = python_project("print('hello')\n")
+DIGEST = hashlib.sha256(BUNDLE).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[S3Server]:
+    with moto_server() as (started, _):
+        yield started
+
+
+@pytest.fixture
+async def settings(tmp_path: Path, server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """An installation with a sealed run, a last page and a bundle, which are all in S3."""
+    monkeypatch.delenv("FYKE_DATABASE_URL", raising=False)
+    monkeypatch.setattr(prunes, "abandoned_groups", list)
+    monkeypatch.setattr(prunes, "PUSH_SECONDS", -60.0)
+    made = Settings(**s3_settings(tmp_path / "home", server))
+    make_home(made)
+    state_in(made.home)
+    rows_in(made.home)
+    write_private(made.secret_file, "ab" * 32)
+    await sealed_run_in(made.home, "run", "attempt")
+    await kept_page_in(made.home)
+    await add_version(made)
+    await copy_blobs(made)
+    shutil.rmtree(made.blobs_dir)
+    await open_blobs(made).put(bundle_name(DIGEST), BUNDLE)
+    return made
+
+
+async def add_version(settings: Settings, digest: str = DIGEST) -> Version:
+    account = records.account()
+    worker = records.worker(account.id)
+    version = records.version(worker.id, digest=digest)
+
+    def work(tx: Transaction) -> None:
+        tx.accounts.add(account)
+        tx.workers.add(worker)
+        tx.workers.add_version(version)
+
+    async with open_state(f"sqlite:///{settings.home / 'state.db'}") as storage:
+        await storage.write(work)
+    return version
+
+
+async def blob_in(settings: Settings, folder: str) -> str:
+    [blob] = [blob async for blob in open_blobs(settings).walk(folder)]
+    return blob.name
+
+
+def of_blobs(faults: list[str]) -> list[str]:
+    return [fault for fault in faults if "bundle" in fault or "the file" in fault]
+
+
+def for_commands(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands have these settings, as those of a user who is not root."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    for name in ("blobs_url", "s3_endpoint", "s3_region", "s3_key_id"):
+        monkeypatch.setenv(f"FYKE_{name.upper()}", str(getattr(settings, name)))
+    monkeypatch.setenv("FYKE_S3_SECRET", settings.s3_secret.get_secret_value())
+
+
+async def in_thread(work: Callable[..., Any], *arguments: object) -> Any:
+    """Commands have no event loop."""
+    from asyncio import to_thread
+
+    return await to_thread(work, *arguments)
+
+
+async def test_the_check_finds_what_is_missing_or_changed(settings: Settings) -> None:
+    assert of_blobs(await in_thread(check, settings)) == []
+    blobs = open_blobs(settings)
+    await blobs.delete(await blob_in(settings, "rows"))
+    await blobs.put(await blob_in(settings, "pages"), b"short")
+    await blobs.put(bundle_name(DIGEST), b"other")
+    rows, page, bundle = of_blobs(await in_thread(check, settings))
+    assert "with 10 rows of run run cannot be read: no such blob" in rows
+    assert "was changed: it has 5 bytes" in page
+    assert f"the bundle {DIGEST} was changed" in bundle
+
+
+async def test_only_what_nothing_needs_is_removed(settings: Settings) -> None:
+    blobs = open_blobs(settings)
+    needed = {blob.name async for blob in blobs.walk()}
+    left = ("bundles/" + "ab" * 32, "rows/left.jsonl.zst", "pages/left.html.txt")
+    for name in left:
+        await blobs.put(name, b"left")
+    prune = Prune(settings)
+    try:
+        kinds = (Kind.BUNDLE, Kind.ROWS, Kind.PAGE)
+        found = [item for item in await prune.find() if item.kind in kinds]
+        assert [item.place for item in found] == [f"{settings.blobs_url}/{name}" for name in left]
+        assert [await prune.remove(item) for item in found] == [True, True, True]
+    finally:
+        prune.close()
+    assert {blob.name async for blob in blobs.walk()} == needed
+
+
+async def test_a_bundle_whose_version_was_added_meanwhile_comes_back(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version is added after the first look at the state and before the bundle is deleted."""
+    blobs, data = open_blobs(settings), b"another bundle"
+    digest = hashlib.sha256(data).hexdigest()
+    await blobs.put(bundle_name(digest), data)
+    prune = Prune(settings)
+    delete = prune._blobs.delete_old
+
+    async def late(name: str, before: float) -> bool:
+        await add_version(settings, digest)
+        return await delete(name, before)
+
+    monkeypatch.setattr(prune._blobs, "delete_old", late)
+    try:
+        [item] = [item for item in await prune.find() if item.kind is Kind.BUNDLE]
+        assert not await prune.remove(item)
+    finally:
+        prune.close()
+    assert await blobs.get(bundle_name(digest)) == data
+
+
+async def test_a_recent_bundle_is_kept(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prunes, "PUSH_SECONDS", 3600.0)
+    await open_blobs(settings).put("bundles/" + "ab" * 32, b"new")
+    prune = Prune(settings)
+    try:
+        assert [item for item in await prune.find() if item.kind is Kind.BUNDLE] == []
+    finally:
+        prune.close()
+
+
+async def test_the_report_names_the_place(settings: Settings) -> None:
+    engine = make_engine(f"sqlite:///{settings.home / 'state.db'}", durable=False)
+    report = await in_thread(measure, settings, engine, int(time.time()))
+    engine.dispose()
+    [part] = [part for part in report.parts if part.name == "blobs"]
+    assert part.files == 4 and part.complete and settings.blobs_url in part.description
+
+
+async def test_a_backup_says_where_the_blobs_are(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for_commands(settings, monkeypatch)
+    file, new = tmp_path / "x.tgz", tmp_path / "new"
+    create = ("backup", "create", file, "--home", settings.home, "--json")
+    code, out, _ = await in_thread(command, *create)
+    report = json.loads(out)
+    assert (code, report["blobs"], report["findings"]) == (0, settings.blobs_url, [])
+    code, out, _ = await in_thread(command, "backup", "verify", file, "--json")
+    report = json.loads(out)
+    assert (report["blobs"], of_blobs(report["findings"])) == (settings.blobs_url, [])
+    code, out, _ = await in_thread(command, "restore", file, "--home", new, "--json")
+    assert (code, json.loads(out)["blobs"]) == (0, settings.blobs_url)
+    assert sorted(path.name for path in new.iterdir()) == ["rows.db", "secret.key", "state.db"]
+
+
+async def test_the_command_copies_to_the_place_of_the_settings(
+    settings: Settings, server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = settings.model_copy(update={"blobs_url": str(server.new_place())})
+    for_commands(there, monkeypatch)
+    code, out, _ = await in_thread(command, "db", "copy-blobs", "--home", settings.home, "--json")
+    report = json.loads(out)
+    assert (code, report["source"], report["target"], report["blobs"]) == (
+        0, settings.blobs_url, there.blobs_url, 3,
+    )  # fmt: skip
+    assert of_blobs(await in_thread(check, there)) == []
+
+
+async def test_doctor_tries_the_place(settings: Settings) -> None:
+    [good] = await in_thread(lambda: list(doctor._blobs(settings)))
+    assert (good.name, good.state) == ("blobs", doctor.OK)
+    elsewhere = settings.model_copy(update={"blobs_url": "s3://nowhere"})
+    [bad] = await in_thread(lambda: list(doctor._blobs(elsewhere)))
+    assert bad.state == doctor.FAILED and "NoSuchBucket" in bad.detail
+    here = settings.model_copy(update={"blobs_url": ""})
+    assert list(doctor._blobs(here)) == []
