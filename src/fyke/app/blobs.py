@@ -52,22 +52,22 @@ def _open_s3(settings: Settings) -> Blobs:
 # --- at the start -----------------------------------------------------------------------------
 
 
-async def check_blobs(settings: Settings, report: Callable[[str], None]) -> None:
+async def check_blobs(settings: Settings, storage: Storage, report: Callable[[str], None]) -> None:
     """Raise ``Conflict`` unless ``blobs_url`` is the place of the installation's blobs, which
     accepts, returns and lists them. ``report`` gets a sentence if it does not answer: runs whose
     bundles are on their machine can start without it.
     """
     blobs = open_blobs(settings)
-    async with open_state(settings) as storage:
-        is_known = await _check_place(storage, settings)
-        if settings.blobs_url:
-            try:
-                await _check_s3(storage, settings, blobs)
-            except BlobsAway as error:
-                if not is_known or isinstance(error, BlobsRefused):
-                    raise Conflict(f"{error}. Correct blobs_url, address or login") from None
-                rest = "until it answers, only versions whose files are on their machine can run"
-                report(f"{error}. Fyke starts nevertheless; {rest}")
+    is_known = await _check_place(storage, settings)
+    if not settings.blobs_url:
+        return
+    try:
+        await _check_s3(storage, settings, blobs)
+    except BlobsAway as error:
+        if not is_known or isinstance(error, BlobsRefused):
+            raise Conflict(f"{error}. Correct blobs_url, address or login") from None
+        rest = "until it answers, only versions whose files are on their machine can run"
+        report(f"{error}. Fyke starts nevertheless; {rest}")
 
 
 async def _check_place(storage: Storage, settings: Settings) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from fyke.app.blobs import check_blobs
 from fyke.app.folder import make_home
 from fyke.app.lost_databases import refuse_loss
-from fyke.app.state import bootstrap, claim_secret, migrate_all
+from fyke.app.state import bootstrap, claim_secret, migrate_all, open_state
 from fyke.errors import Unavailable
 from fyke.kit.file_lock import locked
 from fyke.settings import Settings
@@ -71,9 +71,10 @@ def _prepare(settings: Settings, report: Callable[[str], None]) -> None:
 
 
 async def _prepare_state(settings: Settings, report: Callable[[str], None]) -> None:
-    await claim_secret(settings)
-    await bootstrap(settings)
-    await check_blobs(settings, report)
+    async with open_state(settings) as storage:
+        await claim_secret(settings, storage)
+        await bootstrap(settings, storage)
+        await check_blobs(settings, storage, report)
 
 
 def _free(settings: Settings) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fyke.app.folder import create_secret, secret_fingerprint, write_private
 from fyke.contracts.signals import SignalReader, Signals
-from fyke.contracts.state import Transaction
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.runs.outcome import HIDING
 from fyke.errors import Conflict
@@ -47,18 +47,17 @@ def migrate_all(settings: Settings) -> None:
     migrate_results(urls.results)
 
 
-async def claim_secret(settings: Settings) -> None:
+async def claim_secret(settings: Settings, storage: Storage) -> None:
     """Create ``secret.key`` at the first start, and record its fingerprint in the database. From
     then on raise ``Conflict`` for a data folder with another one, or with none.
     """
-    async with open_state(settings) as storage:
-        stored = await storage.read(lambda tx: tx.installation.fact(FINGERPRINT))
-        if stored is None:
-            create_secret(settings)
-            own_fingerprint = secret_fingerprint(settings)
-            stored = await storage.write(
-                lambda tx: tx.installation.settle(FINGERPRINT, own_fingerprint)
-            )
+    stored = await storage.read(lambda tx: tx.installation.fact(FINGERPRINT))
+    if stored is None:
+        create_secret(settings)
+        own_fingerprint = secret_fingerprint(settings)
+        stored = await storage.write(
+            lambda tx: tx.installation.settle(FINGERPRINT, own_fingerprint)
+        )
     if secret_fingerprint(settings) != stored:
         which = "another" if settings.secret_file.exists() else "no"
         raise Conflict(
@@ -78,18 +77,17 @@ async def accept_secret(settings: Settings) -> None:
         await storage.write(lambda tx: tx.installation.replace(FINGERPRINT, own_fingerprint))
 
 
-async def bootstrap(settings: Settings) -> None:
+async def bootstrap(settings: Settings, storage: Storage) -> None:
     """Create the operator's account and its key at the first start. A SQLite database belongs to
     its data folder alone, so there a missing key is created anew; a shared database may have other
     folders, whose key must stay valid.
     """
-    async with open_state(settings) as storage:
-        accounts = Accounts(storage, SystemClock())
-        account, key = await accounts.bootstrap()
-        if key is None and not settings.database_url and not settings.owner_key_file.exists():
-            key = (await accounts.create_local_key(account.id)).key
-        if key is not None:
-            write_private(settings.owner_key_file, key)
+    accounts = Accounts(storage, SystemClock())
+    account, key = await accounts.bootstrap()
+    if key is None and not settings.database_url and not settings.owner_key_file.exists():
+        key = (await accounts.create_local_key(account.id)).key
+    if key is not None:
+        write_private(settings.owner_key_file, key)
 
 
 async def replace_owner_key(settings: Settings) -> None:

@@ -12,6 +12,7 @@ import pytest
 from fyke.app import blobs as module
 from fyke.app.blobs import MARK, check_blobs, copy_blobs, folder_blobs, open_blobs
 from fyke.app.folder import make_home
+from fyke.app.state import open_state
 from fyke.errors import Conflict
 from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
@@ -54,7 +55,8 @@ async def names(settings: Settings) -> set[str]:
 
 async def check(settings: Settings) -> list[str]:
     reports: list[str] = []
-    await check_blobs(settings, reports.append)
+    async with open_state(settings) as storage:
+        await check_blobs(settings, storage, reports.append)
     return reports
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -66,6 +67,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(module, "bootstrap", _bootstrapped)
     monkeypatch.setattr(module, "claim_secret", _bootstrapped)
     monkeypatch.setattr(module, "check_blobs", _bootstrapped)
+    monkeypatch.setattr(module, "open_state", lambda settings: nullcontext())
     return Settings(home=tmp_path / "home", database_url="postgresql://fyke@127.0.0.1/fyke")
 
 
@@ -99,7 +101,7 @@ def test_only_one_process_prepares_a_folder_at_a_time(
 ) -> None:
     free: list[bool] = []
 
-    async def claim(settings: Settings) -> None:
+    async def claim(settings: Settings, storage: object) -> None:
         with locked(settings.run_dir / module.LOCK, wait=False) as unused:
             free.append(unused)
 

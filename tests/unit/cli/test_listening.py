@@ -74,10 +74,15 @@ def test_loopback_needs_no_password(settings: Settings, host: str) -> None:
     check_exposure(settings.model_copy(update={"host": host}))  # without a database
 
 
+async def bootstrapped(settings: Settings) -> None:
+    async with open_state(settings) as storage:
+        await bootstrap(settings, storage)
+
+
 def test_other_addresses_require_an_owner_password(settings: Settings) -> None:
     state_in(settings.home)
     rows_in(settings.home)
-    asyncio.run(bootstrap(settings))
+    asyncio.run(bootstrapped(settings))
     exposed = [settings.model_copy(update={"host": host}) for host in ("0.0.0.0", "::", "a.host")]
     for item in exposed:
         with pytest.raises(CommandFailed, match=r"no password yet.*--host 127\.0\.0\.1"):
