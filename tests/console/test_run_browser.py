@@ -11,9 +11,8 @@ from playwright.sync_api import Browser, Locator, LocatorAssertions, Page, Route
 from playwright.sync_api import expect as expect_within
 
 from fyke.console.pages import run_live
-from fyke.contracts.egress import SiteTraffic
-from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
+from fyke.model.attempt import AttemptReport, SiteTraffic
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import Origin, UsageSample
@@ -290,7 +289,7 @@ def test_the_usage_curve_and_the_sites_are_updated_during_the_run(
         sites = tuple(SiteTraffic(f"{n}.example", requests=n) for n in range(1, seconds[-1] + 1))
         usage = AttemptUsage(browser_ms=1, browser_version="headless-shell 1.2.3.4")
         live.server.do(
-            app.attempts.report([AttemptReport(live.lease.attempt, usage, sites)], 60_000)
+            app.attempts.report([AttemptReport(live.lease.attempt.key, usage, sites)], 60_000)
         )
         live.say(1)
 

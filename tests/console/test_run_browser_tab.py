@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.service import StartRequest
+from fyke.model.attempt import AttemptReport
 from fyke.model.browser import BrowserActivity, BrowserReport, ConsoleLevel, ConsoleLine
 from fyke.model.last_page import LastPage, PageContent, PageFile, PageFileKind, PageGap
 from fyke.model.run import SUCCESS, Origin
@@ -44,7 +44,7 @@ async def started(app: App, *, reserved: bool = True) -> tuple[str, Lease]:
 async def test_the_tab_shows_what_the_browser_did(app: App, owner: Visitor) -> None:
     run, lease = await started(app)
     report = BrowserReport(ACTIVITY, starts=3, is_open=True, own_sandbox=True)
-    await app.attempts.report([AttemptReport(lease.attempt, USED, browser=report)], 60_000)
+    await app.attempts.report([AttemptReport(lease.attempt.key, USED, browser=report)], 60_000)
     page = await owner.get(f"/runs/{run}/browser")
     assert page.all(f"//nav//a[@href='/runs/{run}/browser'][@aria-current]")
     figures = {
@@ -112,7 +112,7 @@ async def test_the_tab_shows_what_was_blocked_and_what_an_earlier_run_loaded(
 async def test_a_client_that_asks_for_no_events_is_explained(app: App, owner: Visitor) -> None:
     run, lease = await started(app)
     report = BrowserReport(replace(ACTIVITY, requests={}, lines=()), starts=1)
-    await app.attempts.report([AttemptReport(lease.attempt, USED, browser=report)], 60_000)
+    await app.attempts.report([AttemptReport(lease.attempt.key, USED, browser=report)], 60_000)
     page = await owner.get(f"/runs/{run}/browser")
     assert "No request was reported: no page was opened, or the Worker" in page.text
     assert page.all(f"//*[@id='browser']//a[@href='/runs/{run}/traffic']")
@@ -221,7 +221,7 @@ async def test_windows_of_a_run_are_named(app: App, owner: Visitor) -> None:
     [lease] = await app.begin()
     usage = replace(USED, browser_version="chromium 156.0.1.2")
     report = BrowserReport(ACTIVITY, starts=1)
-    await app.attempts.report([AttemptReport(lease.attempt, usage, browser=report)], 60_000)
+    await app.attempts.report([AttemptReport(lease.attempt.key, usage, browser=report)], 60_000)
     assert "chromium 156.0.1.2, with windows" in (await owner.get(f"/runs/{run.id}/browser")).text
     page = await owner.get(f"/runs/{run.id}/input")
     facts = {one.text: one.getnext().text for one in page.all("//dl/dt")}

@@ -10,9 +10,8 @@ import httpx2
 import pytest
 
 from fyke.console.pages import run_live
-from fyke.contracts.egress import SiteTraffic
-from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
+from fyke.model.attempt import AttemptReport, SiteTraffic
 from fyke.model.browser import BrowserActivity, BrowserReport
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
@@ -188,7 +187,7 @@ def test_sites_are_updated_during_the_run_in_the_selected_order(
     assert "No site yet" in first
     sites = (SiteTraffic("b.example", 1, 2, 3), SiteTraffic("a.example", refused=2))
     live.server.do(
-        app.attempts.report([AttemptReport(lease.attempt, AttemptUsage(), sites)], 60_000)
+        app.attempts.report([AttemptReport(lease.attempt.key, AttemptUsage(), sites)], 60_000)
     )
     live.say(lease, "two")
     update = next(one for one in messages if "b.example" in one)
@@ -210,7 +209,9 @@ def test_what_the_browser_does_is_updated_during_the_run(
     assert "has had a browser so far" in first
     done = BrowserReport(BrowserActivity({"image": 4321}), starts=1, is_open=True)
     live.server.do(
-        app.attempts.report([AttemptReport(lease.attempt, AttemptUsage(), browser=done)], 60_000)
+        app.attempts.report(
+            [AttemptReport(lease.attempt.key, AttemptUsage(), browser=done)], 60_000
+        )
     )
     live.say(lease, "two")
     update = next(one for one in messages if "4,321" in one)
@@ -226,7 +227,7 @@ def test_the_usage_is_updated_during_the_run(
     run, lease = live.begin()
     app = live.server.app
     report = AttemptReport(
-        lease.attempt, AttemptUsage(traffic_bytes=5_000_000, cpu_ms=1200, memory_bytes=7)
+        lease.attempt.key, AttemptUsage(traffic_bytes=5_000_000, cpu_ms=1200, memory_bytes=7)
     )
     live.server.do(app.attempts.report([report], 60_000))
     live.say(lease, "one")

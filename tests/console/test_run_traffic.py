@@ -6,9 +6,8 @@ import json
 
 import pytest
 
-from fyke.contracts.egress import SiteTraffic
-from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
+from fyke.model.attempt import AttemptReport, SiteTraffic
 from fyke.model.run import Origin
 from fyke.model.runner import AttemptUsage
 from support.app import SCHEMA, App
@@ -33,7 +32,7 @@ async def working(app: App, egress: list[str] | None) -> str:
     request = StartRequest(worker.id, None, body, "", Origin.WEB)
     run = await app.services.runs.start(app.owner, request)
     [lease] = await app.begin()
-    await app.attempts.report([AttemptReport(lease.attempt, AttemptUsage(), SITES)], 60_000)
+    await app.attempts.report([AttemptReport(lease.attempt.key, AttemptUsage(), SITES)], 60_000)
     return run.id
 
 

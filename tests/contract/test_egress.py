@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts.egress import Egress, EgressGrant, SiteTraffic, Traffic
+from fyke.contracts.egress import Egress, EgressGrant, Traffic
 from fyke.egress.local import LocalEgress
 from fyke.egress.throttle import ThrottleRules
 from fyke.kit.inside_names import BROWSER_NAMES, PROXY_NAMES
 from fyke.kit.unnamed_socket import listen_unnamed
+from fyke.model.attempt import SiteTraffic
 from support.egress import (
     ATTEMPT,
     SECRET,

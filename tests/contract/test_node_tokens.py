@@ -18,7 +18,7 @@ from fyke.kit.ids import new_ulid
 from fyke.kit.sealing import Sealer
 from fyke.model.account import Caller, Role
 from fyke.model.audit import AuditAction
-from fyke.model.node import NewNodeToken, NodeToken
+from fyke.model.node_registry import NewNodeToken, NodeToken
 
 pytestmark = pytest.mark.anyio
 State = Any

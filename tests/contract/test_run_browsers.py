@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from fyke.contracts.state import Transaction
-from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowsers, UnblockedLoad
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
 from fyke.errors import InsufficientBalance, StaleLease
 from fyke.model.account import Caller
+from fyke.model.attempt import AttemptReport
 from fyke.model.billing import Prices
 from fyke.model.browser import (
     MAX_LINES,
@@ -74,7 +74,7 @@ async def test_a_cap_on_the_run_holds_no_more_for_a_browser(setup: Setup) -> Non
     await setup.credit(run, 50_000_000)
     await setup.attempts.reserve_browser(lease.attempt, 1.0, 1024)
     assert (await setup.stored(run)).hold_micros == 50_000_000
-    report = AttemptReport(lease.attempt, AttemptUsage(busy_ms=26_000, browser_ms=25_000))
+    report = AttemptReport(lease.attempt.key, AttemptUsage(busy_ms=26_000, browser_ms=25_000))
     orders = await setup.attempts.report([report], 15_000)
     assert lease.attempt.id in orders.stop  # 51 USD
 
@@ -98,8 +98,8 @@ async def test_the_browser_of_an_attempt_is_reported_and_kept(setup: Setup) -> N
     run, leases = await setup.start(2)
     usage = AttemptUsage(browser_ms=5, browser_version="chromium 1.2.3.4")
     reports = [
-        AttemptReport(leases[0].attempt, usage),
-        AttemptReport(leases[1].attempt, AttemptUsage()),
+        AttemptReport(leases[0].attempt.key, usage),
+        AttemptReport(leases[1].attempt.key, AttemptUsage()),
     ]
     await setup.attempts.report(reports, 15_000)
 
@@ -138,7 +138,7 @@ async def test_what_browsers_did_is_summed_over_the_attempts_of_a_run(setup: Set
     assert (empty.state, empty.starts, empty.lines) == (BrowserPresence.NONE, 0, ())
     used = AttemptUsage(browser_ms=5, browser_version="headless-shell 1.2.3.4")
     for number in (1, 2):  # the second replaces the first
-        reports = [AttemptReport(leases[0].attempt, used, browser=report(number, is_open=True))]
+        reports = [AttemptReport(leases[0].attempt.key, used, browser=report(number, is_open=True))]
         await setup.attempts.report(reports, 15_000)
     during = await browsers.of_run(caller, run.id)
     assert (during.state, during.program, during.number) == (
@@ -163,14 +163,16 @@ async def test_what_browsers_did_is_summed_over_the_attempts_of_a_run(setup: Set
 async def test_the_report_of_an_attempt_that_is_lost_counts_for_nothing(setup: Setup) -> None:
     run, [lease] = await setup.start()
     stale = replace(lease.attempt, token=99)
-    await setup.attempts.report([AttemptReport(stale, AttemptUsage(), browser=report(1))], 15_000)
+    await setup.attempts.report(
+        [AttemptReport(stale.key, AttemptUsage(), browser=report(1))], 15_000
+    )
     await setup.attempts.ended(stale, SUCCESS, AttemptUsage(), actor="test", browser=report(1))
     assert await setup.storage.read(lambda tx: tx.browsers.of_run(run.id)) == {}
 
 
 async def test_a_browser_of_an_attempt_whose_runner_was_lost_has_ended(setup: Setup) -> None:
     run, [lease] = await setup.start()
-    reports = [AttemptReport(lease.attempt, AttemptUsage(), browser=report(1, is_open=True))]
+    reports = [AttemptReport(lease.attempt.key, AttemptUsage(), browser=report(1, is_open=True))]
     await setup.attempts.report(reports, 15_000)
     leases = await setup.attempts.check_leases()
     assert await setup.attempts.end_expired(lease.attempt.id, leases[lease.attempt.id])

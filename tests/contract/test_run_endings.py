@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts.egress import SiteTraffic
 from fyke.contracts.signals import OUTBOX, STOP
 from fyke.contracts.state import Transaction
 from fyke.domain.runs import sampling
-from fyke.domain.runs.attempts import AttemptReport, Attempts, RunnerOrders
+from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
 from fyke.errors import RunNotAbortable, StaleLease, Unavailable
+from fyke.model.attempt import AttemptReport, RunnerOrders, SiteTraffic
 from fyke.model.billing import Prices
 from fyke.model.run import (
     SUCCESS,
@@ -143,7 +143,7 @@ async def test_an_abort_stops_running_and_ends_waiting_subtasks(setup: Setup) ->
     await setup.results.open_attempt(run.id, lease.attempt.id)
     assert (await setup.abort(run)).state is RunState.ABORTING
     assert STOP in setup.notified
-    orders = await setup.attempts.report([AttemptReport(lease.attempt, AttemptUsage())], 15_000)
+    orders = await setup.attempts.report([AttemptReport(lease.attempt.key, AttemptUsage())], 15_000)
     assert orders.stop[lease.attempt.id].outcome is Outcome.ABORTED
     await setup.end(lease, Outcome.ABORTED)
     now = await setup.check_ended_once(run)
@@ -179,7 +179,9 @@ async def test_a_lost_runner_can_change_nothing(setup: Setup) -> None:
     assert await setup.end(lease) is None
     with pytest.raises(StaleLease):
         await setup.attempts.started(lease.attempt)
-    orders = await setup.attempts.report([AttemptReport(lease.attempt, AttemptUsage(99))], 15_000)
+    orders = await setup.attempts.report(
+        [AttemptReport(lease.attempt.key, AttemptUsage(99))], 15_000
+    )
     assert orders.lost == {lease.attempt.id}
     assert await setup.check_ended_once(run) == now
 
@@ -199,7 +201,7 @@ async def test_an_outage_while_a_lost_attempt_is_ended_changes_neither_its_rows_
     taken_over = writes == 1
     # the Worker whose push is refused exits with an error, which its runner reports
     assert await setup.push(lease, 1) is not taken_over
-    report = AttemptReport(lease.attempt, AttemptUsage())
+    report = AttemptReport(lease.attempt.key, AttemptUsage())
     assert (await setup.attempts.report([report], 15_000)).lost == ({name} if taken_over else set())
     if not taken_over:
         [until] = (await setup.attempts.check_leases()).values()
@@ -214,9 +216,13 @@ async def test_an_outage_while_a_lost_attempt_is_ended_changes_neither_its_rows_
 async def test_a_traffic_cap_of_the_run_counts_all_its_attempts(setup: Setup) -> None:
     limits = RunLimits(0.125, 512, 1800, 0, 1_000)
     run, leases = await setup.start(2, limits=limits)
-    reports = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=499)) for lease in leases]
+    reports = [
+        AttemptReport(lease.attempt.key, AttemptUsage(traffic_bytes=499)) for lease in leases
+    ]
     assert not (await setup.attempts.report(reports, 15_000)).stop
-    reports = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=501)) for lease in leases]
+    reports = [
+        AttemptReport(lease.attempt.key, AttemptUsage(traffic_bytes=501)) for lease in leases
+    ]
     orders = await setup.attempts.report(reports, 15_000)
     assert {end.outcome for end in orders.stop.values()} == {Outcome.TRAFFIC_CAP}
     assert len(orders.stop) == 2
@@ -246,7 +252,7 @@ async def test_neither_an_end_nor_a_report_reads_the_ended_attempts_of_the_run(
 
     await setup.storage.write(spoil)
     assert (await setup.end(leases[20], traffic_bytes=100)).state is RunState.RUNNING
-    report = [AttemptReport(leases[21].attempt, AttemptUsage(traffic_bytes=100, cpu_ms=5))]
+    report = [AttemptReport(leases[21].attempt.key, AttemptUsage(traffic_bytes=100, cpu_ms=5))]
     assert not (await setup.attempts.report(report, 15_000)).stop
     [sample] = await setup.storage.read(lambda tx: tx.samples.of_run(run.id))
     assert (sample.cpu_ms, sample.traffic_bytes) == (45, 1_000)
@@ -258,7 +264,7 @@ async def test_the_usage_of_a_run_is_exact_after_ends_returns_kills_and_repeats(
 ) -> None:
     run, leases = await setup.start(6)
     reports = [
-        AttemptReport(lease.attempt, AttemptUsage(n + 1, 10 * n, rows=n, memory_bytes=100))
+        AttemptReport(lease.attempt.key, AttemptUsage(n + 1, 10 * n, rows=n, memory_bytes=100))
         for n, lease in enumerate(leases)
     ]
     await setup.attempts.report(reports, 15_000)
@@ -306,7 +312,7 @@ async def test_a_report_takes_as_many_statements_for_many_attempts_as_for_one(
     sites = (SiteTraffic("a.example", 1, 2, 3, 0, 0),)
 
     async def report(leases: list[Lease]) -> int:
-        reports = [AttemptReport(lease.attempt, AttemptUsage(5), sites) for lease in leases]
+        reports = [AttemptReport(lease.attempt.key, AttemptUsage(5), sites) for lease in leases]
         with executed() as statements:
             orders = await setup.attempts.report(reports, 15_000)
         assert orders == RunnerOrders({}, frozenset(), orders.next_check_ms)
@@ -332,7 +338,7 @@ async def test_a_report_is_one_statement_while_nothing_else_is_due(
     attempts = setup.attempts
 
     async def report(**usage: int) -> list[str]:
-        reports = [AttemptReport(lease.attempt, AttemptUsage(**usage)) for lease in leases]
+        reports = [AttemptReport(lease.attempt.key, AttemptUsage(**usage)) for lease in leases]
         with executed() as statements:
             orders = await attempts.report(reports, 15_000)
         assert orders == RunnerOrders({}, frozenset())
@@ -344,7 +350,7 @@ async def test_a_report_is_one_statement_while_nothing_else_is_due(
     assert [attempt.cpu_ms for attempt in stored] == [2]
     assert stored[0].lease_until > leases[0].attempt.lease_until - 60_000
     run = await setup.abort(leases[0].run)
-    reports = [AttemptReport(lease.attempt, AttemptUsage()) for lease in leases]
+    reports = [AttemptReport(lease.attempt.key, AttemptUsage()) for lease in leases]
     orders = await attempts.report(reports, 15_000)
     assert (run.state, orders.stop.keys()) == (RunState.ABORTING, {leases[0].attempt.id})
 
@@ -374,9 +380,11 @@ async def test_a_charge_cap_stops_the_run(setup: Setup) -> None:
     setup.rules = Rules(Prices(traffic_gb=Decimal(1)), HIDING, 1000, "")
     limits = RunLimits(0.125, 512, 1800, 2_000_000, 0)
     run, [lease] = await setup.start(limits=limits, hold_micros=2_000_000, bound=SpendingBound.RUN)
-    under = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=1_900_000_000))]
+    under = [AttemptReport(lease.attempt.key, AttemptUsage(traffic_bytes=1_900_000_000))]
     assert not (await setup.attempts.report(under, 15_000)).stop
-    reports_over_limit = [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=2_100_000_000))]
+    reports_over_limit = [
+        AttemptReport(lease.attempt.key, AttemptUsage(traffic_bytes=2_100_000_000))
+    ]
     orders = await setup.attempts.report(reports_over_limit, 15_000)
     assert orders.stop[lease.attempt.id].outcome is Outcome.CHARGE_CAP
     await setup.end(lease, Outcome.CHARGE_CAP, traffic_bytes=2_100_000_000)
@@ -390,18 +398,18 @@ async def test_a_report_states_when_the_charge_reaches_the_held_amount(setup: Se
     setup.rules = Rules(Prices(cpu_hour=Decimal(3600)), HIDING, 1000, "")  # a dollar a second
     limits = RunLimits(1, 512, 1800, 0, 0)
     run, leases = await setup.start(2, limits=limits, hold_micros=600_000_000)
-    reports = [AttemptReport(lease.attempt, AttemptUsage()) for lease in leases]
+    reports = [AttemptReport(lease.attempt.key, AttemptUsage()) for lease in leases]
     orders = await setup.attempts.report(reports, 15_000)
     assert orders.next_check_ms == 300_000  # two attempts use up the amount in half the time
     await setup.end(leases[0], busy_ms=60_000)
-    reports = [AttemptReport(leases[1].attempt, AttemptUsage(busy_ms=90_000))]
+    reports = [AttemptReport(leases[1].attempt.key, AttemptUsage(busy_ms=90_000))]
     orders = await setup.attempts.report(reports, 15_000)
     assert orders.next_check_ms == 450_000
     await setup.end(leases[1], busy_ms=100_000)
     now = await setup.check_ended_once(run)
     assert (now.busy_ms, now.usage_micros) == (160_000, 160_000_000)
     free, [lease] = await setup.start(limits=limits)
-    orders = await setup.attempts.report([AttemptReport(lease.attempt, AttemptUsage())], 15_000)
+    orders = await setup.attempts.report([AttemptReport(lease.attempt.key, AttemptUsage())], 15_000)
     assert (free.hold_micros, orders.next_check_ms, orders.stop) == (0, None, {})
 
 
@@ -409,7 +417,7 @@ async def test_a_run_started_without_prices_costs_nothing(setup: Setup) -> None:
     run, [lease] = await setup.start()
     setup.rules = Rules(Prices(traffic_gb=Decimal(1)), HIDING, 1000, "")
     orders = await setup.attempts.report(
-        [AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=10**12))], 15_000
+        [AttemptReport(lease.attempt.key, AttemptUsage(traffic_bytes=10**12))], 15_000
     )
     assert orders.stop == {}
     await setup.end(lease, traffic_bytes=10**12, cpu_ms=5, memory_mb_ms=77)
@@ -428,11 +436,11 @@ async def test_only_reports_with_a_valid_lease_add_points(setup: Setup) -> None:
 
     stale = replace(lease.attempt, token=lease.attempt.token + 1)
     assert (
-        await setup.attempts.report([AttemptReport(stale, AttemptUsage(cpu_ms=99))], 15_000)
+        await setup.attempts.report([AttemptReport(stale.key, AttemptUsage(cpu_ms=99))], 15_000)
     ).lost
     assert await points() == []
-    await setup.attempts.report([AttemptReport(lease.attempt, AttemptUsage(cpu_ms=5))], 15_000)
-    await setup.attempts.report([AttemptReport(lease.attempt, AttemptUsage(cpu_ms=6))], 15_000)
+    await setup.attempts.report([AttemptReport(lease.attempt.key, AttemptUsage(cpu_ms=5))], 15_000)
+    await setup.attempts.report([AttemptReport(lease.attempt.key, AttemptUsage(cpu_ms=6))], 15_000)
     assert await points() == [5]  # the next one is not due yet
     await setup.end(lease, cpu_ms=7)
     assert await points() == [5, 7]  # the end is always a point
@@ -455,13 +463,15 @@ async def test_sites_of_a_run_count_each_attempt_once(setup: Setup) -> None:
     run, (first, second) = await setup.start(parts=2)
     reported = (SiteTraffic("a.example", requests=1, bytes_down=10),)
     last = (SiteTraffic("a.example", requests=2, bytes_down=30), SiteTraffic("b.example", 1))
-    reports = [AttemptReport(lease.attempt, AttemptUsage(), reported) for lease in (first, second)]
+    reports = [
+        AttemptReport(lease.attempt.key, AttemptUsage(), reported) for lease in (first, second)
+    ]
     await setup.attempts.report(reports, 60_000)
     await setup.attempts.report(
-        [AttemptReport(first.attempt, AttemptUsage())], 60_000
+        [AttemptReport(first.attempt.key, AttemptUsage())], 60_000
     )  # nothing new
     stale = replace(first.attempt, token=first.attempt.token + 1)
-    orders = await setup.attempts.report([AttemptReport(stale, AttemptUsage(), last)], 60_000)
+    orders = await setup.attempts.report([AttemptReport(stale.key, AttemptUsage(), last)], 60_000)
     assert orders.lost == {first.attempt.id}
     assert await sites_of(setup, run) == ([], [reported, reported])
 
@@ -474,7 +484,7 @@ async def test_sites_of_a_run_count_each_attempt_once(setup: Setup) -> None:
     both = SiteTraffic("a.example", requests=3, bytes_down=40)
     assert await sites_of(setup, run) == ([both, last[1]], [])
     late = await setup.attempts.report(
-        [AttemptReport(second.attempt, AttemptUsage(), last)], 60_000
+        [AttemptReport(second.attempt.key, AttemptUsage(), last)], 60_000
     )
     assert late.lost == {second.attempt.id}
     assert await sites_of(setup, run) == ([both, last[1]], [])

@@ -10,7 +10,8 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.kit.ids import new_ulid
-from fyke.model.node import Node, NodeState, NodeToken
+from fyke.model.node import NodeState
+from fyke.model.node_registry import Node, NodeToken
 from fyke.reasons import Reason, ReasonCode
 
 pytestmark = pytest.mark.anyio

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts.egress import SiteTraffic
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.sampling import MAX_POINTS
+from fyke.model.attempt import SiteTraffic
 from fyke.model.run import Outcome, SampleSpan, Share, UsageSample
 from fyke.model.runner import AttemptUsage, Capacity, Renewal
 from support import records

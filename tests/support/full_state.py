@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fyke.contracts.egress import SiteTraffic
 from fyke.contracts.state import Transaction
 from fyke.model.account import Role
 from fyke.model.alert import Alert, AlertFilter, Rule, RuleKind
+from fyke.model.attempt import SiteTraffic
 from fyke.model.audit import AuditAction, NewAudit
 from fyke.model.billing import EntryKind, UsageDimension, UsageKey, UsageSums
 from fyke.model.browser import BrowserActivity, BrowserReport, ConsoleLevel, ConsoleLine

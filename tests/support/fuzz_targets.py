@@ -57,6 +57,7 @@ from fyke.sdk import frames, messages
 from fyke.sdk.frames import ProtocolError, frame
 from fyke.sdk.headers import PathReader
 from fyke.sdk.messages import MalformedMessage
+from fyke.wire import nodes as node_wire
 from support.egress import ATTEMPT, SECRET, basic, socks_hello, socks_request
 from support.h2_wire import START, call, serve_pieces
 from support.zips import Entry, make_zip
@@ -338,6 +339,19 @@ def stream_frames(data: bytes) -> None:
     assert _stream_messages([lanes.take(2**30)]) == (cut, "")
 
 
+def node_messages(data: bytes) -> None:
+    """A message is refused, or is the same when sent again."""
+    decoders: tuple[Callable[[bytes], object], ...] = (
+        node_wire.decode_request,
+        node_wire.decode_notice,
+    )
+    for decode in decoders:
+        with suppress(node_wire.BadNodeMessage):
+            message = decode(data)
+            assert repr(decode(node_wire.encode(message))) == repr(message)  # NaN is not equal
+    assert node_wire.decode_error(data).message
+
+
 # --- the launcher ------------------------------------------------------------------------------
 
 
@@ -462,6 +476,17 @@ TARGETS: dict[str, Target] = {
             b"\0\0\0\0\0\0\0\x07y",
         ),
         size=70_000,
+    ),
+    "node messages": Target(
+        node_messages,
+        (
+            b"\x83\xa2op\xa7reserve\xa3key\x85\xa2id\xa1A\xa6run_id\xa1R\xa7ordinal\0\xa6number\xa11"
+            b"\xa5token\x07\xa4cpus\xcb?\xe0\0\0\0\0\0\0\xa9memory_mb\x10",
+            b"\x83\xa2op\xa6commit\xa7batches\x91\x85\xa6run_id\xa1R\xaaattempt_id\xa1A\xa4rows\x91"
+            b"\x81\xa4data\xc4\x02{}\xa7headers\xc0\xa3log\x90\xa3now\x01",
+            b"\x81\xa2op\xa4work",
+            b"\x82\xa3key\xabstale_lease\xa7message\xa4over",
+        ),
     ),
     "devtools": Target(
         devtools,

@@ -22,11 +22,12 @@ from typing import TypeVar
 from fyke.contracts.state import Transaction
 from fyke.domain.billing.days import add_credit
 from fyke.domain.billing.service import place_hold
-from fyke.domain.runs.attempts import AttemptReport, Attempts
+from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules, abort_run
 from fyke.errors import Refused, RunNotAbortable
 from fyke.kit.ids import new_ulid
+from fyke.model.attempt import AttemptReport
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.run import End, Outcome, RunFilter, RunLimits
 from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
@@ -143,7 +144,7 @@ class RandomRuns:
         add_credit(tx, account.id, micros)
 
     async def _report(self, leases: list[Lease]) -> None:
-        reports = [AttemptReport(lease.attempt, self._usage()) for lease in leases]
+        reports = [AttemptReport(lease.attempt.key, self._usage()) for lease in leases]
         if reports and self._dice.random() < 0.7:
             await self._attempts.report(reports, 60_000)
         for lease in leases:

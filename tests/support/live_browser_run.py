@@ -10,8 +10,8 @@ from pathlib import Path
 
 import httpx2
 
-from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
+from fyke.model.attempt import AttemptReport
 from fyke.model.browser import BrowserReport
 from fyke.model.run import Origin
 from fyke.model.runner import AttemptUsage, Lease
@@ -58,7 +58,7 @@ class LiveBrowserRun:
 
     def open_browser(self) -> None:
         self.server.do(self.place.open_browser())
-        report = AttemptReport(self.lease.attempt, USED, browser=OPEN)
+        report = AttemptReport(self.lease.attempt.key, USED, browser=OPEN)
         self.server.do(self.server.app.attempts.report([report], 60_000))
 
     async def serve(self, ready: asyncio.Event, stop: asyncio.Event) -> None:

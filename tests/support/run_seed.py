@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.contracts.egress import SiteTraffic
 from fyke.contracts.state import Transaction
-from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.service import StartRequest
+from fyke.model.attempt import AttemptReport, SiteTraffic
 from fyke.model.browser import BrowserActivity, BrowserReport, ConsoleLevel, ConsoleLine
 from fyke.model.last_page import LastPage, PageContent, PageFile, PageFileKind, PageGap
 from fyke.model.log import NewLogEntry
@@ -94,7 +93,7 @@ async def seed_run(app: App, worker_id: str) -> RichRun:
     lines[2] = NewLogEntry(1, number, "x" * 5000, lines[2].timestamp)
     await app.results.commit([AttemptBatch(run.id, first.attempt.id, log=lines)])
     for lease in (first, second):
-        report = AttemptReport(lease.attempt, BROWSER_USAGE, _sites(), _browser())
+        report = AttemptReport(lease.attempt.key, BROWSER_USAGE, _sites(), _browser())
         await app.attempts.report([report], 60_000)
         await app.end(lease, usage=BROWSER_USAGE)
     page = _last_page()

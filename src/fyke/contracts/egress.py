@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from fyke.model.attempt import SiteTraffic
+
 
 @dataclass(frozen=True, slots=True)
 class EgressGrant:
@@ -43,22 +45,6 @@ class Traffic:
 
 CHECK_SECONDS = 3.0
 NO_BROWSER = "this Fyke has no browser"  # the answer on a browser port that is refused
-OTHER_SITES = "(other)"  # the domain of all sites beyond the first 200 of an attempt
-
-
-@dataclass(frozen=True, slots=True)
-class SiteTraffic:
-    """The traffic of one attempt with one host name (or address), or with ``OTHER_SITES``.
-
-    Bytes and requests of all sites of an attempt add up to its ``Traffic``.
-    """
-
-    domain: str  # lower case, A-labels, without a port
-    requests: int = 0  # established connections; for plain HTTP, requests
-    bytes_up: int = 0
-    bytes_down: int = 0
-    failures: int = 0  # no address, no answer, or the region's proxy failed
-    refused: int = 0  # not public, not declared, or throttled
 
 
 class Egress(Protocol):

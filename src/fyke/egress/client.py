@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fyke.contracts.egress import CHECK_SECONDS, EgressGrant, SiteTraffic, Traffic
+from fyke.contracts.egress import CHECK_SECONDS, EgressGrant, Traffic
 from fyke.egress import meter
 from fyke.egress import site_counters as sites
 from fyke.egress.actions import Credentials
@@ -37,6 +37,7 @@ from fyke.errors import Unavailable
 from fyke.kit.addresses import AddressRules
 from fyke.kit.domains import Domains
 from fyke.kit.requests import UNAWAITED, ClientChannel, KeptConnection
+from fyke.model.attempt import SiteTraffic
 
 _log = logging.getLogger(__name__)
 

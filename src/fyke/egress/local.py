@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from fyke.contracts.egress import NO_BROWSER, EgressGrant, SiteTraffic, Traffic
+from fyke.contracts.egress import NO_BROWSER, EgressGrant, Traffic
 from fyke.egress.limits import ProxyLimits
 from fyke.egress.proxy import Proxy
 from fyke.egress.site_counters import SharedSiteCounters
@@ -13,6 +13,7 @@ from fyke.egress.throttle import ThrottleRules
 from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
 from fyke.kit.resolver import Resolver
+from fyke.model.attempt import SiteTraffic
 
 
 def _ignore_trip(attempt_id: str) -> None:

@@ -12,8 +12,8 @@ import os
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from fyke.contracts.egress import OTHER_SITES, SiteTraffic
 from fyke.egress import meter
+from fyke.model.attempt import OTHER_SITES, SiteTraffic
 
 MAX_SITES = 200
 _NAME_SIZE = 256  # a length and at most 253 bytes

@@ -1,14 +1,108 @@
-"""Nodes, which are machines that have joined an installation, and the tokens to join with."""
+"""The records that a runner and its installation exchange.
+
+A runner may be on another machine, which knows nothing but what is in these records: no schema, no
+callback URL, and no secrets but those of attempts that it has leased.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
+from fyke.model.browser import BrowserBlock, BrowserChoice
+from fyke.model.health import Disk
+from fyke.model.results import RunTotals
+from fyke.model.run import AttemptKey, RunLimits
+from fyke.model.runner import RunnerInfo
+from fyke.model.worker import BrowserNeed, Language, VersionEnvironment
 from fyke.reasons import Reason
 
-DEFAULT_POOL = "default"
+if TYPE_CHECKING:
+    from fyke.model.worker import Version, Worker
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedWorker:
+    """What a runner knows of a Worker. ``account_id`` is its owner, ``is_operators`` whether that
+    is the operator.
+    """
+
+    id: str
+    path: str
+    account_id: str
+    builds_allowed: bool
+    is_operators: bool
+
+    @classmethod
+    def of(cls, worker: Worker, *, is_operators: bool) -> OrderedWorker:
+        return cls(worker.id, worker.path, worker.account_id, worker.builds_allowed, is_operators)
+
+
+@dataclass(frozen=True, slots=True)
+class RunnableVersion:
+    """What a runner knows of a version; the fields are as in ``Version``."""
+
+    id: str
+    worker_id: str
+    number: str
+    digest: str
+    language: Language
+    requirements: str
+    builds: bool
+    egress: tuple[str, ...] | None
+    secrets: tuple[str, ...]
+    browser: BrowserNeed
+
+    @classmethod
+    def of(cls, version: Version) -> RunnableVersion:
+        return cls(
+            version.id,
+            version.worker_id,
+            version.number,
+            version.digest,
+            version.language,
+            version.requirements,
+            version.builds,
+            version.egress,
+            version.secrets,
+            version.browser,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOrder:
+    """A leased attempt with all that is needed to run it, apart from the secrets.
+
+    ``run_subtasks`` is how many subtasks its run has. ``stored`` are the rows of the run so far,
+    None when there are none yet. ``environment`` is the stored record about the environment of the
+    version, if any.
+    """
+
+    key: AttemptKey
+    input_json: str
+    limits: RunLimits
+    region: str
+    egress_allow: tuple[str, ...]
+    browser_choice: BrowserChoice
+    browser_block: tuple[BrowserBlock, ...]
+    run_subtasks: int
+    stored: RunTotals | None
+    worker: OrderedWorker
+    version: RunnableVersion
+    environment: VersionEnvironment | None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparationOrder:
+    """A version whose dependencies a runner is to install. ``refusal``: why this runner must not
+    install them, else None.
+    """
+
+    worker: OrderedWorker
+    version: RunnableVersion
+    environment: VersionEnvironment
+    refusal: Reason | None
 
 
 class NodeState(StrEnum):
@@ -20,60 +114,63 @@ class NodeState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """A machine that has joined. Times in ms since the epoch, 0 = not yet.
-
-    ``join_id`` is new at each join and part of the certificate: an earlier certificate of the name
-    is not valid any more. ``epoch`` rises when the runner of the node is another one.
-    ``ephemeral``: an engine has made the node, and it is forgotten soon after it was last seen.
-    ``reason`` and ``state_by`` say why and by whom ``state`` was set.
+class NodeInfo:
+    """What a runner says of itself. Of ``runner`` the installation replaces ``id``, ``node``,
+    ``place`` and ``heartbeat_at`` by what it knows itself. ``environments`` are the ids of versions
+    whose dependencies are installed here.
     """
 
-    name: str
-    pool: str
-    labels: Mapping[str, str]
-    region: str
-    join_id: str
-    ephemeral: bool
-    joined_at: int
-    state: NodeState = NodeState.READY
-    state_by: str = ""
-    state_at: int = 0
+    runner: RunnerInfo
+    release: str
+    disk: Disk | None = None
+    environments: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What the installation answers: the state of the node, how long a lease is valid without
+    renewal, and the version of the settings that all machines share. ``drain_ms``: the time until
+    the attempts of a draining node are stopped.
+    """
+
+    state: NodeState
+    lease_seconds: float
+    settings_version: int = 0
+    drain_ms: int | None = None
+
+
+class ContactState(StrEnum):
+    """Why the leases of a runner are not renewed."""
+
+    ANSWERED = "answered"  # the last call was answered
+    SHARED_OUTAGE = "shared_outage"  # no process can write the state, so none ends an attempt
+    CUT_OFF = "cut_off"  # others may reach the state; if in doubt
+    SUPERSEDED = "superseded"  # another machine has taken the name of this one
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """The contact of a runner with the installation. ``reason`` says by what it is superseded."""
+
+    state: ContactState
     reason: Reason | None = None
-    drain_until: int = 0
-    epoch: int = 0
-    runner_id: str = ""
-    gateway_id: str = ""
-    address: str = ""
-    release: str = ""
-    seen_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class NodeToken:
-    """What a token allows; only its digest is stored. Times in ms since the epoch.
-
-    ``pool`` and ``labels``: what the nodes get, where "" and no labels leave that to them.
-    ``name_pattern``: which names they may have, such as ``gpu-*``, "" for all. ``uses`` is how many
-    may join with it, 0 for any number; ``used`` is how many have.
+class StoredEnvironment:
+    """A packed environment that can be fetched. ``key`` names its inputs, ``digest`` is the sha256
+    of the packed file of ``size`` bytes, ``tree`` that of the unpacked files.
     """
 
-    id: str
+    key: str
     digest: str
-    pool: str
-    labels: Mapping[str, str]
-    name_pattern: str
-    uses: int
-    expires_at: int
-    created_by: str  # the name of a user
-    created_at: int
-    used: int = 0
-    revoked_at: int = 0
+    size: int
+    tree: str
 
 
 @dataclass(frozen=True, slots=True)
-class NewNodeToken:
-    """A new token, the only time that its text is known."""
+class BuildClaim:
+    """The right to build an environment, as long as its runner reports."""
 
-    text: str = field(repr=False)
-    token: NodeToken
+    key: str
+    number: int

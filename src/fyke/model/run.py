@@ -199,6 +199,19 @@ class Subtask:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptKey:
+    """What identifies an attempt in every call about it. ``token`` is the fencing token of its
+    lease; the other fields are as in ``Attempt``.
+    """
+
+    id: str
+    run_id: str
+    ordinal: int
+    number: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One execution of a subtask. A write has an effect only with its current ``token``."""
 
@@ -225,6 +238,10 @@ class Attempt:
     browser_memory_peak_bytes: int = 0
     browser_memory_mb_ms: int = 0  # as ``memory_mb_ms``
     browser_version: str = ""  # program and number; empty when it had no browser
+
+    @property
+    def key(self) -> AttemptKey:
+        return AttemptKey(self.id, self.run_id, self.ordinal, self.number, self.token)
 
     @property
     def gap_ms(self) -> int:

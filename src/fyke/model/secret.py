@@ -46,3 +46,13 @@ class WorkerSecretsView:
         """Declared names without a readable secret."""
         readable = {secret.name for secret in self.secrets if secret.readable}
         return tuple(name for name in self.declared if name not in readable)
+
+
+@dataclass(frozen=True, slots=True)
+class InjectedSecrets:
+    """The secrets of one attempt. ``unreadable`` are the names of secrets that could not be
+    decrypted.
+    """
+
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
+    unreadable: tuple[str, ...] = ()

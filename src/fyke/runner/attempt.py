@@ -18,7 +18,7 @@ from socket import socket
 
 import structlog
 
-from fyke.contracts.egress import NO_BROWSER, Egress, EgressGrant, SiteTraffic, Traffic
+from fyke.contracts.egress import NO_BROWSER, Egress, EgressGrant, Traffic
 from fyke.contracts.execution import (
     EnvironmentFailed,
     Environments,
@@ -35,7 +35,7 @@ from fyke.contracts.execution import (
 from fyke.domain.logs import system
 from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.results.intake import AttemptIntake, Intake
-from fyke.domain.runs.attempts import AttemptReport, Attempts, traffic_cap
+from fyke.domain.runs.attempts import Attempts, traffic_cap
 from fyke.domain.runs.environments import VersionEnvironments, is_platform_fault
 from fyke.domain.runs.isolation import missing_isolation
 from fyke.domain.runs.last_pages import LastPages
@@ -44,6 +44,7 @@ from fyke.domain.secrets.inject import NOT_SET, UNREADABLE, RunSecrets
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import FykeError, StaleLease, Unavailable
 from fyke.kit.unnamed_socket import listen_unnamed
+from fyke.model.attempt import AttemptReport, SiteTraffic
 from fyke.model.browser import BrowserReport
 from fyke.model.last_page import LastPage, TakenPage
 from fyke.model.log import LogType, NewLogEntry
@@ -138,7 +139,7 @@ class AttemptRunner:
         """
         now = time.monotonic()
         return AttemptReport(
-            self.attempt,
+            self.attempt.key,
             self._usage(),
             self._site_reports.due(now),
             self._browser_reports.due(now),

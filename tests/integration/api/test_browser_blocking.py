@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.runs.attempts import AttemptReport
+from fyke.model.attempt import AttemptReport
 from fyke.model.browser import BrowserActivity, BrowserBlock, BrowserReport
 from fyke.model.runner import AttemptUsage
 from fyke.wire.fyke.run_browser import RunBrowserReport
@@ -39,7 +39,7 @@ async def test_a_run_that_blocks_is_repeated_with_it_and_shows_what_was_blocked(
     activity = BrowserActivity({"image": 3}, {}, {"failed": 3}, blocked={"image": 3, "font": 1})
     report = BrowserReport(activity, starts=1, own_sandbox=True)
     usage = AttemptUsage(browser_version="chromium 1.2.3.4")
-    await app.attempts.report([AttemptReport(lease.attempt, usage, browser=report)], 60_000)
+    await app.attempts.report([AttemptReport(lease.attempt.key, usage, browser=report)], 60_000)
     answer = await api.get(f"/api/fyke/runs/{lease.run.id}/browser")
     shown = data_as(RunBrowserReport, answer)
     assert (shown["block"], shown["unblocked"]) == (["images", "fonts"], None)

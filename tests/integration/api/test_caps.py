@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from fyke.domain.accounts.spending import CapChange
-from fyke.domain.runs.attempts import AttemptReport
 from fyke.errors import Forbidden
 from fyke.model.account import Role
+from fyke.model.attempt import AttemptReport
 from fyke.model.audit import AuditAction
 from fyke.model.billing import Prices
 from fyke.model.runner import AttemptUsage
@@ -93,7 +93,8 @@ async def report_traffic(app: App, traffic: int) -> dict[str, Any]:
     """Report this many bytes for every active attempt; return the orders for the runner."""
     active_attempts = await app.storage.read(lambda tx: tx.runs.active_attempts())
     reports = [
-        AttemptReport(attempt, AttemptUsage(traffic_bytes=traffic)) for attempt in active_attempts
+        AttemptReport(attempt.key, AttemptUsage(traffic_bytes=traffic))
+        for attempt in active_attempts
     ]
     return dict((await app.attempts.report(reports, 15_000)).stop)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fyke.domain.runs.attempts import AttemptReport
+from fyke.model.attempt import AttemptReport
 from fyke.model.browser import BrowserActivity, BrowserReport, ConsoleLevel, ConsoleLine
 from fyke.model.runner import AttemptUsage
 from fyke.wire.fyke.run_browser import RunBrowserReport
@@ -28,7 +28,7 @@ async def test_what_the_browsers_of_a_run_did(app: App, api: Api) -> None:
         browser_ms=7, browser_memory_peak_bytes=8, browser_version="chromium 1.2.3.4"
     )
     report = BrowserReport(activity, starts=6, is_open=True, own_sandbox=False)
-    await app.attempts.report([AttemptReport(lease.attempt, usage, browser=report)], 60_000)
+    await app.attempts.report([AttemptReport(lease.attempt.key, usage, browser=report)], 60_000)
     assert data_as(RunBrowserReport, await api.get(at)) == {
         "state": "open",
         "program": "chromium",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fyke.domain.logs import reading
-from fyke.domain.runs.attempts import AttemptReport
+from fyke.model.attempt import AttemptReport
 from fyke.model.billing import Prices
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
@@ -126,8 +126,8 @@ async def test_usage_has_a_curve_and_cost_lines_that_add_up(
             run = started["run_slug"]
             leases = await app.begin()
             used = AttemptUsage(12_345_678, 900, 5 * 2**20, 4 * 2**20, 3)
-            stale = AttemptReport(leases[1].attempt, AttemptUsage(1, 1, 1, 1, 1))
-            reports = [AttemptReport(leases[0].attempt, used), stale]
+            stale = AttemptReport(leases[1].attempt.key, AttemptUsage(1, 1, 1, 1, 1))
+            reports = [AttemptReport(leases[0].attempt.key, used), stale]
             await app.attempts.report(reports, 15_000)
             path = f"/api/fyke/runs/{run}/usage"
             during = await data(api, path)

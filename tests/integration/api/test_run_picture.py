@@ -9,7 +9,7 @@ import pytest
 
 from fyke.client.client import FykeClient
 from fyke.client.errors import ApiError
-from fyke.domain.runs.attempts import AttemptReport
+from fyke.model.attempt import AttemptReport
 from fyke.model.browser import BrowserReport
 from fyke.model.runner import AttemptUsage
 from support.api import Api, fails
@@ -29,7 +29,7 @@ async def test_the_picture_of_an_open_browser_is_a_file(
     first, second = await app.begin()
     fails(await api.get(path), 400, 4000, "No browser of this run is open")
     usage = AttemptUsage(browser_ms=1, browser_version="headless-shell 156.0.1.2")
-    report = AttemptReport(second.attempt, usage, browser=BrowserReport(is_open=True))
+    report = AttemptReport(second.attempt.key, usage, browser=BrowserReport(is_open=True))
     await app.attempts.report([report], 60_000)
     fails(await api.get(path), 503, 5000, "does not answer")
     async with viewed_place(tmp_path, second.attempt.id) as place:

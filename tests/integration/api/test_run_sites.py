@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from fyke.contracts.egress import SiteTraffic
-from fyke.domain.runs.attempts import AttemptReport
+from fyke.model.attempt import AttemptReport, SiteTraffic
 from fyke.model.run import SUCCESS
 from fyke.model.runner import AttemptUsage
 from fyke.wire.fyke.runs import SiteList
@@ -28,7 +27,7 @@ async def test_sites_are_shown_as_reported_and_summed_at_the_end(app: App, api: 
     barred = SiteTraffic("b.example", refused=3)
     private = SiteTraffic("10.0.0.1", refused=1)
     await app.attempts.report(
-        [AttemptReport(first.attempt, AttemptUsage(), (public, barred))], 60_000
+        [AttemptReport(first.attempt.key, AttemptUsage(), (public, barred))], 60_000
     )
     answer = await api.get(at)
     shown = data_as(SiteList, answer)["list"]

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from fyke.domain.runs.service import StartRequest
-from fyke.domain.secrets.inject import USED_EVERY_MS, InjectedSecrets, RunSecrets
+from fyke.domain.secrets.inject import USED_EVERY_MS, RunSecrets
 from fyke.errors import Refused, SecretNotFound, WorkerNotFound
 from fyke.kit.clock import ManualClock, SystemClock
 from fyke.kit.sealing import Sealer
 from fyke.model.account import Caller
 from fyke.model.run import Origin
+from fyke.model.secret import InjectedSecrets
 from fyke.wire.fyke.secrets import WorkerSecret, WorkerSecretList
 from support.answers import reads_as
 from support.api import Api, fails

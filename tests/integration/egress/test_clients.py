@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts.egress import EgressGrant, SiteTraffic, Traffic
+from fyke.contracts.egress import EgressGrant, Traffic
 from fyke.egress.local import LocalEgress
 from fyke.kit.resolver import Resolver
+from fyke.model.attempt import SiteTraffic
 from fyke.model.worker import Language
 from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve

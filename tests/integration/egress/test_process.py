@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts.egress import EgressGrant, SiteTraffic, Traffic
+from fyke.contracts.egress import EgressGrant, Traffic
 from fyke.egress import client as egress_client
 from fyke.egress.client import EgressClient
 from fyke.egress.process import serve_egress
 from fyke.errors import Unavailable
 from fyke.kit import channel
 from fyke.kit.addresses import AddressRules
+from fyke.model.attempt import SiteTraffic
 from support.egress import (
     ATTEMPT,
     SECRET,

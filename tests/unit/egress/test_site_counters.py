@@ -6,11 +6,11 @@ import os
 
 import pytest
 
-from fyke.contracts.egress import OTHER_SITES, SiteTraffic
 from fyke.egress import meter
 from fyke.egress import site_counters as sites
 from fyke.egress.meter import DOWN, UP
 from fyke.egress.site_counters import MAX_SITES, SharedSiteCounters, SiteCounters, map_sites
+from fyke.model.attempt import OTHER_SITES, SiteTraffic
 
 
 def test_hosts_have_rows_in_the_order_of_their_first_connection() -> None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.contracts.egress import SiteTraffic, Traffic
+from fyke.contracts.egress import Traffic
 from fyke.contracts.execution import (
     DiskShort,
     Environment,
@@ -22,14 +22,14 @@ from fyke.contracts.execution import (
 )
 from fyke.domain.logs import system
 from fyke.domain.results import commit
-from fyke.domain.runs.attempts import GivenBack
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.returns import fault_of
-from fyke.domain.secrets.inject import InjectedSecrets
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import Unavailable
+from fyke.model.attempt import GivenBack, SiteTraffic
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.run import SUCCESS, Attempt, End, Outcome
+from fyke.model.secret import InjectedSecrets
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
 from fyke.runner import attempt
 from fyke.runner.attempt import AttemptRunner

@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 
 from fyke.contracts.execution import DiskShort, IdleSandboxes, Isolation, IsolationReport
-from fyke.domain.runs.attempts import RunnerOrders
 from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
+from fyke.model.attempt import RunnerOrders
 from fyke.model.browser import BrowserOffer, BrowserProgram
 from fyke.model.run import End, RunState
 from fyke.model.runner import Capacity, RunnerInfo

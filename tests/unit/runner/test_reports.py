@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fyke.contracts.egress import SiteTraffic
+from fyke.model.attempt import SiteTraffic
 from fyke.runner.reports import EVERY_SECONDS, Reports
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.runs.attempts import AttemptReport, Attempts
+from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
 from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
+from fyke.model.attempt import AttemptReport
 from fyke.model.billing import Prices
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.model.run import SUCCESS, Attempt, Outcome, Run, RunState
@@ -47,7 +48,7 @@ class Platform:
         self.stores.clock.advance(seconds)
 
     async def report(self) -> None:
-        reports = [AttemptReport(lease.attempt, AttemptUsage()) for lease in self.leases]
+        reports = [AttemptReport(lease.attempt.key, AttemptUsage()) for lease in self.leases]
         await self.attempts.report(reports, int(TERM * 1000))
 
     async def go_on(self, seconds: float, *, reports: bool = True, looks: bool = True) -> None:

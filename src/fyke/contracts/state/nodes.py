@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from fyke.model.node import Node, NodeToken
+from fyke.model.node_registry import Node, NodeToken
 
 
 class NodeStore(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from fyke.contracts.egress import SiteTraffic
+from fyke.model.attempt import SiteTraffic
 from fyke.model.browser import BrowserOffer, BrowserReport, BrowserTexts
 from fyke.model.last_page import LastPage
 from fyke.model.queue import QueuedStart

@@ -21,7 +21,7 @@ from fyke.kit.certificates import fingerprint
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
-from fyke.model.node import NewNodeToken, NodeToken
+from fyke.model.node_registry import NewNodeToken, NodeToken
 
 HOUR_MS = 3_600_000
 MAX_HOURS = 30 * 24

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from fyke.contracts.egress import SiteTraffic
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.billing.service import extend_hold
@@ -26,6 +25,7 @@ from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
 from fyke.kit.decimals import millionths
+from fyke.model.attempt import AttemptReport, GivenBack, RunnerOrders, SiteTraffic
 from fyke.model.browser import BrowserReport
 from fyke.model.last_page import LastPage
 from fyke.model.log import NewLogEntry
@@ -50,39 +50,6 @@ log = structlog.get_logger()
 LIVE = frozenset({RunState.READY, RunState.RUNNING})
 STOPPING = frozenset({RunState.ABORTING, RunState.ENDING})
 LEASES_CHECKED = "leases_checked"  # fact of the installation: when a server last checked the leases
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptReport:
-    """The counters of a running attempt, from its runner. ``sites`` and ``browser`` are None when
-    unchanged.
-    """
-
-    attempt: Attempt
-    usage: AttemptUsage
-    sites: tuple[SiteTraffic, ...] | None = None
-    browser: BrowserReport | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunnerOrders:
-    """What a runner must do after a report: the attempts to stop, and those that it has lost.
-
-    ``next_check_ms``: the time until the charge of a run reaches its reserved amount by the time of
-    its attempts alone, None when it does not.
-    """
-
-    stop: dict[str, End]  # by attempt id
-    lost: frozenset[str]
-    next_check_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GivenBack:
-    """An attempt was returned: the current run, and how long its subtask is not leased."""
-
-    run: Run | None
-    pause_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,17 +121,15 @@ class Attempts:
         """
 
         def work(tx: Transaction) -> tuple[RunnerOrders, dict[str, int]]:
-            renewals = [Renewal(r.attempt.id, r.attempt.token, r.usage) for r in reports]
+            renewals = [Renewal(r.key.id, r.key.token, r.usage) for r in reports]
             found = tx.runs.renew(renewals, lease_ms)
             renewed = found.attempt_ids
-            valid = [r for r in reports if r.attempt.id in renewed]
+            valid = [r for r in reports if r.key.id in renewed]
             tx.sites.report(
-                [(r.attempt.id, r.attempt.run_id, r.sites) for r in valid if r.sites is not None]
+                [(r.key.id, r.key.run_id, r.sites) for r in valid if r.sites is not None]
             )
-            tx.browsers.report(
-                [(r.attempt.id, r.attempt.run_id, r.browser) for r in valid if r.browser]
-            )
-            run_ids = {r.attempt.run_id for r in valid}
+            tx.browsers.report([(r.key.id, r.key.run_id, r.browser) for r in valid if r.browser])
+            run_ids = {r.key.run_id for r in valid}
             # locked before their usage is read: two runners that report at the same time would
             # each miss what the other one reports
             runs = tx.runs.lock_all(found.capped | found.ending)
@@ -179,9 +144,9 @@ class Attempts:
                 for run in runs
                 if run.state in STOPPING or run.state.terminal
             }
-            ending = (r.attempt for r in reports if r.attempt.run_id in ends)
-            stop = {attempt.id: ends[attempt.run_id] for attempt in ending}
-            lost = frozenset(r.attempt.id for r in reports) - renewed
+            ending = (r.key for r in reports if r.key.run_id in ends)
+            stop = {key.id: ends[key.run_id] for key in ending}
+            lost = frozenset(r.key.id for r in reports) - renewed
             known = {i: self._next_samples[i] for i in run_ids & self._next_samples.keys()}
             return RunnerOrders(stop, lost, next_check_ms), known | next_samples
 

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from ipaddress import ip_address
 
-from fyke.contracts.egress import OTHER_SITES, SiteTraffic
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.kit.addresses import AllowEntry
 from fyke.kit.domains import Domain
 from fyke.kit.hostports import BadHost, Host, parse_host
 from fyke.model.account import Caller
+from fyke.model.attempt import OTHER_SITES, SiteTraffic
 from fyke.model.run import BlockedSite, Run
 
 MAX_SITES = 200  # of a run; further sites are counted as ``OTHER_SITES``

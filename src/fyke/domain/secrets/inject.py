@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from fyke.contracts.state import Storage, Transaction
 from fyke.kit.clock import Clock
 from fyke.kit.sealing import Sealer, UnsealError
 from fyke.model.run import Run
-from fyke.model.secret import SealedSecret
+from fyke.model.secret import InjectedSecrets, SealedSecret
 
 USED_EVERY_MS = 60_000  # so that a run of many subtasks does not write the time of use for each
 
@@ -20,16 +18,6 @@ NOT_SET = (
     "This version needs the secret {name}, which your account has not set for it. "
     "Set it on the Worker's page, or with fyke secret set."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class InjectedSecrets:
-    """The secrets of one attempt. ``unreadable`` are the names of secrets that could not be
-    decrypted.
-    """
-
-    environment: dict[str, str] = field(default_factory=dict, repr=False)
-    unreadable: tuple[str, ...] = ()
 
 
 class RunSecrets:

@@ -6,12 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from fyke.domain.runs.attempts import AttemptReport, Attempts, GivenBack
+from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.returns import TRIES
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease, Unavailable
+from fyke.model.attempt import AttemptReport, GivenBack
 from fyke.model.billing import Prices
 from fyke.model.callback import DeliveryKind
 from fyke.model.log import LogType
@@ -44,7 +45,8 @@ class Setup:
     async def report(self, *each: tuple[Lease, int]):
         """Report each lease with its bytes so far."""
         reports = [
-            AttemptReport(lease.attempt, AttemptUsage(traffic_bytes=count)) for lease, count in each
+            AttemptReport(lease.attempt.key, AttemptUsage(traffic_bytes=count))
+            for lease, count in each
         ]
         return await self.attempts.report(reports, LEASE)
 
@@ -229,7 +231,7 @@ async def test_the_next_check_is_when_the_first_run_has_used_up_its_reserved_amo
     _, [free] = await setup.start(limits=limits)
     assert (await setup.report((one, 0), (other, 0), (free, 0))).next_check_ms == 20_000
     after = AttemptUsage(busy_ms=15_000)
-    reports = [AttemptReport(lease.attempt, after) for lease in (one, other)]
+    reports = [AttemptReport(lease.attempt.key, after) for lease in (one, other)]
     assert (await setup.attempts.report(reports, LEASE)).next_check_ms == 5_000
     assert (await setup.report((free, 0))).next_check_ms is None
 
@@ -269,7 +271,7 @@ async def test_a_step_of_the_clock_is_not_charged_and_ends_no_run(
     run, [one] = await setup.start(limits=limits, hold_micros=60_000_000)
     stores.clock.advance(20)
     stores.clock.step(step)
-    reports = [AttemptReport(one.attempt, AttemptUsage(busy_ms=20_000))]
+    reports = [AttemptReport(one.attempt.key, AttemptUsage(busy_ms=20_000))]
     orders = await setup.attempts.report(reports, LEASE)
     assert (orders.stop, orders.next_check_ms) == ({}, 40_000)
     stores.clock.advance(10)
@@ -285,7 +287,7 @@ async def test_a_lost_attempt_is_charged_up_to_its_last_report(stores: Stores) -
     limits = RunLimits(1, 512, 1800, 0, 0)
     run, [one] = await setup.start(limits=limits, hold_micros=60_000_000)
     stores.clock.advance(4)
-    await setup.attempts.report([AttemptReport(one.attempt, AttemptUsage(busy_ms=4000))], LEASE)
+    await setup.attempts.report([AttemptReport(one.attempt.key, AttemptUsage(busy_ms=4000))], LEASE)
     stores.clock.advance(20)
     assert await setup.lose() == 1
     stored = await stores.stored(run)

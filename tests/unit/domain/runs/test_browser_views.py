@@ -20,7 +20,6 @@ from fyke.contracts.browser_view import (
 )
 from fyke.contracts.state import Transaction
 from fyke.domain.runs import browser_views
-from fyke.domain.runs.attempts import AttemptReport
 from fyke.domain.runs.browser_views import NotViewable, RunBrowserViews
 from fyke.domain.runs.service import StartRequest
 from fyke.errors import (
@@ -35,6 +34,7 @@ from fyke.errors import (
 )
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller, Role
+from fyke.model.attempt import AttemptReport
 from fyke.model.audit import AuditAction, AuditEntry
 from fyke.model.browser import BrowserReport
 from fyke.model.run import Origin
@@ -142,7 +142,7 @@ async def place(tmp_path: Path, templates: Path) -> AsyncIterator[Place]:
         run = await app.services.runs.start(app.owner, request)
         leases = await app.begin()
         usage = AttemptUsage(browser_ms=1, browser_version="headless-shell 156.0.1.2")
-        report = AttemptReport(leases[0].attempt, usage, browser=BrowserReport(is_open=True))
+        report = AttemptReport(leases[0].attempt.key, usage, browser=BrowserReport(is_open=True))
         await app.attempts.report([report], 60_000)
         token = await sign_in(app.services.sessions, app)
         caller = (await app.services.sessions.authenticate(token)).caller

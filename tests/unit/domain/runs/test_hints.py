@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from fyke.contracts.egress import SiteTraffic
 from fyke.domain.logs import system
 from fyke.domain.runs.hints import BY_REASON, hint
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.returns import fault_of
 from fyke.domain.runs.sites import SiteUsage
+from fyke.model.attempt import SiteTraffic
 from fyke.model.run import BlockedSite, Outcome, Run, RunState
 from fyke.reasons import Detail, DetailCode, Hint, HintCode, Reason, ReasonCode, cause, next_step
 from fyke.reasons.codes import ENDS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.contracts.egress import OTHER_SITES, SiteTraffic
 from fyke.domain.runs.sites import MAX_SITES, _lines, sum_sites
+from fyke.model.attempt import OTHER_SITES, SiteTraffic
 from fyke.model.run import BlockedSite
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Select, Table, UniqueConstraint, and_, delete, or_, select, update
 
-from fyke.model.node import Node, NodeToken
+from fyke.model.node_registry import Node, NodeToken
 from fyke.storage.sql.dialects import insert_new, to_storable_text
 from fyke.storage.sql.state.columns import (
     flag_column,

@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from fyke.contracts.egress import SiteTraffic
+from fyke.model.attempt import SiteTraffic
 from fyke.model.run import SampleSpan, Share, UsageSample
 from fyke.storage.sql.dialects import (
     driver_sql,

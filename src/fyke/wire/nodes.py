@@ -1,0 +1,411 @@
+"""Messages between a node and its gateway, in MessagePack.
+
+A request is one operation of a runner; the type of its answer is the parameter of its base class.
+Records of the model are sent as they are. Unknown fields are ignored, and a field that is added
+later has a default, so that the ends may be of different releases.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Generic, TypeAlias, TypeVar, get_args
+
+import msgspec
+
+from fyke.errors import (
+    CapReached,
+    Conflict,
+    Forbidden,
+    FykeError,
+    InsufficientBalance,
+    InsufficientTraffic,
+    InvalidRequest,
+    OutcomeUnknown,
+    StaleLease,
+    Unavailable,
+    VersionUnavailable,
+)
+from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOrders
+from fyke.model.node import (
+    AttemptOrder,
+    BuildClaim,
+    NodeInfo,
+    PreparationOrder,
+    Registered,
+    StoredEnvironment,
+)
+from fyke.model.results import AttemptBatch, RunTotals
+from fyke.model.run import AttemptKey, End, RunLimits
+from fyke.model.runner import Capacity
+from fyke.model.secret import InjectedSecrets
+from fyke.model.worker import VersionEnvironment
+from fyke.reasons import Detail, Reason
+
+PROTOCOL = 1  # what this release speaks best; it also serves the one before
+ALPN = "fyke-node/1"
+
+A = TypeVar("A")
+
+
+class BadNodeMessage(Exception):
+    """A message is not one of this protocol."""
+
+
+class NodeRequest(msgspec.Struct, Generic[A], frozen=True, tag_field="op", omit_defaults=True):
+    """A request with an answer of the type ``A``."""
+
+
+# --- the runner --------------------------------------------------------------------------------
+
+
+class Welcome(msgspec.Struct, frozen=True, tag="welcome", omit_defaults=True):
+    """The node may go on. ``epoch`` is that of its runner, ``gateways`` are addresses, best first,
+    and ``held`` the attempts that its runner has. ``alone``: no server runs apart from this
+    gateway's own.
+    """
+
+    protocol: int
+    node: str
+    epoch: int
+    lease_seconds: float
+    gateways: tuple[str, ...] = ()
+    held: tuple[AttemptKey, ...] = ()
+    alone: bool = False
+
+
+class SupersededNode(msgspec.Struct, frozen=True, tag="superseded", omit_defaults=True):
+    """A machine at ``address`` has taken the name since ``at`` (ms)."""
+
+    address: str = ""
+    at: int = 0
+
+
+class UnknownNode(msgspec.Struct, frozen=True, tag="unknown", omit_defaults=True):
+    """The installation does not know this node, or its certificate is from an earlier join."""
+
+
+class OutdatedNode(msgspec.Struct, frozen=True, tag="outdated", omit_defaults=True):
+    """The releases of both ends have no protocol in common."""
+
+    release: str
+    protocols: tuple[int, int]
+
+
+HelloAnswer: TypeAlias = Welcome | SupersededNode | UnknownNode | OutdatedNode
+
+
+class Hello(NodeRequest[HelloAnswer], frozen=True, tag="hello"):
+    """The first request. ``protocols`` are the lowest and the highest that the node speaks."""
+
+    protocols: tuple[int, int]
+    release: str
+    runner_id: str
+    place: str
+
+
+class ReplaceEarlier(NodeRequest[int], frozen=True, tag="replace"):
+    """End the attempts of earlier runners of this place; the answer is how many."""
+
+
+class RegisterNode(NodeRequest[Registered], frozen=True, tag="register"):
+    """What the node is and has, every few seconds."""
+
+    info: NodeInfo
+
+
+class LeaveNode(NodeRequest[None], frozen=True, tag="leave"):
+    """The runner ends, and has no attempts."""
+
+
+class RenewCertificate(NodeRequest[str], frozen=True, tag="renew"):
+    """A new certificate for the key of a request in PEM, which is another one."""
+
+    request: str
+
+
+# --- attempts ----------------------------------------------------------------------------------
+
+
+class LeaseAttempts(NodeRequest[list[AttemptOrder]], frozen=True, tag="lease"):
+    """Lease what fits."""
+
+    capacity: Capacity
+    idle: bool
+
+
+class ListAttempts(NodeRequest[list[AttemptKey]], frozen=True, tag="active"):
+    """The attempts that the runner has."""
+
+
+class StartAttempt(NodeRequest[InjectedSecrets], frozen=True, tag="start"):
+    """The Worker of an attempt is about to start."""
+
+    key: AttemptKey
+
+
+class ReportAttempts(NodeRequest[RunnerOrders], frozen=True, tag="report"):
+    """Renew the leases and store the counters."""
+
+    reports: tuple[AttemptReport, ...]
+
+
+class ReserveBrowser(NodeRequest[RunLimits], frozen=True, tag="reserve"):
+    """Let the attempts of a run have a browser."""
+
+    key: AttemptKey
+    cpus: float
+    memory_mb: int
+
+
+class ReachLimit(NodeRequest[None], frozen=True, tag="limit"):
+    """End a run that has reached a limit."""
+
+    key: AttemptKey
+    end: End
+
+
+class EndAttempt(NodeRequest[AfterAttempt | None], frozen=True, tag="end"):
+    """Close the rows of an attempt and end it; None when its lease was lost."""
+
+    key: AttemptKey
+    ended: AttemptEnd
+
+
+class GiveAttemptBack(NodeRequest[AfterAttempt | None], frozen=True, tag="give_back"):
+    """Return an attempt to the queue; None when its lease was lost."""
+
+    key: AttemptKey
+    fault: Detail
+    unstarted_only: bool = False
+
+
+# --- rows and log lines ------------------------------------------------------------------------
+
+
+class CommitRows(NodeRequest[list[bool]], frozen=True, tag="commit"):
+    """``now`` is the time of the node's clock in ms, by which the log lines are dated."""
+
+    batches: tuple[AttemptBatch, ...]
+    now: int
+
+
+class CloseRows(NodeRequest[int], frozen=True, tag="close"):
+    """Accept no more rows of an attempt; the answer is their number."""
+
+    key: AttemptKey
+
+
+class CountRows(NodeRequest[RunTotals], frozen=True, tag="totals"):
+    """The rows of the run of an attempt."""
+
+    key: AttemptKey
+
+
+# --- environments and files --------------------------------------------------------------------
+
+
+class FileUrl(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where one file is read or written within some minutes. A path without a host is one of this
+    gateway. ``headers`` are to be sent.
+    """
+
+    url: str
+    headers: dict[str, str] = {}
+
+
+class FileOwner(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why the node may have a file: an attempt, or the id of a version that it prepares."""
+
+    attempt: AttemptKey | None = None
+    version_id: str = ""
+
+
+class NoteEnvironment(NodeRequest[None], frozen=True, tag="note"):
+    """The result of an attempt that needed the environment of its version."""
+
+    key: AttemptKey
+    known: VersionEnvironment | None
+    reason: Reason | None
+
+
+class TakePreparation(NodeRequest[PreparationOrder | None], frozen=True, tag="prepare"):
+    """Claim a version whose dependencies are to be installed."""
+
+
+class EndPreparation(NodeRequest[None], frozen=True, tag="prepared"):
+    """A claimed environment is ready; or there is a reason why it cannot be, or a fault."""
+
+    version_id: str
+    reason: Reason | None = None
+    fault: Detail | None = None
+
+
+class FindBundle(NodeRequest[FileUrl], frozen=True, tag="bundle"):
+    """Where the bundle of a version is read."""
+
+    owner: FileOwner
+    digest: str
+
+
+class EnvironmentPlace(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where an environment is: stored, at ``file``; to be built, with ``claim``; or neither, while
+    another node builds it.
+    """
+
+    stored: StoredEnvironment | None = None
+    file: FileUrl | None = None
+    claim: BuildClaim | None = None
+
+
+class FindEnvironment(NodeRequest[EnvironmentPlace], frozen=True, tag="environment"):
+    """Where an environment is, or who builds it."""
+
+    owner: FileOwner
+    key: str
+
+
+class StoreEnvironment(NodeRequest[FileUrl | None], frozen=True, tag="store"):
+    """Where the packed file of a claimed environment is to be written; None when the claim has
+    ended.
+    """
+
+    claim: BuildClaim
+    digest: str
+    size: int
+
+
+class EnvironmentStored(NodeRequest[None], frozen=True, tag="stored"):
+    """The packed file was written."""
+
+    claim: BuildClaim
+    stored: StoredEnvironment
+
+
+class CheckPageRoom(NodeRequest[bool], frozen=True, tag="page_room"):
+    """Whether the run of an attempt may have one more stored page."""
+
+    key: AttemptKey
+
+
+class StorePage(NodeRequest[dict[str, FileUrl]], frozen=True, tag="page"):
+    """Where the files of a page are to be written, by kind; ``sizes`` are their bytes."""
+
+    key: AttemptKey
+    sizes: dict[str, int]
+
+
+class DiscardPage(NodeRequest[None], frozen=True, tag="discard_page"):
+    """Delete the files of a page that nothing names."""
+
+    key: AttemptKey
+
+
+# --- notices to a node -------------------------------------------------------------------------
+
+
+class NodeNotice(msgspec.Struct, frozen=True, tag_field="op", omit_defaults=True):
+    """News for a node. Each may be lost, because an answer to ``RegisterNode`` or
+    ``ReportAttempts`` says the same.
+    """
+
+
+class WorkWaits(NodeNotice, frozen=True, tag="work"):
+    """Attempts are waiting that may fit."""
+
+
+class PreparationWaits(NodeNotice, frozen=True, tag="prepare"):
+    """The environment of a version is to be prepared."""
+
+
+class AttemptsStopped(NodeNotice, frozen=True, tag="stop"):
+    """Attempts of this node are to be stopped: report them now."""
+
+
+class NodeChanged(NodeNotice, frozen=True, tag="changed"):
+    """The state of the node or the shared settings have changed: register now."""
+
+
+AnyRequest: TypeAlias = (
+    Hello | ReplaceEarlier | RegisterNode | LeaveNode | RenewCertificate
+    | LeaseAttempts | ListAttempts | StartAttempt | ReportAttempts | ReserveBrowser | ReachLimit
+    | EndAttempt | GiveAttemptBack | CommitRows | CloseRows | CountRows
+    | NoteEnvironment | TakePreparation | EndPreparation | FindBundle | FindEnvironment
+    | StoreEnvironment | EnvironmentStored | CheckPageRoom | StorePage | DiscardPage
+)  # fmt: skip
+AnyNotice: TypeAlias = WorkWaits | PreparationWaits | AttemptsStopped | NodeChanged
+
+
+# --- errors ------------------------------------------------------------------------------------
+
+
+class ErrorReply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An error by its key. ``message`` is the sentence of one without a reason."""
+
+    key: str
+    message: str
+    reason: Reason | None = None
+
+
+_ERRORS: dict[str, type[FykeError]] = {
+    error.key: error
+    for error in (
+        Unavailable, OutcomeUnknown, StaleLease, InvalidRequest, CapReached, InsufficientBalance,
+        InsufficientTraffic, VersionUnavailable, Conflict, Forbidden, FykeError,
+    )
+}  # fmt: skip
+_KEYS: dict[type, str] = {error: key for key, error in _ERRORS.items()}
+
+
+def encode(message: Any) -> bytes:
+    """A request, an answer, a notice or an error as bytes."""
+    return _encoder.encode(message)
+
+
+def decode_request(data: bytes) -> AnyRequest:
+    """Raise ``BadNodeMessage``."""
+    return _decoded(_requests, data)
+
+
+def decode_notice(data: bytes) -> AnyNotice:
+    """Raise ``BadNodeMessage``, also for a notice of a later release."""
+    return _decoded(_notices, data)
+
+
+def decode_answer(request: NodeRequest[A], data: bytes) -> A:
+    """The answer to this request. Raise ``BadNodeMessage``."""
+    answer: A = _decoded(_answers(type(request)), data)
+    return answer
+
+
+def encode_error(error: FykeError) -> bytes:
+    """An error as it is sent: as the nearest class that nodes know."""
+    key = next(_KEYS[kind] for kind in type(error).__mro__ if kind in _KEYS)
+    return encode(ErrorReply(key, error.message, error.reason))
+
+
+def decode_error(data: bytes) -> FykeError:
+    """The error that was sent; a ``FykeError`` for one that this release does not know."""
+    try:
+        reply = _decoded(_error_replies, data)
+    except BadNodeMessage:
+        return FykeError("The gateway has sent an error that this release cannot read")
+    return _ERRORS.get(reply.key, FykeError)(reply.reason or reply.message)
+
+
+_encoder = msgspec.msgpack.Encoder()
+_requests: msgspec.msgpack.Decoder[AnyRequest] = msgspec.msgpack.Decoder(AnyRequest)
+_notices: msgspec.msgpack.Decoder[AnyNotice] = msgspec.msgpack.Decoder(AnyNotice)
+_error_replies = msgspec.msgpack.Decoder(ErrorReply)
+
+
+@cache
+def _answers(request: type[NodeRequest[Any]]) -> msgspec.msgpack.Decoder[Any]:
+    [base] = getattr(request, "__orig_bases__")  # noqa: B009 - types know it as a tuple of objects
+    return msgspec.msgpack.Decoder(get_args(base)[0])
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[A], data: bytes) -> A:
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadNodeMessage(str(error)) from error

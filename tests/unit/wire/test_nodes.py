@@ -1,0 +1,173 @@
+"""Messages between nodes and gateways: each survives the way, also between two releases."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+import pytest
+
+from fyke.errors import (
+    CapReached,
+    FykeError,
+    InsufficientBalance,
+    InvalidRequest,
+    NotFound,
+    OutcomeUnknown,
+    RunNotFound,
+    StaleLease,
+    Unavailable,
+)
+from fyke.model.results import AttemptBatch, PushedRow
+from fyke.model.run import AttemptKey
+from fyke.model.runner import Capacity
+from fyke.model.secret import InjectedSecrets
+from fyke.reasons import Reason, ReasonCode
+from fyke.wire import nodes
+from fyke.wire.nodes import (
+    AnyNotice,
+    AnyRequest,
+    BadNodeMessage,
+    CommitRows,
+    Hello,
+    LeaseAttempts,
+    ListAttempts,
+    StartAttempt,
+    decode_answer,
+    decode_error,
+    decode_notice,
+    decode_request,
+    encode,
+    encode_error,
+)
+
+PLAIN: dict[Any, Any] = {
+    str: "téxt", int: 2**40, float: 0.5, bool: True, bytes: b"\0\xff", type(None): None
+}  # fmt: skip
+
+
+def sample(kind: Any) -> Any:
+    """A value of a type, with a value in each member."""
+    if kind in PLAIN:
+        return PLAIN[kind]
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return sample(args[0])
+    if origin is Literal:
+        return args[0]
+    if origin is tuple and args[-1] is not Ellipsis:
+        return tuple(sample(arg) for arg in args)
+    if origin in (list, tuple, frozenset):
+        return origin([sample(args[0])])
+    if origin in (dict, Mapping):
+        return {sample(args[0]): sample(args[1])}
+    if issubclass(kind, Enum):
+        return next(iter(kind))
+    hints = get_type_hints(kind)
+    if is_dataclass(kind):
+        names = [field.name for field in fields(kind) if field.init]
+    else:
+        names = list(kind.__struct_fields__)
+    return kind(**{name: sample(hints[name]) for name in names})
+
+
+def answer_of(request: Any) -> Any:
+    [base] = request.__orig_bases__
+    return get_args(base)[0]
+
+
+@pytest.mark.parametrize("kind", get_args(AnyRequest))
+def test_requests_and_their_answers_survive(kind: Any) -> None:
+    request = sample(kind)
+    assert decode_request(encode(request)) == request
+    expected = answer_of(kind)
+    variants = get_args(expected) if get_origin(expected) is types.UnionType else (expected,)
+    for variant in variants:
+        answer = None if variant is None else sample(variant)
+        assert decode_answer(request, encode(answer)) == answer
+
+
+@pytest.mark.parametrize("kind", get_args(AnyNotice))
+def test_notices_survive(kind: Any) -> None:
+    assert decode_notice(encode(sample(kind))) == sample(kind)
+
+
+def test_every_request_and_notice_is_decoded() -> None:
+    kinds = [kind for kind in vars(nodes).values() if isinstance(kind, type)]
+    for base, union in ((nodes.NodeRequest, AnyRequest), (nodes.NodeNotice, AnyNotice)):
+        defined = {kind for kind in kinds if issubclass(kind, base) and kind is not base}
+        assert defined == {*get_args(union)}
+
+
+def test_a_message_of_another_release_is_read() -> None:
+    later = msgspec.msgpack.encode({"op": "active", "later": 1})
+    assert decode_request(later) == ListAttempts()
+    key = AttemptKey("A", "R", 0, "1", 7)
+    sent = msgspec.msgpack.decode(encode(StartAttempt(key)))
+    sent["key"]["later"] = [1, 2]
+    assert decode_request(msgspec.msgpack.encode(sent)) == StartAttempt(key)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xc1",
+        b"\x80",
+        msgspec.msgpack.encode({"op": "no such"}),
+        msgspec.msgpack.encode({"op": "start", "key": {"id": 1}}),
+        msgspec.msgpack.encode({"op": "start"}),
+        msgspec.msgpack.encode({"op": "active"}) + b"\0",
+        b"\x91" * 100_000,
+    ],
+)
+def test_other_bytes_are_refused(data: bytes) -> None:
+    for decode in (decode_request, decode_notice):
+        with pytest.raises(BadNodeMessage):
+            decode(data)
+    with pytest.raises(BadNodeMessage):
+        decode_answer(LeaseAttempts(sample(Capacity), idle=True), data)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (Unavailable(), Unavailable),
+        (OutcomeUnknown(), OutcomeUnknown),
+        (StaleLease("over"), StaleLease),
+        (CapReached(Reason.of(ReasonCode.TRAFFIC_CAP, traffic_bytes=5)), CapReached),
+        (InsufficientBalance("no money"), InsufficientBalance),
+        (InvalidRequest("must be 1", field="cpus", remedy="give less"), InvalidRequest),
+        (NotFound("gone"), FykeError),
+        (RunNotFound(), FykeError),
+    ],
+)
+def test_an_error_arrives_as_the_nearest_one_that_nodes_know(
+    error: FykeError, expected: type[FykeError]
+) -> None:
+    found = decode_error(encode_error(error))
+    assert type(found) is expected
+    assert (found.message, found.reason) == (error.message, error.reason)
+
+
+def test_errors_that_cannot_be_read_are_errors() -> None:
+    assert type(decode_error(b"")) is FykeError
+    later = msgspec.msgpack.encode({"key": "later", "message": "It is late"})
+    assert decode_error(later).message == "It is late"
+
+
+def test_secrets_are_in_no_representation() -> None:
+    secret = InjectedSecrets({"TOKEN": "hunter2"})
+    answer = decode_answer(StartAttempt(AttemptKey("A", "R", 0, "1", 7)), encode(secret))
+    assert answer.environment == {"TOKEN": "hunter2"} and "hunter2" not in repr(answer)
+
+
+def test_the_protocol_is_small() -> None:
+    hello = Hello((1, 1), "1.2.3", "01HF" * 6, "p" * 40)
+    assert len(encode(hello)) < 150
+    batch = AttemptBatch("R" * 26, "A" * 26, [PushedRow(b"x" * 200)] * 100)
+    assert len(encode(CommitRows((batch,), 1))) < 100 * 260 + 300
