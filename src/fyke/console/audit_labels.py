@@ -63,5 +63,6 @@ def audit_action_labels() -> dict[str, str]:
         AuditAction.RULE_CHANGED: _("Changed an alert rule"),
         AuditAction.RULE_REMOVED: _("Removed an alert rule"),
         AuditAction.NODE_TOKEN_CREATED: _("Created a token for nodes"),
+        AuditAction.NODE_JOINED: _("Joined as a node"),
         AuditAction.NODE_TOKEN_REVOKED: _("Revoked a token for nodes"),
     }

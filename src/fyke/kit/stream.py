@@ -14,6 +14,7 @@ from typing import cast
 
 from fyke.kit.stream_frames import (
     MAX_BODY,
+    MAX_MESSAGE,
     BadStreamFrame,
     FrameReader,
     Lanes,
@@ -73,17 +74,21 @@ class MessageStream(asyncio.Protocol):
 
     ``on_message`` gets every message but pings and pongs, and must not block; ``BadStreamFrame``
     that it raises closes the connection. ``on_lost`` is called once, with the reason, when the
-    connection has ended or is about to; nothing is received afterwards.
+    connection has ended or is about to; nothing is received afterwards. ``most`` is the limit of a
+    message that is received.
     """
 
     def __init__(
-        self, on_message: Callable[[StreamMessage], None], on_lost: Callable[[str], None]
+        self,
+        on_message: Callable[[StreamMessage], None],
+        on_lost: Callable[[str], None],
+        most: int = MAX_MESSAGE,
     ) -> None:
         self._on_message = on_message
         self._on_lost: Callable[[str], None] | None = on_lost
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._reader = FrameReader()
+        self._reader = FrameReader(most)
         self._lanes = Lanes()
         self._is_paused = False
         self._is_finishing = False

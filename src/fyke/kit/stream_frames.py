@@ -116,10 +116,11 @@ class Lanes:
 
 class FrameReader:
     """Makes messages of the received bytes. ``size`` is how many bytes of incomplete messages are
-    kept, apart from one incomplete frame.
+    kept, apart from one incomplete frame. ``most`` is the limit of a message.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_MESSAGE) -> None:
+        self._most = most
         self._rest = bytearray()
         self._open: dict[tuple[MessageKind, int], list[bytes]] = {}
         self.size = 0
@@ -168,8 +169,8 @@ class FrameReader:
         parts.append(body)
         self.size += len(body)
         if not is_last:
-            if len(parts) * MAX_BODY >= MAX_MESSAGE:
-                raise BadStreamFrame(f"a message has more than {MAX_MESSAGE} bytes")
+            if len(parts) * MAX_BODY >= self._most:
+                raise BadStreamFrame(f"a message has more than {self._most} bytes")
             return None
         del self._open[kind, number]
         whole = b"".join(parts)

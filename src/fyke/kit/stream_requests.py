@@ -102,6 +102,7 @@ class StreamRequests:
     whatever else it raises is passed to ``on_fault``, whose result is sent as the error. It is not
     cancelled when the connection ends: what it does may be in the middle of a transaction.
     ``on_notice`` gets notices and must not block. ``on_lost`` is called once, with the reason.
+    ``most`` is the limit of a message that is received, for a peer that is not known yet.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class StreamRequests:
         on_notice: Callable[[bytes], None],
         on_lost: Callable[[str], None],
         on_fault: Callable[[Exception], bytes],
+        most: int = MAX_MESSAGE,
     ) -> None:
         self._serve = serve
         self._on_notice = on_notice
@@ -124,7 +126,7 @@ class StreamRequests:
         self._served_bytes = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._lost = ""
-        self.stream = MessageStream(self._receive, self._lose)
+        self.stream = MessageStream(self._receive, self._lose, most)
 
     async def ask(self, body: bytes, lane: SendLane = SendLane.CONTROL) -> bytes:
         """Send a request and return its answer. Raise ``StreamLost`` or ``RequestFailed``, and

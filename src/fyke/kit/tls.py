@@ -32,6 +32,16 @@ def client_context(
     return context
 
 
+def unverified_context(protocols: list[str]) -> ssl.SSLContext:
+    """The context of a client that accepts any server, and must not send it anything secret."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(protocols)
+    return context
+
+
 def _context(
     side: int, authority: str, own: CertifiedKey | None, protocols: list[str]
 ) -> ssl.SSLContext:

@@ -63,6 +63,7 @@ class AuditAction(StrEnum):
     RULE_CHANGED = "alert_rule.change"
     RULE_REMOVED = "alert_rule.delete"
     NODE_TOKEN_CREATED = "node.token"  # noqa: S105  # the name of an action
+    NODE_JOINED = "node.join"
     NODE_TOKEN_REVOKED = "node.revoke_token"  # noqa: S105  # the name of an action
 
 

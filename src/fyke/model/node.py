@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from fyke.model.worker import Version, Worker
 
 
+GATEWAY_HOST = "gateway.fyke.internal"  # in the certificate of every gateway, at any address
+
+
 @dataclass(frozen=True, slots=True)
 class OrderedWorker:
     """What a runner knows of a Worker. ``account_id`` is its owner, ``is_operators`` whether that

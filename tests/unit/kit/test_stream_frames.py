@@ -74,6 +74,13 @@ def test_the_largest_message_passes_and_a_larger_one_does_not() -> None:
         reader.feed(part)
 
 
+def test_messages_of_strangers_are_small() -> None:
+    reader = FrameReader(most=MAX_BODY)
+    assert len(reader.feed(frame(REQUEST, 1, bytes(MAX_BODY)))) == 1
+    with pytest.raises(BadStreamFrame, match="a message has more than 65536 bytes"):
+        reader.feed(frame(REQUEST | MORE, 2, bytes(MAX_BODY)))
+
+
 @pytest.mark.parametrize(
     ("data", "problem"),
     [

@@ -8,16 +8,56 @@ a new authority is made, and all nodes have to join again.
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import dataclass
 
 from fyke.contracts.state import Storage, Transaction
-from fyke.kit.certificates import DAY_SECONDS, CertifiedKey, new_authority
+from fyke.kit.certificates import (
+    DAY_SECONDS,
+    CertifiedKey,
+    new_authority,
+    new_server,
+    sign_client,
+    uri_of,
+)
 from fyke.kit.clock import Clock
 from fyke.kit.sealing import Sealer, UnsealError
+from fyke.model.node import GATEWAY_HOST
 
 FACT = "node_authority"
 LIFE_SECONDS = 10 * 365 * DAY_SECONDS
 NAME = "Fyke nodes"
+NODE_SECONDS = DAY_SECONDS
+GATEWAY_SECONDS = 365 * DAY_SECONDS  # a gateway makes another one at every start
 _LOCATION = ("node-authority", "", "key")
+_IDENTITY = re.compile(r"fyke:node:([a-z0-9.-]+):([0-9A-Z]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeIdentity:
+    """What the certificate of a node says: its name, and the join that it comes from."""
+
+    name: str
+    join_id: str
+
+
+def certify_node(authority: CertifiedKey, request: str, identity: NodeIdentity, now: float) -> str:
+    """The certificate of a node for the key of a request. Raise ``BadCertificate``."""
+    uri = f"fyke:node:{identity.name}:{identity.join_id}"
+    return sign_client(authority, request, uri, now, NODE_SECONDS)
+
+
+def identity_of(der: bytes) -> NodeIdentity | None:
+    """The identity in a certificate of this authority; None if it is not one of a node. Raise
+    ``BadCertificate``.
+    """
+    found = _IDENTITY.fullmatch(uri_of(der))
+    return NodeIdentity(found[1], found[2]) if found else None
+
+
+def certify_gateway(authority: CertifiedKey, now: float) -> CertifiedKey:
+    """A key for a gateway, with its certificate."""
+    return new_server(authority, GATEWAY_HOST, now, GATEWAY_SECONDS)
 
 
 class NodeAuthority:

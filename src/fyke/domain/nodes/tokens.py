@@ -27,6 +27,7 @@ HOUR_MS = 3_600_000
 MAX_HOURS = 30 * 24
 MAX_USES = 10_000
 KEEP_MS = 30 * 24 * HOUR_MS  # expired tokens are listed for so long
+UNKNOWN = "This token is not one of this installation"
 _TOKEN = re.compile(r"fyken_([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})")
 
 
@@ -119,7 +120,7 @@ def spend(tx: Transaction, text: str, name: str, pool: str, labels: Mapping[str,
     secret, _ = parse_token(text)
     token = tx.node_tokens.by_digest(token_digest(secret))
     if token is None:
-        raise Forbidden("This token is not one of this installation")
+        raise Forbidden(UNKNOWN)
     refusal = _refusal(token, name, pool, labels)
     if refusal:
         raise Forbidden(refusal)

@@ -1,0 +1,143 @@
+"""How a machine becomes a node: with a token, its name, and a request for a certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from fyke.contracts.state import Storage, Transaction
+from fyke.domain.accounts.audit_actions import MAX_ADDRESS_CHARS
+from fyke.domain.accounts.tokens import token_digest
+from fyke.domain.nodes.authority import NodeAuthority, NodeIdentity, certify_node
+from fyke.domain.nodes.rules import label_problems, name_problem
+from fyke.domain.nodes.tokens import UNKNOWN, parse_token, spend
+from fyke.errors import Conflict, Forbidden, InvalidRequest, Problem
+from fyke.kit.certificates import BadCertificate
+from fyke.kit.clock import Clock
+from fyke.kit.ids import new_ulid
+from fyke.model.audit import AuditAction, NewAudit
+from fyke.model.node_registry import Node, NodeToken
+
+DEFAULT_POOL = "default"
+SILENCE_MS = 60_000  # the name of a node that was made by an engine is free after that
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRequest:
+    """What a machine sends. ``certificate_request`` is in PEM."""
+
+    token: str = field(repr=False)
+    name: str
+    pool: str
+    labels: Mapping[str, str]
+    certificate_request: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedNode:
+    """A new node, with its certificate in PEM."""
+
+    node: Node
+    certificate: str
+
+
+class NodeJoining:
+    """Lets machines join."""
+
+    def __init__(self, storage: Storage, authority: NodeAuthority, clock: Clock) -> None:
+        self._storage = storage
+        self._authority = authority
+        self._clock = clock
+
+    async def join(self, request: JoinRequest, address: str) -> JoinedNode:
+        """Add the node, or let the machine have the name of an earlier one, whose certificates are
+        not valid any more. ``address`` is that of the machine.
+
+        Raises ``InvalidRequest``; ``Forbidden`` when the token does not allow it; and ``Conflict``
+        for the name of another node, which only a token for one use takes over.
+        """
+        if problems := _problems(request):
+            raise InvalidRequest.of(problems)
+        digest = token_digest(parse_token(request.token)[0])
+        authority = await self._authority.find()
+        token = await self._storage.read(lambda tx: tx.node_tokens.by_digest(digest))
+        if token is None or authority is None:
+            raise Forbidden(UNKNOWN)
+        identity = NodeIdentity(request.name, new_ulid())
+        pool = request.pool or token.pool or DEFAULT_POOL
+        try:  # before the token is used
+            now = self._clock.now_ms() / 1000
+            certificate = certify_node(authority, request.certificate_request, identity, now)
+        except BadCertificate as error:
+            raise InvalidRequest(f"The request for a certificate is refused: {error}") from error
+
+        def work(tx: Transaction) -> Node:
+            used = spend(tx, request.token, request.name, pool, request.labels)
+            node = _put(tx, identity, pool, request.labels, used, address)
+            _record(tx, node, used, address)
+            return node
+
+        return JoinedNode(await self._storage.write(work), certificate)
+
+
+def _put(
+    tx: Transaction,
+    identity: NodeIdentity,
+    pool: str,
+    labels: Mapping[str, str],
+    token: NodeToken,
+    address: str,
+) -> Node:
+    node = Node(
+        name=identity.name,
+        pool=pool,
+        labels=labels,
+        region="",
+        join_id=identity.join_id,
+        ephemeral=token.uses != 1,
+        joined_at=tx.now,
+        address=address,
+        seen_at=tx.now,
+    )
+    if tx.nodes.add(node):
+        return node
+    before = tx.nodes.lock(node.name)
+    if before is None:  # it was removed a moment ago
+        raise Conflict(f"The node {node.name} was changed; try again")
+    silent = before.ephemeral and before.pool == pool and before.seen_at < tx.now - SILENCE_MS
+    if token.uses != 1 and not silent:
+        raise Conflict(
+            f"There is a node with the name {node.name}; choose another name, or use a token for "
+            "one use, which takes over the name"
+        )
+    # a runner that is still there has another epoch than the one that comes
+    after = replace(node, epoch=before.epoch, runner_id=before.runner_id)
+    tx.nodes.change(after)
+    return after
+
+
+def _record(tx: Transaction, node: Node, token: NodeToken, address: str) -> None:
+    operator = tx.accounts.operator()
+    if operator is None:
+        return
+    tx.audit.add(
+        NewAudit(
+            account_id=operator.id,
+            user_id="",
+            user_name=token.created_by,  # who has made the token
+            key_id="",
+            session_id="",
+            address=address[:MAX_ADDRESS_CHARS],
+            action=AuditAction.NODE_JOINED,
+            target=node.name,
+            detail=f"pool {node.pool}, token {token.id}",
+        )
+    )
+
+
+def _problems(request: JoinRequest) -> list[Problem]:
+    found = label_problems("labels", request.labels)
+    for member, name in (("name", request.name), ("pool", request.pool)):
+        if (name or member == "name") and (problem := name_problem(member, name)):
+            found.append(problem)
+    return found

@@ -1,0 +1,1 @@
+"""The gateway: the only way from nodes to their installation."""

@@ -1,0 +1,1 @@
+"""The way of a node to the gateway of its installation."""

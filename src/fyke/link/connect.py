@@ -1,0 +1,37 @@
+"""Connections of a node to a gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+from fyke.errors import Unavailable
+from fyke.kit.stream_requests import StreamRequests
+from fyke.model.node import GATEWAY_HOST
+
+CONNECT_SECONDS = 10.0
+
+
+async def connect(
+    address: tuple[str, int], context: ssl.SSLContext, requests: StreamRequests
+) -> None:
+    """Connect the stream of ``requests``. Raise ``Unavailable`` when that fails, also because the
+    other end is not the gateway that the context accepts, or refuses this one.
+    """
+    loop = asyncio.get_running_loop()
+    where = f"{address[0]}:{address[1]}"
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            transport, _ = await loop.create_connection(
+                lambda: requests.stream, *address, ssl=context, server_hostname=GATEWAY_HOST
+            )
+    except TimeoutError:
+        raise Unavailable(f"{where} does not answer within {CONNECT_SECONDS:g} s") from None
+    except ssl.SSLCertVerificationError as error:
+        reason = error.verify_message
+        raise Unavailable(f"{where} is not a gateway of this installation: {reason}") from error
+    except (OSError, ssl.SSLError) as error:
+        raise Unavailable(f"No connection to {where}: {error}") from error
+    if transport.get_extra_info("ssl_object").selected_alpn_protocol() is None:
+        requests.stream.close("the other end has another protocol")
+        raise Unavailable(f"{where} is not a gateway")

@@ -1,0 +1,79 @@
+"""Messages with which a machine joins. It has no certificate yet, so these are all that it may
+send, and they are small.
+
+``ShowAuthority`` is asked on a first connection, on which the gateway is not verified and nothing
+else is sent; ``JoinNode`` on a second one, which accepts only that authority.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from fyke.wire.nodes import BadNodeMessage
+
+ALPN = "fyke-join/1"
+MAX_MESSAGE = 64 * 1024
+
+
+class ShowAuthority(msgspec.Struct, frozen=True, tag="authority", tag_field="op"):
+    """The certificate of the installation's authority."""
+
+
+class JoinNode(msgspec.Struct, frozen=True, tag="join", tag_field="op"):
+    """``pool``: "" for that of the token. ``certificate_request`` is in PEM."""
+
+    token: str
+    name: str
+    pool: str
+    labels: dict[str, str]
+    certificate_request: str
+
+    def __repr__(self) -> str:
+        return f"JoinNode({self.name})"
+
+
+class AuthorityShown(msgspec.Struct, frozen=True):
+    """In PEM."""
+
+    certificate: str
+
+
+class NodeJoined(msgspec.Struct, frozen=True):
+    """``gateways`` are addresses, best first; none for the one that was asked."""
+
+    name: str
+    pool: str
+    labels: dict[str, str]
+    certificate: str
+    gateways: tuple[str, ...] = ()
+
+
+_requests: msgspec.msgpack.Decoder[ShowAuthority | JoinNode] = msgspec.msgpack.Decoder(
+    ShowAuthority | JoinNode
+)
+_authority = msgspec.msgpack.Decoder(AuthorityShown)
+_joined = msgspec.msgpack.Decoder(NodeJoined)
+
+
+def decode_request(data: bytes) -> ShowAuthority | JoinNode:
+    """Raise ``BadNodeMessage``."""
+    try:
+        return _requests.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadNodeMessage(str(error)) from error
+
+
+def decode_authority(data: bytes) -> AuthorityShown:
+    """Raise ``BadNodeMessage``."""
+    try:
+        return _authority.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadNodeMessage(str(error)) from error
+
+
+def decode_joined(data: bytes) -> NodeJoined:
+    """Raise ``BadNodeMessage``."""
+    try:
+        return _joined.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadNodeMessage(str(error)) from error
