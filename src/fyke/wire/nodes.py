@@ -41,7 +41,7 @@ from fyke.model.secret import InjectedSecrets
 from fyke.model.worker import VersionEnvironment
 from fyke.reasons import Detail, Reason
 
-PROTOCOL = 1  # what this release speaks best; it also serves the one before
+PROTOCOLS = (1, 1)  # the lowest and the highest that this release speaks
 ALPN = "fyke-node/1"
 
 A = TypeVar("A")
@@ -59,33 +59,28 @@ class NodeRequest(msgspec.Struct, Generic[A], frozen=True, tag_field="op", omit_
 
 
 class Welcome(msgspec.Struct, frozen=True, tag="welcome", omit_defaults=True):
-    """The node may go on. ``epoch`` is that of its runner, ``gateways`` are addresses, best first,
-    and ``held`` the attempts that its runner has. ``alone``: no server runs apart from this
-    gateway's own.
-    """
+    """The node may go on, by this protocol. ``epoch`` is that of its runner."""
 
     protocol: int
     node: str
     epoch: int
-    lease_seconds: float
-    gateways: tuple[str, ...] = ()
-    held: tuple[AttemptKey, ...] = ()
-    alone: bool = False
 
 
 class SupersededNode(msgspec.Struct, frozen=True, tag="superseded", omit_defaults=True):
-    """A machine at ``address`` has taken the name since ``at`` (ms)."""
+    """The machine at ``address`` has the name now; it was last seen at ``seen_at`` (ms)."""
 
-    address: str = ""
-    at: int = 0
+    address: str
+    seen_at: int
 
 
 class UnknownNode(msgspec.Struct, frozen=True, tag="unknown", omit_defaults=True):
-    """The installation does not know this node, or its certificate is from an earlier join."""
+    """The installation has forgotten the node, or its certificate is from an earlier join."""
 
 
 class OutdatedNode(msgspec.Struct, frozen=True, tag="outdated", omit_defaults=True):
-    """The releases of both ends have no protocol in common."""
+    """The two ends have no protocol in common. ``release`` is that of the gateway, which speaks the
+    protocols from the first to the last of ``protocols``.
+    """
 
     release: str
     protocols: tuple[int, int]
@@ -95,12 +90,14 @@ HelloAnswer: TypeAlias = Welcome | SupersededNode | UnknownNode | OutdatedNode
 
 
 class Hello(NodeRequest[HelloAnswer], frozen=True, tag="hello"):
-    """The first request. ``protocols`` are the lowest and the highest that the node speaks."""
+    """The first request. ``protocols`` are the lowest and the highest that the node speaks.
+    ``epoch`` is the one that its runner was given, 0 before the first answer.
+    """
 
     protocols: tuple[int, int]
     release: str
     runner_id: str
-    place: str
+    epoch: int = 0
 
 
 class ReplaceEarlier(NodeRequest[int], frozen=True, tag="replace"):

@@ -1,0 +1,101 @@
+"""Nodes that connect: which runner has the name now, and renewed certificates.
+
+A certificate is valid for the join that it comes from. Of several runners with one name the latest
+has it: a runner that comes for the first time raises the epoch, and one that had the name before,
+and has it no longer, is superseded. So two copies of one machine do not replace each other without
+end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fyke.contracts.state import Storage, Transaction
+from fyke.domain.nodes.authority import NodeAuthority, NodeIdentity, certify_node
+from fyke.errors import Forbidden, InvalidRequest
+from fyke.kit.certificates import BadCertificate
+from fyke.kit.clock import Clock
+from fyke.model.node_registry import Node
+
+FORGOTTEN = "This installation has forgotten the node, or it has joined again; join again"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeGreeting:
+    """A node as it introduces itself. ``epoch`` is the one that its runner was given before, 0 for
+    a runner that connects for the first time.
+    """
+
+    runner_id: str
+    epoch: int
+    release: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class SupersededBy:
+    """The machine that has the name now; ``seen_at`` is when it was last seen, in ms."""
+
+    address: str
+    seen_at: int
+
+
+class NodePresence:
+    """Answers nodes that connect."""
+
+    def __init__(
+        self, storage: Storage, authority: NodeAuthority, clock: Clock, gateway_id: str
+    ) -> None:
+        self._storage = storage
+        self._authority = authority
+        self._clock = clock
+        self._gateway_id = gateway_id
+
+    async def greet(self, identity: NodeIdentity, greeting: NodeGreeting) -> Node | SupersededBy:
+        """Note that a node is connected to this gateway. Raises ``Forbidden`` for one that is not
+        known. Repeated: the same answer.
+        """
+
+        def work(tx: Transaction) -> Node | SupersededBy:
+            before = _known(tx, identity)
+            is_new = before.runner_id != greeting.runner_id
+            if is_new and greeting.epoch:
+                return SupersededBy(before.address, before.seen_at)
+            node = replace(
+                before,
+                epoch=before.epoch + is_new,
+                runner_id=greeting.runner_id,
+                gateway_id=self._gateway_id,
+                address=greeting.address,
+                release=greeting.release,
+                seen_at=tx.now,
+            )
+            tx.nodes.change(node)
+            return node
+
+        return await self._storage.write(work)
+
+    async def renew(self, identity: NodeIdentity, request: str) -> str:
+        """A new certificate for the key of a request. Raises ``Forbidden`` for a node that is not
+        known, and ``InvalidRequest``.
+        """
+        authority = await self._authority.find()
+        if authority is None:
+            raise Forbidden(FORGOTTEN)
+        try:
+            now = self._clock.now_ms() / 1000
+            certificate = certify_node(authority, request, identity, now)
+        except BadCertificate as error:
+            raise InvalidRequest(f"The request for a certificate is refused: {error}") from error
+        await self._storage.read(lambda tx: _check(tx.nodes.get(identity.name), identity))
+        return certificate
+
+
+def _known(tx: Transaction, identity: NodeIdentity) -> Node:
+    return _check(tx.nodes.lock(identity.name), identity)
+
+
+def _check(node: Node | None, identity: NodeIdentity) -> Node:
+    if node is None or node.join_id != identity.join_id:
+        raise Forbidden(FORGOTTEN)
+    return node

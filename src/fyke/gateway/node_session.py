@@ -1,0 +1,159 @@
+"""Serves nodes, each on one connection, known by its certificate.
+
+The first request is ``Hello``. A node that connects again replaces its own earlier connection,
+which may be half dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from fyke.domain.nodes.authority import NodeIdentity, identity_of
+from fyke.domain.nodes.presence import NodeGreeting, NodePresence, SupersededBy
+from fyke.errors import Forbidden, FykeError, InvalidRequest, Unavailable
+from fyke.gateway.listener import Peer
+from fyke.kit.certificates import BadCertificate
+from fyke.kit.stream_requests import RequestFailed, StreamRequests
+from fyke.model.node_registry import Node
+from fyke.wire.nodes import (
+    PROTOCOLS,
+    BadNodeMessage,
+    Hello,
+    HelloAnswer,
+    OutdatedNode,
+    RenewCertificate,
+    SupersededNode,
+    UnknownNode,
+    Welcome,
+    decode_request,
+    encode,
+    encode_error,
+)
+
+HELLO_SECONDS = 10.0
+
+log = structlog.get_logger()
+
+
+class NodeSessions:
+    """The connections of all nodes to this gateway. ``release`` is that of the gateway."""
+
+    def __init__(self, presence: NodePresence, release: str) -> None:
+        self.presence = presence
+        self.release = release
+        self._open: set[NodeSession] = set()
+        self._current: dict[str, NodeSession] = {}  # by name of the node
+
+    def accept(self, peer: Peer) -> asyncio.Protocol | None:
+        """The protocol of a new connection; None for one without the certificate of a node."""
+        try:
+            identity = identity_of(peer.certificate) if peer.certificate is not None else None
+        except BadCertificate:
+            identity = None
+        if identity is None:
+            log.warning("stranger_refused", address=peer.address)
+            return None
+        session = NodeSession(self, identity, peer.address)
+        self._open.add(session)
+        return session.requests.stream
+
+    def greeted(self, session: NodeSession, name: str) -> None:
+        """The node of this session is known; an earlier one of its name ends."""
+        earlier = self._current.get(name)
+        self._current[name] = session
+        if earlier is not None and earlier is not session:
+            earlier.requests.stream.close("the node has connected again")
+
+    def lost(self, session: NodeSession, name: str) -> None:
+        """The connection has ended."""
+        self._open.discard(session)
+        if self._current.get(name) is session:
+            del self._current[name]
+
+    def close(self) -> None:
+        """End all connections."""
+        for session in list(self._open):
+            session.requests.stream.close("the gateway stops")
+
+
+class NodeSession:
+    """One connection of one node."""
+
+    def __init__(self, sessions: NodeSessions, identity: NodeIdentity, address: str) -> None:
+        self._sessions = sessions
+        self._identity = identity
+        self._address = address
+        self._node: Node | None = None
+        self._log = log.bind(node=identity.name, address=address)
+        self.requests = StreamRequests(self._serve, self._on_notice, self._lost, self._fault)
+        self._timer = asyncio.get_running_loop().call_later(
+            HELLO_SECONDS, self.requests.stream.close, "no hello in time"
+        )
+
+    async def _serve(self, body: bytes) -> bytes:
+        try:
+            return await self._answer(body)
+        except BadNodeMessage as error:
+            self._log.warning("bad_message_of_node", error=str(error))
+            wrong = InvalidRequest("The message is not one of this protocol")
+            raise RequestFailed(encode_error(wrong)) from error
+        except FykeError as error:
+            raise RequestFailed(encode_error(error)) from error
+
+    async def _answer(self, body: bytes) -> bytes:
+        request = decode_request(body)
+        if isinstance(request, Hello):
+            return encode(await self._hello(request))
+        if self._node is None:
+            raise Forbidden("The first request is a hello")
+        if isinstance(request, RenewCertificate):
+            return await self._renew(request)
+        raise InvalidRequest("This gateway does not serve this request")
+
+    async def _hello(self, hello: Hello) -> HelloAnswer:
+        protocol = min(hello.protocols[1], PROTOCOLS[1])
+        if protocol < max(hello.protocols[0], PROTOCOLS[0]):
+            self._end_soon("the node is of another release")
+            return OutdatedNode(self._sessions.release, PROTOCOLS)
+        greeting = NodeGreeting(hello.runner_id, hello.epoch, hello.release, self._address)
+        try:
+            node = await self._sessions.presence.greet(self._identity, greeting)
+        except Forbidden:
+            self._end_soon("the node is not known")
+            return UnknownNode()
+        if isinstance(node, SupersededBy):
+            self._end_soon("another machine has the name of the node")
+            return SupersededNode(node.address, node.seen_at)
+        self._timer.cancel()
+        self._node = node
+        self._sessions.greeted(self, node.name)
+        self._log.info("node_connected", epoch=node.epoch, release=node.release)
+        return Welcome(protocol, node.name, node.epoch)
+
+    async def _renew(self, request: RenewCertificate) -> bytes:
+        try:
+            certificate = await self._sessions.presence.renew(self._identity, request.request)
+        except Forbidden:
+            self._end_soon("the node is not known")
+            raise
+        return encode(certificate)
+
+    def _end_soon(self, reason: str) -> None:
+        """End the connection after the answer, which is sent in this step of the event loop."""
+        self._log.warning("node_refused", reason=reason)
+        asyncio.get_running_loop().call_soon(self.requests.stream.finish, reason)
+
+    def _on_notice(self, _body: bytes) -> None:
+        """Nodes send none; those of a later release are ignored."""
+
+    def _lost(self, reason: str) -> None:
+        self._timer.cancel()
+        self._sessions.lost(self, self._identity.name)
+        if self._node is not None:
+            self._log.info("node_disconnected", reason=reason)
+
+    def _fault(self, error: Exception) -> bytes:
+        self._log.error("request_of_node_failed", exc_info=error)
+        return encode_error(Unavailable("The gateway failed"))

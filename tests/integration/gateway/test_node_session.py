@@ -1,0 +1,226 @@
+"""Connections of nodes: hello first, only with a valid certificate, one for each node."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from fyke.domain.nodes.authority import (
+    NodeAuthority,
+    NodeIdentity,
+    certify_gateway,
+    certify_node,
+)
+from fyke.domain.nodes.presence import FORGOTTEN, NodePresence
+from fyke.domain.nodes.tokens import TokenRequest
+from fyke.errors import Forbidden, InvalidRequest, Unavailable
+from fyke.gateway import node_session
+from fyke.gateway.node_session import NodeSessions
+from fyke.kit.certificates import CertifiedKey, expiry_of, new_authority, new_request
+from fyke.kit.clock import SystemClock
+from fyke.kit.sealing import Sealer
+from fyke.kit.stream_requests import RequestFailed, StreamLost, StreamRequests
+from fyke.kit.tls import client_context
+from fyke.link.connect import connect
+from fyke.link.join import JoinedInstallation, join
+from fyke.wire.nodes import (
+    ALPN,
+    Hello,
+    ListAttempts,
+    NodeRequest,
+    OutdatedNode,
+    RenewCertificate,
+    SupersededNode,
+    UnknownNode,
+    Welcome,
+    decode_answer,
+    decode_error,
+    encode,
+)
+from support.app import App, open_app
+from support.egress import until
+from support.gateways import Gateway, open_gateway
+
+pytestmark = pytest.mark.anyio
+A = TypeVar("A")
+
+HELLO = Hello((1, 1), "1.2.3", "R1")
+
+
+@dataclass
+class Place:
+    """A gateway for nodes, and a machine that has joined."""
+
+    app: App
+    gateway: Gateway
+    sessions: NodeSessions
+    node: JoinedInstallation
+    links: list[StreamRequests] = field(default_factory=list)
+
+    async def connect(self, own: CertifiedKey | None = None) -> Link:
+        link = Link()
+        self.links.append(link.requests)
+        authority = self.gateway.authority.certificate
+        await connect(
+            self.gateway.address,
+            client_context(authority, own or self.node.own, [ALPN]),
+            link.requests,
+        )
+        return link
+
+
+class Link:
+    """The node's end."""
+
+    def __init__(self) -> None:
+        self.losses: list[str] = []
+        self.requests = StreamRequests(refuse, ignore, self.losses.append, lambda _: b"")
+
+    async def ask(self, request: NodeRequest[A]) -> A:
+        try:
+            return decode_answer(request, await self.requests.ask(encode(request)))
+        except RequestFailed as failed:
+            raise decode_error(failed.body) from None
+
+
+async def refuse(body: bytes) -> bytes:
+    raise AssertionError(body)
+
+
+def ignore(_notice: object) -> None:
+    return
+
+
+@pytest.fixture
+async def place(tmp_path: Path, templates: Path) -> AsyncIterator[Place]:
+    async with open_app(tmp_path, templates) as app:
+        authority = NodeAuthority(app.storage, Sealer(b"master"), SystemClock())
+        presence = NodePresence(app.storage, authority, SystemClock(), "G1")
+        sessions = NodeSessions(presence, "1.2.3")
+        async with open_gateway(app.storage, {ALPN: sessions.accept}) as gateway:
+            caller = replace(app.owner, local=True)
+            token = await gateway.tokens.create(caller, TokenRequest())
+            node = await join(gateway.address, token.text, "n1", "", {})
+            place = Place(app, gateway, sessions, node)
+            yield place
+            for link in place.links:
+                link.stream.close("done")
+            sessions.close()
+
+
+async def test_a_node_is_welcome_and_renews_its_certificate(place: Place) -> None:
+    link = await place.connect()
+    assert await link.ask(HELLO) == Welcome(1, "n1", 1)
+    request = new_request()
+    certificate = await link.ask(RenewCertificate(request.certificate))
+    assert expiry_of(certificate) > time.time() + 86_000
+    renewed = await place.connect(CertifiedKey(certificate, request.key))
+    assert await renewed.ask(hello(1)) == Welcome(1, "n1", 1)
+
+
+def hello(epoch: int, runner_id: str = "R1") -> Hello:
+    return Hello((1, 1), "1.2.3", runner_id, epoch)
+
+
+async def test_a_node_has_one_connection(place: Place) -> None:
+    first, second = await place.connect(), await place.connect()
+    await first.ask(HELLO)
+    await second.ask(hello(1))
+    await until(lambda: bool(first.losses))
+    assert second.losses == []
+    node = await place.app.storage.read(lambda tx: tx.nodes.get("n1"))
+    assert node is not None and (node.epoch, node.gateway_id) == (1, "G1")
+
+
+async def test_of_two_copies_the_later_one_stays(place: Place) -> None:
+    first, copy = await place.connect(), await place.connect()
+    await first.ask(HELLO)
+    assert await copy.ask(hello(0, "R2")) == Welcome(1, "n1", 2)
+    await until(lambda: bool(first.losses))
+    back = await place.connect()
+    answer = await back.ask(hello(1))
+    assert isinstance(answer, SupersededNode) and answer.address == "127.0.0.1"
+    await until(lambda: bool(back.losses))
+    assert copy.losses == []
+
+
+async def test_a_forgotten_node_is_refused_with_its_certificate(place: Place) -> None:
+    link = await place.connect()
+    await link.ask(HELLO)
+    await place.app.storage.write(lambda tx: tx.nodes.remove("n1"))
+    with pytest.raises(Forbidden) as refused:
+        await link.ask(RenewCertificate(new_request().certificate))
+    assert refused.value.message == FORGOTTEN
+    await until(lambda: bool(link.losses))
+    back = await place.connect()
+    assert await back.ask(hello(1)) == UnknownNode()
+    await until(lambda: bool(back.losses))
+
+
+@pytest.mark.parametrize("protocols", [(2, 3), (0, 0)])
+async def test_a_node_of_another_release_is_refused_with_ours(
+    place: Place, protocols: tuple[int, int]
+) -> None:
+    link = await place.connect()
+    assert await link.ask(Hello(protocols, "9.9", "R1")) == OutdatedNode("1.2.3", (1, 1))
+    await until(lambda: bool(link.losses))
+
+
+async def test_a_node_that_speaks_more_is_answered_in_ours(place: Place) -> None:
+    link = await place.connect()
+    assert await link.ask(Hello((0, 7), "9.9", "R1")) == Welcome(1, "n1", 1)
+
+
+async def test_nothing_is_served_before_the_hello(place: Place, monkeypatch: Any) -> None:
+    link = await place.connect()
+    for request in (ListAttempts(), RenewCertificate(new_request().certificate)):
+        with pytest.raises(Forbidden, match="first request"):
+            await link.ask(request)
+    with pytest.raises(RequestFailed) as failed:
+        await link.requests.ask(b"?")
+    assert decode_error(failed.value.body).message == "The message is not one of this protocol"
+    monkeypatch.setattr(node_session, "HELLO_SECONDS", 0.05)
+    silent = await place.connect()
+    await until(lambda: bool(silent.losses))
+
+
+async def test_other_requests_are_refused(place: Place) -> None:
+    link = await place.connect()
+    await link.ask(HELLO)
+    with pytest.raises(InvalidRequest, match="does not serve"):
+        await link.ask(ListAttempts())
+
+
+def certified(authority: CertifiedKey, at: float) -> CertifiedKey:
+    request = new_request()
+    identity = NodeIdentity("n1", "01JOIN")
+    return CertifiedKey(certify_node(authority, request.certificate, identity, at), request.key)
+
+
+@pytest.mark.parametrize("kind", ["none", "foreign", "expired", "gateway"])
+async def test_connections_without_a_valid_certificate_of_a_node_end(
+    place: Place, kind: str
+) -> None:
+    authority, now = place.gateway.authority, time.time()
+    own = {
+        "none": None,
+        "foreign": certified(new_authority("Fyke nodes", now, 3600), now),
+        "expired": certified(authority, now - 2 * 86_400),
+        "gateway": certify_gateway(authority, now),
+    }[kind]
+    link = Link()
+    place.links.append(link.requests)
+    context = client_context(authority.certificate, own, [ALPN])
+    with pytest.raises((StreamLost, Unavailable)):
+        await connect(place.gateway.address, context, link.requests)
+        await link.ask(HELLO)
+    assert await place.app.storage.read(epoch_of) == 0
+
+
+def epoch_of(tx: Any) -> int:
+    return int(tx.nodes.get("n1").epoch)
