@@ -13,7 +13,10 @@ import pytest
 from support.booted import booted
 from support.git_server import git_server
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+pytestmark = [
+    pytest.mark.needs("git"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user"),
+]
 
 UID = 30_000 + os.getpid() % 10_000  # unique to this test run
 

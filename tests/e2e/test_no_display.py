@@ -43,7 +43,14 @@ class WithoutDisplay(Booted):
 @pytest.fixture(scope="module")
 def cli() -> Iterator[Cli]:
     with booted(WithoutDisplay) as platform:
+        # until then everything may be asked of the runner
+        platform.wait_for(lambda: _runner(platform)["browser_programs"], "the browser to be found")
         yield Cli(platform)
+
+
+def _runner(platform: Booted) -> dict[str, Any]:
+    [runner] = platform.read("/api/fyke/runners")["list"]
+    return dict(runner)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +60,7 @@ def slug(cli: Cli) -> str:
 
 @reaches(ReasonCode.BROWSER_CHOICE_MISSING)
 def test_a_start_with_windows_is_refused(cli: Cli, slug: str) -> None:
-    [runner] = cli.platform.read("/api/fyke/runners")["list"]
+    runner = _runner(cli.platform)
     assert (runner["browser_display"], runner["browser_problem"]) == (False, "")
     err = cli.process("run", "start", slug, "--headful", code=1)[1]
     assert MISSING in err

@@ -114,13 +114,19 @@ def bundle(platform: Booted, request: pytest.FixtureRequest) -> Callable[[str], 
     return push
 
 
+NEEDED = {"node": ("npm",)}  # to install the SDK's packages
+
+
 def every_behaviour() -> list[Any]:
     return [
         pytest.param(
             language,
             behaviour,
             id=f"{language}-{behaviour.name}",
-            marks=[] if behaviour.quick else [pytest.mark.long],
+            marks=[
+                pytest.mark.needs(*NEEDED.get(language, ())),
+                *([] if behaviour.quick else [pytest.mark.long]),
+            ],
         )
         for language, behaviours in BEHAVIOURS.items()
         for behaviour in behaviours

@@ -134,7 +134,7 @@ class S3Blobs:
     async def size(self, name: str) -> int:
         key = self._key(name)
         with self._answering(name=name):
-            return (await obstore.head_async(self._store, key))["size"]
+            return int((await obstore.head_async(self._store, key))["size"])
 
     async def walk(self, folder: str = "") -> AsyncGenerator[StoredBlob, None]:
         prefix = self._key(folder) if folder else self._place.prefix
@@ -171,7 +171,8 @@ class S3Blobs:
     async def url(self, name: str, seconds: float, method: Literal["GET", "PUT"]) -> str:
         key = self._key(name)
         with self._answering():
-            return await obstore.sign_async(self._store, method, key, timedelta(seconds=seconds))
+            signed = obstore.sign_async(self._store, method, key, timedelta(seconds=seconds))
+            return str(await signed)
 
     async def check(self) -> None:
         await round_trip(self)
