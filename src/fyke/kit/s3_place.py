@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_ORIGIN = re.compile(r"https?://[^/@\s]+(/[^@\s]*)?")
 _MAX_PREFIX = 512  # characters; a key has at most 1,024 bytes
 
 
@@ -51,3 +52,10 @@ def parse_s3_url(url: str) -> S3Place:
             "letters, digits, '.', '_' and '-', joined by single slashes, none starting with a dot"
         )
     return S3Place(bucket, prefix)
+
+
+def parse_endpoint(value: str) -> str:
+    """The address of a service, "" for that of AWS. Raise ``ValueError`` for another text."""
+    if value and not _ORIGIN.fullmatch(value):
+        raise ValueError("must be http:// or https:// with a host and no login")
+    return value

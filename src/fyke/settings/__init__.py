@@ -6,7 +6,6 @@ folder, which wins over the default. The settings themselves are in ``fyke.setti
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from pydantic_settings import (
 
 from fyke.kit.category_names import parse_category
 from fyke.kit.mail_servers import check_sender, parse_server
-from fyke.kit.s3_place import parse_s3_url
+from fyke.kit.s3_place import parse_endpoint, parse_s3_url
 from fyke.settings.config_file import ConfigFile, ConfigFileError
 from fyke.settings.groups import (
     SYSTEM_HOME,
@@ -36,9 +35,6 @@ from fyke.settings.groups import (
 )
 
 __all__ = ["SYSTEM_HOME", "ConfigFileError", "Settings", "default_home"]
-
-
-_ORIGIN = re.compile(r"https?://[^/@\s]+(/[^@\s]*)?")
 
 
 class Settings(  # fields are in the reverse order of the bases
@@ -107,9 +103,7 @@ class Settings(  # fields are in the reverse order of the bases
     @field_validator("s3_endpoint")
     @classmethod
     def _check_s3_endpoint(cls, value: str) -> str:
-        if value and not _ORIGIN.fullmatch(value):
-            raise ValueError("must be http:// or https:// with a host and no login")
-        return value
+        return parse_endpoint(value)
 
     @field_validator("smtp_url")
     @classmethod

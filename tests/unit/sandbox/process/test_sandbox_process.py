@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import subprocess
@@ -363,6 +364,7 @@ async def test_only_a_browser_with_a_cache_saves_it(
 
 
 async def test_the_usage_is_available_after_the_end(folders: WorkFolders) -> None:
+    gc.collect()  # of earlier tests
     before = len(os.listdir("/proc/self/fd"))
     sandbox = running(folders)
     (folders.root / "A" / "file").write_bytes(bytes(100_000))
