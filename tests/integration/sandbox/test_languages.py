@@ -13,6 +13,7 @@ from fyke.contracts.execution import SandboxExit
 from fyke.domain.workers import go_build
 from fyke.model.worker import Language
 from integration.sandbox.sandboxes import MIB, SPAWNERS, SandboxSetup, drain, sandbox_setup
+from zoo.bundles import SDK
 
 pytestmark = [
     pytest.mark.needs("go", "node"),
@@ -97,6 +98,36 @@ async def test_modules_are_read_only(setup: SandboxSetup) -> None:
     )
     out, _, _ = await run_node(setup, {"main.js": code}, modules)
     assert out == "EROFS\n"
+
+
+ES_MODULE = """
+import { createRequire } from "node:module";
+import { Worker, isMainThread } from "node:worker_threads";
+import coresdk, { parameter, result } from "./sdk.js";
+const required = createRequire(import.meta.url)("./sdk");
+const same = required === coresdk && coresdk.result === result;
+console.log(isMainThread, same, typeof parameter.getInputJSONString, typeof globalThis.require);
+if (isMainThread) {
+  const other = await import("./other.js").catch((error) => error.message.split("\\n")[0]);
+  console.log(other);
+  new Worker(new URL(import.meta.url));
+}
+"""
+
+
+async def test_a_project_of_es_modules_loads_the_sdk(setup: SandboxSetup) -> None:
+    """Its other files stay ES modules, where ``exports`` is not defined."""
+    files: dict[str, str | bytes] = {
+        "main.js": ES_MODULE,
+        "other.js": "exports.a = 1;",
+        "package.json": '{"type": "module"}',
+    }
+    files |= {path.name: path.read_text() for path in (SDK / "node").glob("*.js")}
+    out, err, ended = await run_node(setup, files)
+    assert (err, ended.code) == ("", 0)
+    first, other, second = out.splitlines()
+    assert first == "true true function undefined" and second == "false true function undefined"
+    assert "exports is not defined" in other
 
 
 async def test_node_sees_the_memory_limit(setup: SandboxSetup) -> None:

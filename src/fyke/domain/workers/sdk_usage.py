@@ -29,7 +29,8 @@ _USES = {
 }
 _REMEDY = {
     Language.PYTHON: "begin main.py with: from sdk import CoreSDK",
-    Language.NODE: "begin main.js with: const coresdk = require('./sdk')",
+    Language.NODE: "begin main.js with: const coresdk = require('./sdk'); "
+    "in an ES module: import coresdk from './sdk.js'",
     Language.GO: 'import it in main.go: coresdk "NAME OF YOUR MODULE/GoSdk"',
 }
 

@@ -2,6 +2,8 @@
 // and fetch use no proxy by default, and the usual variables would break Workers that pass their own
 // agent, because older axios versions prefer the variables to the agent. So only the defaults are
 // replaced; an agent or a dispatcher that the Worker passes is used.
+//
+// It also lets projects of ES modules load the SDK, whose files are CommonJS; see sdkIsCommonJs.
 "use strict";
 
 const http = require("node:http");
@@ -123,6 +125,39 @@ function wrapFetch() {
   };
 }
 
+/**
+ * Lets the SDK's files be CommonJS in a project whose package.json says that .js files are ES modules.
+ * Both ways to load them are changed: require (by createRequire) and import. Versions of Node.js before
+ * 22.15 run hooks for import in a thread, which takes 40 ms, so other projects go without.
+ */
+function sdkIsCommonJs(folder) {
+  const Module = require("node:module");
+  const fs = require("node:fs");
+  let type;
+  try {
+    ({ type } = JSON.parse(fs.readFileSync(`${folder}/package.json`, "utf8")));
+  } catch {
+    return;
+  }
+  if (type !== "module") return;
+  const paths = ["sdk.js", "sdk_pb.js", "sdk_grpc_pb.js"].map((name) => `${folder}/${name}`);
+  const urls = paths.map((path) => `file://${path}`);
+  const compile = Module._extensions[".js"];
+  Module._extensions[".js"] = (module, path) => {
+    if (!paths.includes(path)) return compile(module, path);
+    return module._compile(fs.readFileSync(path, "utf8"), path);
+  };
+  const load = (url, context, next) =>
+    next(url, urls.includes(url) ? { ...context, format: "commonjs" } : context);
+  if (Module.registerHooks) {
+    Module.registerHooks({ load });
+  } else if (Module.register) {
+    const code = `const urls = ${JSON.stringify(urls)}; export const load = ${load};`;
+    Module.register(`data:text/javascript,${encodeURIComponent(code)}`);
+  }
+}
+
+sdkIsCommonJs("/work");
 if (auth && domain) {
   http.globalAgent = new (tunnelAgent(http.Agent))(http.globalAgent.options);
   https.globalAgent = new (tunnelAgent(https.Agent))(https.globalAgent.options);
