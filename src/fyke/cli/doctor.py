@@ -40,6 +40,11 @@ BROWSER_NOT_CHECKED = (
     "not checked yet: a runner does that some seconds after its start, or when a Worker wants a "
     "browser; one that was installed later needs a restart"
 )
+SERVES_NONE = "the setting browser was off at its start, or the machine had none"
+SERVES_NONE_REMEDY = (
+    "if Workers are to have one, start Fyke without FYKE_BROWSER=off; a browser that was installed "
+    "later also needs a restart"
+)
 DRIVER_REMEDY = "install the driver of the same version (apt install chromium-driver)"
 BLOBS_SECONDS = 30.0
 BLOBS_REMEDY = (
@@ -456,6 +461,7 @@ def _browser(settings: Settings, server: _RunningServer | None) -> Iterator[Chec
     from fyke.model.browser import BrowserOffer, BrowserProgram
 
     found = machine_browser()
+    yield from _runner_browsers(server, installed=bool(found.versions))
     if not found.versions:
         yield CheckResult(
             "browser",
@@ -484,6 +490,21 @@ def _browser(settings: Settings, server: _RunningServer | None) -> Iterator[Chec
     yield _browser_sandbox(settings, server)
 
 
+def _runner_browsers(server: _RunningServer | None, *, installed: bool) -> Iterator[CheckResult]:
+    """What the running Fyke gives its Workers, which may have other settings than this shell."""
+    for runner in _runners(server) if server else []:
+        name, whose = "runner browser", f"(runner {runner.id})"
+        if not runner.browsers:
+            detail = f"Workers get no browser: {SERVES_NONE} {whose}"
+            yield CheckResult(name, WARNING if installed else OK, detail, SERVES_NONE_REMEDY)
+        elif runner.browser_problem:
+            yield CheckResult(name, WARNING, f"{runner.browser_problem} {whose}", BROWSER_REMEDY)
+        else:
+            programs = ", ".join(runner.browser_programs)
+            detail = f"{programs or 'a browser'}, for up to {runner.browsers} attempts at once"
+            yield CheckResult(name, OK, f"{detail} {whose}")
+
+
 def _driver(version: str, browsers: set[str]) -> CheckResult:
     name = "browser driver"
     if not version:
@@ -497,7 +518,10 @@ def _browser_sandbox(settings: Settings, server: _RunningServer | None) -> Check
     """The worst that the runners report, or the result of starting a browser now."""
     name, prefix = "browser sandbox", "browser: "
     if os.geteuid() == 0 and server is not None:
-        reported = [check for runner in _runners(server) for check in runner.checks]
+        runners = _runners(server)
+        if runners and not any(runner.browsers for runner in runners):
+            return CheckResult(name, OK, "not checked: no runner serves browsers")
+        reported = [check for runner in runners for check in runner.checks]
         checks = [(check.name, check.holds, check.seen) for check in reported]
         reason = ""
     else:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -400,6 +401,44 @@ def test_root_sees_what_the_runners_report_of_their_browsers(
     assert doctor._browser_sandbox(settings, SERVER) == CheckResult(
         "browser sandbox", WARNING, "vsock: opened", BROWSER_REMEDY
     )
+
+
+@pytest.mark.parametrize(
+    ("installed", "reported", "state", "detail"),
+    [
+        (True, {"browser_programs": ["chromium"]}, OK, "chromium, for up to 6 attempts at once"),
+        (True, {}, OK, "a browser, for up to 6 attempts at once"),  # it was not looked for yet
+        (True, {"browser_problem": "no room"}, WARNING, "no room"),
+        (True, {"browsers": 0}, WARNING, f"Workers get no browser: {doctor.SERVES_NONE}"),
+        (False, {"browsers": 0}, OK, f"Workers get no browser: {doctor.SERVES_NONE}"),
+    ],
+)
+def test_the_running_fyke_says_what_its_workers_get(
+    monkeypatch: pytest.MonkeyPatch,
+    installed: bool,
+    reported: dict[str, object],
+    state: str,
+    detail: str,
+) -> None:
+    """Its settings may be others than those of the shell."""
+    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(Client, "answer", [msgspec.structs.replace(runner("full"), **reported)])
+    [line] = doctor._runner_browsers(SERVER, installed=installed)
+    assert (line.name, line.state) == ("runner browser", state)
+    assert line.detail == f"{detail} (runner fu)"
+
+
+def test_the_sandbox_of_a_browser_is_not_checked_where_browsers_are_off(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(local, "machine_browser", lambda: MachineBrowser({}, "", False, 0, []))
+    monkeypatch.setattr(Client, "answer", [msgspec.structs.replace(runner("full"), browsers=0)])
+    line = doctor._browser_sandbox(Settings(home=tmp_path), SERVER)
+    assert line == CheckResult("browser sandbox", OK, "not checked: no runner serves browsers")
+    names = [line.name for line in doctor._browser(Settings(home=tmp_path), SERVER)]
+    assert names == ["runner browser", "browser"]
 
 
 @pytest.mark.parametrize(("level", "code"), [("full", 0), ("no-limits", 1), ("none", 1)])
