@@ -8,7 +8,7 @@ version refuse to start; ``fyke.json`` can say more, see ``project_file``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from fyke.domain.workers.dependency_findings import Import, imported_packages
@@ -42,6 +42,12 @@ _NAMES = re.compile(
     r"\b(?:ChromeWs|ChromeHttp|LightpandaDomain|BROWSER_WS|(?:Adaptive)?PlaywrightCrawler"
     r"|PuppeteerCrawler)\b|\b(?:chrome-ws|chrome-http|lightpanda)-inner\."
 )
+# what no Chromium does, in the words of Playwright and Selenium, apart from videos
+_OTHER_BROWSER = re.compile(
+    r"\b(?:firefox|webkit)\.(?:launch\w*|connect)\b|\bwebdriver\.(?:Firefox|Safari)\b"
+    r"|\b(?:Async)?Camoufox\("
+)
+_VIDEO = re.compile(r"\brecord_video_(?:dir|size)\b|\brecordVideo\b")
 _COMMENT = {
     Language.PYTHON: ("#",),
     Language.NODE: ("//", "*", "/*"),
@@ -111,6 +117,19 @@ def finding(clue: Clue, declared: BrowserNeed) -> Finding | None:
         'to change that, declare "browser" in fyke.json: "required" if no run can do without, '
         '"optional" if most can, "none" if all can',
     )
+
+
+def missing_parts(sources: list[Source], language: Language) -> Iterator[Finding]:
+    """What the project names that only other browsers have, or that is not there."""
+    if clue := _named(sources, language, _OTHER_BROWSER):
+        name = clue.name.rstrip("(")
+        message = f"{name} starts another browser than Chromium, and there is none"
+        remedy = "use Chromium, such as chromium.launch() or webdriver.Chrome()"
+        yield Finding(WARNING, "browser_other", clue.file, clue.line, shortened(message), remedy)
+    if clue := _named(sources, language, _VIDEO):
+        message = f"{clue.name} records a video of the page, which fails: there is no ffmpeg"
+        remedy = "leave it out; take pictures of the page instead"
+        yield Finding(WARNING, "browser_no_video", clue.file, clue.line, message, remedy)
 
 
 def _named(sources: Iterable[Source], language: Language, names: re.Pattern[str]) -> Clue | None:

@@ -329,6 +329,9 @@ class ProjectReader:
         found = browser_need.finding(clue, self.declared.browser) if clue else None
         if found is not None:
             self.findings.append(found)
+        if self.language is not None:
+            sources = list(self._named_sources(self.language))
+            self.findings += browser_need.missing_parts(sources, self.language)
 
     def _browser_clue(self) -> browser_need.Clue | None:
         if self.language is None:

@@ -30,6 +30,7 @@ LOCAL = "127.0.0.1"
 LAUNCH, INSTANCE, DRIVER = "/fyke/launch", "/fyke/instance/", "/fyke/driver/"
 VERSION = "FYKE_BROWSER_VERSION"  # in the environment of the Worker
 UNKNOWN_VERSION = "0.0.0.0"  # noqa: S104 - not an address
+OTHERS = ("firefox", "pw_run.sh")  # browsers of Playwright that are not there
 SHELLS = ("headless_shell", "chrome-headless-shell", "chromium-headless-shell")
 PIPE_IN, PIPE_OUT = 3, 4
 MAX_HEAD = 16 * 1024
@@ -628,7 +629,9 @@ def main() -> None:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     name, arguments = sys.argv[1].rpartition("/")[2], sys.argv[2:]
     try:
-        if name == "chromedriver":
+        if name in OTHERS:
+            end(1, "this Fyke has only Chromium: start chromium instead")
+        elif name == "chromedriver":
             run_driver(arguments)
         else:
             run_browser(name, arguments)

@@ -74,13 +74,15 @@ ELSEWHERE = (  # also those where Playwright and Puppeteer look for a channel, s
     "/snap/bin/chromium",
 )
 _SCRIPT = f'#!/bin/sh\nexec {INTERPRETER} -I -B -S {_RELAY_AT} "$0" "$@"\n'
-_BUILD = re.compile(r"(chromium|chromium_headless_shell)-[0-9]{1,8}")
+_BUILD = re.compile(r"(chromium|chromium_headless_shell|firefox|webkit)-[0-9]{1,8}")
 _PLACES = {  # of the program below its folder, in new and in old versions of Playwright
     "chromium": ("chrome-linux64/chrome", "chrome-linux/chrome"),
     "chromium_headless_shell": (
         "chrome-headless-shell-linux64/chrome-headless-shell",
         "chrome-linux/headless_shell",
     ),
+    "firefox": ("firefox/firefox",),  # where the relay says that there is none
+    "webkit": ("pw_run.sh",),
 }
 _BUILDS_OF_PACKAGE = "browsers.json"  # in packages of Playwright
 # rod, a library for Go, does not look for a browser of the machine by itself: it looks in the home

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.workers.browser_need import Clue, finding, go_clue, node_clue, python_clue
+from fyke.domain.workers.browser_need import (
+    Clue,
+    finding,
+    go_clue,
+    missing_parts,
+    node_clue,
+    python_clue,
+)
 from fyke.domain.workers.requirements import parse
-from fyke.model.worker import BrowserNeed
+from fyke.model.worker import BrowserNeed, Language
 
 
 @pytest.mark.parametrize(
@@ -105,3 +112,35 @@ def test_a_clue_is_no_problem_unless_the_project_declares_that_it_uses_none() ->
     assert refused is not None
     assert (refused.severity, refused.code) == ("warning", "browser_refused")
     assert finding(clue, BrowserNeed.OPTIONAL) is finding(clue, BrowserNeed.REQUIRED) is None
+
+
+@pytest.mark.parametrize(
+    ("language", "line", "name"),
+    [
+        (Language.PYTHON, "browser = p.firefox.launch()", "firefox.launch"),
+        (
+            Language.NODE,
+            "await webkit.launchPersistentContext(d)",
+            "webkit.launchPersistentContext",
+        ),
+        (Language.PYTHON, "driver = webdriver.Firefox()", "webdriver.Firefox"),
+        (Language.PYTHON, "with Camoufox(headless=True) as b:", "Camoufox"),
+    ],
+)
+def test_other_browsers_are_named(language: Language, line: str, name: str) -> None:
+    [found] = missing_parts([("main", f"x\n{line}\n")], language)
+    assert (found.code, found.file, found.line) == ("browser_other", "main", 2)
+    assert found.message == f"{name} starts another browser than Chromium, and there is none"
+
+
+def test_videos_are_named() -> None:
+    source = ("a.js", "newContext({ recordVideo: { dir } })")
+    [found] = missing_parts([source], Language.NODE)
+    assert (found.code, found.line) == ("browser_no_video", 1)
+
+
+@pytest.mark.parametrize(
+    "line", ["# p.firefox.launch()", "chromium.launch()", "from playwright import firefox_like"]
+)
+def test_chromium_and_comments_are_no_other_browser(line: str) -> None:
+    assert list(missing_parts([("main.py", line)], Language.PYTHON)) == []

@@ -28,6 +28,7 @@ from fyke.sandbox.isolation.relay_files import (
 )
 
 BUILD, SHELL = "chromium-1255", "chromium_headless_shell-1255"
+FIREFOX = "firefox-1500"
 
 
 @pytest.fixture
@@ -51,6 +52,7 @@ def test_the_builds_of_all_packages_are_found(environment: Path) -> None:
         {"name": "chromium", "revision": "1255", "browserVersion": "159.0"},
         {"name": "chromium-headless-shell", "revision": "1255"},
         {"name": "firefox", "revision": "1500"},
+        {"name": "ffmpeg", "revision": "1011"},
         {"name": "chromium-tip-of-tree", "revision": "1400"},
     )
     package(
@@ -58,7 +60,7 @@ def test_the_builds_of_all_packages_are_found(environment: Path) -> None:
         "a/node_modules/patchright-core",
         {"name": "chromium", "revision": "1243", "revisionOverrides": {"debian13-x64": "1200"}},
     )
-    expected = RelayNeeds(("chromium-1200", "chromium-1243", BUILD, SHELL))
+    expected = RelayNeeds(("chromium-1200", "chromium-1243", BUILD, SHELL, FIREFOX))
     assert find_needs(environment) == expected
     write_needs(environment)
     assert read_needs(environment) == expected
@@ -105,7 +107,7 @@ def test_a_file_that_is_none(environment: Path) -> None:
         ("{}", None),
         ("null", None),
         ("[]", RelayNeeds()),
-        ('["chromium-1/../..", "chromium-x", 1, "firefox-1"]', RelayNeeds()),
+        ('["chromium-1/../..", "chromium-x", 1, "ffmpeg-1"]', RelayNeeds()),
     ],
 )
 def test_what_is_stored_is_not_trusted(
@@ -169,7 +171,7 @@ def sandbox(tmp_path: Path, has_layer: bool) -> Iterator[list[str]]:
     yield [
         *(PROGRAM, "--unshare-all", *usr, "--proc", "/proc"),
         *(word for link in links for word in link),
-        *relay_options(data, [BUILD, SHELL], has_layer=has_layer),
+        *relay_options(data, [BUILD, SHELL, FIREFOX, "webkit-7"], has_layer=has_layer),
         *("--setenv", "FYKE_BROWSER_VERSION", "156.0.1", "--"),
     ]
     for number in numbers:
@@ -201,6 +203,21 @@ def test_every_name_is_the_relay(sandbox: list[str], has_layer: bool) -> None:
     driver_lines = ["ChromeDriver 156.0.1"] * (len(drivers) + 1)
     assert lines == ["Chromium 156.0.1"] * len(paths) + driver_lines
     assert result.returncode == 0
+
+
+@pytest.mark.needs("bwrap")
+@pytest.mark.parametrize("path", [f"{FIREFOX}/firefox/firefox", "webkit-7/pw_run.sh"])
+def test_other_browsers_of_playwright_say_that_they_are_not_there(
+    sandbox: list[str], path: str
+) -> None:
+    result = subprocess.run(
+        [*sandbox, f"{BROWSERS_AT}/{path}", "-juggler-pipe"],
+        capture_output=True,
+        close_fds=False,
+        timeout=60,
+    )
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert result.stderr == b"this Fyke has only Chromium: start chromium instead\n"
 
 
 def test_a_folder_that_the_machine_has_as_a_link_is_not_replaced(
