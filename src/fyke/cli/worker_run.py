@@ -65,6 +65,10 @@ def run(
     installed; what it did is reported at the end, and what is kept of its last page when a subtask
     fails is written to a new folder. Exit status 1 if a subtask failed.
 
+    A server of yours on 127.0.0.1 is opened by --egress-allow, but libraries take 127.0.0.1 for the
+    sandbox itself: a Python Worker first removes no_proxy and NO_PROXY from its environment, as
+    the template does. Browsers need nothing.
+
     \b
     Examples:
       fyke worker run hello
