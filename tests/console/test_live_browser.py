@@ -80,6 +80,7 @@ def test_the_picture_appears_with_the_browser_and_the_pages_can_be_chosen(
         lambda: live.place.gateway.close(live.attempt, final=True)
     )
     expect(status).to_have_text("The run is over.")
+    expect(page.locator("[data-part=hint]")).to_be_hidden()
     expect(page.locator(IMAGE)).to_be_hidden()
 
 
@@ -242,3 +243,179 @@ def test_a_hidden_tab_takes_no_pictures(live: LiveBrowserRun, page: Page) -> Non
     )
     expect(page.locator("[data-part=status]")).to_have_text("")
     assert live.place.live.watchers == 1
+
+
+def take_over(page: Page) -> None:
+    page.get_by_role("button", name="Take over").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Take over").click()
+    expect(page.locator(".live-stage.taken")).to_be_visible()
+
+
+def test_the_chosen_page_stays_when_it_is_taken_over_and_given_back(
+    live: LiveBrowserRun, page: Page
+) -> None:
+    live.place.pages["T2"] = ("Two", "https://a.example/2")
+    live.open_browser()
+    page.goto(live.at)
+    choice = page.locator("[data-part=pages] select")
+    choice.select_option("One")
+    address = page.locator("[data-part=address]")
+    expect(address).to_have_text("https://a.example/1")
+    page.reload()
+    expect(address).to_have_text("https://a.example/1")
+    page.goto(live.at)
+    expect(address).to_have_text("https://a.example/2")
+    choice.select_option("One")
+    expect(address).to_have_text("https://a.example/1")
+    take_over(page)
+    expect(address).to_have_text("https://a.example/1")
+    page.get_by_role("button", name="Give back").click()
+    expect(page.get_by_role("button", name="Take over").first).to_be_visible()
+    expect(address).to_have_text("https://a.example/1")
+
+
+def test_a_page_that_opens_meanwhile_is_offered(live: LiveBrowserRun, page: Page) -> None:
+    live.open_browser()
+    page.goto(live.at)
+    expect(page.locator(IMAGE)).to_be_visible()
+    take_over(page)
+    live.place.pages["T2"] = ("Pop-up", "https://a.example/2")
+    live.server.loop.call_soon_threadsafe(lambda: live.place.viewing[-1].tell("T2"))
+    newer = page.locator("[data-part=newer]")
+    expect(newer).to_contain_text("A newer page is open: Pop-up")
+    assert_fine(page)
+    newer.get_by_role("button", name="Show it").click()
+    expect(page.locator("[data-part=address]")).to_have_text("https://a.example/2")
+    expect(newer).to_be_hidden()
+    assert page.locator("[data-part=pages] option").all_inner_texts() == [
+        "Pop-up",
+        "One",
+    ]
+
+
+def test_a_dialog_of_the_page_is_answered(live: LiveBrowserRun, page: Page) -> None:
+    live.open_browser()
+    [worker] = live.place.connections
+
+    def say(method: str, **params: object) -> None:
+        live.server.loop.call_soon_threadsafe(lambda: worker.say(method, "W", **params))
+
+    target = {"targetId": "T1", "type": "page", "title": "", "url": ""}
+    live.server.loop.call_soon_threadsafe(
+        lambda: worker.say("Target.attachedToTarget", sessionId="W", targetInfo=target)
+    )
+    page.goto(live.at)
+    opening = "Page.javascriptDialogOpening"
+    say(opening, type="prompt", message="Which shop?", defaultPrompt="north", url="")
+    dialog = page.locator("[data-part=dialog]")
+    expect(dialog).to_contain_text("The page asks")
+    expect(dialog).to_contain_text("Which shop?")
+    expect(dialog).to_contain_text("Take over the browser to answer")
+    expect(dialog.get_by_role("button")).to_have_count(0)
+    assert_fine(page)
+    take_over(page)
+    expect(dialog.get_by_label("Answer")).to_have_value("north")
+    assert_fine(page)
+    dialog.get_by_label("Answer").fill("south")
+    dialog.get_by_role("button", name="OK").click()
+    for _ in range(600):
+        if handled := worker.sent("Page.handleJavaScriptDialog"):
+            break
+        page.wait_for_timeout(20)
+    assert handled == [("W", {"accept": True, "promptText": "south"})]
+    say("Page.javascriptDialogClosed", result=True, userInput="south")
+    expect(dialog).to_be_hidden()
+    say(opening, type="alert", message="Hi", url="")
+    expect(dialog).to_contain_text("The page says")
+    expect(dialog.get_by_role("button")).to_have_count(1)
+
+
+def test_a_page_without_new_pictures_says_why(
+    live: LiveBrowserRun, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fyke.browser.viewed_browser.SILENT_SECONDS", 0.0)
+    monkeypatch.setattr("fyke.browser.viewed_browser.LOOK_SECONDS", 0.05)
+    live.open_browser()
+    page.goto(live.at)
+    expect(page.locator(IMAGE)).to_be_visible()
+    expect(page.locator("[data-part=age]")).to_contain_text("Unchanged for ", timeout=20_000)
+    live.place.viewing[-1].unanswered.add("Page.getFrameTree")
+    status = page.locator("[data-part=status]")
+    expect(status).to_contain_text("The page does not answer.")
+    assert_fine(page)
+    live.server.loop.call_soon_threadsafe(
+        lambda: live.place.viewing[-1].say("Target.targetCrashed", targetId="T1")
+    )
+    expect(status).to_have_text("The page has crashed.")
+
+
+def test_pages_of_one_title_differ_and_missing_ones_are_counted(
+    live: LiveBrowserRun, page: Page
+) -> None:
+    live.open_browser()
+    page.goto(live.at)
+    expect(page.locator(IMAGE)).to_be_visible()
+    names = page.evaluate(
+        """() => {
+  const live = document.querySelector("live-browser");
+  const made = [["1", "Shop", "https://a.example/1"], ["2", "Shop", "https://a.example/2"],
+    ["3", "", "https://a.example/3"], ["4", "Tab", "about:blank"], ["5", "Tab", "about:blank"]];
+  const pages = made.map(([id, title, url]) => ({ id, title, url }));
+  live.close();
+  live.showState({ ...live.state, pages, shown: "1", more: 12 });
+  return [...live.piece("pages").querySelector("select").options].map((one) => one.text);
+}"""
+    )
+    assert names == [
+        "5: Tab (about:blank)",
+        "4: Tab (about:blank)",
+        "https://a.example/3",
+        "Shop (a.example/2)",
+        "Shop (a.example/1)",
+        "Older pages that are not listed: 12",
+    ]
+
+
+def test_releases_are_sent_however_much_waits(live: LiveBrowserRun, page: Page) -> None:
+    live.open_browser()
+    page.goto(live.at)
+    expect(page.locator(IMAGE)).to_be_visible()
+    page.wait_for_function(SEEN)
+    posted = page.evaluate(
+        """async () => {
+  const live = document.querySelector("live-browser");
+  const bodies = [];
+  live.post = async (body) => void bodies.push(JSON.parse(body).inputs);
+  live.state = { ...live.state, yours: true };
+  const key = (down, key) => live.add({ kind: "key", down, key, code: "", modifiers: 0 });
+  live.add({ kind: "scroll", x: 0, y: 0, right: 0, down: 9 });
+  for (let i = 0; i < 99; i += 1) key(true, "a");
+  key(true, "Shift"); // in place of the wheel
+  key(true, "b"); // is too much
+  key(false, "Shift");
+  const said = live.piece("status").textContent;
+  live.flush();
+  await live.sent;
+  return [said, bodies.map((one) => one.length), bodies.flat().filter((one) => one.key !== "a")];
+}"""
+    )
+    shift = {"kind": "key", "key": "Shift", "code": "", "modifiers": 0}
+    assert posted == [
+        "The input was not sent.",
+        [100, 1],
+        [{**shift, "down": True}, {**shift, "down": False}],
+    ]
+
+
+def test_after_too_many_failures_no_picture_looks_live(live: LiveBrowserRun, page: Page) -> None:
+    live.open_browser()
+    page.goto(live.at)
+    expect(page.locator(IMAGE)).to_be_visible()
+    page.evaluate(
+        """() => {
+  const live = document.querySelector("live-browser");
+  for (let i = 0; i < 8; i += 1) live.failed({ readyState: EventSource.CONNECTING });
+}"""
+    )
+    expect(page.locator("[data-part=status]")).to_contain_text("The live picture is off.")
+    expect(page.locator(IMAGE)).to_be_hidden()

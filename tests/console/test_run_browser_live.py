@@ -130,9 +130,11 @@ def test_an_owner_takes_over_acts_and_gives_back(live: LiveBrowserRun) -> None:
         body["picture"] = first(stream, "picture")["number"]
         refused = http.post(f"{live.at}/input", json=body, headers=from_our_page(http))
         assert refused.status_code >= 400
-        taken = http.post(f"{live.at}/take-over", data=form, headers=from_our_page(http))
+        chosen = form | {"page": "0.T1"}
+        taken = http.post(f"{live.at}/take-over", data=chosen, headers=from_our_page(http))
         assert taken.status_code == 303
-        assert taken.headers["location"] == f"{live.at}?attempt={live.attempt}"
+        query = f"attempt={live.attempt}&page=0.T1"
+        assert taken.headers["location"] == f"{live.at}?{query}#live-browser"
         while not (state := first(stream, "state"))["yours"]:
             pass
         assert state["taken_by"] == "owner"
@@ -240,6 +242,11 @@ def test_a_browser_is_given_back_when_its_user_may_not_act_any_more(
         assert answer.status_code in (401, 403)
     assert [line.split(" has ")[1][:5] for line in live.place.log] == ["taken", "given"]
     assert live.place.log[1].endswith("they may not act any more.")
+    live.server.do(app.services.browser_views.close())  # what waits for the end has written it
+    assert [action for action, _ in audited(live)] == [
+        AuditAction.BROWSER_TAKEN,
+        AuditAction.BROWSER_GIVEN_BACK,
+    ][::-1]
 
 
 def _demote(tx: Transaction, user_id: str) -> None:

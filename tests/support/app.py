@@ -395,6 +395,7 @@ async def open_app(
         finally:
             signals.close()
             notifier.close()
+            await services.browser_views.close()
             await services.uploads.close()
             await spool.close()
             await results.close()

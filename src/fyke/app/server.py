@@ -104,6 +104,7 @@ async def _serve(
         finally:
             timers.cancel()
             await asyncio.gather(timers, return_exceptions=True)
+            await services.browser_views.close()
             await services.uploads.close()
             await spool.close()
 

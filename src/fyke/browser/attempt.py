@@ -78,6 +78,8 @@ class AttemptGateway:
         self._dropped: set[str] = set()  # names of arguments that were reported
         self._dropped_lines = 0
         self._closed = False
+        self.before_close: Callable[[], None] | None = None
+        """Called once, while notes still arrive."""
         self._error_logged = False
 
     @property
@@ -148,6 +150,8 @@ class AttemptGateway:
 
     def close(self, *, final: bool) -> None:
         """End everything. ``final`` also shuts the listening sockets down in every process."""
+        if self.before_close is not None:
+            self.before_close()
         self._closed = True
         for listener in self._listeners:
             if final:

@@ -23,8 +23,8 @@ from fyke.browser.messages import (
     Acted,
     AttachBrowser,
     CloseGateway,
-    Ended,
     FinishGateway,
+    Noted,
     Notice,
     OpenGateway,
     RefuseWanted,
@@ -317,6 +317,9 @@ class GatewayClient:
         if isinstance(notice, Acted):  # also while the attempt is being closed
             self.on_activity(notice.attempt_id, notice.generation, notice.activity)
             return
+        if isinstance(notice, Noted):  # also while the attempt is closed
+            self.on_note(BrowserNote(notice.attempt_id, notice.code, notice.text))
+            return
         attempt = self._attempts.get(notice.attempt_id)
         if attempt is None:
             return
@@ -326,11 +329,8 @@ class GatewayClient:
                 self.on_wanted(BrowserWanted(notice.attempt_id, notice.form))
         elif isinstance(notice, Started):
             self.on_started(notice.attempt_id, notice.generation)
-        elif isinstance(notice, Ended):
-            if attempt.attached == notice.generation:
-                attempt.attached = 0
-                self.on_ended(
-                    BrowserEnded(notice.attempt_id, notice.generation, notice.cause, notice.detail)
-                )
-        else:
-            self.on_note(BrowserNote(notice.attempt_id, notice.code, notice.text))
+        elif attempt.attached == notice.generation:
+            attempt.attached = 0
+            self.on_ended(
+                BrowserEnded(notice.attempt_id, notice.generation, notice.cause, notice.detail)
+            )

@@ -15,6 +15,7 @@ from fyke.browser.attempt import AttemptGateway, BrowserUnavailable
 from fyke.browser.endpoints import BadAnswer, read_answer, rewrite
 from fyke.browser.host import DevtoolsEndpoint, HostFailed
 from fyke.browser.page_holds import PageHold
+from fyke.browser.recorder import EventReader
 from fyke.browser.relay import MessageRelay
 from fyke.browser.requests import (
     JSON,
@@ -33,7 +34,6 @@ from fyke.browser.requests import (
 from fyke.browser.routes import BrowserRoute, RouteKind, find_route
 from fyke.browser.streams import ByteStream, StreamEnded, TooLong
 from fyke.browser.taps import Taps, standard_taps
-from fyke.browser.websocket import Look
 from fyke.contracts.browser import BrowserForm
 
 _TRIES = 3  # connections to a Chromium that ends meanwhile
@@ -226,7 +226,7 @@ class GatewayConnection:
         port: int,
         path: str,
         taps: Taps,
-        look: Look | None = None,
+        look: EventReader | None = None,
         hold: PageHold | None = None,
     ) -> None:
         """Make the connection a WebSocket to ``path`` at a port inside, and relay it to its end;
@@ -246,7 +246,13 @@ class GatewayConnection:
             relay = MessageRelay(
                 self._stream, chromium, taps, look, self._attempt.note, hold.wait if hold else None
             )
-            await relay.run()
+            if look is not None:
+                look.connected(relay.ask)
+            try:
+                await relay.run()
+            finally:
+                if look is not None:
+                    look.ended()
             if hold is not None and look is not None and self.has_ended:
                 await hold.client_left()
             await chromium.finish(self._attempt.limits.close_seconds)

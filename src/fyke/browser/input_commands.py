@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fyke.contracts.browser_view import BrowserInput, KeyInput, PointerInput, ScrollInput, TextInput
+from fyke.contracts.browser_view import KeyInput, PointerInput, ScrollInput, TextInput
 
 _ACTIONS = {"move": "mouseMoved", "press": "mousePressed", "release": "mouseReleased"}
 _SHIFT = 8
@@ -36,10 +36,11 @@ _TEXTS = {"Enter": "\r", "Tab": "\t"}
 _EDITS = {"a": "selectAll", "c": "copy", "x": "cut", "z": "undo"}
 _CONTROL, _META, _ALT = 2, 4, 1
 
+PageInput = PointerInput | ScrollInput | KeyInput | TextInput
 Command = tuple[str, dict[str, Any]]
 
 
-def command_of(given: BrowserInput, width: int, height: int) -> Command:
+def command_of(given: PageInput, width: int, height: int) -> Command:
     """Method and parameters, for a page whose viewport has this size in CSS pixels."""
     if isinstance(given, PointerInput):
         return _pointer(given, width, height)

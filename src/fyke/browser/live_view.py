@@ -13,16 +13,23 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+import msgspec
+
 from fyke.browser.attached import AttachedBrowser
 from fyke.browser.attempt import AttemptGateway
+from fyke.browser.dialogs import OpenDialog
 from fyke.browser.host import DevtoolsEndpoint
 from fyke.browser.viewed_browser import PICTURE_SECONDS, ViewedBrowser
 from fyke.contracts.browser_view import (
+    GIVEN_BACK_WHY,
     LEFT_SECONDS,
     MAX_WATCHERS,
+    MAX_WINDOWS,
     TAKEN_SECONDS,
     BrowserInput,
     Picture,
+    TakeoverEnd,
+    ViewedDialog,
     ViewedPage,
     ViewRefusal,
     ViewRefused,
@@ -31,11 +38,14 @@ from fyke.contracts.browser_view import (
 
 _log = logging.getLogger(__name__)
 
-MAX_LISTED = 20  # pages in one state, which must fit into a packet
+MAX_LIST = 40 * 1024  # bytes of the pages in one state, which must fit into a packet
+_DIALOG_SECONDS = 0.5  # that a dialog is open before it is shown: the Worker may answer it
 _STAY_SECONDS = 3.0  # that a page is shown at least before a newer one is
 _RETRY_SECONDS = 1.0
 _PAUSE_SECONDS = 0.02  # between two looks, however often a browser changes its pages
 _STATE_SECONDS = 0.25  # at least between two states of which only the list of pages differs
+
+_KINDS = frozenset({"alert", "confirm", "prompt", "beforeunload"})
 
 _numbers = itertools.count(1)
 _Key = tuple[int, DevtoolsEndpoint]  # the generation, and a Chromium of it
@@ -53,9 +63,11 @@ class Watcher:
         on_state: Callable[[ViewState], None],
         on_picture: Callable[[Picture], None],
         on_over: Callable[[], None],
+        user: str = "",
     ) -> None:
         self.wanted = wanted
         self.holder = holder
+        self.user = user
         self.on_over = on_over
         self.shown = ""
         self._shown_at = 0.0
@@ -121,9 +133,12 @@ class Watcher:
 class Taken:
     """The user who has taken over, until when, and until when they may be without a watcher."""
 
-    def __init__(self, holder: str, name: str, now: float) -> None:
+    def __init__(
+        self, holder: str, name: str, on_end: Callable[[TakeoverEnd], None], now: float
+    ) -> None:
         self.holder = holder
         self.name = name
+        self.on_end = on_end
         self.until = now + TAKEN_SECONDS
         self.left_until = now + LEFT_SECONDS
 
@@ -140,36 +155,49 @@ class AttemptView:
         self._is_open = is_open
         self._on_over = on_over
         self._loop = asyncio.get_running_loop()
-        self._watchers: list[Watcher] = []
+        self.watchers: list[Watcher] = []
         self._browsers: dict[_Key, ViewedBrowser] = {}
         self._tried_at: dict[_Key, float] = {}
         self._taken: Taken | None = None
         self._changed = asyncio.Event()
+        attempt.before_close = self._attempt_closes
         self._task = self._loop.create_task(self._run())
 
     # for the sessions of servers
 
     def watch(self, watcher: Watcher) -> None:
-        """Raise ``ViewRefused`` when there are too many."""
-        if len(self._watchers) >= MAX_WATCHERS:
+        """Raise ``ViewRefused`` when there are too many. Who may take over always has a place."""
+        viewers = self.viewers
+        if not watcher.holder and watcher.user not in viewers and len(viewers) >= MAX_WATCHERS:
             raise ViewRefused(ViewRefusal.FULL)
-        self._watchers.append(watcher)
+        if sum(one.user == watcher.user for one in self.watchers) >= MAX_WINDOWS:
+            raise ViewRefused(ViewRefusal.WINDOWS)
+        self.watchers.append(watcher)
         self._changed.set()
+
+    @property
+    def viewers(self) -> set[str]:
+        """The users who watch and may not take over."""
+        return {watcher.user for watcher in self.watchers if not watcher.holder}
 
     def leave(self, watcher: Watcher) -> None:
         """A watcher has gone."""
-        if watcher in self._watchers:
-            self._watchers.remove(watcher)
+        if watcher in self.watchers:
+            self.watchers.remove(watcher)
             self._changed.set()
 
-    def take_over(self, holder: str, name: str) -> None:
-        """Raise ``ViewRefused`` while another user has taken over."""
+    def take_over(self, holder: str, name: str, on_end: Callable[[TakeoverEnd], None]) -> None:
+        """``on_end`` is called when it was given back, unless the same user has taken over again.
+        Raise ``ViewRefused`` while another user has.
+        """
         now = self._loop.time()
         if self._taken is not None and self._taken.holder != holder:
             raise ViewRefused(ViewRefusal.TAKEN, self._taken.name)
         if self._taken is None:
             self._note(f"{name} has taken over the browser; the Worker keeps running.")
-        self._taken = Taken(holder, name, now)
+        else:
+            self._taken.on_end(TakeoverEnd.BY_USER)  # another connection has it now
+        self._taken = Taken(holder, name, on_end, now)
         self._changed.set()
 
     def act(self, holder: str, page: str, picture: int, inputs: Sequence[BrowserInput]) -> None:
@@ -180,21 +208,21 @@ class AttemptView:
             raise ViewRefused(ViewRefusal.NO_PAGE)
         self._taken.until = self._loop.time() + TAKEN_SECONDS
 
-    def give_back(self, holder: str, *, revoked: bool) -> None:
+    def give_back(self, holder: str, how: TakeoverEnd) -> None:
         """The user has finished, or may not act any more."""
         if self._taken is not None and self._taken.holder == holder:
-            why = ": they may not act any more" if revoked else ""
-            self._given_back(f"{self._taken.name} has given the browser back{why}.")
+            self._given_back(how)
 
     def close(self) -> None:
         """End the view."""
+        self._attempt_closes()
         self._task.cancel()
 
     # within
 
     async def _run(self) -> None:
         try:
-            while self._is_open() and (self._watchers or self._taken is not None):
+            while self._is_open() and (self.watchers or self._taken is not None):
                 self._changed.clear()
                 self._end_taking()
                 self._follow_browsers()
@@ -211,7 +239,7 @@ class AttemptView:
             for browser in self._browsers.values():
                 browser.close()
             self._on_over()
-            for watcher in list(self._watchers):
+            for watcher in list(self.watchers):
                 watcher.on_over()  # which makes it leave
 
     def _note(self, text: str) -> None:
@@ -222,25 +250,31 @@ class AttemptView:
         taken, now = self._taken, self._loop.time()
         if taken is None:
             return
-        watches = any(watcher.holder == taken.holder for watcher in self._watchers)
+        watches = any(watcher.holder == taken.holder for watcher in self.watchers)
         if watches:
             taken.left_until = now + LEFT_SECONDS
         if now >= taken.until:
-            minutes = f"{TAKEN_SECONDS / 60:g} minutes"
-            self._given_back(f"{taken.name} has given the browser back: no input for {minutes}.")
+            self._given_back(TakeoverEnd.NO_INPUT)
         elif not watches and now >= taken.left_until:
-            self._given_back(f"{taken.name} has given the browser back: they left its page.")
+            self._given_back(TakeoverEnd.LEFT)
 
-    def _given_back(self, text: str) -> None:
-        self._taken = None
-        self._note(text)
+    def _attempt_closes(self) -> None:
+        self._given_back(TakeoverEnd.BROWSER_GONE)
+
+    def _given_back(self, how: TakeoverEnd) -> None:
+        taken, self._taken = self._taken, None
+        if taken is None:
+            return
+        why = f": {GIVEN_BACK_WHY[how]}" if how in GIVEN_BACK_WHY else ""
+        self._note(f"{taken.name} has given the browser back{why}.")
+        taken.on_end(how)
         self._changed.set()
 
     def _follow_browsers(self) -> None:
         """Connect to the Chromiums that have started, and forget those that have ended."""
         attached, now = self._attempt.browser, self._loop.time()
         living: dict[_Key, AttachedBrowser] = {}
-        if attached is not None and not attached.is_over and self._watchers:
+        if attached is not None and not attached.is_over and self.watchers:
             endpoints = attached.host.endpoints.values()
             living = {(attached.generation, endpoint): attached for endpoint in endpoints}
         for key in [key for key in self._browsers if key not in living]:
@@ -257,18 +291,21 @@ class AttemptView:
                 )
 
     def _update_watchers(self) -> None:
-        pages = {
-            page.id: page for browser in self._browsers.values() for page in browser.pages.values()
-        }
+        found = [
+            (browser.order[page.id], page)
+            for browser in self._browsers.values()
+            for page in browser.pages.values()
+        ]
+        pages = {page.id: page for _, page in sorted(found, key=lambda one: one[0])}
         newest = self._newest(list(pages))
         now = self._loop.time()
-        before = {watcher: watcher.shown for watcher in self._watchers}
-        for watcher in self._watchers:
+        before = {watcher: watcher.shown for watcher in self.watchers}
+        for watcher in self.watchers:
             watcher.choose(list(pages), newest, now, stays=self._is_taken_by(watcher))
-        shown = {watcher.shown for watcher in self._watchers}
+        shown = {watcher.shown for watcher in self.watchers}
         for browser in self._browsers.values():
             browser.watch_pages([page for page in browser.pages if page in shown])
-        for watcher in self._watchers:
+        for watcher in self.watchers:
             watcher.send_state(self._state_for(watcher, pages), now)
             if watcher.shown != before[watcher]:
                 self._show_latest(watcher)
@@ -281,22 +318,31 @@ class AttemptView:
         return named if named in pages else pages[-1] if pages else ""
 
     def _state_for(self, watcher: Watcher, pages: dict[str, ViewedPage]) -> ViewState:
-        listed = list(pages.values())[-MAX_LISTED:]
-        if watcher.shown and pages[watcher.shown] not in listed:
-            listed[0] = pages[watcher.shown]
-        taken = self._taken
+        unused = {browser.unused_page for browser in self._browsers.values()} - {watcher.shown}
+        choices = [page for page in pages.values() if page.id not in unused]
+        listed = _listed(choices, watcher.shown)
+        of_shown = [one for one in self._browsers.values() if watcher.shown in one.pages]
+        dialog = of_shown[0].dialog(watcher.shown) if of_shown else None
+        if dialog is not None and self._loop.time() < dialog.since + _DIALOG_SECONDS:
+            dialog = None
+        taken, is_yours = self._taken, self._is_taken_by(watcher)
+        windows = sum(one.holder == watcher.holder for one in self.watchers)
         return ViewState(
-            tuple(listed),
+            listed,
+            len(choices) - len(listed),
             watcher.shown,
+            _viewed(dialog) if dialog else None,
+            of_shown[0].trouble(watcher.shown) if of_shown and not dialog else None,
             taken.name if taken else "",
-            self._is_taken_by(watcher),
+            is_yours,
+            windows if is_yours else 0,
         )
 
     def _is_taken_by(self, watcher: Watcher) -> bool:
         return self._taken is not None and self._taken.holder == watcher.holder
 
     def _show(self, picture: Picture) -> None:
-        for watcher in self._watchers:
+        for watcher in self.watchers:
             watcher.show(picture)
 
     def _dropped(self, reason: str) -> None:
@@ -309,3 +355,27 @@ class AttemptView:
             picture = browser.picture(watcher.shown)
             if picture is not None:
                 watcher.show(picture)
+
+
+def _viewed(dialog: OpenDialog) -> ViewedDialog:
+    kind = dialog.kind if dialog.kind in _KINDS else "alert"
+    return ViewedDialog(dialog.number, kind, _lines(dialog.text), _lines(dialog.proposal))
+
+
+def _lines(text: str) -> str:
+    """A text of a page without control characters."""
+    kept = (one if one.isprintable() or one == "\n" else " " for one in text)
+    return "".join(kept)
+
+
+def _listed(pages: Sequence[ViewedPage], shown: str) -> tuple[ViewedPage, ...]:
+    """The newest pages that fit into a state, and the one that is shown, in the given order."""
+    left = MAX_LIST
+    listed: set[str] = set()
+    newest_first = pages[::-1]
+    for page in sorted(newest_first, key=lambda page: page.id != shown):
+        left -= len(msgspec.json.encode(page))
+        if left < 0:
+            break
+        listed.add(page.id)
+    return tuple(page for page in pages if page.id in listed)

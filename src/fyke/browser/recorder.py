@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from fyke.browser.dialogs import MAX_TEXT, Ask, Dialogs, OpenDialog
 from fyke.browser.page_keeper import PageKeeper, PagePlace
 from fyke.browser.session import is_session
 from fyke.browser.taps import CANCELED_NOTE, DOWNLOAD_NOTE
@@ -139,6 +140,12 @@ class _Download(msgspec.Struct):
     state: str = ""  # of a progress
 
 
+class _DialogOpening(msgspec.Struct, rename="camel"):
+    type: str = ""
+    message: str = ""
+    default_prompt: str = ""
+
+
 class _Nothing(msgspec.Struct):
     pass
 
@@ -242,6 +249,10 @@ class Recorder:
         self._documents: OrderedDict[tuple[int, str], str] = OrderedDict()  # of pages
         self._readers = 0
         self._crashed: OrderedDict[Hashable, None] = OrderedDict()
+        self._order: OrderedDict[tuple[int, str], int] = OrderedDict()  # of pages
+        self._pages_seen = 0
+        self.dialogs = Dialogs()
+        """By instance and id of the page."""
 
     def reader(self, instance: int, page: str) -> EventReader:
         """What looks at the messages of a Chromium to a new client; it lets all pass. ``page`` is
@@ -253,6 +264,15 @@ class Recorder:
     def document(self, instance: int, page: str) -> str:
         """The id of the document in a page, as far as it is known."""
         return self._documents.get((instance, page), "")
+
+    def order(self, instance: int, page: str) -> int:
+        """A number of a page by which pages are in the order in which they were first named."""
+        found = self._order.get((instance, page))
+        if found is None:
+            self._pages_seen += 1
+            found = self._pages_seen
+            _remember(self._order, (instance, page), found)
+        return found
 
     def flush(self) -> None:
         """Report now what has changed."""
@@ -409,6 +429,16 @@ class EventReader:
         self._instance = instance
         self._own_page = page
         self._pages: OrderedDict[str, str] = OrderedDict()  # by session
+        self._ask: Ask | None = None
+
+    def connected(self, ask: Ask) -> None:
+        """``ask`` sends commands on this connection, whose answers the client does not get."""
+        self._ask = ask
+
+    def ended(self) -> None:
+        """The connection has ended."""
+        self._ask = None
+        self._recorder.dialogs.forget(self._number)
 
     def target_of(self, session: str) -> str:
         """The id of the page that a session of the client is attached to; "" if not known."""
@@ -517,6 +547,7 @@ class EventReader:
             page = self._pages.get(session, "") if session else self._own_page
             if page:
                 self._recorder.shows(self._instance, page, frame.loader_id[:_MAX_ID])
+                self._recorder.dialogs.closed((self._instance, page))
             self._recorder.opened((self._instance, frame.loader_id[:_MAX_ID]), frame.url)
             self._keep_page(session, frame)
 
@@ -530,6 +561,7 @@ class EventReader:
         session, page = attached.session_id, attached.target_info.target_id
         if is_session(session) and len(page) <= _MAX_ID:
             _remember(self._pages, session, page, _MAX_SESSIONS)
+            self._recorder.order(self._instance, page)
 
     def _page_crashed(self, _event: _Nothing, session: str) -> None:
         self._recorder.crashed(self._page(session))
@@ -541,6 +573,19 @@ class EventReader:
         canceled = download.state == "canceled"
         if canceled or not download.state:  # not its progress
             self._recorder.downloads(canceled=canceled)
+
+    def _dialog_opened(self, opening: _DialogOpening, session: str) -> None:
+        page = self.target_of(session)
+        if self._ask is None or not page or not (is_session(session) or page == self._own_page):
+            return
+        dialog = OpenDialog(
+            opening.type[:_MAX_ID], opening.message[:MAX_TEXT], opening.default_prompt[:MAX_TEXT]
+        )
+        place = self._instance, page
+        self._recorder.dialogs.opened(place, dialog, (self._number, session), self._ask)
+
+    def _dialog_closed(self, _event: _Nothing, session: str) -> None:
+        self._recorder.dialogs.closed((self._instance, self.target_of(session)))
 
     def _called(self, called: _Called, _session: str) -> None:
         level = _LEVELS.get(called.type, ConsoleLevel.INFO)
@@ -583,6 +628,8 @@ _EVENTS = {
     b"Network.webSocketCreated": _event(_SocketCreated, EventReader._socket),
     b"Network.webSocketHandshakeResponseReceived": _event(_Answered, EventReader._answered),
     b"Network.webSocketClosed": _event(_Ended, EventReader._socket_closed),
+    b"Page.javascriptDialogOpening": _event(_DialogOpening, EventReader._dialog_opened),
+    b"Page.javascriptDialogClosed": _event(_Nothing, EventReader._dialog_closed),
     b"Page.frameNavigated": _event(_Navigated, EventReader._navigated),
     b"Target.attachedToTarget": _event(_Attached, EventReader._attached),
     b"Target.targetCrashed": _event(_TargetNamed, EventReader._target_crashed),

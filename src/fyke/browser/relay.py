@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
+
+import msgspec
 
 from fyke.browser.recorder import SHORTEST as SHORTEST_EVENT
 from fyke.browser.streams import ByteStream
 from fyke.browser.taps import Taps
-from fyke.browser.websocket import BadFrame, FrameStream, Look, text_frame
+from fyke.browser.websocket import BadFrame, FrameStream, Look, client_frame, text_frame
 
 PIECE = 16 * 1024  # bytes that are moved in one step
 SHORTEST = len('{"method":"Browser.close"}')  # of the commands that are looked for
 MAX_ANSWERS = 64 * 1024  # bytes of ours that wait for the end of a message of Chromium
+MAX_OWN = 8  # commands of ours that are not answered
+_FIRST_OWN = 2_147_000_000  # the number of the first one; clients count from 1
+_ANSWER = re.compile(rb'\{"id":([0-9]{10})[,}]')
 
 
 class MessageRelay:
@@ -36,9 +42,32 @@ class MessageRelay:
         self._taps = taps
         self._on_note = on_note
         self._up = FrameStream(self._look, min_read=SHORTEST)
-        self._down = FrameStream(look_down, min_read=SHORTEST_EVENT)
+        self._look_down = look_down
+        self._down = FrameStream(
+            None if look_down is None else self._look_at_answer, min_read=SHORTEST_EVENT
+        )
+        self._own: set[int] = set()  # numbers of commands of ours
+        self._own_sent = 0
+        self._commands: list[bytes] = []  # that wait for the end of a message of the client
+        self._passing = False  # something that the client sent was read and is not passed on
         self._answers: list[bytes] = []
         self._answers_size = 0
+
+    def ask(self, method: str, params: dict[str, object], session: str) -> None:
+        """Send a command of ours between two messages of the client, which does not get the answer.
+        It is left out while many are not answered.
+        """
+        if len(self._own) >= MAX_OWN or self._look_down is None:
+            return
+        number = _FIRST_OWN + self._own_sent % 100_000
+        self._own_sent += 1
+        self._own.add(number)
+        command: dict[str, object] = {"id": number, "method": method, "params": params}
+        if session:
+            command["sessionId"] = session
+        self._commands.append(client_frame(msgspec.json.encode(command)))
+        if not self._passing:
+            self._send_commands()
 
     async def run(self) -> None:
         """Relay; what has arrived when a side ends is passed on."""
@@ -57,12 +86,16 @@ class MessageRelay:
     async def _move(self, source: ByteStream, target: ByteStream, frames: FrameStream) -> None:
         try:
             while data := await source.read(PIECE):
+                self._passing = self._passing or source is self._client
                 pieces = frames.feed(data)
                 if source is self._client and self._hold is not None:
                     await self._hold()
                 for piece in pieces:
                     target.write(piece)
                 self._send_answers()
+                if source is self._client:
+                    self._passing = False
+                    self._send_commands()
                 await target.drain()
                 await asyncio.sleep(0)  # a piece may have thousands of frames
                 if source is self._client:
@@ -84,6 +117,21 @@ class MessageRelay:
         if self._answers_size > MAX_ANSWERS:
             self._client.abort()
         return False
+
+    def _look_at_answer(self, message: bytes) -> bool:
+        """Whether a message of Chromium may pass."""
+        if self._own and (found := _ANSWER.match(message)):
+            number = int(found[1])
+            if number in self._own:
+                self._own.discard(number)
+                return False
+        return self._look_down is None or self._look_down(message)
+
+    def _send_commands(self) -> None:
+        if self._commands and self._up.between_messages:
+            for frame in self._commands:
+                self._chromium.write(frame)
+            self._commands.clear()
 
     def _send_answers(self) -> None:
         if self._answers and self._down.between_messages:

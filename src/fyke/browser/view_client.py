@@ -26,6 +26,7 @@ from fyke.browser.view_messages import (
     ViewDone,
     ViewReply,
     ViewRequest,
+    WasGivenBack,
     Watch,
     decode_reply,
     encode,
@@ -36,6 +37,8 @@ from fyke.contracts.browser_view import (
     BrowserInput,
     BrowserWatch,
     Picture,
+    TakenBrowser,
+    TakeoverEnd,
     ViewRefusal,
     ViewRefused,
     ViewState,
@@ -63,18 +66,13 @@ class ViewClient:
         except OSError:
             return ""
 
-    async def watch(self, attempt_id: str, page: str = "", holder: str = "") -> BrowserWatch:
-        watch = ViewConnection(self._socket_path)
-        try:
-            watch.send(Watch(attempt_id, page, holder))
-            await watch.first_reply()
-        except BaseException:
-            watch.close()
-            raise
-        return watch
+    async def watch(
+        self, attempt_id: str, page: str = "", holder: str = "", user: str = ""
+    ) -> BrowserWatch:
+        return await self._connected(Watch(attempt_id, page, holder, user))
 
-    async def take_over(self, attempt_id: str, holder: str, name: str) -> None:
-        await self._ask(TakeOver(attempt_id, holder, name))
+    async def take_over(self, attempt_id: str, holder: str, name: str) -> TakenBrowser:
+        return await self._connected(TakeOver(attempt_id, holder, name))
 
     async def act(
         self,
@@ -90,12 +88,18 @@ class ViewClient:
         await self._ask(GiveBack(attempt_id, holder, revoked))
 
     async def _ask(self, request: ViewRequest) -> None:
+        (await self._connected(request)).close()
+
+    async def _connected(self, request: ViewRequest) -> ViewConnection:
+        """A connection whose request was answered."""
         connection = ViewConnection(self._socket_path)
         try:
             connection.send(request)
             await connection.first_reply()
-        finally:
+        except BaseException:
             connection.close()
+            raise
+        return connection
 
 
 class ViewConnection:
@@ -109,6 +113,7 @@ class ViewConnection:
         self._picture: Picture | None = None
         self._fetched = False  # a picture was passed on that is not acknowledged
         self._over = False
+        self._given_back: asyncio.Future[TakeoverEnd] = self._loop.create_future()
         try:
             sock = connect(path)
         except (OSError, PeerRefused):
@@ -142,7 +147,11 @@ class ViewConnection:
             return update if update.state or update.picture else None
         return update
 
+    async def ended(self) -> TakeoverEnd:
+        return await asyncio.shield(self._given_back)
+
     def close(self) -> None:
+        self._end(TakeoverEnd.SERVER_GONE)
         self._channel.close()
 
     def _received(self, message: bytes, descriptors: list[int]) -> None:
@@ -161,6 +170,8 @@ class ViewConnection:
         if isinstance(reply, ViewChanged):
             self._state = reply.state
             self._arrived.set()
+        elif isinstance(reply, WasGivenBack):
+            self._end(reply.how)
         elif isinstance(reply, PictureSent):
             jpeg = _picture_in(descriptors, reply.size)
             if jpeg is None:
@@ -177,8 +188,13 @@ class ViewConnection:
                 self._answered.set_exception(refused)
                 self._answered.exception()  # the wait for it may have ended
 
+    def _end(self, how: TakeoverEnd) -> None:
+        if not self._given_back.done():
+            self._given_back.set_result(how)
+
     def _lost(self) -> None:
         self._over = True
+        self._end(TakeoverEnd.GATEWAY_GONE)
         self._answer(ViewRefused(ViewRefusal.AWAY))
         self._arrived.set()
 

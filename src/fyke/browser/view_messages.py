@@ -1,14 +1,15 @@
 """The messages of the live view between a server process and the gateway, one JSON object a packet.
 
 A connection is either one watcher, which begins with ``Watch`` and ends with the connection, or one
-other request, which is answered by ``ViewDone``. A picture travels as a memory file.
+other request, which is answered by ``ViewDone``. That of ``TakeOver`` remains until the browser was
+given back, which is the second answer. A picture travels as a memory file.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from fyke.contracts.browser_view import BrowserInput, ViewRefusal, ViewState
+from fyke.contracts.browser_view import BrowserInput, TakeoverEnd, ViewRefusal, ViewState
 
 
 class Watch(msgspec.Struct, frozen=True, tag="watch"):
@@ -17,6 +18,7 @@ class Watch(msgspec.Struct, frozen=True, tag="watch"):
     attempt_id: str
     page: str
     holder: str
+    user: str = ""
 
 
 class Fetched(msgspec.Struct, frozen=True, tag="fetched"):
@@ -24,7 +26,7 @@ class Fetched(msgspec.Struct, frozen=True, tag="fetched"):
 
 
 class TakeOver(msgspec.Struct, frozen=True, tag="take_over"):
-    """Let the holder send input; ``name`` is shown."""
+    """Let the holder send input until the connection ends; ``name`` is shown."""
 
     attempt_id: str
     holder: str
@@ -56,6 +58,12 @@ class ViewDone(msgspec.Struct, frozen=True, tag="done"):
     name: str = ""
 
 
+class WasGivenBack(msgspec.Struct, frozen=True, tag="given_back"):
+    """What the connection has taken over has ended."""
+
+    how: TakeoverEnd
+
+
 class ViewChanged(msgspec.Struct, frozen=True, tag="changed"):
     """The state for this watcher."""
 
@@ -73,7 +81,7 @@ class PictureSent(msgspec.Struct, frozen=True, tag="picture"):
 
 
 ViewRequest = Watch | Fetched | TakeOver | SendInput | GiveBack
-ViewReply = ViewDone | ViewChanged | PictureSent
+ViewReply = ViewDone | ViewChanged | PictureSent | WasGivenBack
 
 encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(ViewRequest).decode

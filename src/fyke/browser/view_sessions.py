@@ -22,13 +22,16 @@ from fyke.browser.view_messages import (
     ViewDone,
     ViewReply,
     ViewRequest,
+    WasGivenBack,
     Watch,
     decode_request,
     encode,
 )
 from fyke.contracts.browser_view import (
     MAX_MACHINE_WATCHERS,
+    MAX_MACHINE_WINDOWS,
     Picture,
+    TakeoverEnd,
     ViewRefusal,
     ViewRefused,
     ViewState,
@@ -47,7 +50,19 @@ class LiveViews:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._views: dict[str, AttemptView] = {}
-        self.watchers = 0
+
+    @property
+    def watchers(self) -> int:
+        """How many connections watch."""
+        return sum(len(view.watchers) for view in self._views.values())
+
+    def watch(self, view: AttemptView, watcher: Watcher) -> None:
+        """Raise ``ViewRefused`` when there are too many watchers."""
+        viewers = sum(len(one.viewers) for one in self._views.values())
+        comes = not watcher.holder and watcher.user not in view.viewers
+        if self.watchers >= MAX_MACHINE_WINDOWS or (comes and viewers >= MAX_MACHINE_WATCHERS):
+            raise ViewRefused(ViewRefusal.MACHINE_FULL)
+        view.watch(watcher)
 
     def of(self, attempt_id: str) -> AttemptView:
         """The view of an attempt. Raise ``ViewRefused`` when it is not served here."""
@@ -81,6 +96,7 @@ class ViewSession:
         self._on_end = on_end
         self._view: AttemptView | None = None
         self._watcher: Watcher | None = None
+        self._taken = ""  # the holder for whom this connection has taken over
         self._channel = Channel(sock, self._received, self._lost)
 
     def close(self) -> None:
@@ -110,31 +126,40 @@ class ViewSession:
             self._watch(view, request)
             return
         if isinstance(request, TakeOver):
-            view.take_over(request.holder, request.name)
+            view.take_over(request.holder, request.name, self._was_given_back)
+            self._view, self._taken = view, request.holder
         elif isinstance(request, SendInput):
             view.act(request.holder, request.page, request.picture, request.inputs)
         elif isinstance(request, GiveBack):
-            view.give_back(request.holder, revoked=request.revoked)
+            how = TakeoverEnd.REVOKED if request.revoked else TakeoverEnd.BY_USER
+            view.give_back(request.holder, how)
         self._send(ViewDone())
 
     def _watch(self, view: AttemptView, request: Watch) -> None:
         if self._watcher is not None:
             self._channel.close()
             return
-        if self._views.watchers >= MAX_MACHINE_WATCHERS:
-            raise ViewRefused(ViewRefusal.MACHINE_FULL)
         watcher = Watcher(
-            request.page, request.holder, self._send_state, self._send_picture, self.close
+            request.page,
+            request.holder,
+            self._send_state,
+            self._send_picture,
+            self.close,
+            user=request.user,
         )
-        view.watch(watcher)
+        self._views.watch(view, watcher)
         self._view, self._watcher = view, watcher
-        self._views.watchers += 1
+
+    def _was_given_back(self, how: TakeoverEnd) -> None:
+        self._taken = ""
+        self._send(WasGivenBack(how))
 
     def _lost(self) -> None:
         if self._view is not None and self._watcher is not None:
-            self._views.watchers -= 1
             self._view.leave(self._watcher)
             self._watcher = None
+        if self._view is not None and self._taken:
+            self._view.give_back(self._taken, TakeoverEnd.SERVER_GONE)
         self._on_end(self)
 
     def _send(self, reply: ViewReply) -> None:

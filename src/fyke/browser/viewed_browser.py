@@ -1,8 +1,9 @@
 """One Chromium that is watched: its pages, and pictures of those that a watcher wants.
 
 The gateway has a DevTools session of its own for that, as long as a user watches. It lists the
-pages and starts a screencast; it enables no domain, so neither a page nor the Worker's client
-notices (see decision 109). All that arrives may be hostile and is limited.
+pages, starts a screencast, and asks a watched page now and then whether it answers; it enables no
+domain, so neither a page nor the Worker's client notices (see decision 109). All that arrives may
+be hostile and is limited.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import NamedTuple
 import msgspec
 
 from fyke.browser.attached import AttachedBrowser
+from fyke.browser.dialogs import OpenDialog
 from fyke.browser.host import DevtoolsEndpoint, HostFailed
 from fyke.browser.input_commands import command_of
 from fyke.browser.session import BAD_ANSWER, DevtoolsFailed, DevtoolsSession
@@ -26,6 +28,8 @@ from fyke.contracts.browser_view import (
     MAX_PICTURE,
     PICTURE_LIMIT,
     BrowserInput,
+    DialogInput,
+    PageTrouble,
     Picture,
     ViewedPage,
     ViewRefusal,
@@ -39,12 +43,17 @@ MAX_URL, MAX_TITLE = 300, 100  # characters
 SEEN_SECONDS = 10.0  # that input may name a picture after the next one was taken
 _RECAST_SECONDS = 0.5  # at least between two screencasts of a page that changes its document
 _RETRY_SECONDS = 1.0
+LOOK_SECONDS = 2.0  # between two questions to a page, and between two for the titles of all
+SILENT_SECONDS = 5.0  # without an answer, until a page is silent
+_ANSWER_BYTES = 64 * 1024
 _SCREENCAST = {
     "format": "jpeg",
     "quality": 50,
     "maxWidth": PICTURE_LIMIT.width,
     "maxHeight": PICTURE_LIMIT.height,
 }
+_LATE_SECONDS = 1.0  # after a crash, in which a picture may be of before
+_BLANK = "about:blank"
 _MAX_SIDE = 2**15  # CSS pixels
 _numbers = itertools.count(1)  # of pictures
 _TARGET = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -66,6 +75,10 @@ class _Destroyed(msgspec.Struct, rename="camel"):
     target_id: str
 
 
+class _ListedTargets(msgspec.Struct, rename="camel"):
+    target_infos: list[_ViewedTarget] = []
+
+
 class _Metadata(msgspec.Struct, rename="camel"):
     device_width: float = 0
     device_height: float = 0
@@ -79,6 +92,7 @@ class _CastFrame(msgspec.Struct, rename="camel"):
 
 _described = msgspec.json.Decoder(_Described).decode
 _destroyed = msgspec.json.Decoder(_Destroyed).decode
+_targets = msgspec.json.Decoder(_ListedTargets).decode
 _frame = msgspec.json.Decoder(_CastFrame).decode
 
 
@@ -103,6 +117,7 @@ class _Cast:
         self.acknowledged_at = 0.0
         self.timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
+        self.asked_at = 0.0  # whether it answers; 0 when it has
         self._taken: deque[_Taken] = deque()
 
     def show(self, picture: Picture, now: float) -> None:
@@ -149,7 +164,9 @@ class ViewedBrowser:
         self._session: DevtoolsSession | None = None
         self._casts: dict[str, _Cast] = {}
         self._addresses: dict[str, int] = {}  # hashes of URLs, by page
-        self.pages: dict[str, ViewedPage] = {}  # by id, in the order in which they appeared
+        self._crashed: dict[str, float] = {}  # pages, and when
+        self.pages: dict[str, ViewedPage] = {}  # by id
+        self.order: dict[str, int] = {}  # of pages: they were opened in the order of these numbers
         self._task = self._loop.create_task(self._run())
 
     @property
@@ -180,6 +197,28 @@ class ViewedBrowser:
         cast = self._casts.get(page)
         return cast.picture if cast else None
 
+    @property
+    def unused_page(self) -> str:
+        """The id of the page with which this Chromium began, while others are used; or empty."""
+        if len(self.pages) < 2:
+            return ""
+        first = self.pages[min(self.pages, key=lambda page: self.order[page])]
+        is_blank = first.url == _BLANK and first.title in ("", _BLANK)
+        return first.id if is_blank else ""
+
+    def dialog(self, page: str) -> OpenDialog | None:
+        """The dialog that is open in a page, if a client of the Worker has heard of it."""
+        place = self._endpoint.instance, page.partition(".")[2]
+        return self._browser.recorder.dialogs.of(place)
+
+    def trouble(self, page: str) -> PageTrouble | None:
+        """Why there are no new pictures of a page."""
+        if page in self._crashed:
+            return PageTrouble.CRASHED
+        cast = self._casts.get(page)
+        silent = cast is not None and 0 < cast.asked_at < self._loop.time() - SILENT_SECONDS
+        return PageTrouble.SILENT if silent else None
+
     def act(self, page: str, picture: int, inputs: Sequence[BrowserInput]) -> bool:
         """Send input to a watched page; return whether it is one. Raise ``ViewRefused`` for a
         picture of what was there before, and while Chromium does not read.
@@ -187,14 +226,19 @@ class ViewedBrowser:
         cast = self._casts.get(page)
         if self._session is None or cast is None:
             return False
+        answers = [given for given in inputs if isinstance(given, DialogInput)]
+        if answers:
+            self._answer(page, answers[0])
+            return True
         seen = cast.seen(picture, self._loop.time())
         if seen is None or not cast.session or self._is_replaced(cast):
             raise ViewRefused(ViewRefusal.REPLACED)
         if self._session.is_full:
             raise ViewRefused(ViewRefusal.AWAY)
         for given in inputs:
-            method, params = command_of(given, seen.width, seen.height)
-            self._session.send(method, params, cast.session)
+            if not isinstance(given, DialogInput):
+                method, params = command_of(given, seen.width, seen.height)
+                self._session.send(method, params, cast.session)
         return True
 
     def close(self) -> None:
@@ -213,7 +257,9 @@ class ViewedBrowser:
                     "Target.setDiscoverTargets", {"discover": True, "filter": [{"type": "page"}]}
                 )
                 self._session = session
-                await asyncio.shield(session.ended)
+                while not session.ended.done():
+                    await asyncio.wait([session.ended], timeout=LOOK_SECONDS)
+                    await self._look(session)
         except (HostFailed, DevtoolsFailed):
             pass  # it has ended, or does not answer; the next one is tried
         finally:
@@ -223,21 +269,47 @@ class ViewedBrowser:
             self._casts.clear()
             self.pages.clear()
             self._addresses.clear()
+            self._crashed.clear()
+            self.order.clear()
             self._on_pages()
+
+    async def _look(self, session: DevtoolsSession) -> None:
+        """Read the titles of all pages: Chromium does not always say that one has changed."""
+        with suppress(DevtoolsFailed, *BAD_ANSWER):
+            only_pages = {"filter": [{"type": "page"}]}
+            for target in _targets(await session.ask("Target.getTargets", only_pages)).target_infos:
+                self._show_page(target)
+
+    def _answer(self, page: str, given: DialogInput) -> None:
+        dialog = self.dialog(page)
+        if dialog is None or dialog.number != given.number:
+            raise ViewRefused(ViewRefusal.REPLACED)
+        dialog.answer(given.text, accept=given.accept)
 
     async def _start(self, session: DevtoolsSession, cast: _Cast) -> None:
         """Start a screencast, again after a failure: the page may just be made, or does not answer
         because it works.
         """
         target = cast.page.partition(".")[2]
+        cast.asked_at = self._loop.time()
         while True:
             try:
                 cast.session = await session.attach(target)
                 await session.ask("Page.startScreencast", _SCREENCAST, cast.session)
-                return
+                break
             except DevtoolsFailed:
                 self._detach(session, cast)
             await asyncio.sleep(_RETRY_SECONDS)
+        while cast.session:
+            await self._ask_page(session, cast)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _ask_page(self, session: DevtoolsSession, cast: _Cast) -> None:
+        """Ask something that the page itself answers, however long that takes."""
+        cast.asked_at = self._loop.time()
+        with suppress(DevtoolsFailed):  # an answer too
+            await session.start("Page.getFrameTree", {}, cast.session, max_bytes=_ANSWER_BYTES)
+        cast.asked_at = 0.0
 
     def _stop(self, session: DevtoolsSession, page: str) -> None:
         cast = self._casts.pop(page)
@@ -265,13 +337,20 @@ class ViewedBrowser:
                 read(self, params, session)
 
     def _page_described(self, params: msgspec.Raw, session: str) -> None:
-        target = _described(params).target_info
-        if session or target.type != "page" or target.subtype:
+        if not session:
+            self._show_page(_described(params).target_info)
+
+    def _show_page(self, target: _ViewedTarget) -> None:
+        if target.type != "page" or target.subtype:
             return
         page = self.id_of(target.target_id)
         known = page in self.pages
         if not known and (len(self.pages) >= MAX_PAGES or not _TARGET.fullmatch(target.target_id)):
             return
+        if not known:
+            self.order[page] = self._browser.recorder.order(
+                self._endpoint.instance, target.target_id
+            )
         # another fragment is the same document
         self._addresses[page] = hash(target.url.partition("#")[0])
         described = ViewedPage(page, _line(target.title, MAX_TITLE), _line(target.url, MAX_URL))
@@ -283,25 +362,48 @@ class ViewedBrowser:
         page = self.id_of(_destroyed(params).target_id)
         if session or page not in self.pages:
             return
-        del self.pages[page], self._addresses[page]
+        del self.pages[page], self._addresses[page], self.order[page]
+        self._crashed.pop(page, None)
         if page in self._casts:
             self._casts.pop(page).cancel()
         self._on_pages()
 
-    def _frame_arrived(self, params: msgspec.Raw, session: str) -> None:
+    def _page_crashed(self, params: msgspec.Raw, session: str) -> None:
+        page = self.id_of(_destroyed(params).target_id)
+        if not session and page in self.pages:
+            self._crashed[page] = self._loop.time()
+            self._on_pages()
+
+    def _page_revived(self, _params: msgspec.Raw, session: str) -> None:
+        cast = self._cast_of(session)
+        if cast is not None:
+            self._revive(cast.page)
+            cast.document = None  # so that another screencast begins
+
+    def _revive(self, page: str) -> None:
+        if self._crashed.pop(page, None) is not None:
+            self._on_pages()
+
+    def _cast_of(self, session: str) -> _Cast | None:
         casts = self._casts.values()
-        cast = next((one for one in casts if session and one.session == session), None)
+        return next((one for one in casts if session and one.session == session), None)
+
+    def _frame_arrived(self, params: msgspec.Raw, session: str) -> None:
+        cast = self._cast_of(session)
         if cast is None or cast.timer is not None:
             return  # not asked for, or more than was acknowledged
         frame = _frame(params)
-        wait = max(0.0, cast.acknowledged_at + PICTURE_SECONDS - self._loop.time())
+        now = self._loop.time()
+        wait = max(0.0, cast.acknowledged_at + PICTURE_SECONDS - now)
         cast.timer = self._loop.call_later(wait, self._acknowledge, cast, frame.session_id)
         try:
             picture = _picture(cast.page, frame)
         except BadJpeg as error:
             self._on_dropped(str(error))
             return
-        cast.show(picture, self._loop.time())
+        cast.show(picture, now)
+        if self._crashed.get(cast.page, now) < now - _LATE_SECONDS:
+            self._revive(cast.page)
         self._on_picture(picture)
 
     def _acknowledge(self, cast: _Cast, number: int) -> None:
@@ -317,6 +419,8 @@ _EVENTS: dict[str, _Read] = {
     "Target.targetCreated": ViewedBrowser._page_described,
     "Target.targetInfoChanged": ViewedBrowser._page_described,
     "Target.targetDestroyed": ViewedBrowser._page_destroyed,
+    "Target.targetCrashed": ViewedBrowser._page_crashed,
+    "Inspector.targetReloadedAfterCrash": ViewedBrowser._page_revived,
     "Page.screencastFrame": ViewedBrowser._frame_arrived,
 }
 

@@ -2,7 +2,8 @@
 
 A form that arrives without a session is returned in hidden fields of the sign-in form, except for
 the fields that its page excludes, such as passwords. After signing in, the user submits it with one
-click. It is not submitted automatically, because the user may have changed their mind.
+click. It is not submitted automatically, because the user may have changed their mind. After a
+confirmation the script submits it at once: the user pressed its button a moment ago.
 """
 
 from __future__ import annotations

@@ -15,8 +15,10 @@ from msgspec import Meta, Struct
 
 from fyke.kit.jpeg import JpegLimit
 
-MAX_WATCHERS = 3  # of one attempt
-MAX_MACHINE_WATCHERS = 8
+MAX_WATCHERS = 3  # users who watch an attempt without being able to take it over
+MAX_MACHINE_WATCHERS = 8  # the same of all attempts of a machine
+MAX_WINDOWS = 3  # of one user in which the same attempt is watched
+MAX_MACHINE_WINDOWS = 32
 MAX_PICTURE = 768 * 1024  # bytes
 PICTURE_LIMIT = JpegLimit(1280, 800, 1280 * 800)
 TAKEN_SECONDS = 300.0
@@ -69,7 +71,15 @@ class TextInput(_Input, frozen=True, tag="text"):
     text: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
 
 
-BrowserInput = PointerInput | ScrollInput | KeyInput | TextInput
+class DialogInput(_Input, frozen=True, tag="dialog"):
+    """An answer to the dialog of this number; ``text`` is for a prompt."""
+
+    number: int
+    accept: bool
+    text: Annotated[str, Meta(max_length=MAX_TEXT)] = ""
+
+
+BrowserInput = PointerInput | ScrollInput | KeyInput | TextInput | DialogInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +92,40 @@ class ViewedPage:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewedDialog:
+    """A JavaScript dialog: ``alert``, ``confirm``, ``prompt`` or ``beforeunload``. ``proposal`` is
+    the text that a prompt begins with. The texts are those of the page, not masked.
+    """
+
+    number: int
+    kind: str
+    text: str
+    proposal: str
+
+
+class PageTrouble(StrEnum):
+    """Why there are no new pictures of a page."""
+
+    SILENT = "silent"  # it does not answer
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True, slots=True)
 class ViewState:
-    """``shown`` is the id of the page whose pictures come, "" while there is none. ``taken_by`` is
-    the name of the user who has taken the browser over; ``yours``: the watcher is this user.
+    """``pages`` are in the order in which they were opened, without the ``more`` oldest of many.
+    ``shown`` is the id of the page whose pictures come, "" while there is none; ``dialog`` and
+    ``trouble`` are its. ``taken_by`` is the name of the user who has taken the browser over;
+    ``yours``: the watcher is this user, who watches in so many ``windows``.
     """
 
     pages: tuple[ViewedPage, ...] = ()
+    more: int = 0
     shown: str = ""
+    dialog: ViewedDialog | None = None
+    trouble: PageTrouble | None = None
     taken_by: str = ""
     yours: bool = False
+    windows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +154,7 @@ class ViewRefusal(StrEnum):
 
     ELSEWHERE = "elsewhere"  # no attempt of this id is served on this machine
     FULL = "full"  # of the attempt
+    WINDOWS = "windows"  # the user watches in as many as possible
     MACHINE_FULL = "machine_full"
     TAKEN = "taken"  # by another user
     NOT_TAKEN = "not_taken"  # input by a user who has not taken over, or no longer controls it
@@ -134,6 +170,38 @@ class ViewRefused(Exception):
         super().__init__(refusal.value)
         self.refusal = refusal
         self.name = name
+
+
+class TakeoverEnd(StrEnum):
+    """How what a user had taken over has ended."""
+
+    BY_USER = "by_user"
+    NO_INPUT = "no_input"
+    LEFT = "left"
+    REVOKED = "revoked"
+    BROWSER_GONE = "browser_gone"
+    SERVER_GONE = "server_gone"
+    GATEWAY_GONE = "gateway_gone"
+
+
+GIVEN_BACK_WHY = {
+    TakeoverEnd.NO_INPUT: f"no input for {TAKEN_SECONDS / 60:g} minutes",
+    TakeoverEnd.LEFT: "they left its page",
+    TakeoverEnd.REVOKED: "they may not act any more",
+    TakeoverEnd.BROWSER_GONE: "the Worker has ended",
+    TakeoverEnd.SERVER_GONE: "the server process with which they took it over has ended",
+    TakeoverEnd.GATEWAY_GONE: "the process that serves browsers has ended",
+}
+
+
+class TakenBrowser(Protocol):
+    """What a user has taken over; it is given back with ``close``."""
+
+    async def ended(self) -> TakeoverEnd:
+        """Wait until it was given back."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class BrowserWatch(Protocol):
@@ -157,11 +225,15 @@ class BrowserViews(Protocol):
         """The name of this machine among those of the installation."""
         ...
 
-    async def watch(self, attempt_id: str, page: str = "", holder: str = "") -> BrowserWatch:
-        """Watch a page, or without ``page`` the newest one. Raise ``ViewRefused``."""
+    async def watch(
+        self, attempt_id: str, page: str = "", holder: str = "", user: str = ""
+    ) -> BrowserWatch:
+        """Watch a page, or without ``page`` the newest one. ``user`` is the id of the user, and
+        ``holder`` is empty if they may not take over. Raise ``ViewRefused``.
+        """
         ...
 
-    async def take_over(self, attempt_id: str, holder: str, name: str) -> None:
+    async def take_over(self, attempt_id: str, holder: str, name: str) -> TakenBrowser:
         """Let a user send input. Raise ``ViewRefused`` while another one may."""
         ...
 

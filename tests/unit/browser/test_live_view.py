@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from fyke.browser import live_view
+from fyke.browser import live_view, view_sessions
 from fyke.contracts.browser_view import (
-    MAX_MACHINE_WATCHERS,
     MAX_WATCHERS,
+    MAX_WINDOWS,
+    DialogInput,
     KeyInput,
     PointerInput,
+    TakeoverEnd,
     TextInput,
+    ViewedDialog,
     ViewedPage,
     ViewRefusal,
     ViewRefused,
@@ -64,6 +69,7 @@ async def test_nothing_but_listing_and_a_screencast_is_asked_for(tmp_path: Path)
             "Target.attachToTarget",
             "Page.startScreencast",
             "Page.screencastFrameAck",
+            "Page.getFrameTree",
         }
 
 
@@ -84,7 +90,7 @@ async def test_a_watcher_waits_for_the_browser_and_sees_the_next_one(tmp_path: P
 async def test_the_end_of_the_attempt_ends_the_watch(tmp_path: Path) -> None:
     async with viewed_place(tmp_path) as place:
         await place.open_browser()
-        watches = [await place.views.watch(ATTEMPT) for _ in range(MAX_WATCHERS)]
+        watches = [await place.views.watch(ATTEMPT) for _ in range(MAX_WINDOWS)]
         await next_picture(watches[0])
         place.gateway.close(ATTEMPT, final=True)
         for watch in watches:
@@ -128,8 +134,8 @@ async def test_a_new_page_is_not_shown_to_the_user_who_has_taken_over(
     monkeypatch.setattr(live_view, "_STAY_SECONDS", 0.0)
     async with viewed_place(tmp_path) as place:
         await place.open_browser()
-        ada = await place.views.watch(ATTEMPT, "", ADA)
-        bob = await place.views.watch(ATTEMPT, "", BOB)
+        ada = await place.views.watch(ATTEMPT, "", ADA, "A")
+        bob = await place.views.watch(ATTEMPT, "", BOB, "B")
         await next_picture(ada)
         await next_picture(bob)
         await place.views.take_over(ATTEMPT, ADA, "Ada")
@@ -150,7 +156,7 @@ async def test_a_new_page_is_not_shown_to_the_user_who_has_taken_over(
 def test_a_list_of_pages_is_sent_at_most_four_times_in_a_second() -> None:
     sent: list[ViewState] = []
     watcher = live_view.Watcher("", "", sent.append, lambda _: None, lambda: None)
-    titles = [ViewState((ViewedPage("0.T1", f"Title {n}", ""),), "0.T1") for n in range(100)]
+    titles = [ViewState((ViewedPage("0.T1", f"Title {n}", ""),), shown="0.T1") for n in range(100)]
     for number, state in enumerate(titles):
         watcher.send_state(state, 50 + number / 64)
     assert sent == titles[::16]
@@ -199,33 +205,60 @@ async def test_a_slow_watcher_gets_the_newest_picture(tmp_path: Path) -> None:
         assert (await next_picture(watch)).jpeg == jpeg("frame 3")
 
 
-async def test_the_number_of_watchers_is_limited(tmp_path: Path) -> None:
+async def refusal(watching: Awaitable[object]) -> ViewRefusal:
+    """Why somebody may not watch."""
+    with pytest.raises(ViewRefused) as refused:
+        await watching
+    return refused.value.refusal
+
+
+async def test_viewers_are_counted_by_user_and_owners_have_a_place(tmp_path: Path) -> None:
     async with viewed_place(tmp_path) as place:
-        watches = [await place.views.watch(ATTEMPT) for _ in range(MAX_WATCHERS)]
-        with pytest.raises(ViewRefused) as refused:
-            await place.views.watch(ATTEMPT)
-        assert refused.value.refusal is ViewRefusal.FULL
-        watches[0].close()
-        await until(lambda: place.live.watchers == MAX_WATCHERS - 1)
-        await place.views.watch(ATTEMPT)
-        place.live.watchers += MAX_MACHINE_WATCHERS  # those of other attempts
-        with pytest.raises(ViewRefused) as refused:
-            await place.views.watch(ATTEMPT)
-        assert refused.value.refusal is ViewRefusal.MACHINE_FULL
+        watch = partial(place.views.watch, ATTEMPT, "")
+        windows = [await watch("", "V1") for _ in range(MAX_WINDOWS)]
+        assert await refusal(watch("", "V1")) is ViewRefusal.WINDOWS
+        for number in range(2, MAX_WATCHERS + 1):
+            await watch("", f"V{number}")
+        assert await refusal(watch("", "V9")) is ViewRefusal.FULL
+        await watch("", f"V{MAX_WATCHERS}")  # another window of theirs
+        for owner in (ADA, BOB):
+            await watch(owner, owner)
+        windows[0].close()
+        await until(lambda: place.live.watchers == MAX_WINDOWS + MAX_WATCHERS + 1)
+        assert await refusal(watch("", "V9")) is ViewRefusal.FULL
+        for window in windows[1:]:
+            window.close()
+        await until(lambda: place.live.watchers == MAX_WATCHERS + 2)
+        await watch("", "V9")
+
+
+async def test_the_watchers_of_a_machine_are_limited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view_sessions, "MAX_MACHINE_WATCHERS", 1)
+    monkeypatch.setattr(view_sessions, "MAX_MACHINE_WINDOWS", 3)
+    async with viewed_place(tmp_path) as place:
+        watch = partial(place.views.watch, ATTEMPT, "")
+        await watch("", "V1")
+        assert await refusal(watch("", "V2")) is ViewRefusal.MACHINE_FULL
+        await watch("", "V1")
+        await watch(ADA, "A")
+        assert await refusal(watch(BOB, "B")) is ViewRefusal.MACHINE_FULL
 
 
 async def test_only_the_user_who_has_taken_over_sends_input(tmp_path: Path) -> None:
     press = PointerInput("press", 0.5, 0.25, "left", 1)
     async with viewed_place(tmp_path) as place:
         await place.open_browser()
-        ada = await place.views.watch(ATTEMPT, "", ADA)
-        bob = await place.views.watch(ATTEMPT, "", BOB)
+        ada = await place.views.watch(ATTEMPT, "", ADA, "A")
+        bob = await place.views.watch(ATTEMPT, "", BOB, "B")
         seen = (await next_picture(ada)).number
         with pytest.raises(ViewRefused) as refused:
             await place.views.act(ATTEMPT, ADA, "0.T1", seen, [press])
         assert refused.value.refusal is ViewRefusal.NOT_TAKEN
-        await place.views.take_over(ATTEMPT, ADA, "Ada")
-        await place.views.take_over(ATTEMPT, ADA, "Ada")  # again: in another tab
+        first = await place.views.take_over(ATTEMPT, ADA, "Ada")
+        taken = await place.views.take_over(ATTEMPT, ADA, "Ada")  # again: in another tab
+        assert await first.ended() is TakeoverEnd.BY_USER
         while not (state := await next_state(ada)).yours:
             pass
         assert state.taken_by == "Ada"
@@ -258,8 +291,10 @@ async def test_only_the_user_who_has_taken_over_sends_input(tmp_path: Path) -> N
         await place.views.give_back(ATTEMPT, ADA)
         while (await next_state(bob)).taken_by:
             pass
-        await place.views.take_over(ATTEMPT, BOB, "Bob")
+        assert await taken.ended() is TakeoverEnd.BY_USER
+        taken = await place.views.take_over(ATTEMPT, BOB, "Bob")
         await place.views.give_back(ATTEMPT, BOB, revoked=True)
+        assert await taken.ended() is TakeoverEnd.REVOKED
         with pytest.raises(ViewRefused) as refused:
             await place.views.act(ATTEMPT, BOB, "0.T1", seen, [press])
         assert refused.value.refusal is ViewRefusal.NOT_TAKEN
@@ -277,7 +312,7 @@ async def test_a_browser_is_given_back_when_its_user_leaves(
     async with viewed_place(tmp_path) as place:
         await place.open_browser()
         watch = await place.views.watch(ATTEMPT, "", ADA)
-        await place.views.take_over(ATTEMPT, ADA, "Ada")
+        taken = await place.views.take_over(ATTEMPT, ADA, "Ada")
         monkeypatch.setattr(live_view, "LEFT_SECONDS", 0.0)
         other = await place.views.watch(ATTEMPT, "", BOB)
         while not (await next_state(other)).taken_by:
@@ -286,6 +321,7 @@ async def test_a_browser_is_given_back_when_its_user_leaves(
         while (await next_state(other)).taken_by:
             pass
         assert place.log[1:] == ["Ada has given the browser back: they left its page."]
+        assert await taken.ended() is TakeoverEnd.LEFT
         other.close()
         await until(lambda: not place.live._views)
         await place.views.take_over(ATTEMPT, ADA, "Ada")  # in another view of this attempt
@@ -301,7 +337,7 @@ async def test_a_browser_is_given_back_without_input(
         await place.open_browser()
         watch = await place.views.watch(ATTEMPT, "", ADA)
         seen = (await next_picture(watch)).number
-        await place.views.take_over(ATTEMPT, ADA, "Ada")
+        hold = await place.views.take_over(ATTEMPT, ADA, "Ada")
         taken = place.live._views[ATTEMPT]._taken
         assert taken is not None
         while not (await next_state(watch)).taken_by:
@@ -312,6 +348,90 @@ async def test_a_browser_is_given_back_without_input(
         taken.until = 0.0
         while (await next_state(watch)).taken_by:
             pass
-        assert place.log[1:] == ["Ada has given the browser back: no input for 2 minutes."]
+        assert place.log[1:] == ["Ada has given the browser back: no input for 5 minutes."]
+        assert await hold.ended() is TakeoverEnd.NO_INPUT
         with pytest.raises(ViewRefused):
             await place.views.act(ATTEMPT, ADA, "0.T1", seen, [TextInput("x")])
+
+
+async def test_the_end_of_the_attempt_gives_the_browser_back(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        await place.views.watch(ATTEMPT, "", ADA)
+        taken = await place.views.take_over(ATTEMPT, ADA, "Ada")
+        place.gateway.close(ATTEMPT, final=True)
+        assert await taken.ended() is TakeoverEnd.BROWSER_GONE
+        assert place.log[1:] == ["Ada has given the browser back: the Worker has ended."]
+
+
+async def test_a_server_that_ends_gives_back_what_its_users_have_taken(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        bob = await place.views.watch(ATTEMPT, "", BOB)
+        taken = await place.views.take_over(ATTEMPT, ADA, "Ada")
+        while (await next_state(bob)).taken_by != "Ada":
+            pass
+        taken.close()
+        assert await taken.ended() is TakeoverEnd.SERVER_GONE
+        while (await next_state(bob)).taken_by:
+            pass
+        assert "the server process" in place.log[1]
+
+
+async def test_the_windows_of_who_has_taken_over_are_counted(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        one = await place.views.watch(ATTEMPT, "", ADA)
+        await place.views.watch(ATTEMPT, "", ADA)
+        await place.views.take_over(ATTEMPT, ADA, "Ada")
+        while (state := await next_state(one)).windows != 2:
+            pass
+        assert state.yours
+
+
+async def test_a_dialog_is_shown_and_answered_by_who_has_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_view, "_DIALOG_SECONDS", 0.0)
+    async with viewed_place(tmp_path) as place:
+        client, _ = await place.open_browser()
+        [worker] = place.connections
+        target = {"targetId": "T1", "type": "page", "title": "", "url": ""}
+        worker.say("Target.attachedToTarget", sessionId="W", targetInfo=target)
+        asked = {"type": "prompt", "message": "Your name?\n\x1b", "defaultPrompt": "Eve"}
+        worker.say("Page.javascriptDialogOpening", "W", url="", **asked)
+        watch = await place.views.watch(ATTEMPT, "", ADA)
+        while (state := await next_state(watch)).dialog is None:
+            pass
+        number = state.dialog.number
+        assert state.dialog == ViewedDialog(number, "prompt", "Your name?\n ", "Eve")
+        answer = DialogInput(number, True, "Ada")
+        act = partial(place.views.act, ATTEMPT, ADA, "0.T1", 0)
+        with pytest.raises(ViewRefused, match="not_taken"):
+            await act([answer])
+        await place.views.take_over(ATTEMPT, ADA, "Ada")
+        with pytest.raises(ViewRefused, match="replaced"):
+            await act([DialogInput(number + 1, True)])
+        await act([answer])
+        await until(lambda: worker.sent("Page.handleJavaScriptDialog"))
+        [handled] = worker.sent("Page.handleJavaScriptDialog")
+        assert handled == ("W", {"accept": True, "promptText": "Ada"})
+        worker.say("Page.javascriptDialogClosed", "W", result=True, userInput="Ada")
+        while (await next_state(watch)).dialog is not None:
+            pass
+        # the client of the Worker heard of the dialog, and not of our command
+        heard = [await client.hear() for _ in range(3)]
+        assert [one.get("method", "")[-7:] for one in heard] == ["oTarget", "Opening", "gClosed"]
+
+
+async def test_a_dialog_that_the_worker_answers_at_once_is_not_shown(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        [worker] = place.connections
+        target = {"targetId": "T1", "type": "page", "title": "", "url": ""}
+        worker.say("Target.attachedToTarget", sessionId="W", targetInfo=target)
+        worker.say("Page.javascriptDialogOpening", "W", type="alert", message="Hi", url="")
+        watch = await place.views.watch(ATTEMPT)
+        while not (state := await next_state(watch)).pages:
+            pass
+        assert state.dialog is None

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
+from fyke.browser.dialogs import Ask
 from fyke.browser.messages import Noted
-from fyke.browser.websocket import text_frame
+from fyke.browser.recorder import EventReader
+from fyke.browser.relay import MAX_OWN, MessageRelay
+from fyke.browser.websocket import client_frame, text_frame
 from support.browser_hosts import until
 from support.browser_place import (
     ATTEMPT,
@@ -67,6 +71,49 @@ async def test_our_answer_waits_for_the_end_of_a_message() -> None:
         answer = await client.hear()
         assert isinstance(answer, dict)
         assert answer["id"] == 1
+
+
+async def test_our_command_waits_for_the_end_of_a_message_and_its_answer_is_ours() -> None:
+    async with place() as gateway:
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+        async def answering(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while True:
+                heard.put_nowait(message := await read_message(reader))
+                number = json.loads(message)["id"]
+                writer.write(text_frame(b'{"id":%d,"result":{},"sessionId":"S"}' % number))
+
+        await gateway.attached(Chromium(serve_socket=answering))
+        relays: list[MessageRelay] = []
+        connected = EventReader.connected
+
+        def keep(reader: EventReader, ask: Ask) -> None:
+            relays.append(ask.__self__)  # type: ignore[attr-defined]  # a method of the relay
+            connected(reader, ask)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(EventReader, "connected", keep)
+            client = await gateway.websocket()
+            await client.say({"id": 1})
+            assert (await client.hear())["id"] == 1
+        [relay] = relays
+        large = client_frame(json.dumps({"id": 2, "x": "x" * 100_000}).encode())
+        client.writer.write(large[:50_000])
+        await until(lambda: not relay._up.between_messages)
+        relay.ask("Page.handleJavaScriptDialog", {"accept": True}, "S")
+        for _ in range(MAX_OWN):
+            relay.ask("Another", {}, "")  # the last one is too much
+        client.writer.write(large[50_000:])
+        for number in (2, 3):
+            await client.say({"id": number}) if number == 3 else None
+            assert (await client.hear())["id"] == number
+        methods = [json.loads(heard.get_nowait()).get("method") for _ in range(heard.qsize())]
+        ours = ["Page.handleJavaScriptDialog", *["Another"] * (MAX_OWN - 1)]
+        assert [one for one in methods if one] == ours
+        assert methods[:3] == [None, None, ours[0]]
+        assert relay._own == set()
+        await client.say({"id": 2_147_000_000})  # the client may have such numbers
+        assert (await client.hear())["id"] == 2_147_000_000
 
 
 async def test_an_impossible_frame_ends_the_connection() -> None:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from fyke.browser import recorder as module
+from fyke.browser.dialogs import MAX_TEXT
 from fyke.browser.messages import Acted, encode
-from fyke.browser.recorder import Recorder
+from fyke.browser.recorder import EventReader, Recorder
 from fyke.kit.channel import MAX_MESSAGE
 from fyke.model.browser import MAX_LINES, MAX_READ_TEXT, BrowserActivity, ConsoleLevel
 
@@ -326,3 +327,46 @@ async def test_nothing_is_reported_after_the_end(recording: Recording) -> None:
     sent(recording.say, "2", "https://a.example/")
     recording.recorder.flush()
     assert len(recording.reports) == 1
+
+
+async def test_dialogs_are_open_until_they_are_closed_or_their_clients_have_gone(
+    recording: Recording,
+) -> None:
+    dialogs = recording.recorder.dialogs
+    asked: list[tuple[object, ...]] = []
+
+    def client(name: str) -> tuple[Say, EventReader]:
+        say, look = recording.client(), recording.look
+        look.connected(lambda *command: asked.append((name, *command)))
+        say("Target.attachedToTarget", sessionId=name, targetInfo={"targetId": "T"})
+        return say, look
+
+    (one, look_one), (two, _) = client("one"), client("two")
+    for say, session in ((one, "one"), (two, "two")):
+        say("Page.javascriptDialogOpening", session, type="confirm", message="m" * 5000)
+    dialog = dialogs.of((0, "T"))
+    assert dialog is not None and (dialog.kind, dialog.text) == ("confirm", "m" * MAX_TEXT)
+    dialog.answer("", accept=False)
+    look_one.ended()
+    dialog.answer("text", accept=True)
+    method = "Page.handleJavaScriptDialog"
+    assert asked == [
+        ("one", method, {"accept": False, "promptText": ""}, "one"),
+        ("two", method, {"accept": True, "promptText": "text"}, "two"),
+    ]
+    two("Page.javascriptDialogClosed", "two")
+    assert dialogs.of((0, "T")) is None
+    two("Page.javascriptDialogOpening", "two", type="alert", message="Hi")
+    assert dialogs.of((0, "T")) is not dialog
+    two("Page.frameNavigated", "two", frame={"loaderId": "L"})
+    assert dialogs.of((0, "T")) is None
+    two("Page.javascriptDialogOpening", "unknown", type="alert", message="Hi")
+    one("Page.javascriptDialogOpening", "one", type="alert", message="of a client that has gone")
+    assert dialogs.of((0, "T")) is dialogs.of((0, "")) is None
+    two("Page.javascriptDialogOpening", "two", type="alert", message="Hi")
+    for number in range(300):
+        two(
+            "Target.attachedToTarget", sessionId=f"S{number}", targetInfo={"targetId": f"T{number}"}
+        )
+        two("Page.javascriptDialogOpening", f"S{number}", type="alert", message="Hi")
+    assert len(dialogs._open) == 200 and dialogs.of((0, "T")) is None

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from fyke.browser.viewed_browser import MAX_PAGES, MAX_TITLE, MAX_URL
-from fyke.contracts.browser_view import MAX_PICTURE, PointerInput, TextInput, ViewRefused
+from fyke.contracts.browser_view import (
+    MAX_PICTURE,
+    PageTrouble,
+    PointerInput,
+    TextInput,
+    ViewRefused,
+)
 from support.browser_hosts import until
 from support.browser_place import ATTEMPT
 from support.browser_views import next_picture, next_state, viewed_place
@@ -230,3 +236,113 @@ async def test_a_connection_that_breaks_is_made_again(
         place.viewing[0].close()
         await until(lambda: len(place.viewing) == 2)
         assert await next_picture(watch)
+
+
+async def test_a_page_that_does_not_answer_is_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fyke.browser.viewed_browser.LOOK_SECONDS", 0.01)
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT)
+        await next_picture(watch)
+        [viewing] = place.viewing
+        question = "Page.getFrameTree"
+
+        def asked() -> list[dict[str, object]]:
+            return [command for command in viewing.commands if command["method"] == question]
+
+        await until(lambda: len(asked()) > 1)
+        viewing.unanswered.add(question)
+        before = len(asked())
+        await until(lambda: len(asked()) > before)
+        monkeypatch.setattr("fyke.browser.viewed_browser.SILENT_SECONDS", 0.0)
+        while (await next_state(watch)).trouble is not PageTrouble.SILENT:
+            pass
+        viewing.unanswered.clear()
+        viewing.answer(asked()[-1])
+        while (await next_state(watch)).trouble is not None:
+            pass
+        await until(lambda: len(asked()) > before + 1)  # it is asked again
+
+
+async def test_a_crashed_page_is_said_until_it_is_there_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fyke.browser.viewed_browser._RECAST_SECONDS", 0.0)
+    monkeypatch.setattr("fyke.browser.viewed_browser._LATE_SECONDS", 60.0)
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT)
+        await next_picture(watch)
+        [viewing] = place.viewing
+        viewing.say("Target.targetCrashed", targetId="T1", status="crashed", errorCode=5)
+        while (await next_state(watch)).trouble is not PageTrouble.CRASHED:
+            pass
+        await until(lambda: viewing.sent("Page.screencastFrameAck"))
+        viewing.frame("T1", "of before the crash")
+        await until(lambda: len(viewing.sent("Page.screencastFrameAck")) == 2)
+        [browser] = place.live._views[ATTEMPT]._browsers.values()
+        assert browser.trouble("0.T1") is PageTrouble.CRASHED
+        viewing.say("Inspector.targetReloadedAfterCrash", "S-T1")
+        while (await next_state(watch)).trouble is not None:
+            pass
+        await until(lambda: len(viewing.sent("Page.startScreencast")) == 2)
+        viewing.say("Target.targetCrashed", targetId="T1", status="crashed", errorCode=5)
+        while (await next_state(watch)).trouble is not PageTrouble.CRASHED:
+            pass
+        monkeypatch.setattr("fyke.browser.viewed_browser._LATE_SECONDS", -1.0)
+        await until(lambda: len(viewing.sent("Page.screencastFrameAck")) == 3)
+        viewing.frame("T1", "after it")  # though nothing said that it is there again
+        while (await next_state(watch)).trouble is not None:
+            pass
+
+
+async def test_titles_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fyke.browser.viewed_browser.LOOK_SECONDS", 0.01)
+    async with viewed_place(tmp_path) as place:
+        info = {"targetId": "T1", "type": "page", "title": "Later", "url": "https://a.example/1"}
+        place.results["Target.getTargets"] = {"targetInfos": [info, info | {"type": "worker"}]}
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT)
+        while [page.title for page in (await next_state(watch)).pages] != ["Later"]:
+            pass
+
+
+async def test_pages_are_in_the_order_in_which_clients_heard_of_them(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        del place.pages["T1"]
+        for name in ("B", "A", "D", "C"):  # as Chromium lists them
+            place.pages[name] = (name, f"https://a.example/{name}")
+        place.pages["0"] = ("about:blank", "about:blank")
+        await place.open_browser()
+        [worker] = place.connections
+        for name in ("0", "A", "B", "C"):
+            target = {"targetId": name, "type": "page", "title": "", "url": ""}
+            worker.say("Target.attachedToTarget", sessionId=f"W{name}", targetInfo=target)
+        browser = place.gateway.find(ATTEMPT).browser
+        await until(lambda: len(browser.recorder._order) == 4)
+        watch = await place.views.watch(ATTEMPT)
+        while len((state := await next_state(watch)).pages) < 4:
+            pass
+        # the unused first page of Chromium is left out
+        assert [page.title for page in state.pages] == ["A", "B", "C", "D"]
+        chosen = await place.views.watch(ATTEMPT, "0.0")
+        while len((state := await next_state(chosen)).pages) < 5:
+            pass
+        assert (state.pages[0].id, state.shown) == ("0.0", "0.0")
+
+
+async def test_the_newest_pages_that_fit_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fyke.browser.live_view.MAX_LIST", 250)
+    async with viewed_place(tmp_path) as place:
+        place.pages |= {f"T{n}": (f"Title {n}", f"https://a.example/{n}") for n in range(2, 9)}
+        await place.open_browser()
+        watch = await place.views.watch(ATTEMPT, "0.T2")
+        while (state := await next_state(watch)).more == 0 or state.shown != "0.T2":
+            pass
+        ids = [page.id for page in state.pages]
+        assert ids == ["0.T2", "0.T6", "0.T7", "0.T8"]
+        assert state.more == 4

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import asdict, dataclass, field
 from time import monotonic
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 from starlette.responses import Response
@@ -27,6 +28,9 @@ from fyke.console.texts import use_language
 from fyke.console.view import View
 from fyke.contracts.browser_view import (
     MAX_INPUTS,
+    MAX_MACHINE_WATCHERS,
+    MAX_WATCHERS,
+    MAX_WINDOWS,
     BrowserInput,
     BrowserWatch,
     Picture,
@@ -50,6 +54,7 @@ STREAM_SECONDS = 600.0  # then the browser reconnects
 STREAMS_PER_SESSION = 10
 WAIT_SECONDS = 2.0  # at least from one look for a browser, or for room, to the next
 LIST_SECONDS = 5.0
+_MAX_ID = 100  # characters of the id of an attempt or a page
 _RETRY = b"retry: 1000\n\n"
 
 
@@ -102,15 +107,17 @@ class RunBrowserLivePages:
     async def take_over(self, view: View) -> Response:
         attempt = view.form.get("attempt")
         await self.views.take_over(view.caller, view.param("id"), attempt)
-        return view.go(_address(view, attempt), _("You have taken over the browser."))
+        return view.go(_address(view), _("You have taken over the browser."))
 
     async def give_back(self, view: View) -> Response:
         attempt = view.form.get("attempt")
         try:
             await self.views.give_back(view.caller, view.param("id"), attempt)
         except Refused:  # it ended meanwhile
-            return view.go(_address(view, ""), _("The browser was closed."), "warn")
-        return view.go(_address(view, attempt), _("You have given the browser back."))
+            return view.go(
+                f"/runs/{view.param('id')}/browser", _("The browser was closed."), "warn"
+            )
+        return view.go(_address(view), _("You have given the browser back."))
 
     async def input(self, view: View) -> Response:
         body = await read_body(view.request, MAX_BODY)
@@ -131,9 +138,11 @@ class RunBrowserLivePages:
         return Response(status_code=204)
 
 
-def _address(view: View, attempt: str) -> str:
-    query = f"?attempt={attempt}" if attempt.isalnum() else ""
-    return f"/runs/{view.param('id')}/browser{query}"
+def _address(view: View) -> str:
+    """The live picture of the attempt and the page that a form names."""
+    chosen = {name: view.form.get(name)[:_MAX_ID] for name in ("attempt", "page")}
+    query = urlencode({name: value for name, value in chosen.items() if value})
+    return f"/runs/{view.param('id')}/browser?{query}#live-browser"
 
 
 class _LiveStream:
@@ -246,10 +255,12 @@ def _texts(name: str) -> dict[ViewRefusal, str]:
         )
     return {
         ViewRefusal.ELSEWHERE: elsewhere,
-        ViewRefusal.FULL: _("The maximum number of users is watching this browser."),
-        ViewRefusal.MACHINE_FULL: _(
-            "The maximum number of users is watching browsers on this machine."
-        ),
+        ViewRefusal.FULL: _("%(count)s users are watching this browser already.")
+        % {"count": MAX_WATCHERS},
+        ViewRefusal.WINDOWS: _("You are watching this browser in %(count)s windows already.")
+        % {"count": MAX_WINDOWS},
+        ViewRefusal.MACHINE_FULL: _("%(count)s users are watching browsers on this machine.")
+        % {"count": MAX_MACHINE_WATCHERS},
         ViewRefusal.NO_PAGE: _("No browser is open. Its picture appears when one is opened."),
         ViewRefusal.AWAY: _("The process that serves browsers does not answer."),
         ViewRefusal.TAKEN: _("Another user has taken over this browser."),

@@ -3,6 +3,9 @@
 All users who may read a run may watch. Only owners may take over, after they have confirmed their
 password; the audit log has who did, and the log of the run, which the gateway writes. Sessions and
 roles are read again with each input, and every few seconds while a user watches.
+
+What was taken over ends by itself, too. So the process that has taken a browser over for a user
+waits for that, for the audit log.
 """
 
 from __future__ import annotations
@@ -14,12 +17,16 @@ from dataclasses import dataclass
 from time import monotonic
 
 from fyke.contracts.browser_view import (
+    GIVEN_BACK_WHY,
     MAX_MACHINE_WATCHERS,
     MAX_WATCHERS,
+    MAX_WINDOWS,
     BrowserInput,
     BrowserViews,
     BrowserWatch,
     Picture,
+    TakenBrowser,
+    TakeoverEnd,
     ViewRefusal,
     ViewRefused,
     ViewUpdate,
@@ -29,6 +36,7 @@ from fyke.domain.access import own_run
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_confirmed, require_owner
 from fyke.domain.accounts.sessions import current
+from fyke.domain.results.commit import retry_while_unavailable
 from fyke.errors import (
     Conflict,
     Forbidden,
@@ -43,6 +51,7 @@ from fyke.model.account import Caller, Role
 from fyke.model.audit import AuditAction
 
 CHECK_SECONDS = 2.0  # between two looks at the session of a user who watches
+_CLOSE_SECONDS = 3.0
 _TAKE_OVER = "Taking over a browser"
 _GONE = "This browser is no longer open"
 
@@ -59,6 +68,9 @@ class NotViewable(Refused):
 _TEXTS = {
     ViewRefusal.ELSEWHERE: "The live view of this browser is on {name} only",
     ViewRefusal.FULL: f"{MAX_WATCHERS} users are watching this browser already; try again later",
+    ViewRefusal.WINDOWS: (
+        f"You are watching this browser in {MAX_WINDOWS} windows already; close one of them"
+    ),
     ViewRefusal.MACHINE_FULL: (
         f"{MAX_MACHINE_WATCHERS} users are watching browsers on this machine; try again later"
     ),
@@ -87,6 +99,16 @@ class RunBrowserViews:
     def __init__(self, storage: Storage, views: BrowserViews | None) -> None:
         self._storage = storage
         self._views = views
+        self._taken: dict[asyncio.Task[None], TakenBrowser] = {}
+
+    async def close(self) -> None:
+        """Give back what users of this process have taken over."""
+        for taken in self._taken.values():
+            taken.close()
+        if self._taken:
+            _, late = await asyncio.wait(self._taken, timeout=_CLOSE_SECONDS)
+            for task in late:
+                task.cancel()
 
     @property
     def enabled(self) -> bool:
@@ -114,7 +136,7 @@ class RunBrowserViews:
         browser = await self._find(caller, run_id, attempt_id)
         holder = caller.session_id if self.may_take_over(caller) else ""
         try:
-            watch = await self._of_machine().watch(attempt_id, page, holder)
+            watch = await self._of_machine().watch(attempt_id, page, holder, caller.user_id)
         except ViewRefused as refused:
             raise self._error(refused, browser) from None
 
@@ -177,7 +199,9 @@ class RunBrowserViews:
         await self._storage.read(check)
         browser = await self._find(caller, run_id, attempt_id)
         try:
-            await self._of_machine().take_over(attempt_id, caller.session_id, caller.user_name)
+            taken = await self._of_machine().take_over(
+                attempt_id, caller.session_id, caller.user_name
+            )
         except ViewRefused as refused:
             raise self._error(refused, browser) from None
         try:
@@ -185,7 +209,11 @@ class RunBrowserViews:
         except BaseException:  # no user has a browser that the audit log does not name
             with suppress(ViewRefused):
                 await self._of_machine().give_back(attempt_id, caller.session_id)
+            taken.close()
             raise
+        task = asyncio.create_task(self._log_end(taken, caller, run_id, browser))
+        self._taken[task] = taken
+        task.add_done_callback(self._taken.pop)
 
     async def act(
         self,
@@ -220,6 +248,18 @@ class RunBrowserViews:
         except ViewRefused as refused:
             raise self._error(refused, browser) from None
         await self._log(caller, AuditAction.BROWSER_GIVEN_BACK, run_id, browser)
+
+    async def _log_end(
+        self, taken: TakenBrowser, caller: Caller, run_id: str, browser: OpenBrowser
+    ) -> None:
+        """Wait for the end of what was taken over; ``give_back`` records it itself."""
+        how = await taken.ended()
+        taken.close()
+        if how is not TakeoverEnd.BY_USER:
+            action = AuditAction.BROWSER_GIVEN_BACK
+            await retry_while_unavailable(
+                lambda: self._log(caller, action, run_id, browser, GIVEN_BACK_WHY[how])
+            )
 
     async def _current(self, caller: Caller) -> Caller:
         if not caller.session_id:
@@ -260,9 +300,14 @@ class RunBrowserViews:
         return NotViewable(refused.refusal, browser.node)
 
     async def _log(
-        self, caller: Caller, action: AuditAction, run_id: str, browser: OpenBrowser
+        self,
+        caller: Caller,
+        action: AuditAction,
+        run_id: str,
+        browser: OpenBrowser,
+        why: str = "",
     ) -> None:
-        detail = f"subtask {browser.ordinal + 1}"
+        detail = f"subtask {browser.ordinal + 1}" + (f": {why}" if why else "")
         await self._storage.write(lambda tx: record(tx, caller, action, run_id, detail))
 
 

@@ -12,6 +12,7 @@ import pytest
 from fyke.contracts.browser_view import (
     BrowserInput,
     Picture,
+    TakeoverEnd,
     TextInput,
     ViewRefusal,
     ViewRefused,
@@ -54,16 +55,26 @@ class ScriptedViews:
     refused: ViewRefused | None = None
     updates: list[ViewUpdate | None] = field(default_factory=list)
     calls: list[tuple[str, ...]] = field(default_factory=list)
+    users: list[str] = field(default_factory=list)  # who watches
+    how: asyncio.Queue[TakeoverEnd] = field(default_factory=asyncio.Queue)
     closed: int = 0
 
     def node(self) -> str:
         return "here"
 
-    async def watch(self, attempt_id: str, page: str = "", holder: str = "") -> ScriptedViews:
-        return self._called("watch", attempt_id, page, holder) or self
+    async def watch(
+        self, attempt_id: str, page: str = "", holder: str = "", user: str = ""
+    ) -> ScriptedViews:
+        self.users.append(user)
+        self._called("watch", attempt_id, page, holder)
+        return self
 
-    async def take_over(self, attempt_id: str, holder: str, name: str) -> None:
+    async def take_over(self, attempt_id: str, holder: str, name: str) -> ScriptedViews:
         self._called("take_over", attempt_id, holder, name)
+        return self
+
+    async def ended(self) -> TakeoverEnd:
+        return await self.how.get()
 
     async def act(
         self,
@@ -164,6 +175,7 @@ async def test_watching_is_for_all_who_may_read_the_run(place: Place) -> None:
     await place.change(Role.VIEWER)
     await place.service.watch(place.caller, place.run, place.attempt, "0.T")
     assert place.views.calls == [("watch", place.attempt, "0.T", "")]
+    assert place.views.users == [place.caller.user_id]
     await place.change(Role.OWNER)
     await place.service.watch(place.caller, place.run, place.attempt, "0.T")
     assert place.views.calls[1:] == [("watch", place.attempt, "0.T", place.session)]
@@ -256,6 +268,35 @@ async def test_taking_over_needs_a_fresh_confirmation_and_is_logged(place: Place
     ]
 
 
+async def test_what_ends_by_itself_is_audited_too(place: Place) -> None:
+    await place.service.take_over(place.caller, place.run, place.attempt)
+    [task] = place.service._taken
+    place.views.how.put_nowait(TakeoverEnd.LEFT)
+    await task
+    await place.service.take_over(place.caller, place.run, place.attempt)
+    [task] = place.service._taken
+    place.views.how.put_nowait(TakeoverEnd.BY_USER)  # which ``give_back`` records
+    await task
+    assert place.service._taken == {} and place.views.closed == 2
+    assert [(entry.action, entry.detail) for entry in await place.audited()] == [
+        (AuditAction.BROWSER_TAKEN, "subtask 1"),
+        (AuditAction.BROWSER_GIVEN_BACK, "subtask 1: they left its page"),
+        (AuditAction.BROWSER_TAKEN, "subtask 1"),
+    ]
+
+
+async def test_a_process_that_ends_gives_back_what_it_has_taken(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = TakeoverEnd.SERVER_GONE
+    monkeypatch.setattr(place.views, "close", lambda: place.views.how.put_nowait(gone))
+    await place.service.take_over(place.caller, place.run, place.attempt)
+    await place.service.close()
+    assert [entry.detail for entry in await place.audited()][1:] == [
+        "subtask 1: the server process with which they took it over has ended"
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -319,6 +360,7 @@ async def test_what_cannot_be_logged_is_given_back(
         (ViewRefusal.ELSEWHERE, "node", Refused, "no longer open"),
         (ViewRefusal.ELSEWHERE, "here", NotViewable, "on node only"),
         (ViewRefusal.FULL, "node", NotViewable, "3 users are watching"),
+        (ViewRefusal.WINDOWS, "node", NotViewable, "in 3 windows already"),
         (ViewRefusal.MACHINE_FULL, "node", NotViewable, "8 users are watching"),
         (ViewRefusal.NOT_TAKEN, "node", NotViewable, "not taken over"),
         (ViewRefusal.NO_PAGE, "node", NotViewable, "not watched"),

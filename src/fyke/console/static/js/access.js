@@ -23,6 +23,9 @@ document.addEventListener("submit", (event) => {
   }, { once: true });
 });
 
+// a form whose user has just confirmed their password
+document.querySelector("form[data-submit]")?.requestSubmit();
+
 /** Asks once for confirmation if the visitor leaves the page before copying its secret. */
 class OnceSecret extends HTMLElement {
   connectedCallback() {

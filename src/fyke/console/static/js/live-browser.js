@@ -8,7 +8,10 @@ const FAR = 5000;
 const RETRY_MS = 5000;
 const MAX_FAILURES = 8;
 const BUTTONS = ["left", "middle", "right"];
+const OLD_SECONDS = 5;
 const NO_KEYS = new Set(["Dead", "Process", "Unidentified"]);
+
+const NO_STATE = { pages: [], more: 0, shown: "", dialog: null, trouble: null, yours: false };
 
 class LiveBrowser extends HTMLElement {
   connectedCallback() {
@@ -16,7 +19,7 @@ class LiveBrowser extends HTMLElement {
     this.piece = (name) => panel.querySelector(`[data-part="${name}"]`);
     this.stage = this.piece("stage");
     this.image = this.stage.querySelector("img");
-    this.state = { pages: [], shown: "", yours: false };
+    this.state = NO_STATE;
     this.failures = 0;
     this.inputs = [];
     this.sent = Promise.resolve();
@@ -24,6 +27,9 @@ class LiveBrowser extends HTMLElement {
       this.piece(name).addEventListener("change", (event) => this.choose(name, event.target.value));
     }
     this.image.addEventListener("load", () => this.drawn());
+    this.piece("newer").querySelector("button").addEventListener("click", () => this.choose("pages", this.newer));
+    this.piece("large").addEventListener("click", () => this.requestFullscreen());
+    this.ticks = setInterval(() => this.showAge(), 1000);
     this.visibility = () => this.follow();
     document.addEventListener("visibilitychange", this.visibility);
     listen(this);
@@ -32,6 +38,7 @@ class LiveBrowser extends HTMLElement {
 
   disconnectedCallback() {
     document.removeEventListener("visibilitychange", this.visibility);
+    clearInterval(this.ticks);
     this.close();
   }
 
@@ -62,6 +69,7 @@ class LiveBrowser extends HTMLElement {
       this.over = true;
       this.close();
       this.showNotice(this.dataset.over);
+      this.piece("hint").hidden = true;
     });
     source.addEventListener("error", () => this.failed(source));
   }
@@ -75,7 +83,8 @@ class LiveBrowser extends HTMLElement {
   failed(source) {
     this.failures += 1;
     const off = this.failures >= MAX_FAILURES;
-    this.say(off ? this.dataset.off : this.dataset.lost);
+    if (off) this.showNotice(this.dataset.off);
+    else this.say(this.dataset.lost);
     if (!off && source.readyState !== EventSource.CLOSED) return;
     this.close();
     this.over = off;
@@ -85,6 +94,9 @@ class LiveBrowser extends HTMLElement {
   choose(name, value) {
     if (name === "attempts") this.dataset.attempt = value;
     this.dataset.page = name === "pages" ? value : "";
+    const query = new URLSearchParams({ attempt: this.dataset.attempt, page: this.dataset.page });
+    history.replaceState(history.state, "", `?${query}`); // for a reload
+    if (name === "attempts") this.known = undefined;
     this.open();
   }
 
@@ -105,30 +117,36 @@ class LiveBrowser extends HTMLElement {
     this.setState(state);
     const page = state.pages.find((one) => one.id === state.shown);
     const attempts = state.attempts.map(([id, number]) => [id, number]);
-    const pages = state.pages.map((one) => [one.id, one.title || one.url || one.id]);
+    const pages = named(state.pages).reverse();
     fill(this.piece("attempts"), attempts, state.attempt);
-    fill(this.piece("pages"), pages, state.shown);
+    fill(this.piece("pages"), pages, state.shown, state.more && this.dataset.more.replace("%(count)s", state.more));
     this.querySelector(".live-choices").hidden = attempts.length < 2 && pages.length < 2;
     this.piece("address").textContent = page?.url ?? "";
     this.piece("address").hidden = !page;
     this.image.alt = page ? this.dataset.picture.replace("%(page)s", () => page.title || page.url) : "";
     if (!page) this.hidePicture();
     this.showControl();
-    if (state.yours) this.say(this.dataset.yours);
+    this.showDialog();
+    this.showNewer();
+    if (state.trouble) this.say(this.dataset[state.trouble]);
+    else if (state.yours && state.windows > 1) {
+      this.say(`${this.dataset.yours} ${this.dataset.windows.replace("%(count)s", state.windows)}`);
+    } else if (state.yours) this.say(this.dataset.yours);
     else if (state.taken_by) this.say(this.dataset.taken.replace("%(name)s", () => state.taken_by));
     else this.say(page ? "" : this.dataset.noPage);
     this.follow();
   }
 
   showControl() {
-    const { yours, taken_by: taken, attempt } = this.state;
+    const { yours, taken_by: taken, attempt, shown } = this.state;
     const take = this.piece("take");
     if (take) {
       take.hidden = yours || Boolean(taken) || !attempt;
       this.piece("give").hidden = !yours;
       this.piece("text").hidden = !yours;
-      for (const input of [take, this.piece("give")].map((one) => one.querySelector("[name=attempt]"))) {
-        input.value = attempt ?? "";
+      for (const part of [take, this.piece("give")]) {
+        part.querySelector("[name=attempt]").value = attempt ?? "";
+        part.querySelector("[name=page]").value = shown;
       }
     }
     this.stage.classList.toggle("taken", yours);
@@ -143,11 +161,69 @@ class LiveBrowser extends HTMLElement {
     }
   }
 
+  showDialog() {
+    const { dialog, yours } = this.state;
+    const form = this.piece("dialog");
+    const isNew = dialog && form.hidden;
+    form.hidden = !dialog;
+    if (!dialog) return;
+    const leaves = dialog.kind === "beforeunload";
+    const heading = dialog.kind === "alert" ? this.dataset.says : this.dataset.asks;
+    this.piece("dialog-kind").textContent = heading;
+    form.setAttribute("aria-label", heading);
+    this.piece("dialog-text").textContent = dialog.text || (leaves ? this.dataset.leave : "");
+    if (!this.piece("dialog-buttons")) return;
+    const field = this.piece("dialog-answer");
+    field.hidden = !yours || dialog.kind !== "prompt";
+    if (form.dataset.number !== `${dialog.number}`) form.elements.text.value = dialog.proposal;
+    form.dataset.number = dialog.number;
+    this.piece("dialog-buttons").hidden = !yours;
+    form.querySelector("[value=cancel]").hidden = dialog.kind === "alert";
+    this.piece("dialog-hint").hidden = yours;
+    if (isNew && document.activeElement === this.stage) {
+      (field.hidden ? form.querySelector(".primary") : form.elements.text).focus({ preventScroll: true });
+    }
+  }
+
+  answer(accept) {
+    const { attempt, shown, dialog } = this.state;
+    if (!dialog) return;
+    const text = dialog.kind === "prompt" && accept ? this.piece("dialog").elements.text.value : "";
+    const inputs = [{ kind: "dialog", number: dialog.number, accept, text }];
+    const body = JSON.stringify({ attempt, page: shown, picture: 0, inputs });
+    this.sent = this.sent.then(() => this.post(body));
+  }
+
+  // The user who has taken over keeps their page when another one opens.
+  showNewer() {
+    const { pages, shown, yours } = this.state;
+    if (!yours) this.known = undefined;
+    else if (shown) {
+      this.known ??= new Set(pages.map((one) => one.id));
+      this.known.add(shown);
+    }
+    const newer = this.known && pages.findLast((one) => !this.known.has(one.id));
+    this.newer = newer ? newer.id : "";
+    this.piece("newer").hidden = !newer;
+    const name = newer && (newer.title || newer.url);
+    this.piece("newer").querySelector("span").textContent = newer ? this.dataset.newer.replace("%(page)s", () => name) : "";
+  }
+
+  showAge() {
+    const seconds = Math.floor((Date.now() - this.pictureAt) / 1000);
+    const age = this.piece("age");
+    age.hidden = this.stage.hidden || !(seconds >= OLD_SECONDS);
+    age.textContent = age.hidden ? "" : this.dataset.age.replace("%(seconds)s", seconds);
+  }
+
   showPicture(picture) {
     if (picture.page !== this.state.shown) return;
     this.image.src = `data:image/jpeg;base64,${picture.jpeg}`;
     this.coming = { page: picture.page, number: picture.number };
+    this.pictureAt = Date.now();
     this.stage.hidden = false;
+    this.piece("large").hidden = !document.fullscreenEnabled;
+    this.showAge();
   }
 
   drawn() {
@@ -157,16 +233,20 @@ class LiveBrowser extends HTMLElement {
 
   hidePicture() {
     this.stage.hidden = true;
+    this.piece("large").hidden = true;
+    this.showAge();
     this.image.removeAttribute("src");
     this.seen = undefined;
   }
 
   showNotice(text) {
-    this.setState({ pages: [], shown: "", yours: false });
+    this.setState(NO_STATE);
     this.piece("address").hidden = true;
     this.querySelector(".live-choices").hidden = true;
     this.hidePicture();
     this.showControl();
+    this.showDialog();
+    this.showNewer();
     this.say(text);
   }
 
@@ -182,14 +262,24 @@ class LiveBrowser extends HTMLElement {
     this.target = { attempt, page: shown, picture: this.seen.number };
     const last = this.inputs.at(-1);
     if (input.action === "move" && last?.action === "move") this.inputs.pop();
-    if (this.inputs.length < MOST_INPUTS) this.inputs.push(input);
+    if (this.inputs.length >= MOST_INPUTS && !isRelease(input)) {
+      const least = this.inputs.findIndex((one) => one.action === "move" || one.kind === "scroll");
+      if (least < 0) {
+        this.say(this.dataset.unsent);
+        return;
+      }
+      this.inputs.splice(least, 1);
+    }
+    this.inputs.push(input);
     this.timer ??= setTimeout(() => this.send(), SEND_MS);
   }
 
   send() {
     this.timer = undefined;
-    const body = JSON.stringify({ ...this.target, inputs: this.inputs.splice(0) });
-    this.sent = this.sent.then(() => this.post(body));
+    while (this.inputs.length) {
+      const body = JSON.stringify({ ...this.target, inputs: this.inputs.splice(0, MOST_INPUTS) });
+      this.sent = this.sent.then(() => this.post(body));
+    }
   }
 
   async post(body) {
@@ -205,10 +295,25 @@ class LiveBrowser extends HTMLElement {
   }
 }
 
-/** Fill a choice; it is shown when there is one. */
-function fill(label, entries, chosen) {
+/** A key or a button that stays pressed in the page if its release is not sent. */
+const isRelease = (input) => input.action === "release" || (input.kind === "key" && !input.down);
+
+/** Ids and names of pages; those of the same title have their address, and then a number. */
+function named(pages) {
+  const names = pages.map((one) => one.title || one.url || one.id);
+  const isTwice = (all, name) => all.indexOf(name) !== all.lastIndexOf(name);
+  const longer = names.map((name, i) => (isTwice(names, name) ? `${name} (${pages[i].url.replace(/^https?:\/\//, "")})` : name));
+  return pages.map((one, i) => [one.id, isTwice(longer, longer[i]) ? `${i + 1}: ${longer[i]}` : longer[i]]);
+}
+
+/** Fill a choice; it is shown when there is one. ``more`` is said at its end. */
+function fill(label, entries, chosen, more) {
   const select = label.querySelector("select");
   const options = entries.map(([value, text]) => new Option(text, value, false, value === chosen));
+  if (more) {
+    options.push(new Option(more, ""));
+    options.at(-1).disabled = true;
+  }
   const same = options.length === select.options.length && options.every((option, i) => isSame(option, select.options[i]));
   if (!same) select.replaceChildren(...options);
   label.hidden = entries.length < 2;
@@ -306,6 +411,13 @@ function listen(live) {
     const text = event.clipboardData.getData("text/plain").slice(0, 10_000);
     if (text) live.add({ kind: "text", text });
   });
+
+  const dialog = live.piece("dialog");
+  dialog.addEventListener("submit", (event) => {
+    event.preventDefault();
+    live.answer(true);
+  });
+  dialog.querySelector("[value=cancel]")?.addEventListener("click", () => live.answer(false));
 
   const form = live.piece("text");
   form?.addEventListener("submit", (event) => {
