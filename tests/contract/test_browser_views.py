@@ -16,7 +16,9 @@ from fyke.browser.view_client import ViewClient
 from fyke.contracts.browser import BrowserNote, BrowserProgram, BrowserWanted, GatewayGrant
 from fyke.contracts.browser_view import (
     BrowserWatch,
+    DialogInput,
     KeyInput,
+    PageTrouble,
     PointerInput,
     ScrollInput,
     TextInput,
@@ -242,6 +244,57 @@ async def test_input_for_a_page_that_was_replaced_is_refused(user: ViewedUser) -
             assert update is not None
             picture = update.picture or picture
         await becomes(worker, session, "document.title", "clicked")
+
+
+async def test_a_dialog_is_answered_and_does_not_hang_the_page_any_more(user: ViewedUser) -> None:
+    worker = await user.connect()
+    session = await opened(worker)
+    await worker.call("Page.enable", session)
+    async with watched(user) as watch:
+        page = await page_with(watch, "Shop")
+        await user.views.take_over(ATTEMPT, HOLDER, "Ada")
+        for kind, accept, result in (
+            ("prompt", True, "south"),
+            ("prompt", False, None),
+            ("confirm", True, True),
+        ):
+            question = f"window.asked = {kind}('Which shop?')"
+            asking = asyncio.create_task(worker.evaluate(session, question))
+            while (dialog := (await next_state(watch)).dialog) is None:
+                pass
+            assert (dialog.kind, dialog.text) == (kind, "Which shop?")
+            answer = DialogInput(dialog.number, accept, "south")
+            await user.views.act(ATTEMPT, HOLDER, page, 0, [answer])
+            assert await asking == result
+        while (await next_state(watch)).dialog is not None:
+            pass
+    closed = [event for event in worker.events if event["method"] == "Page.javascriptDialogClosed"]
+    assert len(closed) == 3  # as if the client had answered
+
+
+async def test_a_page_that_works_without_end_or_has_crashed_is_named(user: ViewedUser) -> None:
+    worker = await user.connect()
+    session = await opened(worker)
+    async with watched(user) as watch:
+        await page_with(watch, "Shop")
+        await next_picture(watch)
+        await worker.evaluate(session, "document.title = 'Later'")
+        await page_with(watch, "Later")  # of which Chromium sends no event
+        hang = "const end = Date.now() + 9000; while (Date.now() < end);"
+        hanging = asyncio.create_task(worker.evaluate(session, hang))
+        while (await next_state(watch)).trouble is not PageTrouble.SILENT:
+            pass
+        await hanging
+        while (await next_state(watch)).trouble is not None:
+            pass
+        crash = asyncio.create_task(worker.call("Page.crash", session, 1))
+        while (await next_state(watch)).trouble is not PageTrouble.CRASHED:
+            pass
+        await asyncio.gather(crash, return_exceptions=True)
+        await worker.call("Page.navigate", session, url=PAGE)
+        while (await next_state(watch)).trouble is not None:
+            pass
+        assert (await next_picture(watch)).jpeg
 
 
 @pytest.mark.parametrize(
