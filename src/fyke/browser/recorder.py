@@ -41,6 +41,7 @@ _MAX_SESSIONS = 256
 _MAX_ID = 128  # characters
 _MAX_SUM = 2**53  # bytes; greater numbers are not exact everywhere
 _MAX_ARGUMENTS = 10  # of a console message
+_MAX_PROPERTIES = 20  # of an argument; Chromium sends five of an object, and 100 of an array
 
 _TYPES = frozenset(
     {
@@ -150,10 +151,23 @@ class _Nothing(msgspec.Struct):
     pass
 
 
+class _Property(msgspec.Struct):
+    name: str = ""
+    type: str = ""
+    value: str = ""
+
+
+class _Preview(msgspec.Struct):
+    properties: list[_Property] = []
+    overflow: bool = False  # whether there are more
+
+
 class _Argument(msgspec.Struct):
     type: str = ""
+    subtype: str = ""
     value: Any = None
     description: str = ""
+    preview: _Preview | None = None
 
 
 class _CallFrame(msgspec.Struct, rename="camel"):
@@ -190,6 +204,7 @@ class _Entry(msgspec.Struct, rename="camel"):
     timestamp: float = 0
     url: str = ""
     line_number: int = -1
+    network_request_id: str = ""
 
 
 class _EntryAdded(msgspec.Struct):
@@ -358,12 +373,19 @@ class Recorder:
         self._changed()
 
     def blocked(self, instance: int, kind: str, request: str) -> None:
-        """A request was blocked for the run. Chromium reports it to its client later as failed,
-        which does not count then.
+        """A request was blocked for the run. Chromium reports it to its client later as failed, and
+        writes an error on the console: neither counts, nor is it among the requests of the page.
         """
         self._blocked[_type_of(kind)] += 1
-        _remember(self._refused, (instance, request[:_MAX_ID]), None)
+        request = request[:_MAX_ID]
+        _remember(self._refused, (instance, request), None)
+        if self.keeper is not None:
+            self.keeper.requests.drop((self.generation, instance, request))
         self._changed()
+
+    def is_blocked(self, key: Hashable) -> bool:
+        """Whether a request was blocked lately."""
+        return key in self._refused
 
     def shows(self, instance: int, page: str, document: str) -> None:
         """A page shows another document."""
@@ -478,7 +500,8 @@ class EventReader:
             self._log_answer(sent.request_id, redirect, sent.timestamp)
             self._log_end(sent.request_id, redirect.encoded_data_length, sent.timestamp)
         recorder.request(key, teller, sent.type, sent.request.url)
-        if recorder.keeper is not None and recorder.knows(key):
+        is_logged = recorder.knows(key) and not recorder.is_blocked(key)
+        if recorder.keeper is not None and is_logged:
             recorder.keeper.requests.sent(
                 self._log_key(sent.request_id),
                 method=sent.request.method,
@@ -602,6 +625,9 @@ class EventReader:
 
     def _logged(self, added: _EntryAdded, _session: str) -> None:
         entry = added.entry
+        request = entry.network_request_id
+        if request and self._recorder.is_blocked(self._key(request)):
+            return  # that it was blocked is what the run asked for
         level = _LEVELS.get(entry.level, ConsoleLevel.INFO)
         source = _place(entry.url, entry.line_number)
         self._recorder.wrote(level, entry.timestamp, entry.text, source)
@@ -677,7 +703,29 @@ def _text_of(argument: _Argument) -> str:
         return argument.value[:MAX_READ_TEXT]
     if argument.value is not None:
         return msgspec.json.encode(argument.value).decode()[:MAX_READ_TEXT]
+    if argument.preview is not None and argument.subtype in ("", "array"):
+        return _preview_of(argument, argument.preview)[:MAX_READ_TEXT]
     return (argument.description or argument.type)[:MAX_READ_TEXT]
+
+
+def _preview_of(argument: _Argument, preview: _Preview) -> str:
+    """The first properties of an object, with its class unless that says nothing."""
+    is_array = argument.subtype == "array"
+    values = (
+        msgspec.json.encode(one.value).decode() if one.type == "string" else one.value or one.type
+        for one in preview.properties[:_MAX_PROPERTIES]
+    )
+    texts = [
+        value if is_array else f"{one.name}: {value}"
+        for one, value in zip(preview.properties, values, strict=False)
+    ]
+    if preview.overflow:
+        texts.append("…")
+    inside = ", ".join(texts)
+    if is_array:
+        return f"[{inside}]"
+    named = argument.description if argument.description != "Object" else ""
+    return f"{named} {{{inside}}}".strip()
 
 
 def _place(url: str, line: int) -> str:

@@ -137,6 +137,12 @@ class RequestLog:
             self._weigh(request)
             self._drop_oldest()
 
+    def drop(self, key: Hashable) -> None:
+        """Leave a request out."""
+        request = self._requests.pop(key, None)
+        if request is not None:
+            self._bytes -= request.weight
+
     def requests(self) -> tuple[SeenRequest, ...]:
         """The requests in the order in which they were sent."""
         return tuple(request.shown() for request in self._requests.values())

@@ -96,8 +96,12 @@ async def test_a_page_loads_without_what_is_blocked(tmp_path: Path, site: Javasc
         await until(lambda: len(failed) >= 4)
         assert it.requested() == LOADED
         assert all(str(error).startswith("net::ERR_BLOCKED_BY_CLIENT") for _, error in failed)
+        await page.evaluate("console.error('of the page', {k: 1}, [2])")
         blocked = await it.blocked()
     assert blocked == {"image": 2, "media": 1, "font": 1}
+    did = [notice.activity for notice in it.gateway.notices if isinstance(notice, Acted)]
+    assert did[-1].console == {"error": 1} and "failed" not in did[-1].statuses
+    assert [line.text for one in did for line in one.lines] == ["of the page {k: 1} [2]"]
 
 
 async def test_stylesheets_alone(tmp_path: Path, site: JavascriptSite) -> None:

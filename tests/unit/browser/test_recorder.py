@@ -11,6 +11,7 @@ import pytest
 from fyke.browser import recorder as module
 from fyke.browser.dialogs import MAX_TEXT
 from fyke.browser.messages import Acted, encode
+from fyke.browser.page_keeper import PageKeeper
 from fyke.browser.recorder import EventReader, Recorder
 from fyke.kit.channel import MAX_MESSAGE
 from fyke.model.browser import MAX_LINES, MAX_READ_TEXT, BrowserActivity, ConsoleLevel
@@ -127,6 +128,36 @@ async def test_blocked_requests_count_by_type(recording: Recording) -> None:
     assert activity.requests == {}
 
 
+@pytest.mark.parametrize("told_first", [True, False])
+async def test_blocked_requests_are_no_errors_of_the_page(told_first: bool) -> None:
+    recording = Recording()
+    recorder, say = recording.recorder, recording.say
+    recorder.keeper = PageKeeper()
+    say("Log.entryAdded", "S", entry={"level": "error", "text": "REAL", "timestamp": 0.5})
+    for number in range(MAX_LINES + 10):
+        steps = [
+            lambda one: sent(say, one, f"https://a.example/{one}.png", "Image"),
+            lambda one: recorder.blocked(0, "Image", one),
+        ]
+        for step in steps if told_first else reversed(steps):
+            step(f"{number}")
+        failed = {"requestId": f"{number}", "errorText": "net::ERR_BLOCKED_BY_CLIENT.Inspector"}
+        say("Network.loadingFailed", "S", **failed)
+        text = "Failed to load resource: net::ERR_BLOCKED_BY_CLIENT.Inspector"
+        for session in "ST":
+            entry = {"level": "error", "text": text, "timestamp": float(number + 1)}
+            say("Log.entryAdded", session, entry=entry | {"networkRequestId": f"{number}"})
+    sent(say, "other", "https://a.example/x.png", "Image")
+    entry = {"level": "error", "text": text, "timestamp": 99.5, "networkRequestId": "other"}
+    say("Log.entryAdded", "S", entry=entry)  # the client of the Worker may block too
+    activity = recording.now()
+    assert [line.text for line in activity.lines] == ["REAL", text]
+    assert activity.console == {"error": 2} and activity.statuses == {}
+    kept = await recorder.keeper.finish(None)
+    assert kept is not None and len(kept.console) == 2
+    assert [one.url for one in kept.requests] == ["https://a.example/x.png"]
+
+
 async def test_a_redirect_is_a_request_of_its_own(recording: Recording) -> None:
     say, other = recording.say, recording.client()
     moved = {"status": 302, "encodedDataLength": 200}
@@ -236,6 +267,31 @@ async def test_console_messages_and_errors_are_lines(recording: Recording) -> No
     assert thrown.text == "TypeError: x is null\n  at f"
     assert thrown.source == "https://a.example/:1"
     assert slow.level is ConsoleLevel.DEBUG
+
+
+@pytest.mark.parametrize(
+    ("argument", "text"),
+    [
+        ({"description": "Object", "preview": {"overflow": True, "properties": [
+            {"name": "k", "type": "number", "value": "1"},
+            {"name": "s", "type": "string", "value": 'a"b'},
+            {"name": "f", "type": "function", "value": ""}]}},
+         '{k: 1, s: "a\\"b", f: function, …}'),
+        ({"description": "Point", "preview": {"properties": []}}, "Point {}"),
+        ({"subtype": "array", "description": "Array(2)", "preview": {"properties": [
+            {"name": "0", "type": "number", "value": "1"},
+            {"name": "1", "type": "string", "value": "x"}]}}, '[1, "x"]'),
+        ({"subtype": "error", "description": "Error: no", "preview": {"properties": [
+            {"name": "stack", "type": "string", "value": "Error"}]}}, "Error: no"),
+        ({"description": "Object"}, "Object"),
+    ],
+)  # fmt: skip
+async def test_objects_are_shown_with_what_they_contain(
+    recording: Recording, argument: dict[str, object], text: str
+) -> None:
+    say = recording.say
+    say("Runtime.consoleAPICalled", "S", type="error", args=[{"type": "object"} | argument])
+    assert [line.text for line in recording.now().lines] == [text]
 
 
 async def test_a_report_has_all_numbers_and_the_new_lines(recording: Recording) -> None:

@@ -80,6 +80,16 @@ def test_a_failure_has_no_status_and_what_is_not_known_changes_nothing() -> None
     assert (request.status, request.failure, request.wait_ms) == (0, "net::ERR_FAILED", 500)
 
 
+def test_what_is_dropped_makes_room() -> None:
+    log = RequestLog()
+    send(log, 0)
+    for number in range(1, 2 * MAX_REQUESTS):
+        send(log, number, url="https://a.example/" + "x" * 3000)
+        log.drop(number)
+    log.drop("unknown")
+    assert len(log.requests()) == 1 and not log.is_partial
+
+
 def test_the_log_is_limited_in_number_and_bytes() -> None:
     log = RequestLog()
     for number in range(MAX_REQUESTS + 5):
