@@ -166,6 +166,19 @@ async def test_the_last_page_of_a_failed_run_is_shown(app: App, owner: Visitor) 
         f"{at}/har": "Requests (HAR)",
     }
     assert "shortened" in page.text
+    assert page.all("//*[@id='last-page']//img")
+    other = await owner.get(f"/runs/{run}/log")  # the reason of the end is on every tab
+    assert other.all(f"//*[@id='run-ending']//a[@href='/runs/{run}/browser#last-page']")
+
+
+async def test_a_failed_run_without_a_last_page_has_no_link_to_one(
+    app: App, owner: Visitor
+) -> None:
+    run, lease = await started(app)
+    end = end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=1))
+    await app.attempts.ended(lease.attempt, end, USED, actor="test")
+    page = await owner.get(f"/runs/{run}")
+    assert page.all("//*[@id='run-ending']//a") and "#last-page" not in page.raw
 
 
 async def test_what_could_not_be_taken_is_explained(app: App, owner: Visitor) -> None:

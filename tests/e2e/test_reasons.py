@@ -95,6 +95,11 @@ def abort(platform: Booted, key: str, *runs: str) -> None:
         pytest.param(
             "connection refused", HintCode.UNREACHABLE, marks=reaches(HintCode.UNREACHABLE)
         ),
+        pytest.param(
+            "Page.click: Timeout 1000ms exceeded.",
+            HintCode.ELEMENT_MISSING,
+            marks=reaches(HintCode.ELEMENT_MISSING),
+        ),
         pytest.param("HTTP 404", HintCode.PAGE_MISSING, marks=reaches(HintCode.PAGE_MISSING)),
         pytest.param("KeyError: 'price'", HintCode.OTHER_PAGE, marks=reaches(HintCode.OTHER_PAGE)),
     ],

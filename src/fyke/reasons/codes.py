@@ -192,5 +192,6 @@ class HintCode(StrEnum):
     BLOCKED = "blocked"
     UNKNOWN_HOST = "unknown_host"
     UNREACHABLE = "unreachable"
+    ELEMENT_MISSING = "element_missing"
     PAGE_MISSING = "page_missing"
     OTHER_PAGE = "other_page"

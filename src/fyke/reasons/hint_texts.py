@@ -230,6 +230,12 @@ HINTS: Mapping[HintCode, HintTexts] = {
         _("Open it in a browser to check that it works; then run again, perhaps with another "
           "region"),
     ),
+    HintCode.ELEMENT_MISSING: _hint(
+        _("An element for which the Worker waited did not appear on the page in time"),
+        _("See what the page showed instead, such as a sign-in, a question about cookies or "
+          "another layout: its picture and HTML are in the tab Browser and in fyke run browser "
+          "RUN. Then correct the selector, or wait longer"),
+    ),
     HintCode.PAGE_MISSING: _hint(
         _("A page in the input does not exist"),
         _("Check the addresses in the input"),

@@ -30,6 +30,7 @@ _GO_PANIC = re.compile(r"(?:panic|fatal error): ")
 _NATIVE = re.compile(r"----- (?:Native|JavaScript) stack trace -----")
 _NATIVE_FATAL = re.compile(r"FATAL ERROR: ")
 _NATIVE_FRAME = re.compile(r"\s*\d+: (?:.*\()?(?:file://)?(/[^():]+):(\d+):\d+\)?$")
+_WARNING = re.compile(r"\S.*:\d+: \w*Warning: ")
 _NOISE = re.compile(r"Node\.js v\d|\(Use `node |[\]})]+[,;]?$")
 
 
@@ -115,10 +116,21 @@ def _node_head(lines: Sequence[str]) -> int | None:
 
 
 def _last(lines: Sequence[str]) -> str:
-    """The last line with text, preferably one that does not match ``_NOISE``."""
-    written = [line.strip() for line in lines if line.strip()]
+    """The last line with text, preferably one that does not match ``_NOISE``. Warnings of Python,
+    each with the line of the source below it, are none.
+    """
+    pairs = pairwise(["", *lines])
+    written = [
+        line.strip()
+        for before, line in pairs
+        if line.strip() and not _WARNING.match(line) and not _is_source(before, line)
+    ]
     useful = [line for line in written if not _NOISE.match(line)]
     return (useful or written or [""])[-1]
+
+
+def _is_source(before: str, line: str) -> bool:
+    return line.startswith("  ") and _WARNING.match(before) is not None
 
 
 def _with_place(text: str, frames: Iterable[str], pattern: re.Pattern[str]) -> str:

@@ -27,6 +27,16 @@ PYTHON = """
 """
 
 
+def test_a_warning_and_its_source_are_not_the_cause() -> None:
+    warning = """
+        /env/lib/python3.13/site-packages/selenium/remote_connection.py:391: UserWarning: Embedding
+          headers = self.get_remote_connection_headers(parsed_url, self._client_config.keep_alive)
+    """
+    assert found(warning) == ""
+    assert found("giving up\n" + dedent(warning).strip("\n")) == "giving up"
+    assert found("main.py:4: DeprecationWarning: old\nnot indented") == "not indented"
+
+
 def test_an_exception_is_named_with_the_innermost_place_in_the_workers_code() -> None:
     assert found(PYTHON) == "KeyError: 'price' (pages/price.py:4)"
 

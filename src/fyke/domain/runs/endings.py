@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.logs.reading import LogPosition, LogReader
@@ -16,10 +16,13 @@ from fyke.reasons import Hint, ReasonCode
 
 @dataclass(frozen=True, slots=True)
 class RunEnding:
-    """``hint`` is None if there is none. ``errors``: the last error lines of the log."""
+    """``hint`` is None if there is none. ``errors``: the last error lines of the log.
+    ``has_last_page``: whether the last page of a browser is kept.
+    """
 
     hint: Hint | None
     errors: list[LogExcerpt]
+    has_last_page: bool = False
 
 
 class RunEndings:
@@ -37,6 +40,14 @@ class RunEndings:
         run = view.run
         if not run.state.terminal:
             return RunEnding(None, [])
+        ending = await self._explained(view)
+        if not run.limits.browser_memory_mb:
+            return ending
+        pages = await self._storage.read(lambda tx: tx.last_pages.count(run.id))
+        return replace(ending, has_last_page=pages > 0)
+
+    async def _explained(self, view: RunView) -> RunEnding:
+        run = view.run
         if run.state is RunState.SUCCEEDED and view.results:
             busy, short = await self._without_browser(run) if run.subtasks_failed else (0, 0)
             found = hint(run, view.results, [], browser_busy=busy, short_of_memory=short)

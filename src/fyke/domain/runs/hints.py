@@ -154,6 +154,18 @@ _BY_MESSAGE: tuple[tuple[re.Pattern[str], HintCode], ...] = (
     ),
     (
         re.compile(
+            r"waiting for (?:locator|selector|get_?by)|no such element|NoSuchElement"
+            r"|no (?:element|node) found for selector|failed to find element matching selector"
+            r"|ElementNotFoundError|TimeoutException: Message:\s*$"
+            r"|\b(?:page|frame|locator|element_?handle)\."
+            r"(?!goto|reload|go_?back|go_?forward|wait_?for_?(?:url|load|nav|ev|req|resp|time|func)|set_?content|screenshot"
+            r"|pdf|close)\w+: Timeout \d+ms exceeded",
+            re.IGNORECASE | re.MULTILINE,
+        ),
+        HintCode.ELEMENT_MISSING,
+    ),
+    (
+        re.compile(
             r"\b429\b|too many requests|rate.?limit|\b403\b|forbidden|captcha|access denied"
             r"|cloudflare|bot detect",
             re.IGNORECASE,
