@@ -59,3 +59,42 @@ async def test_the_form_refuses_a_start_without_the_required_browser(
     assert "no seccomp" in text
     await app.register_runner(browsers=1)
     assert "The run would be refused" not in (await owner.get("/w/owner/reader")).text
+
+
+def option_fields(page: Page) -> list[str]:
+    """The names of the run options on a page with a form."""
+    grids = "//div[contains(@class,'option-grid')]"
+    names = [item.get("name") for item in page.all(f"{grids}//*[starts-with(@name,'s:')]")]
+    return list(dict.fromkeys(name.split(":")[1] for name in names))
+
+
+async def test_forms_offer_options_of_a_browser_where_runs_have_one(
+    app: App, owner: Visitor
+) -> None:
+    of_browser = ["browser_memory", "browser", "browser_program", "browser_block"]
+    worker = await app.publish(browser="optional")
+    block = {"parameters": {"system": {"browser_block": ["images"]}, "custom": {}}}
+    block["parameters"]["custom"] = {"urls": [{"url": "https://a.example"}]}
+    task = await app.services.tasks.create(app.owner, worker.id, "Daily", block, None)
+    assert option_fields(await owner.get("/w/owner/reader"))[-4:] == of_browser
+    assert option_fields(await owner.get(f"/tasks/{task.id}/edit"))[-4:] == of_browser
+    await app.publish(browser="none")
+    assert not {*option_fields(await owner.get("/w/owner/reader"))} & {*of_browser}
+    # what a task has already can be seen and removed
+    for address in (f"/tasks/{task.id}/edit", f"/w/owner/reader?task={task.id}"):
+        page = await owner.get(address)
+        assert option_fields(page)[-1] == "browser_block"
+        assert "browser_memory" not in option_fields(page)
+    assert '"Not loaded by browsers" is for the browser, and this version' in page.text
+
+
+async def test_a_task_with_an_option_that_its_version_cannot_have_is_not_saved(
+    app: App, owner: Visitor
+) -> None:
+    worker = await app.publish(browser="none")
+    task = await app.services.tasks.create(app.owner, worker.id, "Daily", {}, None)
+    fields = {"view": "json", "json_text": '{"urls": [{"url": "https://a.example"}]}'}
+    fields |= {"title": "Daily", "description": "", "version": "", "revision": "0", "do": "save"}
+    fields["s:browser_block"] = "images"
+    refused = await owner.post(f"/tasks/{task.id}/edit", fields, status=422)
+    assert '"Not loaded by browsers" is for the browser, and this version' in refused.text

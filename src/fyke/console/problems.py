@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fyke.console.reasons import error_text
+from fyke.console.run_options import name_options
 from fyke.errors import FykeError
 
 WHOLE = "form"  # for problems that concern no field
@@ -19,6 +20,6 @@ def faults_of(error: FykeError, fields: Mapping[str, str], fallback: str = WHOLE
     faults = {}
     for problem in error.problems:
         name = fields.get(problem.field)
-        text = problem.sentence if name is None else problem.text
+        text = name_options(problem.sentence) if name is None else problem.text
         faults[name or fallback] = text[:1].upper() + text[1:]
     return faults

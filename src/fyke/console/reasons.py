@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
+from fyke.console.run_options import name_options
 from fyke.console.texts import gettext
 from fyke.errors import FykeError
 from fyke.reasons import Hint, Reason, ReasonCode, cause, check_name, next_step, sentence
@@ -75,11 +76,13 @@ def next_step_of(hint: Hint) -> str:
 
 
 def error_text(error: FykeError) -> str:
-    """The text of an error: of its reason when it has one, else its message."""
+    """The text of an error: of its reason when it has one, else its message. It names run options
+    as the form does.
+    """
     text = text_of(error.reason)
     if text:
         return text[:1].upper() + text[1:]
-    return gettext(error.message) if error.message in NOT_FOUND else error.message
+    return gettext(error.message) if error.message in NOT_FOUND else name_options(error.message)
 
 
 def choices() -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from fyke import __version__
 from fyke.console import formats, reasons, texts
 from fyke.console.markdown import to_html
+from fyke.console.run_options import name_options
 from fyke.console.statics import Statics, icon_shape
 
 
@@ -56,6 +57,7 @@ def make_environment(statics: Statics) -> Environment:
         why=reasons.why,
         why_shortly=reasons.why_shortly,
         reason_text=reasons.text_of,
+        name_options=name_options,
         error_text=reasons.error_text,
         reason_name=reasons.name_of,
         check_name=reasons.check_name_of,

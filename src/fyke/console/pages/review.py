@@ -97,7 +97,11 @@ class ReviewPages:
         entry = await self.reviews.get(view.caller, ref)
         base = f"{AREA}/{ref}/sample"
         input_form, check_only = await read_submitted(
-            entry.version.input_schema, base, view.form, partial(self.forms.read_file, view.caller)
+            entry.version.input_schema,
+            base,
+            view.form,
+            partial(self.forms.read_file, view.caller),
+            browser_mb=self.forms.browser_mb(entry.version.browser),
         )
         problem = ""
         if not check_only and not input_form.faulty:
@@ -121,7 +125,11 @@ class ReviewPages:
         if comparison is None and not fault:
             shown, more_files = await self.files.list(view.caller, entry)
         input_form = more.pop("input_form", None) or await asyncio.to_thread(
-            initial_form, entry.version.input_schema, f"{base}/sample", own=True
+            partial(
+                initial_form, browser_mb=self.forms.browser_mb(entry.version.browser), own=True
+            ),
+            entry.version.input_schema,
+            f"{base}/sample",
         )
         values = {"faults": {}, "reply": "", "problem": "", "decided_first": False} | more
         return await asyncio.to_thread(

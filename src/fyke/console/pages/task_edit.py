@@ -35,7 +35,7 @@ from fyke.domain.tasks.board import TaskBoard, TaskCheck
 from fyke.domain.tasks.service import EditedMeanwhile, TaskEdit, Tasks
 from fyke.domain.workers.history import VersionHistory
 from fyke.errors import InvalidRequest, NotFound, VersionUnavailable, WorkerNotFound
-from fyke.model.worker import VersionState
+from fyke.model.worker import BrowserNeed, VersionState
 
 FORM_BYTES = 16 * 2**20
 AHEAD = 10
@@ -71,6 +71,7 @@ class TaskEditPages:
             _schema(check),
             self._address(check),
             saved_input,
+            browser_mb=self._browser_mb(check),
             json_view=check.version is None or view.query.get("view") == "json",
         )
         task = check.line.task
@@ -84,6 +85,7 @@ class TaskEditPages:
             self._address(check),
             view.form,
             partial(self.forms.read_file, view.caller),
+            browser_mb=self._browser_mb(check),
         )
         typed = {name: view.form.get(name) for name in ("title", "description", "version")}
         revision = view.form.number("revision", -1)
@@ -114,6 +116,11 @@ class TaskEditPages:
                 view, check, input_form, typed, revision, status=422, faults=faults
             )
         return view.go(f"{AREA}/{check.line.task.id}", _("The task was saved."))
+
+    def _browser_mb(self, check: TaskCheck) -> int:
+        return self.forms.browser_mb(
+            check.version.browser if check.version else BrowserNeed.UNKNOWN
+        )
 
     def _address(self, check: TaskCheck) -> str:
         return f"{AREA}/{check.line.task.id}/edit"

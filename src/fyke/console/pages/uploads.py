@@ -132,7 +132,9 @@ class UploadPages:
         ready = upload.state in _READY
         if ready and input_form is None:
             input_form = await asyncio.to_thread(
-                initial_form, upload.input_schema, f"{base}/test", own=True
+                partial(initial_form, browser_mb=self.forms.browser_mb(upload.browser), own=True),
+                upload.input_schema,
+                f"{base}/test",
             )
         worker = await self._worker(view, upload)
         name = worker.name if worker else _name(upload)
@@ -206,7 +208,11 @@ class UploadPages:
         upload = await self.uploads.get(view.caller, view.param("id"))
         base = f"{AREA}/{upload.id}/test"
         input_form, check_only = await read_submitted(
-            upload.input_schema, base, view.form, partial(self.forms.read_file, view.caller)
+            upload.input_schema,
+            base,
+            view.form,
+            partial(self.forms.read_file, view.caller),
+            browser_mb=self.forms.browser_mb(upload.browser),
         )
         problem = ""
         if not check_only and not input_form.faulty:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fyke.console import formats
+from fyke.console.run_options import option_title
 from fyke.console.runform.controls import Control, FieldGroup, groups, ids_of, options
 from fyke.console.runform.form_request import FORM_VIEW, JSON_VIEW, MORE_ROWS
 from fyke.console.runform.labels import summary_error
@@ -17,7 +18,6 @@ from fyke.domain.forms.model import ABSENT, ControlKind, InputError, RunForm, pr
 from fyke.domain.forms.normalise import NormalisedInput
 from fyke.domain.forms.pairs import FormContent, content_of
 from fyke.domain.forms.rows import rows_of, too_large
-from fyke.domain.forms.system import FIELDS
 from fyke.domain.workers.parameters import ParsedInput, read_input
 from fyke.errors import InvalidRequest
 from fyke.model.worker import SystemDefaults
@@ -32,6 +32,7 @@ class FormContext:
     view: str
     groups: list[FieldGroup] = dataclasses.field(default_factory=list)
     options: list[Control] = dataclasses.field(default_factory=list)
+    browser_options: list[Control] = dataclasses.field(default_factory=list)
     errors: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     rest: str = ""
     system_rest: str = ""
@@ -73,7 +74,7 @@ def form_context_of(
         else content_of(form, value.custom, value.system)
     )
     context = FormContext(JSON_VIEW if form.broken else view)
-    context.options = options(values, errors)
+    context.options, context.browser_options = options(values, errors, form.browser_mb)
     context.system_rest = values.system_rest
     context.options_open = any(error.path.startswith("system.") for error in errors)
     context.options_line = _options_line(value.system, defaults)
@@ -112,8 +113,8 @@ def _with_target(
     name = error.path.removeprefix("custom.")
     target = cells.get(name, {}).get((error.row, error.column), "")
     field = form.fields.get(name) if error.path.startswith("custom.") else None
-    option = FIELDS.get(error.path.removeprefix("system."))
-    title = field.title if field else option.title if option else ""
+    option = error.path.removeprefix("system.") if error.path.startswith("system.") else ""
+    title = field.title if field else option_title(option)
     columns = {c.name: c.title for c in field.columns} if field else {}
     column = columns.get(error.column, error.column)
     return target or ids_of(form).get(error.path, ""), summary_error(error, title, column)

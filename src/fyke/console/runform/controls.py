@@ -6,11 +6,13 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from fyke.console.run_options import empty_choice, shown_option
 from fyke.console.runform.labels import field_error
 from fyke.domain.forms.choices import token_of, value_of
-from fyke.domain.forms.codec import JSON, ORIGINAL, PASTE
+from fyke.domain.forms.codec import JSON, ORIGINAL, PASTE, decode
 from fyke.domain.forms.controls import AMOUNT, KEY, ORDER, UNIT, PostedTexts, first, order_of
 from fyke.domain.forms.model import (
+    ABSENT,
     CHOICES,
     MULTIPLE_CHOICES,
     ControlKind,
@@ -20,7 +22,7 @@ from fyke.domain.forms.model import (
 )
 from fyke.domain.forms.pairs import SYSTEM, FormContent, control
 from fyke.domain.forms.rows import cell_name, rows_of
-from fyke.domain.forms.system import FIELDS
+from fyke.domain.forms.system import BROWSER_FIELDS, FIELDS
 
 BLANK_ROWS = 3  # of an empty table
 SEARCHABLE_FROM = 13  # options; a shorter select is easier to use than a search
@@ -58,6 +60,7 @@ class Control:
     blank: list[Control] = dataclasses.field(default_factory=list)
     faults: list[str] = dataclasses.field(default_factory=list)
     cells: dict[tuple[int, str], str] = dataclasses.field(default_factory=dict)
+    empty: str = ""  # the label of the choice of none
 
     @property
     def searchable(self) -> bool:
@@ -108,19 +111,25 @@ def groups(form: RunForm, sent: FormContent, errors: Iterable[InputError]) -> li
     return result
 
 
-def options(sent: FormContent, errors: Iterable[InputError]) -> list[Control]:
-    """The run options."""
+def options(
+    sent: FormContent, errors: Iterable[InputError], browser_mb: int
+) -> tuple[list[Control], list[Control]]:
+    """The run options, and those of browsers: where runs have none (``browser_mb`` is 0), only the
+    options with a value or an error.
+    """
     faults = _by_path(errors)
-    return [
-        _control(
-            item,
-            f"s{number}",
-            control(name, part=SYSTEM),
-            sent.system.get(name, {}),
-            faults.get(f"system.{name}", []),
-        )
-        for number, (name, item) in enumerate(FIELDS.items())
-    ]
+    shown: tuple[list[Control], list[Control]] = ([], [])
+    for number, name in enumerate(FIELDS):
+        posted, wrong = sent.system.get(name, {}), faults.get(f"system.{name}", [])
+        of_browser = name in BROWSER_FIELDS
+        empty = not wrong and decode(FIELDS[name], posted).value in (ABSENT, [])
+        if of_browser and not browser_mb and empty:
+            continue
+        item = shown_option(name, browser_mb)
+        control_of = _control(item, f"s{number}", control(name, part=SYSTEM), posted, wrong)
+        control_of.empty = empty_choice(name)
+        shown[of_browser].append(control_of)
+    return shown
 
 
 def _by_path(errors: Iterable[InputError]) -> dict[str, list[InputError]]:

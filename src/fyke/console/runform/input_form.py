@@ -63,11 +63,14 @@ def initial_form(
     address: str,
     saved_input: object = None,
     *,
+    browser_mb: int,
     json_view: bool = False,
     own: bool = False,
 ) -> InputForm:
-    """The form with a saved input, or with the defaults of the schema."""
-    form = describe(schema)
+    """The form with a saved input, or with the defaults of the schema. ``browser_mb`` is that of
+    ``RunForm``, here and below.
+    """
+    form = replace(describe(schema), browser_mb=browser_mb)
     raw = GivenInput(saved_input if saved_input is not None else start_value(form))
     value = normalise(form, raw, SystemDefaults())
     errors = () if saved_input is None else value.errors
@@ -77,12 +80,12 @@ def initial_form(
 
 
 async def read_submitted(
-    schema: str, address: str, pairs: PostedForm, read_file: FileReader
+    schema: str, address: str, pairs: PostedForm, read_file: FileReader, *, browser_mb: int
 ) -> tuple[InputForm, bool]:
     """The submitted form, and whether the button only changes what the form shows. ``read_file``
     reads a file as the value of a list.
     """
-    form, request = describe(schema), form_request.read(pairs)
+    form, request = replace(describe(schema), browser_mb=browser_mb), form_request.read(pairs)
     value = await asyncio.to_thread(normalise, form, request.raw, SystemDefaults())
     if request.button == "import":
         context = await _imported(form, request, value, pairs, read_file)

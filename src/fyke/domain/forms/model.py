@@ -113,7 +113,11 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class RunForm:
-    """A schema as a form. ``broken`` is the reason why it has no fields and only accepts JSON."""
+    """A schema as a form. ``broken`` is the reason why it has no fields and only accepts JSON.
+
+    ``browser_mb``: the memory of the browser that a run of the version gets without asking for
+    another size, 0 where its runs have no browser, and so no options of one.
+    """
 
     description: str
     sections: tuple[Section, ...]
@@ -121,6 +125,7 @@ class RunForm:
     broken: str = ""
     notes: tuple[str, ...] = ()
     fields: dict[str, FormField] = field(default_factory=dict)
+    browser_mb: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from fyke.kit.ids import is_ulid
 from fyke.model.account import Account, Caller
 from fyke.model.account import Plan as AccountPlan
 from fyke.model.run import Run, RunFilter, RunState
-from fyke.model.worker import SystemDefaults, Version, VersionState, Worker
+from fyke.model.worker import BrowserNeed, SystemDefaults, Version, VersionState, Worker
 from fyke.reasons import Reason
 
 RECENT = 5
@@ -117,12 +117,18 @@ class RunForms:
         self._rules = rules
         self._parsers = parsers
 
+    def browser_mb(self, need: BrowserNeed) -> int:
+        """``RunForm.browser_mb`` of a version with this need."""
+        return 0 if need is BrowserNeed.NONE else self._rules.browser_memory_mb
+
     async def open(self, caller: Caller, ref: str, number: str | None = None) -> FormView:
         """Return the form of a version, by default of the newest.
 
         Raise ``WorkerNotFound``, ``UnknownVersion``, ``VersionUnavailable``.
         """
-        return await self._read(lambda tx: _form_view(tx, caller, ref, number))
+        view = await self._read(lambda tx: _form_view(tx, caller, ref, number))
+        browser_mb = self.browser_mb(view.version.browser)
+        return replace(view, form=replace(view.form, browser_mb=browser_mb))
 
     async def check(self, caller: Caller, view: FormView, raw: RawInput) -> InputCheck:
         """Return the input of ``raw`` with its errors, and the preview of its start."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -15,82 +16,45 @@ from fyke.model.browser import BrowserBlock, BrowserMode, BrowserProgram
 from fyke.model.worker import SystemDefaults
 
 
-def _number(name: str, title: str, description: str, unit: str) -> FormField:
-    return FormField(name, title, description, "number", "number", ControlKind.NUMBER, unit=unit)
+def _option(name: str, type: str, editor: str, kind: ControlKind, **more: Any) -> FormField:
+    """An option, which the console gives a title in the language of the visitor."""
+    return FormField(name, name, "", type, editor, kind, **more)
 
 
-def _memory() -> FormField:
-    sizes = FieldOptions(
-        Option(f"{size:,} MB, {cpus:g} CPU", size, token_of(size)) for size, cpus in DEVICES.items()
-    )
-    text = "Memory of each subtask; it determines the CPU share."
-    return FormField(
-        "memory", "Memory", text, "integer", "select", ControlKind.SELECT, options=sizes
-    )
+def _number(name: str, unit: str) -> FormField:
+    return _option(name, "number", "number", ControlKind.NUMBER, unit=unit)
 
 
-def _choice(name: str, title: str, description: str, values: dict[str, str]) -> FormField:
+def _select(name: str, type: str, values: dict[str, Any]) -> FormField:
     options = FieldOptions(Option(label, value, token_of(value)) for label, value in values.items())
-    return FormField(
-        name, title, description, "string", "select", ControlKind.SELECT, options=options
-    )
+    return _option(name, type, "select", ControlKind.SELECT, options=options)
 
 
+def _checkboxes(name: str, values: Iterable[str]) -> FormField:
+    options = FieldOptions(Option(value, value, token_of(value)) for value in values)
+    return _option(name, "array", "checkbox", ControlKind.CHECKBOXES, options=options)
+
+
+# those of browsers last
 FIELDS: dict[str, FormField] = {
     item.name: item
     for item in (
-        _memory(),
-        _number(
-            "execute_limit_time_seconds",
-            "Timeout",
-            "A subtask that takes longer is stopped and fails.",
-            "seconds",
+        _select(
+            "memory",
+            "integer",
+            {f"{size:,} MB, {cpus:g} CPU": size for size, cpus in DEVICES.items()},
         ),
-        _number("max_total_charge", "Maximum cost", "The run ends at this cost.", "USD"),
-        _number("max_total_traffic", "Maximum traffic", "The run ends at this traffic.", "MB"),
-        _number(
-            "browser_memory",
-            "Browser memory",
-            "Memory of the browser of each subtask; empty: the default of this installation.",
-            "MB",
-        ),
-        _choice(
-            "browser",
-            "Browser windows",
-            "Headful: the browser has windows, on a virtual display.",
-            {"Headless": BrowserMode.HEADLESS.value, "Headful": BrowserMode.HEADFUL.value},
-        ),
-        _choice(
-            "browser_program",
-            "Browser program",
-            "The build of Chromium; empty: the default of this installation.",
-            {
-                "Headless shell": BrowserProgram.HEADLESS_SHELL.value,
-                "Chromium": BrowserProgram.CHROMIUM.value,
-            },
-        ),
-        FormField(
-            "proxy_region",
-            "Region",
-            "Two capital letters such as US: the country of the proxy.",
-            "string",
-            "input",
-            ControlKind.LINE,
-        ),
-        FormField(
-            "browser_block",
-            "Not loaded by browsers",
-            "The browsers of the run do not request these.",
-            "array",
-            "checkbox",
-            ControlKind.CHECKBOXES,
-            options=FieldOptions(
-                Option(one.value.capitalize(), one.value, token_of(one.value))
-                for one in BrowserBlock
-            ),
-        ),
+        _number("execute_limit_time_seconds", "seconds"),
+        _number("max_total_charge", "USD"),
+        _number("max_total_traffic", "MB"),
+        _option("proxy_region", "string", "input", ControlKind.LINE),
+        _number("browser_memory", "MB"),
+        _select("browser", "string", {one.value: one.value for one in BrowserMode if one}),
+        _select("browser_program", "string", {one.value: one.value for one in BrowserProgram}),
+        _checkboxes("browser_block", [one.value for one in BrowserBlock]),
     )
 }
+BROWSER_FIELDS = frozenset(name for name in FIELDS if name.startswith("browser"))
 
 
 def read_system(sent: dict[str, PostedTexts]) -> tuple[dict[str, Any], list[InputError]]:

@@ -9,6 +9,7 @@ from fyke.console.runform.controls import BLANK_ROWS, Control, groups, ids_of, o
 from fyke.domain.forms.describe import describe
 from fyke.domain.forms.model import InputError
 from fyke.domain.forms.pairs import FormContent, content_of
+from fyke.domain.forms.system import BROWSER_FIELDS, FIELDS
 from support import all_editors
 
 FORM = describe(json.dumps(all_editors.SCHEMA))
@@ -35,8 +36,29 @@ def test_an_error_links_to_the_id_of_its_control() -> None:
     assert not found["sort"].faults
     ids = ids_of(FORM)
     assert ids["custom.city"] == found["city"].id
-    [memory] = [option for option in options(FormContent(), []) if option.field.name == "memory"]
+    [memory] = [item for item in options(FormContent(), [], 0)[0] if item.field.name == "memory"]
     assert (ids["system.memory"], memory.name) == (memory.id, "s:memory")
+
+
+def test_options_of_a_browser_are_shown_where_runs_have_one() -> None:
+    plain, of_browser = options(FormContent(), [], 1024)
+    names = [item.field.name for item in (*plain, *of_browser)]
+    assert names == list(FIELDS)
+    assert {item.field.name for item in of_browser} == BROWSER_FIELDS
+    assert of_browser[0].field.description == "For the browser of each subtask; empty: 1,024 MB."
+    assert [(item.empty, bool(item.choices)) for item in of_browser] == [
+        ("", False),
+        ("Worker default", True),
+        ("Default of this installation", True),
+        ("", True),
+    ]
+    assert options(content_of(FORM, {}, {}), [], 0)[1] == []
+
+
+def test_an_option_of_a_browser_with_a_value_or_an_error_can_be_removed() -> None:
+    sent = content_of(FORM, {}, {"browser_block": ["images"]})
+    shown = options(sent, [InputError("system.browser", "must be one of")], 0)[1]
+    assert [item.field.name for item in shown] == ["browser", "browser_block"]
 
 
 def test_a_value_that_the_control_cannot_show_is_shown_as_json() -> None:

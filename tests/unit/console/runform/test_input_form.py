@@ -33,7 +33,7 @@ async def posted(
     files = {}
     if file:
         files[f"file:{KEYWORDS}"] = UploadFile(io.BytesIO(file[1]), filename=file[0])
-    return await read_submitted(SCHEMA, AT, PostedForm(pairs, files), read_file)
+    return await read_submitted(SCHEMA, AT, PostedForm(pairs, files), read_file, browser_mb=0)
 
 
 async def read_file(field: FormField, name: str, data: bytes, choice: ImportChoice) -> ImportResult:
@@ -41,19 +41,21 @@ async def read_file(field: FormField, name: str, data: bytes, choice: ImportChoi
 
 
 def test_a_new_form_has_the_defaults_and_shows_no_errors() -> None:
-    form = initial_form(SCHEMA, AT)
+    form = initial_form(SCHEMA, AT, browser_mb=0)
     assert custom(form)["city"] == "Vienna"
     assert form.context.errors == []
-    required = initial_form('{"properties":[{"name":"a","type":"string","required":true}]}', AT)
+    required = initial_form(
+        '{"properties":[{"name":"a","type":"string","required":true}]}', AT, browser_mb=0
+    )
     assert required.faulty
     assert required.context.errors == [], "nothing was typed yet"
 
 
 def test_a_given_input_is_shown_with_its_errors() -> None:
-    form = initial_form(SCHEMA, AT, {"parameters": {"custom": {"max_results": 0}}})
+    form = initial_form(SCHEMA, AT, {"parameters": {"custom": {"max_results": 0}}}, browser_mb=0)
     assert form.faulty
     assert [place for place, _ in form.context.errors if place]
-    assert initial_form(SCHEMA, AT, json_view=True).context.view == "json"
+    assert initial_form(SCHEMA, AT, browser_mb=0, json_view=True).context.view == "json"
 
 
 async def test_only_buttons_that_change_the_view_are_view_only() -> None:
