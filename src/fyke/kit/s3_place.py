@@ -54,6 +54,11 @@ def parse_s3_url(url: str) -> S3Place:
     return S3Place(bucket, prefix)
 
 
+def clean_s3_url(url: str) -> str:
+    """The place as ``S3Place`` writes it; "" stays "". Raise ``ValueError`` as above."""
+    return str(parse_s3_url(url)) if url else url
+
+
 def parse_endpoint(value: str) -> str:
     """The address of a service, "" for that of AWS. Raise ``ValueError`` for another text."""
     if value and not _ORIGIN.fullmatch(value):

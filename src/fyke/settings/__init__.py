@@ -18,7 +18,7 @@ from pydantic_settings import (
 
 from fyke.kit.category_names import parse_category
 from fyke.kit.mail_servers import check_sender, parse_server
-from fyke.kit.s3_place import parse_endpoint, parse_s3_url
+from fyke.kit.s3_place import clean_s3_url, parse_endpoint
 from fyke.settings.config_file import ConfigFile, ConfigFileError
 from fyke.settings.groups import (
     SYSTEM_HOME,
@@ -98,7 +98,7 @@ class Settings(  # fields are in the reverse order of the bases
     @field_validator("blobs_url")
     @classmethod
     def _check_blobs_url(cls, value: str) -> str:
-        return str(parse_s3_url(value)) if value else value
+        return clean_s3_url(value)
 
     @field_validator("s3_endpoint")
     @classmethod
