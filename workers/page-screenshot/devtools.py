@@ -16,7 +16,8 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -223,9 +224,20 @@ class Tab:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def extend(self, seconds: float) -> None:
-        """Allow at least ``seconds`` from now."""
-        self._until = max(self._until, time.monotonic() + seconds)
+    @property
+    def document(self) -> str:
+        """The id of the document to which ``reached`` belongs."""
+        return self._loaders[-1]
+
+    @contextmanager
+    def extended(self, seconds: float) -> Iterator[None]:
+        """Allow at least ``seconds`` for what is done within."""
+        until = self._until
+        self._until = max(until, time.monotonic() + seconds)
+        try:
+            yield
+        finally:
+            self._until = until
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a command and return its result. Raise ``BrowserError``."""
@@ -352,6 +364,11 @@ class Tab:
         patterns.append({"resourceType": "Document", "requestStage": "Response"})
         self.ask("Fetch.enable", patterns=patterns)
 
+    def newest_document(self) -> str:
+        """The id of the document that the page has now, of which nothing may have been reached."""
+        tree = self.ask("Page.getFrameTree")
+        return str(tree["frameTree"]["frame"]["loaderId"])
+
     def close(self) -> None:
         """Close the page, and those that it has opened."""
         self._until = time.monotonic() + CLOSE_SECONDS
@@ -376,7 +393,7 @@ class Tab:
         self.send("Page.enable")
         # for the activity in the run; the browser keeps no bodies for it
         self.send("Network.enable", maxTotalBufferSize=0, maxResourceBufferSize=0)
-        self._loaders = [self.ask("Page.getFrameTree")["frameTree"]["frame"]["loaderId"]]
+        self._loaders = [self.newest_document()]
         self.ask("Page.setLifecycleEventsEnabled", enabled=True)
 
     def _take(self, until: float) -> None:

@@ -41,7 +41,7 @@ _JSON_LEVEL = re.compile(r'"(?:level|levelname|severity)"\s{0,2}:\s{0,2}"?(\w{2,
 _PAIR_LEVEL = re.compile(r'(?:^|\s)level="?(\w{4,8})\b')
 _PAIRS = ("time=", "ts=", "level=", "msg=")
 
-_CONTINUES = re.compile(r"[\s{}|+)\]]|$")
+_CONTINUES = re.compile(r"[\s{}|+)\]\u2500-\u257f]|$")  # with the lines of tables
 _TRACEBACK = re.compile(r"[\s|+]*(?:Exception Group )?Traceback \(most recent call last\)")
 _CHAINED = ("During handling of the above", "The above exception was the direct")
 _STACK_HEAD = re.compile(

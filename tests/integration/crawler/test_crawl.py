@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from support.crawled_site import Site, page
+from support.crawled_site import ARTICLE, Site, page
 from support.crawler import crawl
 
 QUICK: dict[str, Any] = {"delay_seconds": 0, "max_retries": 1}
@@ -172,6 +172,36 @@ def test_a_redirected_start_url_is_followed(python: Path, served: Site) -> None:
     assert ran.code == 0
     assert f"http://localhost:{served.port}/deep" in ran.urls()
     assert served.paths().count("/robots.txt") == 2  # of both origins
+
+
+def test_pages_that_only_lead_elsewhere_are_followed(python: Path, served: Site) -> None:
+    refresh = "<meta http-equiv=refresh content='0;url={}'>"
+    served.put("/", page("Home", "/goes", "/reloads", "/read"))
+    served.put("/goes", page("Goes", head=refresh.format("/framed")))
+    served.put("/framed", b"<title>Framed</title><iframe src=/deep></iframe>")
+    served.put("/reloads", page("Reloads", head=refresh.format("")))
+    served.put("/read", page("Read", body=ARTICLE, head=refresh.format("/never")))
+    ran = crawl(python, start(served))
+    assert ran.code == 0, ran.stderr
+    framed = ran.row(f"{served.base}/framed")
+    assert (framed["title"], framed["requested_url"]) == ("Framed", f"{served.base}/goes")
+    assert ran.row(f"{served.base}/deep")["found_on"] == framed["url"]
+    assert ran.row(f"{served.base}/reloads")["title"] == "Reloads"
+    assert "harbour" in ran.row(f"{served.base}/read")["text"]
+    assert "/never" not in served.paths()
+    assert f"{served.base}/goes" not in ran.urls()
+
+
+def test_text_that_is_no_page_is_stored_as_it_is(python: Path, served: Site) -> None:
+    served.put("/", page("Home", "/notes.txt", "/data.json", "/style.css"))
+    served.put("/notes.txt", "gr\xfc\xdfe\n".encode("latin-1"), "text/plain; charset=latin-1")
+    served.put("/data.json", b'{"a": 1}', "application/ld+json")
+    served.put("/style.css", b"a {}", "text/css")
+    ran = crawl(python, start(served))
+    texts = {path: ran.row(served.base + path)["text"] for path in ("/notes.txt", "/data.json")}
+    assert texts == {"/notes.txt": "gr\xfc\xdfe\n", "/data.json": '{"a": 1}'}
+    assert ran.row(f"{served.base}/notes.txt")["markdown"] == "gr\xfc\xdfe\n"
+    assert ran.row(f"{served.base}/style.css")["text"] == ""
 
 
 def test_a_stopped_crawl_keeps_its_rows(python: Path, served: Site) -> None:

@@ -55,6 +55,32 @@ def test_links_are_absolute_distinct_and_in_order(python: Path) -> None:
     ]  # fmt: skip
 
 
+def test_frames_are_links_unless_they_replace_scripts(python: Path) -> None:
+    frames = "<noscript><iframe src='/counter'></iframe></noscript><iframe src='inner'></iframe>"
+    page = extract(python, f"<body><a href='/a'>x</a>{frames}<iframe></iframe>")
+    assert page["links"] == ["http://site/a", "http://site/dir/inner"]
+    page = extract(python, "<frameset cols='*,*'><frame src=menu><frame src=/main></frameset>")
+    assert page["links"] == ["http://site/dir/menu", "http://site/main"]
+
+
+def test_a_page_may_lead_to_another_after_a_moment(python: Path) -> None:
+    contents = {
+        "0;url=/b": "http://site/b",
+        " 5.5 ; URL = '/b?x=1;y' ": "http://site/b?x=1;y",
+        "0,b": "http://site/dir/b",
+        "1 url=http://other/": "http://other/",
+        "6; url=/b": None,  # to be read first
+        "300": None,
+        "0;url=": None,
+        "0;url=javascript:x": None,
+        ";": None,
+    }
+    pages = [(f'<meta http-equiv=REFRESH content="{content}">',) for content in contents]
+    pages.append(("<noscript><meta http-equiv=refresh content='0;url=/b'></noscript>",))
+    found = [page["refresh"] for page in extract_all(python, *pages)]
+    assert found == [*contents.values(), None]
+
+
 def test_the_language_is_declared_or_detected(python: Path) -> None:
     extracted = extract_all(
         python,

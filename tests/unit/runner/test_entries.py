@@ -156,6 +156,18 @@ def test_lines_that_continue_a_record_have_its_severity() -> None:
     ]
 
 
+def test_the_lines_of_a_table_continue_a_record() -> None:
+    table = [
+        "\u250c\u2500\u2500\u252c\u2500\u2510",
+        "\u2502 requests \u2502 0 \u2502",
+        "\u2514\u2500\u2500\u2534\u2500\u2518",
+        "\u2554\u2550\u2557",
+    ]
+    first = "[crawlee.crawlers._playwright] INFO  Final request statistics:"
+    assert entries(first, *table) == [(INFO, line) for line in (first, *table)]
+    assert entries(*table) == [(WARN, line) for line in table]
+
+
 def test_an_entry_does_not_grow_without_end() -> None:
     lines = [TRACEBACK[0], *(f"  frame {number}" for number in range(1000))]
     found = entries(*lines)

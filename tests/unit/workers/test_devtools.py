@@ -285,8 +285,7 @@ def test_a_page_that_never_ends_costs_only_its_time(
             tab.open(url_of(site, path))
             tab._until = time.monotonic() + 0.5
             assert not tab.wait(lambda: "load" in tab.reached)
-            tab.extend(0.5)
-            with pytest.raises(TooSlow):
+            with tab.extended(0.5), pytest.raises(TooSlow):
                 tab.evaluate("document.title")
         wait_for_pages(watching, before)
     test_a_page_is_loaded_with_its_scripts(chromium, site)

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from devtools import BrowserError, NoBrowser, Refused, Tab, TooSlow
+from devtools import BrowserEnded, BrowserError, NoBrowser, Refused, Tab, TooSlow
 
 from screenshot.settings import FULL_PAGE, IDLE, JPEG, MAX_AREA, PDF, Settings
 
 MAX_IMAGE = 4 * 1024 * 1024  # characters of base64: a row may have 8 MiB
 MAX_PIXELS = 16_384  # of a side, which Chromium can draw
 CAPTURE_SECONDS = 20.0  # beyond the time of the page
+MAX_DOCUMENTS = 5  # one after the other, of a page that goes on by itself
 BUSY_SECONDS = 1.0  # of a script, after which it is stopped
 POLL_SECONDS = 0.1
 JPEG_QUALITY = 80
@@ -33,6 +34,10 @@ _SCROLL = """(async () => {
 })()"""
 
 _TITLE = "Reflect.get(Document.prototype, 'title', document)"
+
+
+class TooBusy(BrowserError):
+    """A script of the page does not end, even when it is stopped."""
 
 
 def capture(address: str, url: str, settings: Settings) -> dict[str, Any]:
@@ -56,7 +61,7 @@ def capture(address: str, url: str, settings: Settings) -> dict[str, Any]:
         with Tab(address, settings.timeout) as tab:
             started = time.monotonic()
             _open(tab, row, settings)
-            _take(tab, row, settings)
+            _take_loaded(tab, row, settings)
     except NoBrowser:
         raise
     except TooSlow:
@@ -72,7 +77,7 @@ def capture(address: str, url: str, settings: Settings) -> dict[str, Any]:
 
 
 def _open(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
-    """Open the page and wait as wanted; what does not happen in time is named in ``error``."""
+    """Open the page."""
     if settings.format != PDF:
         tab.ask(
             "Emulation.setDeviceMetricsOverride",
@@ -88,21 +93,47 @@ def _open(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
 
     tab.intercept(lambda _: True, on_response)
     tab.open(row["url"])
-    missing = _wait(tab, settings)
-    if missing:
-        row["error"] = f"{missing} within {settings.timeout:g} s"
 
 
-def _wait(tab: Tab, settings: Settings) -> str:
-    """Wait by the rules of the settings; return which of them was not fulfilled, or ""."""
+def _take_loaded(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
+    """Take the picture after waiting as wanted; what does not happen in time is named in ``error``.
+
+    A page may go to another document meanwhile: then that is waited for, and its picture taken.
+    """
+    for _ in range(MAX_DOCUMENTS):
+        document, missing = _wait(tab, settings)
+        if not missing:
+            tab.wait(lambda: False, settings.delay)
+        row["error"] = f"{missing} within {settings.timeout:g} s" if missing else ""
+        problem: BrowserError | None = None
+        row["image"] = ""
+        try:
+            _take(tab, row, settings)
+        except (BrowserEnded, TooBusy):
+            raise
+        except BrowserError as error:  # perhaps since the document is no longer there
+            problem = error
+        with tab.extended(CAPTURE_SECONDS):
+            if row["error"] or tab.newest_document() == document:
+                if problem is not None:
+                    raise problem
+                return
+    row["error"] = "the page went to another document whenever its picture was taken"
+
+
+def _wait(tab: Tab, settings: Settings) -> tuple[str, str]:
+    """Wait by the rules of the settings; return the document that fulfilled the first ones, and
+    which rule was not fulfilled, or "".
+    """
+    missing = ""
     if not _reaches(tab, "load"):
-        return "not loaded"
-    if settings.wait == IDLE and not _reaches(tab, "networkIdle"):
-        return "requests did not end"
-    if settings.selector and not _appears(tab, settings.selector):
-        return f"no element matches {settings.selector}"
-    tab.wait(lambda: False, settings.delay)
-    return ""
+        missing = "not loaded"
+    elif settings.wait == IDLE and not _reaches(tab, "networkIdle"):
+        missing = "requests did not end"
+    document = tab.document
+    if not missing and settings.selector and not _appears(tab, settings.selector):
+        missing = f"no element matches {settings.selector}"
+    return document, missing
 
 
 def _reaches(tab: Tab, name: str) -> bool:
@@ -128,17 +159,17 @@ def _appears(tab: Tab, selector: str) -> bool:
 
 
 def _take(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
-    tab.extend(CAPTURE_SECONDS)
     try:
-        stopped = tab.stop_busy_scripts(BUSY_SECONDS)
-        row["final_url"] = tab.read("location.href")
-        row["title"] = tab.read(_TITLE)[:1000]
-        if settings.mode == FULL_PAGE and settings.format != PDF and not stopped:
-            tab.read(_SCROLL)
-        take: Callable[..., str] = _pdf if settings.format == PDF else _picture
-        image = take(tab, row, settings)
+        with tab.extended(CAPTURE_SECONDS):
+            stopped = tab.stop_busy_scripts(BUSY_SECONDS)
+            row["final_url"] = tab.read("location.href")
+            row["title"] = tab.read(_TITLE)[:1000]
+            if settings.mode == FULL_PAGE and settings.format != PDF and not stopped:
+                tab.read(_SCROLL)
+            take: Callable[..., str] = _pdf if settings.format == PDF else _picture
+            image = take(tab, row, settings)
     except TooSlow:
-        raise BrowserError("the page is too busy for a picture") from None
+        raise TooBusy("the page is too busy for a picture") from None
     row["bytes"] = len(base64.b64decode(image))
     if len(image) <= MAX_IMAGE:
         row["image"] = image

@@ -13,6 +13,7 @@ VIEWPORT, FULL_PAGE = "viewport", "full_page"
 PNG, JPEG, PDF = "png", "jpeg", "pdf"
 IDLE, LOAD = "idle", "load"
 MAX_AREA = 30_000_000  # pixels of a picture; Chromium uses about 14 bytes for each, of 1024 MiB
+_NO_HOST = re.compile(r"[\s%\"'<>\\^`{|},;!$&()*+=~]")  # what no host has
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?!\d)")  # and no port
 
 
@@ -69,7 +70,8 @@ def _url(text: str) -> str:
     url = text if has_scheme else f"https://{text.lstrip('/')}"
     try:
         parts = urlsplit(url)
-        is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
+        host = parts.hostname or ""
+        is_web = parts.scheme in ("http", "https") and host != "" and not _NO_HOST.search(host)
     except ValueError:
         is_web = False
     if not is_web:

@@ -23,13 +23,12 @@ from devtools import (
     TooSlow,
 )
 
-from crawler.fetch import MAX_BYTES, Answer, read_head
+from crawler.fetch import MAX_BYTES, MIN_TEXT, Answer, read_head
 
 MAX_TABS = 2  # at once; the others wait
 MAX_LOADS = 5  # of a page that reloads itself
 IDLE_SECONDS = 5.0  # after loading, for requests of scripts to end
 READ_SECONDS = 5.0
-MIN_TEXT = 200  # characters of content; a page with fewer may be made by scripts
 
 _UNUSED = ("Image", "Media", "Font")  # not needed for text
 _SCRIPT = re.compile(rb"<script\b([^>]*)>", re.IGNORECASE)
@@ -70,7 +69,7 @@ class Browser:
     def get(self, url: str, any_type: bool = False) -> Answer:
         """Fetch a page. Errors of the site or the browser are returned, not raised.
 
-        XML is fetched without the browser, with ``any_type`` everything that is not HTML.
+        XML and text are fetched without the browser, with ``any_type`` everything that is not HTML.
         """
         answer = Answer(url)
         try:
@@ -113,8 +112,8 @@ class Browser:
         tab.wait(lambda: "load" in tab.reached or visit.is_over)
         tab.wait(lambda: "networkIdle" in tab.reached or visit.is_over, IDLE_SECONDS)
         if not visit.is_over:
-            tab.extend(READ_SECONDS)
-            self._read(tab, answer)
+            with tab.extended(READ_SECONDS):
+                self._read(tab, answer)
 
     def _read(self, tab: Tab, answer: Answer) -> None:
         html = tab.read(_READ)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
+MAX_TEXT = 500_000  # characters of text, and of Markdown: a row may have 8 MiB
 SAMPLE = 64 * 1024
 _MIN_BYTES = 10  # bytes beyond ASCII
 
@@ -48,6 +49,11 @@ def decode(body: bytes, declared: str = "") -> str:
         except UnicodeDecodeError:
             continue
     return body.decode(_guess(body), "replace")
+
+
+def plain_text(body: bytes, declared: str = "") -> str:
+    """The text of a file that is no page, up to ``MAX_TEXT``."""
+    return decode(body, declared)[:MAX_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _is_multibyte(name: str) -> bool:

@@ -14,7 +14,8 @@ from random import random
 from typing import Any, Protocol
 
 from crawler import robots, sitemap
-from crawler.fetch import Answer
+from crawler.charset import plain_text
+from crawler.fetch import MIN_TEXT, Answer
 from crawler.frontier import PAGE, ROBOTS, SITEMAP, Frontier, Job
 from crawler.row import new_row
 from crawler.scope import Scope
@@ -320,11 +321,19 @@ class Crawl:
             self._warn(self.problem)
         elif answer.is_page:
             page = self._extract(answer.body, job.url, answer.charset, answer.language)
-            row.update(vars(page))
+            columns = dict(vars(page))
+            refresh = columns.pop("refresh")
+            if refresh not in (None, job.url) and len(page.text) < MIN_TEXT:
+                answer.location = refresh
+                self._redirect(job, answer)
+                return
+            row.update(columns)
             if self._needs_browser(job, answer, page.text):
                 self._render(job, row, page.links)
                 return
             self._follow(job, page.links)
+        elif answer.is_plain:
+            row["text"] = row["markdown"] = plain_text(answer.body, answer.charset)
         self.fetched += not answer.error
         self._store(row)
 

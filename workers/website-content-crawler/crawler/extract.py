@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crawler import language, render
-from crawler.charset import decode
+from crawler.charset import MAX_TEXT, decode
 from crawler.urls import canonical
 
 # the part of a page that is read for links, and for content, which needs far more memory; in
@@ -21,8 +21,8 @@ from crawler.urls import canonical
 MAX_READ = (8_000_000, 400_000)
 MAX_CONTENT = (2_000_000, 80_000)
 MAX_LEVEL = 700  # of nesting, for which parsers need quadratic time; browsers stop at 512
-MAX_TEXT = 500_000  # characters of text, and of Markdown: a row may have 8 MiB
 MAX_LINKS = 2_000
+MAX_REFRESH = 5  # seconds; a page with a longer one is to be read first
 
 _NOISE = (
     "script, style, noscript, template, svg, iframe, object, embed, canvas, dialog, "
@@ -34,6 +34,10 @@ _NESTING = re.compile(
     r"<(/?)(?:div|span|section|article|main|header|footer|nav|aside|ul|ol|dl|table|blockquote|form"
     r"|fieldset|figure|details|center|object|button|template)\b",
     re.IGNORECASE,
+)
+_REFRESH = re.compile(
+    r"\s*(\d{0,9})(?:\.[\d.]*)?\s*[;,\s]\s*(?:url\s*=\s*)?+([\"']?)(.+?)\2\s*$",
+    re.IGNORECASE | re.DOTALL,
 )
 _SPACES = re.compile(r"\s+")
 _LINE_ENDS = re.compile(r"[\n|]")
@@ -57,6 +61,7 @@ class Page:
     text: str = ""
     markdown: str = ""
     links: list[str] = field(default_factory=list)
+    refresh: str | None = None  # the address that a browser goes to after a moment
 
 
 def extract(body: bytes, url: str, charset: str = "", content_language: str = "") -> Page:
@@ -72,6 +77,7 @@ def extract(body: bytes, url: str, charset: str = "", content_language: str = ""
         canonical_url=_canonical(tree, base),
         links=_links(tree, base),
     )
+    page.refresh = _refresh(tree, base)
     node = _content(tree, _cut(html, *MAX_CONTENT))
     if node is not None:
         markdown, text = render.to_markdown_and_text(_cut(node.html or "", *MAX_CONTENT), base)
@@ -122,12 +128,31 @@ def _canonical(tree: Any, base: str) -> str | None:
     return canonical(href, base) if href else None
 
 
+def _refresh(tree: Any, base: str) -> str | None:
+    for node in tree.css("meta[http-equiv='refresh' i][content]"):
+        found = _REFRESH.match(node.attributes.get("content") or "")
+        if found and float(found[1] or 0) <= MAX_REFRESH and not _without_scripts(node):
+            return canonical(found[3], base)
+    return None
+
+
+def _without_scripts(node: Any) -> bool:
+    """Whether an element is there only for browsers that run no scripts."""
+    while node is not None:
+        if node.tag == "noscript":
+            return True
+        node = node.parent
+    return False
+
+
 def _links(tree: Any, base: str) -> list[str]:
-    """The distinct addresses that are linked to, in the order of the page."""
+    """The distinct addresses that are linked to or shown in frames, in the order of the page."""
     found: dict[str, None] = {}
     hrefs: set[str] = set()
-    for node in tree.css("a[href], area[href]"):
-        href = node.attributes.get("href") or ""
+    for node in tree.css("a[href], area[href], iframe[src], frame[src]"):
+        if node.tag == "iframe" and _without_scripts(node):
+            continue
+        href = node.attributes.get("href") or node.attributes.get("src") or ""
         target = href.partition("#")[0].strip()
         if not target or target in hrefs:
             continue

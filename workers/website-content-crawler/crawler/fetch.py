@@ -17,10 +17,12 @@ from urllib.parse import quote
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_RETRY_AFTER = 60.0
+MIN_TEXT = 200  # characters of content; a page with fewer may be made by scripts, or lead elsewhere
 
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _RETRIED = frozenset((408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524))
 _HTML = ("text/html", "application/xhtml+xml")
+_PLAIN = ("text/plain", "text/markdown", "text/csv", "application/json")
 _XML = ("application/xml", "text/xml")
 _ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.8,*/*;q=0.5"
 _FORBIDDEN = "not allowed by ruleset"  # SOCKS5 code 2: the platform's rules refuse the target
@@ -58,8 +60,13 @@ class Answer:
 
     @property
     def is_text(self) -> bool:
-        """Whether the body may be a page or a sitemap; so may one without a type."""
-        return self.is_html or self.is_xml or not self.content_type
+        """Whether the body may be a page, a sitemap or text; so may one without a type."""
+        return self.is_html or self.is_xml or self.is_plain or not self.content_type
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the body is text as it is."""
+        return self.content_type in _PLAIN or self.content_type.endswith("+json")
 
     @property
     def is_xml(self) -> bool:
@@ -102,7 +109,7 @@ class Fetcher:
     def get(self, url: str, any_type: bool = False) -> Answer:
         """Fetch a URL. Errors of the site or the network are returned, not raised.
 
-        The body is read if it is a page or XML, with ``any_type`` always.
+        The body is read if it is a page, XML or text, with ``any_type`` always.
         """
         deadline = time.monotonic() + self._timeout
         answer = Answer(url)

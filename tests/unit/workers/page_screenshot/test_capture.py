@@ -30,6 +30,11 @@ setTimeout(() => { document.body.innerHTML = "<p id=late>now</p>"; document.titl
 </script>"""
 
 
+# as soon as its picture is taken, it goes on; so does the next one
+MOVING = b"""<!doctype html><title>%b</title>
+<script>addEventListener("visited", () => location.replace("%b"))</script>"""
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[str]:
     with devtools_browser() as address:
@@ -129,16 +134,16 @@ def test_what_the_page_does_not_reach_is_named(
     url = served.base + path
     with opened(chromium, url) as tab:
         if path == "/early":
-            tab.extend(SECONDS)
+            tab._until = time.monotonic() + SECONDS
             assert tab.wait(lambda: "load" in tab.reached)
             tab._until = time.monotonic() + 0.5
-        assert capture._wait(tab, settings(url, **custom)) == missing
+        assert capture._wait(tab, settings(url, **custom))[1] == missing
 
 
 def test_what_is_there_is_taken_when_the_time_is_over(
     chromium: str, served: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capture, "_wait", lambda *_: "not loaded")
+    monkeypatch.setattr(capture, "_wait", lambda *_: ("", "not loaded"))
     row = shoot(chromium, f"{served.base}/tall")
     assert row["error"] == "not loaded within 30 s"
     assert png_size(row) == (400, 300)
@@ -165,6 +170,40 @@ def test_a_page_that_is_too_busy_has_no_picture(
     url = f"{served.base}/busy-script"
     with opened(chromium, url) as tab, pytest.raises(BrowserError, match="too busy for a picture"):
         capture._take(tab, {}, settings(url))
+
+
+def go_on(monkeypatch: pytest.MonkeyPatch, documents: int) -> list[str]:
+    """Let pages go to the next document before their picture is taken; return the titles of those
+    whose picture was taken.
+    """
+    take, titles = capture._picture, []
+
+    def picture(tab: Tab, row: dict[str, Any], settings: Settings) -> str:
+        titles.append(row["title"])
+        if len(titles) <= documents:
+            document = tab.document
+            tab.evaluate("void dispatchEvent(new Event('visited'))")
+            assert tab.wait(lambda: tab.document != document)
+        return take(tab, row, settings)
+
+    monkeypatch.setattr(capture, "_picture", picture)
+    return titles
+
+
+def test_the_document_of_the_picture_has_been_waited_for(
+    chromium: str, served: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.put("/moving", MOVING % (b"First", b"/second"))
+    served.put("/second", MOVING % (b"Second", b"/moving"))
+    titles = go_on(monkeypatch, 1)
+    row = shoot(chromium, f"{served.base}/moving")
+    assert (titles, row["error"]) == (["First", "Second"], "")
+    assert (row["title"], row["final_url"]) == ("Second", f"{served.base}/second")
+    assert png_size(row) == (400, 300)
+    titles = go_on(monkeypatch, 99)
+    row = shoot(chromium, f"{served.base}/moving")
+    assert len(titles) == capture.MAX_DOCUMENTS
+    assert row["error"] == "the page went to another document whenever its picture was taken"
 
 
 def test_failures_are_rows_with_the_reason(

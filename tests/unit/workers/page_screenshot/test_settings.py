@@ -17,6 +17,9 @@ URL = "https://example.com/"
         ({"urls": [{"url": URL}, URL]}, [URL]),
         ({"url": "example.com/a"}, ["https://example.com/a"]),
         ({"urls": ["http://localhost:8000", ""]}, ["http://localhost:8000"]),
+        ({"url": "http://b\xfccher.test/a b"}, ["http://b\xfccher.test/a b"]),
+        ({"url": "http://[::1]:8000/"}, ["http://[::1]:8000/"]),
+        ({"url": "http://my_host/"}, ["http://my_host/"]),
         ({"url": "localhost:8000/a:b"}, ["https://localhost:8000/a:b"]),
     ],
 )
@@ -32,6 +35,8 @@ def test_addresses_have_several_forms(custom: dict[str, Any], urls: list[str]) -
         ({"url": "chrome://crash"}, "urls: 'chrome://crash' is not a web address"),
         ({"url": "about:blank"}, "urls: 'about:blank' is not a web address"),
         ({"url": "javascript:alert(1)"}, "urls: 'javascript:alert(1)' is not a web address"),
+        ({"url": "not a url"}, "urls: 'not a url' is not a web address"),
+        ({"url": "https://a%20b/"}, "urls: 'https://a%20b/' is not a web address"),
         ({"url": "http://[::"}, "urls: 'http://[::' is not a web address"),
         ({"url": URL, "mode": "all"}, "mode: 'all' must be one of viewport, full_page"),
         ({"url": URL, "format": "gif"}, "format: 'gif' must be one of png, jpeg, pdf"),
