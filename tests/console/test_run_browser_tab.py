@@ -119,6 +119,17 @@ async def test_a_client_that_asks_for_no_events_is_explained(app: App, owner: Vi
     assert "No messages." in page.text and "Ended" in page.text
 
 
+async def test_blocked_requests_are_not_shown_as_all_of_them(app: App, owner: Visitor) -> None:
+    run, lease = await started(app)
+    blocked = replace(ACTIVITY, requests={}, cached={}, received={}, blocked={"image": 10})
+    report = BrowserReport(blocked, starts=1)
+    await app.attempts.report([AttemptReport(lease.attempt, USED, browser=report)], 60_000)
+    page = await owner.get(f"/runs/{run}/browser")
+    cells = page.all("//*[@id='browser']//section[2]//tbody/tr/td")
+    assert [cell.text for cell in cells][:2] == ["Images", "-"]
+    assert "does not enable the events from which requests are counted" in page.text
+
+
 async def test_a_run_without_a_browser_has_no_tab_and_an_explanation(
     app: App, owner: Visitor
 ) -> None:
@@ -191,6 +202,15 @@ async def test_what_could_not_be_taken_is_explained(app: App, owner: Visitor) ->
     assert not page.all("//*[@id='browser']//img")
     assert "Picture: the page did not answer in time" in page.text
     assert "HTML as text: it is too large" in page.text
+
+
+async def test_every_reason_has_a_text(app: App, owner: Visitor) -> None:
+    texts = set()
+    for gap in PageGap:
+        run, _ = await failed(app, replace(LAST, files=(), gaps={PageFileKind.SCREENSHOT: gap}))
+        page = await owner.get(f"/runs/{run}/browser")
+        texts.add(page.text.partition("Picture: ")[2][:20])
+    assert len(texts) == len(PageGap) and "" not in texts
 
 
 async def test_only_the_picture_is_shown_and_other_files_are_downloads(

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from fyke.browser.attached import AttachedBrowser
+from fyke.browser.page_keeper import PageKeeper
 from fyke.browser.websocket import text_frame
 from fyke.model.last_page import TakenPage
 from support.browser_place import ATTEMPT, Chromium, Client, Place, place, read_message
@@ -27,6 +29,7 @@ class Site:
         self.log: list[str] = []
         self.params: list[dict[str, Any]] = []
         self.answers: dict[str, Any] = {}
+        self.named: dict[str, str] = {}  # addresses of targets
         self.html = "<html>shown</html>"
         self.writers: list[asyncio.StreamWriter] = []
         self.ends: list[tuple[int, int]] = []  # connections, and the length of the log then
@@ -48,6 +51,9 @@ class Site:
             self.log.append(method)
             self.params.append(command.get("params", {}))
             result = self.answers.get(method, self._result(method))
+            url = self.named.get(command.get("params", {}).get("targetId", ""))
+            if method == "Target.getTargetInfo" and url:
+                result = {"targetInfo": self.targets[-1] | {"url": url}}
             if isinstance(result, bytes):
                 writer.write(text_frame(b'{"id":%d,"result":%s}' % (command["id"], result)))
             elif result is not None:
@@ -90,6 +96,18 @@ class Shop:
     def __init__(self, gateway: Place, site: Site, client: Client) -> None:
         self.gateway, self.site, self.client = gateway, site, client
         self.number = 0
+
+    @property
+    def browser(self) -> AttachedBrowser:
+        browser = self.gateway.gateway._attempts[ATTEMPT].browser
+        assert browser is not None
+        return browser
+
+    @property
+    def keeper(self) -> PageKeeper:
+        keeper = self.browser.recorder.keeper
+        assert keeper is not None
+        return keeper
 
     async def open(self, target: str = "P", **more: str) -> None:
         """Let the gateway hear of a page; the client reads what the site has said."""

@@ -12,6 +12,14 @@ _PAGE = "Page.close"
 _TARGET = "Target.closeTarget"
 _CONTEXT = "Target.disposeBrowserContext"
 _BIDI_CONTEXT = "browsingContext.close"
+# What clients send to a page because the Worker wants something of it. Of other commands, each new
+# page gets some from the client itself.
+_ACTS = (
+    "Runtime.callFunctionOn", "Runtime.evaluate", "Page.navigate", "Page.reload",
+    "Page.navigateToHistoryEntry", "Page.captureScreenshot", "Page.printToPDF", "DOM.querySelector",
+    "DOM.querySelectorAll", "DOM.performSearch", "Input.dispatchMouseEvent",
+    "Input.dispatchKeyEvent", "Input.insertText", "Input.dispatchTouchEvent",
+)  # fmt: skip
 
 
 class PageHold:
@@ -38,6 +46,7 @@ class PageHold:
             _BIDI_CONTEXT: self._see_page,
             _CONTEXT: self._see_context,
             CLOSE: self._see_end,
+            **dict.fromkeys(_ACTS, self._see_act),
         }
         return others | {method: (*others.get(method, ()), tap) for method, tap in own.items()}
 
@@ -56,6 +65,11 @@ class PageHold:
         self._due = self._end
 
     # within
+
+    def _see_act(self, command: Command) -> None:
+        target = self._target_of(command.session or "")
+        if target:
+            self._keeper.acts(self._browser, self._instance, target)
 
     def _see_page(self, command: Command) -> None:
         if command.method == _PAGE:

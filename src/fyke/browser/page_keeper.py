@@ -9,10 +9,10 @@ docs/decisions/0108-the-last-page-is-asked-for-as-it-goes.md.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import OrderedDict, deque
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
@@ -34,7 +34,7 @@ SHARE, FREE_SECONDS = 0.01, 1.0  # of an attempt's time that closing pages may b
 LONG_SECONDS = 10.0  # a page that was open longer has probably not shown what it should
 _FRESH_SECONDS = 1.0
 _MAX_PAGES = 64  # that are remembered
-_NO_PICTURE = dict.fromkeys((PageFileKind.SCREENSHOT, PageFileKind.HTML), PageGap.NO_PAGE)
+_KINDS = (PageFileKind.SCREENSHOT, PageFileKind.HTML)
 
 
 class Going(Enum):
@@ -56,7 +56,7 @@ class PageSource(Protocol):
     def host(self) -> BrowserHost: ...
     def session(
         self, endpoint: DevtoolsEndpoint, on_event: OnEvent
-    ) -> AbstractAsyncContextManager[DevtoolsSession]: ...
+    ) -> contextlib.AbstractAsyncContextManager[DevtoolsSession]: ...
 
 
 class PagePlace(NamedTuple):
@@ -69,11 +69,20 @@ class PagePlace(NamedTuple):
 
 @dataclass(slots=True)
 class _Opened:
-    """An open page: the number and time of its latest document, and whether that has failed."""
+    """An open page: the number and time of its latest document, and whether that has failed.
+    ``state`` is why it cannot be drawn, if that is known.
+    """
 
     number: int
     at: float
     failed: bool
+    state: PageGap | None = None
+
+
+_Rank = tuple[int, int]
+"""Of pages: when a client last acted on it (0: never), and the number of its latest document."""
+_NONE_TAKEN: _Rank = (-1, -1)
+_UNKNOWN: _Rank = (0, 0)
 
 
 class PageKeeper:
@@ -88,8 +97,10 @@ class PageKeeper:
         self._opened: OrderedDict[PagePlace, _Opened] = OrderedDict()  # the latest last
         self._failed: OrderedDict[str, None] = OrderedDict()  # documents, by their loader
         self._documents = 0
+        self._acted: OrderedDict[PagePlace, int] = OrderedDict()  # the latest last
+        self._acts = 0  # changes of the page on which clients act
         self._taken: TakenPage | None = None
-        self._taken_number = -1  # of its document; 0: not known
+        self._taken_rank = _NONE_TAKEN
         self._taken_at = 0.0
         self._next: dict[Going, float] = {}
         self._taking = asyncio.Lock()
@@ -111,19 +122,36 @@ class PageKeeper:
         if len(self._opened) > _MAX_PAGES:
             self._opened.popitem(last=False)
 
+    def stopped(self, place: PagePlace, state: PageGap | None) -> None:
+        """A page has crashed or opened a dialog; None: the dialog is closed."""
+        page = self._opened.get(place)
+        if page is not None:
+            page.state = state
+
     def wrote(self, line: ConsoleLine) -> None:
         """A page wrote on its console."""
         self._console.append(line)
 
     # for connections
 
-    async def before_close(self, browser: PageSource, instance: int, target: str) -> None:
-        """Take a page that a client closes: the latest one if its id is not known."""
+    def acts(self, browser: PageSource, instance: int, target: str) -> None:
+        """A client acts on a page."""
         place = PagePlace(browser.generation, instance, target)
-        if not target:
-            place = self._latest(browser, instance) or place
-        page = self._opened.get(place)
-        if page is not None or not self._documents:
+        if next(reversed(self._acted), None) == place:
+            return
+        self._acts += 1
+        self._acted[place] = self._acts
+        self._acted.move_to_end(place)
+        if len(self._acted) > _MAX_PAGES:
+            self._acted.popitem(last=False)
+
+    async def before_close(self, browser: PageSource, instance: int, target: str) -> None:
+        """Take a page that a client closes, which is the latest one if its id is not known, unless
+        a later one is still open.
+        """
+        latest = self._place(browser, instance)
+        place = PagePlace(browser.generation, instance, target) if target else latest
+        if place == latest or not self._documents:
             await self._delay(Going.PAGE_CLOSED, browser, place)
         self._opened.pop(place, None)
 
@@ -136,10 +164,15 @@ class PageKeeper:
 
     async def client_left(self, browser: PageSource, instance: int) -> None:
         """Take the latest page before Chromium hears that its client has gone: it may close what
-        the client had opened.
+        the client had opened. Wait for a page that is being taken: a client that launched its
+        browser leaves with two connections, and both end it.
         """
         if self._is_due(Going.CLIENT_LEFT):
             await self._take(browser, self._place(browser, instance), LEFT_SECONDS)
+        else:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LEFT_SECONDS), self._taking:
+                    pass
 
     async def finish(self, browser: PageSource | None) -> TakenPage | None:
         """The last page; it is taken now if the browser is there. None if there is nothing."""
@@ -153,7 +186,8 @@ class PageKeeper:
         if taken is None:
             if not requests and not console:
                 return None
-            taken = TakenPage(_now(), gaps=_NO_PICTURE)
+            gap = PageGap.GONE if self._documents else PageGap.NO_PAGE
+            taken = TakenPage(_now(), gaps=dict.fromkeys(_KINDS, gap))
         return replace(
             taken, requests=requests, is_partial=self.requests.is_partial, console=console
         )
@@ -162,15 +196,21 @@ class PageKeeper:
 
     async def _take_latest(self, browser: PageSource) -> None:
         deadline = self._loop.time() + END_SECONDS
-        latest = [place.instance for place in reversed(self._opened)]
+        latest = [place.instance for place in sorted(self._opened, key=self._rank, reverse=True)]
         for instance in dict.fromkeys([*latest, *browser.host.endpoints]):
             left = deadline - self._loop.time()
             if await self._take(browser, self._place(browser, instance), left) or left <= 0:
                 return
 
     def _latest(self, browser: PageSource, instance: int) -> PagePlace | None:
+        """The open page on which a client acted last, otherwise that of the latest document."""
         of_browser = (browser.generation, instance)
-        return next((place for place in reversed(self._opened) if place[:2] == of_browser), None)
+        places = (place for place in self._opened if place[:2] == of_browser)
+        return max(places, key=self._rank, default=None)
+
+    def _rank(self, place: PagePlace) -> _Rank:
+        page = self._opened.get(place)
+        return (self._acted.get(place, 0), page.number) if page is not None else _UNKNOWN
 
     def _place(self, browser: PageSource, instance: int) -> PagePlace:
         return self._latest(browser, instance) or PagePlace(browser.generation, instance, "")
@@ -201,25 +241,26 @@ class PageKeeper:
     async def _take(self, browser: PageSource, place: PagePlace, seconds: float) -> bool:
         """Take a page unless a later one was taken; return whether the kept one is as late."""
         endpoint = browser.host.endpoints.get(place.instance)
-        page = self._opened.get(place)
-        number = page.number if page is not None else 0
+        rank = self._rank(place)
         if endpoint is None:
             return False
         taking = PageTaking(_now())
         try:
             async with asyncio.timeout(seconds), self._taking:
-                if number < self._taken_number or (not number and self._documents):
+                if rank < self._taken_rank or (rank == _UNKNOWN and self._documents):
                     return False
                 is_fresh = self._loop.time() - self._taken_at < _FRESH_SECONDS
-                if number == self._taken_number and is_fresh:
+                if rank == self._taken_rank and is_fresh:
                     return True
                 async with browser.session(endpoint, taking.ignore) as session:
                     await taking.run(session, place.target)
         except (TimeoutError, HostFailed, DevtoolsFailed, *BAD_ANSWER):
             pass  # what has arrived counts
-        if taking.is_empty and (not taking.found or number <= self._taken_number):
+        if taking.is_empty and (not taking.found or rank <= self._taken_rank):
             return False
-        self._taken, self._taken_number = taking.page(), number
+        page = self._opened.get(place)
+        self._taken = taking.page(page.state if page is not None else None)
+        self._taken_rank = rank
         self._taken_at = self._loop.time()
         return True
 

@@ -90,15 +90,20 @@ class PageTaking:
         """Whether there is neither a picture nor HTML."""
         return not self._screenshot and not self._html
 
-    def page(self) -> TakenPage:
+    def page(self, state: PageGap | None = None) -> TakenPage:
+        """What has arrived. ``state``: why the page did not answer, if that is known."""
+        gaps = {
+            kind: state if state is not None and gap is PageGap.NO_ANSWER else gap
+            for kind, gap in self._gaps.items()
+        }
         return TakenPage(
             self._at,
             self._url,
-            self._title,
+            self._title if state is not PageGap.CRASHED else "",  # that of the document before
             self._screenshot,
             self._html,
             self._is_cut,
-            dict(self._gaps),
+            gaps,
         )
 
     @staticmethod

@@ -33,6 +33,7 @@ from fyke.model.browser import (
     ConsoleLine,
     StatusClass,
 )
+from fyke.model.last_page import PageGap
 
 EVERY_SECONDS = 2.0  # between two reports
 MAX_BYTES = 24 * 1024  # of the lines in one report, which must fit in one message; of the URLs half
@@ -268,6 +269,9 @@ class Recorder:
         self._pages_seen = 0
         self.dialogs = Dialogs()
         """By instance and id of the page."""
+        self._logged_dialogs: OrderedDict[Hashable, None] = (
+            OrderedDict()
+        )  # pages that have one open
 
     def reader(self, instance: int, page: str) -> EventReader:
         """What looks at the messages of a Chromium to a new client; it lets all pass. ``page`` is
@@ -418,14 +422,29 @@ class Recorder:
         """A console message; ``at`` is its time according to Chromium."""
         if self._is_new((at, hash(text))):
             self._console[level] += 1
-            now = int(time.time() * 1000)
-            line = ConsoleLine(now, level, text[:MAX_READ_TEXT], source[:MAX_READ_TEXT])
-            self._lines.append(line)
-            if self.keeper is not None:
-                self.keeper.wrote(line)
-            self._changed()
+            self._add_line(level, text, source)
+
+    def opened_dialog(self, page: Hashable, text: str) -> None:
+        """A script has opened a dialog, which stops its page. It is a line of the console that
+        counts nowhere, once for all sessions.
+        """
+        if page not in self._logged_dialogs:
+            _remember(self._logged_dialogs, page, None)
+            self._add_line(ConsoleLevel.WARNING, f"dialog {text}", "")
+
+    def closed_dialog(self, page: Hashable) -> None:
+        """The dialog of a page is closed."""
+        self._logged_dialogs.pop(page, None)
 
     # within
+
+    def _add_line(self, level: ConsoleLevel, text: str, source: str) -> None:
+        now = int(time.time() * 1000)
+        line = ConsoleLine(now, level, text[:MAX_READ_TEXT], source[:MAX_READ_TEXT])
+        self._lines.append(line)
+        if self.keeper is not None:
+            self.keeper.wrote(line)
+        self._changed()
 
     def _is_new(self, key: Hashable) -> bool:
         if key in self._once:
@@ -588,9 +607,17 @@ class EventReader:
 
     def _page_crashed(self, _event: _Nothing, session: str) -> None:
         self._recorder.crashed(self._page(session))
+        self._stopped(self.target_of(session), PageGap.CRASHED)
 
     def _target_crashed(self, target: _TargetNamed, _session: str) -> None:
-        self._recorder.crashed((self._instance, target.target_id[:_MAX_ID]))
+        page = target.target_id[:_MAX_ID]
+        self._recorder.crashed((self._instance, page))
+        self._stopped(page, PageGap.CRASHED)
+
+    def _stopped(self, target: str, state: PageGap | None) -> None:
+        recorder = self._recorder
+        if recorder.keeper is not None:
+            recorder.keeper.stopped(PagePlace(recorder.generation, self._instance, target), state)
 
     def _downloads(self, download: _Download, _session: str) -> None:
         canceled = download.state == "canceled"
@@ -599,16 +626,21 @@ class EventReader:
 
     def _dialog_opened(self, opening: _DialogOpening, session: str) -> None:
         page = self.target_of(session)
+        place = self._instance, page
+        self._stopped(page, PageGap.DIALOG)
+        self._recorder.opened_dialog(place, f"{opening.type}: {opening.message}")
         if self._ask is None or not page or not (is_session(session) or page == self._own_page):
             return
         dialog = OpenDialog(
             opening.type[:_MAX_ID], opening.message[:MAX_TEXT], opening.default_prompt[:MAX_TEXT]
         )
-        place = self._instance, page
         self._recorder.dialogs.opened(place, dialog, (self._number, session), self._ask)
 
     def _dialog_closed(self, _event: _Nothing, session: str) -> None:
-        self._recorder.dialogs.closed((self._instance, self.target_of(session)))
+        page = self.target_of(session)
+        self._stopped(page, None)
+        self._recorder.closed_dialog((self._instance, page))
+        self._recorder.dialogs.closed((self._instance, page))
 
     def _called(self, called: _Called, _session: str) -> None:
         level = _LEVELS.get(called.type, ConsoleLevel.INFO)

@@ -17,6 +17,15 @@ from fyke.cli.run import RunArgument, runs
 if TYPE_CHECKING:
     from fyke.wire.fyke.run_browser import LastPageItem, RunBrowserReport
 
+GAPS = {
+    "no_page": "no page was open",
+    "gone": "it was closed before it could be taken",
+    "no_answer": "the page did not answer in time",
+    "crashed": "the page had crashed",
+    "dialog": "the page had a dialog open, see the messages",
+    "too_large": "it is too large",
+}
+KINDS = {"screenshot": "picture", "html": "HTML"}
 SUFFIXES = {"screenshot": "jpg", "html": "html.txt", "har": "har", "console": "console.txt"}
 
 
@@ -76,6 +85,8 @@ def show_report(out: Output, report: RunBrowserReport) -> None:
         *((("does not load", ", ".join(report.block)),) if report.block else ()),
     ]
     out.fields(pairs)
+    # those that were blocked are known in any case
+    reported = bool(report.statuses) or any(x.count > x.blocked for x in report.requests)
     if report.requests:
         out.raw("")
         columns = ["type", "requests", "from cache", "received"]
@@ -83,7 +94,7 @@ def show_report(out: Output, report: RunBrowserReport) -> None:
         rows = [
             (
                 item.type,
-                item.count,
+                item.count if reported else "-",
                 item.cached,
                 formatting.size(item.received),
                 *((item.blocked,) if report.block else ()),
@@ -96,28 +107,42 @@ def show_report(out: Output, report: RunBrowserReport) -> None:
                 f"The last run of this version that did not block ({load.run_slug}) received "
                 f"{formatting.size(load.received)} in {load.requests} such requests."
             )
-    else:
+    if not reported:
         out.say(
             "No request was reported: no page was opened, or the Worker's client does not enable "
             "the events from which requests are counted."
         )
     if report.last_pages:
         out.raw("")
-        pages = [(page.subtask, page.url or "-", _files(page)) for page in report.last_pages]
-        out.table(("subtask", "last page", "kept"), pages)
+        pages = [
+            (page.subtask, page.url or "-", _files(page), _missing(page))
+            for page in report.last_pages
+        ]
+        out.table(("subtask", "last page", "kept", "missing"), pages)
     if report.lines:
         out.raw("")
-        lines = [(formatting.when(x.timestamp // 1000), x.level, x.text) for x in report.lines]
-        out.table(("time", "level", "message"), lines)
+        lines = [
+            (formatting.when(x.timestamp // 1000), x.level, x.text, x.source) for x in report.lines
+        ]
+        out.table(("time", "level", "message", "source"), lines)
 
 
 def _files(page: LastPageItem) -> str:
     return ", ".join(file.kind for file in page.files) or "-"
 
 
+def _missing(page: LastPageItem) -> str:
+    """What could not be taken, by reason."""
+    kinds: dict[str, list[str]] = {}
+    for gap in page.missing:
+        kinds.setdefault(gap.reason, []).append(KINDS.get(gap.kind, gap.kind))
+    texts = [f"{' and '.join(names)}: {GAPS.get(why, why)}" for why, names in kinds.items()]
+    return "; ".join(texts) or "-"
+
+
 def _save(server: ServerContext, run: str, report: RunBrowserReport, folder: Path) -> None:
     """Write the files of all last pages into the folder, which is created if there are any."""
-    files = [(page.attempt, file.kind) for page in report.last_pages for file in page.files]
+    files = [(page, file.kind) for page in report.last_pages for file in page.files]
     if not files:
         server.out.say("No last page of this run is kept.")
         return
@@ -125,8 +150,8 @@ def _save(server: ServerContext, run: str, report: RunBrowserReport, folder: Pat
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CommandFailed(f"--save {folder}: {error.strerror}", Exit.USAGE) from None
-    for attempt, kind in files:
-        data = server.client.page_file(run, attempt, kind)
-        with output_file(folder / f"{attempt}.{SUFFIXES.get(kind, 'bin')}") as target:
+    for page, kind in files:
+        data = server.client.page_file(run, page.attempt, kind)
+        with output_file(folder / f"{run}-{page.subtask}.{SUFFIXES.get(kind, 'bin')}") as target:
             target.write(data)
     server.out.say(f"The files of the last pages are in {folder}.")

@@ -44,7 +44,10 @@ class PageGap(StrEnum):
     """Why there is no picture, or no HTML."""
 
     NO_PAGE = "no_page"  # no page was open when it could be taken
+    GONE = "gone"  # it was closed, or its browser ended, before it was taken
     NO_ANSWER = "no_answer"  # not in time, or with an error
+    CRASHED = "crashed"  # its process had ended
+    DIALOG = "dialog"  # a script had opened a dialog, which stops the page
     TOO_LARGE = "too_large"
 
 

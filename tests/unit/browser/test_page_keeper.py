@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 
 from fyke.browser import page_keeper as module
-from fyke.model.last_page import (
-    PageFileKind,
-    PageGap,
-)
+from fyke.model.browser import ConsoleLevel, ConsoleLine
+from fyke.model.last_page import PageFileKind, PageGap
 from support.browser_hosts import until
 from support.pages_of_a_site import JPEG, shop
 from support.pages_of_a_site import PICTURE_COMMAND as HOLD
@@ -145,6 +144,82 @@ async def test_an_earlier_page_does_not_replace_a_later_one() -> None:
         page = await one.last()
         assert page is not None
     assert page.url == "https://a.example/" and one.site.attached() == ["P"]
+
+
+@pytest.mark.parametrize("closing", [[], ["P", "A"], ["A", "P"]])
+async def test_the_page_on_which_the_client_acts_is_kept_not_a_pop_up(closing: list[str]) -> None:
+    async with shop() as one:
+        one.site.named = {"A": "https://a.example/form", "P": "https://ads.example/"}
+        await one.open("A", url="https://a.example/form")
+        await one.say("Runtime.callFunctionOn", "SA", functionDeclaration="() => 1")
+        await one.open("P", url="https://ads.example/")
+        await one.say("Page.enable", "SP")  # which a library does on each page
+        for target in closing:
+            await one.say("Target.closeTarget", targetId=target)
+        page = await one.last()
+        assert page is not None and page.url == "https://a.example/form"
+
+
+async def test_the_client_may_go_on_in_a_pop_up_and_back() -> None:
+    async with shop() as one:
+        for target in "AP":
+            await one.open(target)
+            await one.say("Input.insertText", f"S{target}", text="x")
+        await one.say("Target.closeTarget", targetId="P")
+        await one.say("Runtime.evaluate", "SA", expression="1")
+        await one.last()
+        assert one.site.attached() == ["P", "A"]
+
+
+async def test_a_page_that_was_not_taken_in_time_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "END_SECONDS", 0.0)
+    async with shop() as one:
+        await one.open()
+        page = await one.last()
+    assert page is None  # nothing at all is known of it
+    keeper = module.PageKeeper()
+    keeper.navigated(module.PagePlace(1, 0, "P"), "L")
+    keeper.wrote(ConsoleLine(1, ConsoleLevel.ERROR, "oh"))
+    page = await keeper.finish(None)
+    assert page is not None and page.gaps == {PICTURE: PageGap.GONE, HTML: PageGap.GONE}
+
+
+@pytest.mark.parametrize(
+    ("event", "params", "gap", "title"),
+    [
+        ("Inspector.targetCrashed", {}, PageGap.CRASHED, ""),
+        ("Page.javascriptDialogOpening", {"type": "confirm", "message": "Sure?"}, PageGap.DIALOG,
+         "Shop"),
+    ],
+)  # fmt: skip
+async def test_a_page_that_cannot_answer_has_the_reason(
+    event: str, params: dict[str, str], gap: PageGap, title: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "END_SECONDS", 2.0)
+    async with shop() as one:
+        one.site.answers = {HOLD: None, "DOM.getDocument": None}
+        await one.open()
+        one.site.say(event, "SP", **params)
+        await one.client.hear()
+        page = await one.last()
+    assert page is not None and page.gaps == {PICTURE: gap, HTML: gap}
+    assert page.title == title
+    assert [line.text for line in page.console] == ["dialog confirm: Sure?"] * ("type" in params)
+
+
+async def test_who_leaves_second_waits_for_the_page_that_is_being_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A launched browser ends with either of two connections, which a killed Worker ends both."""
+    async with shop() as one:
+        keeper, browser = one.keeper, one.browser
+        await one.open()
+        first = asyncio.ensure_future(keeper.client_left(browser, 0))
+        await until(lambda: HOLD in one.site.log)
+        await keeper.client_left(browser, 0)
+        assert first.done()
+        page = await one.last()
+    assert page is not None and page.screenshot == JPEG
 
 
 async def test_requests_and_console_are_kept_without_a_page() -> None:

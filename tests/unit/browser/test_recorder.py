@@ -294,6 +294,20 @@ async def test_objects_are_shown_with_what_they_contain(
     assert [line.text for line in recording.now().lines] == [text]
 
 
+async def test_a_dialog_is_a_line_that_counts_nowhere(recording: Recording) -> None:
+    say = recording.say
+    for session in "ST":  # both of one page
+        say("Target.attachedToTarget", sessionId=session, targetInfo={"targetId": "P"})
+    for _ in range(2):
+        for session in "ST":
+            say("Page.javascriptDialogOpening", session, type="alert", message="Hi", url="")
+        for session in "ST":
+            say("Page.javascriptDialogClosed", session, result=True)
+    activity = recording.now()
+    assert [line.text for line in activity.lines] == ["dialog alert: Hi"] * 2
+    assert activity.console == {}
+
+
 async def test_a_report_has_all_numbers_and_the_new_lines(recording: Recording) -> None:
     recording.recorder.flush()
     assert not recording.reports, "nothing has happened"

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from fyke.cli.errors import CommandFailed
-from fyke.cli.run_browser import browser
+from fyke.cli.run_browser import GAPS, browser
+from fyke.model.last_page import PageGap
 from fyke.wire.fyke.run_browser import (
     ConsoleLevelItem,
     ConsoleLineItem,
     LastPageItem,
     PageFileItem,
+    PageGapItem,
     RequestTypeItem,
     RunBrowserReport,
     StatusClassItem,
@@ -52,6 +54,11 @@ REPORT = RunBrowserReport(
 )
 
 
+def with_(**changes: Any) -> RunBrowserReport:
+    values = {name: getattr(REPORT, name) for name in REPORT.__struct_fields__}
+    return RunBrowserReport(**values | changes)
+
+
 def run(report: RunBrowserReport, save: Path | None = None, **more: Any) -> ScriptedServer:
     server: Any = ScriptedServer(browser=report, **more)
     browser(server, "R1", save)
@@ -70,10 +77,31 @@ def test_figures_requests_and_the_console_are_shown() -> None:
         "console      1 error",
         "last page    https://a.example/2",
         "image  40        12          9.0 MB",
-        "7        https://a.example/2  screenshot, html",
+        "7        https://a.example/2  screenshot, html  -",
     ):
         assert line in data
     assert "error  broken" in data and "\x1b" not in data
+    assert "https://a.example/x.js:1" in data
+
+
+def test_what_is_missing_of_a_last_page_has_its_reason() -> None:
+    page = REPORT.last_pages[0]
+    values = {name: getattr(page, name) for name in page.__struct_fields__}
+    for gap in PageGap:
+        missing = [PageGapItem("screenshot", gap), PageGapItem("html", gap)]
+        shown = run(with_(last_pages=[LastPageItem(**values | {"missing": missing})])).data
+        assert f"picture and HTML: {GAPS[gap]}" in shown
+    new = [PageGapItem("screenshot", "no_page"), PageGapItem("video", "of a later release")]
+    shown = run(with_(last_pages=[LastPageItem(**values | {"missing": new})])).data
+    assert "picture: no page was open; video: of a later release" in shown
+
+
+def test_blocked_requests_are_not_shown_as_all_of_them() -> None:
+    server = run(
+        with_(block=["images"], statuses=[], requests=[RequestTypeItem("image", 9, 0, 0, 9)])
+    )
+    assert "image  -         0           0 B       9" in server.data
+    assert "does not enable the events from which requests are counted" in server.messages
 
 
 def test_json_is_the_answer_of_the_server() -> None:
@@ -111,24 +139,23 @@ def test_a_run_without_a_browser_and_a_client_that_lets_it_report_nothing() -> N
 
 
 def test_the_files_of_last_pages_are_saved(tmp_path: Path) -> None:
-    server = run(REPORT, tmp_path, page_file=Turns([b"jpg", b"<p>"]))
+    folder = tmp_path / "new" / "pages"
+    server = run(REPORT, folder, page_file=Turns([b"jpg", b"<p>"]))
     assert server.client.calls[1:] == [
         ("page_file", "R1", "A1", "screenshot"),
         ("page_file", "R1", "A1", "html"),
     ]
-    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert files == {"A1.jpg": b"jpg", "A1.html.txt": b"<p>"}
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert files == {"R1-7.jpg": b"jpg", "R1-7.html.txt": b"<p>"}  # as the console names them
     assert "The files of the last pages are in" in server.messages
 
 
-def test_a_missing_folder_is_created_if_there_are_files(tmp_path: Path) -> None:
+def test_nothing_is_created_without_files_and_what_is_no_folder_is_refused(tmp_path: Path) -> None:
     values = {name: getattr(REPORT, name) for name in REPORT.__struct_fields__}
     folder = tmp_path / "new" / "pages"
     empty = run(RunBrowserReport(**values | {"last_pages": []}), folder)
     assert "No last page of this run is kept" in empty.messages
     assert not folder.exists()
-    server: Any = ScriptedServer(browser=REPORT, page_file=b"jpg")
-    browser(server, "R1", folder)
-    assert {path.name for path in folder.iterdir()} == {"A1.jpg", "A1.html.txt"}
-    with pytest.raises(CommandFailed, match=r"--save .*A1.jpg: File exists"):
-        browser(server, "R1", folder / "A1.jpg")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CommandFailed, match="File exists"):
+        run(REPORT, tmp_path / "file")

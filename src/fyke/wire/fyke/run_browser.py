@@ -69,7 +69,12 @@ class PageFileItem(Answer):
 
 class PageGapItem(Answer):
     kind: Annotated[str, known_values(PageFileKind)]
-    reason: Annotated[str, known_values(PageGap)]
+    reason: Annotated[
+        str,
+        known_values(
+            PageGap, "`gone`: it was closed, or its browser ended, before it could be taken"
+        ),
+    ]
 
 
 class LastPageItem(Answer):
