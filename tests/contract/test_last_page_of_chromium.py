@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Dialog, Page, async_playwright
 
 from fyke.browser import page_keeper
+from fyke.browser.driver_routes import LaunchRoutes
 from fyke.browser.gateway import Gateway
 from fyke.browser.messages import Notice, Wanted
 from fyke.contracts.browser import BrowserProgram, GatewayGrant
@@ -70,7 +71,7 @@ class Attempt:
 async def attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Attempt]:
     for name in ("HOLD_SECONDS", "LEFT_SECONDS", "END_SECONDS"):
         monkeypatch.setattr(page_keeper, name, 60.0)  # the machine of a test may be loaded
-    gateway, sock = Gateway(), listener()
+    gateway, sock = Gateway(routes=[LaunchRoutes()]), listener()
     async with plain_host(tmp_path) as (_, control), browser_site() as site:
 
         def on_notice(notice: Notice) -> None:
@@ -176,3 +177,68 @@ async def test_huge_and_broken_pages_are_limited(
         assert await page.evaluate("1 + 1") == 2
     assert taken.gaps.get(HTML) is gap and SCREENSHOT not in taken.gaps
     assert len(taken.title) <= 4000
+
+
+async def test_a_pop_up_does_not_hide_the_page_with_the_missing_button(attempt: Attempt) -> None:
+    async with attempt.client() as browser:
+        page = await items(browser, attempt)
+        async with page.expect_popup() as opening:
+            await page.evaluate("void window.open('/frames')")
+        pop_up = await opening.value
+        await pop_up.wait_for_load_state()
+        with contextlib.suppress(Exception):
+            await page.click("#missing", timeout=500)
+        assert (await attempt.last()).url == attempt.url("/items")
+        await pop_up.evaluate("1")
+        assert (await attempt.last()).url == pop_up.url
+
+
+async def test_a_dialog_is_named_and_its_text_kept(
+    attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_keeper, "END_SECONDS", 5.0)
+    monkeypatch.setattr(page_keeper, "LEFT_SECONDS", 0.1)
+    async with attempt.client() as browser:
+        page = await items(browser, attempt)
+        opened: asyncio.Future[Dialog] = asyncio.get_running_loop().create_future()
+        page.on("dialog", lambda one: opened.set_result(one))
+        asking = asyncio.ensure_future(page.evaluate("confirm('Buy it?')"))
+        dialog = await opened
+        taken = await attempt.last()
+        assert set(taken.gaps.values()) == {PageGap.DIALOG}
+        assert taken.console[-1].text == "dialog confirm: Buy it?"
+        await dialog.accept()
+        assert await asking is True
+        assert (await attempt.last()).gaps == {}
+
+
+async def test_a_crashed_page_is_named(attempt: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_keeper, "END_SECONDS", 5.0)
+    monkeypatch.setattr(page_keeper, "LEFT_SECONDS", 0.1)
+    async with attempt.client() as browser:
+        page = await items(browser, attempt)
+        with contextlib.suppress(Exception):
+            await page.goto("chrome://crash", timeout=5_000)
+        taken = await attempt.last()
+    assert taken.gaps == dict.fromkeys((SCREENSHOT, HTML), PageGap.CRASHED)
+    assert taken.title == ""
+
+
+async def test_a_killed_worker_leaves_the_page_of_a_browser_that_it_launched(
+    attempt: Attempt,
+) -> None:
+    """The relay in its sandbox holds one connection, and its library another."""
+    body = json.dumps({"arguments": ["--headless", "--no-sandbox"]})
+    reader, leash = await asyncio.open_connection("127.0.0.1", attempt.port)
+    head = f"POST /fyke/launch HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    leash.write((head + body).encode())
+    answer = await reader.readuntil(b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200")
+    [number, path] = (await reader.read(1000)).decode().split()
+    async with async_playwright() as playwright:
+        address = f"ws://127.0.0.1:{attempt.port}/fyke/instance/{number}{path}"
+        browser = await playwright.chromium.connect_over_cdp(address, timeout=120_000)
+        await items(browser, attempt)
+    leash.close()  # both connections end at once
+    taken = await attempt.last()
+    assert taken.gaps == {} and b"Third item" in taken.html

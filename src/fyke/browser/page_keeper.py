@@ -127,6 +127,7 @@ class PageKeeper:
         page = self._opened.get(place)
         if page is not None:
             page.state = state
+            self._taken_at = -_FRESH_SECONDS  # what was taken before is not as it is now
 
     def wrote(self, line: ConsoleLine) -> None:
         """A page wrote on its console."""
