@@ -118,6 +118,8 @@ def _config(
         *("--uid-count", str(settings.attempt_uids)),
         *(word for folder in find_links for word in ("--find-links", str(folder))),
     ]
+    if arguments[:1] == ["local-work"]:  # its users are of no interest to an author
+        launcher.append("--quiet")
     return RootConfig(
         uid=user.pw_uid,
         gid=user.pw_gid,

@@ -113,6 +113,7 @@ def run(
         Job(settings.home.parent) as job,
     ):
         job.write(PROJECT, archive)
+        typer.echo("Starting a runner for this Worker ...", err=True)
         code = run_job(settings, job, request)
         if not (job.folder / RESULT).exists():
             raise typer.Exit(code or Exit.FAILED)

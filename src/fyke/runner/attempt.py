@@ -66,6 +66,9 @@ from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
 from fyke.sdk.service import SdkService
 
+INSTALL_SECONDS = 2.0  # without an environment, after which the log says why
+INSTALLING = "The dependencies of this version are being installed; its next runs find them there."
+
 log = structlog.get_logger()
 
 
@@ -213,6 +216,9 @@ class AttemptRunner:
         _log_system(intake, system.preparing(self.attempt.number, 0))
         self._check_isolation(intake)
         bundle = await self._deps.bundles.ensure(self._version)
+        late = asyncio.get_running_loop().call_later(
+            INSTALL_SECONDS, self._note, intake, INSTALLING, LogType.INFO
+        )
         try:
             environment = await self._stop.run_until_stopped(
                 self._deps.environments.ensure(
@@ -230,6 +236,8 @@ class AttemptRunner:
                 await self._deps.sandbox.check()
             await self._note_environment(failed.reason)
             raise StartRefused(end_of(failed.reason)) from failed
+        finally:
+            late.cancel()
         await self._note_environment(None)
         if environment.warning:
             self._note(intake, environment.warning)

@@ -112,6 +112,8 @@ def test_the_configuration_has_the_user_and_both_commands(tmp_path: Path) -> Non
         "--uid-count": "16",
         "--find-links": "/wheels",
     }
+    local = root_start._config(settings, USER, [], ["local-work", "job", "1"])
+    assert local.launcher[-1] == "--quiet"
 
 
 def test_the_environment_of_the_service_user_has_no_names_of_root(

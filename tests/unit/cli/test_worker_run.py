@@ -111,6 +111,7 @@ def test_the_rows_of_an_interrupted_run_are_printed_or_written(
 ) -> None:
     printed = invoke(monkeypatch, tmp_path)
     assert (printed.exit_code, printed.stdout.encode()) == (130, ROWS)
+    assert printed.stderr.startswith("Starting a runner for this Worker ...\n")
     assert "aborted (2 rows, 1.5 kB, 1 m 05 s): Aborted on request" in printed.stderr
     written = invoke(monkeypatch, tmp_path, "-o", str(tmp_path / "rows.jsonl"))
     assert (written.exit_code, written.stdout) == (130, "")

@@ -449,6 +449,26 @@ async def test_an_attempt_that_is_stopped_while_it_is_prepared_is_returned(
     assert ended.faults == [Detail(DetailCode.RUNNER_LOST_EARLY)]
 
 
+@pytest.mark.parametrize("slow", [True, False])
+async def test_the_log_says_that_dependencies_are_installed_if_that_takes_long(
+    results: BlockableResults, monkeypatch: pytest.MonkeyPatch, slow: bool
+) -> None:
+    monkeypatch.setattr(attempt, "INSTALL_SECONDS", 0 if slow else 60)
+    async with running(results) as intake:
+
+        class Installing:
+            async def ensure(self, *_args: Any) -> Any:
+                for _ in range(3):
+                    await asyncio.sleep(0)
+                one.stop(End(Outcome.ABORTED, "aborted"))
+                await asyncio.Event().wait()
+
+        one = runner(intake=intake, attempts=Ended(), environments=Installing())
+        await one.execute()
+    said = [line for line in results.lines if "dependencies of this version" in str(line)]
+    assert len(said) == slow
+
+
 async def test_an_attempt_that_waits_for_the_egress_can_be_stopped(
     results: BlockableResults,
 ) -> None:

@@ -76,6 +76,7 @@ def serve(
     *,
     client_silence: float = CLIENT_SILENCE,
     reports: int | None = None,
+    quiet: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT. ``ready`` is called once clients can connect.
 
@@ -83,8 +84,9 @@ def serve(
     seconds a client with sandboxes may be silent; ``reports`` is a pipe to the root supervisor,
     for a report every two seconds that the event loop runs.
     Sandboxes use the users ``uid_base`` to ``uid_base + uid_count - 1`` that have no account, or
-    those of the next range if another launcher of this machine uses one of them. Raise
-    ``ValueError`` for a range with user 0 or the service's own, and when no range is free.
+    those of the next range if another launcher of this machine uses one of them, which is printed
+    unless ``quiet``. Raise ``ValueError`` for a range with user 0 or the service's own, and when no
+    range is free.
     """
     users = range(uid_base, uid_base + uid_count)
     if uid_base < 1 or service_uid in users:
@@ -97,7 +99,7 @@ def serve(
     home, service = data_folder.absolute(), (service_uid, service_gid)
     claim = claim_users(uid_base, uid_count, home, taken=[service_uid])
     try:
-        if claim.users != users:
+        if claim.users != users and not quiet:
             _report_other_users(users, claim.users)
         launcher = Launcher(home, service, claim.users, find_links, client_silence=client_silence)
         asyncio.run(launcher.run(socket_path, ready, reports))
@@ -479,6 +481,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--find-links", type=Path, action="append", default=[])
     parser.add_argument("--parent", type=int, required=True, help="pid of the root supervisor")
     parser.add_argument("--reports", type=int, help="a pipe to the root supervisor")
+    parser.add_argument("--quiet", action="store_true", help="do not print which users are used")
     options = parser.parse_args(arguments)
     end_with_parent(options.parent)
     try:
@@ -492,6 +495,7 @@ def main(arguments: list[str] | None = None) -> None:
             lambda: None,
             options.find_links,
             reports=options.reports,
+            quiet=options.quiet,
         )
     except ValueError as error:
         raise SystemExit(f"fyke: {error}") from None

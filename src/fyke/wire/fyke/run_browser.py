@@ -108,7 +108,10 @@ class RunBrowserReport(Answer):
     own_sandbox: Annotated[
         bool | None, Meta(description="whether Chromium's own sandbox worked; null: not known")
     ]
-    starts: Annotated[Count, Meta(description="how often a browser was started")]
+    starts: Annotated[
+        Count,
+        Meta(description="how often a sandbox was started for browsers; each may have had several"),
+    ]
     ms: Annotated[Count, Meta(description="how long attempts had a browser")]
     memory_peak: Annotated[Bytes, Meta(description="bytes, the highest of all attempts")]
     pages: Annotated[Count, Meta(description="documents that were opened in tabs")]

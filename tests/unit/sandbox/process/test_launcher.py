@@ -1,0 +1,31 @@
+"""What the launcher prints for those who started it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import pytest
+
+from fyke.sandbox.process import launcher as module
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_other_users_than_the_configured_ones_are_printed_unless_it_is_quiet(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    quiet: bool,
+) -> None:
+    claim = MagicMock(users=range(50_000, 50_010))
+    monkeypatch.setattr(module, "claim_users", lambda *_, **__: claim)
+    monkeypatch.setattr(module, "Launcher", MagicMock())
+    monkeypatch.setattr(module, "end_with_parent", lambda _: None)
+    monkeypatch.setattr(module.asyncio, "run", lambda _: None)
+    words = ["--socket", str(tmp_path / "s"), "--home", str(tmp_path), "--uid", "3", "--gid", "3"]
+    words += ["--uid-base", "40000", "--uid-count", "10", "--parent", str(os.getpid())]
+    module.main(words + ["--quiet"] * quiet)
+    printed = capsys.readouterr().err
+    assert ("sandboxes of this one run as 50000 to 50009" in printed) is not quiet
+    claim.close.assert_called_once_with()
