@@ -1,0 +1,225 @@
+"""The connection of a node to a gateway, which is made again whenever it ends.
+
+What was asked when it ended is not repeated here: the one who asked is notified by an error and
+asks again, as after an outage of the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+import structlog
+
+from fyke.errors import FykeError, OutcomeUnknown, Unavailable
+from fyke.kit.backoff import delay
+from fyke.kit.certificates import CertifiedKey, expiry_of, new_request
+from fyke.kit.stream_frames import SendLane
+from fyke.kit.stream_requests import RequestFailed, StreamLost, StreamRequests
+from fyke.kit.tls import client_context
+from fyke.link.connect import connect
+from fyke.wire.nodes import (
+    ALPN,
+    PROTOCOLS,
+    AnyNotice,
+    BadNodeMessage,
+    Hello,
+    NodeRequest,
+    OutdatedNode,
+    RenewCertificate,
+    SupersededNode,
+    UnknownNode,
+    decode_answer,
+    decode_error,
+    decode_notice,
+    encode,
+    encode_error,
+)
+
+HELLO_SECONDS = 10.0
+# between two tries; the longest is short, because leases expire meanwhile
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 0.5
+RENEW_SECONDS = 16 * 3600.0  # of the day that a certificate is valid
+RENEW_AGAIN_SECONDS = 60.0  # after a renewal that has failed
+
+A = TypeVar("A")
+log = structlog.get_logger()
+
+
+class LinkEnd(StrEnum):
+    """Why a node must not connect again by itself."""
+
+    SUPERSEDED = "superseded"  # another machine has its name
+    UNKNOWN = "unknown"  # the installation has forgotten it
+    OUTDATED = "outdated"  # its release is too old, or too new
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEnded:
+    """The end of a link, with a sentence for the operator."""
+
+    end: LinkEnd
+    text: str
+
+
+class NodeLink:
+    """``own`` is the node's certificate and key; ``on_certificate`` gets each renewed one, to keep
+    it. ``on_notice`` gets what the gateway reports by itself. Both must not block.
+    """
+
+    def __init__(
+        self,
+        gateways: Sequence[tuple[str, int]],
+        authority: str,
+        own: CertifiedKey,
+        *,
+        release: str,
+        runner_id: str,
+        on_notice: Callable[[AnyNotice], None],
+        on_certificate: Callable[[CertifiedKey], None],
+    ) -> None:
+        self._gateways = gateways
+        self._authority = authority
+        self._own = own
+        self._release = release
+        self._runner_id = runner_id
+        self._on_notice = on_notice
+        self._on_certificate = on_certificate
+        self._requests: StreamRequests | None = None
+        self._renew_at = 0.0  # by the monotonic clock; at first when it is connected
+        self.epoch = 0
+        self.problem = "The node has not connected yet"  # why there is no connection
+        self.connected = asyncio.Event()
+
+    async def run(self) -> LinkEnded:
+        """Keep the connection until the node must not connect any more."""
+        tries = 0
+        while True:
+            lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            try:
+                ended = await self._connect(self._gateways[tries % len(self._gateways)], lost)
+            except FykeError as error:
+                self._note(f"{error}{self._hint()}")
+            else:
+                if ended is not None:
+                    log.error("link_ended", why=ended.end.value, text=ended.text)
+                    return ended
+                tries = 0
+                await self._stay(lost)
+            tries += 1
+            await asyncio.sleep(delay(tries, base=FIRST_PAUSE, cap=LONGEST_PAUSE))
+
+    async def ask(self, request: NodeRequest[A], lane: SendLane = SendLane.CONTROL) -> A:
+        """Send a request and return its answer. Raise ``Unavailable`` without a connection,
+        ``OutcomeUnknown`` when it ends before the answer, and the error of the gateway.
+        """
+        if self._requests is None:
+            raise Unavailable(self.problem)
+        return await _ask(self._requests, request, lane)
+
+    # --- the connection -----------------------------------------------------------------------
+
+    async def _connect(
+        self, gateway: tuple[str, int], lost: asyncio.Future[str]
+    ) -> LinkEnded | None:
+        """Connect and say hello; ``lost`` gets the reason when the connection ends."""
+        requests = StreamRequests(_refuse, self._notice, lost.set_result, _fault)
+        await connect(gateway, client_context(self._authority, self._own, [ALPN]), requests)
+        hello = Hello(PROTOCOLS, self._release, self._runner_id, self.epoch)
+        try:
+            async with asyncio.timeout(HELLO_SECONDS):
+                answer = await _ask(requests, hello, SendLane.CONTROL)
+        except TimeoutError:
+            requests.stream.close("no answer to the hello")
+            raise Unavailable(f"{gateway[0]}:{gateway[1]} does not answer the hello") from None
+        except BaseException:
+            requests.stream.close("the hello has failed")
+            raise
+        match answer:
+            case SupersededNode():
+                text = f"Another machine has the name of this node: {answer.address}"
+                return LinkEnded(LinkEnd.SUPERSEDED, text)
+            case UnknownNode():
+                text = "The installation has forgotten this node, or it has joined again"
+                return LinkEnded(LinkEnd.UNKNOWN, text)
+            case OutdatedNode():
+                text = f"The release {self._release} of this node does not fit {answer.release}"
+                return LinkEnded(LinkEnd.OUTDATED, f"{text} of the gateway")
+        self._requests, self.epoch, self.problem = requests, answer.epoch, ""
+        self.connected.set()
+        log.info("link_connected", gateway=gateway[0], node=answer.node, epoch=answer.epoch)
+        return None
+
+    async def _stay(self, lost: asyncio.Future[str]) -> None:
+        """Renew the certificate when it is due, until the connection ends."""
+        renewing = asyncio.create_task(self._renew_regularly())
+        try:
+            reason = await lost
+        finally:
+            renewing.cancel()
+            requests, self._requests = self._requests, None
+            self.connected.clear()
+            if requests is not None:
+                requests.stream.close("the node stops")
+            with suppress(asyncio.CancelledError):
+                await renewing
+        self._note(f"The connection to the gateway has ended: {reason}")
+
+    def _hint(self) -> str:
+        """A gateway closes the connection of a node with an expired certificate without a word."""
+        if time.time() <= expiry_of(self._own.certificate):
+            return ""
+        return ". The node's certificate has expired by the clock of this machine: join again"
+
+    def _note(self, problem: str) -> None:
+        if problem != self.problem:
+            log.warning("link_without_connection", problem=problem)
+        self.problem = problem
+
+    async def _renew_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self._renew_at - time.monotonic())
+            try:
+                await self._renew()
+                self._renew_at = time.monotonic() + RENEW_SECONDS
+            except Exception as error:  # such as a full disk, where the caller keeps it
+                log.warning("certificate_not_renewed", error=repr(error))
+                self._renew_at = time.monotonic() + RENEW_AGAIN_SECONDS
+
+    async def _renew(self) -> None:
+        request = new_request()
+        certificate = await self.ask(RenewCertificate(request.certificate))
+        self._own = CertifiedKey(certificate, request.key)
+        self._on_certificate(self._own)
+
+    def _notice(self, body: bytes) -> None:
+        try:
+            notice = decode_notice(body)
+        except BadNodeMessage:
+            log.info("notice_ignored")  # of a later release
+            return
+        self._on_notice(notice)
+
+
+async def _ask(requests: StreamRequests, request: NodeRequest[A], lane: SendLane) -> A:
+    try:
+        return decode_answer(request, await requests.ask(encode(request), lane))
+    except RequestFailed as failed:
+        raise decode_error(failed.body) from None
+    except StreamLost as lost:
+        raise OutcomeUnknown(f"The connection to the gateway has ended: {lost}") from lost
+    except BadNodeMessage as error:
+        raise FykeError(f"The gateway has sent an answer of another kind: {error}") from error
+
+
+async def _refuse(_body: bytes) -> bytes:
+    raise RequestFailed(encode_error(FykeError("This node serves no requests")))
+
+
+def _fault(_error: Exception) -> bytes:
+    return encode_error(Unavailable("The node failed"))
