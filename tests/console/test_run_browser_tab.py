@@ -177,7 +177,7 @@ async def test_the_last_page_of_a_failed_run_is_shown(app: App, owner: Visitor) 
         f"{at}/har": "Requests (HAR)",
     }
     assert "shortened" in page.text
-    assert page.all("//*[@id='last-page']//img")
+    assert page.all("//*[@id='last-page']//img") and "Kept until" in page.text
     other = await owner.get(f"/runs/{run}/log")  # the reason of the end is on every tab
     assert other.all(f"//*[@id='run-ending']//a[@href='/runs/{run}/browser#last-page']")
 

@@ -49,7 +49,7 @@ from fyke.timers.alerts import AlertTimer
 from fyke.timers.callback_hosts import CallbackHostTimer
 from fyke.timers.callback_times import CallbackTimeTimer
 from fyke.timers.callbacks import CallbackTimer
-from fyke.timers.last_pages import LastPageTimer
+from fyke.timers.last_pages import DAY_MS, LastPageTimer
 from fyke.timers.leases import LeaseTimer
 from fyke.timers.loop import Timer, TimerBoard, run_timers
 from fyke.timers.retention import RetentionTimer
@@ -205,6 +205,7 @@ def _foundations(
         schema_by_slug=settings.schema_by_slug,
         mails=bool(settings.smtp_url),
         mailer=outgoing.mailer,
+        keep_pages_ms=settings.browser_keep_days * DAY_MS,
         browser_views=(
             ViewClient(settings.browser_view_socket, settings.node_file)
             if settings.browser_live

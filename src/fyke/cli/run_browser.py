@@ -115,10 +115,10 @@ def show_report(out: Output, report: RunBrowserReport) -> None:
     if report.last_pages:
         out.raw("")
         pages = [
-            (page.subtask, page.url or "-", _files(page), _missing(page))
+            (page.subtask, page.url or "-", _files(page), _missing(page), _until(page))
             for page in report.last_pages
         ]
-        out.table(("subtask", "last page", "kept", "missing"), pages)
+        out.table(("subtask", "last page", "kept", "missing", "until"), pages)
     if report.lines:
         out.raw("")
         lines = [
@@ -138,6 +138,10 @@ def _missing(page: LastPageItem) -> str:
         kinds.setdefault(gap.reason, []).append(KINDS.get(gap.kind, gap.kind))
     texts = [f"{' and '.join(names)}: {GAPS.get(why, why)}" for why, names in kinds.items()]
     return "; ".join(texts) or "-"
+
+
+def _until(page: LastPageItem) -> str:
+    return formatting.when(page.kept_until // 1000) if page.kept_until else "-"
 
 
 def _save(server: ServerContext, run: str, report: RunBrowserReport, folder: Path) -> None:

@@ -96,7 +96,7 @@ class Foundations:
     ``schema_by_slug``: whether the schema of a private worker can be read by slug without a key.
     ``inline``: the stores for reads in the event loop, None where every read waits; there,
     ``revisions`` of runs may be known without a read. ``browser_views``: None where live views are
-    switched off.
+    switched off. ``keep_pages_ms``: how long last pages are kept, 0 without a limit.
     """
 
     storage: Storage
@@ -127,6 +127,7 @@ class Foundations:
     inline: InlineStores | None = None
     revisions: RunRevisions | None = None
     browser_views: BrowserViews | None = None
+    keep_pages_ms: int = 0
 
 
 class InlineServices:
@@ -181,7 +182,7 @@ class Services:
         self.queue = RunQueue(storage, foundations.runs, rules.prices)
         self.board = QueueBoard(storage, self.queue, self.waiting, self.lists)
         self.run_sites = RunSites(storage)
-        self.run_browsers = RunBrowsers(storage)
+        self.run_browsers = RunBrowsers(storage, foundations.keep_pages_ms)
         self.last_pages = LastPages(storage, foundations.blobs)
         self.browser_views = RunBrowserViews(storage, foundations.browser_views)
         self.links = OneTimeLinks(storage, foundations.passwords, codes, self.sessions)

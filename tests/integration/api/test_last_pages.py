@@ -43,6 +43,9 @@ async def test_last_pages_are_listed(app: App, api: Api) -> None:
     gaps = {PageFileKind.SCREENSHOT: PageGap.NO_ANSWER}
     run, lease = await ended(app, api, LastPage(7, "", "", PAGE.files[2:3], gaps))
     found = data_as(RunBrowserReport, await api.get(f"/api/fyke/runs/{run}/browser"))
+    attempts = await app.storage.read(lambda tx: tx.runs.attempts(run))
+    ended_at = next(one.finished_at for one in attempts if one.id == lease.attempt.id)
+    kept = ended_at + 7 * 24 * 3_600_000
     assert found["last_pages"] == [
         {
             "attempt": lease.attempt.id,
@@ -52,6 +55,7 @@ async def test_last_pages_are_listed(app: App, api: Api) -> None:
             "title": "",
             "files": [{"kind": "har", "size": 10, "truncated": True}],
             "missing": [{"kind": "screenshot", "reason": "no_answer"}],
+            "kept_until": kept,
         }
     ]
 

@@ -49,6 +49,7 @@ REPORT = RunBrowserReport(
             title="Shop",
             files=[PageFileItem("screenshot", 3, False), PageFileItem("html", 3, False)],
             missing=[],
+            kept_until=604_800_000,
         )
     ],
 )
@@ -77,7 +78,7 @@ def test_figures_requests_and_the_console_are_shown() -> None:
         "console      1 error",
         "last page    https://a.example/2",
         "image  40        12          9.0 MB",
-        "7        https://a.example/2  screenshot, html  -",
+        "7        https://a.example/2  screenshot, html  -        1970-01-08",
     ):
         assert line in data
     assert "error  broken" in data and "\x1b" not in data

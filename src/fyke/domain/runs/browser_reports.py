@@ -56,7 +56,8 @@ class UnblockedLoad:
 class RunBrowser:
     """The browsers of a run. ``version`` is program and number of the latest one, ``starts`` how
     many were started. ``own_sandbox`` is None when no browser has reported, ``unblocked`` when
-    nothing is blocked, or no such run is known.
+    nothing is blocked, or no such run is known. ``keep_ms``: how long last pages are kept after the
+    end of their attempt, as long as the run is there; 0: without a limit.
     """
 
     run: Run
@@ -70,6 +71,11 @@ class RunBrowser:
     lines: tuple[NumberedLine, ...]
     unblocked: UnblockedLoad | None = None
     pages: tuple[NumberedPage, ...] = ()  # the last ones of attempts, the latest first
+    keep_ms: int = 0
+
+    def kept_until(self, page: NumberedPage) -> int | None:
+        """When the files of a page will be removed, in milliseconds since the epoch."""
+        return page.ended_at + self.keep_ms if self.keep_ms else None
 
     @property
     def program(self) -> str:
@@ -101,14 +107,18 @@ class RunBrowser:
 
 
 class RunBrowsers:
-    """The browsers of all runs; each account can read only those of its own runs."""
+    """The browsers of all runs; each account can read only those of its own runs. ``keep_ms``: how
+    long last pages are kept.
+    """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, keep_ms: int = 0) -> None:
         self._storage = storage
+        self._keep_ms = keep_ms
 
     async def of_run(self, caller: Caller, run_id: str) -> RunBrowser:
         """The browsers of a run. Raises ``RunNotFound``, also for another account's run."""
-        return await self._storage.read(lambda tx: _read(tx, own_run(tx, caller, run_id)))
+        found = await self._storage.read(lambda tx: _read(tx, own_run(tx, caller, run_id)))
+        return replace(found, keep_ms=self._keep_ms)
 
 
 def _read(tx: Transaction, run: Run) -> RunBrowser:

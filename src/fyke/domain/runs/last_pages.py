@@ -34,11 +34,14 @@ def page_blob(attempt_id: str, kind: PageFileKind) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NumberedPage:
-    """The last page of an attempt. ``number`` is that of the subtask in the log."""
+    """The last page of an attempt. ``number`` is that of the subtask in the log. ``ended_at``: when
+    it was stored.
+    """
 
     attempt_id: str
     number: str
     page: LastPage
+    ended_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,10 @@ class PageData:
 def pages_of(tx: Transaction, run_id: str, attempts: Mapping[str, Attempt]) -> list[NumberedPage]:
     """The last pages of the attempts of a run, that of the latest one first."""
     pages = tx.last_pages.of_run(run_id)
-    return [NumberedPage(key, attempts[key].number, page) for key, page in reversed(pages.items())]
+    return [
+        NumberedPage(key, attempts[key].number, page, attempts[key].finished_at)
+        for key, page in reversed(pages.items())
+    ]
 
 
 class LastPages:

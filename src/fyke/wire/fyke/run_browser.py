@@ -85,9 +85,16 @@ class LastPageItem(Answer):
     title: str
     files: list[PageFileItem]
     missing: Annotated[list[PageGapItem], Meta(description="what could not be taken")]
+    kept_until: Annotated[
+        UnixMs | None,
+        Meta(
+            description="when its files will be removed, unless the run is deleted before; "
+            "null: never"
+        ),
+    ] = None
 
     @classmethod
-    def of(cls, numbered: NumberedPage) -> LastPageItem:
+    def of(cls, numbered: NumberedPage, kept_until: int | None) -> LastPageItem:
         page = numbered.page
         return cls(
             attempt=numbered.attempt_id,
@@ -97,6 +104,7 @@ class LastPageItem(Answer):
             title=page.title,
             files=[PageFileItem(file.kind.value, file.size, file.truncated) for file in page.files],
             missing=[PageGapItem(kind.value, gap.value) for kind, gap in page.gaps.items()],
+            kept_until=kept_until,
         )
 
 
@@ -172,5 +180,5 @@ class RunBrowserReport(Answer):
             )
             if unblocked
             else None,
-            last_pages=[LastPageItem.of(page) for page in browser.pages],
+            last_pages=[LastPageItem.of(page, browser.kept_until(page)) for page in browser.pages],
         )
