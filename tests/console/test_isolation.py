@@ -143,3 +143,22 @@ async def test_a_version_that_may_not_be_built_is_reported_before_its_start(
     assert "this version asks for install: build in fyke.json" in page.text
     await app.services.builds.allow(app.owner, "owner/built", allowed=True)
     assert "The run would be refused" not in (await owner.get("/w/owner/built")).text
+
+
+async def test_checks_of_browsers_have_a_heading(app: App, owner: Visitor) -> None:
+    checks = (*CHECKS, ("browser: user namespaces", True, "no"), ("browser: uid", False, "0"))
+
+    def work(tx: Any) -> None:
+        tx.runs.put_runner(RunnerInfo("r", "node-7", "full", "", 4, 8192, tx.now, checks))
+
+    await app.storage.write(work)
+    page = await owner.get("/admin/isolation")
+    rows = [" ".join(row.text_content().split()) for row in page.all("//table//tbody/tr")]
+    assert rows == [
+        "Sandbox of Workers",
+        "memory limit failed no memory controller <here>",
+        "user namespaces passed uid 0 inside is 65534 outside",
+        "Sandbox of browsers",
+        "uid failed 0",
+        "user namespaces passed no",
+    ]

@@ -81,13 +81,22 @@ class Health:
         return f"no runner can start Workers: {rule_of(troubles[0])}" if troubles else NO_RUNNER
 
     async def sandboxes(self, caller: Caller) -> list[HealthCheck]:
-        """The active runners, with their level of isolation. Raises ``Forbidden``."""
+        """The active runners, with their level of isolation and the places for browsers of those
+        that have them. Raises ``Forbidden``.
+        """
         require_operator(caller, "Checking sandboxes")
-        runners = await self._storage.read(_active_runners)
+        runners, loads = await self._storage.read(
+            lambda tx: (_active_runners(tx), tx.admission.loads())
+        )
         if not runners:
             remedy = "start one with fyke up; until then runs wait"
             return [HealthCheck("runner", Level.BAD, NO_RUNNER, remedy)]
-        return [_runner_check(runner) for runner in runners]
+        taken = {load.runner_id: load.browsers for load in loads}
+        return [
+            check
+            for runner in runners
+            for check in (_runner_check(runner), *_browser_checks(runner, taken.get(runner.id, 0)))
+        ]
 
     async def proxies(self, caller: Caller) -> list[HealthCheck]:
         """The proxies of the regions, none when there are no regions. Raises ``Forbidden``."""
@@ -139,6 +148,23 @@ def _runner_check(runner: RunnerInfo) -> HealthCheck:
             name, Level.WARNING, detail, "only your own Workers run; see fyke doctor"
         )
     return HealthCheck(name, Level.BAD, f"there is no sandbox{why}; {capacity}", "see fyke doctor")
+
+
+def _browser_checks(runner: RunnerInfo, taken: int) -> list[HealthCheck]:
+    """The browsers of a runner; ``taken``: how many of their places are in use. One that never had
+    any is healthy.
+    """
+    name = f"browsers of {runner.node}"
+    if runner.browser_problem:
+        level = Level.WARNING if runner.browsers or runner.browser_programs else Level.GOOD
+        remedy = "Workers that need a browser are refused; see fyke doctor"
+        return [HealthCheck(name, level, runner.browser_problem, remedy)]
+    if not runner.browsers:
+        return []
+    programs = ", ".join(one.value for one in runner.browser_programs) or "not checked yet"
+    free = max(0, runner.browsers - taken)
+    detail = f"{programs}; {free} of {runner.browsers} places are free"
+    return [HealthCheck(name, Level.GOOD, f"{detail}{'' if free else ', so further runs wait'}")]
 
 
 def _proxy_check(report: ProxyReport) -> HealthCheck:

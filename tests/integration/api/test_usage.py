@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fyke.model.billing import EntryKind, Prices
+from fyke.model.browser import BrowserProgram
 from fyke.model.run import Outcome
 from fyke.wire.fyke import usage
 from fyke.wire.fyke.overview import HealthReport, OverviewReport
@@ -211,6 +212,15 @@ async def test_health_is_shown_to_the_operator_only(
     await app.register_runner()
     checks = (await api.get("/api/fyke/health")).json()["data"]["list"]
     assert checks[1]["detail"] == "the sandbox is complete; 8 cores, 8192 MB"
+    await app.register_runner(browsers=3, browser_programs=(BrowserProgram.CHROMIUM,))
+    worker = await app.publish(browser="required")
+    await api.ok("/api/v1/scraper/run", start_body(worker.id))
+    await app.lease()
+    checks = (await api.get("/api/fyke/health")).json()["data"]["list"]
+    assert (checks[2]["name"], checks[2]["detail"]) == (
+        "browsers of node",
+        "chromium; 1 of 3 places are free",
+    )
     full = replace(app.services.health._disk(), free=2**29)
     monkeypatch.setattr(app.services.health, "_disk", lambda: full)
     [disk, *_] = (await api.get("/api/fyke/health")).json()["data"]["list"]

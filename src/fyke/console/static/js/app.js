@@ -141,7 +141,7 @@ document.addEventListener("htmx:after:request", () => {
 document.addEventListener("htmx:after:swap", (event) => focusFirst(event.target));
 
 // on a narrow screen the current tab may be outside the visible part of the row
-document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 
 rememberZone();
 focusFirst(document);
