@@ -50,6 +50,19 @@ def test_a_picture_is_taken_of_each_page(platform: Booted) -> None:
     assert usage["browser"]["ms"] > 0
 
 
+def test_the_text_of_the_proxy_is_no_page(platform: Booted) -> None:
+    slug = slug_of(platform, "page-screenshot")
+    urls = {
+        "http://10.0.0.1/": "refused by the platform: 10.0.0.1 ",
+        "http://no.invalid/": "no connection: no.invalid ",
+    }
+    runs = {url: platform.start_run(slug, {"urls": [url]}) for url in urls}
+    for url, reason in urls.items():
+        assert platform.ended(runs[url], 200)["status"] != SUCCEEDED
+        log = platform.log_text(runs[url])
+        assert f"{url}: {reason}" in log, log
+
+
 def test_the_tour_shows_a_row_that_needs_a_browser(
     platform: Booted, capsys: pytest.CaptureFixture[str]
 ) -> None:
