@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from fyke.app.blobs import MARK
 from fyke.app.components import components
 from fyke.app.configuration import format_value, masked, origins_of
 from fyke.app.measuring import measure
 from fyke.app.runtime import Runtime
+from fyke.contracts.blobs import Blobs
 from fyke.egress.live_check import check_live
 from fyke.egress.messages import ProxyChecked
 from fyke.egress.pools import split
 from fyke.egress.upstream import Upstream
+from fyke.errors import Unavailable
 from fyke.kit.channel import PeerRefused
 from fyke.kit.clock import Clock
 from fyke.model.account import Plan
@@ -32,6 +35,8 @@ from fyke.model.installation import (
 )
 from fyke.settings import Settings
 from fyke.timers.loop import TimerBoard
+
+BLOBS_SECONDS = 2.0  # less than a card may take
 
 
 class ServerProbe:
@@ -77,7 +82,11 @@ class ServerProbe:
         return await asyncio.to_thread(components, self._settings, self._runtime.storage.engine)
 
     async def database(self) -> Sequence[HealthCheck]:
-        return [await asyncio.to_thread(_database, self._settings, self._runtime.storage.engine)]
+        engine = self._runtime.storage.engine
+        database = await asyncio.to_thread(_database, self._settings, engine)
+        if not self._settings.blobs_url:
+            return [database]
+        return [database, await check_place(self._runtime.blobs, self._settings.blobs_url)]
 
     async def egress(self) -> Sequence[HealthCheck]:
         return await _egress(self._settings)
@@ -102,6 +111,18 @@ def _database(settings: Settings, engine: Engine) -> HealthCheck:
         remedy = "look at the log of the server, and at the database's own"
         return HealthCheck("database", Level.BAD, f"{kind} does not answer", remedy)
     return HealthCheck("database", Level.GOOD, f"{kind} answers")
+
+
+async def check_place(blobs: Blobs, place: str) -> HealthCheck:
+    """Whether the blobs in S3 answer."""
+    try:
+        async with asyncio.timeout(BLOBS_SECONDS):
+            await blobs.exists(MARK)
+    except (Unavailable, TimeoutError) as error:
+        detail = str(error) or f"{place}: no answer within {BLOBS_SECONDS:g} s"
+        remedy = "until it answers, only versions whose files are on their runner's machine start"
+        return HealthCheck("blobs", Level.BAD, detail, remedy)
+    return HealthCheck("blobs", Level.GOOD, f"{place} answers")
 
 
 async def _egress(settings: Settings) -> list[HealthCheck]:

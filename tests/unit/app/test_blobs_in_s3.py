@@ -18,10 +18,12 @@ from fyke.app.blobs import copy_blobs, open_blobs
 from fyke.app.folder import make_home, write_private
 from fyke.app.maintenance import check
 from fyke.app.measuring import measure
+from fyke.app.probe import check_place
 from fyke.app.prune import Kind, Prune
 from fyke.cli import doctor
 from fyke.contracts.state import Transaction
 from fyke.domain.workers.bundles import bundle_name
+from fyke.model.health import Level
 from fyke.model.worker import Version
 from fyke.settings import Settings
 from fyke.storage.sql.dialects import make_engine
@@ -202,6 +204,14 @@ async def test_the_command_copies_to_the_place_of_the_settings(
         0, settings.blobs_url, there.blobs_url, 3,
     )  # fmt: skip
     assert of_blobs(await in_thread(check, there)) == []
+
+
+async def test_the_health_page_names_an_outage(settings: Settings) -> None:
+    check = await check_place(open_blobs(settings), settings.blobs_url)
+    assert (check.name, check.level) == ("blobs", Level.GOOD)
+    away = settings.model_copy(update={"s3_endpoint": "http://127.0.0.1:1"})
+    check = await check_place(open_blobs(away), settings.blobs_url)
+    assert check.level is Level.BAD and settings.blobs_url in check.detail
 
 
 async def test_doctor_tries_the_place(settings: Settings) -> None:

@@ -38,7 +38,7 @@ _LIST = 1000  # names of one answer
 _CODE = re.compile(r"<Code>([^<]{1,100})</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]{1,300})</Message>")
 _STATUS = re.compile(r"status: (\d{3})")
-_PASSING = ("RequestTimeout", "SlowDown", "TooManyRequests", "RequestTimeTooSkewed")
+_PASSING = ("408", "429")  # statuses of refusals that end by themselves
 _METADATA_SERVICE = "169.254.169.254"  # asked by the library where nothing else has a login
 _NO_LOGIN = "no login: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or s3_key_id and s3_secret"
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
@@ -199,7 +199,7 @@ class S3Blobs:
                 raise _BehindTheEnd from None
             # the answer may repeat what was signed, so it is not in the message
             problem = f"Blob storage {self._place}: {_problem(text, code)}"
-            if _is_refusal(text, code):
+            if _is_refusal(text):
                 raise BlobsRefused(problem) from None
             raise BlobsAway(problem) from None
 
@@ -275,10 +275,10 @@ def _problem(text: str, code: str) -> str:
     return text.splitlines()[0][:300] if text else "it failed"
 
 
-def _is_refusal(text: str, code: str) -> bool:
+def _is_refusal(text: str) -> bool:
     """Whether the same request would be refused again."""
     status = _found(_STATUS, text)
-    return (status[:1] == "4" and code not in _PASSING) or _METADATA_SERVICE in text
+    return (status[:1] == "4" and status not in _PASSING) or _METADATA_SERVICE in text
 
 
 def _found(pattern: re.Pattern[str], text: str) -> str:
