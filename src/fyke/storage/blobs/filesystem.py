@@ -47,7 +47,7 @@ class FilesystemBlobs:
         self._floor_bytes = floor_bytes
         self._parts = root / _PARTS
         self._parts.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _sweep(self._parts)
+        self._swept = False
 
     async def put(self, name: str, data: bytes) -> None:
         """Raise ``Unavailable`` when the disk is full or fails; then nothing was changed."""
@@ -56,7 +56,7 @@ class FilesystemBlobs:
     async def put_stream(self, name: str, chunks: AsyncIterator[bytes]) -> None:
         """Raise ``Unavailable`` like ``put``."""
         path = self._path(name)
-        part = await asyncio.to_thread(_TemporaryFile, self._parts)
+        part = await asyncio.to_thread(self._new_part)
         try:
             async for chunk in chunks:
                 await asyncio.to_thread(part.append, chunk)
@@ -128,12 +128,19 @@ class FilesystemBlobs:
         return self._root.joinpath(*check_name(name))
 
     def _put(self, path: Path, data: bytes) -> None:
-        part = _TemporaryFile(self._parts)
+        part = self._new_part()
         try:
             part.append(data)
             self._publish(part, path)
         finally:
             part.close()
+
+    def _new_part(self) -> _TemporaryFile:
+        """Before the first one, those that killed processes have left are removed."""
+        if not self._swept:
+            self._swept = True
+            _sweep(self._parts)
+        return _TemporaryFile(self._parts)
 
     def _publish(self, part: _TemporaryFile, path: Path) -> None:
         """Flush a complete temporary file and give it its name."""

@@ -59,14 +59,15 @@ async def test_everything_is_flushed_before_put_returns(
     assert flushed[2] == str(tmp_path / "new")
 
 
-def test_old_temporary_files_are_removed_and_recent_ones_kept(tmp_path: Path) -> None:
-    FilesystemBlobs(tmp_path)
+async def test_old_temporary_files_are_removed_and_recent_ones_kept(tmp_path: Path) -> None:
+    blobs = FilesystemBlobs(tmp_path)
     old, young = tmp_path / ".part/old", tmp_path / ".part/young"
     for path in (old, young):
         path.write_bytes(b"half")
     two_hours_ago = time.time() - 7200
     os.utime(old, (two_hours_ago, two_hours_ago))
-    FilesystemBlobs(tmp_path)
+    assert set(parts(tmp_path)) == {old, young}  # who only reads removes nothing
+    await blobs.put("name", b"data")
     assert parts(tmp_path) == [young]
 
 
