@@ -269,6 +269,8 @@ def test_the_chosen_page_stays_when_it_is_taken_over_and_given_back(
     expect(address).to_have_text("https://a.example/1")
     take_over(page)
     expect(address).to_have_text("https://a.example/1")
+    page.wait_for_function(SEEN)
+    assert page.locator("#live-browser").evaluate("one => one.getBoundingClientRect().top") < 200
     page.get_by_role("button", name="Give back").click()
     expect(page.get_by_role("button", name="Take over").first).to_be_visible()
     expect(address).to_have_text("https://a.example/1")
@@ -405,6 +407,23 @@ def test_releases_are_sent_however_much_waits(live: LiveBrowserRun, page: Page) 
         [100, 1],
         [{**shift, "down": True}, {**shift, "down": False}],
     ]
+
+
+def test_the_picture_fills_the_screen(live: LiveBrowserRun, page: Page) -> None:
+    live.open_browser()
+    page.goto(live.at)
+    page.wait_for_function(SEEN)
+    image = page.locator(IMAGE)
+    before = image.bounding_box()
+    page.get_by_role("button", name="Full screen").click()
+    page.wait_for_function("document.fullscreenElement?.localName === 'live-browser'")
+    size = image.bounding_box()
+    view = page.viewport_size
+    assert before is not None and size is not None and view is not None
+    assert size["width"] / size["height"] == pytest.approx(800 / 600, rel=0.01)
+    assert size["width"] <= view["width"] and size["height"] <= view["height"]
+    assert size["height"] == pytest.approx(view["height"] - 13 * 16, abs=2)
+    page.keyboard.press("Escape")
 
 
 def test_after_too_many_failures_no_picture_looks_live(live: LiveBrowserRun, page: Page) -> None:

@@ -78,8 +78,8 @@ class AttemptGateway:
         self._dropped: set[str] = set()  # names of arguments that were reported
         self._dropped_lines = 0
         self._closed = False
-        self.before_close: Callable[[], None] | None = None
-        """Called once, while notes still arrive."""
+        self.before_close: Callable[[bool], None] | None = None
+        """Called while notes still arrive, with ``final`` of ``close``."""
         self._error_logged = False
 
     @property
@@ -151,7 +151,7 @@ class AttemptGateway:
     def close(self, *, final: bool) -> None:
         """End everything. ``final`` also shuts the listening sockets down in every process."""
         if self.before_close is not None:
-            self.before_close()
+            self.before_close(final)
         self._closed = True
         for listener in self._listeners:
             if final:

@@ -215,7 +215,7 @@ class AttemptView:
 
     def close(self) -> None:
         """End the view."""
-        self._attempt_closes()
+        self._attempt_closes(final=False)
         self._task.cancel()
 
     # within
@@ -258,8 +258,8 @@ class AttemptView:
         elif not watches and now >= taken.left_until:
             self._given_back(TakeoverEnd.LEFT)
 
-    def _attempt_closes(self) -> None:
-        self._given_back(TakeoverEnd.BROWSER_GONE)
+    def _attempt_closes(self, final: bool) -> None:
+        self._given_back(TakeoverEnd.ATTEMPT_OVER if final else TakeoverEnd.LOST)
 
     def _given_back(self, how: TakeoverEnd) -> None:
         taken, self._taken = self._taken, None

@@ -194,7 +194,7 @@ class ViewConnection:
 
     def _lost(self) -> None:
         self._over = True
-        self._end(TakeoverEnd.GATEWAY_GONE)
+        self._end(TakeoverEnd.LOST)
         self._answer(ViewRefused(ViewRefusal.AWAY))
         self._arrived.set()
 

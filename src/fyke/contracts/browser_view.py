@@ -179,18 +179,18 @@ class TakeoverEnd(StrEnum):
     NO_INPUT = "no_input"
     LEFT = "left"
     REVOKED = "revoked"
-    BROWSER_GONE = "browser_gone"
+    ATTEMPT_OVER = "attempt_over"
     SERVER_GONE = "server_gone"
-    GATEWAY_GONE = "gateway_gone"
+    LOST = "lost"  # the gateway has ended, or the runner
 
 
 GIVEN_BACK_WHY = {
     TakeoverEnd.NO_INPUT: f"no input for {TAKEN_SECONDS / 60:g} minutes",
     TakeoverEnd.LEFT: "they left its page",
     TakeoverEnd.REVOKED: "they may not act any more",
-    TakeoverEnd.BROWSER_GONE: "the Worker has ended",
+    TakeoverEnd.ATTEMPT_OVER: "the Worker has ended",
     TakeoverEnd.SERVER_GONE: "the server process with which they took it over has ended",
-    TakeoverEnd.GATEWAY_GONE: "the process that serves browsers has ended",
+    TakeoverEnd.LOST: "the connection to the browser was lost",
 }
 
 

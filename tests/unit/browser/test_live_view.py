@@ -354,14 +354,23 @@ async def test_a_browser_is_given_back_without_input(
             await place.views.act(ATTEMPT, ADA, "0.T1", seen, [TextInput("x")])
 
 
-async def test_the_end_of_the_attempt_gives_the_browser_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("final", "how", "why"),
+    [
+        (True, TakeoverEnd.ATTEMPT_OVER, "the Worker has ended"),
+        (False, TakeoverEnd.LOST, "the connection to the browser was lost"),
+    ],
+)
+async def test_the_end_of_the_attempt_gives_the_browser_back(
+    tmp_path: Path, final: bool, how: TakeoverEnd, why: str
+) -> None:
     async with viewed_place(tmp_path) as place:
         await place.open_browser()
         await place.views.watch(ATTEMPT, "", ADA)
         taken = await place.views.take_over(ATTEMPT, ADA, "Ada")
-        place.gateway.close(ATTEMPT, final=True)
-        assert await taken.ended() is TakeoverEnd.BROWSER_GONE
-        assert place.log[1:] == ["Ada has given the browser back: the Worker has ended."]
+        place.gateway.close(ATTEMPT, final=final)
+        assert await taken.ended() is how
+        assert place.log[1:] == [f"Ada has given the browser back: {why}."]
 
 
 async def test_a_server_that_ends_gives_back_what_its_users_have_taken(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ const NO_STATE = { pages: [], more: 0, shown: "", dialog: null, trouble: null, y
 
 class LiveBrowser extends HTMLElement {
   connectedCallback() {
-    const panel = this.closest("section");
-    this.piece = (name) => panel.querySelector(`[data-part="${name}"]`);
+    this.panel = this.closest("section");
+    this.piece = (name) => this.panel.querySelector(`[data-part="${name}"]`);
     this.stage = this.piece("stage");
     this.image = this.stage.querySelector("img");
     this.state = NO_STATE;
@@ -229,6 +229,9 @@ class LiveBrowser extends HTMLElement {
   drawn() {
     this.flush();
     this.seen = this.coming;
+    if (!this.isDrawn && location.hash === `#${this.panel.id}`) this.panel.scrollIntoView();
+    this.isDrawn = true;
+    this.image.style.setProperty("--ratio", this.image.naturalWidth / this.image.naturalHeight);
   }
 
   hidePicture() {
