@@ -176,4 +176,6 @@ def test_a_browser_is_watched_at_one_server_and_taken_over_at_the_other(
     detail = two.ended(run, 200)
     assert detail["status"] == SUCCEEDED, two.log_text(run)
     assert two.rows(run) == [{"title": "Bought"}]
-    assert "owner has taken over the browser" in two.log_text(run)
+    log = two.log_text(run)
+    assert "owner has taken over the browser" in log
+    assert "owner has given the browser back: the Worker has ended." in log
