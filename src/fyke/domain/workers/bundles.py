@@ -17,6 +17,7 @@ from fyke.reasons import Reason, ReasonCode
 
 T = TypeVar("T")
 
+_HASHED_AT_ONCE = 64 * 1024  # bytes, in less time than a thread takes
 _CONCURRENT_READS = 2  # each may have bundles of many megabytes in memory
 
 
@@ -38,7 +39,10 @@ async def stream_bundle(blobs: Blobs, version: Version) -> AsyncGenerator[bytes,
     try:
         async with aclosing(blobs.get_stream(bundle_name(version.digest))) as chunks:
             async for chunk in chunks:
-                await asyncio.to_thread(digest.update, chunk)
+                if len(chunk) > _HASHED_AT_ONCE:
+                    await asyncio.to_thread(digest.update, chunk)
+                else:
+                    digest.update(chunk)
                 yield chunk
     except FileNotFoundError:
         raise _unavailable(version) from None

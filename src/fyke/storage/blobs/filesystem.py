@@ -68,9 +68,12 @@ class FilesystemBlobs:
         return await asyncio.to_thread(_read, self._path(name), name)
 
     async def get_stream(self, name: str) -> AsyncGenerator[bytes, None]:
-        with await asyncio.to_thread(_open, self._path(name), name) as file:
-            while chunk := await asyncio.to_thread(file.read, _READ_BYTES):
+        file, rest, chunk = await asyncio.to_thread(_open_and_read, self._path(name), name)
+        with file:
+            while chunk:
                 yield chunk
+                rest -= len(chunk)
+                chunk = await asyncio.to_thread(file.read, _READ_BYTES) if rest else b""
 
     def read_range(self, name: str, offset: int, length: int) -> bytes:
         with _open(self._path(name), name) as file:
@@ -243,6 +246,16 @@ def _read(path: Path, name: str) -> bytes:
 def _open(path: Path, name: str) -> FileIO:
     with _named(name):
         return path.open("rb", buffering=0)
+
+
+def _open_and_read(path: Path, name: str) -> tuple[FileIO, int, bytes]:
+    """The file, its size, which never changes, and its first part."""
+    file = _open(path, name)
+    try:
+        return file, os.fstat(file.fileno()).st_size, file.read(_READ_BYTES)
+    except BaseException:
+        file.close()
+        raise
 
 
 def _size(path: Path, name: str) -> int:
