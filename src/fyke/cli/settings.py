@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.cli.values import BY_PYDANTIC, number_rule
+from fyke.cli.values import BY_PYDANTIC, OWN_RULE, number_rule
 
 if TYPE_CHECKING:
     from fyke.settings import Settings
@@ -50,7 +50,7 @@ def _rule(problem: Mapping[str, Any]) -> str:
         if problem["type"].startswith(NUMBER_ERRORS):
             return number_rule(least, most, whole=field.annotation is int)
     message: str = problem["msg"]
-    return message.replace(BY_PYDANTIC, "must be ", 1)
+    return message.removeprefix(OWN_RULE).replace(BY_PYDANTIC, "must be ", 1)
 
 
 def existing_settings(home: str | None) -> Settings:

@@ -38,6 +38,7 @@ def test_a_number_of_servers_that_is_not_allowed_is_refused_with_the_range(
     ("variable", "value", "rule"),
     [
         ("FYKE_WARM_IDLE_SECONDS", "0", "must be a whole number of at least 1"),
+        ("FYKE_BLOBS_URL", "https://x.example", "must be s3://BUCKET or s3://BUCKET/PREFIX"),
         ("FYKE_FAILED_ROWS", "odd", "must be 'hide' or 'keep'"),
     ],
 )
