@@ -66,7 +66,9 @@ PROJECTS = {
 }
 
 
-@pytest.mark.parametrize("name", PROJECTS)
+@pytest.mark.parametrize(
+    "name", ["route", *(pytest.param(name, marks=pytest.mark.long) for name in [*PROJECTS][1:])]
+)
 def test_a_worker_gets_its_rows_without_what_its_run_leaves_out(
     platform: Booted, site: JavascriptSite, name: str
 ) -> None:

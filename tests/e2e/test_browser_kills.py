@@ -101,6 +101,7 @@ def next_run_keeps_its_page(platform: Booted, worker: str, site: BrowserSite) ->
     platform.raw(f"/api/fyke/runs/{run}", method="DELETE")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", ["written", "stored"])
 @reaches(ReasonCode.RUNNER_LOST, HintCode.RUNNER_LOST)
 def test_a_runner_that_is_killed_with_a_last_page(
@@ -157,6 +158,7 @@ def test_a_gateway_that_is_killed_with_a_last_page(
     next_run_keeps_its_page(platform, worker, site)
 
 
+@pytest.mark.long
 @ROOT_ONLY
 def test_a_launcher_that_is_killed_with_the_cache_of_a_run(
     platform: Booted, worker: str, site: BrowserSite

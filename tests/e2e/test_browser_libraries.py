@@ -5,7 +5,7 @@ rows from the same page, whose traffic passes the metered proxy.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,6 @@ WORKERS = Path(__file__).parent / "browser_workers"
 SUCCEEDED = 3
 INSTALL_SECONDS = 600
 BUILT = ("pyppeteer",)  # its dependencies are only there as sources
-HEAVY = ("crawl4ai", "crawlee", "scrapy")  # hundreds of packages, or megabytes
 PYTHON = {
     "crawl4ai_connect": "crawl4ai",
     "crawlee_launch": "crawlee[playwright]",
@@ -60,11 +59,10 @@ NODE = {
 CLOSES, TIMES = "selenium_closes", 25
 
 
-def cases(names: dict[str, object]) -> list[object]:
-    """The Workers by name; those with large packages only with ``script/test --all``."""
+def cases(names: Iterable[str], *ordinary: str) -> list[object]:
+    """The names; all but the ordinary ones only with ``script/test --all``."""
     return [
-        pytest.param(name, marks=pytest.mark.long) if name.startswith(HEAVY) else name
-        for name in names
+        name if name in ordinary else pytest.param(name, marks=pytest.mark.long) for name in names
     ]
 
 
@@ -90,7 +88,7 @@ def check_rows(
     assert detail["traffic"] >= LEAST_BYTES
 
 
-@pytest.mark.parametrize("name", cases(dict(PYTHON)))
+@pytest.mark.parametrize("name", cases(PYTHON, "playwright_connect", "selenium_local"))
 def test_rows_of_a_python_library(platform: Booted, site: JavascriptSite, name: str) -> None:
     source = (WORKERS / "python" / f"{name}.py").read_text()
     settings = {
@@ -100,7 +98,7 @@ def test_rows_of_a_python_library(platform: Booted, site: JavascriptSite, name: 
     check_rows(platform, site, project, f"python-{name}")
 
 
-@pytest.mark.parametrize("name", cases(dict(NODE)))
+@pytest.mark.parametrize("name", cases(NODE, "puppeteer_launch"))
 def test_rows_of_a_node_library(platform: Booted, site: JavascriptSite, name: str) -> None:
     package = {"dependencies": dict.fromkeys(NODE[name], "*")}
     files = {path.name: path.read_text() for path in (SDK / "node").glob("*.js")}
@@ -111,12 +109,13 @@ def test_rows_of_a_node_library(platform: Booted, site: JavascriptSite, name: st
 
 
 @pytest.mark.needs("go")
-@pytest.mark.parametrize("way", ["path", "rod", "address", "version"])
+@pytest.mark.parametrize("way", cases(["path", "rod", "address", "version"], "path"))
 def test_rows_of_a_go_program(platform: Booted, site: JavascriptSite, way: str) -> None:
     """Each way in which chromedp and rod find or start a browser."""
     check_rows(platform, site, go_project(built(WORKERS / "go")), "go-browser", way=way)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("local", [False, True], ids=["remote", "local"])
 def test_closing_the_last_window_counts_as_no_start(platform: Booted, local: bool) -> None:
     """More often than an attempt may start a browser in a minute."""

@@ -134,7 +134,7 @@ def post(platform: Booted, cookies: httpx2.Cookies, name: str, path: str, **body
         return answer.status_code
 
 
-@pytest.mark.parametrize("project", PROJECTS)
+@pytest.mark.parametrize("project", ["connects", pytest.param("selenium", marks=pytest.mark.long)])
 def test_a_browser_is_watched_at_one_server_and_taken_over_at_the_other(
     two: Booted, project: str
 ) -> None:

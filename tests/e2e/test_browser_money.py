@@ -171,7 +171,7 @@ def test_a_page_over_the_memory_is_the_reason_of_a_failed_run(small: Booted) -> 
         assert small.summary(run)["reason_code"] == "browser_out_of_memory"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(240)
 @reaches(ReasonCode.BROWSER_BUSY, HintCode.BROWSER_BUSY)
 def test_without_room_for_another_browser_a_connection_is_refused_in_time(small: Booted) -> None:

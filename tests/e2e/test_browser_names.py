@@ -42,6 +42,7 @@ def test_python_libraries_reach_the_browser_at_its_old_names(platform: Booted) -
     check(platform, slug, 6, proxied=True)
 
 
+@pytest.mark.long
 @pytest.mark.needs("node", "npm")
 def test_node_libraries_reach_the_browser_at_its_old_names(platform: Booted) -> None:
     files = {path.name: path.read_text() for path in (SDK / "node").glob("*.js")}

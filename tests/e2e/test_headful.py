@@ -85,8 +85,11 @@ def rows_of(platform: Booted, slug: str, **asked: Any) -> tuple[str, list[dict[s
 
 @pytest.mark.parametrize(
     ("source", "package"),
-    [(CONNECTS, "playwright"), (LAUNCHES, "playwright"), (DRIVES, "selenium")],
-    ids=["connects", "launches", "drives"],
+    [
+        pytest.param(CONNECTS, "playwright", id="connects"),
+        pytest.param(LAUNCHES, "playwright", id="launches", marks=pytest.mark.long),
+        pytest.param(DRIVES, "selenium", id="drives", marks=pytest.mark.long),
+    ],
 )
 def test_pages_of_a_run_that_asks_for_windows_have_one(
     platform: Booted, request: pytest.FixtureRequest, source: str, package: str

@@ -107,6 +107,7 @@ def test_a_worker_goes_on_with_another_session(
     nothing_is_left(platform, run)
 
 
+@pytest.mark.long
 def test_a_worker_that_does_not_expect_it_fails_with_the_cause(
     platform: Booted, slug: str, site: JavascriptSite
 ) -> None:
