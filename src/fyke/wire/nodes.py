@@ -1,6 +1,6 @@
 """Messages between a node and its gateway, in MessagePack.
 
-A request is one operation of a runner; the type of its answer is the parameter of its base class.
+A request is one operation of ``contracts.node``; the type of its answer is that of its base class.
 Records of the model are sent as they are. Unknown fields are ignored, and a field that is added
 later has a default, so that the ends may be of different releases.
 """

@@ -11,6 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import msgspec
 import pytest
 
+from fyke.contracts.node import AttemptRows, NodeFiles, NodeGateway
 from fyke.errors import (
     CapReached,
     FykeError,
@@ -101,6 +102,47 @@ def test_every_request_and_notice_is_decoded() -> None:
     for base, union in ((nodes.NodeRequest, AnyRequest), (nodes.NodeNotice, AnyNotice)):
         defined = {kind for kind in kinds if issubclass(kind, base) and kind is not base}
         assert defined == {*get_args(union)}
+
+
+REQUESTS = {
+    "replace_earlier": nodes.ReplaceEarlier,
+    "register": nodes.RegisterNode,
+    "leave": nodes.LeaveNode,
+    "lease": nodes.LeaseAttempts,
+    "active": nodes.ListAttempts,
+    "start": nodes.StartAttempt,
+    "report": nodes.ReportAttempts,
+    "reserve_browser": nodes.ReserveBrowser,
+    "limit_reached": nodes.ReachLimit,
+    "end": nodes.EndAttempt,
+    "give_back": nodes.GiveAttemptBack,
+    "note_environment": nodes.NoteEnvironment,
+    "take_preparation": nodes.TakePreparation,
+    "end_preparation": nodes.EndPreparation,
+    "append": nodes.CommitRows,
+    "commit": nodes.CommitRows,
+    "close": nodes.CloseRows,
+    "totals": nodes.CountRows,
+    "bundle": nodes.FindBundle,
+    "environment": nodes.FindEnvironment,
+    "store_environment": nodes.StoreEnvironment,
+    "page_room": nodes.CheckPageRoom,
+    "put_page": nodes.StorePage,
+    "discard_page": nodes.DiscardPage,
+}
+LOCAL = {"rows", "files", "listen", "contact", "fetch_environment"}  # need no request of their own
+
+
+def test_every_operation_of_a_runner_has_a_request() -> None:
+    operations = {
+        name
+        for contract in (NodeGateway, AttemptRows, NodeFiles)
+        for name in vars(contract)
+        if not name.startswith("_")
+    }
+    assert operations == {*REQUESTS} | LOCAL
+    others = {nodes.Hello, nodes.RenewCertificate, nodes.EnvironmentStored}
+    assert {*get_args(AnyRequest)} == {*REQUESTS.values()} | others
 
 
 def test_a_message_of_another_release_is_read() -> None:

@@ -1,0 +1,212 @@
+"""The only way from a runner to the installation, on the same machine or on another one.
+
+Each method is one transaction of the installation at most. A runner on another machine sends it
+over a stream, where an answer may be lost: then the call is made again, so each method says what a
+repeated call does. All methods may raise ``Unavailable``, and those with the key of an attempt
+``StaleLease`` when this runner does not have its lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+from fyke.contracts.signals import Listener
+from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOrders
+from fyke.model.last_page import PageContent
+from fyke.model.node import (
+    AttemptOrder,
+    BuildClaim,
+    Contact,
+    NodeInfo,
+    PreparationOrder,
+    Registered,
+    StoredEnvironment,
+)
+from fyke.model.results import AttemptBatch, RunTotals
+from fyke.model.run import AttemptKey, End, RunLimits
+from fyke.model.runner import Capacity
+from fyke.model.secret import InjectedSecrets
+from fyke.model.worker import VersionEnvironment
+from fyke.reasons import Detail, Reason
+
+
+class NodeGateway(Protocol):
+    """What one runner asks of its installation."""
+
+    @property
+    def rows(self) -> AttemptRows: ...
+    @property
+    def files(self) -> NodeFiles: ...
+
+    # --- the runner ---------------------------------------------------------------------------
+
+    def listen(self) -> AbstractAsyncContextManager[Listener]:
+        """Signals to this runner: ``WORK``, ``STOP`` and ``PREPARE``. They may be lost."""
+        ...
+
+    async def contact(self) -> Contact:
+        """Asked when leases were not renewed for a while. Takes a few seconds at most, and raises
+        nothing.
+        """
+        ...
+
+    async def replace_earlier(self) -> int:
+        """End the attempts of earlier runners of this place and forget these runners; return how
+        many attempts were ended. Called once, after the first ``register``.
+        """
+        ...
+
+    async def register(self, info: NodeInfo) -> Registered:
+        """Report what this runner is and has, every few seconds. The latest call counts."""
+        ...
+
+    async def leave(self) -> None:
+        """Forget this runner, which has no attempts any more. Repeated: no effect."""
+        ...
+
+    # --- attempts -----------------------------------------------------------------------------
+
+    async def lease(self, capacity: Capacity, *, idle: bool) -> list[AttemptOrder]:
+        """Lease waiting attempts that fit into the free ``capacity``, and open their rows. An
+        ``idle`` runner may also get one attempt that is larger than its whole capacity. Attempts of
+        a version that is missing have been ended. Not repeated: see ``active``.
+        """
+        ...
+
+    async def active(self) -> list[AttemptKey]:
+        """The attempts that this runner has, as far as the installation knows. After a ``lease``
+        without an answer it gives back those that it does not know.
+        """
+        ...
+
+    async def start(self, key: AttemptKey) -> InjectedSecrets:
+        """Record that the Worker's process is about to start, and return the secrets of the attempt
+        if it may. Repeated: the first start counts.
+        """
+        ...
+
+    async def report(self, reports: Sequence[AttemptReport]) -> RunnerOrders:
+        """Renew the leases and store the counters. Repeated: no effect. Attempts that this runner
+        does not have are reported as lost.
+        """
+        ...
+
+    async def reserve_browser(self, key: AttemptKey, cpus: float, memory_mb: int) -> RunLimits:
+        """Let the attempts of a run have a browser with these limits; return the run's limits:
+        those of an earlier call if there was one.
+
+        Raise ``InvalidRequest``, ``CapReached``, ``InsufficientBalance`` or ``InsufficientTraffic``
+        when it cannot be paid for.
+        """
+        ...
+
+    async def limit_reached(self, key: AttemptKey, end: End) -> None:
+        """End the run, which has reached a limit. Repeated: no effect."""
+        ...
+
+    async def end(self, key: AttemptKey, ended: AttemptEnd) -> AfterAttempt | None:
+        """Close the rows of the attempt, end it, and write the last line of the run when that was
+        its last subtask. None when the lease was lost, and then nothing is recorded. Repeated: the
+        answer of the first call.
+        """
+        ...
+
+    async def give_back(
+        self, key: AttemptKey, fault: Detail, *, unstarted_only: bool = False
+    ) -> AfterAttempt | None:
+        """Write a line about it to the log, close the rows of the attempt, and return it to the
+        queue because of a fault before its Worker's first instruction. ``unstarted_only``: change
+        nothing when its start was recorded. None when the lease was lost. Repeated: the answer of
+        the first call.
+        """
+        ...
+
+    # --- environments -------------------------------------------------------------------------
+
+    async def note_environment(
+        self, key: AttemptKey, known: VersionEnvironment | None, reason: Reason | None
+    ) -> None:
+        """Record the result of an attempt that needed the environment of its version, unless it is
+        already ``known``. ``reason``: why the installation failed, None if it is ready.
+        """
+        ...
+
+    async def take_preparation(self) -> PreparationOrder | None:
+        """Claim the next version whose dependencies are to be installed, None when none is due."""
+        ...
+
+    async def end_preparation(self, version_id: str, result: Reason | Detail | None) -> None:
+        """Record that a claimed environment is ready (None), why it cannot be installed (a reason),
+        or a fault of the platform (a detail), after which it is tried again.
+        """
+        ...
+
+
+class AttemptRows(Protocol):
+    """Where a runner stores what its attempts put out. The rows of leased attempts are open."""
+
+    async def append(self, batch: AttemptBatch) -> bool | None:
+        """Store one batch at once if that needs no other wait than for its acknowledgement, and
+        answer as ``commit`` does. None when it was not stored and has to be committed.
+        """
+        ...
+
+    async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
+        """Store the batches; return for each whether it is durable. False: its attempt is closed.
+        Repeated with the same batches: nothing is stored twice.
+        """
+        ...
+
+    async def close(self, attempt_id: str) -> int:
+        """Reject all further batches of this attempt; return the number of its rows."""
+        ...
+
+    async def totals(self, run_id: str) -> RunTotals:
+        """The rows of a run of which this runner has an attempt, from all its runners."""
+        ...
+
+
+class NodeFiles(Protocol):
+    """Files that a runner reads and writes. ``owner`` is an attempt of this runner, or the id of a
+    version that it prepares.
+    """
+
+    async def bundle(self, owner: AttemptKey | str, digest: str, target: Path) -> None:
+        """Write the bundle of a version to a new file. What is there has this sha256.
+
+        Raise ``VersionUnavailable`` when it is missing or was changed.
+        """
+        ...
+
+    async def environment(
+        self, owner: AttemptKey | str, key: str
+    ) -> StoredEnvironment | BuildClaim | None:
+        """Where the environment with this key is: stored; to be built by this runner; or None while
+        another one builds it.
+        """
+        ...
+
+    async def fetch_environment(self, stored: StoredEnvironment, target: Path) -> None:
+        """Write a packed environment to a new file. What is there has its digest."""
+        ...
+
+    async def store_environment(self, claim: BuildClaim, packed: Path, tree: str) -> None:
+        """Store what was built; ``tree`` is the sha256 of the unpacked files. Changes nothing when
+        the claim has ended.
+        """
+        ...
+
+    async def page_room(self, key: AttemptKey) -> bool:
+        """Whether the run of this attempt may have one more stored page."""
+        ...
+
+    async def put_page(self, key: AttemptKey, content: PageContent) -> None:
+        """Store the files of the last page; ``NodeGateway.end`` names them. Repeated: no effect."""
+        ...
+
+    async def discard_page(self, key: AttemptKey) -> None:
+        """Delete the files of a page that nothing names."""
+        ...
