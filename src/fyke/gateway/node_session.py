@@ -7,42 +7,62 @@ which may be half dead.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
+from fyke.contracts.node import NodeGateway
+from fyke.contracts.signals import PREPARE, STOP, WORK
 from fyke.domain.nodes.authority import NodeIdentity, identity_of
 from fyke.domain.nodes.presence import NodeGreeting, NodePresence, SupersededBy
 from fyke.errors import Forbidden, FykeError, InvalidRequest, Unavailable
 from fyke.gateway.listener import Peer
+from fyke.gateway.operations import NodeOperations
 from fyke.kit.certificates import BadCertificate
+from fyke.kit.clock import Clock
 from fyke.kit.stream_requests import RequestFailed, StreamRequests
 from fyke.model.node_registry import Node
 from fyke.wire.nodes import (
     PROTOCOLS,
+    AttemptsStopped,
     BadNodeMessage,
     Hello,
     HelloAnswer,
     OutdatedNode,
+    PreparationWaits,
     RenewCertificate,
     SupersededNode,
     UnknownNode,
     Welcome,
+    WorkWaits,
     decode_request,
     encode,
     encode_error,
 )
 
 HELLO_SECONDS = 10.0
+LISTEN_SECONDS = 3600.0
+_NOTICES = {WORK: WorkWaits(), PREPARE: PreparationWaits(), STOP: AttemptsStopped()}
 
 log = structlog.get_logger()
 
 
 class NodeSessions:
-    """The connections of all nodes to this gateway. ``release`` is that of the gateway."""
+    """The connections of all nodes to this gateway. ``release`` is that of the gateway;
+    ``open_gateway`` gives the operations of a node, for its current runner.
+    """
 
-    def __init__(self, presence: NodePresence, release: str) -> None:
+    def __init__(
+        self,
+        presence: NodePresence,
+        release: str,
+        open_gateway: Callable[[Node], NodeGateway],
+        clock: Clock,
+    ) -> None:
         self.presence = presence
         self.release = release
+        self.open_gateway = open_gateway
+        self.clock = clock
         self._open: set[NodeSession] = set()
         self._current: dict[str, NodeSession] = {}  # by name of the node
 
@@ -86,6 +106,8 @@ class NodeSession:
         self._identity = identity
         self._address = address
         self._node: Node | None = None
+        self._operations: NodeOperations | None = None
+        self._notifying: asyncio.Task[None] | None = None
         self._log = log.bind(node=identity.name, address=address)
         self.requests = StreamRequests(self._serve, self._on_notice, self._lost, self._fault)
         self._timer = asyncio.get_running_loop().call_later(
@@ -106,11 +128,11 @@ class NodeSession:
         request = decode_request(body)
         if isinstance(request, Hello):
             return encode(await self._hello(request))
-        if self._node is None:
+        if self._operations is None:
             raise Forbidden("The first request is a hello")
         if isinstance(request, RenewCertificate):
             return await self._renew(request)
-        raise InvalidRequest("This gateway does not serve this request")
+        return encode(await self._operations.serve(request))
 
     async def _hello(self, hello: Hello) -> HelloAnswer:
         protocol = min(hello.protocols[1], PROTOCOLS[1])
@@ -126,8 +148,13 @@ class NodeSession:
         if isinstance(node, SupersededBy):
             self._end_soon("another machine has the name of the node")
             return SupersededNode(node.address, node.seen_at)
+        gateway = self._sessions.open_gateway(node)
+        operations = NodeOperations(gateway, self._sessions.clock)
+        await operations.load()
         self._timer.cancel()
-        self._node = node
+        self._node, self._operations = node, operations
+        if self._notifying is None:
+            self._notifying = asyncio.create_task(self._notify(gateway))
         self._sessions.greeted(self, node.name)
         self._log.info("node_connected", epoch=node.epoch, release=node.release)
         return Welcome(protocol, node.name, node.epoch)
@@ -148,8 +175,18 @@ class NodeSession:
     def _on_notice(self, _body: bytes) -> None:
         """Nodes send none; those of a later release are ignored."""
 
+    async def _notify(self, gateway: NodeGateway) -> None:
+        """Pass on the signals to the runner."""
+        async with gateway.listen() as listener:
+            while True:
+                topic = await listener.wait(frozenset(_NOTICES), LISTEN_SECONDS)
+                if topic is not None:
+                    self.requests.notify(encode(_NOTICES[topic]))
+
     def _lost(self, reason: str) -> None:
         self._timer.cancel()
+        if self._notifying is not None:
+            self._notifying.cancel()
         self._sessions.lost(self, self._identity.name)
         if self._node is not None:
             self._log.info("node_disconnected", reason=reason)

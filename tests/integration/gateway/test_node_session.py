@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from fyke.contracts.signals import PREPARE, STOP, WORK
 from fyke.domain.nodes.authority import (
     NodeAuthority,
     NodeIdentity,
@@ -18,7 +19,7 @@ from fyke.domain.nodes.authority import (
 )
 from fyke.domain.nodes.presence import FORGOTTEN, NodePresence
 from fyke.domain.nodes.tokens import TokenRequest
-from fyke.errors import Forbidden, InvalidRequest, Unavailable
+from fyke.errors import Forbidden, StaleLease, Unavailable
 from fyke.gateway import node_session
 from fyke.gateway.node_session import NodeSessions
 from fyke.kit.certificates import CertifiedKey, expiry_of, new_authority, new_request
@@ -28,23 +29,31 @@ from fyke.kit.stream_requests import RequestFailed, StreamLost, StreamRequests
 from fyke.kit.tls import client_context
 from fyke.link.connect import connect
 from fyke.link.join import JoinedInstallation, join
+from fyke.model.run import AttemptKey
+from fyke.model.secret import InjectedSecrets
 from fyke.wire.nodes import (
     ALPN,
+    AttemptsStopped,
     Hello,
     ListAttempts,
     NodeRequest,
     OutdatedNode,
+    PreparationWaits,
     RenewCertificate,
+    StartAttempt,
     SupersededNode,
     UnknownNode,
     Welcome,
+    WorkWaits,
     decode_answer,
     decode_error,
+    decode_notice,
     encode,
 )
 from support.app import App, open_app
 from support.egress import until
 from support.gateways import Gateway, open_gateway
+from support.scripted_gateway import ScriptedGateway
 
 pytestmark = pytest.mark.anyio
 A = TypeVar("A")
@@ -60,6 +69,7 @@ class Place:
     gateway: Gateway
     sessions: NodeSessions
     node: JoinedInstallation
+    runner: ScriptedGateway
     links: list[StreamRequests] = field(default_factory=list)
 
     async def connect(self, own: CertifiedKey | None = None) -> Link:
@@ -79,7 +89,11 @@ class Link:
 
     def __init__(self) -> None:
         self.losses: list[str] = []
-        self.requests = StreamRequests(refuse, ignore, self.losses.append, lambda _: b"")
+        self.notices: list[Any] = []
+        self.requests = StreamRequests(refuse, self._notice, self.losses.append, lambda _: b"")
+
+    def _notice(self, body: bytes) -> None:
+        self.notices.append(decode_notice(body))
 
     async def ask(self, request: NodeRequest[A]) -> A:
         try:
@@ -101,12 +115,13 @@ async def place(tmp_path: Path, templates: Path) -> AsyncIterator[Place]:
     async with open_app(tmp_path, templates) as app:
         authority = NodeAuthority(app.storage, Sealer(b"master"), SystemClock())
         presence = NodePresence(app.storage, authority, SystemClock(), "G1")
-        sessions = NodeSessions(presence, "1.2.3")
+        runner = ScriptedGateway()
+        sessions = NodeSessions(presence, "1.2.3", lambda _: runner, SystemClock())
         async with open_gateway(app.storage, {ALPN: sessions.accept}) as gateway:
             caller = replace(app.owner, local=True)
             token = await gateway.tokens.create(caller, TokenRequest())
             node = await join(gateway.address, token.text, "n1", "", {})
-            place = Place(app, gateway, sessions, node)
+            place = Place(app, gateway, sessions, node, runner)
             yield place
             for link in place.links:
                 link.stream.close("done")
@@ -125,6 +140,25 @@ async def test_a_node_is_welcome_and_renews_its_certificate(place: Place) -> Non
 
 def hello(epoch: int, runner_id: str = "R1") -> Hello:
     return Hello((1, 1), "1.2.3", runner_id, epoch)
+
+
+async def test_signals_and_operations_of_the_runner_pass_through(place: Place) -> None:
+    link = await place.connect()
+    await link.ask(HELLO)
+    for topic in (WORK, STOP, PREPARE):
+        place.runner.topics.put_nowait(topic)
+    expected = [WorkWaits(), AttemptsStopped(), PreparationWaits()]
+    await until(lambda: link.notices == expected)
+    key = AttemptKey("A", "R", 0, "1", 1)
+    with pytest.raises(StaleLease):
+        await link.ask(StartAttempt(key))
+    place.runner.answers["active"] = [key]
+    place.runner.answers["start"] = InjectedSecrets({"TOKEN": "x"})
+    assert await link.ask(ListAttempts()) == [key]
+    assert (await link.ask(StartAttempt(key))).environment == {"TOKEN": "x"}
+    place.runner.answers["start"] = RuntimeError("broken")
+    with pytest.raises(Unavailable, match="The gateway failed"):
+        await link.ask(StartAttempt(key))
 
 
 async def test_a_node_has_one_connection(place: Place) -> None:
@@ -187,13 +221,6 @@ async def test_nothing_is_served_before_the_hello(place: Place, monkeypatch: Any
     monkeypatch.setattr(node_session, "HELLO_SECONDS", 0.05)
     silent = await place.connect()
     await until(lambda: bool(silent.losses))
-
-
-async def test_other_requests_are_refused(place: Place) -> None:
-    link = await place.connect()
-    await link.ask(HELLO)
-    with pytest.raises(InvalidRequest, match="does not serve"):
-        await link.ask(ListAttempts())
 
 
 def certified(authority: CertifiedKey, at: float) -> CertifiedKey:

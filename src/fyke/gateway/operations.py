@@ -1,0 +1,186 @@
+"""Serves what a node asks, by the contract of runners; checks that it is the node's own business.
+
+A node names attempts by their keys. A key counts only if this node has the lease of the attempt
+with that token; the other members are taken from the lease, not from the node. So a node that was
+taken over reads and changes nothing of other nodes' attempts. An end or a return may be repeated
+when the node no longer has the lease: that is left to the contract, which checks every key too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from fyke.contracts.node import NodeGateway
+from fyke.domain.results.caps import LOG_LINE_BYTES
+from fyke.domain.results.intake import MAX_HEADER_CHARS
+from fyke.errors import InvalidRequest, StaleLease
+from fyke.kit.clock import Clock
+from fyke.model.attempt import AfterAttempt, AttemptReport, RunnerOrders
+from fyke.model.log import LogType, NewLogEntry
+from fyke.model.node import AttemptOrder
+from fyke.model.results import MAX_ROW_BYTES, AttemptBatch
+from fyke.model.run import AttemptKey
+from fyke.wire.nodes import (
+    AnyRequest,
+    CheckPageRoom,
+    CloseRows,
+    CommitRows,
+    CountRows,
+    DiscardPage,
+    EndAttempt,
+    EndPreparation,
+    GiveAttemptBack,
+    LeaseAttempts,
+    LeaveNode,
+    ListAttempts,
+    NoteEnvironment,
+    ReachLimit,
+    RegisterNode,
+    ReplaceEarlier,
+    ReportAttempts,
+    ReserveBrowser,
+    StartAttempt,
+    TakePreparation,
+)
+
+MAX_STORED_ROW = 2 * MAX_ROW_BYTES  # with secrets masked, it may be longer than it was pushed
+MAX_AGE_MS = 24 * 3600 * 1000  # of a log line that a node has kept
+
+_json_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class NodeOperations:
+    """The operations of one node on one connection. ``load`` it before the first request."""
+
+    def __init__(self, gateway: NodeGateway, clock: Clock) -> None:
+        self._gateway = gateway
+        self._clock = clock
+        self._held: dict[str, AttemptKey] = {}
+        own, files, rows = self._own, gateway.files, gateway.rows
+        self._operations: dict[type, Callable[[Any], Awaitable[Any]]] = {
+            ReplaceEarlier: lambda r: gateway.replace_earlier(),
+            RegisterNode: lambda r: gateway.register(r.info),
+            LeaveNode: lambda r: gateway.leave(),
+            LeaseAttempts: self._lease,
+            ListAttempts: self._list,
+            StartAttempt: lambda r: gateway.start(own(r.key)),
+            ReportAttempts: self._report,
+            ReserveBrowser: lambda r: gateway.reserve_browser(own(r.key), r.cpus, r.memory_mb),
+            ReachLimit: lambda r: gateway.limit_reached(own(r.key), r.end),
+            EndAttempt: self._end,
+            GiveAttemptBack: self._give_back,
+            CommitRows: self._commit,
+            CloseRows: lambda r: rows.close(own(r.key).id),
+            CountRows: lambda r: rows.totals(own(r.key).run_id),
+            NoteEnvironment: lambda r: gateway.note_environment(own(r.key), r.known, r.reason),
+            TakePreparation: lambda r: gateway.take_preparation(),
+            EndPreparation: lambda r: gateway.end_preparation(r.version_id, r.reason or r.fault),
+            CheckPageRoom: lambda r: files.page_room(own(r.key)),
+            DiscardPage: lambda r: files.discard_page(own(r.key)),
+        }
+
+    async def load(self) -> None:
+        """Find out which attempts the node has."""
+        self._held = {key.id: key for key in await self._gateway.active()}
+
+    async def serve(self, request: AnyRequest) -> Any:
+        """The answer to a request, of the type that it names. Raise ``StaleLease`` for an attempt
+        that the node does not have, ``InvalidRequest`` for what no runner sends.
+        """
+        operation = self._operations.get(type(request))
+        if operation is None:
+            raise InvalidRequest("This gateway does not serve this request")
+        return await operation(request)
+
+    # --- attempts -----------------------------------------------------------------------------
+
+    def _own(self, key: AttemptKey) -> AttemptKey:
+        """The key by the lease. Raise ``StaleLease``."""
+        held = self._held.get(key.id)
+        if held is None or held.token != key.token:
+            raise StaleLease
+        return held
+
+    def _own_or_ended(self, key: AttemptKey) -> AttemptKey:
+        return self._own(key) if key.id in self._held else key
+
+    async def _lease(self, request: LeaseAttempts) -> list[AttemptOrder]:
+        orders = await self._gateway.lease(request.capacity, idle=request.idle)
+        self._held |= {order.key.id: order.key for order in orders}
+        return orders
+
+    async def _list(self, _: ListAttempts) -> list[AttemptKey]:
+        await self.load()
+        return [*self._held.values()]
+
+    async def _end(self, request: EndAttempt) -> AfterAttempt | None:
+        # rows are counted here, whatever the node says
+        ended = replace(request.ended, closed_rows=None)
+        after = await self._gateway.end(self._own_or_ended(request.key), ended)
+        self._held.pop(request.key.id, None)
+        return after
+
+    async def _give_back(self, request: GiveAttemptBack) -> AfterAttempt | None:
+        key, only = self._own_or_ended(request.key), request.unstarted_only
+        after = await self._gateway.give_back(key, request.fault, unstarted_only=only)
+        self._held.pop(request.key.id, None)
+        return after
+
+    async def _report(self, request: ReportAttempts) -> RunnerOrders:
+        own, foreign = list[AttemptReport](), set[str]()
+        for report in request.reports:
+            try:
+                own.append(replace(report, key=self._own(report.key)))
+            except StaleLease:
+                foreign.add(report.key.id)
+        orders = await self._gateway.report(own)
+        for attempt_id in orders.lost:
+            self._held.pop(attempt_id, None)
+        return replace(orders, lost=orders.lost | foreign)
+
+    # --- rows and log lines -------------------------------------------------------------------
+
+    async def _commit(self, request: CommitRows) -> list[bool]:
+        """Store the batches of the node's attempts; those of others count as closed."""
+        are_own = [self._holds(batch) for batch in request.batches]
+        own = [batch for batch, is_own in zip(request.batches, are_own, strict=True) if is_own]
+        for batch in own:
+            _check(batch)
+            batch.log = [self._dated(entry, request.now) for entry in batch.log]
+        stored = iter(await self._gateway.rows.commit(own) if own else [])
+        return [is_own and next(stored) for is_own in are_own]
+
+    def _holds(self, batch: AttemptBatch) -> bool:
+        held = self._held.get(batch.attempt_id)
+        return held is not None and held.run_id == batch.run_id
+
+    def _dated(self, entry: NewLogEntry, now: int) -> NewLogEntry:
+        """The line with the time of this clock: as long ago as the node says, by its own."""
+        age = min(max(0, now - entry.timestamp), MAX_AGE_MS)
+        return replace(entry, timestamp=self._clock.now_ms() - age)
+
+
+def _check(batch: AttemptBatch) -> None:
+    """Raise ``InvalidRequest`` for what no runner puts out."""
+    for row in batch.rows:
+        if len(row.data) > MAX_STORED_ROW:
+            raise InvalidRequest("A row is too large")
+        try:
+            _json_object.decode(row.data)
+            if not row.data.isascii():
+                row.data.decode()  # which the parser does not check
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise InvalidRequest("A row is not a JSON object") from None
+    kinds = set(LogType)
+    for entry in batch.log:
+        if len(entry.content) > LOG_LINE_BYTES or entry.type not in kinds:
+            raise InvalidRequest("A log line is too long, or of a kind that there is not")
+    if (
+        sum(len(h.label) + len(h.key) + len(h.format) for h in batch.headers or ())
+        > MAX_HEADER_CHARS
+    ):
+        raise InvalidRequest("The headers are too long")

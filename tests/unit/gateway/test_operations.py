@@ -1,0 +1,229 @@
+"""Operations of a node: each only on its own attempts, whatever the node says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+
+from fyke.errors import InvalidRequest, StaleLease
+from fyke.gateway.operations import MAX_AGE_MS, NodeOperations
+from fyke.kit.clock import ManualClock
+from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOrders
+from fyke.model.log import NewLogEntry
+from fyke.model.results import AttemptBatch, Header, PushedRow
+from fyke.model.run import SUCCESS, AttemptKey, RunLimits
+from fyke.model.runner import AttemptUsage, Capacity
+from fyke.reasons import Detail, DetailCode
+from fyke.wire.nodes import (
+    AnyRequest,
+    CheckPageRoom,
+    CloseRows,
+    CommitRows,
+    CountRows,
+    DiscardPage,
+    EndAttempt,
+    EndPreparation,
+    EnvironmentStored,
+    FindBundle,
+    FindEnvironment,
+    GiveAttemptBack,
+    Hello,
+    LeaseAttempts,
+    LeaveNode,
+    ListAttempts,
+    NoteEnvironment,
+    ReachLimit,
+    RegisterNode,
+    RenewCertificate,
+    ReplaceEarlier,
+    ReportAttempts,
+    ReserveBrowser,
+    StartAttempt,
+    StoreEnvironment,
+    StorePage,
+    TakePreparation,
+)
+from support.samples import sample
+from support.scripted_gateway import ScriptedGateway
+
+pytestmark = pytest.mark.anyio
+
+OWN = AttemptKey("A1", "R1", 0, "1", 7)
+FOREIGN = AttemptKey("A2", "R2", 0, "1", 3)
+LIES = [
+    FOREIGN,
+    replace(OWN, token=6),  # a lease that it has lost
+    replace(OWN, id="A9"),
+]
+FAULT = Detail(DetailCode.STORE_AWAY)
+NOW = 1_700_000_000_000
+ENDED = AttemptEnd(SUCCESS, AttemptUsage(), closed_rows=99)
+
+# what a request asks of the contract, for each that has the key of an attempt
+BY_KEY = {
+    StartAttempt: (lambda key: StartAttempt(key), "start"),
+    ReserveBrowser: (lambda key: ReserveBrowser(key, 1.0, 512), "reserve_browser"),
+    ReachLimit: (lambda key: ReachLimit(key, SUCCESS), "limit_reached"),
+    CloseRows: (lambda key: CloseRows(key), "close"),
+    CountRows: (lambda key: CountRows(key), "totals"),
+    NoteEnvironment: (lambda key: NoteEnvironment(key, None, None), "note_environment"),
+    CheckPageRoom: (lambda key: CheckPageRoom(key), "page_room"),
+    DiscardPage: (lambda key: DiscardPage(key), "discard_page"),
+}
+# those that are shown below to concern own attempts only, or no attempt
+OTHERS = {
+    ReportAttempts, CommitRows, EndAttempt, GiveAttemptBack, LeaseAttempts, ListAttempts,
+    ReplaceEarlier, RegisterNode, LeaveNode, TakePreparation, EndPreparation,
+}  # fmt: skip
+BY_SESSION = {Hello, RenewCertificate}
+NOT_SERVED = {FindBundle, FindEnvironment, StoreEnvironment, EnvironmentStored, StorePage}
+
+
+async def opened(*held: AttemptKey) -> tuple[NodeOperations, ScriptedGateway]:
+    gateway = ScriptedGateway(*held)
+    operations = NodeOperations(gateway, ManualClock(NOW))
+    await operations.load()
+    return operations, gateway
+
+
+def test_every_request_is_looked_at() -> None:
+    """A new request is refused until it is listed here, with how it is kept to own attempts."""
+    assert {*BY_KEY} | OTHERS | BY_SESSION | NOT_SERVED == {*get_args(AnyRequest)}
+
+
+@pytest.mark.parametrize("kind", BY_KEY)
+async def test_an_attempt_of_another_node_is_refused(kind: Any) -> None:
+    make, method = BY_KEY[kind]
+    operations, gateway = await opened(OWN)
+    for key in LIES:
+        with pytest.raises(StaleLease):
+            await operations.serve(make(key))
+    assert gateway.called(method) == []
+    # what the node says of the run does not count
+    await operations.serve(make(replace(OWN, run_id="R2", ordinal=5, number="9")))
+    [args] = gateway.called(method)
+    assert args[0] in (OWN, OWN.id, OWN.run_id)
+
+
+@pytest.mark.parametrize("kind", sorted(NOT_SERVED | BY_SESSION, key=str))
+async def test_other_requests_are_not_served(kind: Any) -> None:
+    operations, gateway = await opened(OWN)
+    with pytest.raises(InvalidRequest, match="does not serve"):
+        await operations.serve(sample(kind))
+    assert len(gateway.calls) == 1  # of ``load``
+
+
+async def test_reports_of_other_attempts_are_lost() -> None:
+    operations, gateway = await opened(OWN, other := replace(OWN, id="A3"))
+    gateway.answers["report"] = RunnerOrders({}, frozenset({"A3"}))
+    reports = tuple(AttemptReport(key, AttemptUsage()) for key in (OWN, other, FOREIGN))
+    orders = await operations.serve(ReportAttempts(reports))
+    assert orders.lost == {"A2", "A3"}
+    assert [report.key for report in gateway.called("report")[0][0]] == [OWN, other]
+    with pytest.raises(StaleLease):  # what was lost is not held any more
+        await operations.serve(StartAttempt(other))
+
+
+async def test_rows_of_other_attempts_count_as_closed() -> None:
+    operations, gateway = await opened(OWN)
+    row = PushedRow(b'{"a":1}')
+    batches = (
+        AttemptBatch("R2", "A2", [row]),
+        AttemptBatch("R1", "A1", [row]),
+        AttemptBatch("R2", "A1", [row]),  # an own attempt, and the run of another
+    )
+    assert await operations.serve(CommitRows(batches, NOW)) == [False, True, False]
+    assert gateway.called("commit") == [([batches[1]],)]
+    assert await operations.serve(CommitRows(batches[:1], NOW)) == [False]
+    assert len(gateway.called("commit")) == 1
+
+
+@pytest.mark.parametrize(
+    ("batch", "problem"),
+    [
+        ({"rows": [PushedRow(b"[1]")]}, "not a JSON object"),
+        ({"rows": [PushedRow(b'{"a":')]}, "not a JSON object"),
+        ({"rows": [PushedRow(b'{"a":"\xff"}')]}, "not a JSON object"),
+        ({"rows": [PushedRow(b'{"a":"' + bytes(17 * 2**20) + b'"}')]}, "too large"),
+        ({"log": [NewLogEntry(2, "1", "x" * (16 * 1024 + 1), NOW)]}, "log line"),
+        ({"log": [NewLogEntry(9, "1", "x", NOW)]}, "log line"),
+        ({"headers": [Header("x" * (2**20 + 1), "", "")]}, "headers"),
+    ],
+)
+async def test_what_no_runner_puts_out_is_refused(batch: dict[str, Any], problem: str) -> None:
+    operations, gateway = await opened(OWN)
+    with pytest.raises(InvalidRequest, match=problem):
+        await operations.serve(CommitRows((AttemptBatch("R1", "A1", **batch),), NOW))
+    assert gateway.called("commit") == []
+
+
+@pytest.mark.parametrize(
+    ("stamp", "node_clock", "expected"),
+    [
+        (NOW - 500, NOW, NOW - 500),
+        (5_000 - 500, 5_000, NOW - 500),  # the clock of the node is wrong
+        (NOW + 10**9, NOW + 10**9, NOW),
+        (NOW + 500, NOW, NOW),  # no line is of the future
+        (0, NOW, NOW - MAX_AGE_MS),
+    ],
+)
+async def test_lines_are_dated_by_the_clock_of_the_gateway(
+    stamp: int, node_clock: int, expected: int
+) -> None:
+    operations, gateway = await opened(OWN)
+    batch = AttemptBatch("R1", "A1", log=[NewLogEntry(2, "1", "hello", stamp)])
+    await operations.serve(CommitRows((batch,), node_clock))
+    [[[stored]]] = gateway.called("commit")
+    assert stored.log == [NewLogEntry(2, "1", "hello", expected)]
+
+
+async def test_an_end_counts_the_rows_of_the_gateway_and_may_be_repeated() -> None:
+    operations, gateway = await opened(OWN)
+    gateway.answers["end"] = AfterAttempt(True)
+    lie = replace(OWN, run_id="R2")
+    assert await operations.serve(EndAttempt(lie, ENDED)) == AfterAttempt(True)
+    assert gateway.called("end") == [(OWN, replace(ENDED, closed_rows=None))]
+    with pytest.raises(StaleLease):
+        await operations.serve(StartAttempt(OWN))
+    await operations.serve(EndAttempt(OWN, ENDED))  # the contract checks the key
+    assert len(gateway.called("end")) == 2
+    again, gateway = await opened(OWN)
+    with pytest.raises(StaleLease):
+        await again.serve(EndAttempt(replace(OWN, token=6), ENDED))
+
+
+async def test_a_returned_attempt_is_not_held() -> None:
+    operations, gateway = await opened(OWN)
+    gateway.answers["give_back"] = AfterAttempt(False, 1000)
+    request = GiveAttemptBack(OWN, FAULT, unstarted_only=True)
+    assert await operations.serve(request) == AfterAttempt(False, 1000)
+    assert gateway.calls[-1] == ("give_back", (OWN, FAULT), {"unstarted_only": True})
+    with pytest.raises(StaleLease):
+        await operations.serve(StartAttempt(OWN))
+
+
+async def test_leased_attempts_are_held() -> None:
+    operations, gateway = await opened()
+    order = type("Order", (), {"key": OWN})()
+    gateway.answers["lease"] = [order]
+    capacity = Capacity(1.0, 512, 1)
+    assert await operations.serve(LeaseAttempts(capacity, idle=True)) == [order]
+    gateway.answers["reserve_browser"] = RunLimits(1.0, 512, 60, 0, 0)
+    await operations.serve(ReserveBrowser(OWN, 1.0, 512))
+    gateway.answers["active"] = []
+    assert await operations.serve(ListAttempts()) == []
+    with pytest.raises(StaleLease):
+        await operations.serve(StartAttempt(OWN))
+
+
+async def test_operations_without_an_attempt_are_passed_on() -> None:
+    operations, gateway = await opened()
+    for request in (
+        ReplaceEarlier(), LeaveNode(), TakePreparation(), EndPreparation("V1", None, FAULT)
+    ):  # fmt: skip
+        await operations.serve(request)
+    names = ["active", "replace_earlier", "leave", "take_preparation", "end_preparation"]
+    assert [name for name, _, _ in gateway.calls] == names
+    assert gateway.calls[-1][1] == ("V1", FAULT)
