@@ -17,7 +17,8 @@ from support.projects import python_project
 from support.s3_servers import MotoApp, S3Server, moto_server
 from support.two_servers import own_database
 
-pytestmark = [pytest.mark.needs("postgres"), pytest.mark.slow]
+# two platforms are started for the first test
+pytestmark = [pytest.mark.needs("postgres"), pytest.mark.slow, pytest.mark.timeout(300)]
 
 SUCCEEDED = 3
 ROWS = 300
