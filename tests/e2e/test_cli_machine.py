@@ -141,6 +141,7 @@ def test_the_version_command_shows_all_versions(cli: Cli) -> None:
     assert f"schema {NEWEST_STATE}" in out
 
 
+@pytest.mark.needs("node")  # where Workers in Node.js are published on the shared platform
 def test_a_backup_can_be_restored_to_a_new_folder(cli: Cli, ended: str, trial: Path) -> None:
     assert cli.run("db", "check")[1] == "No problems found.\n"
     assert cli.json("db", "check") == {"ok": True, "findings": []}

@@ -50,6 +50,7 @@ from fyke.sandbox.process.folders import WorkFolders
 from fyke.sandbox.tools.caches import ToolCaches
 from fyke.sandbox.tools.tool_paths import CACHES
 from fyke.settings import Settings
+from fyke.storage.blobs.filesystem import PARTS
 from fyke.storage.sql.dialects import for_reading, make_engine
 from fyke.storage.sql.page_files import page_files
 from fyke.storage.sql.results.seal import FOLDER as ROWS
@@ -317,7 +318,7 @@ class Prune:
         for path in folders_of_ended_processes(settings.downloads_dir):
             yield _removable(Kind.DOWNLOAD, path)
         folders = settings.scratch_dir, settings.bundles_dir, settings.environments_dir
-        for folder in folders:
+        for folder in (*folders, settings.blobs_dir / PARTS):
             for path in _children(folder):
                 is_ours = path.name.startswith((".", WORKBOOK, "copy-of-", "tmp"))
                 kept = path.name in (BUNDLES_LOCK, LOCKS) or path.name.startswith(BUILDING)

@@ -35,7 +35,7 @@ from fyke.runner.preparer import Preparer
 from fyke.sandbox.packages.environment import LOCKS, UvEnvironments
 from fyke.sandbox.packages.installer import InstallTerms
 from fyke.settings import Settings
-from fyke.storage.blobs.filesystem import FilesystemBlobs
+from fyke.storage.blobs.filesystem import PARTS, FilesystemBlobs
 from fyke.storage.sql.state.storage import SqlStorage
 from support import records
 from support.kept_pages import kept_page_in
@@ -340,7 +340,9 @@ async def test_temporary_files_of_killed_processes_are_removed(
         settings.scratch_dir / "fyke-export-x",
         settings.bundles_dir / ".digest.ab12",
         settings.environments_dir / ".changed-key",
+        settings.blobs_dir / PARTS / "tmpab12",
     ]
+    old[-1].parent.mkdir(parents=True, exist_ok=True)
     new = [settings.scratch_dir / "copy-of-rows.db", settings.scratch_dir / "notes"]
     *killed, running = (settings.downloads_dir / name for name in ("killed", "too", "running"))
     for path in (*old, *new):

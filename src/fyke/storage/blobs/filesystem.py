@@ -27,7 +27,7 @@ from fyke.kit.files import flush_folder
 from fyke.storage.blobs.names import check_name
 from fyke.storage.blobs.round_trip import round_trip
 
-_PARTS = ".part"  # no name can clash with it: a segment never starts with a dot
+PARTS = ".part"  # no name can clash with it: a segment never starts with a dot
 _LOCK = ".lock"  # shared while a blob gets its name, exclusive while one is deleted
 _STALE_SECONDS = 3600.0
 _READ_BYTES = 2**20
@@ -45,7 +45,7 @@ class FilesystemBlobs:
         self._root = root
         self._durable = durable
         self._floor_bytes = floor_bytes
-        self._parts = root / _PARTS
+        self._parts = root / PARTS
         self._parts.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._swept = False
 
