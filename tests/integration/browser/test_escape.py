@@ -93,6 +93,7 @@ def test_the_ways_of_a_page_do_lead_outside(program: BrowserProgram) -> None:
     assert set(result["paths"]) >= expected
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("program", [SHELL, OTHERS[0]])
 def test_a_browser_without_our_arguments_escapes_in_the_ways_that_are_no_requests(
     program: BrowserProgram,
