@@ -43,22 +43,13 @@ class Status(StrEnum):
 
 
 @server_command(runs, "start")
+@options.with_run_options()
 def start(
     server: ServerContext,
     worker: Annotated[str, typer.Argument(help="owner/name or slug.", metavar="WORKER")],
     input: options.InputOption = None,
     version: options.VersionOption = "",
-    memory: options.MemoryOption = None,
-    cpus: options.CpusOption = None,
-    timeout: options.TimeoutOption = None,
-    max_charge: options.MaxChargeOption = None,
-    max_traffic: options.MaxTrafficOption = None,
-    browser_memory: options.BrowserMemoryOption = None,
-    headful: options.HeadfulOption = None,
-    browser_program: options.BrowserProgramOption = None,
-    region: options.RegionOption = None,
-    egress_allow: options.EgressAllowOption = None,
-    browser_block: options.BrowserBlockOption = None,
+    run_options: options.GivenOptions = options.NO_OPTIONS,
     callback: options.CallbackOption = "",
     wait: options.WaitOption = False,
     follow: options.FollowOption = False,
@@ -76,20 +67,7 @@ def start(
     from fyke.client import RunRequest
 
     custom, system = read_input(input)
-    limits = options.system_of(
-        memory=memory,
-        cpus=cpus,
-        timeout=timeout,
-        max_charge=max_charge,
-        max_traffic=max_traffic,
-        browser_memory=browser_memory,
-        headful=headful,
-        browser_program=browser_program,
-        region=region,
-        egress_allow=egress_allow,
-        browser_block=browser_block,
-    )
-    request = RunRequest(worker, custom, system | limits, version, callback)
+    request = RunRequest(worker, custom, system | run_options, version, callback)
     if queued:
         if wait or follow or timeout_seconds is not None:
             raise typer.BadParameter(

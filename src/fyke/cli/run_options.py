@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, TypeVar, cast
 
 import typer
 
@@ -135,19 +137,19 @@ BrowserBlockOption = Annotated[
     ),
 ]
 
-# parameter of a command to member of ``system`` on the wire
-_MEMBERS = {
-    "memory": "memory",
-    "cpus": "cpus",
-    "timeout": "execute_limit_time_seconds",
-    "max_charge": "max_total_charge",
-    "max_traffic": "max_total_traffic",
-    "browser_memory": "browser_memory",
-    "headful": "browser",
-    "browser_program": "browser_program",
-    "region": "proxy_region",
-    "egress_allow": "egress_allow",
-    "browser_block": "browser_block",
+# parameter of a command to its annotation and the member of ``system`` on the wire
+_OPTIONS = {
+    "memory": (MemoryOption, "memory"),
+    "cpus": (CpusOption, "cpus"),
+    "timeout": (TimeoutOption, "execute_limit_time_seconds"),
+    "max_charge": (MaxChargeOption, "max_total_charge"),
+    "max_traffic": (MaxTrafficOption, "max_total_traffic"),
+    "browser_memory": (BrowserMemoryOption, "browser_memory"),
+    "headful": (HeadfulOption, "browser"),
+    "browser_program": (BrowserProgramOption, "browser_program"),
+    "region": (RegionOption, "proxy_region"),
+    "egress_allow": (EgressAllowOption, "egress_allow"),
+    "browser_block": (BrowserBlockOption, "browser_block"),
 }
 _FIELD = re.compile(r"input\.parameters\.system\.(\w+)")
 
@@ -158,7 +160,7 @@ def with_option_names(text: str, arguments: Mapping[str, object]) -> str:
     """
     names = {
         member: "--headless" if arguments[name] is False else f"--{name.replace('_', '-')}"
-        for name, member in _MEMBERS.items()
+        for name, (_, member) in _OPTIONS.items()
         if arguments.get(name) is not None
     }
     return _FIELD.sub(lambda match: names.get(match[1], match[0]), text)
@@ -174,32 +176,62 @@ def use_option_names(error: Exception, arguments: Mapping[str, object]) -> None:
         error.details = details  # type: ignore[attr-defined]
 
 
-def system_of(
-    *,
-    memory: int | None = None,
-    cpus: float | None = None,
-    timeout: int | None = None,
-    max_charge: float | None = None,
-    max_traffic: float | None = None,
-    region: str | None = None,
-    egress_allow: list[str] | None = None,
-    browser_memory: int | None = None,
-    browser_block: str | None = None,
-    headful: bool | None = None,
-    browser_program: BrowserProgram | None = None,
-) -> dict[str, object]:
-    """The options that are not None, as members of ``system`` on the wire."""
-    members: dict[str, object] = {
-        "memory": memory,
-        "cpus": cpus,
-        "execute_limit_time_seconds": timeout,
-        "max_total_charge": max_charge,
-        "max_total_traffic": max_traffic,
-        "browser_memory": browser_memory,
-        "browser": None if headful is None else "headful" if headful else "headless",
-        "browser_program": browser_program and browser_program.value,
-        "proxy_region": region,
-        "egress_allow": egress_allow or None,
-        "browser_block": None if browser_block is None else browser_block.split(","),
-    }
-    return {name: value for name, value in members.items() if value is not None}
+class GivenOptions(dict[str, object]):
+    """The run options of a call that were given, as members of ``system`` on the wire. ``given``
+    are the values by parameter, for ``with_option_names``.
+    """
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        super().__init__(
+            (_OPTIONS[name][1], _member(name, value))
+            for name, value in given.items()
+            if value is not None and value != []
+        )
+        self.given = given
+
+
+NO_OPTIONS = GivenOptions({})
+RUN_OPTIONS = (*_OPTIONS,)
+LOCAL_OPTIONS = tuple(name for name in RUN_OPTIONS if name != "max_charge")
+LIMIT_OPTIONS = RUN_OPTIONS[:5]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def with_run_options(names: Sequence[str] = RUN_OPTIONS) -> Callable[[F], F]:
+    """Give a command these options, in place of its parameter of type ``GivenOptions``, which gets
+    what was given of them. The default of that parameter is ``NO_OPTIONS``.
+    """
+
+    def decorate(function: F) -> F:
+        signature = inspect.signature(function, eval_str=True)
+        parameters: list[inspect.Parameter] = []
+        together = ""
+        for parameter in signature.parameters.values():
+            if parameter.annotation is not GivenOptions:
+                parameters.append(parameter)
+                continue
+            together = parameter.name
+            parameters += [
+                parameter.replace(name=name, annotation=_OPTIONS[name][0], default=None)
+                for name in names
+            ]
+
+        @functools.wraps(function)
+        def command(*positional: Any, **arguments: Any) -> Any:
+            given = {name: arguments.pop(name, None) for name in names}
+            return function(*positional, **arguments, **{together: GivenOptions(given)})
+
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {each.name: each.annotation for each in parameters}
+        return cast(F, command)
+
+    return decorate
+
+
+def _member(name: str, value: Any) -> object:
+    """The value of a member of ``system``."""
+    if name == "headful":
+        return "headful" if value else "headless"
+    if name == "browser_program":
+        return value.value
+    return value.split(",") if name == "browser_block" else value

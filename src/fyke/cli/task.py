@@ -23,6 +23,7 @@ Slug = Annotated[str, typer.Argument(help="The task's slug.", metavar="TASK")]
 
 
 @server_command(tasks, "create")
+@options.with_run_options()
 def create(
     server: ServerContext,
     worker: Annotated[str, typer.Argument(help="owner/name or slug.", metavar="WORKER")],
@@ -32,17 +33,7 @@ def create(
     description: Annotated[
         str, typer.Option("--description", help="Description of the task.")
     ] = "",
-    memory: options.MemoryOption = None,
-    cpus: options.CpusOption = None,
-    timeout: options.TimeoutOption = None,
-    max_charge: options.MaxChargeOption = None,
-    max_traffic: options.MaxTrafficOption = None,
-    browser_memory: options.BrowserMemoryOption = None,
-    headful: options.HeadfulOption = None,
-    browser_program: options.BrowserProgramOption = None,
-    region: options.RegionOption = None,
-    egress_allow: options.EgressAllowOption = None,
-    browser_block: options.BrowserBlockOption = None,
+    run_options: options.GivenOptions = options.NO_OPTIONS,
 ) -> None:
     """Save an input and run options for a Worker; print the new task's slug.
 
@@ -55,19 +46,7 @@ def create(
     from fyke.client import TaskRequest
 
     custom, system = read_input(input)
-    system |= options.system_of(
-        memory=memory,
-        cpus=cpus,
-        timeout=timeout,
-        max_charge=max_charge,
-        max_traffic=max_traffic,
-        browser_memory=browser_memory,
-        headful=headful,
-        browser_program=browser_program,
-        region=region,
-        egress_allow=egress_allow,
-        browser_block=browser_block,
-    )
+    system |= run_options
     run_input = {"parameters": {"system": system, "custom": custom}}
     slug = server.client.create_task(TaskRequest(worker, run_input, title, version, description))
     if server.out.as_json:
@@ -145,6 +124,7 @@ def show(server: ServerContext, task: Slug) -> None:
 
 
 @server_command(tasks, "update")
+@options.with_run_options()
 def update(
     server: ServerContext,
     task: Slug,
@@ -154,17 +134,7 @@ def update(
     description: Annotated[
         str | None, typer.Option("--description", help="A new description.")
     ] = None,
-    memory: options.MemoryOption = None,
-    cpus: options.CpusOption = None,
-    timeout: options.TimeoutOption = None,
-    max_charge: options.MaxChargeOption = None,
-    max_traffic: options.MaxTrafficOption = None,
-    browser_memory: options.BrowserMemoryOption = None,
-    headful: options.HeadfulOption = None,
-    browser_program: options.BrowserProgramOption = None,
-    region: options.RegionOption = None,
-    egress_allow: options.EgressAllowOption = None,
-    browser_block: options.BrowserBlockOption = None,
+    run_options: options.GivenOptions = options.NO_OPTIONS,
     reset_options: Annotated[
         bool, typer.Option("--reset-options", help="Remove the saved run options first.")
     ] = False,
@@ -180,20 +150,7 @@ def update(
       fyke task update 01JG... --timeout 600 --browser-block images,fonts
       fyke task update 01JG... --reset-options --memory 1024
     """
-    limits = options.system_of(
-        memory=memory,
-        cpus=cpus,
-        timeout=timeout,
-        max_charge=max_charge,
-        max_traffic=max_traffic,
-        browser_memory=browser_memory,
-        headful=headful,
-        browser_program=browser_program,
-        region=region,
-        egress_allow=egress_allow,
-        browser_block=browser_block,
-    )
-    changes_input = input is not None or bool(limits) or reset_options
+    changes_input = input is not None or bool(run_options) or reset_options
     if not changes_input and not version and title is None and description is None:
         raise typer.BadParameter(
             "nothing to change: use --title, --description, --input, --version or a run option"
@@ -206,7 +163,7 @@ def update(
             saved_custom, saved = parts(_input_of(server.client.task(task)))
             custom = saved_custom if input is None else custom
             system = {} if reset_options else saved
-        run_input = {"parameters": {"system": system | limits, "custom": custom}}
+        run_input = {"parameters": {"system": system | run_options, "custom": custom}}
         server.client.set_task_input(task, run_input, version)
     elif version:
         server.client.set_task_input(task, _input_of(server.client.task(task)), version)

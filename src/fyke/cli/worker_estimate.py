@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 @server_command(workers, "estimate")
+@options.with_run_options(options.LIMIT_OPTIONS)
 def estimate(
     server: ServerContext,
     worker: Annotated[str, typer.Argument(help="owner/name or id.", metavar="WORKER")],
@@ -26,11 +27,7 @@ def estimate(
         int,
         typer.Option("--subtasks", help="0 = the number in earlier runs.", min=0, metavar="N"),
     ] = 0,
-    memory: options.MemoryOption = None,
-    cpus: options.CpusOption = None,
-    timeout: options.TimeoutOption = None,
-    max_charge: options.MaxChargeOption = None,
-    max_traffic: options.MaxTrafficOption = None,
+    run_options: options.GivenOptions = options.NO_OPTIONS,
 ) -> None:
     """Estimate time, traffic and cost of a run from your account's last runs.
 
@@ -40,14 +37,7 @@ def estimate(
       fyke worker estimate acme/shop --memory 1024 --subtasks 20
       fyke worker estimate acme/shop --json | jq .charge.p95
     """
-    system = options.system_of(
-        memory=memory,
-        cpus=cpus,
-        timeout=timeout,
-        max_charge=max_charge,
-        max_traffic=max_traffic,
-    )
-    report = server.client.estimate(worker, version, subtasks, **system)
+    report = server.client.estimate(worker, version, subtasks, **run_options)
     if server.out.as_json:
         server.out.json(data_of(report))
         return

@@ -26,19 +26,11 @@ if TYPE_CHECKING:
 
 
 @workers.command("run")
+@options.with_run_options(options.LOCAL_OPTIONS)
 def run(
     project: Annotated[Path, typer.Argument(help="Folder or ZIP.", metavar="DIR|ZIP")],
     input: options.InputOption = None,
-    memory: options.MemoryOption = None,
-    cpus: options.CpusOption = None,
-    timeout: options.TimeoutOption = None,
-    max_traffic: options.MaxTrafficOption = None,
-    browser_memory: options.BrowserMemoryOption = None,
-    headful: options.HeadfulOption = None,
-    browser_program: options.BrowserProgramOption = None,
-    region: options.RegionOption = None,
-    egress_allow: options.EgressAllowOption = None,
-    browser_block: options.BrowserBlockOption = None,
+    run_options: options.GivenOptions = options.NO_OPTIONS,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -76,30 +68,17 @@ def run(
       fyke worker run . -i '{"urls": ["http://127.0.0.1:8000/"]}' --egress-allow 127.0.0.1:8000
       fyke worker run . -i input.json --browser-block images,fonts --headful
     """
-    arguments = {**locals()}
     from fyke.cli.local_folder import Job, interruptible, local_folder, run_job
     from fyke.cli.local_work import PROJECT, RESULT
     from fyke.errors import InvalidRequest
 
     archive, _ = read_archive(project)
     custom, system = read_input(input)
-    limits = options.system_of(
-        memory=memory,
-        cpus=cpus,
-        timeout=timeout,
-        max_traffic=max_traffic,
-        browser_memory=browser_memory,
-        headful=headful,
-        browser_program=browser_program,
-        region=region,
-        egress_allow=egress_allow,
-        browser_block=browser_block,
-    )
-    run_input = {"parameters": {"system": system | limits, "custom": custom}}
+    run_input = {"parameters": {"system": system | run_options, "custom": custom}}
     try:
         _check(archive, run_input)
     except InvalidRequest as error:
-        options.use_option_names(error, arguments)
+        options.use_option_names(error, run_options.given)
         raise
     request = {
         "action": "run",
@@ -119,7 +98,7 @@ def run(
             raise typer.Exit(code or Exit.FAILED)
         result = job.result()
         if "error" in result:
-            message = options.with_option_names(result["error"], arguments)
+            message = options.with_option_names(result["error"], run_options.given)
             raise CommandFailed(message, Exit(result["code"]))
         _report(Output(as_json), result, job, output)
     raise typer.Exit(code)

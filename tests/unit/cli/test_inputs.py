@@ -9,7 +9,7 @@ import pytest
 
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.inputs import read_input
-from fyke.cli.run_options import system_of
+from fyke.cli.run_options import GivenOptions
 
 
 def test_no_argument_is_an_empty_input() -> None:
@@ -62,16 +62,17 @@ def test_a_file_without_a_json_object_is_refused(tmp_path: Path) -> None:
 
 
 def test_options_become_members_of_system() -> None:
-    assert system_of() == {}
-    assert system_of(
-        memory=1024,
-        cpus=0.5,
-        timeout=60,
-        max_charge=1.5,
-        max_traffic=0,
-        region="DE",
-        egress_allow=["127.0.0.1:80"],
-    ) == {
+    assert GivenOptions({"memory": None, "egress_allow": []}) == {}
+    given = {
+        "memory": 1024,
+        "cpus": 0.5,
+        "timeout": 60,
+        "max_charge": 1.5,
+        "max_traffic": 0,
+        "region": "DE",
+        "egress_allow": ["127.0.0.1:80"],
+    }
+    assert GivenOptions(given) == {
         "memory": 1024,
         "cpus": 0.5,
         "execute_limit_time_seconds": 60,

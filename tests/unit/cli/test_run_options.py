@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fyke.cli import context, run_options
+from fyke.cli import context
 from fyke.cli.main import app
-from fyke.cli.run_options import system_of, use_option_names, with_option_names
+from fyke.cli.run_options import RUN_OPTIONS, GivenOptions, use_option_names, with_option_names
 from fyke.client.errors import ApiError
+from fyke.model.browser import BrowserProgram
 from support.scripted import ScriptedServer
 
+PROGRAM = BrowserProgram.CHROMIUM
 SYSTEM = "input.parameters.system."
 
 
@@ -65,11 +67,10 @@ def test_the_program_may_have_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_option_of_a_start_has_its_name_in_errors() -> None:
-    given: dict[str, Any] = dict.fromkeys(run_options._MEMBERS, 1)
-    members = {"browser": "headful"} | dict.fromkeys(run_options._MEMBERS.values(), 1)
-    assert {*system_of(**given | {"browser_block": "media", "browser_program": None})} == {
-        *members
-    } - {"browser_program"}
+    given = dict.fromkeys(RUN_OPTIONS, 1) | {"browser_block": "media"}
+    for name, member in zip(given, GivenOptions(given | {"browser_program": PROGRAM}), strict=True):
+        named = with_option_names(f"{SYSTEM}{member} is", {name: 1})
+        assert named == f"--{name.replace('_', '-')} is"
     assert with_option_names(f"{SYSTEM}max_total_charge is", {"max_charge": 0.0}) == (
         "--max-charge is"
     )
