@@ -300,8 +300,10 @@ async def test_a_stranger_sends_small_messages_only(gateway: Gateway) -> None:
 
 async def test_a_stranger_stays_for_a_short_time(gateway: Gateway, monkeypatch: Any) -> None:
     monkeypatch.setattr(join_session, "SESSION_SECONDS", 0.05)
-    _, losses = await stranger(gateway)
+    requests, losses = await stranger(gateway)
     await until(lambda: bool(losses))
+    with pytest.raises(StreamLost):
+        await requests.ask(encode(ShowAuthority()))
 
 
 async def test_few_strangers_are_served_at_a_time(gateway: Gateway, monkeypatch: Any) -> None:

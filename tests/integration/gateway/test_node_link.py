@@ -153,8 +153,9 @@ async def test_without_a_connection_nothing_is_asked(place: Place) -> None:
 async def test_the_next_gateway_is_tried(place: Place) -> None:
     with ExitStack() as stack:
         nowhere = [stack.enter_context(closed_port()) for _ in range(2)]
-        link, _ = place.link("R1", *nowhere, place.gateway.address)
+        link, task = place.link("R1", *nowhere, place.gateway.address)
         await link.connected.wait()
+    assert (link.epoch, task.done()) == (1, False)
 
 
 async def test_a_superseded_node_does_not_connect_again(place: Place) -> None:

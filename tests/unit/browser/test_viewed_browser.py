@@ -257,8 +257,8 @@ async def test_a_page_that_does_not_answer_is_silent(
         before = len(asked())
         await until(lambda: len(asked()) > before)
         monkeypatch.setattr("fyke.browser.viewed_browser.SILENT_SECONDS", 0.0)
-        while (await next_state(watch)).trouble is not PageTrouble.SILENT:
-            pass
+        while (state := await next_state(watch)).trouble is not PageTrouble.SILENT:
+            assert state.trouble is None
         viewing.unanswered.clear()
         viewing.answer(asked()[-1])
         while (await next_state(watch)).trouble is not None:
@@ -305,8 +305,10 @@ async def test_titles_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyP
         place.results["Target.getTargets"] = {"targetInfos": [info, info | {"type": "worker"}]}
         await place.open_browser()
         watch = await place.views.watch(ATTEMPT)
-        while [page.title for page in (await next_state(watch)).pages] != ["Later"]:
-            pass
+        titles = [[page.title for page in (await next_state(watch)).pages]]
+        while titles[-1] != ["Later"]:
+            titles.append([page.title for page in (await next_state(watch)).pages])
+        assert titles[0] != ["Later"]
 
 
 async def test_pages_are_in_the_order_in_which_clients_heard_of_them(tmp_path: Path) -> None:

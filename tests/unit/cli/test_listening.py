@@ -39,6 +39,8 @@ def test_checking_the_lock_does_not_take_it(settings: Settings) -> None:
     refuse_if_locked(settings)
     refuse_if_locked(settings)
     lock_home(settings)
+    with pytest.raises(CommandFailed):  # while that of a running Fyke is seen
+        refuse_if_locked(settings)
 
 
 def test_the_error_for_an_unwritable_folder_has_cause_and_remedy(settings: Settings) -> None:
