@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.service import StartRequest
 from fyke.model.attempt import AttemptReport
@@ -109,12 +111,21 @@ async def test_the_tab_shows_what_was_blocked_and_what_an_earlier_run_loaded(
     assert "Blocked" not in (await owner.get(f"/runs/{runs[0]}/browser")).text
 
 
-async def test_a_client_that_asks_for_no_events_is_explained(app: App, owner: Visitor) -> None:
+@pytest.mark.parametrize(
+    ("pages", "text"),
+    [
+        (0, "No request was reported: no page was opened, or the Worker's client does not enable"),
+        (2, "The Worker's client does not enable the events"),
+    ],
+)
+async def test_a_client_that_asks_for_no_events_is_explained(
+    app: App, owner: Visitor, pages: int, text: str
+) -> None:
     run, lease = await started(app)
-    report = BrowserReport(replace(ACTIVITY, requests={}, lines=()), starts=1)
+    report = BrowserReport(replace(ACTIVITY, requests={}, lines=(), pages=pages), starts=1)
     await app.attempts.report([AttemptReport(lease.attempt.key, USED, browser=report)], 60_000)
     page = await owner.get(f"/runs/{run}/browser")
-    assert "No request was reported: no page was opened, or the Worker" in page.text
+    assert text in page.text
     assert page.all(f"//*[@id='browser']//a[@href='/runs/{run}/traffic']")
     assert "No messages." in page.text and "Ended" in page.text
 
@@ -123,7 +134,7 @@ async def test_blocked_requests_are_not_shown_as_all_of_them(app: App, owner: Vi
     run, lease = await started(app)
     blocked = replace(ACTIVITY, requests={}, cached={}, received={}, blocked={"image": 10})
     report = BrowserReport(blocked, starts=1)
-    await app.attempts.report([AttemptReport(lease.attempt, USED, browser=report)], 60_000)
+    await app.attempts.report([AttemptReport(lease.attempt.key, USED, browser=report)], 60_000)
     page = await owner.get(f"/runs/{run}/browser")
     cells = page.all("//*[@id='browser']//section[2]//tbody/tr/td")
     assert [cell.text for cell in cells][:2] == ["Images", "-"]

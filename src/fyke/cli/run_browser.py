@@ -108,10 +108,9 @@ def show_report(out: Output, report: RunBrowserReport) -> None:
                 f"{formatting.size(load.received)} in {load.requests} such requests."
             )
     if not reported:
-        out.say(
-            "No request was reported: no page was opened, or the Worker's client does not enable "
-            "the events from which requests are counted."
-        )
+        not_enabled = "Worker's client does not enable the events from which requests are counted."
+        none_opened = f"No request was reported: no page was opened, or the {not_enabled}"
+        out.say(f"The {not_enabled}" if report.pages else none_opened)
     if report.last_pages:
         out.raw("")
         pages = [

@@ -132,8 +132,11 @@ def test_a_run_without_a_browser_and_a_client_that_lets_it_report_nothing() -> N
     nothing = {"requests": [], "statuses": [], "console": [], "lines": [], "urls": []}
     nothing["last_pages"] = []
     values = {name: getattr(REPORT, name) for name in REPORT.__struct_fields__}
-    quiet = run(RunBrowserReport(**values | nothing))
+    quiet = run(RunBrowserReport(**values | nothing | {"pages": 0}))
     assert "no page was opened, or the Worker's client does not enable the events" in quiet.messages
+    opened = run(RunBrowserReport(**values | nothing))
+    assert "no page was opened" not in opened.messages
+    assert "The Worker's client does not enable the events" in opened.messages
     assert "statuses     -" in quiet.data
     none = run(RunBrowserReport(**values | nothing | {"state": "none"}))
     assert "has had a browser" in none.messages and not none.data
