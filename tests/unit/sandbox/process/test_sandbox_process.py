@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import socket
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -72,6 +74,36 @@ def running(
     sandbox._first, sandbox._main = os.pidfd_open(process.pid), os.pidfd_open(process.pid)
     sandbox._exited = process_io.watch_exit(process)
     return sandbox
+
+
+# A process of its own, since other open files of the tests' process would count as well.
+PASSER = """
+import os, socket, sys
+left, right = socket.socketpair()
+for line in sys.stdin:
+    if line == "send\\n":
+        socket.send_fds(left, [b"x"], [0])
+    else:
+        os.close(socket.recv_fds(right, 1, 1)[1][0])
+    print(line, end="", flush=True)
+"""
+
+
+@contextmanager
+def descriptor_passer() -> Iterator[tuple[int, Callable[[str], None]]]:
+    """The id of a process, and what makes it ``send`` itself a descriptor or ``receive`` it."""
+    words = [sys.executable, "-c", PASSER]
+    with subprocess.Popen(words, stdin=PIPE, stdout=PIPE, text=True) as process:
+        commands, answers = process.stdin, process.stdout
+        assert commands
+        assert answers
+
+        def command(name: str) -> None:
+            commands.write(name + "\n")
+            commands.flush()
+            assert answers.readline() == name + "\n"
+
+        yield process.pid, command
 
 
 # --- start
@@ -301,16 +333,14 @@ async def test_files_hidden_at_every_check_count_as_too_large(
 ) -> None:
     group = GroupV2(tmp_path, frozenset({"memory"}))
     sandbox = running(folders, group=group)
-    (tmp_path / "cgroup.procs").write_text(str(os.getpid()))
-    left, right = socket.socketpair()
-    with left, right:
-        socket.send_fds(left, [b"x"], [0])
+    with descriptor_passer() as (passer, command):
+        (tmp_path / "cgroup.procs").write_text(str(passer))
+        command("send")
         sizes = [sandbox._work_bytes() for _ in range(HIDDEN_CHECKS - 1)]
         assert max(sizes) <= ORDER.work_size
-        for number in socket.recv_fds(right, 1, 8)[1]:
-            os.close(number)
+        command("receive")
         assert sandbox._work_bytes() <= ORDER.work_size  # received, so not hidden
-        socket.send_fds(left, [b"x"], [0])
+        command("send")
         sizes = [sandbox._work_bytes() for _ in range(HIDDEN_CHECKS)]
         assert sizes[-1] == ORDER.work_size + 1
     sandbox.group = GROUPS.create("A", 1, 1)
