@@ -503,26 +503,39 @@ class SandboxProcess:
             raise SandboxStartFailed(f"the cache of a browser cannot be saved: {error}") from error
 
     async def close(self) -> None:
-        """Kill all processes; remove cgroup and folder. Safe to repeat, even concurrently. A
-        cancelled call ends when all of it is done: this may be the last chance of the process.
+        """Kill all processes; remove cgroup and folder. Safe to repeat, even concurrently; after a
+        failure another call does the rest. A cancelled call ends when all of it is done: this may
+        be the last chance of the process. Raise ``SandboxStartFailed`` and ``OSError``.
         """
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close())
+        closing = self._closing
+        if closing is None:
+            closing = self._closing = asyncio.create_task(self._close())
         try:
-            await asyncio.shield(self._closing)
+            await asyncio.shield(closing)
         except asyncio.CancelledError:
-            await asyncio.wait([self._closing])
+            await asyncio.wait([closing])
             raise
 
     async def _close(self) -> None:
-        self._final = await self.usage()
-        await self.kill()
-        if self._watcher is not None:
-            self._watcher.cancel()
-        self._memory_exceeded = self._memory_exceeded or self.group.oom_kills() > 0
-        await self._remove_all()
+        try:
+            self._final = await self._last_usage()
+            await self.kill()
+            if self._watcher is not None:
+                self._watcher.cancel()
+            self._memory_exceeded = self._memory_exceeded or self.group.oom_kills() > 0
+            await self._remove_all()
+        except BaseException:
+            self._closing = None
+            raise
         os.close(self._main)
         os.close(self._first)
+
+    async def _last_usage(self) -> ProcessUsage:
+        """The usage at the end, as far as it can be measured: the rest of the end counts more."""
+        try:
+            return await self.usage()
+        except OSError:  # such as no descriptors left
+            return ProcessUsage(self._soft_cpu, self._soft_peak)
 
     async def _remove_all(self) -> None:
         folders, self._memory_folders = self._memory_folders, []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import subprocess
@@ -26,6 +27,7 @@ from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.sandbox_process import (
     HIDDEN_CHECKS,
     ProcessExit,
+    ProcessUsage,
     SandboxProcess,
     remove_group,
 )
@@ -408,6 +410,39 @@ async def test_the_usage_is_available_after_the_end(folders: WorkFolders) -> Non
     assert sandbox._process.stdin is not None
     sandbox._process.stdin.close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_a_sandbox_that_cannot_be_measured_is_removed(
+    folders: WorkFolders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(*_: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    sandbox = running(folders)
+    sandbox._soft_cpu, sandbox._soft_peak = 7, 1000
+    monkeypatch.setattr(WorkFolders, "measure", measure)
+    await sandbox.close()
+    assert (folders.names(), sandbox._process.returncode) == ([], -9)
+    assert await sandbox.usage() == ProcessUsage(7, 1000)
+
+
+async def test_a_close_that_failed_can_be_repeated(
+    folders: WorkFolders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remove(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    sandbox = running(folders)
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkFolders, "remove", remove)
+        for result in await asyncio.gather(
+            sandbox.close(), sandbox.close(), return_exceptions=True
+        ):
+            assert isinstance(result, OSError)
+    assert folders.names() == ["A"]
+    await sandbox.kill()
+    await sandbox.close()
+    assert folders.names() == []
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 20])
