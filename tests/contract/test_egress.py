@@ -198,9 +198,11 @@ async def test_no_name_of_the_hosted_platform_leads_out(egress: Egress) -> None:
     proxy = listener()  # a sandbox of tools has no browser port
     await egress.open([proxy], EgressGrant(ATTEMPT, SECRET, "", everywhere, passwordless=True))
     for target in (f"{BROWSER_NAMES[0]}:80", "127.0.0.1:9222"):
-        status, _, _, writer = await http_connect(port_of(proxy), target, "")
+        status, words, _, writer = await http_connect(port_of(proxy), target, "")
         assert status in (403, 502)
+        told[target] = words.decode()
         writer.close()
+    assert "the proxy of this sandbox does not have" in told[f"{BROWSER_NAMES[0]}:80"]
     await egress.close(ATTEMPT)
     browser.close()
     os.close(address)

@@ -22,15 +22,18 @@ def leads_to_browser(target: Target, rules: TargetRules) -> bool:
     return is_browser(host, port) and (is_inside(host) or not rules.exempts(host, port))
 
 
-def why_refused(target: Target, *, has_browser: bool) -> str:
+def why_refused(target: Target, *, of_browser: bool, has_browser: bool) -> str:
     """Why a name of the hosted platform is refused that does not lead to the browser; "" for other
-    targets. ``has_browser``: the client is a Worker with a browser port.
+    targets. ``of_browser``: the client is the browser. ``has_browser``: the proxy has the address
+    of a browser port.
     """
     if not is_inside(target.host):
         return ""
     name = f"{target.host} port {target.port}"
-    if not has_browser:
+    if of_browser:
         return f"{name} is a service for Workers, and cannot be reached from here"
+    if not has_browser:
+        return f"{name} is a service that the proxy of this sandbox does not have"
     if target.host in BROWSER_NAMES:
         ports = " and ".join(map(str, BROWSER_PORTS))
         return f"{name} is not served: the browser is at the ports {ports}, without TLS"

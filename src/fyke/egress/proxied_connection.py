@@ -134,12 +134,13 @@ class ProxiedConnection:
             if (str(target.host), target.port) in self.proxy.endpoints and self._loops_left:
                 self._restart_handshake()
                 return
-            browser = None if self._of_browser else self.proxy.browser
-            if browser is not None and leads_to_browser(target, dialer.rules):
+            of_browser, browser = self._of_browser, self.proxy.browser
+            if browser is not None and not of_browser and leads_to_browser(target, dialer.rules):
                 await self._dial_browser(browser)
                 return
             self.site = self.proxy.sites.for_host(str(target.host))
-            if reason := why_refused(target, has_browser=browser is not None):
+            has_browser = browser is not None
+            if reason := why_refused(target, of_browser=of_browser, has_browser=has_browser):
                 raise TargetRefused(ProxyRefusal.FORBIDDEN, reason)
             dialer.rules.admit(target)
             if self.proxy.throttle is not None:
