@@ -420,14 +420,15 @@ class AttemptRunner:
             session=run.id,
         )
         listeners = sandbox.listeners
-        port, address = listen_unnamed()  # for clients that ask the proxy for the browser
+        ports = [listeners[name] for name in ("cdp", "cdp80") if name in listeners]
+        port, address = self._listen_for_proxy() if ports else (None, None)
         try:
-            ports = [listeners[name] for name in ("cdp", "cdp80") if name in listeners]
             proxy = [listeners["proxy"], listeners["proxy6000"]]
-            await self._deps.egress.open(proxy, grant, address if ports else None)
+            await self._deps.egress.open(proxy, grant, address)
             if not ports:
                 return
-            ports.append(port)
+            if port is not None:
+                ports.append(port)
             if await self._open_browser(intake, ports, password):
                 return
             for listener in ports:
@@ -437,8 +438,20 @@ class AttemptRunner:
         except Unavailable as error:
             raise EgressAway from error
         finally:
-            port.close()
-            os.close(address)
+            if port is not None:
+                port.close()
+            if address is not None:
+                os.close(address)
+
+    def _listen_for_proxy(self) -> tuple[socket | None, int | None]:
+        """A browser port for clients that ask the proxy for the browser, and its address. Without
+        room for a socket the others have to do.
+        """
+        try:
+            return listen_unnamed()
+        except OSError as error:
+            log.warning("browser_not_at_proxy", attempt=self.attempt.id, error=str(error))
+            return None, None
 
     async def _open_browser(
         self, intake: AttemptIntake, ports: Sequence[socket], password: str

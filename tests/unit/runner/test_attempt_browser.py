@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from fyke.contracts.egress import EgressGrant
 from fyke.contracts.execution import SandboxUsage
@@ -112,6 +115,26 @@ async def test_browser_ports_are_served_by_the_gateway_or_refused(
     assert egress.address is not None
     assert (one.browser is not None) is (served[0][0] == "gateway")
     assert egress.blocked == (block if one.browser else None)
+
+
+@pytest.mark.parametrize("names", [("cdp", "cdp80"), ()])
+async def test_without_a_temporary_folder_only_the_proxy_leads_to_no_browser(
+    results: BlockableResults,
+    names: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    ports = GatewayPorts()
+    listeners = dict.fromkeys(("proxy", "proxy6000", *names), 1)
+    async with running(results) as intake:
+        taking = await intake.open("run", "A", "7")
+        one = runner(egress=ports, browser=ports, attempts=None, regions=())
+        with capture_logs() as logs:
+            await one._open_egress(taking, cast(Any, SimpleNamespace(listeners=listeners)), "p")
+    assert ports.served == ([("gateway", 2)] if names else [])
+    assert ports.address is None
+    assert [line["event"] for line in logs] == ["browser_not_at_proxy"] * bool(names)
 
 
 @pytest.mark.parametrize(
