@@ -435,8 +435,8 @@ class Tab:
 
 
 def _refusal(event: dict[str, Any]) -> Refused | None:
-    """What the proxy says if an answer is not of the site. It signs that with the password of this
-    attempt, which no site knows.
+    """What the proxy says if an answer is not of the site. It signs target, status and reason with
+    the password of this attempt, which no site knows.
     """
     import hmac
 
@@ -444,11 +444,12 @@ def _refusal(event: dict[str, Any]) -> Refused | None:
         if header["name"].lower() == "fyke-refusal":
             proof, _, reason = header["value"].partition(" ")
             address = urlsplit(event["request"]["url"])
-            target = f"{address.hostname}:{address.port or 80}".encode()
+            target, status = f"{address.hostname}:{address.port or 80}", event["responseStatusCode"]
+            signed = f"{target} {status} {reason}".encode()
             password = os.environ.get("PROXY_AUTH", "").partition(":")[2].encode()
-            expected = hmac.new(password, target, "sha256").hexdigest()
+            expected = hmac.new(password, signed, "sha256").hexdigest()
             if password and hmac.compare_digest(proof.encode(), expected.encode()):
-                by_rule = event["responseStatusCode"] == 403
+                by_rule = status == 403
                 start = "refused by the platform" if by_rule else "no connection"
                 return Refused(f"{start}: {reason}", by_rule=by_rule)
     return None

@@ -114,10 +114,10 @@ class Credentials:
         same_secret = hmac.compare_digest(secret, self._secret)
         return has_separator and same_name and same_secret
 
-    def proof(self, host: str, port: int) -> str:
-        """A value for this target that only the proxy and the attempt can compute."""
-        target = f"{host.lower().strip('[]')}:{port}".encode()
-        return hmac.digest(self._secret, target, "sha256").hex()
+    def proof(self, host: str, port: int, status: int, reason: str) -> str:
+        """A value for this refusal that only the proxy and the attempt can compute."""
+        refusal = f"{host.lower().strip('[]')}:{port} {status} {reason}".encode()
+        return hmac.digest(self._secret, refusal, "sha256").hex()
 
     def session(self, name: bytes) -> str:
         """Return the value of ``-session-`` or ``;session=`` in an admitted name, or ""."""

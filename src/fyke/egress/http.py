@@ -87,16 +87,22 @@ class HttpHandshake:
 
     def refused(self, refusal: ProxyRefusal, reason: str) -> bytes:
         """The answer has the header ``Fyke-Refusal``, with a proof that it is not of the site: a
-        browser shows its text like a page.
+        browser shows its text like a page. A site can read such an answer, so the proof is for
+        nothing but the status and the reason that are sent with it.
         """
-        headers = []
-        if self._dial is not None:
-            proof = self._credentials.proof(self._dial.host.decode("latin-1"), self._dial.port)
-            text = reason[:_MAX_REASON].encode("ascii", "replace").decode("ascii")
-            headers.append(f"Fyke-Refusal: {proof} {text}")
+        statuses = {
+            ProxyRefusal.FORBIDDEN: 403,
+            ProxyRefusal.THROTTLED: 503,
+            ProxyRefusal.TIMED_OUT: 504,
+        }
+        status, headers = statuses.get(refusal, 502), []
         if refusal is ProxyRefusal.THROTTLED:
-            return _response(503, reason, f"Retry-After: {RETRY_SECONDS}", *headers)
-        status = {ProxyRefusal.FORBIDDEN: 403, ProxyRefusal.TIMED_OUT: 504}.get(refusal, 502)
+            headers.append(f"Retry-After: {RETRY_SECONDS}")
+        if self._dial is not None:
+            text = reason[:_MAX_REASON].encode("ascii", "replace").decode("ascii").strip()
+            host, port = self._dial.host.decode("latin-1"), self._dial.port
+            proof = self._credentials.proof(host, port, status, text)
+            headers.append(f"Fyke-Refusal: {proof} {text}")
         return _response(status, reason, *headers)
 
     def outgoing(self, data: bytes) -> tuple[bytes, bool]:

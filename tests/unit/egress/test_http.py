@@ -210,15 +210,30 @@ def test_the_body_of_a_refusal_is_its_reason(refusal: ProxyRefusal, code: int) -
 
 
 @pytest.mark.parametrize("target", ["EXAMPLE.com", "example.com:80", "[2001:DB8::1]:8080"])
-def test_a_refusal_is_known_by_a_proof_for_its_target(target: str) -> None:
+def test_a_refusal_is_known_by_a_proof(target: str) -> None:
     handshake = HttpHandshake(CREDENTIALS)
     handshake.feed(f"GET http://{target}/x HTTP/1.1\r\n{AUTH}\r\n\r\n".encode())
-    place = "[2001:db8::1]:8080" if "[" in target else "example.com:80"
-    proof = hmac.new(SECRET.encode(), place.translate({91: "", 93: ""}).encode(), "sha256")
-    head = handshake.refused(ProxyRefusal.FORBIDDEN, "n\xf6t here\u2028").partition(b"\r\n\r\n")[0]
-    assert f"Fyke-Refusal: {proof.hexdigest()} n?t here?" in head.decode("ascii").split("\r\n")
-    others = (Credentials(ATTEMPT, "other"), ("example.com", 80)), (CREDENTIALS, ("b.org", 80))
-    assert proof.hexdigest() not in [who.proof(*where) for who, where in others]
+    place = "2001:db8::1:8080" if "[" in target else "example.com:80"
+    for refusal, code in ((ProxyRefusal.FORBIDDEN, 403), (ProxyRefusal.THROTTLED, 503)):
+        head = handshake.refused(refusal, "n\xf6t here\u2028 ").partition(b"\r\n\r\n")[0]
+        proof = hmac.new(SECRET.encode(), f"{place} {code} n?t here?".encode(), "sha256")
+        lines = head.decode("ascii").split("\r\n")
+        assert f"Fyke-Refusal: {proof.hexdigest()} n?t here?" in lines
+
+
+def test_each_proof_is_for_one_refusal() -> None:
+    proofs = {
+        who.proof(*where)
+        for who in (CREDENTIALS, Credentials(ATTEMPT, "other"))
+        for where in (
+            ("example.com", 80, 403, "not here"),
+            ("example.com", 81, 403, "not here"),
+            ("example.com", 80, 502, "not here"),
+            ("example.com", 80, 403, "not there"),
+            ("b.org", 80, 403, "not here"),
+        )
+    }
+    assert len(proofs) == 10
 
 
 @given(st.binary(max_size=500))

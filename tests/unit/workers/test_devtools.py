@@ -178,6 +178,11 @@ def test_an_answer_of_a_site_is_not_that_of_the_proxy(monkeypatch: pytest.Monkey
         assert _refusal(event) is None
     monkeypatch.setenv("PROXY_AUTH", "A1:se:cret")
     assert _refusal({**event, "request": {"url": "http://b.test/"}}) is None  # sent by b.test
+    assert _refusal(event) is not None
+    assert _refusal({**event, "responseStatusCode": 502}) is None  # got by a page, sent by its site
+    for field in event["responseHeaders"]:
+        field["value"] = field["value"].replace("why not", "another text")
+    assert _refusal(event) is None
     assert (
         _refusal({**event, "responseHeaders": [{"name": "fyke-refusal", "value": "\xe9"}]}) is None
     )

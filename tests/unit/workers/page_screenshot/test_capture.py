@@ -256,7 +256,7 @@ def test_the_text_of_the_proxy_is_no_page(
 ) -> None:
     monkeypatch.setenv("PROXY_AUTH", "A1:secret")
     host, _, port = served.base.removeprefix("http://").partition(":")
-    proof = Credentials("A1", "secret").proof(host, int(port))
+    proof = Credentials("A1", "secret").proof(host, int(port), 403, "not a public address")
     refusal = {"Fyke-Refusal": f"{proof} not a public address"}
     served.put("/refused", b"not a public address", status=403, **refusal)
     served.put("/to-refused", b"", status=302, Location="/refused")
@@ -265,7 +265,7 @@ def test_the_text_of_the_proxy_is_no_page(
         row = shoot(chromium, served.base + path)
         assert (row["image"], row["status"]) == ("", None)
         assert row["error"] == "refused by the platform: not a public address"
-    served.put("/refused", b"forged", status=403, **{"Fyke-Refusal": f"{proof[::-1]} reason"})
+    served.put("/refused", b"forged", status=403, **{"Fyke-Refusal": f"{proof} another reason"})
     row = shoot(chromium, f"{served.base}/refused")
     assert (row["status"], row["error"], bool(row["image"])) == (403, "", True)
 
