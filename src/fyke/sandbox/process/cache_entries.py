@@ -20,55 +20,55 @@ _DIGEST = 32
 _MAX_HEAD = 16 * 1024  # bytes of a stored head that are read
 _MAX_START = 64  # bytes before the status line: a length, flags and times
 _STATUS = re.compile(rb"HTTP/\d\.\d 200\b")
+# the headers that are read; in C, since a hijacked browser may fill a head with anything
+_FIELDS = re.compile(rb"\0[ \t]*(cache-control|content-type|vary)[ \t]*:([^\0]*)", re.IGNORECASE)
 _SECONDS = re.compile(r"s-maxage=\"?0*[1-9]")
 # scripts, styles, pictures and fonts: most of the bytes of a page, and never its content. Answers
 # with documents or data may be personal even when a site has marked them by mistake
 _TYPES = re.compile(
-    r"(text|application)/(x-)?(java|ecma)script|text/css|application/wasm|image/.+"
-    r"|font/.+|application/(x-)?font-.+|application/vnd\.ms-fontobject"
+    r"(text|application)/(x-)?(java|ecma)script|text/css|application/wasm|image/[^,]+"
+    r"|font/[^,]+|application/(x-)?font-[^,]+|application/vnd\.ms-fontobject"
 )
 _LOGIN = frozenset(("*", "authorization", "cookie"))
 
 
-def may_be_shared(entry: int) -> bool:
-    """Whether an entry, by a descriptor of its file, is a file that any user would have got."""
-    head = _stored_head(entry)
-    if head is None:
-        return False
-    fields: dict[str, str] = {}
-    for line in head.split(b"\0")[1:]:
-        name, _, value = line.decode("latin-1").lower().partition(":")
-        fields[name.strip()] = f"{fields.get(name.strip(), '')},{value.strip()}".strip(",")
-    rules = _words(fields, "cache-control")
+def may_be_shared(head: bytes) -> bool:
+    """Whether an answer, by its ``stored_head``, is a file that any user would have got."""
+    fields: dict[bytes, list[str]] = {b"cache-control": [], b"content-type": [], b"vary": []}
+    for name, value in _FIELDS.findall(head):
+        fields[name.lower()].append(value.decode("latin-1").lower())
+    rules = _words(fields[b"cache-control"])
     is_public = "public" in rules or any(map(_SECONDS.match, rules))
     is_private = any(rule.startswith(("private", "no-store")) for rule in rules)
-    kind = fields.get("content-type", "").partition(";")[0].strip()
+    kind = ",".join(fields[b"content-type"]).partition(";")[0].strip()
     return (
         is_public
         and not is_private
-        and _LOGIN.isdisjoint(_words(fields, "vary"))
+        and _LOGIN.isdisjoint(_words(fields[b"vary"]))
         and _TYPES.fullmatch(kind) is not None
     )
 
 
-def _words(fields: dict[str, str], name: str) -> set[str]:
-    return {word.strip() for word in fields.get(name, "").split(",")}
+def _words(values: list[str]) -> set[str]:
+    return {word.strip() for value in values for word in value.split(",")}
 
 
-def _stored_head(entry: int) -> bytes | None:
-    """The status line and the headers of a 200, separated by NUL; None when there are none."""
+def stored_head(entry: int) -> bytes:
+    """The status line and the headers of a 200, separated by NUL, at most 16 KiB of an entry, by a
+    descriptor of its file; empty when there are none.
+    """
     size = os.fstat(entry).st_size
     end = os.pread(entry, _END, size - _END) if size >= _END else b""
     if end[:8] != _MAGIC:
-        return None
+        return b""
     flags, length = (int.from_bytes(end[at : at + 4], "little") for at in (8, 16))
     start = size - _END - (_DIGEST if flags & _HAS_DIGEST else 0) - length
     if start < 0:
-        return None
+        return b""
     stored = os.pread(entry, min(length, _MAX_HEAD), start)
     found = _STATUS.search(stored, 0, _MAX_START)
     if found is None or found.start() < 4:
-        return None
+        return b""
     at = found.start()
     text = stored[at : at + int.from_bytes(stored[at - 4 : at], "little")]
-    return text if text.endswith(b"\0\0") else None
+    return text if text.endswith(b"\0\0") else b""

@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fyke.sandbox.process.cache_entries import may_be_shared
+from fyke.sandbox.process.cache_entries import may_be_shared, stored_head
 from fyke.sandbox.process.folders import MIN_FREE_BYTES
 
 # of the shared Chromium, in the memory file system /work; see ``browser_host.CACHE``
@@ -37,6 +37,7 @@ FOLDER = ("cache", "Default", "Cache", "Cache_Data")
 NAME = re.compile(r"[0-9a-f]{16}_0")  # of an entry; Chromium makes a new index
 MAX_FILES = 4000
 MAX_NAMES = 20_000  # in the folder; with more of them nothing is copied
+MAX_HEADS = 4 * 2**20  # bytes of the stored heads that are read to decide about them
 MAX_CACHES = 64  # of one client
 MAX_BYTES = 64 * 2**20  # of one cache
 MAX_TOTAL = 2**30  # bytes of all caches of one client
@@ -186,10 +187,15 @@ def _newest(cache: int, limit: int) -> list[tuple[str, int]]:
                 if stat.S_ISREG(state.st_mode) and state.st_size <= limit:
                     found.append((state.st_mtime_ns, entry.name, state.st_size))
     kept: list[tuple[str, int]] = []
+    heads = MAX_HEADS
     for _, name, size in sorted(found, reverse=True)[:MAX_FILES]:
         with _entry(cache, name) as file:
-            if not may_be_shared(file):
-                continue
+            head = stored_head(file)
+        heads -= len(head)
+        if heads < 0:
+            break
+        if not may_be_shared(head):
+            continue
         limit -= size
         if limit < 0:
             break

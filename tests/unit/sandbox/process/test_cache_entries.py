@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.sandbox.process.cache_entries import may_be_shared
+from fyke.sandbox.process.cache_entries import may_be_shared, stored_head
 from support.cache_entries import MAGIC, PUBLIC, end_record, entry, number
 
 SCRIPT = "content-type: text/javascript; charset=utf-8"
@@ -17,7 +17,7 @@ def shared(path: Path, content: bytes) -> bool:
     path.write_bytes(content)
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        return may_be_shared(descriptor)
+        return may_be_shared(stored_head(descriptor))
     finally:
         os.close(descriptor)
 
@@ -46,6 +46,8 @@ def shared(path: Path, content: bytes) -> bool:
         (["cache-control: public", "vary: Accept, Cookie"], False),
         (["cache-control: public", "vary: accept", "Vary: AUTHORIZATION"], False),
         (["cache-control: public", "vary: *"], False),
+        (["cache-control : public", " vary\t: cookie"], False),
+        (["cache-control: public", "x-vary: *", "vary-x: *", "x: vary: *"], True),
     ],
 )
 def test_the_site_has_to_allow_it(tmp_path: Path, rules: list[str], expected: bool) -> None:
@@ -68,6 +70,7 @@ def test_the_site_has_to_allow_it(tmp_path: Path, rules: list[str], expected: bo
         ("text/plain", False),
         ("application/pdf", False),
         ("text/html, image/png", False),
+        ("image/png, text/html", False),
         ("", False),
     ],
 )

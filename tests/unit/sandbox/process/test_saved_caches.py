@@ -116,6 +116,24 @@ async def test_only_what_may_be_shared_is_saved(caches: SavedCaches, work: Work)
     assert read(caches) == {name: content(2, 700)}
 
 
+async def test_of_large_heads_only_those_of_the_newest_files_are_read(
+    caches: SavedCaches, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hijacked browser may leave thousands that may not be shared."""
+    reads: list[bytes] = []
+    may_be_shared = module.may_be_shared
+    monkeypatch.setattr(module, "may_be_shared", lambda h: reads.append(h) or may_be_shared(h))
+    head = f"x: {'x' * 5000}"
+    for number in range(4):
+        path = work.cache / work.write(number, 400, at=number)
+        path.write_bytes(entry(*PUBLIC, head) if number == 2 else entry(head))
+        os.utime(path, (number, number))
+    monkeypatch.setattr(module, "MAX_HEADS", 11_000)  # of two files
+    await caches.save("RUN-1", work.descriptor, LIMIT)
+    assert list(read(caches)) == [f"{2:016x}_0"]
+    assert len(reads) == 2
+
+
 async def test_without_a_cache_nothing_is_saved(caches: SavedCaches, work: Work) -> None:
     assert await caches.save("RUN-1", work.descriptor, LIMIT) == 0
     work.cache.rmdir()
