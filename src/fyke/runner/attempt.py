@@ -528,7 +528,12 @@ class AttemptRunner:
         else:
             last_lines = self._watch.last_lines if self._watch else []
             _log_system(intake, system.failed(self.attempt.number, end.message, last_lines, 0))
-        rows = await self._close_intake(intake)
+        try:
+            rows = await self._close_intake(intake)
+        except BaseException:  # the end is not recorded, so nothing will name the files
+            if page is not None:
+                await self._discard_last_page()
+            raise
         sites, browser = self._sites(), self._browser_report()
         # Retried, so that a short outage of the store does not fail a run that has succeeded.
         run = await retry_while_unavailable(

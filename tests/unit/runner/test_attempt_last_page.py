@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -127,3 +128,21 @@ async def test_a_page_that_cannot_be_written_as_files_costs_the_page(
     await one._take_last_page(FAILED)
     assert await one._store_last_page() is None
     assert (pages.stored, pages.discarded) == ({}, ["A"])
+
+
+@pytest.mark.parametrize("error", [OSError(5, "I/O error"), asyncio.CancelledError()])
+async def test_the_files_are_discarded_when_the_end_cannot_be_recorded(
+    error: BaseException,
+) -> None:
+    pages = Pages()
+    one = attempt(pages)
+    await one._take_last_page(FAILED)
+
+    async def close() -> int:
+        assert list(pages.stored) == ["A"]
+        raise error
+
+    intake = SimpleNamespace(mask=str, log=lambda *_, **__: None, close=close)
+    with pytest.raises(type(error)):
+        await one._finish(cast(Any, intake), FAILED)
+    assert pages.discarded == ["A"]
