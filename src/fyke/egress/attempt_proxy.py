@@ -26,6 +26,7 @@ class OpenConnection(Protocol):
     """The part of a connection that the attempt's proxy uses."""
 
     idle_sweeps: int  # sweeps without a byte
+    counts: bool  # whether its bytes are counted
 
     def end(self, grace: float) -> None: ...
     def abort(self) -> None: ...
@@ -141,9 +142,11 @@ class AttemptProxy:
             connection.abort()
 
     def sweep(self, rounds: int) -> None:
-        """Cut the connections that have moved no byte for ``rounds`` sweeps."""
+        """Cut the connections that have moved no byte for ``rounds`` sweeps. Those to the browser
+        may be silent for longer: a Worker keeps one while its page does nothing.
+        """
         for connection in list(self.connections):
-            connection.idle_sweeps += 1
+            connection.idle_sweeps += connection.counts
             if connection.idle_sweeps > rounds:
                 connection.abort()
 

@@ -68,7 +68,7 @@ class ProxiedConnection:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._ends = 0
-        self._counts = True  # bytes and connection
+        self.counts = True  # bytes and connection; not to the browser
         self._visit: SiteVisit | None = None
         self._status_reader: StatusReader | None = None  # until the site has answered
 
@@ -160,7 +160,7 @@ class ProxiedConnection:
 
     async def _dial_browser(self, address: int) -> None:
         """Connect to the attempt's browser port, which needs neither the network nor the meter."""
-        self._counts = False
+        self.counts = False
         try:
             async with asyncio.timeout(self.proxy.dialer.seconds):
                 await asyncio.get_running_loop().create_unix_connection(
@@ -190,7 +190,7 @@ class ProxiedConnection:
         if error.refusal in (ProxyRefusal.FORBIDDEN, ProxyRefusal.THROTTLED):
             self.proxy.meter.refused()
             self.site.refused()
-        elif self._counts:
+        elif self.counts:
             self.site.failed()
         if self._of_browser and error.refusal in _RULES:
             self.proxy.report_browser(error.reason)
@@ -204,7 +204,7 @@ class ProxiedConnection:
             return
         prepare(transport)
         self.phase = ConnectionPhase.RELAY
-        if self._counts:
+        if self.counts:
             self.proxy.meter.connected()
             self.site.connected()
         replies = self._started_handshake().connected()
@@ -315,7 +315,7 @@ class ProxiedConnection:
 
     def _count(self, count: int, direction: int) -> int:
         """Count bytes for the attempt and for the site; return how many may pass."""
-        if not self._counts:
+        if not self.counts:
             return count
         allowed = self.proxy.meter.take(count, direction)
         self.site.cells[direction] += allowed

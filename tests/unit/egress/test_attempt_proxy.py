@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from pathlib import Path
@@ -19,6 +20,7 @@ from fyke.egress.rules import LookupRate, TargetRules
 from fyke.egress.site_counters import SiteCounters
 from fyke.kit.addresses import AddressRules
 from fyke.kit.resolver import Resolver
+from fyke.kit.unnamed_socket import listen_unnamed
 from support.egress import basic, connect, listener, port_of, until
 
 pytestmark = pytest.mark.anyio
@@ -29,6 +31,7 @@ class Connection:
 
     def __init__(self) -> None:
         self.idle_sweeps = 0
+        self.counts = True
         self.calls: list[object] = []
 
     def end(self, grace: float) -> None:
@@ -86,6 +89,27 @@ def test_only_idle_connections_are_cut() -> None:
     assert (idle.calls, busy.calls) == ([], [])
     setup.proxy.sweep(3)
     assert (idle.calls, busy.calls) == (["abort"], [])
+
+
+async def test_an_idle_connection_to_the_browser_is_not_cut() -> None:
+    setup, sock = Setup(), listener()
+    setup.proxy.connections.clear()
+    browser, address = listen_unnamed()
+    setup.proxy.own_browser(address)
+    os.close(address)
+    await setup.proxy.listen(sock, lambda: client_protocol(setup.proxy))
+    reader, writer = await connect(port_of(sock))
+    token = basic("A", "secret")
+    head = f"CONNECT 127.0.0.1:9222 HTTP/1.1\r\nProxy-Authorization: {token}\r\n\r\n"
+    writer.write(head.encode())
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    for _ in range(9):
+        setup.proxy.sweep(3)
+    with browser, browser.accept()[0] as accepted:
+        accepted.sendall(b"an event")
+        assert await reader.readexactly(8) == b"an event"
+    writer.close()
+    setup.proxy.stop(final=True)
 
 
 def test_the_first_ten_throttled_sites_are_reported_once_each() -> None:
