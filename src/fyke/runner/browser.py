@@ -354,13 +354,12 @@ class AttemptBrowser:
         limits = await self._reserved()
         number = self._last_number = self._last_number + 1  # that of one that fails, too
         is_shared = wanted.form in (BrowserForm.CDP, BrowserForm.LIGHTPANDA)
-        caches = self._deps.caches if is_shared else None
         spec = BrowserSpec(
-            f"{self._attempt.id}-B{number}",
+            self._name_of(number),
             limits,
             self._choice.headful,
             program=info.program if is_shared else None,
-            cache=caches.take(self._attempt.run_id) if caches is not None else "",
+            cache=self._take_cache(number) if is_shared else "",
         )
         self._budget.count(time.monotonic())
         opening = asyncio.create_task(self._deps.browsers.open(spec))
@@ -368,10 +367,10 @@ class AttemptBrowser:
             browser = await in_time("starting the browser", _unhurt(opening))
         except BaseException:
             self._remove_later(_discard(opening))
-            self._give_cache_back(spec.cache, None)
+            self._give_cache_back(number, None)
             raise
-        if spec.cache and caches is not None:
-            caches.started_with(self._attempt.run_id, browser.cached)
+        if spec.cache and self._deps.caches is not None:
+            self._deps.caches.started_with(self._attempt.run_id, spec.name, browser.cached)
         now = time.monotonic()
         watch, memory = Stopwatch(now), MemoryMeter(now)
         current = _Generation(number, browser, limits, info, watch, memory, spec.cache)
@@ -571,11 +570,19 @@ class AttemptBrowser:
         except SandboxFault as error:
             log.warning("browser_cache_not_saved", attempt=self._attempt.id, error=str(error))
         finally:
-            self._give_cache_back(generation.cache, size)
+            self._give_cache_back(generation.number, size)
 
-    def _give_cache_back(self, name: str, size: int | None) -> None:
-        if name and self._deps.caches is not None:
-            self._deps.caches.left(self._attempt.run_id, size)
+    def _take_cache(self, number: int) -> str:
+        caches = self._deps.caches
+        return caches.take(self._attempt.run_id, self._name_of(number)) if caches else ""
+
+    def _give_cache_back(self, number: int, size: int | None) -> None:
+        if self._deps.caches is not None:
+            self._deps.caches.left(self._attempt.run_id, self._name_of(number), size)
+
+    def _name_of(self, number: int) -> str:
+        """The name of the sandbox of a browser."""
+        return f"{self._attempt.id}-B{number}"
 
 
 async def _unhurt(opening: asyncio.Task[Browser]) -> Browser:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fyke.contracts.execution import SandboxFault
 from fyke.model.run import Run
@@ -23,7 +23,7 @@ TRIES = 3  # browsers in a row that left less, after which no other one is to le
 class _RunCache:
     attempts: int = 0  # that are here
     size: int = 0  # bytes that are saved, as far as is known
-    awaited: bool = False  # the browser that is to leave one has not ended yet
+    awaited: set[str] = field(default_factory=set)  # running browsers that are to leave one
     named: bool = False  # a browser may have saved something under the run's name
     tries: int = 0  # browsers in a row that left too little
     dropping: asyncio.TimerHandle | None = None
@@ -61,36 +61,46 @@ class RunCaches:
         delay = 0.0 if is_over else KEEP_SECONDS
         cache.dropping = asyncio.get_running_loop().call_later(delay, self._drop, run_id)
 
-    def take(self, run_id: str) -> str:
+    def take(self, run_id: str, browser: str) -> str:
         """The name of the cache for a new browser of the run, which ``left`` gives back; "" when it
-        gets none. One browser is to leave one. Until it does, others have none, so that they can be
-        waiting ones, which start faster.
+        gets none. One browser is to leave one. Until there is one, others have no name, so that
+        they can be waiting ones, which start faster.
         """
         cache = self._runs.get(run_id)
         if cache is None or cache.awaited or cache.tries >= TRIES:
             return ""
-        cache.awaited = cache.size < LEAST_BYTES
+        if cache.size < LEAST_BYTES:
+            cache.awaited.add(browser)
         cache.named = True
         return f"RUN-{run_id}"
 
-    def started_with(self, run_id: str, size: int) -> None:
+    def started_with(self, run_id: str, browser: str, size: int) -> None:
         """A browser with a name has started with this many bytes. What was saved may have been
         removed to make room: then it is to leave others.
         """
         if (cache := self._runs.get(run_id)) is not None:
             cache.size = size
-            cache.awaited = cache.awaited or size < LEAST_BYTES
+            if size < LEAST_BYTES:
+                cache.awaited.add(browser)
+            else:
+                cache.awaited.clear()
 
-    def left(self, run_id: str, size: int | None) -> None:
+    def left(self, run_id: str, browser: str, size: int | None) -> None:
         """A browser with a name has ended, and this many bytes are saved now. None: it has failed,
         and nothing was to be saved. After ``TRIES`` that left too little, others have no name: one
         may have opened no page.
         """
-        if (cache := self._runs.get(run_id)) is not None:
-            cache.awaited = False
-            if size is not None:
-                cache.size = size
-                cache.tries = cache.tries + 1 if size < LEAST_BYTES else 0
+        if (cache := self._runs.get(run_id)) is None:
+            return
+        cache.awaited.discard(browser)
+        if size is None:
+            return
+        cache.size = size
+        if size < LEAST_BYTES:
+            cache.tries += 1
+        else:
+            cache.tries = 0
+            cache.awaited.clear()
 
     def _drop(self, run_id: str) -> None:
         cache = self._runs.pop(run_id)

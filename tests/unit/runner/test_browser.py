@@ -384,7 +384,7 @@ async def test_a_browser_leaves_its_cache_for_the_next_one_of_the_run(setup: Set
         browser.wanted(WANTED)
         await setup.until(attached(setup, number))
         browser.started(number)
-        assert bool(caches.take("run")) is bool(setup.cached)
+        assert bool(caches.take("run", "B")) is bool(setup.cached)
         browser.ended(ended(BrowserEndCause.CLOSED, number))
         await browser.closed()
     assert [spec.cache for spec in setup.specs] == ["RUN-run"] * 3
@@ -425,8 +425,8 @@ async def test_a_failed_browser_leaves_no_cache(setup: Setup) -> None:
     browser.ended(ended(BrowserEndCause.CLOSED, 2))
     await browser.closed()
     assert [one.calls[-2:] for one in setup.sandboxes] == [["kill", "close"]] * 2
-    assert [caches.take("run"), caches.take("run")] == ["RUN-run", ""]
-    caches.left("run", None)
+    assert [caches.take("run", browser) for browser in "BC"] == ["RUN-run", ""]
+    caches.left("run", "B", None)
     browser.wanted(WANTED)
     await setup.until(attached(setup, 3))
     setup.sandboxes[-1].full = True
@@ -437,7 +437,7 @@ async def test_a_failed_browser_leaves_no_cache(setup: Setup) -> None:
     other = setup.browser()
     other.wanted(WANTED)
     await setup.until(refused(setup))
-    assert caches.take("run") == "RUN-run"  # no browser has it now
+    assert caches.take("run", "B") == "RUN-run"  # no browser has it now
     await other.close()
 
 
