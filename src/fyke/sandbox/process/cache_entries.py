@@ -26,8 +26,8 @@ _SECONDS = re.compile(r"s-maxage=\"?0*[1-9]")
 # scripts, styles, pictures and fonts: most of the bytes of a page, and never its content. Answers
 # with documents or data may be personal even when a site has marked them by mistake
 _TYPES = re.compile(
-    r"(text|application)/(x-)?(java|ecma)script|text/css|application/wasm|image/[^,]+"
-    r"|font/[^,]+|application/(x-)?font-[^,]+|application/vnd\.ms-fontobject"
+    r"(text|application)/(x-)?(java|ecma)script|text/css|application/wasm|image/.+"
+    r"|font/.+|application/(x-)?font-.+|application/vnd\.ms-fontobject"
 )
 _LOGIN = frozenset(("*", "authorization", "cookie"))
 
@@ -40,12 +40,14 @@ def may_be_shared(head: bytes) -> bool:
     rules = _words(fields[b"cache-control"])
     is_public = "public" in rules or any(map(_SECONDS.match, rules))
     is_private = any(rule.startswith(("private", "no-store")) for rule in rules)
-    kind = ",".join(fields[b"content-type"]).partition(";")[0].strip()
+    # of several types any may count
+    kinds = [word.partition(";")[0].strip() for word in _words(fields[b"content-type"])]
     return (
         is_public
         and not is_private
         and _LOGIN.isdisjoint(_words(fields[b"vary"]))
-        and _TYPES.fullmatch(kind) is not None
+        and bool(kinds)
+        and all(map(_TYPES.fullmatch, kinds))
     )
 
 

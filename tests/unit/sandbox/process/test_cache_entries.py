@@ -71,6 +71,9 @@ def test_the_site_has_to_allow_it(tmp_path: Path, rules: list[str], expected: bo
         ("application/pdf", False),
         ("text/html, image/png", False),
         ("image/png, text/html", False),
+        ("image/png; a=b, text/html", False),
+        ("image/png; a=b\0content-type: text/html", False),
+        ("image/png; a=b\0content-type: text/css", True),
         ("", False),
     ],
 )
