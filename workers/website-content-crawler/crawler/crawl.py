@@ -323,7 +323,8 @@ class Crawl:
             page = self._extract(answer.body, job.url, answer.charset, answer.language)
             columns = dict(vars(page))
             refresh = columns.pop("refresh")
-            if refresh not in (None, job.url) and len(page.text) < MIN_TEXT:
+            leads_on = refresh not in (None, job.url) and job.hops < MAX_HOPS
+            if leads_on and len(page.text) < MIN_TEXT:
                 answer.location = refresh
                 self._redirect(job, answer)
                 return
