@@ -19,6 +19,10 @@ found = [vars(extract(base64.b64decode(body), *more)) for body, *more in given]
 """
 
 
+# a search from each element through all those around it takes minutes
+NESTED = "<body><noscript>" + "<x>" * 60_000 + "%s</noscript>"
+
+
 def extract_all(python: Path, *pages: tuple[str | bytes, ...]) -> list[dict[str, Any]]:
     """Extract pages in one process; a page is a body, the declared charset and the language."""
     arguments = []
@@ -59,6 +63,7 @@ def test_frames_are_links_unless_they_replace_scripts(python: Path) -> None:
     frames = "<noscript><iframe src='/counter'></iframe></noscript><iframe src='inner'></iframe>"
     page = extract(python, f"<body><a href='/a'>x</a>{frames}<iframe></iframe>")
     assert page["links"] == ["http://site/a", "http://site/dir/inner"]
+    assert extract(python, NESTED % ("<iframe src='/counter'></iframe>" * 60_000))["links"] == []
     page = extract(python, "<frameset cols='*,*'><frame src=menu><frame src=/main></frameset>")
     assert page["links"] == ["http://site/dir/menu", "http://site/main"]
 
@@ -74,11 +79,16 @@ def test_a_page_may_lead_to_another_after_a_moment(python: Path) -> None:
         "0;url=": None,
         "0;url=javascript:x": None,
         ";": None,
+        "0;url='/b' more": "http://site/b",
+        "0;url='/b": "http://site/b",
+        "0;url=''": None,
+        f"0;x{' ' * 400_000}x": None,  # a quadratic search takes minutes
     }
     pages = [(f'<meta http-equiv=REFRESH content="{content}">',) for content in contents]
     pages.append(("<noscript><meta http-equiv=refresh content='0;url=/b'></noscript>",))
+    pages.append((NESTED % ("<meta http-equiv=refresh content='0;url=/b'>" * 60_000),))
     found = [page["refresh"] for page in extract_all(python, *pages)]
-    assert found == [*contents.values(), None]
+    assert found == [*contents.values(), None, None]
 
 
 def test_the_language_is_declared_or_detected(python: Path) -> None:

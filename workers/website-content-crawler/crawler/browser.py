@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urldefrag
 
@@ -31,7 +31,7 @@ IDLE_SECONDS = 5.0  # after loading, for requests of scripts to end
 READ_SECONDS = 5.0
 
 _UNUSED = ("Image", "Media", "Font")  # not needed for text
-_SCRIPT = re.compile(rb"<script\b([^>]*)>", re.IGNORECASE)
+_SCRIPT = re.compile(rb"<script\b", re.IGNORECASE)
 _TYPE = re.compile(rb"\btype\s*=\s*[\"']?\s*([^\"'\s>]*)", re.IGNORECASE)
 _HTML = "Reflect.get(Document.prototype, 'documentElement', document)?.outerHTML ?? ''"
 _READ = f"(html => html.length > {MAX_BYTES} ? null : html)({_HTML})"
@@ -39,7 +39,17 @@ _READ = f"(html => html.length > {MAX_BYTES} ? null : html)({_HTML})"
 
 def needs_browser(body: bytes, text: str) -> bool:
     """Whether a page has hardly any text, and a script that may create it."""
-    return len(text) < MIN_TEXT and any(map(_is_program, _SCRIPT.findall(body)))
+    return len(text) < MIN_TEXT and any(map(_is_program, _scripts(body)))
+
+
+def _scripts(body: bytes) -> Iterator[bytes]:
+    """The attributes of the script elements; each byte is searched once, whatever the page has."""
+    end = 0
+    while found := _SCRIPT.search(body, end):
+        end = body.find(b">", found.end())
+        if end < 0:
+            return
+        yield body[found.end() : end]
 
 
 def _is_program(attributes: bytes) -> bool:

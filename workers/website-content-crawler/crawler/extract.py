@@ -35,8 +35,10 @@ _NESTING = re.compile(
     r"|fieldset|figure|details|center|object|button|template)\b",
     re.IGNORECASE,
 )
+# seconds and address, as browsers read them; possessive, since a page may contain anything
 _REFRESH = re.compile(
-    r"\s*(\d{0,9})(?:\.[\d.]*)?\s*[;,\s]\s*(?:url\s*=\s*)?+([\"']?)(.+?)\2\s*$",
+    r"\s*+(\d{0,9}+)(?:\.[\d.]*+)?+(?:\s*+[;,]|\s)\s*+(?:url\s*+=\s*+)?+"
+    r"(?:\"([^\"]*+)|'([^']*+)|(.*+))",
     re.IGNORECASE | re.DOTALL,
 )
 _SPACES = re.compile(r"\s+")
@@ -129,28 +131,39 @@ def _canonical(tree: Any, base: str) -> str | None:
 
 
 def _refresh(tree: Any, base: str) -> str | None:
+    known: dict[int, bool] = {}
     for node in tree.css("meta[http-equiv='refresh' i][content]"):
         found = _REFRESH.match(node.attributes.get("content") or "")
-        if found and float(found[1] or 0) <= MAX_REFRESH and not _without_scripts(node):
-            return canonical(found[3], base)
+        if found is None or float(found[1] or 0) > MAX_REFRESH or _without_scripts(node, known):
+            continue
+        address = (found[2] or found[3] or found[4] or "").strip()
+        return canonical(address, base) if address else None
     return None
 
 
-def _without_scripts(node: Any) -> bool:
-    """Whether an element is there only for browsers that run no scripts."""
+def _without_scripts(node: Any, known: dict[int, bool]) -> bool:
+    """Whether an element is there only for browsers that run no scripts.
+
+    ``known`` keeps the answers for the elements around it: a page may nest any number of them.
+    """
+    passed, answer = [], False
     while node is not None:
-        if node.tag == "noscript":
-            return True
+        answer = known.get(node.mem_id, node.tag == "noscript")
+        if answer or node.mem_id in known:
+            break
+        passed.append(node.mem_id)
         node = node.parent
-    return False
+    known.update(dict.fromkeys(passed, answer))
+    return answer
 
 
 def _links(tree: Any, base: str) -> list[str]:
     """The distinct addresses that are linked to or shown in frames, in the order of the page."""
     found: dict[str, None] = {}
     hrefs: set[str] = set()
+    known: dict[int, bool] = {}
     for node in tree.css("a[href], area[href], iframe[src], frame[src]"):
-        if node.tag == "iframe" and _without_scripts(node):
+        if node.tag == "iframe" and _without_scripts(node, known):
             continue
         href = node.attributes.get("href") or node.attributes.get("src") or ""
         target = href.partition("#")[0].strip()

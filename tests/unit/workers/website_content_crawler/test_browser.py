@@ -24,6 +24,7 @@ PROGRAM = b"<html><script src=x></script>"
         (b"<script type=application/json>{}</script><script>x()</script>", True),
         (b"<p>short</p>", False),
         (b"<scripture>", False),
+        pytest.param(b"<script type=a " * 200_000, False, id="tags without an end"),
     ],
 )
 def test_a_page_with_little_text_and_a_program_needs_one(body: bytes, needed: bool) -> None:
