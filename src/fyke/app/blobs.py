@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
-from fyke.app.state import open_state
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from fyke.app.state import addresses, open_state
 from fyke.contracts.blobs import Blobs, BlobsAway, BlobsRefused
 from fyke.contracts.state import Storage
 from fyke.errors import Conflict, Unavailable
@@ -15,6 +18,8 @@ from fyke.kit.ids import new_ulid
 from fyke.kit.s3_place import parse_s3_url
 from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
+from fyke.storage.sql.dialects import make_engine
+from fyke.storage.sql.schema import first_value
 
 PLACE = "blobs_url"  # the fact about the installation: where its blobs are, if they are in S3
 MARK = "installation"  # the blob with the id of the installation that uses the place
@@ -62,7 +67,7 @@ async def check_blobs(settings: Settings, storage: Storage, report: Callable[[st
     if not settings.blobs_url:
         return
     try:
-        await _check_s3(storage, settings, blobs)
+        await _check_s3(storage, settings, blobs, is_known=is_known)
     except BlobsAway as error:
         if not is_known or isinstance(error, BlobsRefused):
             raise Conflict(f"{error}. Correct blobs_url, address or login") from None
@@ -75,40 +80,107 @@ async def _check_place(storage: Storage, settings: Settings) -> bool:
     is known. Raise ``Conflict``.
     """
     stored = await storage.read(lambda tx: tx.installation.fact(PLACE)) or ""
-    if stored == settings.blobs_url:
-        return True
     if stored:
-        raise Conflict(
-            f"The blobs of this installation are in {stored}, and blobs_url is "
-            f"{settings.blobs_url or 'empty'}. Set blobs_url to {stored}, or {_COPY}"
-        )
-    if [True async for _ in folder_blobs(settings).walk()]:
-        raise Conflict(
-            f"The blobs of this installation are in {settings.blobs_dir}, and blobs_url is "
-            f"{settings.blobs_url}. Leave it empty, or {_COPY}"
-        )
-    return False
+        _compare(settings, stored)
+        return True
+    if settings.blobs_url and [True async for _ in folder_blobs(settings).walk()]:
+        _compare(settings, stored)
+    return not settings.blobs_url
 
 
-async def _check_s3(storage: Storage, settings: Settings, blobs: Blobs) -> None:
+def _compare(settings: Settings, stored: str) -> None:
+    """Raise ``Conflict`` unless the setting is the place that is stored; "" is the folder."""
+    if stored != settings.blobs_url:
+        raise Conflict(
+            f"The blobs of this installation are in {stored or settings.blobs_dir}, and blobs_url "
+            f"is {settings.blobs_url or 'empty'}. "
+            f"{f'Set blobs_url to {stored}' if stored else 'Leave it empty'}, or {_COPY}"
+        )
+
+
+async def _check_s3(storage: Storage, settings: Settings, blobs: Blobs, *, is_known: bool) -> None:
     try:
         async with asyncio.timeout(_CHECK_SECONDS):
+            await _mark(storage, blobs, settings.blobs_url, is_known=is_known)
             await blobs.check()
-            await _mark(storage, blobs, settings.blobs_url)
     except TimeoutError:
         raise BlobsAway(f"Blob storage {settings.blobs_url}: no answer in time") from None
     await storage.write(lambda tx: tx.installation.replace(PLACE, settings.blobs_url))
 
 
-async def _mark(storage: Storage, blobs: Blobs, place: str) -> None:
-    """Mark the place as that of this installation. Raise ``Conflict`` if it is that of another,
-    whose blobs ``fyke prune`` would remove.
+async def _mark(storage: Storage, blobs: Blobs, place: str, *, is_known: bool) -> None:
+    """Mark a new place as that of this installation. Raise ``Conflict`` if it is that of another,
+    whose blobs ``fyke prune`` would remove, or if a known one has no mark.
     """
     own = await storage.write(lambda tx: tx.installation.settle(_ID, new_ulid()))
-    if not await blobs.exists(MARK):
+    if not is_known and not await blobs.exists(MARK):
         await blobs.put(MARK, own.encode())
-    if await blobs.get(MARK) != own.encode():
-        raise Conflict(f"{place} has the blobs of another installation; choose another prefix")
+    await _require_mark(blobs, place, own)
+
+
+async def _require_mark(blobs: Blobs, place: str, own: str) -> None:
+    try:
+        found = await blobs.get(MARK)
+    except FileNotFoundError:
+        raise Conflict(
+            f"{place} has no blobs of this installation: its object {MARK} is missing. Set "
+            "s3_endpoint, or AWS_ENDPOINT_URL, to the server that has them. If they are lost, and "
+            f"it is to continue without them, store an object {place}/{MARK} with the text {own}"
+        ) from None
+    if found != own.encode():
+        raise Conflict(
+            f"{place} has the blobs of another installation; choose another prefix, or correct "
+            "s3_endpoint"
+        )
+
+
+# --- in commands ------------------------------------------------------------------------------
+
+
+async def require_place(
+    settings: Settings, engine: Engine, blobs: Blobs | None = None, *, may_be_new: bool = False
+) -> None:
+    """Raise ``Conflict`` unless ``blobs_url`` is the place of the installation's blobs and, in S3,
+    has its mark. ``engine``: that of the state. ``may_be_new``: accept a place if none is known.
+    Changes nothing. Raise ``BlobsAway`` and ``SQLAlchemyError``.
+    """
+    stored = await asyncio.to_thread(_fact, engine, PLACE)
+    if not stored and may_be_new:
+        return
+    _compare(settings, stored)
+    if stored:
+        own = await asyncio.to_thread(_fact, engine, _ID)
+        await _require_mark(blobs or open_blobs(settings), stored, own)
+
+
+def find_other_place(settings: Settings, engine: Engine) -> list[str]:
+    """What ``require_place`` finds, for commands, which have no event loop."""
+    try:
+        if settings.blobs_url:
+            asyncio.run(require_place(settings, engine))
+        else:
+            _compare(settings, _fact(engine, PLACE))
+    except Conflict as error:
+        return [str(error)]
+    return []
+
+
+async def try_place(settings: Settings) -> None:
+    """``require_place``, where one is known and the database answers; then store, read, list and
+    delete a blob if it is in S3.
+    """
+    engine = make_engine(addresses(settings).state, durable=False, pool_size=1)
+    try:
+        with suppress(SQLAlchemyError):
+            await require_place(settings, engine, may_be_new=True)
+    finally:
+        engine.dispose()
+    if settings.blobs_url:
+        await open_blobs(settings).check()
+
+
+def _fact(engine: Engine, name: str) -> str:
+    return first_value(engine, "installation", "value", where=f"name = '{name}'")
 
 
 # --- moving -----------------------------------------------------------------------------------
@@ -136,7 +208,7 @@ async def copy_blobs(settings: Settings) -> Copied:
             raise Conflict(f"The blobs are in {stored or settings.blobs_dir} already")
         if settings.blobs_url:
             await target.check()
-            await _mark(storage, target, settings.blobs_url)
+            await _mark(storage, target, settings.blobs_url, is_known=False)
         count, size = await _copy(source or folder_blobs(settings), target)
         await storage.write(lambda tx: tx.installation.replace(PLACE, settings.blobs_url))
     folder = str(settings.blobs_dir)

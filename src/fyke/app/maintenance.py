@@ -154,15 +154,42 @@ def _check(settings: Settings, engine: Engine, *, blobs: bool) -> list[str]:
 
 
 def check_blobs(settings: Settings, engine: Engine) -> list[str]:
-    """Return a sentence for each blob that the tables refer to and that is missing or changed."""
+    """Return a sentence for each blob that the tables refer to and that is missing or changed; only
+    one if the settings name another place than that of the blobs.
+    """
+    from fyke.app.blobs import find_other_place
     from fyke.storage.sql.dialects import for_reading
     from fyke.storage.sql.state import references
 
+    if other := find_other_place(settings, engine):
+        return other
     files = stored_files(settings)
     faults = [*check_sealed_rows(settings), *check_last_pages(files, engine)]
     with for_reading(engine).connect() as connection, connection.begin():
         digests = references.needed_bundles(connection)
     return faults + list(check_bundles(files, digests))
+
+
+def check_place(settings: Settings) -> list[str]:
+    """Return a sentence if the settings name another place than that of the blobs, which need not
+    answer. Changes nothing.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from fyke.app.blobs import find_other_place
+    from fyke.app.state import addresses
+    from fyke.contracts.blobs import BlobsAway
+    from fyke.storage.sql.dialects import make_engine
+
+    engine = make_engine(addresses(settings).state, durable=False, pool_size=1)
+    try:
+        return find_other_place(settings, engine)
+    except BlobsAway:
+        return []
+    except SQLAlchemyError as error:
+        return [f"The place of the blobs cannot be read from the database: {_first_line(error)}"]
+    finally:
+        engine.dispose()
 
 
 def stored_files(settings: Settings) -> StoredFiles:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from fyke.app.blobs import MARK
+from fyke.app.blobs import require_place
 from fyke.app.components import components
 from fyke.app.configuration import format_value, masked, origins_of
 from fyke.app.measuring import measure
@@ -19,7 +19,7 @@ from fyke.egress.live_check import check_live
 from fyke.egress.messages import ProxyChecked
 from fyke.egress.pools import split
 from fyke.egress.upstream import Upstream
-from fyke.errors import Unavailable
+from fyke.errors import FykeError
 from fyke.kit.channel import PeerRefused
 from fyke.kit.clock import Clock
 from fyke.model.account import Plan
@@ -86,7 +86,7 @@ class ServerProbe:
         database = await asyncio.to_thread(_database, self._settings, engine)
         if not self._settings.blobs_url:
             return [database]
-        return [database, await check_place(self._runtime.blobs, self._settings.blobs_url)]
+        return [database, await check_place(self._settings, engine, self._runtime.blobs)]
 
     async def egress(self) -> Sequence[HealthCheck]:
         return await _egress(self._settings)
@@ -113,14 +113,18 @@ def _database(settings: Settings, engine: Engine) -> HealthCheck:
     return HealthCheck("database", Level.GOOD, f"{kind} answers")
 
 
-async def check_place(blobs: Blobs, place: str) -> HealthCheck:
-    """Whether the blobs in S3 answer."""
+async def check_place(settings: Settings, engine: Engine, blobs: Blobs) -> HealthCheck:
+    """Whether the blobs in S3 answer, and are those of the installation."""
+    place = settings.blobs_url
     try:
         async with asyncio.timeout(BLOBS_SECONDS):
-            await blobs.exists(MARK)
-    except (Unavailable, TimeoutError) as error:
+            await require_place(settings, engine, blobs)
+    except SQLAlchemyError:
+        detail = f"{place} is not compared, because the database does not answer"
+        return HealthCheck("blobs", Level.BAD, detail, "see the line database")
+    except (FykeError, TimeoutError) as error:
         detail = str(error) or f"{place}: no answer within {BLOBS_SECONDS:g} s"
-        remedy = "until it answers, only versions whose files are on their runner's machine start"
+        remedy = "until then, only versions whose files are on their runner's machine start"
         return HealthCheck("blobs", Level.BAD, detail, remedy)
     return HealthCheck("blobs", Level.GOOD, f"{place} answers")
 

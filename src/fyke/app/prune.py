@@ -25,7 +25,7 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
-from fyke.app.blobs import open_blobs
+from fyke.app.blobs import open_blobs, require_place
 from fyke.app.measuring import folder_size
 from fyke.app.runner import open_environments
 from fyke.app.state import addresses
@@ -121,7 +121,10 @@ class Prune:
         self._rows_engine.dispose()
 
     async def find(self) -> list[Removable]:
-        """What can be removed now. Raises ``SQLAlchemyError``."""
+        """What can be removed now. Raises ``SQLAlchemyError``, and ``Conflict`` if the blobs are
+        not those of the installation.
+        """
+        await require_place(self._settings, self._engine, self._blobs)
         startable = self._startable()
         digests = {version.digest for version in startable}
         return [

@@ -37,14 +37,15 @@ def create(file: File, home: HomeOption = None, as_json: JsonOption = False) -> 
 
     Both databases are copied as of one moment. The file contains secrets, and only its owner can
     read it. Blobs in S3 are not in it, only their place. If secret.key is missing or is that of
-    another installation, or if a file with rows is missing, the backup is written nevertheless,
-    with a finding and exit status 1.
+    another installation, if a file with rows is missing, or if blobs_url is not the place of the
+    blobs, the backup is written nevertheless, with a finding and exit status 1.
 
     \b
     Examples:
       fyke backup create /backups/fyke-$(date +%F).tar.zst
       fyke backup create fyke.tar.gz --json
     """
+    from fyke.app.maintenance import check_place
     from fyke.app.secret_check import check_secret_of_files
     from fyke.cli.backup_file import check_suffix, write_backup
     from fyke.cli.owner import as_owner
@@ -53,7 +54,7 @@ def create(file: File, home: HomeOption = None, as_json: JsonOption = False) -> 
     settings = existing_settings(home)
     with _new_file(file) as target, as_owner(settings.home, settings.service_user):
         database = "postgresql" if settings.database_url else "sqlite"
-        findings = check_secret_of_files(settings, database)
+        findings = [*check_secret_of_files(settings, database), *check_place(settings)]
         manifest = write_backup(settings, target, file.name, findings)
     out = Output(as_json)
     files, size = len(manifest["files"]), file.stat().st_size

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ DRIVER_REMEDY = "install the driver of the same version (apt install chromium-dr
 BLOBS_SECONDS = 30.0
 BLOBS_REMEDY = (
     "correct blobs_url, the address or the login (s3_endpoint, s3_key_id, or AWS_* of this shell), "
-    "or start the server"
+    "or start the S3 server"
 )
 AWAY_REMEDY = "check the registry; until then only cached packages can be installed"
 WHOSE_REGISTRIES = (
@@ -304,21 +305,28 @@ def _database(settings: Settings) -> Iterator[CheckResult]:
 
 
 def _blobs(settings: Settings) -> Iterator[CheckResult]:
-    """Blobs in S3: stored, read, listed and deleted there, with the settings of this shell."""
+    """Whether the settings of this shell name the place of the blobs. In S3 one is stored, read,
+    listed and deleted.
+    """
     import asyncio
 
-    from fyke.app.blobs import open_blobs
+    from fyke.app.blobs import try_place
+    from fyke.cli.owner import as_owner
     from fyke.errors import FykeError
 
-    if not settings.blobs_url:
-        return
     try:
-        asyncio.run(asyncio.wait_for(open_blobs(settings).check(), BLOBS_SECONDS))
+        user = as_owner(settings.home, settings.service_user)
+        with user if settings.home.exists() else nullcontext():
+            asyncio.run(asyncio.wait_for(try_place(settings), BLOBS_SECONDS))
     except (FykeError, TimeoutError) as error:
         detail = str(error) or f"{settings.blobs_url}: no answer in {BLOBS_SECONDS:g} s"
         yield CheckResult("blobs", FAILED, detail, BLOBS_REMEDY)
+    except CommandFailed:
+        return  # the line of the database says it
     else:
-        yield CheckResult("blobs", OK, f"{settings.blobs_url} stores, returns, lists and deletes")
+        if settings.blobs_url:
+            detail = f"{settings.blobs_url} stores, returns, lists and deletes"
+            yield CheckResult("blobs", OK, detail)
 
 
 # --- registries -----------------------------------------------------------------------------

@@ -101,6 +101,20 @@ async def test_the_place_of_another_installation_is_refused(
         await check(other)
 
 
+async def test_a_known_place_without_its_mark_is_refused(
+    in_s3: Settings, moto: tuple[S3Server, MotoApp]
+) -> None:
+    """The bucket was emptied, or is one of the same name on another server."""
+    await check(in_s3)
+    own = (await open_blobs(in_s3).get(MARK)).decode()
+    await open_blobs(in_s3).delete(MARK)
+    with pytest.raises(Conflict, match=f"{MARK} is missing. Set s3_endpoint.*the text {own}"):
+        await check(in_s3)
+    assert await names(in_s3) == set()
+    await open_blobs(in_s3).put(MARK, own.encode())
+    assert await check(in_s3) == []
+
+
 async def test_blobs_in_the_folder_have_to_be_copied_first(
     in_folder: Settings, in_s3: Settings
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -14,15 +15,17 @@ from typing import Any
 import pytest
 
 from fyke.app import prune as prunes
-from fyke.app.blobs import copy_blobs, open_blobs
+from fyke.app.blobs import MARK, copy_blobs, open_blobs
 from fyke.app.folder import make_home, write_private
 from fyke.app.maintenance import check
+from fyke.app.maintenance import check_place as check_setting
 from fyke.app.measuring import measure
 from fyke.app.probe import check_place
 from fyke.app.prune import Kind, Prune
 from fyke.cli import doctor
 from fyke.contracts.state import Transaction
 from fyke.domain.workers.bundles import bundle_name
+from fyke.errors import Conflict
 from fyke.model.health import Level
 from fyke.model.worker import Version
 from fyke.settings import Settings
@@ -206,19 +209,94 @@ async def test_the_command_copies_to_the_place_of_the_settings(
     assert of_blobs(await in_thread(check, there)) == []
 
 
-async def test_the_health_page_names_an_outage(settings: Settings) -> None:
-    check = await check_place(open_blobs(settings), settings.blobs_url)
+def other_places(settings: Settings, server: S3Server) -> list[tuple[Settings, str]]:
+    """Settings that are not those of the installation, and what is said about each."""
+    elsewhere = {"blobs_url": str(server.new_place())}
+    here = f"are in {settings.blobs_url}, and blobs_url is"
+    return [
+        (settings.model_copy(update={"blobs_url": ""}), f"{here} empty"),
+        (settings.model_copy(update=elsewhere), f"{here} {elsewhere['blobs_url']}"),
+    ]
+
+
+async def test_nothing_of_another_place_is_removed(settings: Settings, server: S3Server) -> None:
+    for other, problem in other_places(settings, server):
+        await open_blobs(other).put("rows/of-another.jsonl.zst", b"rows")
+        prune = Prune(other)
+        try:
+            with pytest.raises(Conflict, match=re.escape(problem)):
+                await prune.find()
+        finally:
+            prune.close()
+
+
+async def test_nothing_is_removed_where_the_mark_is_missing_or_another(settings: Settings) -> None:
+    blobs = open_blobs(settings)
+    prune = Prune(settings)
+    try:
+        await blobs.put(MARK, b"another")
+        with pytest.raises(Conflict, match="has the blobs of another installation"):
+            await prune.find()
+        await blobs.delete(MARK)
+        with pytest.raises(Conflict, match=f"its object {MARK} is missing"):
+            await prune.find()
+    finally:
+        prune.close()
+
+
+async def test_the_check_says_that_the_place_is_another(
+    settings: Settings, server: S3Server
+) -> None:
+    for other, problem in other_places(settings, server):
+        [finding] = [fault for fault in await in_thread(check, other) if "blobs" in fault]
+        assert problem in finding
+
+
+async def test_a_backup_with_another_place_has_a_finding(
+    settings: Settings, server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, (other, problem) in enumerate(other_places(settings, server)):
+        for_commands(other, monkeypatch)
+        file = tmp_path / f"{number}.tgz"
+        create = ("backup", "create", file, "--home", settings.home, "--json")
+        code, out, _ = await in_thread(command, *create)
+        findings = json.loads(out)["findings"]
+        assert code == 1 and problem in findings[0]
+
+
+async def test_a_backup_does_not_need_s3(settings: Settings) -> None:
+    away = settings.model_copy(update={"s3_endpoint": "http://127.0.0.1:1"})
+    assert await in_thread(check_setting, away) == []
+
+
+async def test_the_health_page_names_what_is_wrong(settings: Settings) -> None:
+    engine = make_engine(f"sqlite:///{settings.home / 'state.db'}", durable=False)
+    check = await check_place(settings, engine, open_blobs(settings))
     assert (check.name, check.level) == ("blobs", Level.GOOD)
     away = settings.model_copy(update={"s3_endpoint": "http://127.0.0.1:1"})
-    check = await check_place(open_blobs(away), settings.blobs_url)
+    check = await check_place(away, engine, open_blobs(away))
     assert check.level is Level.BAD and settings.blobs_url in check.detail
+    await open_blobs(settings).delete(MARK)
+    check = await check_place(settings, engine, open_blobs(settings))
+    assert check.level is Level.BAD and f"its object {MARK} is missing" in check.detail
+    engine.dispose()
 
 
-async def test_doctor_tries_the_place(settings: Settings) -> None:
-    [good] = await in_thread(lambda: list(doctor._blobs(settings)))
+async def test_doctor_tries_the_place(
+    settings: Settings, server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def doctors(settings: Settings) -> list[doctor.CheckResult]:
+        return list(doctor._blobs(settings))
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    [good] = await in_thread(doctors, settings)
     assert (good.name, good.state) == ("blobs", doctor.OK)
-    elsewhere = settings.model_copy(update={"blobs_url": "s3://nowhere"})
-    [bad] = await in_thread(lambda: list(doctor._blobs(elsewhere)))
+    for other, problem in other_places(settings, server):
+        [bad] = await in_thread(doctors, other)
+        assert bad.state == doctor.FAILED and problem in bad.detail
+    new = settings.model_copy(update={"home": tmp_path / "new"})
+    [good] = await in_thread(doctors, new)
+    assert good.state == doctor.OK
+    [bad] = await in_thread(doctors, new.model_copy(update={"blobs_url": "s3://nowhere"}))
     assert bad.state == doctor.FAILED and "NoSuchBucket" in bad.detail
-    here = settings.model_copy(update={"blobs_url": ""})
-    assert list(doctor._blobs(here)) == []
+    assert await in_thread(doctors, new.model_copy(update={"blobs_url": ""})) == []
