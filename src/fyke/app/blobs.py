@@ -26,6 +26,10 @@ MARK = "installation"  # the blob with the id of the installation that uses the 
 _ID = "installation_id"  # the fact with this id
 _CHECK_SECONDS = 15.0
 _COPY = "stop Fyke on all machines, and copy them with: fyke db copy-blobs"
+_OTHER_SERVER = (
+    "The command has the address and login of one S3 server. To copy to another one, set those of "
+    "the old one and leave blobs_url empty, which copies to the data folder; then the new ones"
+)
 
 
 def open_blobs(settings: Settings) -> Blobs:
@@ -202,17 +206,31 @@ async def copy_blobs(settings: Settings) -> Copied:
     """
     async with open_state(settings) as storage:
         stored = await storage.read(lambda tx: tx.installation.fact(PLACE)) or ""
-        source = open_blobs(settings.model_copy(update={"blobs_url": stored})) if stored else None
-        target = open_blobs(settings)
         if stored == settings.blobs_url:
-            raise Conflict(f"The blobs are in {stored or settings.blobs_dir} already")
+            remedy = f". {_OTHER_SERVER}" if stored else ""
+            raise Conflict(f"The blobs are in {stored or settings.blobs_dir} already{remedy}")
+        source = await _open_source(settings, storage, stored)
+        target = open_blobs(settings)
         if settings.blobs_url:
             await target.check()
             await _mark(storage, target, settings.blobs_url, is_known=False)
-        count, size = await _copy(source or folder_blobs(settings), target)
+        count, size = await _copy(source, target)
         await storage.write(lambda tx: tx.installation.replace(PLACE, settings.blobs_url))
     folder = str(settings.blobs_dir)
     return Copied(stored or folder, settings.blobs_url or folder, count, size)
+
+
+async def _open_source(settings: Settings, storage: Storage, stored: str) -> Blobs:
+    """The blobs at the place that is stored; in S3 only with the mark of the installation."""
+    if not stored:
+        return folder_blobs(settings)
+    source = open_blobs(settings.model_copy(update={"blobs_url": stored}))
+    own = await storage.read(lambda tx: tx.installation.fact(_ID)) or ""
+    try:
+        await _require_mark(source, stored, own)
+    except (Conflict, BlobsAway) as error:
+        raise Conflict(f"{error}. {_OTHER_SERVER}") from None
+    return source
 
 
 async def _copy(source: Blobs, target: Blobs) -> tuple[int, int]:

@@ -144,6 +144,25 @@ async def test_blobs_are_copied_back_and_to_another_place(
     assert await check(back) == []
 
 
+async def test_nothing_is_copied_from_another_server(
+    in_s3: Settings, moto: tuple[S3Server, MotoApp]
+) -> None:
+    """The settings have the address of the new server, where the old place is missing or empty."""
+    await check(in_s3)
+    await open_blobs(in_s3).put("rows/a", b"data")
+    own = await open_blobs(in_s3).get(MARK)
+    await open_blobs(in_s3).delete(MARK)  # what the new server answers
+    other = moved(in_s3, moto[0])
+    for there in (other, other.model_copy(update={"blobs_url": ""})):
+        with pytest.raises(Conflict, match=f"{MARK} is missing.*set those of the old one"):
+            await copy_blobs(there)
+    await open_blobs(in_s3).put(MARK, own)
+    with pytest.raises(Conflict, match=f"{in_s3.blobs_url} already.*one S3 server"):
+        await copy_blobs(in_s3)
+    assert await check(in_s3) == []
+    assert (await copy_blobs(other)).blobs == 1
+
+
 async def test_an_interrupted_copy_is_continued(
     in_folder: Settings, in_s3: Settings, moto: tuple[S3Server, MotoApp]
 ) -> None:
