@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import aclosing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from fyke.app.state import addresses, open_state
 from fyke.contracts.blobs import Blobs, BlobsAway, BlobsRefused
-from fyke.contracts.state import Storage
+from fyke.contracts.state import Storage, Transaction
+from fyke.domain.workers.bundles import bundle_name
 from fyke.errors import Conflict, Unavailable
 from fyke.kit.ids import new_ulid
 from fyke.kit.s3_place import parse_s3_url
 from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
-from fyke.storage.sql.dialects import make_engine
+from fyke.storage.sql.dialects import for_reading, make_engine
 from fyke.storage.sql.schema import first_value
 
 PLACE = "blobs_url"  # the fact about the installation: where its blobs are, if they are in S3
@@ -87,17 +88,20 @@ async def _check_place(storage: Storage, settings: Settings) -> bool:
     if stored:
         _compare(settings, stored)
         return True
-    if settings.blobs_url and [True async for _ in folder_blobs(settings).walk()]:
-        _compare(settings, stored)
+    if settings.blobs_url:
+        needed = await asyncio.to_thread(needed_blobs, settings)  # perhaps in another folder
+        if needed or [True async for _ in folder_blobs(settings).walk()]:
+            _compare(settings, stored)
     return not settings.blobs_url
 
 
 def _compare(settings: Settings, stored: str) -> None:
     """Raise ``Conflict`` unless the setting is the place that is stored; "" is the folder."""
     if stored != settings.blobs_url:
+        folder = "its data folders" if settings.database_url else settings.blobs_dir
         raise Conflict(
-            f"The blobs of this installation are in {stored or settings.blobs_dir}, and blobs_url "
-            f"is {settings.blobs_url or 'empty'}. "
+            f"The blobs of this installation are in {stored or folder}, and blobs_url is "
+            f"{settings.blobs_url or 'empty'}. "
             f"{f'Set blobs_url to {stored}' if stored else 'Leave it empty'}, or {_COPY}"
         )
 
@@ -109,7 +113,20 @@ async def _check_s3(storage: Storage, settings: Settings, blobs: Blobs, *, is_kn
             await blobs.check()
     except TimeoutError:
         raise BlobsAway(f"Blob storage {settings.blobs_url}: no answer in time") from None
-    await storage.write(lambda tx: tx.installation.replace(PLACE, settings.blobs_url))
+    if not is_known:
+        await _change_place(storage, "", settings.blobs_url)
+
+
+async def _change_place(storage: Storage, before: str, place: str) -> None:
+    """Raise ``Conflict`` if another server has changed it meanwhile."""
+
+    def work(tx: Transaction) -> str:
+        tx.installation.settle(PLACE, "")
+        tx.installation.exchange(PLACE, before, place)
+        return tx.installation.fact(PLACE) or ""
+
+    if (stored := await storage.write(work)) != place:
+        raise Conflict(f"Another server has put the blobs in {stored}; set blobs_url to it")
 
 
 async def _mark(storage: Storage, blobs: Blobs, place: str, *, is_known: bool) -> None:
@@ -187,6 +204,33 @@ def _fact(engine: Engine, name: str) -> str:
     return first_value(engine, "installation", "value", where=f"name = '{name}'")
 
 
+def needed_blobs(settings: Settings) -> set[str]:
+    """The names of the blobs that the tables refer to, which are up to date. Raise
+    ``SQLAlchemyError``.
+    """
+    from fyke.storage.sql.page_files import page_files
+    from fyke.storage.sql.sealed_files import sealed_files
+    from fyke.storage.sql.state.references import needed_bundles
+
+    urls, needed = addresses(settings), set()
+    with _reading(urls.state) as connection:
+        needed |= {bundle_name(digest) for digest in needed_bundles(connection)}
+        needed |= {file.blob for file in page_files(connection.exec_driver_sql)}
+    with _reading(urls.results) as connection:
+        needed |= {file.blob for file in sealed_files(connection.exec_driver_sql)}
+    return needed
+
+
+@contextmanager
+def _reading(url: str) -> Iterator[Connection]:
+    engine = make_engine(url, durable=False, pool_size=1)
+    try:
+        with for_reading(engine).connect() as connection, connection.begin():
+            yield connection
+    finally:
+        engine.dispose()
+
+
 # --- moving -----------------------------------------------------------------------------------
 
 
@@ -200,24 +244,44 @@ class Copied:
     bytes: int
 
 
-async def copy_blobs(settings: Settings) -> Copied:
+async def copy_blobs(settings: Settings, *, accept_missing: bool = False) -> Copied:
     """Copy all blobs to where the settings want them, and make that their place. May be repeated
-    when it was interrupted. Nothing else writes blobs meanwhile. Raise ``Conflict``.
+    when it was interrupted. Nothing else writes blobs meanwhile. Raise ``Conflict``, also if the
+    tables refer to one that was not there, unless ``accept_missing``.
     """
+    from fyke.app.maintenance import versions
+
+    if remedy := versions(settings).remedy:
+        raise Conflict(f"The database belongs to another release of Fyke: {remedy}")
+    folder = str(settings.blobs_dir)
     async with open_state(settings) as storage:
         stored = await storage.read(lambda tx: tx.installation.fact(PLACE)) or ""
         if stored == settings.blobs_url:
-            remedy = f". {_OTHER_SERVER}" if stored else ""
-            raise Conflict(f"The blobs are in {stored or settings.blobs_dir} already{remedy}")
+            rest = f". {_OTHER_SERVER}" if stored else ""
+            raise Conflict(f"The blobs are in {stored or folder} already{rest}")
         source = await _open_source(settings, storage, stored)
         target = open_blobs(settings)
         if settings.blobs_url:
             await target.check()
             await _mark(storage, target, settings.blobs_url, is_known=False)
         count, size = await _copy(source, target)
-        await storage.write(lambda tx: tx.installation.replace(PLACE, settings.blobs_url))
-    folder = str(settings.blobs_dir)
-    return Copied(stored or folder, settings.blobs_url or folder, count, size)
+        copied = Copied(stored or folder, settings.blobs_url or folder, count, size)
+        if not accept_missing:
+            await _refuse_missing(settings, target, copied)
+        await _change_place(storage, stored, settings.blobs_url)
+    return copied
+
+
+async def _refuse_missing(settings: Settings, target: Blobs, copied: Copied) -> None:
+    """Raise ``Conflict`` if the target lacks blobs that the tables refer to."""
+    missing = await asyncio.to_thread(needed_blobs, settings)
+    missing -= {blob.name async for blob in target.walk()}
+    if missing:
+        raise Conflict(
+            f"{copied.source} lacks {len(missing)} of the blobs that the database refers to, such "
+            f"as {min(missing)}. The others were copied, and the place was not changed. Repeat the "
+            "command with each data folder that has blobs. If they are lost, add --accept-missing"
+        )
 
 
 async def _open_source(settings: Settings, storage: Storage, stored: str) -> Blobs:

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -113,12 +113,20 @@ def accept_secret(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 
 @db.command("copy-blobs")
-def copy_blobs(home: HomeOption = None, as_json: JsonOption = False) -> None:
+def copy_blobs(
+    home: HomeOption = None,
+    accept_missing: Annotated[
+        bool,
+        typer.Option("--accept-missing", help="Change the place even if needed blobs are lost."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Copy bundles, uploads, last pages and files with rows to where blobs_url says.
 
     From the data folder to S3, back if blobs_url is empty, or to another place in S3. First stop
     every Fyke that uses the database. The installation then starts only with this blobs_url. The
-    originals stay where they are; after an interruption, repeat the command.
+    originals stay where they are; after an interruption, repeat the command. If several data
+    folders on one PostgreSQL have blobs, repeat it with each: the last one changes the place.
 
     \b
     Examples:
@@ -130,7 +138,7 @@ def copy_blobs(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from fyke.app import blobs
 
     with _stopped(home) as settings:
-        copied = asyncio.run(blobs.copy_blobs(settings))
+        copied = asyncio.run(blobs.copy_blobs(settings, accept_missing=accept_missing))
     out = Output(as_json)
     if as_json:
         out.json(asdict(copied))

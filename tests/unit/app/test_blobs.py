@@ -13,11 +13,13 @@ from fyke.app import blobs as module
 from fyke.app.blobs import MARK, check_blobs, copy_blobs, folder_blobs, open_blobs
 from fyke.app.folder import make_home
 from fyke.app.state import open_state
+from fyke.contracts.state import Transaction
 from fyke.errors import Conflict
 from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.blobs.s3 import S3Blobs
-from support.prepared import state_in
+from support import records
+from support.prepared import rows_in, state_in
 from support.s3_servers import MotoApp, S3Server, moto_server, s3_settings
 
 pytestmark = pytest.mark.anyio
@@ -35,6 +37,7 @@ def in_folder(tmp_path: Path) -> Settings:
     settings = Settings(home=tmp_path / "home")
     make_home(settings)
     state_in(settings.home)
+    rows_in(settings.home)
     return settings
 
 
@@ -97,6 +100,7 @@ async def test_the_place_of_another_installation_is_refused(
     other = in_s3.model_copy(update={"home": tmp_path / "other"})
     make_home(other)
     state_in(other.home)
+    rows_in(other.home)
     with pytest.raises(Conflict, match="has the blobs of another installation"):
         await check(other)
 
@@ -128,6 +132,58 @@ async def test_blobs_in_the_folder_have_to_be_copied_first(
     assert await open_blobs(in_s3).get("bundles/a") == b"data"
     with pytest.raises(Conflict, match=f"are in {in_s3.blobs_url} already"):
         await copy_blobs(in_s3)
+
+
+async def add_version(settings: Settings, digest: str) -> None:
+    account = records.account()
+    worker = records.worker(account.id)
+
+    def work(tx: Transaction) -> None:
+        tx.accounts.add(account)
+        tx.workers.add(worker)
+        tx.workers.add_version(records.version(worker.id, digest=digest))
+
+    async with open_state(settings) as storage:
+        await storage.write(work)
+
+
+async def test_blobs_in_the_folders_of_several_servers_are_copied_from_each(
+    in_folder: Settings, in_s3: Settings, tmp_path: Path
+) -> None:
+    """They have one database; here its file is moved between the folders."""
+    await add_version(in_folder, "a" * 64)
+    with pytest.raises(Conflict, match="fyke db copy-blobs"):
+        await check(in_s3)
+    with pytest.raises(Conflict, match=f"lacks 1 of the blobs .*bundles/{'a' * 64}"):
+        await copy_blobs(in_s3)
+    with pytest.raises(Conflict, match="fyke db copy-blobs"):
+        await check(in_s3)
+    second = in_s3.model_copy(update={"home": tmp_path / "second"})
+    in_folder.home.rename(second.home)
+    await folder_blobs(second).put(f"bundles/{'a' * 64}", b"data")
+    assert (await copy_blobs(second)).blobs == 1
+    assert await check(second) == []
+
+
+async def test_blobs_that_are_lost_can_be_accepted(in_folder: Settings, in_s3: Settings) -> None:
+    await add_version(in_folder, "a" * 64)
+    assert (await copy_blobs(in_s3, accept_missing=True)).blobs == 0
+    assert await check(in_s3) == []
+
+
+async def test_two_servers_that_start_first_agree_on_the_place(
+    in_s3: Settings, moto: tuple[S3Server, MotoApp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, try_place = moved(in_s3, moto[0]), S3Blobs.check
+
+    async def late(blobs: S3Blobs) -> None:
+        monkeypatch.setattr(S3Blobs, "check", try_place)
+        await check(other)
+
+    monkeypatch.setattr(S3Blobs, "check", late)
+    with pytest.raises(Conflict, match=f"has put the blobs in {other.blobs_url}"):
+        await check(in_s3)
+    assert await check(other) == []
 
 
 async def test_blobs_are_copied_back_and_to_another_place(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from fyke.app import prune as prunes
-from fyke.app.blobs import MARK, copy_blobs, open_blobs
+from fyke.app.blobs import MARK, copy_blobs, folder_blobs, open_blobs
 from fyke.app.folder import make_home, write_private
 from fyke.app.maintenance import check
 from fyke.app.maintenance import check_place as check_setting
@@ -64,9 +64,9 @@ async def settings(tmp_path: Path, server: S3Server, monkeypatch: pytest.MonkeyP
     await sealed_run_in(made.home, "run", "attempt")
     await kept_page_in(made.home)
     await add_version(made)
+    await folder_blobs(made).put(bundle_name(DIGEST), BUNDLE)
     await copy_blobs(made)
     shutil.rmtree(made.blobs_dir)
-    await open_blobs(made).put(bundle_name(DIGEST), BUNDLE)
     return made
 
 
