@@ -201,12 +201,20 @@ async def test_the_command_copies_to_the_place_of_the_settings(
 ) -> None:
     there = settings.model_copy(update={"blobs_url": str(server.new_place())})
     for_commands(there, monkeypatch)
-    code, out, _ = await in_thread(command, "db", "copy-blobs", "--home", settings.home, "--json")
+    copy = ("db", "copy-blobs", "--home", settings.home, "--json")
+    code, out, _ = await in_thread(command, *copy)
     report = json.loads(out)
     assert (code, report["source"], report["target"], report["blobs"]) == (
         0, settings.blobs_url, there.blobs_url, 3,
     )  # fmt: skip
     assert of_blobs(await in_thread(check, there)) == []
+    await open_blobs(there).delete(bundle_name(DIGEST))
+    back = there.model_copy(update={"blobs_url": ""})
+    for_commands(back, monkeypatch)
+    code, _, error = await in_thread(command, *copy)
+    assert code != 0 and f"{there.blobs_url} lacks 1 of the blobs" in str(error)
+    code, _, _ = await in_thread(command, *copy, "--accept-missing")
+    assert code == 0 and len(of_blobs(await in_thread(check, back))) == 1
 
 
 def other_places(settings: Settings, server: S3Server) -> list[tuple[Settings, str]]:
