@@ -29,7 +29,7 @@ from fyke.storage.blobs.names import check_name
 from fyke.storage.blobs.round_trip import round_trip
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig, S3Config
+    from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
 
 PART_BYTES = 8 * 2**20  # a blob with more is stored in parts of this size
 _PARALLEL = 2  # parts on their way
@@ -60,10 +60,20 @@ class S3Access:
             options["endpoint"] = endpoint
         if self.region:
             options["region"] = self.region
-        if self.key_id:
-            options["access_key_id"] = self.key_id
-            options["secret_access_key"] = self.secret
         return options
+
+    def login(self) -> S3Credential | None:
+        """The login of the settings. As an option of the library it would be completed by
+        ``AWS_SESSION_TOKEN``, which belongs to another login.
+        """
+        if not self.key_id:
+            return None
+        return {
+            "access_key_id": self.key_id,
+            "secret_access_key": self.secret,
+            "token": None,
+            "expires_at": None,
+        }
 
 
 class S3Blobs:
@@ -73,9 +83,9 @@ class S3Blobs:
 
     def __init__(self, place: S3Place, access: S3Access | None = None) -> None:
         self._place = place
-        config = (access or S3Access()).config()
-        self._store = _open(place, config, read_seconds=30, retries=4, retry_seconds=30)
-        self._ranges = _open(place, config, read_seconds=5, retries=2, retry_seconds=8)
+        access = access or S3Access()
+        self._store = _open(place, access, read_seconds=30, retries=4, retry_seconds=30)
+        self._ranges = _open(place, access, read_seconds=5, retries=2, retry_seconds=8)
 
     async def put(self, name: str, data: bytes) -> None:
         key = self._key(name)
@@ -243,8 +253,9 @@ async def _first_part(source: AsyncIterator[bytes]) -> bytearray:
 
 
 def _open(
-    place: S3Place, config: S3Config, *, read_seconds: int, retries: int, retry_seconds: int
+    place: S3Place, access: S3Access, *, read_seconds: int, retries: int, retry_seconds: int
 ) -> S3Store:
+    config, login = access.config(), access.login()
     client: ClientConfig = {
         "allow_http": config.get("endpoint", "").startswith("http://"),
         "connect_timeout": timedelta(seconds=5),
@@ -256,7 +267,13 @@ def _open(
         "retry_timeout": timedelta(seconds=retry_seconds),
         "backoff": {"max_backoff": timedelta(seconds=2)},
     }
-    return S3Store(place.bucket, config=config, client_options=client, retry_config=retry)
+    return S3Store(
+        place.bucket,
+        config=config,
+        client_options=client,
+        retry_config=retry,
+        credential_provider=(lambda: login) if login else None,
+    )
 
 
 def _problem(text: str, code: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 
@@ -142,3 +143,19 @@ async def test_all_pages_of_a_list_are_walked(blobs: S3Blobs, place: S3Place) ->
 def test_a_missing_login_is_named() -> None:
     text = "Generic S3 error: Error performing PUT http://169.254.169.254/latest/api/token"
     assert s3._problem(text, "").startswith("no login: set AWS_ACCESS_KEY_ID")
+
+
+async def test_a_login_of_the_settings_has_no_token_of_another(
+    server: S3Server, app: MotoApp, place: S3Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "another")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of-another")
+    blobs = S3Blobs(place, server.access)
+    await blobs.put("rows/a", b"data")
+    assert await asyncio.to_thread(blobs.read_range, "rows/a", 0, 4) == b"data"
+    for request in app.requests:
+        assert f"Credential={server.access.key_id}/" in request["HTTP_AUTHORIZATION"]
+        assert "HTTP_X_AMZ_SECURITY_TOKEN" not in request
+    url = await blobs.url("rows/a", 60, "GET")
+    assert "Security-Token" not in url and f"Credential={server.access.key_id}" in url
