@@ -490,6 +490,23 @@ async def test_a_file_without_the_rows_does_not_replace_them(
     assert await all_reads(ended) == before
 
 
+async def test_the_claim_is_kept_while_the_file_is_compared(
+    ended: SqlResults, results_address: ResultsAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading it takes long if it is large or far away."""
+
+    class Stored(FilesystemBlobs):
+        async def put_stream(self, name: str, chunks: Any) -> None:
+            await super().put_stream(name, chunks)
+            monkeypatch.setattr(sealing, "_RENEW_SECONDS", -1.0)
+            monkeypatch.setattr(sealing, "_now_ms", lambda: 2**60)
+
+    blobs = Stored(results_address.blobs, durable=False)
+    await RowSealer(ended._write, ended._read, blobs).seal([RUN], 1)
+    [(claimed_until,)] = await query(ended, "SELECT claimed_until FROM results_seals")
+    assert claimed_until == 2**60 + seal.CLAIM_MS
+
+
 @pytest.mark.parametrize("free_bytes", [(0,), (2**40, 0)])
 async def test_a_full_disk_keeps_rows_in_the_database(
     ended: SqlResults,

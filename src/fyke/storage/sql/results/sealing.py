@@ -149,6 +149,7 @@ class _RowsFile:
         self._digest = hashlib.sha256()
         self._frames: list[Frame] = []
         self._keys = NotedKeys()
+        self._renewed = time.monotonic()
         self.rows = 0
         self.size = 0
 
@@ -156,12 +157,10 @@ class _RowsFile:
         """The parts of the file. Raises ``Changed``, ``_LineFeed`` and ``_NoSpace``."""
         claim = self._claim
         rows, attempts = await self._read(lambda driver: seal.count_rows(driver, claim))
-        renewed, checked = time.monotonic(), 0
+        checked = 0
         while self.rows < rows:
             start = time.monotonic()
-            if start - renewed > _RENEW_SECONDS:
-                await self._write(lambda driver: seal.renew(driver, claim, _now_ms()))
-                renewed = start
+            await self._renew(start)
             if self.size - checked >= _CHECK_BYTES:
                 await check_space(self._blobs, _CHECK_BYTES)
                 checked = self.size
@@ -197,11 +196,12 @@ class _RowsFile:
 
     async def verify(self) -> None:
         """Read the stored file and compare it with what was written: the rows are about to be
-        removed. Raises ``Unavailable``.
+        removed. Raises ``Changed`` and ``Unavailable``.
         """
         digest, read = hashlib.sha256(), 0
         while read < self.size:
             start = time.monotonic()
+            await self._renew(start)
             data = await asyncio.to_thread(
                 self._blobs.read_range, self._claim.blob, read, _READ_BYTES
             )
@@ -214,6 +214,12 @@ class _RowsFile:
             raise Unavailable(
                 f"The file {self._claim.blob} has not the rows that were written to it"
             )
+
+    async def _renew(self, now: float) -> None:
+        """Keep the claim. Raises ``Changed`` if it was lost."""
+        if now - self._renewed > _RENEW_SECONDS:
+            await self._write(lambda driver: seal.renew(driver, self._claim, _now_ms()))
+            self._renewed = now
 
     def commit(self, driver: Driver) -> bool:
         """See ``seal.commit``."""
