@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from fyke.contracts.blobs import Blobs
+from fyke.storage.blobs import round_trip
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.blobs.s3 import S3Blobs
 from support.s3_servers import S3Server, s3_server
@@ -189,7 +190,13 @@ async def test_a_folder_is_walked(blobs: Blobs) -> None:
     assert [blob async for blob in blobs.walk("a")] == []
 
 
-async def test_the_check_leaves_nothing(blobs: Blobs) -> None:
+async def test_the_check_leaves_nothing_and_removes_what_was_left(
+    blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await blobs.put("check/running", b"of another check")
+    await blobs.check()
+    assert [blob.name async for blob in blobs.walk()] == ["check/running"]
+    monkeypatch.setattr(round_trip, "_LEFT_SECONDS", -60.0)  # as if it was old
     await blobs.check()
     assert [blob async for blob in blobs.walk()] == []
 

@@ -84,5 +84,7 @@ class Blobs(Protocol):
         ...
 
     async def check(self) -> None:
-        """Store a blob, read, list and delete it. Raise ``Unavailable`` with the reason."""
+        """Store a blob, read, list and delete it, and delete those that checks an hour ago or more
+        have left. Raise ``Unavailable`` with the reason.
+        """
         ...

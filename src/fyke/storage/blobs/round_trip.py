@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
 from fyke.contracts.blobs import Blobs
 from fyke.errors import Unavailable
 from fyke.kit.ids import new_ulid
 
 _FOLDER = "check"
+_LEFT_SECONDS = 3600.0  # a blob that is older was left by a check that was killed or cut off
 
 
 async def round_trip(blobs: Blobs) -> None:
-    """See ``Blobs.check``."""
+    """See ``Blobs.check``. Also removes what earlier checks have left."""
     name = f"{_FOLDER}/{new_ulid().lower()}"
     data = name.encode()
     await blobs.put(name, data)
@@ -21,7 +24,12 @@ async def round_trip(blobs: Blobs) -> None:
             raise Unavailable("Blob storage does not have what was just stored") from None
         if read != data:
             raise Unavailable("Blob storage returns other bytes than were just stored")
-        if name not in [blob.name async for blob in blobs.walk(_FOLDER)]:
+        stored_at = {blob.name: blob.stored_at async for blob in blobs.walk(_FOLDER)}
+        if name not in stored_at:
             raise Unavailable("Blob storage does not list what was just stored")
+        before = time.time() - _LEFT_SECONDS
+        for other, at in stored_at.items():
+            if at < before:
+                await blobs.delete(other)
     finally:
         await blobs.delete(name)
