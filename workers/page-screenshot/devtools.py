@@ -231,9 +231,9 @@ class Tab:
 
     @contextmanager
     def extended(self, seconds: float) -> Iterator[None]:
-        """Allow at least ``seconds`` for what is done within."""
+        """Allow ``seconds`` beyond the time of the tab for what is done within, however often."""
         until = self._until
-        self._until = max(until, time.monotonic() + seconds)
+        self._until = until + seconds
         try:
             yield
         finally:

@@ -206,6 +206,27 @@ def test_the_document_of_the_picture_has_been_waited_for(
     assert row["error"] == "the page went to another document whenever its picture was taken"
 
 
+def test_all_documents_of_a_page_share_its_time(
+    chromium: str, served: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served.put("/moving", MOVING % (b"First", b"/second"))
+    served.put("/second", MOVING % (b"Second", b"/moving"))
+    go_on(monkeypatch, 99)
+    picture, ends = capture._picture, []
+
+    def timed(tab: Tab, *more: Any) -> str:
+        ends.append(tab._until)
+        return picture(tab, *more)
+
+    monkeypatch.setattr(capture, "_picture", timed)
+    url, row = f"{served.base}/moving", dict[str, Any]()
+    with Tab(chromium, capture.CAPTURE_SECONDS / 2) as tab:
+        end = tab._until
+        tab.open(url)
+        capture._take_loaded(tab, row, settings(url))
+    assert ends == [end + capture.CAPTURE_SECONDS] * capture.MAX_DOCUMENTS
+
+
 def test_failures_are_rows_with_the_reason(
     chromium: str, served: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
