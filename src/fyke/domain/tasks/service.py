@@ -149,7 +149,7 @@ class Tasks:
         return (await self._workers.version(caller, worker, number)).number
 
     async def _options(self, caller: Caller, task: Task, input: object) -> ParsedInput | None:
-        """The run options of a new input of a task, None without any.
+        """The run options of an input of a task, None without any.
 
         Raise ``InvalidRequest`` and ``Forbidden`` for those that no run of its version may have.
         """
@@ -158,14 +158,16 @@ class Tasks:
         if system is None or system == {}:
             return None
         options = {"parameters": {"system": system, "custom": {}}}
+        version: Version | None
         try:
             worker = await self._workers.find(caller, task.worker_id)
             version = await self._workers.version(caller, worker, task.version)
-        except (WorkerNotFound, VersionUnavailable, UnknownVersion):  # it cannot run now
-            return read_input(options, SystemDefaults())
-        parsed = read_input(options, version.defaults)
+        except (WorkerNotFound, VersionUnavailable, UnknownVersion):
+            version = None  # it cannot run now
+        parsed = read_input(options, SystemDefaults() if version is None else version.defaults)
         check_addresses(caller, parsed)
-        limits_at_start(self._rules, version, parsed)
+        if version is not None:
+            limits_at_start(self._rules, version, parsed)
         return parsed
 
     async def get(self, caller: Caller, task_id: str) -> Task:
@@ -249,7 +251,8 @@ class Tasks:
                 worker = await self._workers.find(caller, saved.worker_id)
                 number = await self._number(caller, worker, edit.version)
                 saved = replace(saved, version=number)
-            options = await self._options(caller, saved, edit.input)
+            given = json.loads(saved.input_json) if edit.input is None else edit.input
+            options = await self._options(caller, saved, given)
 
         def work(tx: Transaction) -> Task:
             task = lock_own_task(tx, caller, task_id)

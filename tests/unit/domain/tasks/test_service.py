@@ -128,6 +128,10 @@ async def test_options_of_a_browser_need_a_version_with_one(setup: Setup):
         await setup.tasks.create(setup.caller, setup.worker.id, "t", block, "v1.0.1")
     with refused:
         await setup.tasks.set_input(setup.caller, task.id, block, "v1.0.1")
+    with refused:
+        await setup.tasks.edit(setup.caller, task.id, TaskEdit(version="v1.0.1"), 0)
+    renamed = await setup.tasks.edit(setup.caller, task.id, TaskEdit(title="other"), 0)
+    assert (renamed.title, renamed.version) == ("other", "")
 
 
 async def test_a_task_of_a_worker_that_is_gone_can_still_be_changed(setup: Setup):
@@ -138,6 +142,9 @@ async def test_a_task_of_a_worker_that_is_gone_can_still_be_changed(setup: Setup
     await setup.tasks.set_input(setup.caller, task.id, with_options(memory=1024), None)
     with pytest.raises(InvalidRequest, match="memory must be a number"):
         await setup.tasks.set_input(setup.caller, task.id, with_options(memory="x"), None)
+    private = with_options(egress_allow=["10.0.0.1:80"])
+    with pytest.raises(Forbidden, match="egress_allow"):
+        await setup.tasks.set_input(setup.caller, task.id, private, None)
 
 
 @pytest.mark.parametrize("title", ["x" * 201, "a\x00b", "two\nlines"])
