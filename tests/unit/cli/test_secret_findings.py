@@ -64,5 +64,7 @@ def test_the_files_of_a_backup_with_postgresql_need_one(
         ("restore", file, "--home", tmp_path / "restored"),
     ):
         code, out, _ = command(*arguments, "--json")
-        [finding] = json.loads(out)["findings"]
-        assert (code, finding.startswith(MISSING)) == (1, True)
+        finding, *others = json.loads(out)["findings"]
+        assert (code, finding.startswith(MISSING)) == (1, True), arguments
+        assert len(others) == (arguments[1] == "create")  # which asks the database, too
+        assert all(other.startswith("The place of the blobs cannot be read") for other in others)
