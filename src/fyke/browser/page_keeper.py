@@ -123,9 +123,9 @@ class PageKeeper:
             self._opened.popitem(last=False)
 
     def stopped(self, place: PagePlace, state: PageGap | None) -> None:
-        """A page has crashed or opened a dialog; None: the dialog is closed."""
+        """A page has crashed or opened a dialog; None: it can be drawn again."""
         page = self._opened.get(place)
-        if page is not None:
+        if page is not None and page.state is not state:
             page.state = state
             self._taken_at = -_FRESH_SECONDS  # what was taken before is not as it is now
 

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from fyke.browser.dialogs import MAX_TEXT, Ask, Dialogs, OpenDialog
+from fyke.browser.dialogs import MAX_TEXT, Ask, Dialogs, OpenDialog, Reporter
 from fyke.browser.page_keeper import PageKeeper, PagePlace
 from fyke.browser.session import is_session
 from fyke.browser.taps import CANCELED_NOTE, DOWNLOAD_NOTE
@@ -133,6 +133,10 @@ class _TargetNamed(msgspec.Struct, rename="camel"):
     target_id: str = ""
 
 
+class _Detached(msgspec.Struct, rename="camel"):
+    session_id: str
+
+
 class _Attached(msgspec.Struct, rename="camel"):
     session_id: str
     target_info: _TargetNamed
@@ -214,9 +218,9 @@ class _EntryAdded(msgspec.Struct):
 
 @dataclass(slots=True)
 class _KnownRequest:
-    """A request. ``teller`` is the session that named it first."""
+    """A request. ``reporter`` is the session that named it first."""
 
-    teller: Hashable
+    reporter: Reporter
     kind: str
     answered: bool = False
     cached: bool = False
@@ -268,10 +272,7 @@ class Recorder:
         self._order: OrderedDict[tuple[int, str], int] = OrderedDict()  # of pages
         self._pages_seen = 0
         self.dialogs = Dialogs()
-        """By instance and id of the page."""
-        self._logged_dialogs: OrderedDict[Hashable, None] = (
-            OrderedDict()
-        )  # pages that have one open
+        """By instance and id of the page, or its client while the id is not known."""
 
     def reader(self, instance: int, page: str) -> EventReader:
         """What looks at the messages of a Chromium to a new client; it lets all pass. ``page`` is
@@ -323,21 +324,21 @@ class Recorder:
 
     # for readers
 
-    def request(self, key: Hashable, teller: Hashable, kind: str, url: str) -> None:
-        """A request was sent, or sent again to the address of a redirect by the same teller."""
+    def request(self, key: Hashable, reporter: Reporter, kind: str, url: str) -> None:
+        """A request was sent, or sent again to the address of a redirect by the same reporter."""
         seen = self._known.get(key)
         if seen is None:
             if not is_remote(url):
                 return
-            seen = _KnownRequest(teller, _type_of(kind))
+            seen = _KnownRequest(reporter, _type_of(kind))
             _remember(self._known, key, seen)
         self._requests[seen.kind] += 1
         self._changed()
 
-    def redirected(self, key: Hashable, teller: Hashable, response: _Response) -> bool:
+    def redirected(self, key: Hashable, reporter: Reporter, response: _Response) -> bool:
         """A request was answered with a redirect; return whether it counts."""
         seen = self._known.get(key)
-        if seen is None or seen.teller != teller or seen.ended:
+        if seen is None or seen.reporter != reporter or seen.ended:
             return False
         self._statuses[_class_of(response.status)] += 1
         self._receive(seen.kind, response.encoded_data_length)
@@ -424,17 +425,14 @@ class Recorder:
             self._console[level] += 1
             self._add_line(level, text, source)
 
-    def opened_dialog(self, page: Hashable, text: str) -> None:
+    def opened_dialog(
+        self, page: Hashable, dialog: OpenDialog, reporter: Reporter, ask: Ask
+    ) -> None:
         """A script has opened a dialog, which stops its page. It is a line of the console that
         counts nowhere, once for all sessions.
         """
-        if page not in self._logged_dialogs:
-            _remember(self._logged_dialogs, page, None)
-            self._add_line(ConsoleLevel.WARNING, f"dialog {text}", "")
-
-    def closed_dialog(self, page: Hashable) -> None:
-        """The dialog of a page is closed."""
-        self._logged_dialogs.pop(page, None)
+        if self.dialogs.opened(page, dialog, reporter, ask):
+            self._add_line(ConsoleLevel.WARNING, f"dialog {dialog.kind}: {dialog.text}", "")
 
     # within
 
@@ -503,22 +501,26 @@ class EventReader:
         return self._instance, request[:_MAX_ID]
 
     def _page(self, session: str) -> Hashable:
-        return self._instance, self.target_of(session) or self._teller(session)
+        return self._instance, self.target_of(session) or self._reporter(session)
 
-    def _teller(self, session: str) -> Hashable:
+    def _reporter(self, session: str) -> Reporter:
         return self._number, session[:_MAX_ID]
 
     def _sent(self, sent: _RequestSent, session: str) -> None:
-        recorder, key, teller = self._recorder, self._key(sent.request_id), self._teller(session)
+        recorder, key, reporter = (
+            self._recorder,
+            self._key(sent.request_id),
+            self._reporter(session),
+        )
         if sent.type == "Document":
             recorder.revived(self._page(session))
         if recorder.knows(key):
             redirect = sent.redirect_response
-            if redirect is None or not recorder.redirected(key, teller, redirect):
+            if redirect is None or not recorder.redirected(key, reporter, redirect):
                 return
             self._log_answer(sent.request_id, redirect, sent.timestamp)
             self._log_end(sent.request_id, redirect.encoded_data_length, sent.timestamp)
-        recorder.request(key, teller, sent.type, sent.request.url)
+        recorder.request(key, reporter, sent.type, sent.request.url)
         is_logged = recorder.knows(key) and not recorder.is_blocked(key)
         if recorder.keeper is not None and is_logged:
             recorder.keeper.requests.sent(
@@ -577,7 +579,7 @@ class EventReader:
     def _socket(self, created: _SocketCreated, session: str) -> None:
         key = self._key(created.request_id)
         if not self._recorder.knows(key):
-            self._recorder.request(key, self._teller(session), "websocket", created.url)
+            self._recorder.request(key, self._reporter(session), "websocket", created.url)
 
     def _socket_closed(self, end: _Ended, _session: str) -> None:
         self._recorder.ended(self._key(end.request_id), 0, failed=True)
@@ -586,10 +588,9 @@ class EventReader:
         frame = navigated.frame
         if not frame.parent_id:
             self._recorder.revived(self._page(session))
-            page = self._pages.get(session, "") if session else self._own_page
-            if page:
+            self._dialog_over(session)
+            if page := self.target_of(session):
                 self._recorder.shows(self._instance, page, frame.loader_id[:_MAX_ID])
-                self._recorder.dialogs.closed((self._instance, page))
             self._recorder.opened((self._instance, frame.loader_id[:_MAX_ID]), frame.url)
             self._keep_page(session, frame)
 
@@ -604,6 +605,11 @@ class EventReader:
         if is_session(session) and len(page) <= _MAX_ID:
             _remember(self._pages, session, page, _MAX_SESSIONS)
             self._recorder.order(self._instance, page)
+
+    def _detached(self, detached: _Detached, _session: str) -> None:
+        session = detached.session_id
+        self._recorder.dialogs.left(self._page(session), self._reporter(session))
+        self._pages.pop(session, None)
 
     def _page_crashed(self, _event: _Nothing, session: str) -> None:
         self._recorder.crashed(self._page(session))
@@ -625,22 +631,21 @@ class EventReader:
             self._recorder.downloads(canceled=canceled)
 
     def _dialog_opened(self, opening: _DialogOpening, session: str) -> None:
-        page = self.target_of(session)
-        place = self._instance, page
-        self._stopped(page, PageGap.DIALOG)
-        self._recorder.opened_dialog(place, f"{opening.type}: {opening.message}")
-        if self._ask is None or not page or not (is_session(session) or page == self._own_page):
+        self._stopped(self.target_of(session), PageGap.DIALOG)
+        if self._ask is None:
             return
         dialog = OpenDialog(
             opening.type[:_MAX_ID], opening.message[:MAX_TEXT], opening.default_prompt[:MAX_TEXT]
         )
-        self._recorder.dialogs.opened(place, dialog, (self._number, session), self._ask)
+        page, reporter = self._page(session), self._reporter(session)
+        self._recorder.opened_dialog(page, dialog, reporter, self._ask)
 
     def _dialog_closed(self, _event: _Nothing, session: str) -> None:
-        page = self.target_of(session)
-        self._stopped(page, None)
-        self._recorder.closed_dialog((self._instance, page))
-        self._recorder.dialogs.closed((self._instance, page))
+        self._dialog_over(session)
+
+    def _dialog_over(self, session: str) -> None:
+        self._stopped(self.target_of(session), None)
+        self._recorder.dialogs.closed(self._page(session))
 
     def _called(self, called: _Called, _session: str) -> None:
         level = _LEVELS.get(called.type, ConsoleLevel.INFO)
@@ -690,6 +695,7 @@ _EVENTS = {
     b"Page.javascriptDialogClosed": _event(_Nothing, EventReader._dialog_closed),
     b"Page.frameNavigated": _event(_Navigated, EventReader._navigated),
     b"Target.attachedToTarget": _event(_Attached, EventReader._attached),
+    b"Target.detachedFromTarget": _event(_Detached, EventReader._detached),
     b"Target.targetCrashed": _event(_TargetNamed, EventReader._target_crashed),
     b"Inspector.targetCrashed": _event(_Nothing, EventReader._page_crashed),
     b"Runtime.consoleAPICalled": _event(_Called, EventReader._called),

@@ -207,6 +207,24 @@ async def test_a_page_that_cannot_answer_has_the_reason(
     assert [line.text for line in page.console] == ["dialog confirm: Sure?"] * ("type" in params)
 
 
+async def test_a_page_that_shows_another_document_has_no_dialog() -> None:
+    async with shop() as one:
+        await one.open()
+        one.site.say("Page.javascriptDialogOpening", "SP", type="alert", message="Hi")
+        await one.client.hear()
+        [page] = one.keeper._opened.values()
+        assert page.state is PageGap.DIALOG
+        blank = {"loaderId": "B", "url": "about:blank"}
+        one.site.say("Page.frameNavigated", "SP", frame=blank)
+        await one.client.hear()
+        assert page.state is None
+        await one.say("Target.disposeBrowserContext", browserContextId="C")
+        one.site.say("Page.frameNavigated", "SP", frame=blank)
+        await one.client.hear()
+        await one.last()
+        assert one.site.attached() == ["P"]  # what was taken is fresh
+
+
 async def test_who_leaves_second_waits_for_the_page_that_is_being_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ from fyke.browser import recorder as module
 from fyke.browser.dialogs import MAX_TEXT
 from fyke.browser.messages import Acted, encode
 from fyke.browser.page_keeper import PageKeeper
-from fyke.browser.recorder import EventReader, Recorder
+from fyke.browser.recorder import Recorder
 from fyke.kit.channel import MAX_MESSAGE
 from fyke.model.browser import MAX_LINES, MAX_READ_TEXT, BrowserActivity, ConsoleLevel
 
@@ -26,6 +27,8 @@ class Recording:
     def __init__(self) -> None:
         self.reports: list[BrowserActivity] = []
         self.notes: list[str] = []
+        self.asked: list[tuple[object, ...]] = []  # commands of ours
+        self._numbers = itertools.count()
         self.recorder = Recorder(
             self.reports.append, on_note=lambda code, text: self.notes.append(code)
         )
@@ -41,6 +44,8 @@ class Recording:
             assert look(json.dumps(event, separators=(",", ":")).encode())
 
         self.look = look
+        name = f"client {next(self._numbers)}"
+        look.connected(lambda *command: self.asked.append((name, *command)))
         return say
 
     def now(self) -> BrowserActivity:
@@ -102,13 +107,13 @@ async def test_requests_count_by_type_and_status_with_their_bytes(recording: Rec
 async def test_what_a_cache_answered_counts_once_and_by_type(recording: Recording) -> None:
     say, other = recording.say, recording.client()
     for number in "12":
-        for teller in (say, other):  # a second client hears of the same requests
-            sent(teller, number, f"https://a.example/{number}.js", "Script")
-    for teller in (say, other):
+        for client in (say, other):  # a second client hears of the same requests
+            sent(client, number, f"https://a.example/{number}.js", "Script")
+    for client in (say, other):
         response = {"status": 200, "fromDiskCache": True}
-        teller("Network.responseReceived", "S", requestId="1", response=response)
-        teller("Network.requestServedFromCache", "S", requestId="2")
-        answered(teller, "2", 200)
+        client("Network.responseReceived", "S", requestId="1", response=response)
+        client("Network.requestServedFromCache", "S", requestId="2")
+        answered(client, "2", 200)
     sent(say, "3", "https://a.example/3.png", "Image")
     say(
         "Network.responseReceived", "S", requestId="3",
@@ -167,9 +172,9 @@ async def test_a_redirect_is_a_request_of_its_own(recording: Recording) -> None:
         say, "1", "https://a.example/", redirectResponse=moved
     )  # to the same address, with a cookie
     sent(other, "1", "https://a.example/", redirectResponse=moved)
-    for teller in (say, other):
-        answered(teller, "1", 200)
-        finished(teller, "1", 1000)
+    for client in (say, other):
+        answered(client, "1", 200)
+        finished(client, "1", 1000)
     activity = recording.now()
     assert activity.requests == {"document": 2}
     assert activity.statuses == {"3xx": 1, "2xx": 1}
@@ -298,13 +303,23 @@ async def test_a_dialog_is_a_line_that_counts_nowhere(recording: Recording) -> N
     say = recording.say
     for session in "ST":  # both of one page
         say("Target.attachedToTarget", sessionId=session, targetInfo={"targetId": "P"})
-    for _ in range(2):
+    for end in (
+        "Page.javascriptDialogClosed",
+        "Page.javascriptDialogClosed",
+        "Page.frameNavigated",
+    ):
         for session in "ST":
             say("Page.javascriptDialogOpening", session, type="alert", message="Hi", url="")
         for session in "ST":
-            say("Page.javascriptDialogClosed", session, result=True)
+            say(end, session, result=True, frame={"loaderId": "L"})
+    recording.look.ended()
+    for _ in range(2):
+        say = recording.client()
+        for session in ("one", "another"):  # of pages that are not known
+            say("Page.javascriptDialogOpening", session, type="alert", message="Hi", url="")
+        recording.look.ended()
     activity = recording.now()
-    assert [line.text for line in activity.lines] == ["dialog alert: Hi"] * 2
+    assert [line.text for line in activity.lines] == ["dialog alert: Hi"] * 7
     assert activity.console == {}
 
 
@@ -399,44 +414,43 @@ async def test_nothing_is_reported_after_the_end(recording: Recording) -> None:
     assert len(recording.reports) == 1
 
 
+def ask(say: Say, session: str, message: str = "Hi") -> None:
+    say("Page.javascriptDialogOpening", session, type="confirm", message=message)
+
+
 async def test_dialogs_are_open_until_they_are_closed_or_their_clients_have_gone(
     recording: Recording,
 ) -> None:
     dialogs = recording.recorder.dialogs
-    asked: list[tuple[object, ...]] = []
-
-    def client(name: str) -> tuple[Say, EventReader]:
-        say, look = recording.client(), recording.look
-        look.connected(lambda *command: asked.append((name, *command)))
-        say("Target.attachedToTarget", sessionId=name, targetInfo={"targetId": "T"})
-        return say, look
-
-    (one, look_one), (two, _) = client("one"), client("two")
+    one, look_one = recording.client(), recording.look
+    two = recording.client()
+    attached = {"targetInfo": {"targetId": "T"}}
+    one("Target.attachedToTarget", sessionId="one", **attached)
+    two("Target.attachedToTarget", sessionId="two", **attached)
     for say, session in ((one, "one"), (two, "two")):
-        say("Page.javascriptDialogOpening", session, type="confirm", message="m" * 5000)
+        ask(say, session, "m" * 5000)
     dialog = dialogs.of((0, "T"))
     assert dialog is not None and (dialog.kind, dialog.text) == ("confirm", "m" * MAX_TEXT)
+    two("Target.detachedFromTarget", sessionId="two")
     dialog.answer("", accept=False)
-    look_one.ended()
+    two("Target.attachedToTarget", sessionId="again", **attached)
+    ask(two, "again", "m" * 5000)
     dialog.answer("text", accept=True)
     method = "Page.handleJavaScriptDialog"
-    assert asked == [
-        ("one", method, {"accept": False, "promptText": ""}, "one"),
-        ("two", method, {"accept": True, "promptText": "text"}, "two"),
+    assert recording.asked == [
+        ("client 1", method, {"accept": False, "promptText": ""}, "one"),
+        ("client 2", method, {"accept": True, "promptText": "text"}, "again"),
     ]
-    two("Page.javascriptDialogClosed", "two")
+    look_one.ended()
+    assert dialogs.of((0, "T")) is dialog
+    two("Target.detachedFromTarget", sessionId="again")
     assert dialogs.of((0, "T")) is None
-    two("Page.javascriptDialogOpening", "two", type="alert", message="Hi")
-    assert dialogs.of((0, "T")) is not dialog
-    two("Page.frameNavigated", "two", frame={"loaderId": "L"})
-    assert dialogs.of((0, "T")) is None
-    two("Page.javascriptDialogOpening", "unknown", type="alert", message="Hi")
-    one("Page.javascriptDialogOpening", "one", type="alert", message="of a client that has gone")
+    two("Target.attachedToTarget", sessionId="two", **attached)
+    for end in ("Page.javascriptDialogClosed", "Page.frameNavigated"):
+        ask(two, "two")
+        assert dialogs.of((0, "T")) is not None
+        two(end, "two", frame={"loaderId": "L"})
+        assert dialogs.of((0, "T")) is None
+    ask(two, "unknown")
+    ask(one, "one", "of a client that has gone")
     assert dialogs.of((0, "T")) is dialogs.of((0, "")) is None
-    two("Page.javascriptDialogOpening", "two", type="alert", message="Hi")
-    for number in range(300):
-        two(
-            "Target.attachedToTarget", sessionId=f"S{number}", targetInfo={"targetId": f"T{number}"}
-        )
-        two("Page.javascriptDialogOpening", f"S{number}", type="alert", message="Hi")
-    assert len(dialogs._open) == 200 and dialogs.of((0, "T")) is None
