@@ -42,4 +42,9 @@ def masked(text: str, masker: Masker, most: int, read: int = MAX_READ_TEXT) -> s
     shown = masker.host(masker.text(text))
     if len(text) >= read and masker.longest:  # the gateway may have cut a secret
         shown = shown[: max(0, len(shown) - masker.longest + 1)]
-    return " ".join(shown.split())[:most]
+    return one_line(shown, most)
+
+
+def one_line(text: str, most: int) -> str:
+    """A text in one line of at most ``most`` characters."""
+    return " ".join(text.split())[:most]

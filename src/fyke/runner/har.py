@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
 from fyke import __version__
-from fyke.model.last_page import SeenRequest
+from fyke.domain.secrets.masking import Masker
+from fyke.model.last_page import MAX_READ_TEXT, MAX_TEXT, SeenRequest
+from fyke.runner.browser_report import masked, one_line
 
 Mask = Callable[[str], str]
 
@@ -20,9 +23,9 @@ _MAX_HEADERS = 100  # of a request or an answer; more are left out
 _encode = msgspec.json.Encoder().encode
 
 
-def har_file(requests: Sequence[SeenRequest], mask: Mask, limit: int) -> tuple[bytes, bool]:
-    """The file, of at most ``limit`` bytes, and whether the oldest requests were left out.
-    ``mask`` replaces secrets in a text.
+def har_file(requests: Sequence[SeenRequest], masker: Masker, limit: int) -> tuple[bytes, bool]:
+    """The file, of at most ``limit`` bytes and without secrets, and whether the oldest requests
+    were left out. Its texts are cut, each in one line.
     """
     in_order = sorted(requests, key=lambda request: request.started)
     begin = b'{"log":' + _encode(_HEAD)[:-1] + b',"entries":['
@@ -30,7 +33,7 @@ def har_file(requests: Sequence[SeenRequest], mask: Mask, limit: int) -> tuple[b
     left = limit - len(begin) - len(end)
     entries: list[bytes] = []
     for request in reversed(in_order):
-        entry = _encode(_masked_entry(request, mask))
+        entry = _encode(_masked_entry(request, masker))
         left -= len(entry) + 1
         if left < 0:
             break
@@ -38,19 +41,21 @@ def har_file(requests: Sequence[SeenRequest], mask: Mask, limit: int) -> tuple[b
     return begin + b",".join(reversed(entries)) + end, len(entries) < len(in_order)
 
 
-def _masked_entry(request: SeenRequest, mask: Mask) -> dict[str, Any]:
+def _masked_entry(request: SeenRequest, masker: Masker) -> dict[str, Any]:
     """The entry without secrets. A search costs the more the more texts there are: all are searched
-    at once, and each alone only if there is a secret in them.
+    at once, and each alone only if there is a secret in them, or a part of one.
     """
     texts: list[str] = []
 
     def collect(text: str) -> str:
         texts.append(text)
-        return text
+        return one_line(text, MAX_TEXT)
 
     entry = _entry(request, collect)
-    joined = "\n".join(texts)
-    return entry if mask(joined) == joined else _entry(request, mask)
+    longest = max(map(len, texts))
+    if longest < MAX_READ_TEXT and not masker.finds("\n".join(texts)):
+        return entry
+    return _entry(request, partial(masked, masker=masker, most=MAX_TEXT, read=MAX_READ_TEXT))
 
 
 def _entry(request: SeenRequest, mask: Mask) -> dict[str, Any]:

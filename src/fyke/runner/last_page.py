@@ -34,7 +34,7 @@ def page_content(taken: TakenPage, masker: Masker) -> PageContent:
     if taken.html:
         files[PageFileKind.HTML] = _html(taken, masker)
     if taken.requests:
-        har, is_short = har_file(taken.requests, mask, MAX_HAR)
+        har, is_short = har_file(taken.requests, masker, MAX_HAR)
         files[PageFileKind.HAR] = har, is_short or taken.is_partial
     if taken.console:
         files[PageFileKind.CONSOLE] = _console(taken.console, masker)

@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fyke.model.last_page import SeenRequest
+import pytest
+
+from fyke.domain.secrets.masking import Masker
+from fyke.model.last_page import MAX_READ_TEXT, MAX_TEXT, SeenRequest
 from fyke.runner.har import har_file
+
+SECRET = "s3cret"
 
 REQUEST = SeenRequest(
     1_700_000_000.25, "GET", "https://a.example/x?q=s3cret&empty=", "Fetch", 301, "Moved", "h2",
@@ -16,7 +21,7 @@ REQUEST = SeenRequest(
 
 
 def har(*requests: SeenRequest, limit: int = 10_000) -> tuple[dict[str, Any], bool]:
-    data, is_short = har_file(requests, lambda text: text.replace("s3cret", "***"), limit)
+    data, is_short = har_file(requests, Masker({"KEY": SECRET}), limit)
     assert len(data) <= limit
     return json.loads(data)["log"], is_short
 
@@ -64,22 +69,47 @@ def test_a_secret_in_an_unusual_encoding_is_masked_where_it_is_decoded() -> None
     assert log["entries"][0]["request"]["queryString"] == [{"name": "a", "value": "***"}]
 
 
-def test_a_request_without_a_secret_is_searched_once_and_its_headers_are_limited() -> None:
+def test_a_request_without_a_secret_is_searched_once_and_its_headers_are_limited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     headers = tuple((f"X-{number}", "plain") for number in range(150))
     request = SeenRequest(
         0, "GET", "https://a.example/?a=b", "Fetch", request_headers=headers, headers=headers
     )
     searched: list[str] = []
+    masker, search = Masker({"KEY": SECRET}), Masker.text
 
-    def mask(text: str) -> str:
+    def count(self: Masker, text: str) -> str:
         searched.append(text)
-        return text
+        return search(self, text)
 
-    data, is_short = har_file([request], mask, 100_000)
+    monkeypatch.setattr(Masker, "text", count)
+    data, is_short = har_file([request], masker, 100_000)
     [entry] = json.loads(data)["log"]["entries"]
     for message in (entry["request"], entry["response"]):
         assert [one["name"] for one in message["headers"]] == [f"X-{n}" for n in range(100)]
     assert len(searched) == 1 and not is_short
+
+
+@pytest.mark.parametrize("secret", ["", SECRET])
+def test_texts_are_cut_and_in_one_line(secret: str) -> None:
+    long = "x" * (MAX_READ_TEXT - 100)
+    headers = (("Long", long), ("Lines", " one\ntwo\r\n three"), ("Secret", secret))
+    log, _ = har(SeenRequest(0, "GET", f"https://a.example/?q={long}", "Fetch", headers=headers))
+    [entry] = log["entries"]
+    begin = "https://a.example/?q="
+    assert entry["request"]["url"] == (begin + long)[:MAX_TEXT]
+    assert entry["request"]["queryString"][0]["value"] == long[: MAX_TEXT - len(begin)]
+    values = [one["value"] for one in entry["response"]["headers"]]
+    assert values == [long[:MAX_TEXT], "one two three", "***" if secret else ""]
+
+
+def test_a_part_of_a_secret_at_the_end_of_what_was_read_is_left_out() -> None:
+    secret = "abcdef" * 500
+    header = ("H", "x" * 1500 + secret[: MAX_READ_TEXT - 1500])
+    request = SeenRequest(0, "GET", "https://a.example/", "Fetch", headers=(header,))
+    data, _ = har_file([request], Masker({"KEY": secret}), 10_000)
+    assert b'"value":""' in data and b"abc" not in data
 
 
 def test_failures_say_why_and_a_url_that_is_none_has_no_query() -> None:

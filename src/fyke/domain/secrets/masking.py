@@ -78,6 +78,10 @@ class Masker:
                 name = name.replace(encoding, mark)
         return name
 
+    def finds(self, text: str) -> bool:
+        """Whether ``text`` or ``host`` would change a text."""
+        return self.host(self.text(text)) != text
+
     def row(self, data: bytes) -> bytes:
         """Mask secrets in keys and values of a JSON object at every depth. It stays valid JSON; a
         number that contains a secret becomes a string.

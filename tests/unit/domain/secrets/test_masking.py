@@ -144,6 +144,13 @@ def test_host_names_are_in_lower_case() -> None:
     assert masker.host("abc.example") == "abc.example"
 
 
+def test_a_value_is_found_in_either_case() -> None:
+    masker = Masker({"KEY": "AbC-123-dEf"})
+    for text in ("x=AbC-123-dEf", "abc-123-def.evil.example"):
+        assert masker.finds(text)
+    assert not masker.finds("ABC-123-DEF\n x")
+
+
 def test_lines_of_a_value_are_masked_one_by_one() -> None:
     masker = Masker({"KEY": "-----BEGIN-----\nMIIEabcdef\r\n  indented line\nend\n"})
     for line in ("-----BEGIN-----", "MIIEabcdef", "indented line"):
