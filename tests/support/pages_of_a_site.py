@@ -50,7 +50,7 @@ class Site:
             method = command["method"]
             self.log.append(method)
             self.params.append(command.get("params", {}))
-            result = self.answers.get(method, self._result(method))
+            result = self.answers.get(method, self._result(method, command.get("params", {})))
             url = self.named.get(command.get("params", {}).get("targetId", ""))
             if method == "Target.getTargetInfo" and url:
                 result = {"targetInfo": self.targets[-1] | {"url": url}}
@@ -59,9 +59,11 @@ class Site:
             elif result is not None:
                 self.write(writer, {"id": command["id"], "result": result})
 
-    def _result(self, method: str) -> dict[str, Any]:
+    def _result(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        types = [wanted["type"] for wanted in params.get("filter", [])]
+        targets = [one for one in self.targets if not types or one["type"] in types]
         of_method = {
-            "Target.getTargets": {"targetInfos": self.targets},
+            "Target.getTargets": {"targetInfos": targets},
             "Target.attachToTarget": {"sessionId": "G"},
             "Target.getTargetInfo": {"targetInfo": self.targets[-1]},
             "DOM.getDocument": {"root": {"nodeId": 1}},

@@ -178,7 +178,8 @@ class PageTaking:
 
 async def _page_of_a_site(session: DevtoolsSession) -> str:
     """The id of a page that shows a site; "" if there is none. Raise ``DevtoolsFailed``."""
-    answer = await session.ask("Target.getTargets", {}, max_bytes=_MAX_SMALL)
+    # an answer of any size that is read: others may have long addresses, such as pictures
+    answer = await session.ask("Target.getTargets", {"filter": [{"type": "page"}]})
     try:
         targets = _decode_targets(answer).target_infos
     except BAD_ANSWER:

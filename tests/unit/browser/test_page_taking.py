@@ -32,6 +32,15 @@ async def test_without_events_a_page_of_a_site_is_chosen() -> None:
         assert await one.last() is None
 
 
+async def test_other_targets_may_have_long_addresses() -> None:
+    async with shop() as one:
+        worker, blank, _ = one.site.targets
+        worker["url"] = "data:," + "x" * 5 * 2**20  # not read
+        blank["url"] = "data:," + "x" * 2**20
+        page = await one.last()
+        assert page is not None and page.title == "Shop"
+
+
 async def test_what_a_hanging_page_has_answered_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "HOLD_SECONDS", 2.0)
     async with shop() as one:
