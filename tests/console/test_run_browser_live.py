@@ -149,6 +149,8 @@ def test_an_owner_takes_over_acts_and_gives_back(live: LiveBrowserRun) -> None:
     [viewing] = live.place.viewing
     [(session, event)] = viewing.sent("Input.dispatchMouseEvent")
     assert (session, event["type"], event["x"]) == ("S-T1", "mousePressed", 400)
+    # what waits for the end has written it
+    live.server.do(live.server.app.services.browser_views.close())
     assert sorted(audited(live)) == [
         (AuditAction.BROWSER_GIVEN_BACK, live.run),
         (AuditAction.BROWSER_TAKEN, live.run),

@@ -187,8 +187,8 @@ class AttemptView:
             self._changed.set()
 
     def take_over(self, holder: str, name: str, on_end: Callable[[TakeoverEnd], None]) -> None:
-        """``on_end`` is called when it was given back, unless the same user has taken over again.
-        Raise ``ViewRefused`` while another user has.
+        """``on_end`` is called when it was given back, or the same user has taken over again. Raise
+        ``ViewRefused`` while another user has.
         """
         now = self._loop.time()
         if self._taken is not None and self._taken.holder != holder:
@@ -196,7 +196,7 @@ class AttemptView:
         if self._taken is None:
             self._note(f"{name} has taken over the browser; the Worker keeps running.")
         else:
-            self._taken.on_end(TakeoverEnd.BY_USER)  # another connection has it now
+            self._taken.on_end(TakeoverEnd.TAKEN_AGAIN)  # another connection has it now
         self._taken = Taken(holder, name, on_end, now)
         self._changed.set()
 

@@ -176,6 +176,7 @@ class TakeoverEnd(StrEnum):
     """How what a user had taken over has ended."""
 
     BY_USER = "by_user"
+    TAKEN_AGAIN = "taken_again"  # by the same user, who keeps it
     NO_INPUT = "no_input"
     LEFT = "left"
     REVOKED = "revoked"

@@ -258,7 +258,7 @@ async def test_only_the_user_who_has_taken_over_sends_input(tmp_path: Path) -> N
         assert refused.value.refusal is ViewRefusal.NOT_TAKEN
         first = await place.views.take_over(ATTEMPT, ADA, "Ada")
         taken = await place.views.take_over(ATTEMPT, ADA, "Ada")  # again: in another tab
-        assert await first.ended() is TakeoverEnd.BY_USER
+        assert await first.ended() is TakeoverEnd.TAKEN_AGAIN
         while not (state := await next_state(ada)).yours:
             pass
         assert state.taken_by == "Ada"

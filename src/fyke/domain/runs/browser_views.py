@@ -5,7 +5,7 @@ password; the audit log has who did, and the log of the run, which the gateway w
 roles are read again with each input, and every few seconds while a user watches.
 
 What was taken over ends by itself, too. So the process that has taken a browser over for a user
-waits for that, for the audit log.
+waits for the end, however it comes, and writes the only entry about it in the audit log.
 """
 
 from __future__ import annotations
@@ -247,19 +247,16 @@ class RunBrowserViews:
             await self._of_machine().give_back(attempt_id, caller.session_id)
         except ViewRefused as refused:
             raise self._error(refused, browser) from None
-        await self._log(caller, AuditAction.BROWSER_GIVEN_BACK, run_id, browser)
 
     async def _log_end(
         self, taken: TakenBrowser, caller: Caller, run_id: str, browser: OpenBrowser
     ) -> None:
-        """Wait for the end of what was taken over; ``give_back`` records it itself."""
+        """Record the end of what was taken over. It is none if the same user took it again."""
         how = await taken.ended()
         taken.close()
-        if how is not TakeoverEnd.BY_USER:
-            action = AuditAction.BROWSER_GIVEN_BACK
-            await retry_while_unavailable(
-                lambda: self._log(caller, action, run_id, browser, GIVEN_BACK_WHY[how])
-            )
+        if how is not TakeoverEnd.TAKEN_AGAIN:
+            action, why = AuditAction.BROWSER_GIVEN_BACK, GIVEN_BACK_WHY.get(how, "")
+            await retry_while_unavailable(lambda: self._log(caller, action, run_id, browser, why))
 
     async def _current(self, caller: Caller) -> Caller:
         if not caller.session_id:

@@ -133,6 +133,11 @@ class Place:
     async def sign_out(self) -> None:
         await self.app.storage.write(lambda tx: tx.sessions.end(self.caller.user_id, tx.now))
 
+    async def end(self, how: TakeoverEnd) -> None:
+        """End what was taken over, as the gateway does; return when that is recorded."""
+        self.views.how.put_nowait(how)
+        await asyncio.gather(*self.service._taken)
+
     async def audited(self) -> list[AuditEntry]:
         def work(tx: Transaction) -> list[AuditEntry]:
             return tx.audit.page(self.caller.account_id, before=0, limit=50, action="")
@@ -256,11 +261,13 @@ async def test_taking_over_needs_a_fresh_confirmation_and_is_logged(place: Place
     assert place.views.calls == []
     await place.service.take_over(place.caller, place.run, place.attempt)
     await place.service.act(place.caller, place.run, place.attempt, "0.T", 7, [TextInput("x")])
-    await place.service.give_back(place.caller, place.run, place.attempt)
+    for _ in range(2):  # it may have ended, and a press of the button be repeated
+        await place.service.give_back(place.caller, place.run, place.attempt)
+    await place.end(TakeoverEnd.BY_USER)
     assert place.views.calls == [
         ("take_over", place.attempt, place.session, "owner"),
         ("act", place.attempt, place.session, "0.T", "7"),
-        ("give_back", place.attempt, place.session),
+        *[("give_back", place.attempt, place.session)] * 2,
     ]
     assert [(e.action, e.target, e.detail, e.user_name) for e in await place.audited()] == [
         (AuditAction.BROWSER_TAKEN, place.run, "subtask 1", "owner"),
@@ -270,19 +277,25 @@ async def test_taking_over_needs_a_fresh_confirmation_and_is_logged(place: Place
 
 async def test_what_ends_by_itself_is_audited_too(place: Place) -> None:
     await place.service.take_over(place.caller, place.run, place.attempt)
-    [task] = place.service._taken
-    place.views.how.put_nowait(TakeoverEnd.LEFT)
-    await task
+    await place.end(TakeoverEnd.LEFT)
     await place.service.take_over(place.caller, place.run, place.attempt)
-    [task] = place.service._taken
-    place.views.how.put_nowait(TakeoverEnd.BY_USER)  # which ``give_back`` records
-    await task
+    await place.end(TakeoverEnd.TAKEN_AGAIN)  # whose end is recorded where it was taken again
     assert place.service._taken == {} and place.views.closed == 2
     assert [(entry.action, entry.detail) for entry in await place.audited()] == [
         (AuditAction.BROWSER_TAKEN, "subtask 1"),
         (AuditAction.BROWSER_GIVEN_BACK, "subtask 1: they left its page"),
         (AuditAction.BROWSER_TAKEN, "subtask 1"),
     ]
+
+
+async def test_an_end_is_audited_though_its_answer_was_lost(place: Place) -> None:
+    await place.service.take_over(place.caller, place.run, place.attempt)
+    place.views.refused = ViewRefused(ViewRefusal.AWAY)
+    with pytest.raises(Unavailable):
+        await place.service.give_back(place.caller, place.run, place.attempt)
+    await place.end(TakeoverEnd.BY_USER)  # the gateway was late
+    actions = [entry.action for entry in await place.audited()]
+    assert actions == [AuditAction.BROWSER_TAKEN, AuditAction.BROWSER_GIVEN_BACK]
 
 
 async def test_a_process_that_ends_gives_back_what_it_has_taken(
