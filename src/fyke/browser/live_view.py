@@ -238,6 +238,7 @@ class AttemptView:
         finally:
             for browser in self._browsers.values():
                 browser.close()
+            self._given_back(TakeoverEnd.LOST)  # only a failure leaves it taken until here
             self._on_over()
             for watcher in list(self.watchers):
                 watcher.on_over()  # which makes it leave

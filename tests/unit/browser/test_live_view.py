@@ -373,6 +373,24 @@ async def test_the_end_of_the_attempt_gives_the_browser_back(
         assert place.log[1:] == [f"Ada has given the browser back: {why}."]
 
 
+async def test_a_view_that_fails_gives_the_browser_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with viewed_place(tmp_path) as place:
+        await place.open_browser()
+        await place.views.watch(ATTEMPT, "", ADA)
+        taken = await place.views.take_over(ATTEMPT, ADA, "Ada")
+        with monkeypatch.context() as broken:
+            broken.setattr(live_view.AttemptView, "_update_watchers", lambda _: {}["page"])
+            async with asyncio.timeout(30):
+                assert await taken.ended() is TakeoverEnd.LOST
+        assert place.log[1:] == [
+            "Ada has given the browser back: the connection to the browser was lost."
+        ]
+        assert "the live view of attempt" in caplog.text
+        await place.views.take_over(ATTEMPT, BOB, "Bob")  # in a new one
+
+
 async def test_a_server_that_ends_gives_back_what_its_users_have_taken(tmp_path: Path) -> None:
     async with viewed_place(tmp_path) as place:
         await place.open_browser()
