@@ -13,9 +13,9 @@ import msgspec
 from fyke.browser.attached import AttachedBrowser
 from fyke.browser.attempt import AttemptGateway, BrowserUnavailable
 from fyke.browser.endpoints import BadAnswer, read_answer, rewrite
+from fyke.browser.event_reader import EventReader
 from fyke.browser.host import DevtoolsEndpoint, HostFailed
 from fyke.browser.page_holds import PageHold
-from fyke.browser.recorder import EventReader
 from fyke.browser.relay import MessageRelay
 from fyke.browser.requests import (
     JSON,
@@ -203,7 +203,7 @@ class GatewayConnection:
             close = None if route.target else partial(browser.closes, endpoint.instance)
             path = route.target or endpoint.path
             page = route.target.rpartition("/")[2] if route.kind is RouteKind.PAGE else ""
-            look = browser.recorder.reader(endpoint.instance, page)
+            look = EventReader(browser.recorder, endpoint.instance, page)
             taps = standard_taps(close)
             hold = self.hold(browser, endpoint.instance, look.target_of)
             taps = hold.taps(taps) if hold is not None else taps

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from fyke.browser.recorder import SHORTEST as SHORTEST_EVENT
+from fyke.browser.event_reader import SHORTEST as SHORTEST_EVENT
 from fyke.browser.streams import ByteStream
 from fyke.browser.taps import Taps
 from fyke.browser.websocket import BadFrame, FrameStream, Look, client_frame, text_frame

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from fyke.browser import blocking
+from fyke.browser.event_reader import EventReader
 from fyke.browser.messages import Acted, Ended, Noted
 from fyke.browser.recorder import Recorder
 from fyke.contracts.browser import BrowserEndCause
@@ -125,7 +126,8 @@ async def test_a_blocked_request_counts_once() -> None:
     async with place(block=BLOCK, close_seconds=0.05) as gateway:
         await gateway.attached(chromium)
         await gateway.websocket()
-        look = gateway.gateway._attempts["01ATTEMPT"].browser.recorder.reader(0, "")
+        recorder = gateway.gateway._attempts["01ATTEMPT"].browser.recorder
+        look = EventReader(recorder, 0, "")
 
         def say(method: str, **params: object) -> None:
             """Chromium tells the client of the Worker."""

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from fyke.browser.dialogs import Ask
+from fyke.browser.event_reader import EventReader
 from fyke.browser.messages import Noted
-from fyke.browser.recorder import EventReader
 from fyke.browser.relay import MAX_OWN, MessageRelay
 from fyke.browser.websocket import client_frame, text_frame
 from support.browser_hosts import until

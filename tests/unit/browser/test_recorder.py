@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import json
-from collections.abc import Callable
 
 import pytest
 
@@ -13,76 +10,16 @@ from fyke.browser import recorder as module
 from fyke.browser.dialogs import MAX_TEXT
 from fyke.browser.messages import Acted, encode
 from fyke.browser.page_keeper import PageKeeper
-from fyke.browser.recorder import Recorder
 from fyke.kit.channel import MAX_MESSAGE
-from fyke.model.browser import MAX_LINES, MAX_READ_TEXT, BrowserActivity, ConsoleLevel
+from fyke.model.browser import MAX_LINES, MAX_READ_TEXT
+from support.recordings import Recording, Say, answered, finished, sent
 
 pytestmark = pytest.mark.anyio
-Say = Callable[..., None]
-
-
-class Recording:
-    """A recorder, and what it has reported."""
-
-    def __init__(self) -> None:
-        self.reports: list[BrowserActivity] = []
-        self.notes: list[str] = []
-        self.asked: list[tuple[object, ...]] = []  # commands of ours
-        self._numbers = itertools.count()
-        self.recorder = Recorder(
-            self.reports.append, on_note=lambda code, text: self.notes.append(code)
-        )
-        self.say = self.client()
-
-    def client(self, instance: int = 0, page: str = "") -> Say:
-        look = self.recorder.reader(instance, page)
-
-        def say(method: str, session: str = "", /, **params: object) -> None:
-            event: dict[str, object] = {"method": method, "params": params}
-            if session:
-                event["sessionId"] = session
-            assert look(json.dumps(event, separators=(",", ":")).encode())
-
-        self.look = look
-        name = f"client {next(self._numbers)}"
-        look.connected(lambda *command: self.asked.append((name, *command)))
-        return say
-
-    def now(self) -> BrowserActivity:
-        self.recorder.flush()
-        return self.reports[-1]
 
 
 @pytest.fixture
 async def recording() -> Recording:
     return Recording()
-
-
-def sent(
-    say: Say, number: str, url: str, kind: str = "Document", session: str = "S", **more: object
-) -> None:
-    request = {"url": url}
-    say("Network.requestWillBeSent", session, requestId=number, request=request, type=kind, **more)
-
-
-def answered(say: Say, number: str, status: int, session: str = "S") -> None:
-    response = {"status": status, "headers": {}}
-    say("Network.responseReceived", session, requestId=number, response=response)
-
-
-def finished(say: Say, number: str, size: float, session: str = "S") -> None:
-    say("Network.loadingFinished", session, requestId=number, encodedDataLength=size)
-
-
-@pytest.mark.parametrize("domain", ["Browser", "Page"])
-async def test_downloads_are_said(recording: Recording, domain: str) -> None:
-    """Libraries let either of them be reported, or both."""
-    recording.say(f"{domain}.downloadWillBegin", guid="1", url="https://a.example/f")
-    recording.say(f"{domain}.downloadProgress", guid="1", state="inProgress")
-    recording.say(f"{domain}.downloadProgress", guid="1", state="completed")
-    assert recording.notes == ["download"]
-    recording.say(f"{domain}.downloadProgress", guid="2", state="canceled")
-    assert recording.notes == ["download", "download_canceled"]
 
 
 async def test_requests_count_by_type_and_status_with_their_bytes(recording: Recording) -> None:
@@ -226,14 +163,6 @@ async def test_pages_are_the_documents_of_tabs(recording: Recording) -> None:
     assert activity.urls == tuple(f"https://a.example/{number}" for number in range(2, 7))
 
 
-@pytest.mark.parametrize("session", ["S" * 65, "S T", "\u0660", ""])
-async def test_a_page_is_not_remembered_for_what_is_no_session(
-    recording: Recording, session: str
-) -> None:
-    recording.say("Target.attachedToTarget", sessionId=session, targetInfo={"targetId": "P"})
-    assert recording.look.target_of(session) == ""
-
-
 async def test_a_crash_counts_once_until_the_page_loads_again(recording: Recording) -> None:
     say, direct = recording.say, recording.client(page="P")
     say("Target.attachedToTarget", sessionId="S", targetInfo={"targetId": "P", "type": "page"})
@@ -244,59 +173,6 @@ async def test_a_crash_counts_once_until_the_page_loads_again(recording: Recordi
     sent(say, "1", "https://a.example/")
     say("Inspector.targetCrashed", "S")
     assert recording.now().crashes == 2
-
-
-async def test_console_messages_and_errors_are_lines(recording: Recording) -> None:
-    say = recording.say
-    frames = {"callFrames": [{"url": "https://a.example/app.js", "lineNumber": 11}]}
-    for session in ("S", "T"):  # a second session hears the same
-        say("Runtime.consoleAPICalled", session, type="log", timestamp=1.5, stackTrace=frames,
-            args=[{"type": "string", "value": "found"}, {"type": "number", "value": 3},
-                  {"type": "object", "description": "Array(2)"},
-                  {"type": "undefined"}])  # fmt: skip
-        say("Runtime.consoleAPICalled", session, type="warning", timestamp=2.5, args=[])
-        say("Log.entryAdded", session, entry={
-            "level": "error", "text": "Failed to load resource", "timestamp": 3.5,
-            "url": "https://a.example/x"})  # fmt: skip
-        say("Runtime.exceptionThrown", session, timestamp=4.5, exceptionDetails={
-            "text": "Uncaught", "url": "https://a.example/", "lineNumber": 0,
-            "exception": {"type": "object",
-                          "description": "TypeError: x is null\n  at f"}})  # fmt: skip
-        say("Log.entryAdded", session, entry={"level": "verbose", "text": "slow", "timestamp": 5.5})
-    activity = recording.now()
-    assert activity.console == {"info": 1, "warning": 1, "error": 2, "debug": 1}
-    found, _, resource, thrown, slow = activity.lines
-    assert (found.level, found.text) == (ConsoleLevel.INFO, "found 3 Array(2) undefined")
-    assert found.source == "https://a.example/app.js:12"
-    assert (resource.text, resource.source) == ("Failed to load resource", "https://a.example/x")
-    assert thrown.text == "TypeError: x is null\n  at f"
-    assert thrown.source == "https://a.example/:1"
-    assert slow.level is ConsoleLevel.DEBUG
-
-
-@pytest.mark.parametrize(
-    ("argument", "text"),
-    [
-        ({"description": "Object", "preview": {"overflow": True, "properties": [
-            {"name": "k", "type": "number", "value": "1"},
-            {"name": "s", "type": "string", "value": 'a"b'},
-            {"name": "f", "type": "function", "value": ""}]}},
-         '{k: 1, s: "a\\"b", f: function, …}'),
-        ({"description": "Point", "preview": {"properties": []}}, "Point {}"),
-        ({"subtype": "array", "description": "Array(2)", "preview": {"properties": [
-            {"name": "0", "type": "number", "value": "1"},
-            {"name": "1", "type": "string", "value": "x"}]}}, '[1, "x"]'),
-        ({"subtype": "error", "description": "Error: no", "preview": {"properties": [
-            {"name": "stack", "type": "string", "value": "Error"}]}}, "Error: no"),
-        ({"description": "Object"}, "Object"),
-    ],
-)  # fmt: skip
-async def test_objects_are_shown_with_what_they_contain(
-    recording: Recording, argument: dict[str, object], text: str
-) -> None:
-    say = recording.say
-    say("Runtime.consoleAPICalled", "S", type="error", args=[{"type": "object"} | argument])
-    assert [line.text for line in recording.now().lines] == [text]
 
 
 async def test_a_dialog_is_a_line_that_counts_nowhere(recording: Recording) -> None:
@@ -341,27 +217,6 @@ async def test_changes_are_reported_after_a_while(monkeypatch: pytest.MonkeyPatc
     recording.say("Log.entryAdded", "S", entry={"level": "info", "text": "x"})
     assert not reported.is_set()
     await asyncio.wait_for(reported.wait(), 30)
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        b'{"id":1,"result":{}}',
-        b'{"method":"Network.dataReceived","params":{}}',
-        b'{"method":"Network.requestWillBeSent","params":{}}',
-        b'{"method":"Network.requestWillBeSent","params":[' + b"[" * 10_000,
-        b'{"method":"Log.entryAdded","params":{"entry":{"level":"info","text":"\xff"}}}',
-        b'{"method":"Log.entryAdded","params":{"entry":{"level":"info","text":"\\ud800"}}}',
-        b'{"method":"Network.responseReceived","params":{"requestId":"1","response":{"status":"x"}}}',
-        b'{"method":"' + b"x" * 1000,
-        b"no JSON",
-        b"",
-    ],
-)
-async def test_other_messages_pass_and_count_nothing(recording: Recording, message: bytes) -> None:
-    assert recording.look(message)
-    recording.recorder.flush()
-    assert not recording.reports
 
 
 async def test_a_report_fits_into_a_message_and_memory_is_limited(recording: Recording) -> None:
