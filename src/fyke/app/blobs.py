@@ -246,13 +246,9 @@ class Copied:
 
 async def copy_blobs(settings: Settings, *, accept_missing: bool = False) -> Copied:
     """Copy all blobs to where the settings want them, and make that their place. May be repeated
-    when it was interrupted. Nothing else writes blobs meanwhile. Raise ``Conflict``, also if the
-    tables refer to one that was not there, unless ``accept_missing``.
+    when it was interrupted. Nothing else writes blobs meanwhile, and the tables are up to date.
+    Raise ``Conflict``, also if they refer to one that was not there, unless ``accept_missing``.
     """
-    from fyke.app.maintenance import versions
-
-    if remedy := versions(settings).remedy:
-        raise Conflict(f"The database belongs to another release of Fyke: {remedy}")
     folder = str(settings.blobs_dir)
     async with open_state(settings) as storage:
         stored = await storage.read(lambda tx: tx.installation.fact(PLACE)) or ""

@@ -94,6 +94,14 @@ def versions(settings: Settings) -> TableVersions:
         raise Unavailable(f"The database cannot be reached: {_first_line(error)}") from error
 
 
+def require_current(settings: Settings) -> None:
+    """Raise ``Conflict`` unless the tables are those of this release; raises ``Unavailable``."""
+    from fyke.errors import Conflict
+
+    if remedy := versions(settings).remedy:
+        raise Conflict(f"The database belongs to another release of Fyke: {remedy}")
+
+
 def _version(schema: Schema, url: str) -> SchemaVersion:
     from fyke.storage.sql.dialects import make_engine
 

@@ -135,9 +135,10 @@ def copy_blobs(
     """
     from dataclasses import asdict
 
-    from fyke.app import blobs
+    from fyke.app import blobs, maintenance
 
     with _stopped(home) as settings:
+        maintenance.require_current(settings)
         copied = asyncio.run(blobs.copy_blobs(settings, accept_missing=accept_missing))
     out = Output(as_json)
     if as_json:

@@ -23,10 +23,11 @@ from fyke.app.maintenance import (
     find_missing_pages,
     find_missing_rows,
     migrate,
+    require_current,
     schema_heads,
     versions,
 )
-from fyke.errors import InvalidRequest, Unavailable
+from fyke.errors import Conflict, InvalidRequest, Unavailable
 from fyke.kit.file_lock import locked
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.settings import Settings
@@ -73,6 +74,12 @@ def test_a_new_database_has_the_newest_revisions(settings: Settings) -> None:
 
 def test_versions_of_an_empty_database_are_empty(tmp_path: Path) -> None:
     assert versions(Settings(home=tmp_path)).revisions == ("", "")
+
+
+def test_commands_that_need_the_tables_of_this_release_refuse_others(settings: Settings) -> None:
+    require_current(settings)
+    with pytest.raises(Conflict, match="belongs to another release of Fyke: this program needs"):
+        require_current(settings.model_copy(update={"home": settings.home / "empty"}))
 
 
 def test_a_database_that_cannot_be_reached_is_unavailable(tmp_path: Path) -> None:
