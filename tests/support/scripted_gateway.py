@@ -28,6 +28,7 @@ class ScriptedGateway:
             "close": 0,
         }
         self.topics: asyncio.Queue[str] = asyncio.Queue()
+        self.listeners = 0
 
     @property
     def rows(self) -> Any:
@@ -45,7 +46,11 @@ class ScriptedGateway:
             async def wait(self, _topics: frozenset[str], _timeout: float) -> str | None:
                 return await topics.get()
 
-        yield Queued()
+        self.listeners += 1
+        try:
+            yield Queued()
+        finally:
+            self.listeners -= 1
 
     async def commit(self, batches: list[AttemptBatch]) -> list[bool]:
         self.calls.append(("commit", (batches,), {}))

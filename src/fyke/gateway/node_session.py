@@ -83,7 +83,7 @@ class NodeSessions:
         """The node of this session is known; an earlier one of its name ends."""
         earlier = self._current.get(name)
         self._current[name] = session
-        if earlier is not None and earlier is not session:
+        if earlier is not None:
             earlier.requests.stream.close("the node has connected again")
 
     def lost(self, session: NodeSession, name: str) -> None:
@@ -108,6 +108,7 @@ class NodeSession:
         self._node: Node | None = None
         self._operations: NodeOperations | None = None
         self._notifying: asyncio.Task[None] | None = None
+        self._has_greeted = self._has_ended = False
         self._log = log.bind(node=identity.name, address=address)
         self.requests = StreamRequests(self._serve, self._on_notice, self._lost, self._fault)
         self._timer = asyncio.get_running_loop().call_later(
@@ -135,6 +136,9 @@ class NodeSession:
         return encode(await self._operations.serve(request))
 
     async def _hello(self, hello: Hello) -> HelloAnswer:
+        if self._has_greeted:
+            raise Forbidden("A connection has one hello")
+        self._has_greeted = True
         protocol = min(hello.protocols[1], PROTOCOLS[1])
         if protocol < max(hello.protocols[0], PROTOCOLS[0]):
             self._end_soon("the node is of another release")
@@ -151,10 +155,11 @@ class NodeSession:
         gateway = self._sessions.open_gateway(node)
         operations = NodeOperations(gateway, self._sessions.clock)
         await operations.load()
+        if self._has_ended:  # nobody would stop what is started now
+            raise Unavailable("The connection has ended")
         self._timer.cancel()
         self._node, self._operations = node, operations
-        if self._notifying is None:
-            self._notifying = asyncio.create_task(self._notify(gateway))
+        self._notifying = asyncio.create_task(self._notify(gateway))
         self._sessions.greeted(self, node.name)
         self._log.info("node_connected", epoch=node.epoch, release=node.release)
         return Welcome(protocol, node.name, node.epoch)
@@ -184,6 +189,7 @@ class NodeSession:
                     self.requests.notify(encode(_NOTICES[topic]))
 
     def _lost(self, reason: str) -> None:
+        self._has_ended = True
         self._timer.cancel()
         if self._notifying is not None:
             self._notifying.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -169,6 +170,43 @@ async def test_a_node_has_one_connection(place: Place) -> None:
     assert second.losses == []
     node = await place.app.storage.read(lambda tx: tx.nodes.get("n1"))
     assert node is not None and (node.epoch, node.gateway_id) == (1, "G1")
+
+
+async def test_a_hello_that_is_answered_too_late_changes_nothing(
+    place: Place, monkeypatch: Any
+) -> None:
+    entered, gate = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> list[AttemptKey]:
+        entered.set()
+        await gate.wait()
+        return []
+
+    first = await place.connect()
+    monkeypatch.setattr(place.runner, "active", slow)
+    asked = asyncio.create_task(first.ask(HELLO))
+    await entered.wait()
+    [session] = place.sessions._open
+    first.requests.stream.close("gone")
+    with pytest.raises(StreamLost):
+        await asked
+    await until(lambda: not place.sessions._open)
+    monkeypatch.undo()
+    second = await place.connect()
+    await second.ask(hello(1))
+    gate.set()
+    await until(lambda: not session.requests._served)
+    assert await second.ask(ListAttempts()) == []
+    await until(lambda: place.runner.listeners == 1)
+    assert len(place.sessions._open) == 1
+
+
+async def test_a_connection_has_one_hello(place: Place) -> None:
+    link = await place.connect()
+    await link.ask(HELLO)
+    with pytest.raises(Forbidden, match="one hello"):
+        await link.ask(hello(0, "R2"))
+    assert await place.app.storage.read(epoch_of) == 1
 
 
 async def test_of_two_copies_the_later_one_stays(place: Place) -> None:
