@@ -155,7 +155,7 @@ class NodeSession:
         gateway = self._sessions.open_gateway(node)
         operations = NodeOperations(gateway, self._sessions.clock)
         await operations.load()
-        if self._has_ended:  # nobody would stop what is started now
+        if self._has_ended:  # what is started now would not be stopped
             raise Unavailable("The connection has ended")
         self._timer.cancel()
         self._node, self._operations = node, operations

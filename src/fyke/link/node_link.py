@@ -128,7 +128,12 @@ class NodeLink:
         self, gateway: tuple[str, int], lost: asyncio.Future[str]
     ) -> LinkEnded | None:
         """Connect and say hello; ``lost`` gets the reason when the connection ends."""
-        requests = StreamRequests(_refuse, self._notice, lost.set_result, _fault)
+
+        def on_lost(reason: str) -> None:
+            if not lost.done():  # it is, when the link was cancelled
+                lost.set_result(reason)
+
+        requests = StreamRequests(_refuse, self._notice, on_lost, _fault)
         await connect(gateway, client_context(self._authority, self._own, [ALPN]), requests)
         hello = Hello(PROTOCOLS, self._release, self._runner_id, self.epoch)
         try:

@@ -92,7 +92,9 @@ async def place(tmp_path: Path, templates: Path) -> AsyncIterator[Place]:
             yield place
             for task in place.tasks:
                 task.cancel()
-            await asyncio.gather(*place.tasks, return_exceptions=True)
+            ended = await asyncio.gather(*place.tasks, return_exceptions=True)
+            for error in ended:
+                assert not isinstance(error, Exception), error
             sessions.close()
 
 
@@ -156,6 +158,23 @@ async def test_the_next_gateway_is_tried(place: Place) -> None:
         link, task = place.link("R1", *nowhere, place.gateway.address)
         await link.connected.wait()
     assert (link.epoch, task.done()) == (1, False)
+
+
+async def test_a_cancelled_link_ends_its_connection_and_its_renewal(place: Place) -> None:
+    place.presence.gate.clear()
+    before = asyncio.all_tasks()
+    link, task = place.link()
+    await until(lambda: place.presence.renewals == 1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    left = [repr(one) for one in asyncio.all_tasks() - before]
+    assert not [one for one in left if "NodeLink" in one]
+    assert not link.connected.is_set()
+    with pytest.raises(Unavailable):
+        await link.ask(ListAttempts())
+    place.presence.gate.set()
+    await until(lambda: not place.sessions._open)
 
 
 async def test_a_superseded_node_does_not_connect_again(place: Place) -> None:
