@@ -107,6 +107,29 @@ async def test_forgotten_nodes_and_earlier_joins_are_refused(
     assert stored is None
 
 
+async def test_a_greeted_node_is_noted_as_seen_until_another_has_its_name(
+    state: State, presence: NodePresence, node: Node
+) -> None:
+    greeted = await presence.greet(identity(node), FIRST)
+    assert isinstance(greeted, Node)
+    await state.write(lambda tx: tx.nodes.change(replace(greeted, seen_at=1, region="de")))
+    await presence.check(greeted)
+    await presence.note_seen(greeted)
+    seen = await state.read(lambda tx: tx.nodes.get(node.name))
+    assert seen.seen_at >= greeted.seen_at and seen.region == "de"
+    for changes in ({"join_id": "J2"}, {"runner_id": "R2", "address": "192.0.2.9"}):
+        other = replace(seen, **changes)
+        await state.write(lambda tx, other=other: tx.nodes.change(other))
+        for call in (presence.check, presence.note_seen):
+            with pytest.raises(Forbidden):
+                await call(greeted)
+        assert await state.read(lambda tx: tx.nodes.get(node.name)) == other
+    await state.write(lambda tx: tx.nodes.remove(node.name))
+    for call in (presence.check, presence.note_seen):
+        with pytest.raises(Forbidden):
+            await call(greeted)
+
+
 async def test_a_certificate_is_renewed_for_the_same_join(
     state: State, presence: NodePresence, node: Node
 ) -> None:

@@ -7,6 +7,7 @@ which may be half dead.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 
 import structlog
@@ -18,20 +19,27 @@ from fyke.domain.nodes.presence import NodeGreeting, NodePresence, SupersededBy
 from fyke.errors import Forbidden, FykeError, InvalidRequest, Unavailable
 from fyke.gateway.listener import Peer
 from fyke.gateway.operations import NodeOperations
-from fyke.kit.certificates import BadCertificate
+from fyke.kit.certificates import BadCertificate, expiry_of
 from fyke.kit.clock import Clock
 from fyke.kit.stream_requests import RequestFailed, StreamRequests
 from fyke.model.node_registry import Node
 from fyke.wire.nodes import (
     PROTOCOLS,
+    AnyRequest,
     AttemptsStopped,
     BadNodeMessage,
+    EndPreparation,
     Hello,
     HelloAnswer,
+    LeaseAttempts,
     OutdatedNode,
     PreparationWaits,
+    RegisterNode,
     RenewCertificate,
+    ReplaceEarlier,
+    ReportAttempts,
     SupersededNode,
+    TakePreparation,
     UnknownNode,
     Welcome,
     WorkWaits,
@@ -42,6 +50,9 @@ from fyke.wire.nodes import (
 
 HELLO_SECONDS = 10.0
 LISTEN_SECONDS = 3600.0
+# before each of these it is checked that the node still has its name; a node that sends none of
+# them loses its leases, which all others need
+_CHECKED = (ReplaceEarlier, LeaseAttempts, ReportAttempts, TakePreparation, EndPreparation)
 _NOTICES = {WORK: WorkWaits(), PREPARE: PreparationWaits(), STOP: AttemptsStopped()}
 
 log = structlog.get_logger()
@@ -68,23 +79,30 @@ class NodeSessions:
 
     def accept(self, peer: Peer) -> asyncio.Protocol | None:
         """The protocol of a new connection; None for one without the certificate of a node."""
+        certificate = peer.certificate or b""
         try:
-            identity = identity_of(peer.certificate) if peer.certificate is not None else None
+            identity = identity_of(certificate)
         except BadCertificate:
             identity = None
         if identity is None:
             log.warning("stranger_refused", address=peer.address)
             return None
         session = NodeSession(self, identity, peer.address)
+        session.end_at_expiry(ssl.DER_cert_to_PEM_cert(certificate))
         self._open.add(session)
         return session.requests.stream
 
-    def greeted(self, session: NodeSession, name: str) -> None:
-        """The node of this session is known; an earlier one of its name ends."""
-        earlier = self._current.get(name)
-        self._current[name] = session
-        if earlier is not None:
-            earlier.requests.stream.close("the node has connected again")
+    def greeted(self, session: NodeSession, node: Node) -> NodeSession | None:
+        """The node of this session is known; an earlier one of its name ends. Return the one with
+        a later runner, if there is one: then nothing is changed.
+        """
+        other = self._current.get(node.name)
+        if other is not None and other.epoch > node.epoch:
+            return other
+        self._current[node.name] = session
+        if other is not None:
+            other.requests.stream.close("the node has connected again")
+        return None
 
     def lost(self, session: NodeSession, name: str) -> None:
         """The connection has ended."""
@@ -104,15 +122,31 @@ class NodeSession:
     def __init__(self, sessions: NodeSessions, identity: NodeIdentity, address: str) -> None:
         self._sessions = sessions
         self._identity = identity
-        self._address = address
+        self.address = address
         self._node: Node | None = None
         self._operations: NodeOperations | None = None
         self._notifying: asyncio.Task[None] | None = None
         self._has_greeted = self._has_ended = False
         self._log = log.bind(node=identity.name, address=address)
+        self._expiry: asyncio.TimerHandle | None = None
         self.requests = StreamRequests(self._serve, self._on_notice, self._lost, self._fault)
         self._timer = asyncio.get_running_loop().call_later(
             HELLO_SECONDS, self.requests.stream.close, "no hello in time"
+        )
+
+    @property
+    def epoch(self) -> int:
+        """That of the runner; 0 before the hello."""
+        return self._node.epoch if self._node is not None else 0
+
+    def end_at_expiry(self, certificate: str) -> None:
+        """End the connection when this certificate of the node expires."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+        seconds = expiry_of(certificate) - self._sessions.clock.now_ms() / 1000
+        close = self.requests.stream.close
+        self._expiry = asyncio.get_running_loop().call_later(
+            seconds, close, "the certificate of the node has expired"
         )
 
     async def _serve(self, body: bytes) -> bytes:
@@ -129,11 +163,23 @@ class NodeSession:
         request = decode_request(body)
         if isinstance(request, Hello):
             return encode(await self._hello(request))
-        if self._operations is None:
+        if self._operations is None or self._node is None:
             raise Forbidden("The first request is a hello")
         if isinstance(request, RenewCertificate):
             return await self._renew(request)
+        await self._check(self._node, request)
         return encode(await self._operations.serve(request))
+
+    async def _check(self, node: Node, request: AnyRequest) -> None:
+        """Raise ``Forbidden``, and end the connection, when another one has the node's name."""
+        try:
+            if isinstance(request, RegisterNode):
+                await self._sessions.presence.note_seen(node)
+            elif isinstance(request, _CHECKED):
+                await self._sessions.presence.check(node)
+        except Forbidden as refusal:
+            self._end_soon(refusal.message)
+            raise
 
     async def _hello(self, hello: Hello) -> HelloAnswer:
         if self._has_greeted:
@@ -143,7 +189,7 @@ class NodeSession:
         if protocol < max(hello.protocols[0], PROTOCOLS[0]):
             self._end_soon("the node is of another release")
             return OutdatedNode(self._sessions.release, PROTOCOLS)
-        greeting = NodeGreeting(hello.runner_id, hello.epoch, hello.release, self._address)
+        greeting = NodeGreeting(hello.runner_id, hello.epoch, hello.release, self.address)
         try:
             node = await self._sessions.presence.greet(self._identity, greeting)
         except Forbidden:
@@ -158,9 +204,11 @@ class NodeSession:
         if self._has_ended:  # what is started now would not be stopped
             raise Unavailable("The connection has ended")
         self._timer.cancel()
+        if later := self._sessions.greeted(self, node):
+            self._end_soon("another machine has the name of the node")
+            return SupersededNode(later.address, node.seen_at)
         self._node, self._operations = node, operations
         self._notifying = asyncio.create_task(self._notify(gateway))
-        self._sessions.greeted(self, node.name)
         self._log.info("node_connected", epoch=node.epoch, release=node.release)
         return Welcome(protocol, node.name, node.epoch)
 
@@ -170,6 +218,8 @@ class NodeSession:
         except Forbidden:
             self._end_soon("the node is not known")
             raise
+        if not self._has_ended:
+            self.end_at_expiry(certificate)
         return encode(certificate)
 
     def _end_soon(self, reason: str) -> None:
@@ -191,6 +241,8 @@ class NodeSession:
     def _lost(self, reason: str) -> None:
         self._has_ended = True
         self._timer.cancel()
+        if self._expiry is not None:
+            self._expiry.cancel()
         if self._notifying is not None:
             self._notifying.cancel()
         self._sessions.lost(self, self._identity.name)

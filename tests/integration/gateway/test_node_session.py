@@ -24,25 +24,31 @@ from fyke.errors import Forbidden, StaleLease, Unavailable
 from fyke.gateway import node_session
 from fyke.gateway.node_session import NodeSessions
 from fyke.kit.certificates import CertifiedKey, expiry_of, new_authority, new_request
-from fyke.kit.clock import SystemClock
+from fyke.kit.clock import ManualClock, SystemClock
 from fyke.kit.sealing import Sealer
 from fyke.kit.stream_requests import RequestFailed, StreamLost, StreamRequests
 from fyke.kit.tls import client_context
 from fyke.link.connect import connect
 from fyke.link.join import JoinedInstallation, join
+from fyke.model.node import Registered
 from fyke.model.run import AttemptKey
 from fyke.model.secret import InjectedSecrets
 from fyke.wire.nodes import (
     ALPN,
     AttemptsStopped,
     Hello,
+    LeaseAttempts,
     ListAttempts,
     NodeRequest,
     OutdatedNode,
     PreparationWaits,
+    RegisterNode,
     RenewCertificate,
+    ReplaceEarlier,
+    ReportAttempts,
     StartAttempt,
     SupersededNode,
+    TakePreparation,
     UnknownNode,
     Welcome,
     WorkWaits,
@@ -54,6 +60,7 @@ from fyke.wire.nodes import (
 from support.app import App, open_app
 from support.egress import until
 from support.gateways import Gateway, open_gateway
+from support.samples import sample
 from support.scripted_gateway import ScriptedGateway
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +78,7 @@ class Place:
     sessions: NodeSessions
     node: JoinedInstallation
     runner: ScriptedGateway
+    presence_clock: ManualClock
     links: list[StreamRequests] = field(default_factory=list)
 
     async def connect(self, own: CertifiedKey | None = None) -> Link:
@@ -115,14 +123,16 @@ def ignore(_notice: object) -> None:
 async def place(tmp_path: Path, templates: Path) -> AsyncIterator[Place]:
     async with open_app(tmp_path, templates) as app:
         authority = NodeAuthority(app.storage, Sealer(b"master"), SystemClock())
-        presence = NodePresence(app.storage, authority, SystemClock(), "G1")
+        clock = ManualClock(SystemClock().now_ms())
+        presence = NodePresence(app.storage, authority, clock, "G1")
         runner = ScriptedGateway()
+        runner.answers |= {"register": sample(Registered), "replace_earlier": 0}
         sessions = NodeSessions(presence, "1.2.3", lambda _: runner, SystemClock())
         async with open_gateway(app.storage, {ALPN: sessions.accept}) as gateway:
             caller = replace(app.owner, local=True)
             token = await gateway.tokens.create(caller, TokenRequest())
             node = await join(gateway.address, token.text, "n1", "", {})
-            place = Place(app, gateway, sessions, node, runner)
+            place = Place(app, gateway, sessions, node, runner, clock)
             yield place
             for link in place.links:
                 link.stream.close("done")
@@ -207,6 +217,86 @@ async def test_a_connection_has_one_hello(place: Place) -> None:
     with pytest.raises(Forbidden, match="one hello"):
         await link.ask(hello(0, "R2"))
     assert await place.app.storage.read(epoch_of) == 1
+
+
+@pytest.mark.parametrize(
+    "request_kind", [RegisterNode, ReportAttempts, LeaseAttempts, ReplaceEarlier, TakePreparation]
+)
+@pytest.mark.parametrize("change", ["removed", "joined again", "another runner"])
+async def test_a_node_that_lost_its_name_is_served_no_more(
+    place: Place, request_kind: Any, change: str
+) -> None:
+    def work(tx: Any) -> None:
+        changes = {"joined again": {"join_id": "J2"}, "another runner": {"runner_id": "R2"}}
+        if change == "removed":
+            tx.nodes.remove("n1")
+        else:
+            tx.nodes.change(replace(tx.nodes.lock("n1"), **changes[change]))
+
+    link = await place.connect()
+    await link.ask(HELLO)
+    request = sample(request_kind)
+    await link.ask(request)
+    calls = len(place.runner.calls)
+    await place.app.storage.write(work)
+    with pytest.raises(Forbidden):
+        await link.ask(request)
+    await until(lambda: bool(link.losses))
+    assert len(place.runner.calls) == calls
+
+
+async def test_a_node_that_registers_was_seen(place: Place) -> None:
+    link = await place.connect()
+    await link.ask(HELLO)
+
+    def forget(tx: Any) -> None:
+        tx.nodes.change(replace(tx.nodes.lock("n1"), seen_at=1, state_by="ada"))
+
+    await place.app.storage.write(forget)
+    await link.ask(sample(RegisterNode))
+    node = await place.app.storage.read(lambda tx: tx.nodes.get("n1"))
+    assert node is not None and node.seen_at > 1 and node.state_by == "ada"
+
+
+async def test_a_connection_ends_with_the_certificate_of_its_node(place: Place) -> None:
+    expiry = expiry_of(place.node.own.certificate)
+    place.sessions.clock = ManualClock(int(expiry * 1000))
+    link = await place.connect()
+    await until(lambda: bool(link.losses))
+
+
+async def test_a_connection_lasts_longer_when_its_certificate_is_renewed(place: Place) -> None:
+    link = await place.connect()
+    await link.ask(HELLO)
+    [session] = place.sessions._open
+    before = session._expiry
+    assert before is not None
+    place.presence_clock.step(60)
+    await link.ask(RenewCertificate(new_request().certificate))
+    after = session._expiry
+    assert after is not None and after.when() - before.when() > 59
+    assert before.cancelled()
+
+
+async def test_a_runner_that_was_replaced_meanwhile_does_not_end_the_later_one(
+    place: Place, monkeypatch: Any
+) -> None:
+    entered, gate = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> list[AttemptKey]:
+        entered.set()
+        await gate.wait()
+        return []
+
+    first, second = await place.connect(), await place.connect()
+    monkeypatch.setattr(place.runner, "active", slow)
+    asked = asyncio.create_task(first.ask(HELLO))
+    await entered.wait()
+    monkeypatch.undo()
+    await second.ask(hello(0, "R2"))
+    gate.set()
+    assert isinstance(await asked, SupersededNode)
+    assert await second.ask(ListAttempts()) == []
 
 
 async def test_of_two_copies_the_later_one_stays(place: Place) -> None:

@@ -75,6 +75,20 @@ class NodePresence:
 
         return await self._storage.write(work)
 
+    async def check(self, node: Node) -> None:
+        """Raise ``Forbidden`` when the name of a greeted node belongs to another join or runner
+        now, or is removed.
+        """
+        await self._storage.read(lambda tx: _still(tx.nodes.get(node.name), node))
+
+    async def note_seen(self, node: Node) -> None:
+        """Note that a greeted node is there. Raises ``Forbidden`` as ``check`` does."""
+
+        def work(tx: Transaction) -> None:
+            tx.nodes.change(replace(_still(tx.nodes.lock(node.name), node), seen_at=tx.now))
+
+        await self._storage.write(work)
+
     async def renew(self, identity: NodeIdentity, request: str) -> str:
         """A new certificate for the key of a request. Raises ``Forbidden`` for a node that is not
         known, and ``InvalidRequest``.
@@ -99,3 +113,11 @@ def _check(node: Node | None, identity: NodeIdentity) -> Node:
     if node is None or node.join_id != identity.join_id:
         raise Forbidden(FORGOTTEN)
     return node
+
+
+def _still(row: Node | None, node: Node) -> Node:
+    """The row of a greeted node. Raise ``Forbidden`` if it is not that of its runner."""
+    current = _check(row, NodeIdentity(node.name, node.join_id))
+    if current.runner_id != node.runner_id:
+        raise Forbidden(f"Another machine has the name of the node: {current.address}")
+    return current
