@@ -28,18 +28,16 @@ from fyke.wire.nodes import (
     AnyRequest,
     AttemptsStopped,
     BadNodeMessage,
-    EndPreparation,
+    CloseRows,
+    CommitRows,
+    CountRows,
     Hello,
     HelloAnswer,
-    LeaseAttempts,
     OutdatedNode,
     PreparationWaits,
     RegisterNode,
     RenewCertificate,
-    ReplaceEarlier,
-    ReportAttempts,
     SupersededNode,
-    TakePreparation,
     UnknownNode,
     Welcome,
     WorkWaits,
@@ -50,9 +48,11 @@ from fyke.wire.nodes import (
 
 HELLO_SECONDS = 10.0
 LISTEN_SECONDS = 3600.0
-# before each of these it is checked that the node still has its name; a node that sends none of
-# them loses its leases, which all others need
-_CHECKED = (ReplaceEarlier, LeaseAttempts, ReportAttempts, TakePreparation, EndPreparation)
+EXPIRED = "the certificate of the node has expired"
+# before each request it is checked that the node still has its name; before these only when the
+# latest check is as old as this
+ROWS_SECONDS = 1.0
+_ROWS = (CommitRows, CountRows, CloseRows)
 _NOTICES = {WORK: WorkWaits(), PREPARE: PreparationWaits(), STOP: AttemptsStopped()}
 
 log = structlog.get_logger()
@@ -129,6 +129,8 @@ class NodeSession:
         self._has_greeted = self._has_ended = False
         self._log = log.bind(node=identity.name, address=address)
         self._expiry: asyncio.TimerHandle | None = None
+        self._expires_at = 0.0  # in seconds since the epoch
+        self._checked_at = 0.0  # by the clock of the event loop
         self.requests = StreamRequests(self._serve, self._on_notice, self._lost, self._fault)
         self._timer = asyncio.get_running_loop().call_later(
             HELLO_SECONDS, self.requests.stream.close, "no hello in time"
@@ -143,10 +145,10 @@ class NodeSession:
         """End the connection when this certificate of the node expires."""
         if self._expiry is not None:
             self._expiry.cancel()
-        seconds = expiry_of(certificate) - self._sessions.clock.now_ms() / 1000
-        close = self.requests.stream.close
+        self._expires_at = expiry_of(certificate)
+        seconds = self._expires_at - self._sessions.clock.now_ms() / 1000
         self._expiry = asyncio.get_running_loop().call_later(
-            seconds, close, "the certificate of the node has expired"
+            seconds, self.requests.stream.close, EXPIRED
         )
 
     async def _serve(self, body: bytes) -> bytes:
@@ -161,25 +163,33 @@ class NodeSession:
 
     async def _answer(self, body: bytes) -> bytes:
         request = decode_request(body)
+        # the timer does not count what this machine has slept, or its clock was wrong
+        if self._sessions.clock.now_ms() / 1000 >= self._expires_at:
+            self._end_soon(EXPIRED)
+            raise Forbidden(EXPIRED.capitalize())
         if isinstance(request, Hello):
             return encode(await self._hello(request))
         if self._operations is None or self._node is None:
             raise Forbidden("The first request is a hello")
+        await self._check(self._node, request)
         if isinstance(request, RenewCertificate):
             return await self._renew(request)
-        await self._check(self._node, request)
         return encode(await self._operations.serve(request))
 
     async def _check(self, node: Node, request: AnyRequest) -> None:
         """Raise ``Forbidden``, and end the connection, when another one has the node's name."""
+        now = asyncio.get_running_loop().time()
+        if isinstance(request, _ROWS) and now - self._checked_at < ROWS_SECONDS:
+            return
         try:
             if isinstance(request, RegisterNode):
                 await self._sessions.presence.note_seen(node)
-            elif isinstance(request, _CHECKED):
+            else:
                 await self._sessions.presence.check(node)
         except Forbidden as refusal:
             self._end_soon(refusal.message)
             raise
+        self._checked_at = now
 
     async def _hello(self, hello: Hello) -> HelloAnswer:
         if self._has_greeted:
@@ -213,11 +223,7 @@ class NodeSession:
         return Welcome(protocol, node.name, node.epoch)
 
     async def _renew(self, request: RenewCertificate) -> bytes:
-        try:
-            certificate = await self._sessions.presence.renew(self._identity, request.request)
-        except Forbidden:
-            self._end_soon("the node is not known")
-            raise
+        certificate = await self._sessions.presence.renew(self._identity, request.request)
         if not self._has_ended:
             self.end_at_expiry(certificate)
         return encode(certificate)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import pytest
 
@@ -20,7 +21,7 @@ from fyke.domain.nodes.authority import (
 )
 from fyke.domain.nodes.presence import FORGOTTEN, NodePresence
 from fyke.domain.nodes.tokens import TokenRequest
-from fyke.errors import Forbidden, StaleLease, Unavailable
+from fyke.errors import Forbidden, InvalidRequest, StaleLease, Unavailable
 from fyke.gateway import node_session
 from fyke.gateway.node_session import NodeSessions
 from fyke.kit.certificates import CertifiedKey, expiry_of, new_authority, new_request
@@ -35,20 +36,18 @@ from fyke.model.run import AttemptKey
 from fyke.model.secret import InjectedSecrets
 from fyke.wire.nodes import (
     ALPN,
+    AnyRequest,
     AttemptsStopped,
+    CommitRows,
     Hello,
-    LeaseAttempts,
     ListAttempts,
     NodeRequest,
     OutdatedNode,
     PreparationWaits,
     RegisterNode,
     RenewCertificate,
-    ReplaceEarlier,
-    ReportAttempts,
     StartAttempt,
     SupersededNode,
-    TakePreparation,
     UnknownNode,
     Welcome,
     WorkWaits,
@@ -219,13 +218,12 @@ async def test_a_connection_has_one_hello(place: Place) -> None:
     assert await place.app.storage.read(epoch_of) == 1
 
 
-@pytest.mark.parametrize(
-    "request_kind", [RegisterNode, ReportAttempts, LeaseAttempts, ReplaceEarlier, TakePreparation]
-)
 @pytest.mark.parametrize("change", ["removed", "joined again", "another runner"])
 async def test_a_node_that_lost_its_name_is_served_no_more(
-    place: Place, request_kind: Any, change: str
+    place: Place, change: str, monkeypatch: Any
 ) -> None:
+    monkeypatch.setattr(node_session, "ROWS_SECONDS", 0.0)
+
     def work(tx: Any) -> None:
         changes = {"joined again": {"join_id": "J2"}, "another runner": {"runner_id": "R2"}}
         if change == "removed":
@@ -233,16 +231,53 @@ async def test_a_node_that_lost_its_name_is_served_no_more(
         else:
             tx.nodes.change(replace(tx.nodes.lock("n1"), **changes[change]))
 
+    def restore(tx: Any) -> None:
+        tx.nodes.remove("n1")
+        tx.nodes.add(node)
+
+    for request_kind in get_args(AnyRequest):
+        if request_kind is Hello:
+            continue
+        link = await place.connect()
+        await link.ask(HELLO)
+        request = sample(request_kind)
+        with suppress(StaleLease, InvalidRequest):
+            await link.ask(request)
+        calls = len(place.runner.calls)
+        node = await place.app.storage.read(lambda tx: tx.nodes.get("n1"))
+        await place.app.storage.write(work)
+        with pytest.raises(Forbidden):
+            await link.ask(request)
+        await until(lambda link=link: bool(link.losses))
+        assert len(place.runner.calls) == calls
+        await place.app.storage.write(restore)
+
+
+async def test_rows_are_checked_once_a_second(place: Place, monkeypatch: Any) -> None:
     link = await place.connect()
     await link.ask(HELLO)
-    request = sample(request_kind)
-    await link.ask(request)
-    calls = len(place.runner.calls)
-    await place.app.storage.write(work)
-    with pytest.raises(Forbidden):
-        await link.ask(request)
+    await link.ask(ListAttempts())
+    checks: list[object] = []
+
+    async def check(node: object) -> None:
+        checks.append(node)
+
+    monkeypatch.setattr(place.sessions.presence, "check", check)
+    monkeypatch.setattr(node_session, "ROWS_SECONDS", 3600.0)
+    assert await link.ask(CommitRows((), 0)) == [] and checks == []
+    monkeypatch.setattr(node_session, "ROWS_SECONDS", 0.0)
+    assert await link.ask(CommitRows((), 0)) == [] and len(checks) == 1
+
+
+async def test_no_request_is_served_after_the_certificate_has_expired(place: Place) -> None:
+    clock = ManualClock(SystemClock().now_ms())
+    place.sessions.clock = clock
+    link = await place.connect()
+    await link.ask(HELLO)
+    clock.step(86_401)
+    with pytest.raises(Forbidden, match="The certificate of the node has expired"):
+        await link.ask(ListAttempts())
     await until(lambda: bool(link.losses))
-    assert len(place.runner.calls) == calls
 
 
 async def test_a_node_that_registers_was_seen(place: Place) -> None:
