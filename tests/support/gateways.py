@@ -42,7 +42,7 @@ async def listening(
     sock = socket.create_server(("127.0.0.1", 0))
     sock.setblocking(False)
     listener = TlsListener(sock, server_context(authority, own, [*accept]), accept)
-    await listener.start()
+    listener.start()
     try:
         yield sock.getsockname()
     finally:

@@ -1,4 +1,8 @@
-"""Accepts connections by TLS and gives each to the protocol that it asks for (ALPN)."""
+"""Accepts connections by TLS and gives each to the protocol that it asks for (ALPN).
+
+Everyone who reaches the port can begin a handshake, so few are made at a time: a new one ends the
+oldest, first of its own address. One that is served promptly is over long before.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,21 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, cast
 
-HANDSHAKE_SECONDS = 10.0
+import structlog
+
+from fyke.kit.addresses import unwrap
+
+HANDSHAKE_SECONDS = 5.0  # also for the end of a connection
+MAX_HANDSHAKES = 64
+MAX_OF_ADDRESS = 16  # of them
+PAUSE_SECONDS = 1.0  # when no connection can be accepted, as without free file descriptors
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +41,17 @@ class Peer:
 Accept = Callable[[Peer], asyncio.Protocol | None]
 
 
+def network_of(address: str) -> str:
+    """What limits by address count together: an IPv4 address, or the first 64 bits of one of IPv6,
+    of which a machine may have them all.
+    """
+    try:
+        ip = unwrap(ip_address(address))
+    except ValueError:
+        return address
+    return str(ip) if ip.version == 4 else ip.packed[:8].hex()
+
+
 class TlsListener:
     """``accept`` has a function for each protocol."""
 
@@ -35,22 +61,59 @@ class TlsListener:
         self._listener = listener
         self._context = context
         self._accept = accept
-        self._server: asyncio.Server | None = None
-        self._transports: set[asyncio.Transport] = set()
+        self._accepting: asyncio.Task[None] | None = None
+        self._handshakes: dict[asyncio.Task[None], str] = {}  # networks; the oldest is first
 
-    async def start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: _Splitter(self._accept),
-            sock=self._listener,
-            ssl=self._context,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS,
-        )
+    def start(self) -> None:
+        """Accept connections, until it is closed."""
+        self._accepting = asyncio.create_task(self._accept_all())
 
     def close(self) -> None:
-        """Accept nothing more. Connections end with their protocols."""
-        if self._server is not None:
-            self._server.close()
+        """Accept nothing more, and end handshakes. Connections end with their protocols."""
+        for task in (self._accepting, *self._handshakes):
+            if task is not None:
+                task.cancel()
+
+    async def _accept_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                try:
+                    connection, name = await loop.sock_accept(self._listener)
+                except ConnectionError:  # it has ended already
+                    continue
+                except OSError as error:
+                    log.warning("no_connection_accepted", error=str(error))
+                    await asyncio.sleep(PAUSE_SECONDS)
+                    continue
+                self._begin(connection, network_of(name[0]) if isinstance(name, tuple) else "")
+                await asyncio.sleep(0)  # the handshake begins before it may be ended
+        finally:
+            self._listener.close()
+
+    def _begin(self, connection: socket.socket, network: str) -> None:
+        same = [task for task, other in self._handshakes.items() if other == network]
+        oldest = None
+        if len(same) >= MAX_OF_ADDRESS:
+            oldest = same[0]
+        elif len(self._handshakes) >= MAX_HANDSHAKES:
+            oldest = next(iter(self._handshakes))
+        if oldest is not None:
+            del self._handshakes[oldest]
+            oldest.cancel()
+        task = asyncio.create_task(self._shake_hands(connection))
+        self._handshakes[task] = network
+        task.add_done_callback(lambda done: self._handshakes.pop(done, None))
+
+    async def _shake_hands(self, connection: socket.socket) -> None:
+        with suppress(OSError):  # such as a certificate that is refused
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: _Splitter(self._accept),
+                connection,
+                ssl=self._context,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_shutdown_timeout=HANDSHAKE_SECONDS,
+            )
 
 
 class _Splitter(asyncio.Protocol):
