@@ -18,6 +18,7 @@ def server_context(authority: str, own: CertifiedKey, protocols: list[str]) -> s
     """
     context = _context(ssl.PROTOCOL_TLS_SERVER, authority, own, protocols)
     context.verify_mode = ssl.CERT_OPTIONAL
+    context.num_tickets = 0  # a resumed session is not checked: its certificate may have expired
     return context
 
 

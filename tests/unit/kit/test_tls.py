@@ -105,3 +105,8 @@ def test_others_are_refused(
 ) -> None:
     with pytest.raises(ssl.SSLError, match=problem):
         connect(server, own, host=host)
+
+
+def test_sessions_are_not_resumed() -> None:
+    session = connect().client.session
+    assert session is None or not session.has_ticket
