@@ -306,25 +306,68 @@ async def test_a_stranger_stays_for_a_short_time(gateway: Gateway, monkeypatch: 
         await requests.ask(encode(ShowAuthority()))
 
 
-async def test_few_strangers_are_served_at_a_time(gateway: Gateway, monkeypatch: Any) -> None:
-    monkeypatch.setattr(join_session, "MAX_SESSIONS", 2)
+@pytest.mark.parametrize("limit", ["MAX_SESSIONS", "MAX_OF_ADDRESS"])
+async def test_few_strangers_are_served_at_a_time(
+    gateway: Gateway, monkeypatch: Any, limit: str
+) -> None:
+    monkeypatch.setattr(join_session, limit, 2)
     first, second = await stranger(gateway), await stranger(gateway)
-    await first[0].ask(encode(ShowAuthority()))
-    await second[0].ask(encode(ShowAuthority()))
+    await until(lambda: len(gateway.sessions._open) == 2)
     third, losses = await stranger(gateway)
     await until(lambda: bool(losses))
     with pytest.raises(StreamLost):
         await third.ask(encode(ShowAuthority()))
     first[0].stream.close("done")
-    while True:  # until the gateway has noticed it
-        fourth, losses = await stranger(gateway)
-        try:
-            await fourth.ask(encode(ShowAuthority()))
-            break
-        except StreamLost:
-            continue
+    await until(lambda: len(gateway.sessions._open) == 1)
+    fourth, _ = await stranger(gateway)
+    await fourth.ask(encode(ShowAuthority()))
     for requests in (second[0], fourth):
         requests.stream.close("done")
+
+
+async def test_others_are_served_while_one_address_has_too_many(
+    gateway: Gateway, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(join_session, "MAX_OF_ADDRESS", 1)
+    sessions = gateway.sessions
+    assert sessions.accept(Peer("2001:db8::1", None)) is not None
+    assert sessions.accept(Peer("2001:db8::2", None)) is None
+    assert sessions.accept(Peer("2001:db8:0:1::1", None)) is not None
+
+
+async def test_a_stranger_sends_one_request(gateway: Gateway) -> None:
+    requests, losses = await stranger(gateway)
+    await requests.ask(encode(ShowAuthority()))
+    await until(lambda: bool(losses))  # the connection ends with the answer
+    requests, losses = await stranger(gateway)
+    found = await asyncio.gather(
+        *(requests.ask(encode(ShowAuthority())) for _ in range(2)), return_exceptions=True
+    )
+    assert isinstance(found[1], StreamLost)
+
+
+async def test_a_session_counts_until_its_request_is_answered(
+    gateway: Gateway, monkeypatch: Any
+) -> None:
+    entered, gate = asyncio.Event(), asyncio.Event()
+
+    async def slow(*_: object) -> None:
+        entered.set()
+        await gate.wait()
+        raise Forbidden("no")
+
+    monkeypatch.setattr(gateway.sessions.joining, "join", slow)
+    requests, _ = await stranger(gateway)
+    asked = asyncio.create_task(requests.ask(encode(JoinNode("t", "n1", "", {}, ""))))
+    await entered.wait()
+    [session] = gateway.sessions._open
+    requests.stream.close("gone")
+    with pytest.raises(StreamLost):
+        await asked
+    await until(lambda: session._is_lost)
+    assert gateway.sessions._open == {session}
+    gate.set()
+    await until(lambda: not gateway.sessions._open)
 
 
 async def test_other_protocols_are_not_served(gateway: Gateway) -> None:
