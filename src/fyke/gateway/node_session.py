@@ -21,6 +21,7 @@ from fyke.gateway.listener import Peer
 from fyke.gateway.operations import NodeOperations
 from fyke.kit.certificates import BadCertificate, expiry_of
 from fyke.kit.clock import Clock
+from fyke.kit.stream_frames import MAX_MESSAGE
 from fyke.kit.stream_requests import RequestFailed, StreamRequests
 from fyke.model.node_registry import Node
 from fyke.wire.nodes import (
@@ -47,6 +48,7 @@ from fyke.wire.nodes import (
 )
 
 HELLO_SECONDS = 10.0
+HELLO_BYTES = 64 * 1024  # of a message before the welcome
 LISTEN_SECONDS = 3600.0
 EXPIRED = "the certificate of the node has expired"
 # before each request it is checked that the node still has its name; before these only when the
@@ -76,9 +78,12 @@ class NodeSessions:
         self.clock = clock
         self._open: set[NodeSession] = set()
         self._current: dict[str, NodeSession] = {}  # by name of the node
+        self._unknown: dict[NodeIdentity, NodeSession] = {}  # those without a welcome
 
     def accept(self, peer: Peer) -> asyncio.Protocol | None:
-        """The protocol of a new connection; None for one without the certificate of a node."""
+        """The protocol of a new connection; None for one without the certificate of a node, and
+        while a hello with the same certificate is being answered.
+        """
         certificate = peer.certificate or b""
         try:
             identity = identity_of(certificate)
@@ -87,10 +92,22 @@ class NodeSessions:
         if identity is None:
             log.warning("stranger_refused", address=peer.address)
             return None
+        earlier = self._unknown.get(identity)
+        if earlier is not None and earlier.is_greeting:
+            log.warning("node_refused", node=identity.name, reason="its hello is being answered")
+            return None
         session = NodeSession(self, identity, peer.address)
+        self._unknown[identity] = session
+        if earlier is not None:
+            earlier.requests.stream.close("the node has connected again")
         session.end_at_expiry(ssl.DER_cert_to_PEM_cert(certificate))
         self._open.add(session)
         return session.requests.stream
+
+    def known(self, session: NodeSession) -> None:
+        """The node of this session is welcome, or its connection has ended."""
+        if self._unknown.get(session.identity) is session:
+            del self._unknown[session.identity]
 
     def greeted(self, session: NodeSession, node: Node) -> NodeSession | None:
         """The node of this session is known; an earlier one of its name ends. Return the one with
@@ -104,11 +121,13 @@ class NodeSessions:
             other.requests.stream.close("the node has connected again")
         return None
 
-    def lost(self, session: NodeSession, name: str) -> None:
+    def lost(self, session: NodeSession) -> None:
         """The connection has ended."""
         self._open.discard(session)
-        if self._current.get(name) is session:
-            del self._current[name]
+        if not session.is_greeting:
+            self.known(session)
+        if self._current.get(session.identity.name) is session:
+            del self._current[session.identity.name]
 
     def close(self) -> None:
         """End all connections."""
@@ -121,17 +140,20 @@ class NodeSession:
 
     def __init__(self, sessions: NodeSessions, identity: NodeIdentity, address: str) -> None:
         self._sessions = sessions
-        self._identity = identity
+        self.identity = identity
         self.address = address
         self._node: Node | None = None
         self._operations: NodeOperations | None = None
         self._notifying: asyncio.Task[None] | None = None
         self._has_greeted = self._has_ended = False
+        self.is_greeting = False  # also after the end of the connection
         self._log = log.bind(node=identity.name, address=address)
         self._expiry: asyncio.TimerHandle | None = None
         self._expires_at = 0.0  # in seconds since the epoch
         self._checked_at = 0.0  # by the clock of the event loop
-        self.requests = StreamRequests(self._serve, self._on_notice, self._lost, self._fault)
+        self.requests = StreamRequests(
+            self._serve, self._on_notice, self._lost, self._fault, most=HELLO_BYTES
+        )
         self._timer = asyncio.get_running_loop().call_later(
             HELLO_SECONDS, self.requests.stream.close, "no hello in time"
         )
@@ -194,14 +216,22 @@ class NodeSession:
     async def _hello(self, hello: Hello) -> HelloAnswer:
         if self._has_greeted:
             raise Forbidden("A connection has one hello")
-        self._has_greeted = True
+        self._has_greeted = self.is_greeting = True
+        try:
+            return await self._greet(hello)
+        finally:
+            self.is_greeting = False
+            if self._has_ended or self._node is not None:
+                self._sessions.known(self)
+
+    async def _greet(self, hello: Hello) -> HelloAnswer:
         protocol = min(hello.protocols[1], PROTOCOLS[1])
         if protocol < max(hello.protocols[0], PROTOCOLS[0]):
             self._end_soon("the node is of another release")
             return OutdatedNode(self._sessions.release, PROTOCOLS)
         greeting = NodeGreeting(hello.runner_id, hello.epoch, hello.release, self.address)
         try:
-            node = await self._sessions.presence.greet(self._identity, greeting)
+            node = await self._sessions.presence.greet(self.identity, greeting)
         except Forbidden:
             self._end_soon("the node is not known")
             return UnknownNode()
@@ -218,12 +248,13 @@ class NodeSession:
             self._end_soon("another machine has the name of the node")
             return SupersededNode(later.address, node.seen_at)
         self._node, self._operations = node, operations
+        self.requests.stream.accept(MAX_MESSAGE)
         self._notifying = asyncio.create_task(self._notify(gateway))
         self._log.info("node_connected", epoch=node.epoch, release=node.release)
         return Welcome(protocol, node.name, node.epoch)
 
     async def _renew(self, request: RenewCertificate) -> bytes:
-        certificate = await self._sessions.presence.renew(self._identity, request.request)
+        certificate = await self._sessions.presence.renew(self.identity, request.request)
         if not self._has_ended:
             self.end_at_expiry(certificate)
         return encode(certificate)
@@ -251,7 +282,7 @@ class NodeSession:
             self._expiry.cancel()
         if self._notifying is not None:
             self._notifying.cancel()
-        self._sessions.lost(self, self._identity.name)
+        self._sessions.lost(self)
         if self._node is not None:
             self._log.info("node_disconnected", reason=reason)
 

@@ -102,6 +102,10 @@ class MessageStream(asyncio.Protocol):
         """Bytes of incomplete messages that were received."""
         return self._reader.size
 
+    def accept(self, most: int) -> None:
+        """Change the limit of a message that is received."""
+        self._reader.most = most
+
     def send(self, kind: MessageKind, number: int, body: bytes, lane: SendLane) -> None:
         """Send or queue a message; ignored when the connection has ended. Raise ``ValueError`` for
         one that is too large.

@@ -120,7 +120,7 @@ class FrameReader:
     """
 
     def __init__(self, most: int = MAX_MESSAGE) -> None:
-        self._most = most
+        self.most = most
         self._rest = bytearray()
         self._open: dict[tuple[MessageKind, int], list[bytes]] = {}
         self.size = 0
@@ -169,8 +169,8 @@ class FrameReader:
         parts.append(body)
         self.size += len(body)
         if not is_last:
-            if len(parts) * MAX_BODY >= self._most:
-                raise BadStreamFrame(f"a message has more than {self._most} bytes")
+            if len(parts) * MAX_BODY >= self.most:
+                raise BadStreamFrame(f"a message has more than {self.most} bytes")
             return None
         del self._open[kind, number]
         whole = b"".join(parts)

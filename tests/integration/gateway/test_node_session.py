@@ -80,8 +80,8 @@ class Place:
     presence_clock: ManualClock
     links: list[StreamRequests] = field(default_factory=list)
 
-    async def connect(self, own: CertifiedKey | None = None) -> Link:
-        link = Link()
+    async def connect(self, own: CertifiedKey | None = None, link: Link | None = None) -> Link:
+        link = link or Link()
         self.links.append(link.requests)
         authority = self.gateway.authority.certificate
         await connect(
@@ -90,6 +90,12 @@ class Place:
             link.requests,
         )
         return link
+
+    async def join(self) -> JoinedInstallation:
+        """Join, or join again."""
+        caller = replace(self.app.owner, local=True)
+        token = await self.gateway.tokens.create(caller, TokenRequest())
+        return await join(self.gateway.address, token.text, "n1", "", {})
 
 
 class Link:
@@ -172,8 +178,9 @@ async def test_signals_and_operations_of_the_runner_pass_through(place: Place) -
 
 
 async def test_a_node_has_one_connection(place: Place) -> None:
-    first, second = await place.connect(), await place.connect()
+    first = await place.connect()
     await first.ask(HELLO)
+    second = await place.connect()
     await second.ask(hello(1))
     await until(lambda: bool(first.losses))
     assert second.losses == []
@@ -201,13 +208,41 @@ async def test_a_hello_that_is_answered_too_late_changes_nothing(
         await asked
     await until(lambda: not place.sessions._open)
     monkeypatch.undo()
-    second = await place.connect()
-    await second.ask(hello(1))
+    refused = Link()
+    with pytest.raises((StreamLost, Unavailable)):  # as long as the first hello is being answered
+        await place.connect(link=refused)
+        await refused.ask(hello(1))
+    again = await place.join()
+    second = await place.connect(again.own)
+    await second.ask(hello(0, "R2"))
     gate.set()
     await until(lambda: not session.requests._served)
+    assert await (await place.connect()).ask(HELLO) == UnknownNode()
     assert await second.ask(ListAttempts()) == []
     await until(lambda: place.runner.listeners == 1)
     assert len(place.sessions._open) == 1
+
+
+async def test_a_node_has_one_connection_without_a_welcome(place: Place) -> None:
+    links = [await place.connect() for _ in range(4)]
+    for link in links[:3]:
+        await until(lambda link=link: bool(link.losses))
+    assert len(place.sessions._open) == 1
+    await links[3].ask(HELLO)
+    last = await place.connect()
+    assert links[3].losses == [] and last.losses == []
+    await last.ask(hello(1))
+    assert place.sessions._unknown == {}
+
+
+async def test_messages_are_small_before_the_welcome(place: Place) -> None:
+    link = await place.connect()
+    with pytest.raises(StreamLost):
+        await link.requests.ask(bytes(node_session.HELLO_BYTES + 1))
+    link = await place.connect()
+    await link.ask(HELLO)
+    with pytest.raises(RequestFailed):  # it is read, and no message of the protocol
+        await link.requests.ask(bytes(4 * node_session.HELLO_BYTES))
 
 
 async def test_a_connection_has_one_hello(place: Place) -> None:
@@ -323,11 +358,12 @@ async def test_a_runner_that_was_replaced_meanwhile_does_not_end_the_later_one(
         await gate.wait()
         return []
 
-    first, second = await place.connect(), await place.connect()
+    first = await place.connect()
     monkeypatch.setattr(place.runner, "active", slow)
     asked = asyncio.create_task(first.ask(HELLO))
     await entered.wait()
     monkeypatch.undo()
+    second = await place.connect((await place.join()).own)
     await second.ask(hello(0, "R2"))
     gate.set()
     assert isinstance(await asked, SupersededNode)
@@ -335,8 +371,9 @@ async def test_a_runner_that_was_replaced_meanwhile_does_not_end_the_later_one(
 
 
 async def test_of_two_copies_the_later_one_stays(place: Place) -> None:
-    first, copy = await place.connect(), await place.connect()
+    first = await place.connect()
     await first.ask(HELLO)
+    copy = await place.connect()
     assert await copy.ask(hello(0, "R2")) == Welcome(1, "n1", 2)
     await until(lambda: bool(first.losses))
     back = await place.connect()
