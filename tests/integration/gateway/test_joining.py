@@ -25,7 +25,9 @@ from fyke.kit.tls import client_context, unverified_context
 from fyke.link.connect import connect
 from fyke.link.join import JoinedInstallation, join
 from fyke.model.audit import AuditAction
+from fyke.model.node import NodeState
 from fyke.model.node_registry import Node
+from fyke.reasons import Reason, ReasonCode
 from fyke.wire import node_join
 from fyke.wire.node_join import AuthorityShown, JoinNode, ShowAuthority, decode_request
 from fyke.wire.nodes import decode_error, encode
@@ -152,7 +154,17 @@ async def test_a_name_is_taken_over_with_a_token_for_one_use_only(
     await joined(gateway, await a_token(app, gateway))
     before = await node_of(gateway)
     assert before is not None
-    running = replace(before, epoch=7, runner_id="R7")
+    running = replace(
+        before,
+        region="de",
+        state=NodeState.DRAINING,
+        state_by="ada",
+        state_at=5,
+        reason=Reason(ReasonCode.ABORTED),
+        drain_until=9,
+        epoch=7,
+        runner_id="R7",
+    )
     await app.storage.write(lambda tx: tx.nodes.change(running))
     many = await a_token(app, gateway, pool="default", uses=0)
     with pytest.raises(Conflict, match="There is a node with the name n1"):
@@ -162,7 +174,23 @@ async def test_a_name_is_taken_over_with_a_token_for_one_use_only(
     await joined(gateway, await a_token(app, gateway))
     after = await node_of(gateway)
     assert after is not None and after.join_id != before.join_id
-    assert (after.epoch, after.runner_id) == (7, "R7")
+    # what was decided about the node, and which runner it has, is as before
+    same = replace(after, join_id=before.join_id, joined_at=before.joined_at, seen_at=0)
+    assert same == replace(running, seen_at=0)
+
+
+async def test_a_name_is_not_taken_over_from_another_pool(app: App, gateway: Gateway) -> None:
+    await joined(gateway, await a_token(app, gateway), pool="eu")
+    before = await node_of(gateway)
+    token = await a_token(app, gateway)
+    for pool in ("us", ""):
+        with pytest.raises(Conflict, match="The node n1 is in the pool eu; join that pool"):
+            await joined(gateway, token, pool=pool)
+        assert await node_of(gateway) == before
+    await joined(gateway, token, pool="eu", rack="2")
+    after = await node_of(gateway)
+    assert before is not None and after is not None
+    assert after.join_id != before.join_id and after.labels == {"rack": "2"}
 
 
 async def test_a_silent_node_of_an_engine_is_replaced_in_its_pool(

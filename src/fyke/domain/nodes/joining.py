@@ -54,7 +54,7 @@ class NodeJoining:
         not valid any more. ``address`` is that of the machine.
 
         Raises ``InvalidRequest``; ``Forbidden`` when the token does not allow it; and ``Conflict``
-        for the name of another node, which only a token for one use takes over.
+        for the name of another node, which only a token for one use takes over, in the same pool.
         """
         if problems := _problems(request):
             raise InvalidRequest.of(problems)
@@ -104,14 +104,28 @@ def _put(
     before = tx.nodes.lock(node.name)
     if before is None:  # it was removed a moment ago
         raise Conflict(f"The node {node.name} was changed; try again")
-    silent = before.ephemeral and before.pool == pool and before.seen_at < tx.now - SILENCE_MS
+    if before.pool != pool:
+        raise Conflict(
+            f"The node {node.name} is in the pool {before.pool}; join that pool, or choose another "
+            "name, or let the installation forget the node first"
+        )
+    silent = before.ephemeral and before.seen_at < tx.now - SILENCE_MS
     if token.uses != 1 and not silent:
         raise Conflict(
             f"There is a node with the name {node.name}; choose another name, or use a token for "
             "one use, which takes over the name"
         )
-    # a runner that is still there has another epoch than the one that comes
-    after = replace(node, epoch=before.epoch, runner_id=before.runner_id)
+    # what was decided about the node stays: its state, its region. And a runner that is still there
+    # has another epoch than the one that comes
+    after = replace(
+        before,
+        labels=labels,
+        join_id=node.join_id,
+        ephemeral=node.ephemeral,
+        joined_at=node.joined_at,
+        address=address,
+        seen_at=node.seen_at,
+    )
     tx.nodes.change(after)
     return after
 
