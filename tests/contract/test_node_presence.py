@@ -80,6 +80,31 @@ async def test_the_later_of_two_copies_has_the_name(presence: NodePresence, node
     assert isinstance(restarted, Node) and restarted.epoch == 3
 
 
+@pytest.mark.parametrize("stored", ["", "R0", "R1"])
+async def test_a_runner_goes_on_after_the_database_was_restored(
+    state: State, presence: NodePresence, node: Node, stored: str
+) -> None:
+    await state.write(lambda tx: tx.nodes.change(replace(node, epoch=3, runner_id=stored)))
+    living = replace(FIRST, epoch=7)
+    found = await presence.greet(identity(node), living)
+    assert isinstance(found, Node) and (found.epoch, found.runner_id) == (8, "R1")
+    again = await presence.greet(identity(node), replace(FIRST, epoch=8))
+    assert isinstance(again, Node) and again.epoch == 8
+    # its answer was lost: it says what it knows
+    again = await presence.greet(identity(node), living)
+    assert isinstance(again, Node) and again.epoch == 8
+    other = await presence.greet(identity(node), replace(living, runner_id="R2"))
+    assert isinstance(other, SupersededBy)
+
+
+@pytest.mark.parametrize("epoch", [-1, 2**53 + 1, 2**70])
+async def test_epochs_have_a_limit(presence: NodePresence, node: Node, epoch: int) -> None:
+    with pytest.raises(InvalidRequest, match="epoch"):
+        await presence.greet(identity(node), replace(FIRST, epoch=epoch))
+    found = await presence.greet(identity(node), replace(FIRST, epoch=2**53))
+    assert isinstance(found, Node)
+
+
 async def test_copies_that_connect_together_get_different_epochs(
     presence: NodePresence, node: Node
 ) -> None:

@@ -3,7 +3,8 @@
 A certificate is valid for the join that it comes from. Of several runners with one name the latest
 has it: a runner that comes for the first time raises the epoch, and one that had the name before,
 and has it no longer, is superseded. So two copies of one machine do not replace each other without
-end.
+end. A runner with a later epoch than the database was connected before the database was restored
+from a backup; it is as a new one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from fyke.kit.certificates import BadCertificate
 from fyke.kit.clock import Clock
 from fyke.model.node_registry import Node
 
+MAX_EPOCH = 2**53  # of a node that says its epoch
 FORGOTTEN = "This installation has forgotten the node, or it has joined again; join again"
 
 
@@ -53,17 +55,20 @@ class NodePresence:
 
     async def greet(self, identity: NodeIdentity, greeting: NodeGreeting) -> Node | SupersededBy:
         """Note that a node is connected to this gateway. Raises ``Forbidden`` for one that is not
-        known. Repeated: the same answer.
+        known, and ``InvalidRequest``. Repeated: the same answer.
         """
+        if not 0 <= greeting.epoch <= MAX_EPOCH:
+            raise InvalidRequest(f"must be 0 to {MAX_EPOCH}", field="epoch")
 
         def work(tx: Transaction) -> Node | SupersededBy:
             before = _known(tx, identity)
-            is_new = before.runner_id != greeting.runner_id
-            if is_new and greeting.epoch:
+            is_later = greeting.epoch > before.epoch
+            is_new = is_later or before.runner_id != greeting.runner_id
+            if is_new and greeting.epoch and not is_later:
                 return SupersededBy(before.address, before.seen_at)
             node = replace(
                 before,
-                epoch=before.epoch + is_new,
+                epoch=max(before.epoch, greeting.epoch) + is_new,
                 runner_id=greeting.runner_id,
                 gateway_id=self._gateway_id,
                 address=greeting.address,
