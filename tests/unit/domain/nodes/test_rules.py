@@ -26,6 +26,8 @@ def test_bad_names(name: str) -> None:
         ("gpu-*", "my-gpu-1", False),
         ("*-eu", "n1-eu", True),
         ("n*-eu", "n1-us", False),
+        ("n*-eu", "n-eu", True),
+        ("n-*-eu", "n-eu", False),
         ("n.1", "n.1", True),
         ("n.1", "nx1", False),
         ("*", "anything", True),
@@ -36,7 +38,7 @@ def test_patterns(pattern: str, name: str, expected: bool) -> None:
     assert matches(pattern, name) is expected
 
 
-@pytest.mark.parametrize("pattern", ["", "gpu-?", "[a]", "A*", "x" * 64])
+@pytest.mark.parametrize("pattern", ["", "gpu-?", "[a]", "A*", "a*b*", "x" * 64])
 def test_bad_patterns(pattern: str) -> None:
     assert pattern_problem("name", pattern) is not None
 
