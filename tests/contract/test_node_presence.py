@@ -105,6 +105,15 @@ async def test_epochs_have_a_limit(presence: NodePresence, node: Node, epoch: in
     assert isinstance(found, Node)
 
 
+@pytest.mark.parametrize("text", ["", "x" * 65, "a b", "a\0", "ä"])
+@pytest.mark.parametrize("member", ["runner_id", "release"])
+async def test_texts_of_a_runner_have_a_limit(
+    presence: NodePresence, node: Node, member: str, text: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=member):
+        await presence.greet(identity(node), replace(FIRST, **{member: text}))
+
+
 async def test_copies_that_connect_together_get_different_epochs(
     presence: NodePresence, node: Node
 ) -> None:

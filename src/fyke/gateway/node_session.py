@@ -49,6 +49,7 @@ from fyke.wire.nodes import (
 
 HELLO_SECONDS = 10.0
 HELLO_BYTES = 64 * 1024  # of a message before the welcome
+REGISTER_BYTES = 256 * 1024  # of a request to register
 LISTEN_SECONDS = 3600.0
 EXPIRED = "the certificate of the node has expired"
 # before each request it is checked that the node still has its name; before these only when the
@@ -193,6 +194,8 @@ class NodeSession:
             return encode(await self._hello(request))
         if self._operations is None or self._node is None:
             raise Forbidden("The first request is a hello")
+        if isinstance(request, RegisterNode) and len(body) > REGISTER_BYTES:
+            raise InvalidRequest("The node says too much of itself")
         await self._check(self._node, request)
         if isinstance(request, RenewCertificate):
             return await self._renew(request)

@@ -22,7 +22,7 @@ from fyke.kit.clock import Clock
 from fyke.model.attempt import AfterAttempt, AttemptReport, RunnerOrders
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.node import AttemptOrder
-from fyke.model.results import MAX_ROW_BYTES, AttemptBatch
+from fyke.model.results import MAX_HEADERS, MAX_ROW_BYTES, AttemptBatch
 from fyke.model.run import AttemptKey
 from fyke.wire.nodes import (
     AnyRequest,
@@ -150,7 +150,8 @@ class NodeOperations:
         own = [batch for batch, is_own in zip(request.batches, are_own, strict=True) if is_own]
         for batch in own:
             _check(batch)
-            batch.log = [self._dated(entry, request.now) for entry in batch.log]
+            group = self._held[batch.attempt_id].number  # whatever the node says
+            batch.log = [self._dated(entry, group, request.now) for entry in batch.log]
         stored = iter(await self._gateway.rows.commit(own) if own else [])
         return [is_own and next(stored) for is_own in are_own]
 
@@ -158,10 +159,10 @@ class NodeOperations:
         held = self._held.get(batch.attempt_id)
         return held is not None and held.run_id == batch.run_id
 
-    def _dated(self, entry: NewLogEntry, now: int) -> NewLogEntry:
+    def _dated(self, entry: NewLogEntry, group: str, now: int) -> NewLogEntry:
         """The line with the time of this clock: as long ago as the node says, by its own."""
         age = min(max(0, now - entry.timestamp), MAX_AGE_MS)
-        return replace(entry, timestamp=self._clock.now_ms() - age)
+        return replace(entry, group=group, timestamp=self._clock.now_ms() - age)
 
 
 def _check(batch: AttemptBatch) -> None:
@@ -173,14 +174,14 @@ def _check(batch: AttemptBatch) -> None:
             _json_object.decode(row.data)
             if not row.data.isascii():
                 row.data.decode()  # which the parser does not check
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InvalidRequest("A row is not a JSON object") from None
     kinds = set(LogType)
     for entry in batch.log:
-        if len(entry.content) > LOG_LINE_BYTES or entry.type not in kinds:
-            raise InvalidRequest("A log line is too long, or of a kind that there is not")
-    if (
-        sum(len(h.label) + len(h.key) + len(h.format) for h in batch.headers or ())
-        > MAX_HEADER_CHARS
-    ):
-        raise InvalidRequest("The headers are too long")
+        is_bad = "\0" in entry.content or entry.type not in kinds
+        if is_bad or len(entry.content.encode()) > LOG_LINE_BYTES:
+            raise InvalidRequest("A log line is too long, has a NUL, or is of an unknown kind")
+    headers = batch.headers or ()
+    size = sum(len(h.label) + len(h.key) + len(h.format) for h in headers)
+    if len(headers) > MAX_HEADERS or size > MAX_HEADER_CHARS:
+        raise InvalidRequest("The headers are too long, or too many")

@@ -14,6 +14,7 @@ UPSERT_KEY = "__coreclaw_upsert_key__"
 UPSERT_VALUE = "__coreclaw_upsert_value__"
 
 MAX_ROW_BYTES = 8 * 2**20
+MAX_HEADERS = 10_000  # columns that one call declares
 MAX_RUN_ROWS = 1_000_000
 MAX_RUN_ROW_BYTES = 2**30
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fyke.model.results import Header
+from fyke.model.results import MAX_HEADERS, Header
 
-MAX_HEADERS = 10_000
 MAX_FIELDS = 100  # of a message with texts; the SDK's have at most three
 
 _VARINT, _FIXED64, _BYTES, _START_GROUP, _END_GROUP, _FIXED32 = range(6)

@@ -315,6 +315,17 @@ async def test_no_request_is_served_after_the_certificate_has_expired(place: Pla
     await until(lambda: bool(link.losses))
 
 
+async def test_what_a_node_says_of_itself_has_a_limit(place: Place) -> None:
+    link = await place.connect()
+    await link.ask(HELLO)
+    request = sample(RegisterNode)
+    runner = replace(request.info.runner, reason="x" * node_session.REGISTER_BYTES)
+    calls = len(place.runner.calls)
+    with pytest.raises(InvalidRequest, match="too much"):
+        await link.ask(RegisterNode(replace(request.info, runner=runner)))
+    assert len(place.runner.calls) == calls
+
+
 async def test_a_node_that_registers_was_seen(place: Place) -> None:
     link = await place.connect()
     await link.ask(HELLO)

@@ -15,11 +15,11 @@ from fyke.domain.runs.split import split
 from fyke.domain.workers import archive, entry_names
 from fyke.domain.workers.field_findings import EDITORS
 from fyke.domain.workers.input_schema import TYPES, parse
-from fyke.model.results import MAX_ROW_BYTES, MAX_RUN_ROW_BYTES, MAX_RUN_ROWS
+from fyke.model.results import MAX_HEADERS, MAX_ROW_BYTES, MAX_RUN_ROW_BYTES, MAX_RUN_ROWS
 from fyke.model.worker import Language
 from fyke.runner.worker_env import worker_env
 from fyke.sandbox.isolation.python_command import BASE_ENVIRONMENT
-from fyke.sdk import connection, messages, server
+from fyke.sdk import connection, server
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "worker.md").read_text(encoding="utf-8")
 EXAMPLES = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```", PAGE, re.M | re.S)]
@@ -70,7 +70,7 @@ def test_documented_limits_are_the_real_ones() -> None:
     assert f"{MAX_ROW_BYTES:,} bytes" in limits["one row"]
     assert limits["one message to the SDK service"] == f"{connection.MAX_MESSAGE_BYTES >> 20} MiB"
     assert limits["rows of a run"] == f"{MAX_RUN_ROWS:,} rows or {MAX_RUN_ROW_BYTES >> 30} GiB"
-    header = f"{messages.MAX_HEADERS:,} columns, {intake.MAX_HEADER_CHARS:,} characters"
+    header = f"{MAX_HEADERS:,} columns, {intake.MAX_HEADER_CHARS:,} characters"
     assert limits["table header"] == header
     assert limits["one log line"] == f"{caps.LOG_LINE_BYTES >> 10} KiB"
     assert limits["log of a run"] == f"{caps.LOG_RUN_BYTES >> 20} MiB"

@@ -148,6 +148,10 @@ async def test_rows_of_other_attempts_count_as_closed() -> None:
         ({"rows": [PushedRow(b'{"a":"\xff"}')]}, "not a JSON object"),
         ({"rows": [PushedRow(b'{"a":"' + bytes(17 * 2**20) + b'"}')]}, "too large"),
         ({"log": [NewLogEntry(2, "1", "x" * (16 * 1024 + 1), NOW)]}, "log line"),
+        ({"log": [NewLogEntry(2, "1", "é" * (8 * 1024 + 1), NOW)]}, "log line"),
+        ({"rows": [PushedRow(b'{"a":' + b"[" * 10_000 + b"]" * 10_000 + b"}")]}, "JSON object"),
+        ({"headers": [Header("", "", "")] * 10_001}, "headers"),
+        ({"log": [NewLogEntry(2, "1", "a\0", NOW)]}, "log line"),  # which PostgreSQL refuses
         ({"log": [NewLogEntry(9, "1", "x", NOW)]}, "log line"),
         ({"headers": [Header("x" * (2**20 + 1), "", "")]}, "headers"),
     ],
@@ -173,7 +177,7 @@ async def test_lines_are_dated_by_the_clock_of_the_gateway(
     stamp: int, node_clock: int, expected: int
 ) -> None:
     operations, gateway = await opened(OWN)
-    batch = AttemptBatch("R1", "A1", log=[NewLogEntry(2, "1", "hello", stamp)])
+    batch = AttemptBatch("R1", "A1", log=[NewLogEntry(2, "x" * 2**20, "hello", stamp)])
     await operations.serve(CommitRows((batch,), node_clock))
     [[[stored]]] = gateway.called("commit")
     assert stored.log == [NewLogEntry(2, "1", "hello", expected)]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.nodes.authority import NodeAuthority, NodeIdentity, certify_node
+from fyke.domain.nodes.rules import is_short
 from fyke.errors import Forbidden, InvalidRequest
 from fyke.kit.certificates import BadCertificate
 from fyke.kit.clock import Clock
@@ -59,6 +60,10 @@ class NodePresence:
         """
         if not 0 <= greeting.epoch <= MAX_EPOCH:
             raise InvalidRequest(f"must be 0 to {MAX_EPOCH}", field="epoch")
+        for field, text in (("runner_id", greeting.runner_id), ("release", greeting.release)):
+            if not is_short(text):
+                rule = "must have 1 to 64 letters, digits or . + _ -"
+                raise InvalidRequest(rule, field=field)
 
         def work(tx: Transaction) -> Node | SupersededBy:
             before = _known(tx, identity)

@@ -13,6 +13,8 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _PATTERN = re.compile(r"[a-z0-9.-]*\*?[a-z0-9.-]*")
 _LABEL_NAME = re.compile(r"[a-z0-9]([a-z0-9./_-]*[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_SHORT = re.compile(r"[0-9A-Za-z.+_-]{1,64}")
+_ENDS = "and must begin and end with a letter or digit"
 _RULE = "must have 1 to 63 lower-case letters, digits, dots or hyphens, and begin and end with a "
 
 
@@ -49,9 +51,14 @@ def label_problems(field: str, labels: Mapping[str, str]) -> list[Problem]:
     problems = []
     for name, value in labels.items():
         if len(name) > MAX_NAME or not _LABEL_NAME.fullmatch(name):
-            rule = "the name of a label has 1 to 63 lower-case letters, digits or . / _ -"
+            rule = f"the name of a label has 1 to 63 lower-case letters, digits or . / _ -, {_ENDS}"
             problems.append(Problem(f"{rule}: {name[:MAX_NAME]!r}", field))
         elif len(value) > MAX_NAME or not _LABEL_VALUE.fullmatch(value):
-            rule = f"the value of the label {name} has 1 to 63 letters, digits or . _ -"
+            rule = f"the value of the label {name} has 1 to 63 letters, digits or . _ -, {_ENDS}"
             problems.append(Problem(rule, field))
     return problems
+
+
+def is_short(text: str) -> bool:
+    """Whether it may be the id or the release of a runner."""
+    return _SHORT.fullmatch(text) is not None

@@ -48,6 +48,8 @@ def test_labels() -> None:
     assert label_problems("labels", {f"l{n}": "x" for n in range(16)}) == []
     [problem] = label_problems("labels", {f"l{n}": "x" for n in range(17)})
     assert problem.sentence == "labels has 17 labels; the limit is 16"
+    [problem] = label_problems("labels", {"a": "-x"})
+    assert problem.sentence.endswith("and must begin and end with a letter or digit")
     for labels in (
         {"": "x"},
         {"A": "x"},
