@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from fyke.wire.nodes import BadNodeMessage
+from fyke.wire.nodes import decode
 
 ALPN = "fyke-join/1"
 MAX_MESSAGE = 64 * 1024
@@ -57,23 +57,14 @@ _joined = msgspec.msgpack.Decoder(NodeJoined)
 
 def decode_request(data: bytes) -> ShowAuthority | JoinNode:
     """Raise ``BadNodeMessage``."""
-    try:
-        return _requests.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadNodeMessage(str(error)) from error
+    return decode(_requests, data)
 
 
 def decode_authority(data: bytes) -> AuthorityShown:
     """Raise ``BadNodeMessage``."""
-    try:
-        return _authority.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadNodeMessage(str(error)) from error
+    return decode(_authority, data)
 
 
 def decode_joined(data: bytes) -> NodeJoined:
     """Raise ``BadNodeMessage``."""
-    try:
-        return _joined.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadNodeMessage(str(error)) from error
+    return decode(_joined, data)

@@ -358,19 +358,27 @@ def encode(message: Any) -> bytes:
     return _encoder.encode(message)
 
 
+def decode(decoder: msgspec.msgpack.Decoder[A], data: bytes) -> A:
+    """What the other end has sent, which may be anything. Raise ``BadNodeMessage``."""
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadNodeMessage(str(error)) from error
+
+
 def decode_request(data: bytes) -> AnyRequest:
     """Raise ``BadNodeMessage``."""
-    return _decoded(_requests, data)
+    return decode(_requests, data)
 
 
 def decode_notice(data: bytes) -> AnyNotice:
     """Raise ``BadNodeMessage``, also for a notice of a later release."""
-    return _decoded(_notices, data)
+    return decode(_notices, data)
 
 
 def decode_answer(request: NodeRequest[A], data: bytes) -> A:
     """The answer to this request. Raise ``BadNodeMessage``."""
-    answer: A = _decoded(_answers(type(request)), data)
+    answer: A = decode(_answers(type(request)), data)
     return answer
 
 
@@ -383,7 +391,7 @@ def encode_error(error: FykeError) -> bytes:
 def decode_error(data: bytes) -> FykeError:
     """The error that was sent; a ``FykeError`` for one that this release does not know."""
     try:
-        reply = _decoded(_error_replies, data)
+        reply = decode(_error_replies, data)
     except BadNodeMessage:
         return FykeError("The gateway has sent an error that this release cannot read")
     return _ERRORS.get(reply.key, FykeError)(reply.reason or reply.message)
@@ -399,10 +407,3 @@ _error_replies = msgspec.msgpack.Decoder(ErrorReply)
 def _answers(request: type[NodeRequest[Any]]) -> msgspec.msgpack.Decoder[Any]:
     [base] = getattr(request, "__orig_bases__")  # noqa: B009 - types know it as a tuple of objects
     return msgspec.msgpack.Decoder(get_args(base)[0])
-
-
-def _decoded(decoder: msgspec.msgpack.Decoder[A], data: bytes) -> A:
-    try:
-        return decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadNodeMessage(str(error)) from error
