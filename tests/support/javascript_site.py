@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,8 +56,12 @@ class JavascriptSite:
 @contextmanager
 def javascript_site(
     files: Mapping[str, tuple[str, bytes]] = FILES,
+    on_request: Callable[[str], None] | None = None,
+    **headers: str,
 ) -> Iterator[JavascriptSite]:
-    """``files`` are media type and content by path."""
+    """``files`` are media type and content by path. ``on_request`` gets each path before it is
+    answered. ``headers`` are those of all answers, with ``_`` for ``-``.
+    """
     requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -66,10 +70,14 @@ def javascript_site(
 
         def do_GET(self) -> None:
             requests.append(self.path)
+            if on_request is not None:
+                on_request(self.path)
             kind, content = files.get(self.path, ("text/plain", b""))
             self.send_response(200 if self.path in files else 404)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content)))
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
             self.end_headers()
             self.wfile.write(content)
 
