@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from fyke.app.state import addresses, open_state
-from fyke.contracts.blobs import Blobs, BlobsAway, BlobsRefused
+from fyke.contracts.blobs import Blobs, BlobsAway, BlobsRefused, Folder, StoredBlob
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.workers.bundles import bundle_name
 from fyke.errors import Conflict, Unavailable
@@ -43,6 +43,18 @@ def folder_blobs(settings: Settings) -> FilesystemBlobs:
     as a new run requires.
     """
     return FilesystemBlobs(settings.blobs_dir, floor_bytes=settings.disk_floor_mb * 2 * 2**20)
+
+
+async def own_blobs(
+    blobs: Blobs, folders: Iterable[Folder] = Folder
+) -> AsyncGenerator[StoredBlob, None]:
+    """The blobs of an installation. Its place may be the root of a bucket that has others too,
+    such as those of a place below it.
+    """
+    for folder in folders:
+        async for blob in blobs.walk(folder):
+            if blob.name.count("/") == 1 and blob.name != f"{folder}/{MARK}":
+                yield blob
 
 
 def _open_s3(settings: Settings) -> Blobs:
@@ -90,7 +102,7 @@ async def _check_place(storage: Storage, settings: Settings) -> bool:
         return True
     if settings.blobs_url:
         needed = await asyncio.to_thread(needed_blobs, settings)  # perhaps in another folder
-        if needed or [True async for _ in folder_blobs(settings).walk()]:
+        if needed or [True async for _ in own_blobs(folder_blobs(settings))]:
             _compare(settings, stored)
     return not settings.blobs_url
 
@@ -271,7 +283,7 @@ async def copy_blobs(settings: Settings, *, accept_missing: bool = False) -> Cop
 async def _refuse_missing(settings: Settings, target: Blobs, copied: Copied) -> None:
     """Raise ``Conflict`` if the target lacks blobs that the tables refer to."""
     missing = await asyncio.to_thread(needed_blobs, settings)
-    missing -= {blob.name async for blob in target.walk()}
+    missing -= {blob.name async for blob in own_blobs(target)}
     if missing:
         raise Conflict(
             f"{copied.source} lacks {len(missing)} of the blobs that the database refers to, such "
@@ -295,10 +307,10 @@ async def _open_source(settings: Settings, storage: Storage, stored: str) -> Blo
 
 async def _copy(source: Blobs, target: Blobs) -> tuple[int, int]:
     """Copy what the target does not have; return how many blobs and bytes."""
-    there = {blob.name: blob.size async for blob in target.walk()}
+    there = {blob.name: blob.size async for blob in own_blobs(target)}
     count = size = 0
-    async for blob in source.walk():
-        if blob.name != MARK and there.get(blob.name) != blob.size:
+    async for blob in own_blobs(source):
+        if there.get(blob.name) != blob.size:
             async with aclosing(source.get_stream(blob.name)) as chunks:
                 await target.put_stream(blob.name, chunks)
             if await target.size(blob.name) != blob.size:

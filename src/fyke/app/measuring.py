@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from fyke.app.blobs import open_blobs
+from fyke.app.blobs import open_blobs, own_blobs
 from fyke.app.maintenance import ROWS, STATE
 from fyke.errors import Unavailable
 from fyke.model.installation import StorageReport, StoredPart
@@ -76,7 +76,7 @@ async def _blobs_elsewhere(settings: Settings, seconds: float = FOLDER_SECONDS) 
     size = files = 0
     try:
         async with asyncio.timeout(seconds):
-            async for blob in open_blobs(settings).walk():
+            async for blob in own_blobs(open_blobs(settings)):
                 size += blob.size
                 files += 1
     except (TimeoutError, Unavailable):

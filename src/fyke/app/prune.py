@@ -25,11 +25,11 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
-from fyke.app.blobs import open_blobs, require_place
+from fyke.app.blobs import open_blobs, own_blobs, require_place
 from fyke.app.measuring import folder_size
 from fyke.app.runner import open_environments
 from fyke.app.state import addresses
-from fyke.contracts.blobs import Blobs
+from fyke.contracts.blobs import Blobs, Folder
 from fyke.contracts.execution import EnvironmentFailed, SandboxFault
 from fyke.contracts.tools import ToolRun, ToolSpec
 from fyke.domain.results.export.formats import PREFIX as WORKBOOK
@@ -37,7 +37,6 @@ from fyke.domain.results.export.spool import (
     folders_of_ended_processes,
     remove_folder_of_ended_process,
 )
-from fyke.domain.runs.last_pages import FOLDER as PAGES
 from fyke.domain.workers.archive import unpack
 from fyke.domain.workers.bundles import bundle_name
 from fyke.kit.file_lock import locked
@@ -53,7 +52,6 @@ from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import PARTS
 from fyke.storage.sql.dialects import for_reading, make_engine
 from fyke.storage.sql.page_files import page_files
-from fyke.storage.sql.results.seal import FOLDER as ROWS
 from fyke.storage.sql.sealed_files import named_files
 from fyke.storage.sql.state.references import (
     StartableVersion,
@@ -147,12 +145,12 @@ class Prune:
         if item.kind is Kind.BUNDLE:
             return await self._remove_bundle(item.path.name)
         if item.kind is Kind.ROWS:
-            blob = f"{ROWS}/{item.path.name}"
+            blob = f"{Folder.ROWS}/{item.path.name}"
             if blob in self._named_files():
                 return False
             return await self._blobs.delete_old(blob, time.time())
         if item.kind is Kind.PAGE:
-            return await self._remove_page(f"{PAGES}/{item.path.name}")
+            return await self._remove_page(f"{Folder.PAGES}/{item.path.name}")
         if item.kind is Kind.UNPACKED:
             return self._remove_unpacked(item.path)
         if item.kind is Kind.ENVIRONMENT:
@@ -176,7 +174,7 @@ class Prune:
 
     async def _bundles(self) -> list[Removable]:
         needed, before = self._needed(), time.time() - PUSH_SECONDS
-        found = await self._stored("bundles", Kind.BUNDLE)
+        found = await self._stored(Folder.BUNDLES, Kind.BUNDLE)
         return [
             item for item, stored_at in found if item.path.name not in needed and stored_at < before
         ]
@@ -201,29 +199,29 @@ class Prune:
         """Files with rows that a killed process has left. They are listed before the names are
         read, because a file is named before it is written.
         """
-        found = await self._stored(ROWS, Kind.ROWS)
+        found = await self._stored(Folder.ROWS, Kind.ROWS)
         named = self._named_files() if found else set()
-        return [item for item, _ in found if f"{ROWS}/{item.path.name}" not in named]
+        return [item for item, _ in found if f"{Folder.ROWS}/{item.path.name}" not in named]
 
     async def _pages(self) -> list[Removable]:
         """Files of last pages that a killed process has left: they are stored before the end of
         their attempt, seconds at most.
         """
         before = time.time() - PUSH_SECONDS
-        found = await self._stored(PAGES, Kind.PAGE)
+        found = await self._stored(Folder.PAGES, Kind.PAGE)
         old = [item for item, stored_at in found if stored_at < before]
         named = self._named_pages() if old else set()
-        return [item for item in old if f"{PAGES}/{item.path.name}" not in named]
+        return [item for item in old if f"{Folder.PAGES}/{item.path.name}" not in named]
 
     async def _remove_page(self, blob: str) -> bool:
         if blob in self._named_pages():
             return False
         return await self._blobs.delete_old(blob, time.time() - PUSH_SECONDS)
 
-    async def _stored(self, folder: str, kind: Kind) -> list[tuple[Removable, float]]:
+    async def _stored(self, folder: Folder, kind: Kind) -> list[tuple[Removable, float]]:
         """The blobs in a folder, sorted, and when they were stored."""
         root = Path(self._settings.blobs_url or self._settings.blobs_dir)
-        blobs = [blob async for blob in self._blobs.walk(folder)]
+        blobs = [blob async for blob in own_blobs(self._blobs, [folder])]
         blobs.sort(key=lambda blob: blob.name)
         return [(Removable(kind, root / blob.name, blob.size), blob.stored_at) for blob in blobs]
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal, Protocol
 
 from fyke.errors import Unavailable
+
+
+class Folder(StrEnum):
+    """What a blob is: the first of the two segments of its name."""
+
+    BUNDLES = "bundles"
+    UPLOADS = "uploads"
+    PAGES = "pages"  # files of last pages
+    ROWS = "rows"  # of ended runs
 
 
 class BlobsAway(Unavailable):

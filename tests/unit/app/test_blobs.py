@@ -200,6 +200,22 @@ async def test_blobs_are_copied_back_and_to_another_place(
     assert await check(back) == []
 
 
+async def test_only_own_blobs_are_copied_out_of_the_root_of_a_bucket(
+    in_s3: Settings, moto: tuple[S3Server, MotoApp]
+) -> None:
+    """The new place is in the same bucket, among the objects of others."""
+    moto[0].client().create_bucket(Bucket="whole")
+    root, below = (
+        in_s3.model_copy(update={"blobs_url": f"s3://whole{prefix}"}) for prefix in ("", "/bundles")
+    )
+    await check(root)
+    for name in ("bundles/a", "bundles/of/others", "others/b"):
+        await open_blobs(root).put(name, b"data")
+    assert (await copy_blobs(below)).blobs == 1
+    assert await names(below) == {MARK, "a", "of/others", "bundles/a"}  # two are of the root
+    assert (await copy_blobs(root)).blobs == 0
+
+
 async def test_nothing_is_copied_from_another_server(
     in_s3: Settings, moto: tuple[S3Server, MotoApp]
 ) -> None:

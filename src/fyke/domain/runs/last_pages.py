@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from fyke.contracts.blobs import Blobs
+from fyke.contracts.blobs import Blobs, Folder
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.errors import NotFound
@@ -17,7 +17,6 @@ from fyke.model.account import Caller
 from fyke.model.last_page import MAX_PAGES, LastPage, PageContent, PageFileKind
 from fyke.model.run import Attempt
 
-FOLDER = "pages"  # of the blobs
 BATCH = 100
 SUFFIXES = {
     PageFileKind.SCREENSHOT: "jpg",
@@ -29,7 +28,7 @@ SUFFIXES = {
 
 def page_blob(attempt_id: str, kind: PageFileKind) -> str:
     """The name of the blob of a file."""
-    return f"{FOLDER}/{attempt_id.lower()}.{SUFFIXES[kind]}"
+    return f"{Folder.PAGES}/{attempt_id.lower()}.{SUFFIXES[kind]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from functools import partial
 
 import structlog
 
-from fyke.contracts.blobs import Blobs
+from fyke.contracts.blobs import Blobs, Folder
 from fyke.contracts.git import Git, GitFailed
 from fyke.contracts.parsing import THOROUGH, ParserPool
 from fyke.contracts.signals import Signals, upload_topic
@@ -62,7 +62,7 @@ _ACTION = "Uploading workers"
 
 def blob_name(upload_id: str) -> str:
     """The name of the blob of an upload's archive."""
-    return f"uploads/{upload_id.lower()}"
+    return f"{Folder.UPLOADS}/{upload_id.lower()}"
 
 
 class _Removed(Exception):

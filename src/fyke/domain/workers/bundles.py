@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, aclosing
 from typing import TypeVar
 
-from fyke.contracts.blobs import Blobs
+from fyke.contracts.blobs import Blobs, Folder
 from fyke.contracts.parsing import THOROUGH, ParserPool
 from fyke.domain.workers.archive import MAX_BUNDLE, Archive, open_archive
 from fyke.errors import VersionUnavailable
@@ -23,7 +23,7 @@ _CONCURRENT_READS = 2  # each may have bundles of many megabytes in memory
 
 def bundle_name(digest: str) -> str:
     """Return the name of the blob of a bundle."""
-    return f"bundles/{digest}"
+    return f"{Folder.BUNDLES}/{digest}"
 
 
 async def read_bundle(blobs: Blobs, version: Version) -> bytes:

@@ -18,12 +18,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fyke.contracts.blobs import Folder
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.frames import FRAME_BYTES, FRAME_ROWS, Frame
 from fyke.storage.sql.results.tables import first_key, key
 from fyke.storage.sql.results.write import placeholders
 
-FOLDER = "rows"  # of the blobs
 CLAIM_MS = 120_000
 
 _CANDIDATES = """
@@ -94,7 +94,7 @@ def claim(driver: Driver, number: int, unique: str, now: int) -> SealClaim | Non
     if not runs or runs[0][0] is None or driver.query(_OPEN_ATTEMPTS, (number, runs[0][0])):
         return None
     run_id, sealed = runs[0]
-    blob, abandoned = f"{FOLDER}/{run_id.lower()}-{unique}.jsonl.zst", ""
+    blob, abandoned = f"{Folder.ROWS}/{run_id.lower()}-{unique}.jsonl.zst", ""
     for old, claimed_until, done in driver.query(
         "SELECT blob, claimed_until, done FROM results_seals WHERE run = ?", (number,)
     ):
