@@ -19,7 +19,8 @@ from fyke.kit.ids import new_ulid
 from fyke.kit.s3_place import parse_s3_url
 from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
-from fyke.storage.sql.dialects import for_reading, make_engine
+from fyke.storage.sql.dialects import for_reading, long_transaction, make_engine
+from fyke.storage.sql.failures import unavailable_when_unreadable
 from fyke.storage.sql.schema import first_value
 
 PLACE = "blobs_url"  # the fact about the installation: where its blobs are, if they are in S3
@@ -101,7 +102,8 @@ async def _check_place(storage: Storage, settings: Settings) -> bool:
         _compare(settings, stored)
         return True
     if settings.blobs_url:
-        needed = await asyncio.to_thread(needed_blobs, settings)  # perhaps in another folder
+        with unavailable_when_unreadable():  # the blobs are perhaps in another folder
+            needed = await asyncio.to_thread(needed_blobs, settings)
         if needed or [True async for _ in own_blobs(folder_blobs(settings))]:
             _compare(settings, stored)
     return not settings.blobs_url
@@ -138,7 +140,8 @@ async def _change_place(storage: Storage, before: str, place: str) -> None:
         return tx.installation.fact(PLACE) or ""
 
     if (stored := await storage.write(work)) != place:
-        raise Conflict(f"Another server has put the blobs in {stored}; set blobs_url to it")
+        place = stored or "its data folder"
+        raise Conflict(f"Another server has put the blobs in {place}; set blobs_url to that")
 
 
 async def _mark(storage: Storage, blobs: Blobs, place: str, *, is_known: bool) -> None:
@@ -217,19 +220,26 @@ def _fact(engine: Engine, name: str) -> str:
 
 
 def needed_blobs(settings: Settings) -> set[str]:
-    """The names of the blobs that the tables refer to, which are up to date. Raise
-    ``SQLAlchemyError``.
+    """The names of the blobs that the tables refer to, which are up to date, or missing before the
+    first start. Raise ``SQLAlchemyError``.
     """
+    from fyke.domain.uploads.service import blob_name
     from fyke.storage.sql.page_files import page_files
+    from fyke.storage.sql.presence import presence
     from fyke.storage.sql.sealed_files import sealed_files
-    from fyke.storage.sql.state.references import needed_bundles
+    from fyke.storage.sql.state.references import needed_bundles, usable_uploads
 
-    urls, needed = addresses(settings), set()
-    with _reading(urls.state) as connection:
-        needed |= {bundle_name(digest) for digest in needed_bundles(connection)}
-        needed |= {file.blob for file in page_files(connection.exec_driver_sql)}
-    with _reading(urls.results) as connection:
-        needed |= {file.blob for file in sealed_files(connection.exec_driver_sql)}
+    urls, needed = addresses(settings), set[str]()
+    present = presence(urls.state, urls.results)
+    if present.state:
+        with _reading(urls.state) as connection:
+            needed |= {bundle_name(digest) for digest in needed_bundles(connection)}
+            needed |= {blob_name(upload) for upload in usable_uploads(connection)}
+            needed |= {file.blob for file in page_files(connection.exec_driver_sql)}
+    if present.rows:
+        with _reading(urls.results) as connection:
+            needed |= {file.blob for file in sealed_files(connection.exec_driver_sql)}
+    needed.discard("")  # of a run whose file has no name, which fyke db check reports
     return needed
 
 
@@ -237,7 +247,7 @@ def needed_blobs(settings: Settings) -> set[str]:
 def _reading(url: str) -> Iterator[Connection]:
     engine = make_engine(url, durable=False, pool_size=1)
     try:
-        with for_reading(engine).connect() as connection, connection.begin():
+        with long_transaction(for_reading(engine)) as connection:
             yield connection
     finally:
         engine.dispose()
@@ -282,7 +292,8 @@ async def copy_blobs(settings: Settings, *, accept_missing: bool = False) -> Cop
 
 async def _refuse_missing(settings: Settings, target: Blobs, copied: Copied) -> None:
     """Raise ``Conflict`` if the target lacks blobs that the tables refer to."""
-    missing = await asyncio.to_thread(needed_blobs, settings)
+    with unavailable_when_unreadable():
+        missing = await asyncio.to_thread(needed_blobs, settings)
     missing -= {blob.name async for blob in own_blobs(target)}
     if missing:
         raise Conflict(

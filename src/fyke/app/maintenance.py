@@ -84,6 +84,7 @@ def versions(settings: Settings) -> TableVersions:
 
     from fyke.app.state import addresses
     from fyke.errors import Unavailable
+    from fyke.storage.sql.failures import first_line
     from fyke.storage.sql.results.migrate import SCHEMA as RESULTS
     from fyke.storage.sql.state.schema import SCHEMA as STATE
 
@@ -91,7 +92,7 @@ def versions(settings: Settings) -> TableVersions:
     try:
         return TableVersions(_version(STATE, urls.state), _version(RESULTS, urls.results))
     except SQLAlchemyError as error:
-        raise Unavailable(f"The database cannot be reached: {_first_line(error)}") from error
+        raise Unavailable(f"The database cannot be reached: {first_line(error)}") from error
 
 
 def require_current(settings: Settings) -> None:
@@ -116,17 +117,14 @@ def check(settings: Settings, *, blobs: bool = True) -> list[str]:
     """Return a sentence for each fault of state, rows and, unless ``blobs`` is false, blobs, which
     are checked separately and compared with each other. Changes nothing. Raises ``Unavailable``.
     """
-    from sqlalchemy.exc import SQLAlchemyError
-
     from fyke.app.state import addresses
-    from fyke.errors import Unavailable
     from fyke.storage.sql.dialects import make_engine
+    from fyke.storage.sql.failures import unavailable_when_unreadable
 
     engine = make_engine(addresses(settings).state, durable=False, pool_size=2)
     try:
-        return _check(settings, engine, blobs=blobs)
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        raise Unavailable(f"The database cannot be read: {_first_line(error)}") from error
+        with unavailable_when_unreadable():
+            return _check(settings, engine, blobs=blobs)
     finally:
         engine.dispose()
 
@@ -188,6 +186,7 @@ def check_place(settings: Settings) -> list[str]:
     from fyke.app.state import addresses
     from fyke.contracts.blobs import BlobsAway
     from fyke.storage.sql.dialects import make_engine
+    from fyke.storage.sql.failures import first_line
 
     engine = make_engine(addresses(settings).state, durable=False, pool_size=1)
     try:
@@ -195,7 +194,7 @@ def check_place(settings: Settings) -> list[str]:
     except BlobsAway:
         return []
     except SQLAlchemyError as error:
-        return [f"The place of the blobs cannot be read from the database: {_first_line(error)}"]
+        return [f"The place of the blobs cannot be read from the database: {first_line(error)}"]
     finally:
         engine.dispose()
 
@@ -271,10 +270,6 @@ def find_damage(file: Path) -> list[str]:
     except sqlite3.DatabaseError as error:
         return [str(error)]
     return [text for (text,) in rows if text != "ok"]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def remove_unknown_rows(folder: Path) -> int:

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fyke.app import blobs as module
-from fyke.app.blobs import MARK, check_blobs, copy_blobs, folder_blobs, open_blobs
+from fyke.app.blobs import (
+    MARK,
+    check_blobs,
+    copy_blobs,
+    folder_blobs,
+    needed_blobs,
+    open_blobs,
+)
 from fyke.app.folder import make_home
 from fyke.app.state import open_state
 from fyke.contracts.state import Transaction
-from fyke.errors import Conflict
+from fyke.errors import Conflict, Unavailable
+from fyke.kit.ids import new_ulid
+from fyke.model.upload import Upload, UploadSource, UploadState
 from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.blobs.s3 import S3Blobs
 from support import records
 from support.prepared import rows_in, state_in
 from support.s3_servers import MotoApp, S3Server, moto_server, s3_settings
+from support.sealed import sealed_run_in
 
 pytestmark = pytest.mark.anyio
 
@@ -145,6 +158,67 @@ async def add_version(settings: Settings, digest: str) -> None:
 
     async with open_state(settings) as storage:
         await storage.write(work)
+
+
+async def add_upload(settings: Settings, state: UploadState) -> str:
+    upload = Upload(new_ulid(), "account", UploadSource.ZIP, state, "project.zip", ())
+
+    def work(tx: Transaction) -> None:
+        tx.accounts.add(replace(records.account(), id="account"))
+        tx.uploads.add(upload)
+
+    async with open_state(settings) as storage:
+        await storage.write(work)
+    return f"uploads/{upload.id.lower()}"
+
+
+@pytest.mark.parametrize("state", [UploadState.READY, UploadState.PUBLISHED])
+async def test_uploads_that_can_be_published_are_needed(
+    in_folder: Settings, in_s3: Settings, state: UploadState
+) -> None:
+    name = await add_upload(in_folder, state)
+    with pytest.raises(Conflict, match="fyke db copy-blobs"):
+        await check(in_s3)
+    with pytest.raises(Conflict, match=f"lacks 1 of the blobs .*{name}"):
+        await copy_blobs(in_s3)
+
+
+async def test_uploads_that_cannot_be_published_are_not_needed(
+    in_folder: Settings, in_s3: Settings
+) -> None:
+    await add_upload(in_folder, UploadState.FAULTY)
+    assert await check(in_s3) == []
+
+
+async def test_a_file_without_a_name_is_not_copied(in_folder: Settings, in_s3: Settings) -> None:
+    """A sealed run has lost its seal; the check of the database reports it."""
+    await sealed_run_in(in_folder.home, "run", "attempt")
+    with closing(sqlite3.connect(in_folder.home / "rows.db")) as connection, connection:
+        connection.execute("DELETE FROM results_seals")
+    assert "" not in needed_blobs(in_folder)
+    assert (await copy_blobs(in_s3)).blobs == 1
+
+
+async def test_a_database_that_cannot_be_read_is_unavailable(
+    in_folder: Settings, in_s3: Settings
+) -> None:
+    (in_folder.home / "rows.db").write_bytes(b"no database" * 100)
+    for work in (check, copy_blobs):
+        with pytest.raises(Unavailable, match=r"The database cannot be read: .*not a database"):
+            await work(in_s3)
+
+
+def test_before_the_first_start_nothing_is_needed(tmp_path: Path) -> None:
+    assert needed_blobs(Settings(home=tmp_path)) == set()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_server_that_went_back_to_its_folder_is_named(in_s3: Settings) -> None:
+    await check(in_s3)
+    async with open_state(in_s3) as storage:
+        await module._change_place(storage, in_s3.blobs_url, "")
+        with pytest.raises(Conflict, match="has put the blobs in its data folder"):
+            await module._change_place(storage, in_s3.blobs_url, "s3://other")
 
 
 async def test_blobs_in_the_folders_of_several_servers_are_copied_from_each(

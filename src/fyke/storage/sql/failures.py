@@ -5,10 +5,14 @@ psycopg is an optional dependency, so its errors are recognised by SQLSTATE.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Iterator
 
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from fyke.errors import Unavailable
 
 # SQLITE_BUSY and SQLITE_LOCKED; the low byte of the extended code
 SQLITE_BUSY = frozenset({5, 6})
@@ -52,6 +56,19 @@ def is_down(error: BaseException) -> bool:
     if state is None:  # raised by the client library: no connection
         return isinstance(error, OperationalError)
     return state in _PG_RETRY or state.startswith(_PG_DOWN_CLASSES)
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+@contextlib.contextmanager
+def unavailable_when_unreadable() -> Iterator[None]:
+    """Raise ``Unavailable`` instead of any error of a database, for commands."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise Unavailable(f"The database cannot be read: {first_line(error)}") from error
 
 
 def _sqlite_code(error: sqlite3.Error) -> int:

@@ -39,6 +39,12 @@ def needed_bundles(connection: Connection) -> set[str]:
     return {digest for (digest,) in connection.exec_driver_sql(query)}
 
 
+def usable_uploads(connection: Connection) -> set[str]:
+    """The ids of the uploads that may be published, perhaps again."""
+    query = "SELECT id FROM uploads WHERE state IN ('ready', 'published')"
+    return {upload for (upload,) in connection.exec_driver_sql(query)}
+
+
 def startable_versions(connection: Connection) -> set[StartableVersion]:
     columns = "v.worker_id, v.number, v.digest, w.account_id"
     query = _VERSIONS.format(columns=columns, of_runs=_OF_OPEN_RUNS)
