@@ -14,7 +14,7 @@ from fyke.app.state import addresses, open_state
 from fyke.contracts.blobs import Blobs, BlobsAway, BlobsRefused, Folder, StoredBlob
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.workers.bundles import bundle_name
-from fyke.errors import Conflict, Unavailable
+from fyke.errors import Conflict, InvalidRequest, Unavailable
 from fyke.kit.ids import new_ulid
 from fyke.kit.s3_place import parse_s3_url
 from fyke.settings import Settings
@@ -31,6 +31,10 @@ _COPY = "stop Fyke on all machines, and copy them with: fyke db copy-blobs"
 _OTHER_SERVER = (
     "The command has the address and login of one S3 server. To copy to another one, set those of "
     "the old one and leave blobs_url empty, which copies to the data folder; then the new ones"
+)
+_REPLACEMENT = (
+    "If the old place is lost, set blobs_url to one with a copy of all its objects, or add "
+    "--accept-missing, which reads nothing from the old place"
 )
 
 
@@ -58,6 +62,10 @@ async def own_blobs(
                 yield blob
 
 
+async def _has_blobs(blobs: Blobs) -> bool:
+    return bool([True async for _ in own_blobs(blobs)])
+
+
 def _open_s3(settings: Settings) -> Blobs:
     try:
         from fyke.storage.blobs.s3 import S3Access, S3Blobs
@@ -81,7 +89,9 @@ async def check_blobs(settings: Settings, storage: Storage, report: Callable[[st
     bundles are on their machine can start without it.
     """
     blobs = open_blobs(settings)
-    is_known = await _check_place(storage, settings)
+    stored = await storage.read(lambda tx: tx.installation.fact(PLACE)) or ""
+    with unavailable_when_unreadable():
+        is_known = await _compare_first(settings, stored)
     if not settings.blobs_url:
         return
     try:
@@ -93,20 +103,17 @@ async def check_blobs(settings: Settings, storage: Storage, report: Callable[[st
         report(f"{error}. Fyke starts nevertheless; {rest}")
 
 
-async def _check_place(storage: Storage, settings: Settings) -> bool:
-    """Compare the setting with the place that the blobs have been in until now; return whether it
-    is known. Raise ``Conflict``.
+async def _compare_first(settings: Settings, stored: str) -> bool:
+    """``_compare``, also if no place is stored and blobs are in a folder, perhaps another one;
+    return whether a place is known. Raise ``SQLAlchemyError``.
     """
-    stored = await storage.read(lambda tx: tx.installation.fact(PLACE)) or ""
-    if stored:
+    is_first = bool(settings.blobs_url) and not stored
+    if is_first:
+        needed = await asyncio.to_thread(needed_blobs, settings)
+        is_first = not needed and not await _has_blobs(folder_blobs(settings))
+    if not is_first:
         _compare(settings, stored)
-        return True
-    if settings.blobs_url:
-        with unavailable_when_unreadable():  # the blobs are perhaps in another folder
-            needed = await asyncio.to_thread(needed_blobs, settings)
-        if needed or [True async for _ in own_blobs(folder_blobs(settings))]:
-            _compare(settings, stored)
-    return not settings.blobs_url
+    return not is_first
 
 
 def _compare(settings: Settings, stored: str) -> None:
@@ -123,8 +130,11 @@ def _compare(settings: Settings, stored: str) -> None:
 async def _check_s3(storage: Storage, settings: Settings, blobs: Blobs, *, is_known: bool) -> None:
     try:
         async with asyncio.timeout(_CHECK_SECONDS):
+            if not is_known:
+                await blobs.check()  # a place that is refused gets no mark
             await _mark(storage, blobs, settings.blobs_url, is_known=is_known)
-            await blobs.check()
+            if is_known:
+                await blobs.check()
     except TimeoutError:
         raise BlobsAway(f"Blob storage {settings.blobs_url}: no answer in time") from None
     if not is_known:
@@ -141,7 +151,7 @@ async def _change_place(storage: Storage, before: str, place: str) -> None:
 
     if (stored := await storage.write(work)) != place:
         place = stored or "its data folder"
-        raise Conflict(f"Another server has put the blobs in {place}; set blobs_url to that")
+        raise Conflict(f"Another server has put the blobs in {place}; correct blobs_url")
 
 
 async def _mark(storage: Storage, blobs: Blobs, place: str, *, is_known: bool) -> None:
@@ -154,10 +164,14 @@ async def _mark(storage: Storage, blobs: Blobs, place: str, *, is_known: bool) -
     await _require_mark(blobs, place, own)
 
 
-async def _require_mark(blobs: Blobs, place: str, own: str) -> None:
+async def _require_mark(
+    blobs: Blobs, place: str, own: str, *, may_be_missing: bool = False
+) -> None:
     try:
         found = await blobs.get(MARK)
     except FileNotFoundError:
+        if may_be_missing:
+            return
         raise Conflict(
             f"{place} has no blobs of this installation: its object {MARK} is missing. Set "
             "s3_endpoint, or AWS_ENDPOINT_URL, to the server that has them. If they are lost, and "
@@ -173,16 +187,12 @@ async def _require_mark(blobs: Blobs, place: str, own: str) -> None:
 # --- in commands ------------------------------------------------------------------------------
 
 
-async def require_place(
-    settings: Settings, engine: Engine, blobs: Blobs | None = None, *, may_be_new: bool = False
-) -> None:
+async def require_place(settings: Settings, engine: Engine, blobs: Blobs | None = None) -> None:
     """Raise ``Conflict`` unless ``blobs_url`` is the place of the installation's blobs and, in S3,
-    has its mark. ``engine``: that of the state. ``may_be_new``: accept a place if none is known.
-    Changes nothing. Raise ``BlobsAway`` and ``SQLAlchemyError``.
+    has its mark. ``engine``: that of the state. Changes nothing. Raise ``BlobsAway`` and
+    ``SQLAlchemyError``.
     """
     stored = await asyncio.to_thread(_fact, engine, PLACE)
-    if not stored and may_be_new:
-        return
     _compare(settings, stored)
     if stored:
         own = await asyncio.to_thread(_fact, engine, _ID)
@@ -202,15 +212,19 @@ def find_other_place(settings: Settings, engine: Engine) -> list[str]:
 
 
 async def try_place(settings: Settings) -> None:
-    """``require_place``, where one is known and the database answers; then store, read, list and
-    delete a blob if it is in S3.
+    """Compare as the start does, where the database answers, and change nothing; then store, read,
+    list and delete a blob if the place is in S3. Raise ``Conflict`` and ``Unavailable``.
     """
-    engine = make_engine(addresses(settings).state, durable=False, pool_size=1)
-    try:
-        with suppress(SQLAlchemyError):
-            await require_place(settings, engine, may_be_new=True)
-    finally:
-        engine.dispose()
+    with suppress(SQLAlchemyError, InvalidRequest):
+        engine = make_engine(addresses(settings).state, durable=False, pool_size=1)
+        try:
+            stored = await asyncio.to_thread(_fact, engine, PLACE)
+            is_known = await _compare_first(settings, stored)
+            own = await asyncio.to_thread(_fact, engine, _ID)
+        finally:
+            engine.dispose()
+        if place := settings.blobs_url:
+            await _require_mark(open_blobs(settings), place, own, may_be_missing=not is_known)
     if settings.blobs_url:
         await open_blobs(settings).check()
 
@@ -264,38 +278,76 @@ class Copied:
     target: str
     blobs: int
     bytes: int
+    unread: str = ""  # why nothing was read from the source
 
 
 async def copy_blobs(settings: Settings, *, accept_missing: bool = False) -> Copied:
     """Copy all blobs to where the settings want them, and make that their place. May be repeated
-    when it was interrupted. Nothing else writes blobs meanwhile, and the tables are up to date.
-    Raise ``Conflict``, also if they refer to one that was not there, unless ``accept_missing``.
+    when it was interrupted. If it is their place already, copy what is left in the data folder.
+    Nothing else writes blobs meanwhile, and the tables are up to date. Raise ``Conflict``, also if
+    they refer to one that was not there, unless ``accept_missing``.
     """
     folder = str(settings.blobs_dir)
     async with open_state(settings) as storage:
         stored = await storage.read(lambda tx: tx.installation.fact(PLACE)) or ""
         if stored == settings.blobs_url:
-            rest = f". {_OTHER_SERVER}" if stored else ""
-            raise Conflict(f"The blobs are in {stored or folder} already{rest}")
-        source = await _open_source(settings, storage, stored)
-        target = open_blobs(settings)
+            return await _copy_left(settings, storage)
+        target, unread = open_blobs(settings), ""
+        source: Blobs | None = None
+        try:
+            source = await _open_source(settings, storage, stored)
+        except _Lost as error:
+            if not accept_missing and not await _is_complete(settings, storage, target):
+                raise Conflict(f"{error}. {_OTHER_SERVER}. {_REPLACEMENT}") from None
+            unread = str(error)
         if settings.blobs_url:
             await target.check()
             await _mark(storage, target, settings.blobs_url, is_known=False)
-        count, size = await _copy(source, target)
-        copied = Copied(stored or folder, settings.blobs_url or folder, count, size)
+        count, size = await _copy(source, target) if source else (0, 0)
+        copied = Copied(stored or folder, settings.blobs_url or folder, count, size, unread)
         if not accept_missing:
             await _refuse_missing(settings, target, copied)
         await _change_place(storage, stored, settings.blobs_url)
     return copied
 
 
+async def _copy_left(settings: Settings, storage: Storage) -> Copied:
+    """Copy to the place of the installation what it lacks and the data folder has: this is one of
+    several, or its server had other settings. Raise ``Conflict`` if there is nothing to copy.
+    """
+    place, folder = settings.blobs_url, folder_blobs(settings)
+    if place and await _has_blobs(folder):
+        target = open_blobs(settings)
+        await _mark(storage, target, place, is_known=True)
+        count, size = await _copy(folder, target, replace=False)
+        if count:
+            return Copied(str(settings.blobs_dir), place, count, size)
+    rest = f". {_OTHER_SERVER}" if place else ""
+    raise Conflict(f"The blobs are in {place or settings.blobs_dir} already{rest}")
+
+
+async def _missing(settings: Settings, target: Blobs) -> set[str]:
+    """The blobs that the tables refer to and the target lacks."""
+    with unavailable_when_unreadable():
+        needed = await asyncio.to_thread(needed_blobs, settings)
+    return needed - {blob.name async for blob in own_blobs(target)}
+
+
+async def _is_complete(settings: Settings, storage: Storage, target: Blobs) -> bool:
+    """Whether the target is a copy of the lost place: it has the mark of the installation, and all
+    that the tables refer to.
+    """
+    own = await storage.read(lambda tx: tx.installation.fact(_ID)) or ""
+    try:
+        await _require_mark(target, settings.blobs_url, own)
+    except Conflict:
+        return False
+    return not await _missing(settings, target)
+
+
 async def _refuse_missing(settings: Settings, target: Blobs, copied: Copied) -> None:
     """Raise ``Conflict`` if the target lacks blobs that the tables refer to."""
-    with unavailable_when_unreadable():
-        missing = await asyncio.to_thread(needed_blobs, settings)
-    missing -= {blob.name async for blob in own_blobs(target)}
-    if missing:
+    if missing := await _missing(settings, target):
         raise Conflict(
             f"{copied.source} lacks {len(missing)} of the blobs that the database refers to, such "
             f"as {min(missing)}. The others were copied, and the place was not changed. Repeat the "
@@ -303,8 +355,12 @@ async def _refuse_missing(settings: Settings, target: Blobs, copied: Copied) -> 
         )
 
 
+class _Lost(Exception):
+    """The place of the blobs does not answer, or has not the mark of the installation."""
+
+
 async def _open_source(settings: Settings, storage: Storage, stored: str) -> Blobs:
-    """The blobs at the place that is stored; in S3 only with the mark of the installation."""
+    """The blobs at the place that is stored. Raise ``_Lost``."""
     if not stored:
         return folder_blobs(settings)
     source = open_blobs(settings.model_copy(update={"blobs_url": stored}))
@@ -312,16 +368,18 @@ async def _open_source(settings: Settings, storage: Storage, stored: str) -> Blo
     try:
         await _require_mark(source, stored, own)
     except (Conflict, BlobsAway) as error:
-        raise Conflict(f"{error}. {_OTHER_SERVER}") from None
+        raise _Lost(str(error)) from None
     return source
 
 
-async def _copy(source: Blobs, target: Blobs) -> tuple[int, int]:
-    """Copy what the target does not have; return how many blobs and bytes."""
+async def _copy(source: Blobs, target: Blobs, *, replace: bool = True) -> tuple[int, int]:
+    """Copy what the target does not have, or with another size if ``replace``; return how many
+    blobs and bytes.
+    """
     there = {blob.name: blob.size async for blob in own_blobs(target)}
     count = size = 0
     async for blob in own_blobs(source):
-        if there.get(blob.name) != blob.size:
+        if blob.name not in there or (replace and there[blob.name] != blob.size):
             async with aclosing(source.get_stream(blob.name)) as chunks:
                 await target.put_stream(blob.name, chunks)
             if await target.size(blob.name) != blob.size:

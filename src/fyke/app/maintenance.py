@@ -177,20 +177,22 @@ def check_blobs(settings: Settings, engine: Engine) -> list[str]:
 
 
 def check_place(settings: Settings) -> list[str]:
-    """Return a sentence if the settings name another place than that of the blobs, which need not
-    answer. Changes nothing.
+    """Return a sentence if the settings name another place than that of the blobs, or if it refuses
+    access. It need not answer. Changes nothing.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
     from fyke.app.blobs import find_other_place
     from fyke.app.state import addresses
-    from fyke.contracts.blobs import BlobsAway
+    from fyke.contracts.blobs import BlobsAway, BlobsRefused
     from fyke.storage.sql.dialects import make_engine
     from fyke.storage.sql.failures import first_line
 
     engine = make_engine(addresses(settings).state, durable=False, pool_size=1)
     try:
         return find_other_place(settings, engine)
+    except BlobsRefused as error:
+        return [str(error)]
     except BlobsAway:
         return []
     except SQLAlchemyError as error:

@@ -84,9 +84,11 @@ class ServerProbe:
     async def database(self) -> Sequence[HealthCheck]:
         engine = self._runtime.storage.engine
         database = await asyncio.to_thread(_database, self._settings, engine)
-        if not self._settings.blobs_url:
+        place = await check_place(self._settings, engine, self._runtime.blobs)
+        is_said = Level.GOOD is place.level or Level.BAD is database.level
+        if is_said and not self._settings.blobs_url:
             return [database]
-        return [database, await check_place(self._settings, engine, self._runtime.blobs)]
+        return [database, place]
 
     async def egress(self) -> Sequence[HealthCheck]:
         return await _egress(self._settings)
@@ -114,8 +116,10 @@ def _database(settings: Settings, engine: Engine) -> HealthCheck:
 
 
 async def check_place(settings: Settings, engine: Engine, blobs: Blobs) -> HealthCheck:
-    """Whether the blobs in S3 answer, and are those of the installation."""
-    place = settings.blobs_url
+    """Whether the blobs answer and are those of the installation, also if they are in the folder:
+    another server may have put them in S3 meanwhile.
+    """
+    place = settings.blobs_url or str(settings.blobs_dir)
     try:
         async with asyncio.timeout(BLOBS_SECONDS):
             await require_place(settings, engine, blobs)

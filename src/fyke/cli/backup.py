@@ -38,7 +38,8 @@ def create(file: File, home: HomeOption = None, as_json: JsonOption = False) -> 
     Both databases are copied as of one moment. The file contains secrets, and only its owner can
     read it. Blobs in S3 are not in it, only their place. If secret.key is missing or is that of
     another installation, if a file with rows is missing, or if blobs_url is not the place of the
-    blobs, the backup is written nevertheless, with a finding and exit status 1.
+    blobs or S3 refuses access, the backup is written all the same, with a finding and exit status
+    1.
 
     \b
     Examples:

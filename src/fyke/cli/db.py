@@ -126,7 +126,8 @@ def copy_blobs(
     From the data folder to S3, back if blobs_url is empty, or to another place in S3. First stop
     every Fyke that uses the database. The installation then starts only with this blobs_url. The
     originals stay where they are; after an interruption, repeat the command. If several data
-    folders on one PostgreSQL have blobs, repeat it with each: the last one changes the place.
+    folders on one PostgreSQL have blobs, repeat it with each. If the old place in S3 is lost, it
+    accepts a copy of all its objects, or with --accept-missing what the new place has.
 
     \b
     Examples:
@@ -146,6 +147,8 @@ def copy_blobs(
     else:
         files = f"{formatting.count(copied.blobs, 'file')}, {formatting.size(copied.bytes)}"
         out.say(f"{files} copied to {copied.target}. Nothing uses {copied.source} any more.")
+        if copied.unread:
+            out.say(f"Nothing was read from {copied.source}: {copied.unread}")
 
 
 @db.command("accept-lost-rows")

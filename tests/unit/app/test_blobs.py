@@ -23,6 +23,7 @@ from fyke.app.blobs import (
 )
 from fyke.app.folder import make_home
 from fyke.app.state import open_state
+from fyke.contracts.blobs import BlobsRefused
 from fyke.contracts.state import Transaction
 from fyke.errors import Conflict, Unavailable
 from fyke.kit.ids import new_ulid
@@ -307,6 +308,84 @@ async def test_nothing_is_copied_from_another_server(
         await copy_blobs(in_s3)
     assert await check(in_s3) == []
     assert (await copy_blobs(other)).blobs == 1
+
+
+async def lost(settings: Settings) -> bytes:
+    """Delete all objects of the place; return the mark."""
+    blobs = open_blobs(settings)
+    mark = await blobs.get(MARK)
+    for name in await names(settings):
+        await blobs.delete(name)
+    return mark
+
+
+async def test_a_replica_of_a_lost_place_becomes_the_place(
+    in_folder: Settings, in_s3: Settings, moto: tuple[S3Server, MotoApp]
+) -> None:
+    await add_version(in_folder, "a" * 64)
+    await folder_blobs(in_folder).put(f"bundles/{'a' * 64}", b"data")
+    await copy_blobs(in_s3)
+    mark, replica = await lost(in_s3), moved(in_s3, moto[0])
+    await open_blobs(replica).put(f"bundles/{'a' * 64}", b"data")
+    with pytest.raises(Conflict, match="If the old place is lost"):
+        await copy_blobs(replica)
+    await open_blobs(replica).put(MARK, mark)
+    await open_blobs(replica).delete(f"bundles/{'a' * 64}")
+    with pytest.raises(Conflict, match="If the old place is lost"):
+        await copy_blobs(replica)
+    await open_blobs(replica).put(f"bundles/{'a' * 64}", b"data")
+    copied = await copy_blobs(replica)
+    assert copied.blobs == 0 and f"{MARK} is missing" in copied.unread
+    assert await check(replica) == []
+
+
+async def test_an_installation_starts_without_a_lost_place_if_that_is_accepted(
+    in_folder: Settings, in_s3: Settings, moto: tuple[S3Server, MotoApp]
+) -> None:
+    await check(in_s3)
+    await add_version(in_folder, "a" * 64)
+    await lost(in_s3)
+    other = moved(in_s3, moto[0])
+    for there in (other, in_folder):
+        with pytest.raises(Conflict, match="If the old place is lost"):
+            await copy_blobs(there)
+    await copy_blobs(other, accept_missing=True)
+    assert await check(other) == []
+    await lost(other)
+    await copy_blobs(in_folder, accept_missing=True)
+    assert await check(in_folder) == []
+
+
+async def test_what_is_left_in_a_folder_is_copied_to_the_place(
+    in_folder: Settings, in_s3: Settings
+) -> None:
+    """Another server has changed the place, or this is the second of several folders."""
+    await check(in_s3)
+    await folder_blobs(in_folder).put("uploads/a", b"data")
+    await folder_blobs(in_folder).put("uploads/b", b"older")
+    await open_blobs(in_s3).put("uploads/b", b"of the same upload, newer")
+    copied = await copy_blobs(in_s3)
+    assert (copied.source, copied.target) == (str(in_folder.blobs_dir), in_s3.blobs_url)
+    assert copied.blobs == 1 and await open_blobs(in_s3).get("uploads/a") == b"data"
+    assert (await open_blobs(in_s3).get("uploads/b")).endswith(b"newer")
+    with pytest.raises(Conflict, match=f"are in {in_s3.blobs_url} already"):
+        await copy_blobs(in_s3)
+    await open_blobs(in_s3).delete(MARK)
+    with pytest.raises(Conflict, match=f"{MARK} is missing"):
+        await copy_blobs(in_s3)
+
+
+async def test_a_first_start_that_is_refused_leaves_no_mark(
+    in_s3: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_: S3Blobs) -> None:
+        raise BlobsRefused("it answered AccessDenied")
+
+    with monkeypatch.context() as patches:
+        patches.setattr(S3Blobs, "check", refuse)
+        with pytest.raises(Conflict, match="AccessDenied"):
+            await check(in_s3)
+    assert await names(in_s3) == set()
 
 
 async def test_an_interrupted_copy_is_continued(

@@ -10,26 +10,29 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from fyke.app import prune as prunes
-from fyke.app.blobs import MARK, copy_blobs, folder_blobs, open_blobs
+from fyke.app.blobs import MARK, PLACE, copy_blobs, folder_blobs, open_blobs
 from fyke.app.folder import make_home, write_private
 from fyke.app.maintenance import check
 from fyke.app.maintenance import check_place as check_setting
 from fyke.app.measuring import measure
-from fyke.app.probe import check_place
+from fyke.app.probe import ServerProbe, check_place
 from fyke.app.prune import Kind, Prune
 from fyke.cli import doctor
 from fyke.contracts.state import Transaction
 from fyke.domain.workers.bundles import bundle_name
 from fyke.errors import Conflict
+from fyke.kit.clock import SystemClock
 from fyke.model.health import Level
 from fyke.model.worker import Version
 from fyke.settings import Settings
 from fyke.storage.sql.dialects import make_engine
+from fyke.timers.loop import TimerBoard
 from support import records
 from support.commands import command
 from support.kept_pages import kept_page_in
@@ -280,6 +283,18 @@ async def test_a_backup_does_not_need_s3(settings: Settings) -> None:
     assert await in_thread(check_setting, away) == []
 
 
+async def test_a_backup_says_that_s3_refuses(settings: Settings, server: S3Server) -> None:
+    """The bucket is gone."""
+    gone = settings.model_copy(update={"blobs_url": "s3://gone"})
+    engine = make_engine(f"sqlite:///{settings.home / 'state.db'}", durable=False)
+    with engine.begin() as connection:
+        query = "UPDATE installation SET value = ? WHERE name = ?"
+        connection.exec_driver_sql(query, (gone.blobs_url, PLACE))
+    engine.dispose()
+    [finding] = await in_thread(check_setting, gone)
+    assert "s3://gone: it answered NoSuchBucket" in finding
+
+
 async def test_the_health_page_names_what_is_wrong(settings: Settings) -> None:
     engine = make_engine(f"sqlite:///{settings.home / 'state.db'}", durable=False)
     check = await check_place(settings, engine, open_blobs(settings))
@@ -290,7 +305,25 @@ async def test_the_health_page_names_what_is_wrong(settings: Settings) -> None:
     await open_blobs(settings).delete(MARK)
     check = await check_place(settings, engine, open_blobs(settings))
     assert check.level is Level.BAD and f"its object {MARK} is missing" in check.detail
+    folder = settings.model_copy(update={"blobs_url": ""})
+    check = await check_place(folder, engine, open_blobs(folder))
+    assert check.level is Level.BAD and f"are in {settings.blobs_url}" in check.detail
     engine.dispose()
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_server_with_its_blobs_in_the_folder_sees_that_they_are_in_s3(
+    settings: Settings, before: bool
+) -> None:
+    """Another server has put them there. As long as the folder is the place, nothing is said."""
+    folder = settings.model_copy(update={"blobs_url": ""})
+    if before:
+        await copy_blobs(folder)
+    async with open_state(f"sqlite:///{settings.home / 'state.db'}") as storage:
+        runtime = SimpleNamespace(settings=folder, storage=storage, blobs=open_blobs(folder))
+        probe = ServerProbe(cast("Any", runtime), TimerBoard(), SystemClock())
+        found = [check.name for check in await probe.database()]
+    assert found == (["database"] if before else ["database", "blobs"])
 
 
 async def test_doctor_tries_the_place(
@@ -305,7 +338,17 @@ async def test_doctor_tries_the_place(
     for other, problem in other_places(settings, server):
         [bad] = await in_thread(doctors, other)
         assert bad.state == doctor.FAILED and problem in bad.detail
+    wrong = settings.model_copy(update={"database_url": "postgresql://[wrong"})
+    [good] = await in_thread(doctors, wrong)
+    assert good.state == doctor.OK
     new = settings.model_copy(update={"home": tmp_path / "new"})
+    [bad] = await in_thread(doctors, new)
+    assert bad.state == doctor.FAILED and "of another installation" in bad.detail
+    new = new.model_copy(update={"blobs_url": str(server.new_place())})
+    await folder_blobs(new).put("bundles/a", b"data")
+    [bad] = await in_thread(doctors, new)
+    assert bad.state == doctor.FAILED and "fyke db copy-blobs" in bad.detail
+    await folder_blobs(new).delete("bundles/a")
     [good] = await in_thread(doctors, new)
     assert good.state == doctor.OK
     [bad] = await in_thread(doctors, new.model_copy(update={"blobs_url": "s3://nowhere"}))
