@@ -297,13 +297,15 @@ def kept_or_not(options: Namespace, code: str, files: Mapping[str, bytes]) -> di
     with both(options, settings) as platforms:
         steps = {name: Steps(Meter(running)) for name, (running, _) in platforms.items()}
         workers = {name: pushed(running, code) for name, (running, _) in platforms.items()}
-        now = ""
-        with site_of(files, lambda mark: steps[now].mark(mark), Cache_Control="no-store") as site:
+        current = ""
+        with site_of(
+            files, lambda mark: steps[current].mark(mark), Cache_Control="no-store"
+        ) as site:
             given = {"url": site.url, "number": options.number, "batch": BATCH, "pages": PAGES}
-            for now in turns(list(platforms), options.rounds):
-                steps[now].begin()
-                _, api = platforms[now]
-                started = api.start(workers[now], given, egress_allow=[site.target])
+            for current in turns(list(platforms), options.rounds):
+                steps[current].begin()
+                _, api = platforms[current]
+                started = api.start(workers[current], given, egress_allow=[site.target])
                 api.ended(started["run_slug"], POLL)
     for each in steps.values():
         each.forget_first()
@@ -482,17 +484,19 @@ def measure_blocking(options: Namespace) -> None:
         steps = {name: Steps(meter) for name in kinds}
         sent: dict[str, list[int]] = defaultdict(list)
         asked: dict[str, list[int]] = defaultdict(list)
-        now = ""
-        with site_of(files, lambda mark: steps[now].mark(mark), Cache_Control="no-store") as site:
-            for now in turns(list(kinds), options.rounds):
-                steps[now].begin()
+        current = ""
+        with site_of(
+            files, lambda mark: steps[current].mark(mark), Cache_Control="no-store"
+        ) as site:
+            for current in turns(list(kinds), options.rounds):
+                steps[current].begin()
                 site.requests.clear()
                 given = {"url": site.url, "pages": PAGES}
-                started = api.start(worker, given, egress_allow=[site.target], **kinds[now])
+                started = api.start(worker, given, egress_allow=[site.target], **kinds[current])
                 api.ended(started["run_slug"], POLL)
                 paths = [path for path in site.requests if path in files]
-                asked[now].append(len(paths))
-                sent[now].append(sum(len(files[path]) for path in paths))
+                asked[current].append(len(paths))
+                sent[current].append(sum(len(files[path]) for path in paths))
     for name, each in steps.items():
         each.forget_first()
         size = statistics.median(sent[name]) / PAGES
@@ -556,12 +560,12 @@ def measure_starts(options: Namespace) -> None:
             name: pushed(running, CACHE, schema=CACHE_SCHEMA)
             for name, (running, _) in platforms.items()
         }
-        now = ""
+        current = ""
         headers = {"Cache_Control": "public, max-age=3600"}
-        with site_of(files, lambda mark: steps[now].mark(mark), **headers) as site:
-            for now, (_, api) in platforms.items():
-                urls = [site.url] * (options.rounds + FILLS[now])
-                started = api.start(workers[now], {"urls": urls}, egress_allow=[site.target])
+        with site_of(files, lambda mark: steps[current].mark(mark), **headers) as site:
+            for current, (_, api) in platforms.items():
+                urls = [site.url] * (options.rounds + FILLS[current])
+                started = api.start(workers[current], {"urls": urls}, egress_allow=[site.target])
                 api.ended(started["run_slug"], POLL)
     texts = {
         "start": "start of a browser",
