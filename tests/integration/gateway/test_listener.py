@@ -106,12 +106,14 @@ async def test_a_new_handshake_ends_the_oldest_of_all(
 async def test_a_handshake_takes_a_short_time(place: Place, monkeypatch: Any) -> None:
     monkeypatch.setattr(listener, "HANDSHAKE_SECONDS", 0.05)
     await has_ended(place.begin())
+    assert place.peers == []
 
 
 async def test_others_are_accepted_after_a_failed_handshake(place: Place) -> None:
     sock = place.begin()
     sock.send(b"GET / HTTP/1.1\r\n\r\n")
     await place.finish()
+    assert len(place.peers) == 1
 
 
 async def test_the_listener_goes_on_after_an_error(place: Place, monkeypatch: Any) -> None:

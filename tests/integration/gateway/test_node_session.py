@@ -91,6 +91,24 @@ class Place:
         )
         return link
 
+    async def begin_hello(self, monkeypatch: Any) -> tuple[Link, asyncio.Task[Any], asyncio.Event]:
+        """Connect and send a hello, which is answered when the event is set. Later ones are not
+        delayed.
+        """
+        entered, gate = asyncio.Event(), asyncio.Event()
+
+        async def slow() -> list[AttemptKey]:
+            entered.set()
+            await gate.wait()
+            return []
+
+        link = await self.connect()
+        with monkeypatch.context() as patch:
+            patch.setattr(self.runner, "active", slow)
+            asked = asyncio.create_task(link.ask(HELLO))
+            await entered.wait()
+        return link, asked, gate
+
     async def join(self) -> JoinedInstallation:
         """Join, or join again."""
         caller = replace(self.app.owner, local=True)
@@ -191,23 +209,12 @@ async def test_a_node_has_one_connection(place: Place) -> None:
 async def test_a_hello_that_is_answered_too_late_changes_nothing(
     place: Place, monkeypatch: Any
 ) -> None:
-    entered, gate = asyncio.Event(), asyncio.Event()
-
-    async def slow() -> list[AttemptKey]:
-        entered.set()
-        await gate.wait()
-        return []
-
-    first = await place.connect()
-    monkeypatch.setattr(place.runner, "active", slow)
-    asked = asyncio.create_task(first.ask(HELLO))
-    await entered.wait()
+    first, asked, gate = await place.begin_hello(monkeypatch)
     [session] = place.sessions._open
     first.requests.stream.close("gone")
     with pytest.raises(StreamLost):
         await asked
     await until(lambda: not place.sessions._open)
-    monkeypatch.undo()
     refused = Link()
     with pytest.raises((StreamLost, Unavailable)):  # as long as the first hello is being answered
         await place.connect(link=refused)
@@ -344,6 +351,7 @@ async def test_a_connection_ends_with_the_certificate_of_its_node(place: Place) 
     place.sessions.clock = ManualClock(int(expiry * 1000))
     link = await place.connect()
     await until(lambda: bool(link.losses))
+    assert place.sessions._open == set()
 
 
 async def test_a_connection_lasts_longer_when_its_certificate_is_renewed(place: Place) -> None:
@@ -362,18 +370,7 @@ async def test_a_connection_lasts_longer_when_its_certificate_is_renewed(place: 
 async def test_a_runner_that_was_replaced_meanwhile_does_not_end_the_later_one(
     place: Place, monkeypatch: Any
 ) -> None:
-    entered, gate = asyncio.Event(), asyncio.Event()
-
-    async def slow() -> list[AttemptKey]:
-        entered.set()
-        await gate.wait()
-        return []
-
-    first = await place.connect()
-    monkeypatch.setattr(place.runner, "active", slow)
-    asked = asyncio.create_task(first.ask(HELLO))
-    await entered.wait()
-    monkeypatch.undo()
+    _, asked, gate = await place.begin_hello(monkeypatch)
     second = await place.connect((await place.join()).own)
     await second.ask(hello(0, "R2"))
     gate.set()
