@@ -174,8 +174,8 @@ async def _require_mark(
             return
         raise Conflict(
             f"{place} has no blobs of this installation: its object {MARK} is missing. Set "
-            "s3_endpoint, or AWS_ENDPOINT_URL, to the server that has them. If they are lost, and "
-            f"it is to continue without them, store an object {place}/{MARK} with the text {own}"
+            "s3_endpoint, or AWS_ENDPOINT_URL, to the server that has them. If they are lost and "
+            f"Fyke should start without them, store an object {place}/{MARK} with the text {own}"
         ) from None
     if found != own.encode():
         raise Conflict(

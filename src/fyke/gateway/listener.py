@@ -1,7 +1,7 @@
 """Accepts connections by TLS and gives each to the protocol that it asks for (ALPN).
 
-Everyone who reaches the port can begin a handshake, so few are made at a time: a new one ends the
-oldest, first of its own address. One that is served promptly is over long before.
+Anyone who can reach the port can begin a handshake, so their number is limited: a new one ends the
+oldest, preferably one from its own address. A client that answers promptly is done long before.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ Accept = Callable[[Peer], asyncio.Protocol | None]
 
 
 def network_of(address: str) -> str:
-    """What limits by address count together: an IPv4 address, or the first 64 bits of one of IPv6,
-    of which a machine may have them all.
+    """What is counted by limits per address: an IPv4 address, or the first 64 bits of an IPv6
+    address, since one machine may have all addresses of such a network.
     """
     try:
         ip = unwrap(ip_address(address))
