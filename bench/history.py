@@ -106,7 +106,7 @@ class Operations:
         async def started() -> None:
             for item in leased:
                 await app.results.open_attempt(item.run.id, item.attempt.id)
-                await app.attempts.started(item.attempt)
+                await app.attempts.started(item.attempt.key, item.attempt.runner_id)
 
         async def ended() -> None:
             for item in leased:

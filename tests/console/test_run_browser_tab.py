@@ -8,7 +8,7 @@ import pytest
 
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.service import StartRequest
-from fyke.model.attempt import AttemptReport
+from fyke.model.attempt import AttemptEnd, AttemptReport
 from fyke.model.browser import BrowserActivity, BrowserReport, ConsoleLevel, ConsoleLine
 from fyke.model.last_page import LastPage, PageContent, PageFile, PageFileKind, PageGap
 from fyke.model.run import SUCCESS, Origin
@@ -39,7 +39,7 @@ async def started(app: App, *, reserved: bool = True) -> tuple[str, Lease]:
     run = await app.services.runs.start(app.owner, request)
     [lease] = await app.begin()
     if reserved:
-        await app.attempts.reserve_browser(lease.attempt, 1.0, 1024)
+        await app.attempts.reserve_browser(lease.attempt.key, lease.attempt.runner_id, 1.0, 1024)
     return run.id, lease
 
 
@@ -96,7 +96,9 @@ async def test_the_tab_shows_what_was_blocked_and_what_an_earlier_run_loaded(
         runs.append((await app.services.runs.start(app.owner, request)).id)
         [lease] = await app.begin()
         report = BrowserReport(activity, starts=1, own_sandbox=True)
-        await app.attempts.ended(lease.attempt, SUCCESS, USED, actor="test", browser=report)
+        await app.attempts.ended(
+            lease.attempt.key, AttemptEnd(SUCCESS, USED, browser=report), actor="test"
+        )
     page = await owner.get(f"/runs/{runs[1]}/browser")
     rows = [
         [" ".join(cell.itertext()).strip() for cell in row]
@@ -169,7 +171,9 @@ async def failed(app: App, page: LastPage) -> tuple[str, str]:
     await app.services.last_pages.put(lease.attempt.id, PageContent(page, FILES))
     end = end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=1))
     report = BrowserReport(ACTIVITY, starts=1)
-    await app.attempts.ended(lease.attempt, end, USED, actor="test", browser=report, page=page)
+    await app.attempts.ended(
+        lease.attempt.key, AttemptEnd(end, USED, browser=report, page=page), actor="test"
+    )
     return run, lease.attempt.id
 
 
@@ -198,7 +202,7 @@ async def test_a_failed_run_without_a_last_page_has_no_link_to_one(
 ) -> None:
     run, lease = await started(app)
     end = end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=1))
-    await app.attempts.ended(lease.attempt, end, USED, actor="test")
+    await app.attempts.ended(lease.attempt.key, AttemptEnd(end, USED), actor="test")
     page = await owner.get(f"/runs/{run}")
     assert page.all("//*[@id='run-ending']//a") and "#last-page" not in page.raw
 

@@ -11,6 +11,7 @@ from fyke.domain.runs.last_pages import LastPages, page_blob
 from fyke.domain.runs.outcome import end_of
 from fyke.errors import NotFound, RunNotFound
 from fyke.model.account import Caller
+from fyke.model.attempt import AttemptEnd
 from fyke.model.last_page import (
     MAX_PAGES,
     LastPage,
@@ -49,7 +50,7 @@ class Kept:
     async def end(self, lease: Lease, content: PageContent = CONTENT) -> None:
         await self.pages.put(lease.attempt.id, content)
         await self.setup.attempts.ended(
-            lease.attempt, FAILED, AttemptUsage(), actor="test", page=content.page
+            lease.attempt.key, AttemptEnd(FAILED, AttemptUsage(), page=content.page), actor="test"
         )
 
     async def of_run(self, run: Run) -> dict[str, LastPage]:

@@ -14,7 +14,7 @@ from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
 from fyke.errors import InsufficientBalance, StaleLease
 from fyke.model.account import Caller
-from fyke.model.attempt import AttemptReport
+from fyke.model.attempt import AttemptEnd, AttemptReport
 from fyke.model.billing import Prices
 from fyke.model.browser import (
     MAX_LINES,
@@ -37,12 +37,19 @@ async def test_a_browser_is_paid_while_it_is_there_and_held_before(setup: Setup)
     setup.rules = PRICED
     run, leases = await setup.start(2, limits=MINUTE, hold_micros=120_000_000)
     await setup.credit(run, 240_000_000)
-    limits = await setup.attempts.reserve_browser(leases[0].attempt, 1.0, 1024)
+    limits = await setup.attempts.reserve_browser(
+        leases[0].attempt.key, leases[0].attempt.runner_id, 1.0, 1024
+    )
     assert (limits.browser_cpus, limits.browser_memory_mb) == (1.0, 1024)
     reserved = await setup.stored(run)
     assert (reserved.limits, reserved.hold_micros) == (limits, 240_000_000)
     # another attempt of the run has it already, whatever the settings of its runner
-    assert await setup.attempts.reserve_browser(leases[1].attempt, 2.0, 4096) == limits
+    assert (
+        await setup.attempts.reserve_browser(
+            leases[1].attempt.key, leases[1].attempt.runner_id, 2.0, 4096
+        )
+        == limits
+    )
     assert await setup.stored(run) == reserved
     usage = {"browser_ms": 2000, "browser_cpu_ms": 7, "browser_memory_peak_bytes": 5}
     await setup.end(leases[0], busy_ms=3000, **usage, browser_memory_mb_ms=9)
@@ -61,7 +68,7 @@ async def test_a_browser_that_cannot_be_paid_is_refused_and_changes_nothing(setu
     run, [lease] = await setup.start(limits=MINUTE, hold_micros=60_000_000)
     await setup.credit(run, 119_000_000)
     with pytest.raises(InsufficientBalance, match="up to 120 USD and 119 USD are free"):
-        await setup.attempts.reserve_browser(lease.attempt, 1.0, 1024)
+        await setup.attempts.reserve_browser(lease.attempt.key, lease.attempt.runner_id, 1.0, 1024)
     assert (await setup.stored(run)).limits == MINUTE
     await setup.end(lease, busy_ms=1000)
     assert (await setup.check_ended_once(run)).usage_micros == 1_000_000
@@ -72,7 +79,7 @@ async def test_a_cap_on_the_run_holds_no_more_for_a_browser(setup: Setup) -> Non
     limits = replace(MINUTE, max_charge_micros=50_000_000)
     run, [lease] = await setup.start(limits=limits, hold_micros=50_000_000, bound=SpendingBound.RUN)
     await setup.credit(run, 50_000_000)
-    await setup.attempts.reserve_browser(lease.attempt, 1.0, 1024)
+    await setup.attempts.reserve_browser(lease.attempt.key, lease.attempt.runner_id, 1.0, 1024)
     assert (await setup.stored(run)).hold_micros == 50_000_000
     report = AttemptReport(lease.attempt.key, AttemptUsage(busy_ms=26_000, browser_ms=25_000))
     orders = await setup.attempts.report([report], 15_000)
@@ -82,7 +89,7 @@ async def test_a_cap_on_the_run_holds_no_more_for_a_browser(setup: Setup) -> Non
 async def test_a_run_that_began_without_prices_gets_its_browser_free(setup: Setup) -> None:
     run, [lease] = await setup.start(limits=MINUTE)
     setup.rules = PRICED
-    await setup.attempts.reserve_browser(lease.attempt, 1.0, 1024)
+    await setup.attempts.reserve_browser(lease.attempt.key, lease.attempt.runner_id, 1.0, 1024)
     await setup.end(lease, busy_ms=1000, browser_ms=1000)
     assert (await setup.check_ended_once(run)).usage_micros == 0
 
@@ -91,7 +98,7 @@ async def test_a_run_that_is_being_stopped_gets_no_browser(setup: Setup) -> None
     run, [lease] = await setup.start()
     await setup.abort(run)
     with pytest.raises(StaleLease):
-        await setup.attempts.reserve_browser(lease.attempt, 1.0, 1024)
+        await setup.attempts.reserve_browser(lease.attempt.key, lease.attempt.runner_id, 1.0, 1024)
 
 
 async def test_the_browser_of_an_attempt_is_reported_and_kept(setup: Setup) -> None:
@@ -148,7 +155,9 @@ async def test_what_browsers_did_is_summed_over_the_attempts_of_a_run(setup: Set
 
     await setup.end(leases[0])  # without a new report: the last one stays
     last = report(3, lines=MAX_LINES)
-    await setup.attempts.ended(leases[1].attempt, SUCCESS, used, actor="test", browser=last)
+    await setup.attempts.ended(
+        leases[1].attempt.key, AttemptEnd(SUCCESS, used, browser=last), actor="test"
+    )
     await setup.end(leases[2])
     after = await browsers.of_run(caller, run.id)
     assert (after.state, after.starts, after.own_sandbox) == (BrowserPresence.ENDED, 2, True)
@@ -166,7 +175,9 @@ async def test_the_report_of_an_attempt_that_is_lost_counts_for_nothing(setup: S
     await setup.attempts.report(
         [AttemptReport(stale.key, AttemptUsage(), browser=report(1))], 15_000
     )
-    await setup.attempts.ended(stale, SUCCESS, AttemptUsage(), actor="test", browser=report(1))
+    await setup.attempts.ended(
+        stale.key, AttemptEnd(SUCCESS, AttemptUsage(), browser=report(1)), actor="test"
+    )
     assert await setup.storage.read(lambda tx: tx.browsers.of_run(run.id)) == {}
 
 
@@ -190,7 +201,7 @@ async def test_a_run_that_blocks_is_compared_with_the_last_one_that_did_not(setu
         first.append(run)
         usage = AttemptUsage(browser_ms=5, browser_version="headless-shell 1.2.3.4")
         await setup.attempts.ended(
-            lease.attempt, SUCCESS, usage, actor="test", browser=report(number)
+            lease.attempt.key, AttemptEnd(SUCCESS, usage, browser=report(number)), actor="test"
         )
         return run
 

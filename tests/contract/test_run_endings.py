@@ -17,7 +17,7 @@ from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
 from fyke.errors import RunNotAbortable, StaleLease, Unavailable
-from fyke.model.attempt import AttemptReport, RunnerOrders, SiteTraffic
+from fyke.model.attempt import AttemptEnd, AttemptReport, RunnerOrders, SiteTraffic
 from fyke.model.billing import Prices
 from fyke.model.run import (
     SUCCESS,
@@ -178,7 +178,7 @@ async def test_a_lost_runner_can_change_nothing(setup: Setup) -> None:
     assert not await setup.push(lease, 1)
     assert await setup.end(lease) is None
     with pytest.raises(StaleLease):
-        await setup.attempts.started(lease.attempt)
+        await setup.attempts.started(lease.attempt.key, lease.attempt.runner_id)
     orders = await setup.attempts.report(
         [AttemptReport(lease.attempt.key, AttemptUsage(99))], 15_000
     )
@@ -283,7 +283,7 @@ async def test_the_usage_of_a_run_is_exact_after_ends_returns_kills_and_repeats(
     for _ in range(2):  # a repeated end or return changes nothing
         await setup.push(leases[1], 3)
         await setup.end(leases[1], traffic_bytes=50, cpu_ms=70)
-        await setup.attempts.give_back(leases[2].attempt, away, actor="test")
+        await setup.attempts.give_back(leases[2].attempt.key, away, actor="test")
         await check(4)
     until = (await setup.attempts.check_leases())[leases[3].attempt.id]
     assert await setup.attempts.end_expired(leases[3].attempt.id, until)
@@ -295,7 +295,7 @@ async def test_the_usage_of_a_run_is_exact_after_ends_returns_kills_and_repeats(
         return tx.runs.lease("r2", ROOM, tx.now + 60_000)
 
     [again] = await setup.storage.write(lease_again)
-    await setup.attempts.started(again.attempt)
+    await setup.attempts.started(again.attempt.key, again.attempt.runner_id)
     await check(3)
     await setup.end(again, traffic_bytes=9, cpu_ms=9)
     await check(3)
@@ -368,7 +368,7 @@ async def test_a_return_reads_no_more_for_a_run_with_many_attempts(
         run, leases = await setup.start(subtasks)
         with executed() as statements:
             returned = await setup.attempts.give_back(
-                leases[0].attempt, Detail(DetailCode.EGRESS_AWAY), actor="test"
+                leases[0].attempt.key, Detail(DetailCode.EGRESS_AWAY), actor="test"
             )
         counts.append(len(statements))
         assert returned is not None and returned.run is not None
@@ -476,10 +476,12 @@ async def test_sites_of_a_run_count_each_attempt_once(setup: Setup) -> None:
     assert await sites_of(setup, run) == ([], [reported, reported])
 
     for _ in range(2):  # a second report changes nothing
-        await setup.attempts.ended(first.attempt, SUCCESS, AttemptUsage(), actor="test", sites=last)
+        await setup.attempts.ended(
+            first.attempt.key, AttemptEnd(SUCCESS, AttemptUsage(), sites=last), actor="test"
+        )
     assert await sites_of(setup, run) == ([*last], [reported])
     await setup.attempts.ended(
-        second.attempt, End(Outcome.RUNNER_LOST), AttemptUsage(), actor="timers"
+        second.attempt.key, AttemptEnd(End(Outcome.RUNNER_LOST), AttemptUsage()), actor="timers"
     )
     both = SiteTraffic("a.example", requests=3, bytes_down=40)
     assert await sites_of(setup, run) == ([both, last[1]], [])
@@ -494,7 +496,9 @@ async def test_a_run_has_a_bounded_number_of_sites(setup: Setup) -> None:
     run, leases = await setup.start(parts=3)
     for n, lease in enumerate(leases):
         many = tuple(SiteTraffic(f"{n}-{k}.example", requests=1) for k in range(150))
-        await setup.attempts.ended(lease.attempt, SUCCESS, AttemptUsage(), actor="test", sites=many)
+        await setup.attempts.ended(
+            lease.attempt.key, AttemptEnd(SUCCESS, AttemptUsage(), sites=many), actor="test"
+        )
     sites, _ = await sites_of(setup, run)
     assert len(sites) == 201
     assert sum(site.requests for site in sites) == 450

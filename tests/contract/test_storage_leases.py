@@ -10,6 +10,7 @@ import pytest
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.leasing import Leasing
+from fyke.model.attempt import AttemptEnd
 from fyke.model.browser import ANY_BROWSER, NO_BROWSER, BrowserMode, BrowserOffer, BrowserProgram
 from fyke.model.run import MAX_PAUSE_MS, End, Outcome, RunState, SubtaskState
 from fyke.model.runner import AttemptUsage, Capacity, Renewal, RunnerInfo
@@ -220,10 +221,10 @@ FAULT = reason_with_detail(ReasonCode.NOT_STARTED, Detail(DetailCode.EGRESS_AWAY
 
 
 async def give_back(state: State, lease: Any, not_before: int, **changes: Any) -> bool:
-    ended = replace(lease.attempt, err_msg="away", reason=FAULT, finished_at=7, **changes)
+    key = replace(lease.attempt.key, **changes)
 
     def work(tx: Transaction) -> bool:
-        returned = tx.runs.return_attempt(ended, unstarted_only=False)
+        returned = tx.runs.return_attempt(key, "away", FAULT, 7, unstarted_only=False)
         if returned:
             tx.runs.return_subtask(lease.run.id, lease.subtask.ordinal, not_before)
         return returned
@@ -270,9 +271,12 @@ async def test_an_attempt_is_returned_once_and_only_with_its_token(state: State)
 async def test_only_its_runner_returns_an_attempt_that_was_started(state: State) -> None:
     await seeded(state)
     [lease] = await leased(state)
-    attempt = replace(lease.attempt, reason=FAULT, finished_at=7)
-    await state.write(lambda tx: tx.runs.start_attempt(attempt.id, attempt.token, 5))
-    of_others = lambda tx: tx.runs.return_attempt(attempt, unstarted_only=True)  # noqa: E731
+    attempt = lease.attempt
+    await state.write(lambda tx: tx.runs.start_attempt(attempt.key, 5))
+
+    def of_others(tx: Transaction) -> bool:
+        return tx.runs.return_attempt(attempt.key, "away", FAULT, 7, unstarted_only=True)
+
     assert not await state.write(of_others)
     assert await give_back(state, lease, 0)
     stored = await state.read(lambda tx: tx.runs.attempt(attempt.id))
@@ -316,6 +320,7 @@ async def test_an_attempt_is_taken_over_only_with_the_lease_that_was_seen(state:
     assert current == replace(attempt, token=attempt.token + 1, lease_until=77)
     assert await take_over(77)  # after a failure the next pass or another server can try again
     assert await state.read(lambda tx: tx.runs.attempt(other.id)) == other
-    ended = replace(current, token=current.token + 1, outcome=Outcome.RUNNER_LOST, finished_at=7)
-    assert await state.write(lambda tx: tx.runs.end_attempt(ended))
+    key = replace(current.key, token=current.token + 1)
+    ended = AttemptEnd(End(Outcome.RUNNER_LOST), AttemptUsage())
+    assert await state.write(lambda tx: tx.runs.end_attempt(key, ended, 0, 7))
     assert not await take_over(77)

@@ -18,10 +18,11 @@ from fyke.domain.runs.lifecycle import AbortRequested, AttemptStarted, Event, Su
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import PlanLimitReached
 from fyke.model.account import Plan
+from fyke.model.attempt import AttemptEnd
 from fyke.model.billing import Prices
 from fyke.model.queue import QueuedStart
 from fyke.model.run import SUCCESS, Outcome, Run, RunState
-from fyke.model.runner import Capacity, Lease, RunnerLoad
+from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerLoad
 from fyke.reasons import Reason, ReasonCode
 from fyke.storage.sql.state.storage import open_storage
 from support import records
@@ -54,7 +55,7 @@ def run_counts(leases: list[Lease]) -> Counter[str]:
 def end_all(run: Run, attempts: list[Lease]) -> Any:
     def work(tx: Transaction) -> None:
         for item in attempts:
-            tx.runs.end_attempt(replace(item.attempt, outcome=Outcome.SUCCEEDED, finished_at=1))
+            tx.runs.end_attempt(item.attempt.key, AttemptEnd(SUCCESS, AttemptUsage()), 0, 1)
             tx.runs.end_subtask(run.id, item.attempt.ordinal, SUCCESS)
         ended = replace(run, state=RunState.SUCCEEDED, outcome=Outcome.SUCCEEDED, finished_at=5)
         tx.runs.move(ended, RunState.READY)

@@ -9,8 +9,8 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.sampling import MAX_POINTS
-from fyke.model.attempt import SiteTraffic
-from fyke.model.run import Outcome, SampleSpan, Share, UsageSample
+from fyke.model.attempt import AttemptEnd, SiteTraffic
+from fyke.model.run import SUCCESS, SampleSpan, Share, UsageSample
 from fyke.model.runner import AttemptUsage, Capacity, Renewal
 from support import records
 
@@ -46,10 +46,10 @@ async def test_a_point_sums_the_last_reports_of_the_attempts(state: State) -> No
         return tx.samples.measure([run.id], 5)[run.id]
 
     assert await state.write(report) == UsageSample(run.id, 5, 40, 1600, 14, 6, 1000)
-    ended = replace(first.attempt, outcome=Outcome.SUCCEEDED, rows=4, cpu_ms=30, traffic_bytes=8)
+    ended = AttemptEnd(SUCCESS, AttemptUsage(traffic_bytes=8, cpu_ms=30))
 
     def end(tx: Transaction) -> UsageSample:
-        assert tx.runs.end_attempt(ended)
+        assert tx.runs.end_attempt(first.attempt.key, ended, 4, 0)
         return tx.samples.measure([run.id], 6)[run.id]
 
     # an ended attempt uses no memory

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from fyke.contracts.state import Transaction
+from fyke.model.attempt import AttemptEnd
 from fyke.model.run import SUCCESS, Attempt, End, Outcome, Run, RunFilter, RunState, SubtaskState
 from fyke.model.runner import AttemptUsage, Renewal, RunnerInfo
 from fyke.reasons import Reason, ReasonCode
@@ -358,15 +359,13 @@ async def test_only_the_token_renews_starts_and_ends(state: State) -> None:
         return await state.write(work)
 
     async def all_three(token: int) -> list[bool]:
-        ended = replace(
-            attempt, token=token, outcome=Outcome.EXIT_CODE, err_msg="code 1", rows=4,
-            reason=CODE_1,
-            traffic_bytes=9, cpu_ms=8, memory_peak_bytes=7, busy_ms=6, finished_at=66, started_at=1,
-        )  # fmt: skip
+        final = AttemptUsage(9, cpu_ms=8, memory_peak_bytes=7, busy_ms=6, rows=99)
+        ended = AttemptEnd(End(Outcome.EXIT_CODE, "code 1", CODE_1), final)
+        key = replace(attempt.key, token=token)
         return [
             await renew(token, 500) == {attempt.id},
-            await state.write(lambda tx: tx.runs.start_attempt(attempt.id, token, 55)),
-            await state.write(lambda tx: tx.runs.end_attempt(ended)),
+            await state.write(lambda tx: tx.runs.start_attempt(key, 55)),
+            await state.write(lambda tx: tx.runs.end_attempt(key, ended, 4, 66)),
         ]
 
     assert await all_three(0) == [False, False, False]
@@ -418,8 +417,9 @@ async def test_an_unknown_reason_code_shows_the_stored_sentence(state: State) ->
 
 
 async def end(state: State, attempt: Attempt, outcome: Outcome, **changes: Any) -> None:
-    ended = replace(attempt, outcome=outcome, finished_at=9, **changes)
-    assert await state.write(lambda tx: tx.runs.end_attempt(ended))
+    rows = changes.pop("rows", 0)
+    ended = AttemptEnd(End(outcome), AttemptUsage(**changes))
+    assert await state.write(lambda tx: tx.runs.end_attempt(attempt.key, ended, rows, 9))
 
 
 async def test_active_attempts_are_listed_with_their_leases(state: State) -> None:
@@ -452,12 +452,14 @@ async def test_whether_an_attempt_has_started_is_known_until_it_is_returned(stat
         return await state.read(lambda tx: tx.runs.has_started(run_id))
 
     assert not await has_started(run.id)
-    assert await state.write(lambda tx: tx.runs.start_attempt(one.attempt.id, 1, 5))
+    assert await state.write(lambda tx: tx.runs.start_attempt(one.attempt.key, 5))
     assert await has_started(run.id)
-    back = replace(one.attempt, outcome=Outcome.RETURNED, finished_at=9)
-    assert await state.write(lambda tx: tx.runs.return_attempt(back, unstarted_only=False))
+    key = one.attempt.key
+    assert await state.write(
+        lambda tx: tx.runs.return_attempt(key, "away", CODE_1, 9, unstarted_only=False)
+    )
     assert not await has_started(run.id)
-    assert await state.write(lambda tx: tx.runs.start_attempt(other.attempt.id, 1, 5))
+    assert await state.write(lambda tx: tx.runs.start_attempt(other.attempt.key, 5))
     await end(state, other.attempt, Outcome.SUCCEEDED)
     assert await has_started(run.id)
     assert not await has_started("nothing")

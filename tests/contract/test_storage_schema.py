@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,9 @@ from sqlalchemy import Connection, Engine, inspect, text
 from fyke.contracts.state import Transaction
 from fyke.errors import Unavailable
 from fyke.model.account import Plan
-from fyke.model.run import SUCCESS, Outcome, RunFilter, RunState, UsageSample
-from fyke.model.runner import Capacity
+from fyke.model.attempt import AttemptEnd
+from fyke.model.run import SUCCESS, RunFilter, RunState, UsageSample
+from fyke.model.runner import AttemptUsage, Capacity
 from fyke.storage.sql.dialects import for_reading, for_writing, make_engine
 from fyke.storage.sql.schema import SchemaTooNew
 from fyke.storage.sql.state.check import check
@@ -333,8 +333,8 @@ async def test_the_upgrade_counts_the_ended_subtasks_and_usage_of_open_runs(stat
         for run_id in ids:
             tx.runs.end_subtask(run_id, 1, SUCCESS)
         for lease in tx.runs.lease("r1", wide, tx.now + 60_000):
-            ended = replace(lease.attempt, outcome=Outcome.SUCCEEDED, cpu_ms=3, traffic_bytes=5)
-            assert tx.runs.end_attempt(replace(ended, rows=7))
+            ended = AttemptEnd(SUCCESS, AttemptUsage(traffic_bytes=5, cpu_ms=3))
+            assert tx.runs.end_attempt(lease.attempt.key, ended, 7, 0)
         return ids
 
     ids = await state.write(before)

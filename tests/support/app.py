@@ -48,6 +48,7 @@ from fyke.domain.workers.service import Workers
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.model.account import Caller
+from fyke.model.attempt import AttemptEnd
 from fyke.model.billing import Prices
 from fyke.model.browser import ANY_BROWSER
 from fyke.model.health import Disk, ProxyReport
@@ -247,7 +248,7 @@ class App:
         leases = await self.lease()
         for lease in leases:
             await self.results.open_attempt(lease.run.id, lease.attempt.id)
-            await self.attempts.started(lease.attempt)
+            await self.attempts.started(lease.attempt.key, lease.attempt.runner_id)
         return leases
 
     async def push(
@@ -281,7 +282,7 @@ class App:
     ) -> None:
         end = End(outcome, message, reason)
         usage = usage or AttemptUsage(traffic_bytes=2048, busy_ms=5)
-        await self.attempts.ended(lease.attempt, end, usage, actor="runner")
+        await self.attempts.ended(lease.attempt.key, AttemptEnd(end, usage), actor="runner")
 
     async def execute(
         self,

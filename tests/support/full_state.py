@@ -7,7 +7,7 @@ from dataclasses import replace
 from fyke.contracts.state import Transaction
 from fyke.model.account import Role
 from fyke.model.alert import Alert, AlertFilter, Rule, RuleKind
-from fyke.model.attempt import SiteTraffic
+from fyke.model.attempt import AttemptEnd, SiteTraffic
 from fyke.model.audit import AuditAction, NewAudit
 from fyke.model.billing import EntryKind, UsageDimension, UsageKey, UsageSums
 from fyke.model.browser import BrowserActivity, BrowserReport, ConsoleLevel, ConsoleLine
@@ -24,7 +24,7 @@ from fyke.model.run import (
     UsageSample,
 )
 from fyke.model.run_list import RunSearch
-from fyke.model.runner import Capacity, RunnerInfo
+from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
 from fyke.model.schedule import (
     Fire,
     FireState,
@@ -122,9 +122,9 @@ def _ended_run(tx: Transaction, account: str, worker: str, task: str) -> Run:
     tx.runs.add_event(records.event(run.id, reason=REASON))
     leases = tx.runs.lease("runner-a", Capacity(8, 8192, 8), AT + 5)
     for lease in leases:
-        tx.runs.start_attempt(lease.attempt.id, lease.attempt.token, AT)
-        ended = replace(lease.attempt, outcome=Outcome.SUCCEEDED, rows=3, cpu_ms=7)
-        tx.runs.end_attempt(replace(ended, finished_at=AT + 4, memory_mb_ms=9))
+        tx.runs.start_attempt(lease.attempt.key, AT)
+        ended = AttemptEnd(SUCCESS, AttemptUsage(cpu_ms=7, memory_mb_ms=9))
+        tx.runs.end_attempt(lease.attempt.key, ended, 3, AT + 4)
         tx.runs.end_subtask(run.id, lease.subtask.ordinal, SUCCESS)
     over = replace(
         run, state=RunState.SUCCEEDED, outcome=Outcome.SUCCEEDED, subtasks_succeeded=2, results=6,

@@ -27,7 +27,7 @@ from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules, abort_run
 from fyke.errors import Refused, RunNotAbortable
 from fyke.kit.ids import new_ulid
-from fyke.model.attempt import AttemptReport
+from fyke.model.attempt import AttemptEnd, AttemptReport
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.run import End, Outcome, RunFilter, RunLimits
 from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
@@ -104,7 +104,7 @@ class RandomRuns:
             )
             for lease in leases:
                 await self._results.open_attempt(lease.run.id, lease.attempt.id)
-                await self._attempts.started(lease.attempt)
+                await self._attempts.started(lease.attempt.key, lease.attempt.runner_id)
             await self._report(leases)
             for lease in leases:
                 await self._end(lease)
@@ -157,7 +157,7 @@ class RandomRuns:
 
     async def _end(self, lease: Lease) -> None:
         end = End(self._dice.choice(ENDS))
-        await self._attempts.ended(lease.attempt, end, self._usage(), actor="test")
+        await self._attempts.ended(lease.attempt.key, AttemptEnd(end, self._usage()), actor="test")
 
     def _usage(self) -> AttemptUsage:
         dice = self._dice

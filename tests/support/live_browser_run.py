@@ -46,7 +46,11 @@ class LiveBrowserRun:
         request = StartRequest(worker, None, body, "", Origin.WEB)
         self.run = self.server.do(app.services.runs.start(app.owner, request)).id
         [self.lease] = self.server.do(app.begin())
-        self.server.do(app.attempts.reserve_browser(self.lease.attempt, 1.0, 1024))
+        self.server.do(
+            app.attempts.reserve_browser(
+                self.lease.attempt.key, self.lease.attempt.runner_id, 1.0, 1024
+            )
+        )
 
     @property
     def at(self) -> str:

@@ -9,6 +9,7 @@ from fyke.contracts.state import Transaction
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules, abort_run
+from fyke.model.attempt import AttemptEnd
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.model.run import End, Outcome, Run, RunEvent, RunState
@@ -51,7 +52,7 @@ class Setup:
         run, leases = await self.storage.write(work)
         for lease in leases:
             await self.results.open_attempt(run.id, lease.attempt.id)
-            await self.attempts.started(lease.attempt)
+            await self.attempts.started(lease.attempt.key, lease.attempt.runner_id)
         return run, leases
 
     async def push(self, lease: Lease, count: int) -> bool:
@@ -61,7 +62,9 @@ class Setup:
 
     async def end(self, lease: Lease, outcome: Outcome = Outcome.SUCCEEDED, **usage: int) -> Any:
         return await self.attempts.ended(
-            lease.attempt, End(outcome, outcome.value), AttemptUsage(**usage), actor="test"
+            lease.attempt.key,
+            AttemptEnd(End(outcome, outcome.value), AttemptUsage(**usage)),
+            actor="test",
         )
 
     async def credit(self, run: Run, micros: int) -> None:

@@ -77,7 +77,7 @@ async def seed_run(app: App, worker_id: str) -> RichRun:
         }
         for n in range(1, 131)
     ]
-    await app.attempts.reserve_browser(first.attempt, 1.0, 1024)
+    await app.attempts.reserve_browser(first.attempt.key, first.attempt.runner_id, 1.0, 1024)
     await app.push(first, rows)
     number = first.attempt.number
     lines = [

@@ -44,7 +44,7 @@ from fyke.domain.secrets.inject import NOT_SET, UNREADABLE, RunSecrets
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import FykeError, StaleLease, Unavailable
 from fyke.kit.unnamed_socket import listen_unnamed
-from fyke.model.attempt import AttemptReport, SiteTraffic
+from fyke.model.attempt import AttemptEnd, AttemptReport, SiteTraffic
 from fyke.model.browser import BrowserReport
 from fyke.model.last_page import LastPage, TakenPage
 from fyke.model.log import LogType, NewLogEntry
@@ -298,7 +298,7 @@ class AttemptRunner:
                 together(
                     self._open_egress(intake, sandbox, password),
                     self._decrypt_secrets(intake, password),
-                    self._deps.attempts.started(self.attempt),
+                    self._deps.attempts.started(self.attempt.key, self.attempt.runner_id),
                 )
             )
             addresses = worker_env(
@@ -535,17 +535,11 @@ class AttemptRunner:
                 await self._discard_last_page()
             raise
         sites, browser = self._sites(), self._browser_report()
+        ended = AttemptEnd(end, self._usage(), sites, browser, page, rows)
         # Retried, so that a short outage of the store does not fail a run that has succeeded.
         run = await retry_while_unavailable(
             lambda: self._deps.attempts.ended(
-                self.attempt,
-                end,
-                self._usage(),
-                actor=f"runner {self.attempt.runner_id}",
-                sites=sites,
-                browser=browser,
-                page=page,
-                closed_rows=rows,
+                self.attempt.key, ended, actor=f"runner {self.attempt.runner_id}"
             )
         )
         if run is None and page is not None:  # nothing was recorded
@@ -562,13 +556,13 @@ class AttemptRunner:
 
     async def _give_back(self, intake: AttemptIntake, fault: Detail) -> Run | None:
         """Return the attempt to the queue; return the run, or None when the lease was lost."""
-        attempts = self._deps.attempts
-        line = await retry_while_unavailable(lambda: attempts.returned_line(self.attempt, fault))
+        attempts, key = self._deps.attempts, self.attempt.key
+        line = await retry_while_unavailable(lambda: attempts.returned_line(key, fault))
         _log_system(intake, line)
         await self._close_intake(intake)
         actor = f"runner {self.attempt.runner_id}"
         given_back = await retry_while_unavailable(
-            lambda: attempts.give_back(self.attempt, fault, actor=actor)
+            lambda: attempts.give_back(key, fault, actor=actor)
         )
         log.info(
             "attempt_returned",
@@ -588,7 +582,7 @@ class AttemptRunner:
     def _end_run_at_limit(self, end: End) -> None:
         """Stop this attempt and the others of the run, which has reached a limit."""
         self.stop(end)
-        task = asyncio.create_task(self._deps.attempts.limit_reached(self.attempt, end))
+        task = asyncio.create_task(self._deps.attempts.limit_reached(self.attempt.key, end))
         task.add_done_callback(_log_failure)
 
     def _sites(self) -> tuple[SiteTraffic, ...]:

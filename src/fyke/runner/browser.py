@@ -410,7 +410,7 @@ class AttemptBrowser:
         own = self._deps.limits
         try:
             granted = await self._attempts.reserve_browser(
-                self._attempt, own.cpus, own.memory // _MIB
+                self._attempt.key, self._attempt.runner_id, own.cpus, own.memory // _MIB
             )
         except StaleLease:
             raise BrowserDenied("the run is being stopped", 0) from None

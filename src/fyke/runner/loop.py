@@ -24,6 +24,7 @@ from fyke.domain.runs.leasing import Leasing
 from fyke.domain.runs.outcome import end_of
 from fyke.errors import FykeError
 from fyke.kit.ids import run_number
+from fyke.model.attempt import AttemptEnd
 from fyke.model.run import Attempt, Run
 from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
 from fyke.model.worker import Version, VersionEnvironment, Worker
@@ -266,7 +267,7 @@ class Runner:
     async def _give_back(self, attempt: Attempt, fault: Detail) -> None:
         """Return an attempt that this runner has not started to prepare."""
         actor = f"runner {self._identity.id}"
-        await self._attempts.give_back(attempt, fault, actor=actor, unstarted_only=True)
+        await self._attempts.give_back(attempt.key, fault, actor=actor, unstarted_only=True)
 
     async def _give_back_later(self, attempt: Attempt, fault: Detail) -> None:
         await retry_while_unavailable(lambda: self._give_back(attempt, fault))
@@ -291,9 +292,8 @@ class Runner:
         worker, version, is_operators, environment = await self._storage.read(work)
         if worker is None or version is None:
             await self._attempts.ended(
-                lease.attempt,
-                end_of(Reason(ReasonCode.VERSION_MISSING)),
-                AttemptUsage(),
+                lease.attempt.key,
+                AttemptEnd(end_of(Reason(ReasonCode.VERSION_MISSING)), AttemptUsage()),
                 actor=f"runner {self._identity.id}",
             )
             return

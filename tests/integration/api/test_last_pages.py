@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fyke.domain.runs.last_pages import page_blob
 from fyke.domain.runs.outcome import end_of
+from fyke.model.attempt import AttemptEnd
 from fyke.model.last_page import LastPage, PageContent, PageFile, PageFileKind, PageGap
 from fyke.model.runner import AttemptUsage, Lease
 from fyke.reasons import Reason, ReasonCode
@@ -33,9 +34,13 @@ async def ended(app: App, api: Api, page: LastPage = PAGE) -> tuple[str, Lease]:
     run = (await api.ok("/api/v1/scraper/run", start_body(worker.id)))["run_slug"]
     lease, *others = await app.begin()
     for other in others:
-        await app.attempts.ended(other.attempt, FAILED, AttemptUsage(), actor="test")
+        await app.attempts.ended(
+            other.attempt.key, AttemptEnd(FAILED, AttemptUsage()), actor="test"
+        )
     await app.services.last_pages.put(lease.attempt.id, PageContent(page, FILES))
-    await app.attempts.ended(lease.attempt, FAILED, AttemptUsage(), actor="test", page=page)
+    await app.attempts.ended(
+        lease.attempt.key, AttemptEnd(FAILED, AttemptUsage(), page=page), actor="test"
+    )
     return run, lease
 
 

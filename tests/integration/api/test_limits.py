@@ -227,7 +227,8 @@ async def test_a_waiting_run_has_a_reason(app: App, api: Api, run_slug: str) -> 
     assert code == "queue" and reason.startswith("older subtasks wait before it: 2;")
     leases = await app.lease()
     assert (await why(api, second))[0] == "preparing"
-    await app.attempts.started(next(x.attempt for x in leases if x.run.id == second))
+    attempt = next(x.attempt for x in leases if x.run.id == second)
+    await app.attempts.started(attempt.key, attempt.runner_id)
     assert await why(api, second) == ("", "")
     fails(await api.get(f"/api/fyke/runs/{second}/waiting", key=app.other_key), 404, 70001)
 

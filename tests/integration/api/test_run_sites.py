@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from fyke.model.attempt import AttemptReport, SiteTraffic
+from fyke.model.attempt import AttemptEnd, AttemptReport, SiteTraffic
 from fyke.model.run import SUCCESS
 from fyke.model.runner import AttemptUsage
 from fyke.wire.fyke.runs import SiteList
@@ -40,9 +40,13 @@ async def test_sites_are_shown_as_reported_and_summed_at_the_end(app: App, api: 
     ]
 
     await app.attempts.ended(
-        first.attempt, SUCCESS, AttemptUsage(), actor="test", sites=(public, private)
+        first.attempt.key,
+        AttemptEnd(SUCCESS, AttemptUsage(), sites=(public, private)),
+        actor="test",
     )
-    await app.attempts.ended(second.attempt, SUCCESS, AttemptUsage(), actor="test", sites=(public,))
+    await app.attempts.ended(
+        second.attempt.key, AttemptEnd(SUCCESS, AttemptUsage(), sites=(public,)), actor="test"
+    )
     shown = (await api.get(at)).json()["data"]["list"]
     assert [(site["domain"], site["requests"], site["why"]) for site in shown] == [
         ("www.a.example", 4, ""),

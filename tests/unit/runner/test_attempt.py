@@ -26,9 +26,9 @@ from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.returns import fault_of
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import Unavailable
-from fyke.model.attempt import GivenBack, SiteTraffic
+from fyke.model.attempt import AttemptEnd, GivenBack, SiteTraffic
 from fyke.model.log import LogType, NewLogEntry
-from fyke.model.run import SUCCESS, Attempt, End, Outcome
+from fyke.model.run import SUCCESS, AttemptKey, End, Outcome
 from fyke.model.secret import InjectedSecrets
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
 from fyke.runner import attempt
@@ -54,23 +54,23 @@ class Ended:
         self.rows: list[int] = []  # of the closed attempt
         self._failing = fail_first
 
-    async def ended(self, _attempt: Attempt, end: End, _usage: Any, **more: Any) -> None:
-        self.ends.append(end)
-        self.sites.append(more["sites"])
-        self.rows.append(more["closed_rows"])
+    async def ended(self, _key: AttemptKey, ended: AttemptEnd, *, actor: str) -> None:
+        self.ends.append(ended.end)
+        self.sites.append(ended.sites or ())
+        self.rows.append(ended.closed_rows or 0)
         if self._failing:
             self._failing = False
             raise Unavailable("the disk is full")
 
-    async def started(self, _attempt: Attempt) -> None:
+    async def started(self, _key: AttemptKey, _runner_id: str) -> None:
         self.starts += 1
         if self._start is not None:
             raise self._start
 
-    async def returned_line(self, attempt: Attempt, fault: Detail) -> NewLogEntry:
-        return system.returned(attempt.number, sentence(fault_of(fault)), 1, 1000, 0)
+    async def returned_line(self, key: AttemptKey, fault: Detail) -> NewLogEntry:
+        return system.returned(key.number, sentence(fault_of(fault)), 1, 1000, 0)
 
-    async def give_back(self, _attempt: Attempt, fault: Detail, **_more: Any) -> GivenBack:
+    async def give_back(self, _key: AttemptKey, fault: Detail, **_more: Any) -> GivenBack:
         self.faults.append(fault)
         if self._failing:
             self._failing = False
@@ -330,7 +330,7 @@ async def test_the_worker_is_launched_after_its_preparations_which_run_at_the_sa
             done.append("launched")
 
     class Start(Ended):
-        async def started(self, attempt: Attempt) -> None:
+        async def started(self, key: AttemptKey, runner_id: str) -> None:
             await step("started")
 
     monkeypatch.setitem(globals(), "Working", Steps)

@@ -35,7 +35,7 @@ from fyke.model.browser import (
 )
 from fyke.model.last_page import KeepPages, TakenPage
 from fyke.model.log import LogType
-from fyke.model.run import Attempt, Run, RunLimits
+from fyke.model.run import Attempt, AttemptKey, Run, RunLimits
 from fyke.reasons import Reason, ReasonCode
 from fyke.runner import browser as module
 from fyke.runner.browser import (
@@ -174,7 +174,9 @@ class Setup:
         """Record what is reserved in the end."""
         self.reserved = limits
 
-    async def reserve_browser(self, attempt: Attempt, cpus: float, memory_mb: int) -> RunLimits:
+    async def reserve_browser(
+        self, key: AttemptKey, runner_id: str, cpus: float, memory_mb: int
+    ) -> RunLimits:
         if self.error is not None:
             raise self.error
         self.did("granted", cpus, memory_mb)

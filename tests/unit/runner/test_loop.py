@@ -15,7 +15,7 @@ from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
 from fyke.model.attempt import RunnerOrders
 from fyke.model.browser import BrowserOffer, BrowserProgram
-from fyke.model.run import End, RunState
+from fyke.model.run import AttemptKey, End, RunState
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
 from fyke.runner import loop
@@ -217,7 +217,9 @@ class Leasing(Platform):
 
     @staticmethod
     def _lease(name: str) -> Any:
-        return SimpleNamespace(attempt=SimpleNamespace(id=name))
+        return SimpleNamespace(
+            attempt=SimpleNamespace(id=name, key=AttemptKey(name, "run", 0, "7", 1))
+        )
 
     async def take(self, _: str, capacity: Capacity, **__: Any) -> list[Any]:
         self.takes += 1
@@ -234,8 +236,8 @@ class Leasing(Platform):
     def active_attempts(self, _runner: str) -> list[Any]:
         return self.unknown
 
-    async def give_back(self, attempt: Any, fault: Detail, **_: Any) -> None:
-        self.returned.append((attempt.id, fault.code))
+    async def give_back(self, key: AttemptKey, fault: Detail, **_: Any) -> None:
+        self.returned.append((key.id, fault.code))
 
 
 class PartlyFailing(Runner):

@@ -14,10 +14,10 @@ from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
 from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
-from fyke.model.attempt import AttemptReport
+from fyke.model.attempt import AttemptEnd, AttemptReport
 from fyke.model.billing import Prices
 from fyke.model.results import AttemptBatch, PushedRow
-from fyke.model.run import SUCCESS, Attempt, Outcome, Run, RunState
+from fyke.model.run import SUCCESS, AttemptKey, Outcome, Run, RunState
 from fyke.model.runner import AttemptUsage, Lease
 from fyke.timers import leases
 from fyke.timers.leases import PASS_SECONDS, LeaseTimer
@@ -40,7 +40,7 @@ class Platform:
         run = await self.stores.run(parts)
         self.leases = await self.stores.lease()
         for lease in self.leases:
-            await self.attempts.started(lease.attempt)
+            await self.attempts.started(lease.attempt.key, lease.attempt.runner_id)
         return run
 
     def wait(self, seconds: float) -> None:
@@ -88,11 +88,11 @@ async def test_a_locked_attempt_delays_neither_the_others_nor_the_next_check(
     released, tries = asyncio.Event(), list[str]()
     stuck, end = platform.leases[0].attempt.id, platform.attempts.ended
 
-    async def ended(attempt: Attempt, *arguments: Any, **named: Any) -> Run | None:
-        tries.append(attempt.id)
-        if attempt.id == stuck:
+    async def ended(key: AttemptKey, *arguments: Any, **named: Any) -> Run | None:
+        tries.append(key.id)
+        if key.id == stuck:
             await released.wait()
-        return await end(attempt, *arguments, **named)
+        return await end(key, *arguments, **named)
 
     monkeypatch.setattr(platform.attempts, "ended", ended)
     await platform.go_on(TERM + 4, reports=False)
@@ -219,5 +219,7 @@ async def test_a_disk_that_is_full_when_a_lease_expires_leaves_the_attempt_usabl
     batch = AttemptBatch(run.id, lease.attempt.id, [PushedRow(b"{}")])
     assert await results.commit([batch]) == [True]
     await platform.go_on(60)
-    assert await platform.attempts.ended(lease.attempt, SUCCESS, AttemptUsage(), actor="test")
+    assert await platform.attempts.ended(
+        lease.attempt.key, AttemptEnd(SUCCESS, AttemptUsage()), actor="test"
+    )
     assert (await platform.stores.stored(run)).state is RunState.SUCCEEDED

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from fyke.model.attempt import SiteTraffic
+from fyke.model.attempt import AttemptEnd, SiteTraffic
 from fyke.model.browser import BrowserOffer, BrowserReport, BrowserTexts
 from fyke.model.last_page import LastPage
 from fyke.model.queue import QueuedStart
 from fyke.model.run import (
     Attempt,
+    AttemptKey,
     End,
     PastRun,
     Run,
@@ -163,20 +164,23 @@ class RunStore(Protocol):
         """
         ...
 
-    def start_attempt(self, attempt_id: str, token: int, at: int) -> bool:
-        """Write when the Worker's process was launched; False when the token is not valid."""
-        ...
-
-    def end_attempt(self, attempt: Attempt) -> bool:
-        """Write outcome, message, rows, usage and ``finished_at``; False when the attempt has ended
-        or the token does not match.
+    def start_attempt(self, key: AttemptKey, at: int) -> bool:
+        """Write when the Worker's process was launched, unless that is known; False when the
+        attempt has ended or the key is not its own.
         """
         ...
 
-    def return_attempt(self, attempt: Attempt, *, unstarted_only: bool) -> bool:
-        """End the attempt with its message, reason and ``finished_at``, as one that was never
-        started; False when it has ended, the token does not match, or it was started and
-        ``unstarted_only`` is set.
+    def end_attempt(self, key: AttemptKey, ended: AttemptEnd, rows: int, at: int) -> bool:
+        """Write outcome, message, rows, usage and ``finished_at``; False when the attempt has ended
+        or the key is not its own.
+        """
+        ...
+
+    def return_attempt(
+        self, key: AttemptKey, message: str, reason: Reason, at: int, *, unstarted_only: bool
+    ) -> bool:
+        """End the attempt with a message and its reason, as one that was never started; False when
+        it has ended, the key is not its own, or it was started and ``unstarted_only`` is set.
         """
         ...
 

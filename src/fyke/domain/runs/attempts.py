@@ -2,12 +2,13 @@
 token.
 
 A write with a token that is no longer valid changes nothing, and the caller is notified. So a
-runner that was suspended learns that its attempts have ended.
+runner that was suspended learns that its attempts have ended. A token stays valid for the answer to
+a call that is repeated, because only a take-over changes it, and only while the attempt is active.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -25,14 +26,13 @@ from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
 from fyke.kit.decimals import millionths
-from fyke.model.attempt import AttemptReport, GivenBack, RunnerOrders, SiteTraffic
-from fyke.model.browser import BrowserReport
-from fyke.model.last_page import LastPage
+from fyke.model.attempt import AttemptEnd, AttemptReport, GivenBack, RunnerOrders
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import (
     SUCCESS,
     Attempt,
+    AttemptKey,
     End,
     Outcome,
     Run,
@@ -73,21 +73,25 @@ class Attempts:
         # when the next sample of each reported run is due; other runners may add one before
         self._next_samples: dict[str, int] = {}
 
-    async def started(self, attempt: Attempt) -> None:
-        """Record that the Worker's process is about to start. Raises ``StaleLease``."""
+    async def started(self, key: AttemptKey, runner_id: str) -> None:
+        """Record that the Worker's process is about to start. Repeated: the time of the first call
+        stays. Raises ``StaleLease``.
+        """
 
         def work(tx: Transaction) -> bool:
-            if not tx.runs.start_attempt(attempt.id, attempt.token, tx.now):
+            if not tx.runs.start_attempt(key, tx.now):
                 return False
-            run = tx.runs.lock(attempt.run_id)
+            run = tx.runs.lock(key.run_id)
             if run is not None:
-                apply(tx, self._rules, run, AttemptStarted(), f"runner {attempt.runner_id}")
+                apply(tx, self._rules, run, AttemptStarted(), f"runner {runner_id}")
             return True
 
         if not await self._storage.write(work):
             raise StaleLease
 
-    async def reserve_browser(self, attempt: Attempt, cpus: float, memory_mb: int) -> RunLimits:
+    async def reserve_browser(
+        self, key: AttemptKey, runner_id: str, cpus: float, memory_mb: int
+    ) -> RunLimits:
         """Let the attempts of a run have a browser with these limits, and reserve its possible
         cost. Return the run's limits: those of an earlier call if there was one.
 
@@ -97,9 +101,9 @@ class Attempts:
         """
 
         def work(tx: Transaction) -> RunLimits:
-            run = tx.runs.lock(attempt.run_id)
-            current = tx.runs.attempt(attempt.id)
-            is_ours = current and current.outcome is None and current.token == attempt.token
+            run = tx.runs.lock(key.run_id)
+            current = tx.runs.attempt(key.id)
+            is_ours = current and current.outcome is None and current.key == key
             if run is None or run.state not in LIVE or not is_ours:
                 raise StaleLease
             if run.limits.browser_memory_mb:
@@ -109,7 +113,7 @@ class Attempts:
             held = extend_hold(tx, self._rules.prices, granted)
             granted = replace(granted, hold_micros=held.micros, bound=held.bound)
             tx.runs.reserve_browser(granted)
-            tx.runs.add_event(_browser_event(tx, run, granted, f"runner {attempt.runner_id}"))
+            tx.runs.add_event(_browser_event(tx, run, granted, f"runner {runner_id}"))
             return limits
 
         return await self._storage.write(work)
@@ -171,118 +175,96 @@ class Attempts:
                 next_checks.append(left)
         return [*current.values()], min(next_checks, default=None)
 
-    async def limit_reached(self, attempt: Attempt, end: End) -> None:
-        """End the run, because the runner of ``attempt`` reports that the run has reached a limit
-        (traffic, rows).
+    async def limit_reached(self, key: AttemptKey, end: End) -> None:
+        """End the run, because the runner of an attempt reports that the run has reached a limit
+        (traffic, rows); the attempt may have ended meanwhile. Repeated: no effect. Raises
+        ``StaleLease`` when the attempt was taken over.
         """
 
         def work(tx: Transaction) -> None:
-            run = tx.runs.lock(attempt.run_id)
-            if run is not None:
-                apply(tx, self._rules, run, _limit_event(tx, run, end), "limits")
+            run = tx.runs.lock(key.run_id)
+            if run is None:
+                return
+            attempts = tx.runs.attempts(run.id)
+            if not any(attempt.key == key for attempt in attempts):
+                raise StaleLease
+            apply(tx, self._rules, run, _limit_event(attempts, end), "limits")
 
         await self._storage.write(work)
 
-    async def ended(
-        self,
-        attempt: Attempt,
-        end: End,
-        usage: AttemptUsage,
-        *,
-        actor: str,
-        sites: tuple[SiteTraffic, ...] | None = None,
-        browser: BrowserReport | None = None,
-        page: LastPage | None = None,
-        closed_rows: int | None = None,
-    ) -> Run | None:
-        """End the attempt and its subtask, and the run when it was the last subtask. ``sites`` and
-        ``browser`` are None when unchanged since the last report. The files of ``page`` are stored.
+    async def ended(self, key: AttemptKey, ended: AttemptEnd, *, actor: str) -> Run | None:
+        """End the attempt and its subtask, and the run when it was the last subtask.
 
         The attempt is closed for rows first, so that none are stored after the end: only its runner
-        may call this, or a process that has taken it over. ``closed_rows`` is the number of its
-        rows if the caller has closed it. Returns the present run; None when the token is no longer
-        valid, and then the state is not changed.
+        may call this, or a process that has taken it over. Returns the present run; None when the
+        token is no longer valid or the attempt was given back, and then the state is not changed.
+        Repeated after an end with this token: the present run, and no other effect.
         """
-        rows = closed_rows
+        rows = ended.closed_rows
         if rows is None:
-            rows = await self._results.close_attempt(attempt.id)
+            rows = await self._results.close_attempt(key.id)
 
         def work(tx: Transaction) -> Run | None:
-            final = replace(
-                attempt,
-                outcome=end.outcome,
-                err_msg=end.message,
-                reason=end.reason,
-                rows=rows,
-                traffic_bytes=usage.traffic_bytes,
-                cpu_ms=usage.cpu_ms,
-                memory_peak_bytes=usage.memory_peak_bytes,
-                memory_mb_ms=usage.memory_mb_ms,
-                busy_ms=usage.busy_ms,
-                browser_ms=usage.browser_ms,
-                browser_cpu_ms=usage.browser_cpu_ms,
-                browser_memory_peak_bytes=usage.browser_memory_peak_bytes,
-                browser_memory_mb_ms=usage.browser_memory_mb_ms,
-                browser_version=usage.browser_version,
-                finished_at=tx.now,
-            )
-            if not tx.runs.end_attempt(final):
-                return None
-            tx.runs.end_subtask(attempt.run_id, attempt.ordinal, end)
-            run = tx.runs.lock(attempt.run_id)
+            if not tx.runs.end_attempt(key, ended, rows, tx.now):
+                return _run_after_end(tx, key)
+            tx.runs.end_subtask(key.run_id, key.ordinal, ended.end)
+            run = tx.runs.lock(key.run_id)
             if run is None:
                 return None
-            fold(tx, run.id, attempt.id, sites)
-            if browser is not None:
-                tx.browsers.report([(attempt.id, run.id, browser)])
-            if page is not None:
-                tx.last_pages.add(attempt.id, run.id, page, tx.now)
+            fold(tx, run.id, key.id, ended.sites)
+            if ended.browser is not None:
+                tx.browsers.report([(key.id, run.id, ended.browser)])
+            if ended.page is not None:
+                tx.last_pages.add(key.id, run.id, ended.page, tx.now)
             return self._after_subtask(tx, run, actor)
 
         return await self._storage.write(work)
 
     async def give_back(
-        self, attempt: Attempt, fault: Detail, *, actor: str, unstarted_only: bool = False
+        self, key: AttemptKey, fault: Detail, *, actor: str, unstarted_only: bool = False
     ) -> GivenBack | None:
         """Return the attempt to the queue, because of a fault before its Worker's first
         instruction. The subtask ends when the same fault has occurred too often in a row, or when
         the run is being stopped. ``unstarted_only``: change nothing when the attempt was recorded
         as started; only its runner can know that the Worker has not executed anything.
 
-        Returns None when the token is no longer valid, and then nothing is changed.
+        Returns None when the token is no longer valid or the attempt has ended, and then nothing is
+        changed. Repeated after a return with this token: the present run with the pause of the
+        first call, and no other effect.
         """
-        await self._results.close_attempt(attempt.id)
+        await self._results.close_attempt(key.id)
         reason = fault_of(fault)
+        message = sentence(reason)
 
         def work(tx: Transaction) -> GivenBack | None:
-            returned = _returned(tx, attempt, reason)
-            if not tx.runs.return_attempt(returned, unstarted_only=unstarted_only):
-                return None
-            run = tx.runs.lock(attempt.run_id)
+            if not tx.runs.return_attempt(
+                key, message, reason, tx.now, unstarted_only=unstarted_only
+            ):
+                return _given_back_before(tx, key)
+            run = tx.runs.lock(key.run_id)
             if run is None:
                 return None
-            ordinal = attempt.ordinal
-            following = _next_try(tx, run, returned, reason)
+            following = _next_try(tx, run, key, reason)
             if following.end is not None:
-                tx.runs.end_subtask(run.id, ordinal, following.end)
+                tx.runs.end_subtask(run.id, key.ordinal, following.end)
                 return GivenBack(self._after_subtask(tx, run, actor))
-            tx.runs.return_subtask(run.id, ordinal, tx.now + following.pause_ms)
-            event = _returned_event(tx, run, returned)
+            tx.runs.return_subtask(run.id, key.ordinal, tx.now + following.pause_ms)
+            event = _returned_event(tx, run, End(Outcome.RETURNED, message, reason))
             return GivenBack(apply(tx, self._rules, run, event, actor), following.pause_ms)
 
         return await self._storage.write(work)
 
-    async def returned_line(self, attempt: Attempt, fault: Detail) -> NewLogEntry:
+    async def returned_line(self, key: AttemptKey, fault: Detail) -> NewLogEntry:
         """The line for the log of an attempt that is about to be given back: whether its subtask is
         tried again.
         """
-        reason, number = fault_of(fault), attempt.number
+        reason, number = fault_of(fault), key.number
 
         def work(tx: Transaction) -> NewLogEntry:
-            run = tx.runs.get(attempt.run_id)
+            run = tx.runs.get(key.run_id)
             if run is None:
                 return system.failed(number, sentence(reason), [], 0)
-            following = _next_try(tx, run, _returned(tx, attempt, reason), reason)
+            following = _next_try(tx, run, key, reason)
             if following.end is not None:
                 return system.failed(number, following.end.message, [], 0)
             times, pause = following.times, following.pause_ms
@@ -358,7 +340,7 @@ class Attempts:
             return False
         if not attempt.started_at:
             lost = Detail(DetailCode.RUNNER_LOST_EARLY)
-            return await self.give_back(attempt, lost, actor=actor) is not None
+            return await self.give_back(attempt.key, lost, actor=actor) is not None
         usage = AttemptUsage(
             attempt.traffic_bytes,
             attempt.cpu_ms,
@@ -374,7 +356,7 @@ class Attempts:
         end = end_of(Reason(ReasonCode.RUNNER_LOST))
         line = system.failed(attempt.number, end.message, [], now)
         await self._results.commit([AttemptBatch(attempt.run_id, attempt.id, log=[line])])
-        return await self.ended(attempt, end, usage, actor=actor) is not None
+        return await self.ended(attempt.key, AttemptEnd(end, usage), actor=actor) is not None
 
 
 def _cap_reached(
@@ -386,7 +368,7 @@ def _cap_reached(
     if _exceeds_traffic(run, traffic_bytes):
         return _traffic_limit_event(tx, run)
     reason = charges.reached(run)
-    return None if reason is None else _limit_event(tx, run, end_of(reason))
+    return None if reason is None else _limit_event(tx.runs.attempts(run.id), end_of(reason))
 
 
 def _exceeds_traffic(run: Run, traffic_bytes: int) -> bool:
@@ -394,7 +376,7 @@ def _exceeds_traffic(run: Run, traffic_bytes: int) -> bool:
 
 
 def _traffic_limit_event(tx: Transaction, run: Run) -> LimitReached:
-    return _limit_event(tx, run, end_of(traffic_cap(run)))
+    return _limit_event(tx.runs.attempts(run.id), end_of(traffic_cap(run)))
 
 
 def traffic_cap(run: Run) -> Reason:
@@ -416,21 +398,42 @@ def _end_of_subtask(subtask: Subtask) -> End:
     return End(subtask.outcome or Outcome.INTERNAL, subtask.err_msg, subtask.reason)
 
 
-def _returned(tx: Transaction, attempt: Attempt, fault: Reason) -> Attempt:
-    return replace(
-        attempt,
-        outcome=Outcome.RETURNED,
-        err_msg=sentence(fault),
-        reason=fault,
-        finished_at=tx.now,
+def _run_after_end(tx: Transaction, key: AttemptKey) -> Run | None:
+    """The answer to the end of an attempt that is not active; the present run if this token has
+    ended it.
+    """
+    attempt = tx.runs.attempt(key.id)
+    if attempt is None or attempt.key != key or attempt.outcome in (None, Outcome.RETURNED):
+        return None
+    return tx.runs.get(key.run_id)
+
+
+def _given_back_before(tx: Transaction, key: AttemptKey) -> GivenBack | None:
+    """The answer to the return of an attempt that is not active, or was started; that of the first
+    return if this token has returned it.
+    """
+    attempts = tx.runs.attempts_between(key.run_id, key.ordinal, key.ordinal)
+    until = [n for n, attempt in enumerate(attempts, start=1) if attempt.key == key]
+    returned = attempts[until[0] - 1] if until else None
+    if returned is None or returned.reason is None or returned.outcome is not Outcome.RETURNED:
+        return None
+    given = pause_ms(len(returned_in_a_row(attempts[: until[0]], returned.reason)))
+    [subtask] = tx.runs.subtask_page(key.run_id, offset=key.ordinal, limit=1)
+    # of the last attempt the subtask shows it: its end, if it has one, did not change its time
+    was_paused = until[0] < len(attempts) or subtask.not_before == returned.finished_at + given
+    return GivenBack(tx.runs.get(key.run_id), given if was_paused else 0)
+
+
+def _next_try(tx: Transaction, run: Run, key: AttemptKey, fault: Reason) -> _NextTry:
+    """What follows the return of the subtask's latest attempt, which may be recorded already."""
+    attempts = tx.runs.attempts_between(run.id, key.ordinal, key.ordinal)
+    returned = (
+        replace(attempt, outcome=Outcome.RETURNED, reason=fault, finished_at=tx.now)
+        if attempt.id == key.id
+        else attempt
+        for attempt in attempts
     )
-
-
-def _next_try(tx: Transaction, run: Run, returned: Attempt, fault: Reason) -> _NextTry:
-    """What follows the return of the subtask's latest attempt."""
-    attempts = tx.runs.attempts_between(run.id, returned.ordinal, returned.ordinal)
-    earlier = (attempt for attempt in attempts if attempt.id != returned.id)
-    in_a_row = returned_in_a_row([*earlier, returned], fault)
+    in_a_row = returned_in_a_row(returned, fault)
     times = len(in_a_row)
     if run.state not in LIVE:
         return _NextTry(times, End(run.outcome or Outcome.ABORTED, run.err_msg, run.reason))
@@ -439,9 +442,9 @@ def _next_try(tx: Transaction, run: Run, returned: Attempt, fault: Reason) -> _N
     return _NextTry(times, None, pause_ms(times))
 
 
-def _returned_event(tx: Transaction, run: Run, attempt: Attempt) -> AttemptReturned:
+def _returned_event(tx: Transaction, run: Run, fault: End) -> AttemptReturned:
     others_started = run.state is RunState.RUNNING and tx.runs.has_started(run.id)
-    return AttemptReturned(others_started, End(Outcome.RETURNED, attempt.err_msg, attempt.reason))
+    return AttemptReturned(others_started, fault)
 
 
 def _browser_event(tx: Transaction, run: Run, granted: Run, actor: str) -> RunEvent:
@@ -452,6 +455,5 @@ def _browser_event(tx: Transaction, run: Run, granted: Run, actor: str) -> RunEv
     return RunEvent(run.id, tx.now, "BrowserReserved", run.state, run.state, actor, detail)
 
 
-def _limit_event(tx: Transaction, run: Run, end: End) -> LimitReached:
-    active = sum(1 for a in tx.runs.attempts(run.id) if a.outcome is None)
-    return LimitReached(active, end)
+def _limit_event(attempts: Iterable[Attempt], end: End) -> LimitReached:
+    return LimitReached(sum(1 for attempt in attempts if attempt.outcome is None), end)

@@ -12,7 +12,7 @@ from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.returns import TRIES
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease, Unavailable
-from fyke.model.attempt import AttemptReport, GivenBack
+from fyke.model.attempt import AttemptEnd, AttemptReport, GivenBack
 from fyke.model.billing import Prices
 from fyke.model.callback import DeliveryKind
 from fyke.model.log import LogType
@@ -39,7 +39,7 @@ class Setup:
         leases = await self.stores.lease()
         for lease in leases:
             await self.stores.results.open_attempt(run.id, lease.attempt.id)
-            await self.attempts.started(lease.attempt)
+            await self.attempts.started(lease.attempt.key, lease.attempt.runner_id)
         return run, leases
 
     async def report(self, *each: tuple[Lease, int]):
@@ -57,7 +57,9 @@ class Setup:
         return sum(ended)
 
     async def end(self, lease: Lease, end: End, **usage: int) -> Run | None:
-        return await self.attempts.ended(lease.attempt, end, AttemptUsage(**usage), actor="test")
+        return await self.attempts.ended(
+            lease.attempt.key, AttemptEnd(end, AttemptUsage(**usage)), actor="test"
+        )
 
 
 @pytest.fixture
@@ -84,8 +86,8 @@ async def test_each_report_about_a_run_that_is_being_stopped_returns_the_reason(
 ) -> None:
     run, [one, other] = await setup.start(2)
     why = End(Outcome.ROW_CAP, "full")
-    await setup.attempts.limit_reached(one.attempt, why)
-    await setup.attempts.limit_reached(other.attempt, End(Outcome.TRAFFIC_CAP, "too late"))
+    await setup.attempts.limit_reached(one.attempt.key, why)
+    await setup.attempts.limit_reached(other.attempt.key, End(Outcome.TRAFFIC_CAP, "too late"))
     assert (await setup.report((other, 0))).stop == {other.attempt.id: why}
     await setup.end(one, why)
     await setup.end(other, why)
@@ -104,7 +106,9 @@ async def test_an_attempt_is_closed_for_rows_once(
         return 7
 
     monkeypatch.setattr(results, "close_attempt", close)
-    await setup.attempts.ended(one.attempt, EXIT, AttemptUsage(), actor="test", closed_rows=3)
+    await setup.attempts.ended(
+        one.attempt.key, AttemptEnd(EXIT, AttemptUsage(), closed_rows=3), actor="test"
+    )
     await setup.end(other, EXIT)
     assert closed == [other.attempt.id]
     ended = await setup.stores.storage.read(lambda tx: tx.runs.attempts(run.id))
@@ -117,10 +121,10 @@ async def test_an_attempt_is_closed_for_rows_once(
 async def test_a_limit_reported_after_the_end_changes_nothing(setup: Setup) -> None:
     run, [one] = await setup.start()
     ended = await setup.end(one, End(Outcome.SUCCEEDED))
-    await setup.attempts.limit_reached(one.attempt, End(Outcome.ROW_CAP))
+    await setup.attempts.limit_reached(one.attempt.key, End(Outcome.ROW_CAP))
     await setup.stores.write(lambda tx: tx.runs.delete(run.id))
     assert ended is not None and ended.state is RunState.SUCCEEDED
-    await setup.attempts.limit_reached(one.attempt, End(Outcome.ROW_CAP))
+    await setup.attempts.limit_reached(one.attempt.key, End(Outcome.ROW_CAP))
 
 
 async def test_short_subtasks_together_cannot_exceed_the_traffic_cap(setup: Setup) -> None:
@@ -175,7 +179,7 @@ async def test_a_lost_attempt_cannot_start_report_or_end(
     run, [one] = await setup.start()
     assert await setup.lose() == 1
     with pytest.raises(StaleLease):
-        await setup.attempts.started(one.attempt)
+        await setup.attempts.started(one.attempt.key, one.attempt.runner_id)
     orders = await setup.report((one, 5))
     assert (orders.lost, orders.stop, orders.next_check_ms) == ({one.attempt.id}, {}, None)
     assert await setup.end(one, End(Outcome.SUCCEEDED)) is None
@@ -215,7 +219,7 @@ async def test_a_restarted_runner_ends_the_attempts_of_earlier_runners_of_its_pl
     for name in ("before", "new", "copied folder"):
         runs[name] = await setup.stores.run()
         [lease] = await setup.stores.lease(name)
-        await setup.attempts.started(lease.attempt)
+        await setup.attempts.started(lease.attempt.key, lease.attempt.runner_id)
     assert await setup.attempts.end_of_earlier_runners("a", "new") == 1
     lost = [name for name, run in runs.items() if (await setup.stores.stored(run)).state.terminal]
     assert lost == ["before"]
@@ -326,12 +330,12 @@ async def test_a_returned_attempt_ends_nothing_and_its_subtask_is_leased_again(
     setup: Setup,
 ) -> None:
     run, [one] = await leased(setup)
-    found = await setup.attempts.give_back(one.attempt, AWAY, actor="test")
+    found = await setup.attempts.give_back(one.attempt.key, AWAY, actor="test")
     assert found == GivenBack(run, 1000)
     assert await setup.stores.lease() == []
     setup.stores.clock.advance(1)
     [again] = await setup.stores.lease()
-    await setup.attempts.started(again.attempt)
+    await setup.attempts.started(again.attempt.key, again.attempt.runner_id)
     ended = await setup.end(again, End(Outcome.SUCCEEDED))
     assert ended is not None and (ended.state, ended.err_msg) == (RunState.SUCCEEDED, "")
     events = await setup.stores.read(lambda tx: tx.runs.events(run.id))
@@ -343,13 +347,13 @@ async def test_a_run_whose_recorded_start_did_not_take_place_is_ready_again(setu
     url = {"origin": Origin.API_V2, "callback_url": "https://example.com/hook"}
     run, [one] = await setup.start(**url)
     assert (await setup.stores.stored(run)).state is RunState.RUNNING
-    found = await setup.attempts.give_back(one.attempt, AWAY, actor="test")
+    found = await setup.attempts.give_back(one.attempt.key, AWAY, actor="test")
     waiting = await setup.stores.stored(run)
     assert found == GivenBack(waiting, 1000)
     assert (waiting.state, waiting.started_at) == (RunState.READY, 0)
     setup.stores.clock.advance(5)
     [again] = await setup.stores.lease()
-    await setup.attempts.started(again.attempt)
+    await setup.attempts.started(again.attempt.key, again.attempt.runner_id)
     ended = await setup.end(again, End(Outcome.SUCCEEDED), busy_ms=0)
     assert ended is not None and (ended.state, ended.duration_ms()) == (RunState.SUCCEEDED, 0)
     history = await setup.stores.read(lambda tx: tx.runs.events(run.id))
@@ -370,7 +374,7 @@ async def test_a_run_with_another_started_attempt_stays_running(setup: Setup, en
     before = await setup.stores.stored(run)
     if ends:
         await setup.end(other, End(Outcome.SUCCEEDED))
-    await setup.attempts.give_back(one.attempt, AWAY, actor="test")
+    await setup.attempts.give_back(one.attempt.key, AWAY, actor="test")
     after = await setup.stores.stored(run)
     assert (after.state, after.started_at) == (RunState.RUNNING, before.started_at)
 
@@ -378,11 +382,11 @@ async def test_a_run_with_another_started_attempt_stays_running(setup: Setup, en
 async def test_the_same_fault_ends_the_subtask_when_it_occurs_too_often(setup: Setup) -> None:
     run, [one] = await leased(setup)
     for _ in range(TRIES - 1):
-        found = await setup.attempts.give_back(one.attempt, AWAY, actor="test")
+        found = await setup.attempts.give_back(one.attempt.key, AWAY, actor="test")
         assert found is not None and found.run == run
         setup.stores.clock.advance(found.pause_ms / 1000)
         [one] = await setup.stores.lease()
-    assert await setup.attempts.give_back(one.attempt, AWAY, actor="test") is not None
+    assert await setup.attempts.give_back(one.attempt.key, AWAY, actor="test") is not None
     stored = await setup.stores.stored(run)
     assert (stored.state, stored.outcome) == (RunState.FAILED, Outcome.INTERNAL)
     assert stored.err_msg == (
@@ -398,8 +402,8 @@ async def test_a_registry_that_cannot_be_reached_ends_the_subtask_after_two_minu
     run, [one] = await leased(setup)
     pauses, lines = [], []
     while True:
-        lines.append((await setup.attempts.returned_line(one.attempt, NO_REGISTRY)).content)
-        found = await setup.attempts.give_back(one.attempt, NO_REGISTRY, actor="test")
+        lines.append((await setup.attempts.returned_line(one.attempt.key, NO_REGISTRY)).content)
+        found = await setup.attempts.give_back(one.attempt.key, NO_REGISTRY, actor="test")
         assert found is not None
         if not found.pause_ms:
             break
@@ -418,9 +422,9 @@ async def test_a_returned_attempt_of_a_run_that_is_being_stopped_ends_its_subtas
     setup: Setup,
 ) -> None:
     run, [one, other] = await leased(setup, 2)
-    await setup.attempts.started(other.attempt)
-    await setup.attempts.limit_reached(other.attempt, End(Outcome.ROW_CAP, "full"))
-    await setup.attempts.give_back(one.attempt, AWAY, actor="test")
+    await setup.attempts.started(other.attempt.key, other.attempt.runner_id)
+    await setup.attempts.limit_reached(other.attempt.key, End(Outcome.ROW_CAP, "full"))
+    await setup.attempts.give_back(one.attempt.key, AWAY, actor="test")
     await setup.end(other, End(Outcome.ROW_CAP, "full"))
     stored = await setup.stores.stored(run)
     assert (stored.state, stored.err_msg) == (RunState.FAILED, "full")
@@ -428,7 +432,7 @@ async def test_a_returned_attempt_of_a_run_that_is_being_stopped_ends_its_subtas
 
 async def test_a_lost_runner_returns_what_it_has_not_started(setup: Setup) -> None:
     run, [one, other] = await leased(setup, 2)
-    await setup.attempts.started(other.attempt)
+    await setup.attempts.started(other.attempt.key, other.attempt.runner_id)
     assert await setup.lose() == 2
     attempts = await setup.stores.read(lambda tx: tx.runs.attempts(run.id))
     assert [a.outcome for a in attempts] == [Outcome.RETURNED, Outcome.RUNNER_LOST]
@@ -437,12 +441,12 @@ async def test_a_lost_runner_returns_what_it_has_not_started(setup: Setup) -> No
     setup.stores.clock.advance(1)
     [again] = await setup.stores.lease()
     assert again.attempt.ordinal == one.attempt.ordinal
-    assert await setup.attempts.give_back(one.attempt, AWAY, actor="too late") is None
+    assert await setup.attempts.give_back(one.attempt.key, AWAY, actor="too late") is None
 
 
 async def test_a_run_without_a_running_worker_is_aborted_at_once(setup: Setup) -> None:
     run, [one] = await leased(setup)
-    await setup.attempts.give_back(one.attempt, AWAY, actor="test")
+    await setup.attempts.give_back(one.attempt.key, AWAY, actor="test")
     aborted = await setup.stores.write(
         lambda tx: apply(tx, setup.rules, tx.runs.lock(run.id), AbortRequested(0), "test")
     )

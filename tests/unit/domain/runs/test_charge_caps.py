@@ -36,7 +36,9 @@ async def start_run(
         lambda tx: tx.ledger.append(records.entry(stores.account, EntryKind.HOLD, -hold))
     )
     for lease in await stores.lease():
-        await Attempts(stores.storage, stores.results, RULES).started(lease.attempt)
+        await Attempts(stores.storage, stores.results, RULES).started(
+            lease.attempt.key, lease.attempt.runner_id
+        )
     return await stores.stored(run)
 
 

@@ -13,6 +13,7 @@ from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules, apply, charged, cost_micros
 from fyke.errors import RunNotAbortable
 from fyke.model.account import Plan
+from fyke.model.attempt import AttemptEnd
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.callback import DeliveryKind
 from fyke.model.run import SUCCESS, End, Origin, Outcome, Run, RunLimits, RunState, SubtaskState
@@ -105,14 +106,14 @@ async def ended_attempt(stores: Stores, run: Run, outcome: Outcome, rows: int) -
 
     def work(tx) -> None:
         [lease] = tx.runs.lease("r", ONE, tx.now + 60_000)
-        tx.runs.start_attempt(lease.attempt.id, lease.attempt.token, tx.now)
+        tx.runs.start_attempt(lease.attempt.key, tx.now)
         usage = AttemptUsage(traffic_bytes=10**9)
         tx.runs.renew([Renewal(lease.attempt.id, lease.attempt.token, usage)], 0)
-        final = replace(
-            lease.attempt, outcome=outcome, rows=rows, traffic_bytes=10**9, cpu_ms=3,
-            memory_mb_ms=7, busy_ms=10_000, browser_ms=2, finished_at=tx.now + 10_000,
-        )  # fmt: skip
-        tx.runs.end_attempt(final)
+        final = AttemptUsage(
+            traffic_bytes=10**9, cpu_ms=3, memory_mb_ms=7, busy_ms=10_000, browser_ms=2
+        )
+        ended = AttemptEnd(End(outcome), final)
+        tx.runs.end_attempt(lease.attempt.key, ended, rows, tx.now + 10_000)
         tx.runs.end_subtask(run.id, lease.attempt.ordinal, End(outcome))
 
     await stores.write(work)

@@ -174,7 +174,7 @@ async def test_a_returned_run_waits_for_its_next_try(stores: Stores) -> None:
 
     [lease] = await stores.lease()
     assert (await waits()).code is ReasonCode.PREPARING
-    await attempts.give_back(lease.attempt, Detail(DetailCode.EGRESS_AWAY), actor="test")
+    await attempts.give_back(lease.attempt.key, Detail(DetailCode.EGRESS_AWAY), actor="test")
     assert sentence(await waits()) == (
         "the Worker could not be started: the egress process does not answer. It will be retried "
         "in 1.0 s"

@@ -6,13 +6,22 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Select, bindparam, exists, func, select, text, update
+from sqlalchemy import BigInteger, Select, bindparam, case, exists, func, select, text, update
 
-from fyke.model.run import Attempt, Outcome
+from fyke.model.attempt import AttemptEnd
+from fyke.model.run import Attempt, AttemptKey, End, Outcome
 from fyke.model.runner import AttemptUsage, Renewal, Renewed
+from fyke.reasons import Reason
 from fyke.storage.sql.dialects import driver_sql, run_sql, to_storable_text
 from fyke.storage.sql.prepared import Prepared
-from fyke.storage.sql.state.records import SqlStore, columns, many, one, record, was_applied
+from fyke.storage.sql.state.records import (
+    SqlStore,
+    many,
+    one,
+    reason_values,
+    record,
+    was_applied,
+)
 from fyke.storage.sql.state.runs.tables import ENDED_COUNTERS, attempts
 
 _CHUNK = 500  # values in one IN clause
@@ -37,17 +46,25 @@ _COUNT_ENDED = (
     + ", ".join(f"ended_{name} = ended_{name} + attempts.{name}" for name in ENDED_COUNTERS)
     + " FROM attempts WHERE attempts.id = ? AND runs.id = attempts.run_id"
 )
-_END_COLUMNS = (
-    "outcome", "err_msg", "reason_code", "reason_params",
-    "rows", "traffic_bytes", "cpu_ms", "memory_peak_bytes", "memory_mb_ms", "busy_ms",
+_OUTCOME = "outcome", "err_msg", "reason_code", "reason_params", "finished_at"
+_FINAL_COUNTERS = (
+    "traffic_bytes", "cpu_ms", "memory_peak_bytes", "memory_mb_ms", "busy_ms",
     "browser_ms", "browser_cpu_ms", "browser_memory_peak_bytes", "browser_memory_mb_ms",
     "browser_version",
 )  # fmt: skip
+# with the run and the subtask, which the caller changes next
 _CHANGE = update(attempts).where(
-    attempts.c.id == bindparam("of_id"), attempts.c.token == bindparam("of_token"), _ACTIVE
+    attempts.c.id == bindparam("of_id"),
+    attempts.c.token == bindparam("of_token"),
+    attempts.c.run_id == bindparam("of_run"),
+    attempts.c.ordinal == bindparam("of_ordinal"),
+    _ACTIVE,
 )
-_START = Prepared(_CHANGE, "started_at")
-_END = Prepared(_CHANGE, *_END_COLUMNS, "finished_at")
+_FIRST_START = case(
+    (attempts.c.started_at == 0, bindparam("at", type_=BigInteger)), else_=attempts.c.started_at
+)
+_START = Prepared(_CHANGE.values(started_at=_FIRST_START))
+_END = Prepared(_CHANGE, *_OUTCOME, "rows", *_FINAL_COUNTERS)
 _ALL = Prepared(
     select(attempts)
     .where(attempts.c.run_id == bindparam("of_run"))
@@ -138,32 +155,29 @@ class AttemptTable(SqlStore):
         )
         return was_applied(self._db.execute(change.values(token=attempts.c.token + 1)))
 
-    def start_attempt(self, attempt_id: str, token: int, at: int) -> bool:
-        values = {"of_id": attempt_id, "of_token": token, "started_at": at}
-        return _START.run(self._db, values) > 0
+    def start_attempt(self, key: AttemptKey, at: int) -> bool:
+        return _START.run(self._db, _of(key) | {"at": at}) > 0
 
-    def end_attempt(self, attempt: Attempt) -> bool:
-        values = columns(attempt)
-        ending = {name: values[name] for name in (*_END_COLUMNS, "finished_at")}
-        ended = _END.run(self._db, ending | {"of_id": attempt.id, "of_token": attempt.token}) > 0
-        if ended:
-            self._count_usage(attempt.id)
-        return ended
+    def end_attempt(self, key: AttemptKey, ended: AttemptEnd, rows: int, at: int) -> bool:
+        counters = {name: getattr(ended.usage, name) for name in _FINAL_COUNTERS}
+        values = _of(key) | _outcome(ended.end, at) | counters | {"rows": rows}
+        was_ended = _END.run(self._db, values) > 0
+        if was_ended:
+            self._count_usage(key.id)
+        return was_ended
 
-    def return_attempt(self, attempt: Attempt, *, unstarted_only: bool) -> bool:
-        change = update(attempts).where(
-            attempts.c.id == attempt.id, attempts.c.token == attempt.token, _ACTIVE
-        )
+    def return_attempt(
+        self, key: AttemptKey, message: str, reason: Reason, at: int, *, unstarted_only: bool
+    ) -> bool:
+        change = _CHANGE
         if unstarted_only:
             change = change.where(attempts.c.started_at == 0)
-        values = columns(attempt)
-        names = "err_msg", "reason_code", "reason_params", "finished_at"
-        returned = {name: values[name] for name in names} | {
-            "outcome": str(Outcome.RETURNED), "started_at": 0,
-        }  # fmt: skip
-        was_returned = was_applied(self._db.execute(change.values(**returned)))
+        returned = _outcome(End(Outcome.RETURNED, message, reason), at)
+        was_returned = was_applied(
+            self._db.execute(change.values(**returned, started_at=0), _of(key))
+        )
         if was_returned:
-            self._count_usage(attempt.id)
+            self._count_usage(key.id)
         return was_returned
 
     def _count_usage(self, attempt_id: str) -> None:
@@ -193,6 +207,25 @@ class AttemptTable(SqlStore):
         [row] = _USAGE.rows(self._db, {"of_run": run_id})
         sums: dict[str, Any] = {str(name): int(value) for name, value in row.items()}
         return AttemptUsage(**sums)
+
+
+def _of(key: AttemptKey) -> dict[str, str | int]:
+    """The parameters of ``_CHANGE``."""
+    return {
+        "of_id": key.id,
+        "of_token": key.token,
+        "of_run": key.run_id,
+        "of_ordinal": key.ordinal,
+    }
+
+
+def _outcome(end: End, at: int) -> dict[str, str | int]:
+    return {
+        "outcome": str(end.outcome),
+        "err_msg": end.message,
+        **reason_values(end.reason),
+        "finished_at": at,
+    }
 
 
 def _values(renewal: Renewal) -> Iterator[str | int]:
