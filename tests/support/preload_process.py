@@ -193,6 +193,7 @@ async def role_frozen() -> Any:
                 listener.fileno(),
                 log.fileno(),
                 "info",
+                lease_seconds=15,
                 launcher=True,
                 browser=True,
                 servers=2,

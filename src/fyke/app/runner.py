@@ -162,7 +162,8 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
 def _lease_monitor(settings: Settings, heartbeat: Heartbeat) -> LeaseMonitor | None:
     if not settings.database_url:
         return None
-    return LeaseMonitor(CutOff(settings.database_url, heartbeat.peer_store).is_cut_off)
+    cut_off = CutOff(settings.database_url, heartbeat.peer_store)
+    return LeaseMonitor(cut_off.is_cut_off, lease_seconds=settings.lease_seconds)
 
 
 def make_runner(
@@ -203,7 +204,7 @@ def make_runner(
     runner = Runner(
         identity(settings),
         runtime.storage,
-        Leasing(runtime.storage),
+        Leasing(runtime.storage, lease_seconds=settings.lease_seconds),
         runtime.signals,
         attempts,
         intake,

@@ -42,7 +42,6 @@ from fyke.errors import Unavailable
 from fyke.kit.clock import SystemClock
 from fyke.kit.descriptors import raise_limit
 from fyke.model.account import Plan
-from fyke.model.runner import LEASE_SECONDS
 from fyke.settings import Settings
 from fyke.timers.access import AccessTimer
 from fyke.timers.alerts import AlertTimer
@@ -131,7 +130,9 @@ def _timers(runtime: Runtime, services: Services, outgoing: Outgoing) -> list[Ti
     monitor = AlertMonitor(runtime.storage, runtime.results, mails=bool(settings.smtp_url))
     timers: list[Timer] = [
         LeaseTimer(
-            Attempts(runtime.storage, runtime.results, runtime.rules), LEASE_SECONDS, SystemClock()
+            Attempts(runtime.storage, runtime.results, runtime.rules),
+            settings.lease_seconds,
+            SystemClock(),
         ),
         StartKeyTimer(runtime.storage),
         AccessTimer(runtime.storage, settings.keep_days),

@@ -40,6 +40,7 @@ class SupervisorConfig:
     server_file: str
     roles_file: str
     drain_seconds: float
+    lease_seconds: float
     launcher: bool
     browser: bool
     servers: int
@@ -67,6 +68,7 @@ async def supervise(config: SupervisorConfig, preload: FirstPreload | None) -> i
         config.listener,
         config.log_to,
         config.log_level,
+        lease_seconds=config.lease_seconds,
         launcher=config.launcher,
         browser=config.browser,
         servers=config.servers,

@@ -32,8 +32,9 @@ from fyke.kit.backoff import delay
 STOP_SECONDS = 10.0
 IDLE_END_SECONDS = 2.0  # an idle runner ends within this time
 # Without a launcher, the Workers of a frozen runner end only with the runner. So it is killed
-# before its leases (15 s) expire and others may declare its attempts lost.
+# before its leases expire and others may declare its attempts lost.
 LONE_RUNNER_SILENCE = 12.0
+LEASE_MARGIN = 3.0
 
 
 @dataclass(slots=True)
@@ -59,6 +60,7 @@ class Supervisor:
         log_to: int,
         log_level: str,
         *,
+        lease_seconds: float,
         launcher: bool,
         browser: bool,
         servers: int = 1,
@@ -67,7 +69,8 @@ class Supervisor:
         preload: FirstPreload | None = None,
     ) -> None:
         """Requires a running event loop. ``listener`` and ``log_to`` are the descriptors of the
-        server's socket and of the log of all roles; ``launcher``: whether there is one;
+        server's socket and of the log of all roles; ``lease_seconds``: how long an attempt stays
+        with a runner that does not renew its lease; ``launcher``: whether there is one;
         ``browser``: whether Workers can have browsers; ``servers``: how many processes accept
         connections; ``record`` gets the processes of the roles; ``silence``: for how many seconds a
         role may not report.
@@ -76,7 +79,8 @@ class Supervisor:
         self._log_to = log_to
         self._log = SupervisorLog(log_level, log_to)
         self._preload = PreloadClient(Children(), self._log, preload)
-        loop_silence = {} if launcher else {"runner": LONE_RUNNER_SILENCE}
+        runner_silence = min(LONE_RUNNER_SILENCE, lease_seconds - LEASE_MARGIN)
+        loop_silence = {} if launcher else {"runner": runner_silence}
         self._watch = RoleWatch(self._log, silence=silence, loop_silence=loop_silence)
         self._watching: asyncio.Task[None] | None = None
         self._roles = roles_of(listener, browser=browser, servers=servers)

@@ -96,6 +96,7 @@ def _supervise(
         "server_file": str(settings.server_file),
         "roles_file": str(settings.run_dir / "roles.json"),
         "drain_seconds": settings.drain_seconds,
+        "lease_seconds": settings.lease_seconds,
         "launcher": settings.launcher,
         "browser": browser,
         "servers": settings.servers,

@@ -9,7 +9,8 @@ from fyke.model.browser import ANY_BROWSER, NO_BROWSER, BrowserOffer, BrowserPro
 from fyke.model.run import Attempt, Run, RunLimits, Subtask
 from fyke.reasons import Detail
 
-LEASE_SECONDS = 15.0  # how long an attempt stays with a runner that does not renew its lease
+# how long an attempt stays with a runner that does not renew its lease, unless it is set
+LEASE_SECONDS = 15.0
 TOLERANCE = 1e-9  # cores; for rounding errors in sums such as 0.1 + 0.2
 
 

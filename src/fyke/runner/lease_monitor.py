@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
+from fyke.model.runner import LEASE_SECONDS
+
 CHECK_INTERVAL = 0.5
-# A lease lasts 15 s. Of these, ``is_cut_off`` takes up to 3 s, and a Worker has 5 s to end after
-# SIGTERM.
-OVERDUE_SECONDS = 6.0
+# of a lease: ``is_cut_off`` takes up to 3 s, a Worker has 5 s to end after SIGTERM, 1 s is a reserve
+STOP_SECONDS = 9.0
 GAP_SECONDS = 3.0
 SERVER_SILENCE_MS = 15_000  # a server without a heartbeat for so long is not counted
 
@@ -24,16 +25,19 @@ async def never_cut_off(servers: int) -> bool:
 
 class LeaseMonitor:
     """Knows when each attempt was last renewed. ``is_cut_off`` gets the last known number of
-    servers, and returns whether only this runner is cut off.
+    servers, and returns whether only this runner is cut off. It is asked when an attempt was not
+    renewed for so long that ``STOP_SECONDS`` are left of its lease.
     """
 
     def __init__(
         self,
         is_cut_off: Callable[[int], Awaitable[bool]],
         *,
+        lease_seconds: float = LEASE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._is_cut_off = is_cut_off
+        self._overdue_seconds = lease_seconds - STOP_SECONDS
         self._clock = clock
         self._renewed: dict[str, float] = {}
         self._checked_at = clock()
@@ -61,7 +65,7 @@ class LeaseMonitor:
         now = self._clock()
         if now - self._checked_at > GAP_SECONDS:
             self._renew_all(now)
-        late = [key for key, at in self._renewed.items() if now - at > OVERDUE_SECONDS]
+        late = [key for key, at in self._renewed.items() if now - at > self._overdue_seconds]
         is_cut_off = bool(late) and await self._is_cut_off(self.servers)
         self._checked_at = self._clock()
         if late and not is_cut_off:

@@ -276,6 +276,13 @@ class RunnerSettings(BaseModel):
     runner_slots: int = Field(default=64, ge=1, examples=["8"])
     """How many attempts may run at the same time, whatever their size."""
 
+    lease_seconds: Annotated[int, SECONDS] = Field(default=15, ge=10, le=600, examples=["60"])
+    """How long an attempt stays with a runner that does not renew its lease; after that it counts
+    as lost. Choose more where a failover of the database takes longer: a runner that is cut off
+    stops its Workers 9 seconds before that time, and attempts of a runner that is gone end that
+    much later. All servers and runners of an installation need the same value.
+    """
+
     warm_sandboxes: int = Field(default=4, ge=0, le=256, examples=["16"])
     """The greatest number of sandboxes that wait for the next start of a version that was started
     recently. Each uses 5 to 10 MiB of memory, besides ``runner_memory_mb``. 0: none; then every

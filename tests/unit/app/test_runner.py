@@ -10,10 +10,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
-from fyke.app import runner
+from fyke.app import runner, server
 from fyke.app.folder import make_home
 from fyke.app.runner import identity, only_runner, open_sandbox
 from fyke.app.state import open_state
@@ -67,6 +68,30 @@ def test_the_capacity_is_that_of_the_machine_or_the_settings(
     part = identity(with_(settings, runner_cpus=1.5, runner_memory_mb=512, runner_slots=3))
     assert (part.cpus, part.memory_mb, part.slots) == (1.5, 512, 3)
     assert part.id != whole.id
+
+
+def test_leases_last_as_long_as_set_in_the_server_and_the_runner(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = with_(settings, lease_seconds=60, database_url="postgresql://db/fyke")
+    built: dict[str, Any] = {}
+
+    def note(module: Any, name: str) -> None:
+        monkeypatch.setattr(
+            module, name, lambda *args, **named: built.update({name: (args, named)})
+        )
+
+    note(server, "LeaseTimer")
+    note(runner, "LeaseMonitor")
+    note(runner, "Leasing")
+    monkeypatch.setattr(server, "master_secret", lambda _: b"")
+    monkeypatch.setattr(runner, "master_secret", lambda _: bytes(32))
+    runtime = MagicMock(settings=changed)
+    server._timers(runtime, MagicMock(), MagicMock())
+    runner._lease_monitor(changed, MagicMock())
+    runner.make_runner(runtime, MagicMock(), MagicMock(), MagicMock())
+    assert built["LeaseTimer"][0][1] == 60
+    assert built["LeaseMonitor"][1] == built["Leasing"][1] == {"lease_seconds": 60}
 
 
 def runner_at_work(settings: Settings, name: str, **changes: Any) -> RunnerInfo:

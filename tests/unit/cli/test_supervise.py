@@ -76,7 +76,17 @@ def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 def start(supervisor: Supervisor, listener: int, *, tour: bool = False) -> int:
     config = supervise.SupervisorConfig(
-        listener, 2, "info", "", "", 1, True, True, 1, {"tour": tour, "url": None, "once": False}
+        listener,
+        2,
+        "info",
+        "",
+        "",
+        1,
+        15,
+        True,
+        True,
+        1,
+        {"tour": tour, "url": None, "once": False},
     )
     return asyncio.run(supervise._start_platform(supervisor, config))  # type: ignore[arg-type]
 

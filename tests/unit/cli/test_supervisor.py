@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from unittest.mock import MagicMock
+
 import pytest
 
+from fyke.cli import supervisor
 from fyke.cli.supervisor import roles_of
 from support.preload import run_scenario
 
@@ -13,6 +16,24 @@ def test_the_role_browser_is_left_out_where_it_serves_nothing() -> None:
     assert [role.name for role in roles] == ["egress", "runner", "server", "server-2"]
     assert [role.descriptors for role in roles] == [(), (), (7,), (7,)]
     assert roles_of(7, browser=True, servers=1)[1].role == "browser"
+
+
+@pytest.mark.parametrize(
+    ("launcher", "lease", "limits"),
+    [(False, 10, {"runner": 7}), (False, 15, {"runner": 12}), (False, 600, {"runner": 12}),
+     (True, 10, {})],
+)  # fmt: skip
+def test_a_frozen_runner_without_a_launcher_is_killed_before_its_leases_expire(
+    monkeypatch: pytest.MonkeyPatch, launcher: bool, lease: float, limits: dict[str, float]
+) -> None:
+    for name in ("SupervisorLog", "PreloadClient", "Children"):
+        monkeypatch.setattr(supervisor, name, MagicMock())
+    watch = MagicMock()
+    monkeypatch.setattr(supervisor, "RoleWatch", watch)
+    supervisor.Supervisor(
+        7, 2, "info", lease_seconds=lease, launcher=launcher, browser=False, record=MagicMock()
+    )
+    assert watch.call_args.kwargs["loop_silence"] == limits
 
 
 @pytest.mark.slow

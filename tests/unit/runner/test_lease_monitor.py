@@ -5,19 +5,22 @@ from __future__ import annotations
 import pytest
 
 from fyke.kit.clock import ManualClock
-from fyke.runner.lease_monitor import OVERDUE_SECONDS, LeaseMonitor
+from fyke.runner.lease_monitor import STOP_SECONDS, LeaseMonitor
 
 pytestmark = pytest.mark.anyio
+OVERDUE = 6.0  # of a lease of 15 s
 
 
 class Setup:
     """A monitor whose runner is ``cut_off`` or not; finding that out takes ``delay`` seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, lease_seconds: float = 15.0) -> None:
         self.clock = ManualClock()
         self.cut_off, self.delay = False, 0.0
         self.calls: list[int] = []
-        self.monitor = LeaseMonitor(self._is_cut_off, clock=self.clock.monotonic)
+        self.monitor = LeaseMonitor(
+            self._is_cut_off, lease_seconds=lease_seconds, clock=self.clock.monotonic
+        )
         self.monitor.servers = 1
 
     async def _is_cut_off(self, servers: int) -> bool:
@@ -58,6 +61,17 @@ async def test_a_cut_off_runner_stops_its_attempts_within_their_lease(
     assert setup.clock.monotonic() + 5 < 15  # with the time of a Worker after SIGTERM
 
 
+@pytest.mark.parametrize("lease_seconds", [10, 15, 60, 600])
+async def test_a_cut_off_runner_waits_as_long_as_the_lease_allows(lease_seconds: float) -> None:
+    setup = Setup(lease_seconds)
+    setup.cut_off = True
+    setup.monitor.renewed(["a"], setup.monitor.now())
+    assert await setup.check(lease_seconds - STOP_SECONDS) == []
+    assert setup.calls == []
+    assert await setup.check(1) == ["a"]
+    assert setup.clock.monotonic() + 3 + 5 < lease_seconds
+
+
 async def test_only_attempts_that_were_not_renewed_are_stopped(setup: Setup) -> None:
     setup.cut_off = True
     assert await setup.check(3) == []
@@ -75,14 +89,14 @@ async def test_in_a_shared_outage_nothing_is_stopped(setup: Setup) -> None:
     setup.cut_off = True  # from now on: a whole new term
     since = setup.clock.monotonic()
     assert await setup.check(20) == ["a", "b"]
-    assert setup.clock.monotonic() - since <= OVERDUE_SECONDS + 0.5
+    assert setup.clock.monotonic() - since <= OVERDUE + 0.5
 
 
 async def test_after_a_gap_every_attempt_has_a_new_term(setup: Setup) -> None:
     setup.cut_off = True
     setup.clock.advance(3600)
     assert await setup.monitor.overdue() == []
-    assert await setup.check(OVERDUE_SECONDS) == []
+    assert await setup.check(OVERDUE) == []
     assert await setup.check(1) == ["a", "b"]
 
 
