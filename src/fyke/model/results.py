@@ -74,13 +74,18 @@ class PushedRow:
 
 @dataclass(slots=True)
 class AttemptBatch:
-    """Rows, headers and log lines of one attempt, which are stored together or not at all."""
+    """Rows, headers and log lines of one attempt, which are stored together or not at all.
+
+    ``number`` counts up from 1 in each attempt; 0: not numbered, as lines that the platform writes.
+    A batch that is sent again has its number and its content.
+    """
 
     run_id: str
     attempt_id: str
     rows: list[PushedRow] = field(default_factory=list)
     headers: list[Header] | None = None  # replace the earlier ones of this attempt
     log: list[NewLogEntry] = field(default_factory=list)
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)

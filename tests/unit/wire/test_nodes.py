@@ -121,6 +121,11 @@ def test_a_message_of_another_release_is_read() -> None:
     sent = msgspec.msgpack.decode(encode(StartAttempt(key)))
     sent["key"]["later"] = [1, 2]
     assert decode_request(msgspec.msgpack.encode(sent)) == StartAttempt(key)
+    batch = AttemptBatch("R", "A", number=3)
+    sent = msgspec.msgpack.decode(encode(CommitRows((batch,), 1)))
+    assert sent["batches"][0].pop("number") == 3
+    batch.number = 0
+    assert decode_request(msgspec.msgpack.encode(sent)) == CommitRows((batch,), 1)
 
 
 @pytest.mark.parametrize(

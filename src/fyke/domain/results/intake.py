@@ -108,7 +108,8 @@ class AttemptIntake:
         """
         group = self._intake.group
         if not self.queue.has_rows and not group.lock.locked():
-            batch = AttemptBatch(self.run_id, self.attempt_id, [row])
+            number = self.queue.next_number()
+            batch = AttemptBatch(self.run_id, self.attempt_id, [row], number=number)
             is_stored = await self._intake.results.append(batch)
             if is_stored is not None:
                 if not is_stored:

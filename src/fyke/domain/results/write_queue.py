@@ -54,6 +54,7 @@ class WriteQueue:
         self.run_id = run_id
         self.attempt_id = attempt_id
         self.discarded = False
+        self._number = 0  # of the last batch
         self._rows: deque[tuple[PushedRow, Stored]] = deque()
         self._headers: list[Header] | None = None
         self._headers_stored: list[Stored] = []
@@ -98,12 +99,18 @@ class WriteQueue:
     def put_log(self, entry: NewLogEntry) -> None:
         self._log.append(entry)
 
+    def next_number(self) -> int:
+        """The number of the next batch of the attempt. It is not given again."""
+        self._number += 1
+        return self._number
+
     def take_batch(self, *, alone: bool = True) -> PendingBatch:
         """Take a bounded batch; it is in a flush until ``settle``."""
         rows = ROWS_PER_BATCH if alone else SHARED_ROWS_PER_BATCH
         size = ROW_BYTES_PER_BATCH if alone else SHARED_ROW_BYTES_PER_BATCH
         self._flushing = True
-        batch = PendingBatch(self, AttemptBatch(self.run_id, self.attempt_id))
+        numbered = AttemptBatch(self.run_id, self.attempt_id, number=self.next_number())
+        batch = PendingBatch(self, numbered)
         while self._rows and len(batch.batch.rows) < rows and batch.size < size:
             batch.add(*self._rows.popleft())
         self._take_rest(batch, LOG_LINES_PER_BATCH)

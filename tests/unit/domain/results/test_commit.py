@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+from collections.abc import Sequence
 
 import pytest
 
 from fyke.domain.results import commit, write_queue
 from fyke.domain.results.commit import GroupCommit, retry_while_unavailable
 from fyke.domain.results.write_queue import WriteQueue
-from fyke.errors import StaleLease, Unavailable
-from fyke.model.results import PushedRow
+from fyke.errors import OutcomeUnknown, StaleLease, Unavailable
+from fyke.model.log import LogType
+from fyke.model.results import AttemptBatch, PushedRow
 from support.blocking_results import BlockableResults, running, turns
 
 pytestmark = pytest.mark.anyio
@@ -91,6 +94,34 @@ async def test_an_unavailable_store_is_waited_for(results: BlockableResults) -> 
         assert len(results.stored) == 1
         results.failures = [Unavailable()]
         assert await attempt.close() == 1
+
+
+async def test_a_batch_is_sent_again_with_its_number_and_its_content(
+    results: BlockableResults,
+) -> None:
+    sent: list[AttemptBatch] = []
+    answer = results.commit
+
+    async def lose_first_answers(batches: Sequence[AttemptBatch]) -> list[bool]:
+        sent.extend(copy.deepcopy(batches))
+        if len(sent) < 3:
+            raise OutcomeUnknown
+        return await answer(batches)
+
+    results.commit = lose_first_answers  # type: ignore[method-assign]
+    async with running(results) as taking:
+        attempt = await taking.open("run", "a", "")
+        attempt.log(LogType.INFO, "first")
+        pushes = [asyncio.create_task(attempt.push(b'{"n":1}'))]
+        while len(sent) < 1:
+            await turns(1)
+        attempt.log(LogType.INFO, "second")
+        pushes.append(asyncio.create_task(attempt.push(b'{"n":2}')))
+        await asyncio.gather(*pushes)
+    assert sent[0] == sent[1] == sent[2] and sent[0].log[0].content == "first"
+    assert sent[0].number < sent[3].number
+    rows = [row.data for batch in sent[2:] for row in batch.rows]
+    assert rows == [b'{"n":1}', b'{"n":2}']
 
 
 async def test_a_failing_batch_does_not_affect_the_others(results: BlockableResults) -> None:

@@ -15,7 +15,7 @@ from fyke.domain.results.rows import RowRefused
 from fyke.errors import StaleLease, Unavailable
 from fyke.kit.clock import ManualClock
 from fyke.model.log import LogType
-from fyke.model.results import Header
+from fyke.model.results import AttemptBatch, Header
 from fyke.reasons import Reason, ReasonCode
 from support.blocking_results import BlockableResults, running, turns
 from support.prepared import rows_in
@@ -48,6 +48,33 @@ async def test_a_push_returns_only_after_the_commit(results: BlockableResults) -
         await push
         assert attempt.rows == 1
         assert results.stored == [("run", "a", b'{"n":1}')]
+
+
+@pytest.mark.parametrize("answers", [[None] * 4, [True, None, None, True], [None, True] * 2])
+async def test_no_number_is_used_for_two_batches(
+    results: BlockableResults, answers: list[bool | None]
+) -> None:
+    """Whether a row is appended at once or waits for a commit, its batch has a later number."""
+    appended: list[AttemptBatch] = []
+
+    async def append(batch: AttemptBatch) -> bool | None:
+        appended.append(batch)
+        return answers[len(appended) - 1]
+
+    results.append = append  # type: ignore[method-assign]
+    async with running(results) as taking:
+        attempt, other = await taking.open("run", "a", ""), await taking.open("run", "b", "")
+        for number in range(4):
+            await attempt.push(b'{"n":%d}' % number)
+        await other.set_headers([])
+    kept = [batch for batch, answer in zip(appended, answers, strict=True) if answer]
+    committed = [batch for batches in results.batches for batch in batches]
+    stored = sorted(kept + [b for b in committed if b.attempt_id == "a"], key=lambda b: b.number)
+    data = [row.data for batch in stored for row in batch.rows]
+    assert data == [b'{"n":%d}' % number for number in range(4)]
+    used = [batch.number for batch in stored]
+    assert used[0] >= 1 and len({*used}) == len(used)
+    assert [b.number for b in committed if b.attempt_id == "b"] == [1]
 
 
 async def test_a_fenced_attempt_is_refused(results: BlockableResults) -> None:

@@ -60,6 +60,14 @@ async def test_a_batch_ends_with_the_row_that_fills_it(queue: WriteQueue) -> Non
     assert len(queue.take_batch().batch.rows) == 2
 
 
+async def test_batches_are_numbered_in_the_order_in_which_they_are_taken(queue: WriteQueue) -> None:
+    assert queue.take_batch().batch.number == 1
+    assert queue.next_number() == 2
+    assert queue.take_batch().batch.number == 3
+    queue.discard(StaleLease("over"))
+    assert queue.take_batch().batch.number == 4
+
+
 async def test_only_the_last_headers_are_written_and_all_their_pushes_wait(
     queue: WriteQueue,
 ) -> None:
