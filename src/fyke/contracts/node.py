@@ -156,7 +156,9 @@ class AttemptRows(Protocol):
 
     async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
         """Store the batches; return for each whether it is durable. False: its attempt is closed.
-        Repeated with the same batches: nothing is stored twice.
+        Repeated with the same batches, which have numbers: nothing is stored twice, and what was
+        stored is answered as durable, also after its attempt was closed. Batches of an attempt are
+        committed in the order of their numbers, each after the answer to the one before.
         """
         ...
 

@@ -13,10 +13,16 @@ class Results(Protocol):
     """Rows, headers and logs of all runs. Reads get the ids of the attempts whose rows are
     ``hidden``, because that depends on the outcome of the attempt, which is in the state. Rows of
     attempts that the state does not know are not visible either.
+
+    A batch whose answer was lost may be stored again with its number: one with a number that is not
+    higher than the highest stored number of its attempt is answered as stored, and nothing is
+    written. So the batches of an attempt are stored in the order of their numbers, each after the
+    answer to the one before, or after it in the same commit. Numbers may be left out. The store
+    of a runner with a journal does not compare them: its callers get every answer.
     """
 
     async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
-        """Store the batches with one flush to disk. Return for each batch whether it was stored
+        """Store the batches with one flush to disk. Return for each batch whether it is stored
         durably; False means that its attempt is closed (see ``close_attempt``). Rows get the next
         positions of their run, in order. The fields of an upsert are written to the row of the run
         with the same key and value, which keeps its position.

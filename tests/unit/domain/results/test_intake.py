@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from fyke.domain.results import caps, commit, intake, rows
 from fyke.domain.results.caps import OutputLimits
 from fyke.domain.results.intake import AttemptIntake
 from fyke.domain.results.rows import RowRefused
-from fyke.errors import StaleLease, Unavailable
+from fyke.errors import OutcomeUnknown, StaleLease, Unavailable
 from fyke.kit.clock import ManualClock
 from fyke.model.log import LogType
 from fyke.model.results import AttemptBatch, Header
@@ -75,6 +77,42 @@ async def test_no_number_is_used_for_two_batches(
     used = [batch.number for batch in stored]
     assert used[0] >= 1 and len({*used}) == len(used)
     assert [b.number for b in committed if b.attempt_id == "b"] == [1]
+
+
+@pytest.mark.parametrize("lost", [2, 3])
+async def test_each_row_is_stored_once_although_answers_are_lost(tmp_path: Path, lost: int) -> None:
+    """Of every second or third commit; the store has what it did not acknowledge."""
+    async with open_rows(rows_in(tmp_path)) as store:
+        commits = itertools.count(1)
+
+        class LosesAnswers(BlockableResults):
+            async def open_attempt(self, run_id: str, attempt_id: str) -> None:
+                await store.open_attempt(run_id, attempt_id)
+
+            async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
+                answer = await store.commit(batches)
+                if next(commits) % lost == 0:
+                    raise OutcomeUnknown
+                return answer
+
+        async with running(LosesAnswers()) as taking:
+            attempts = [await taking.open("run", name, "") for name in "abc"]
+
+            async def push(attempt: AttemptIntake) -> None:
+                for number in range(20):
+                    attempt.log(LogType.INFO, f"{attempt.attempt_id}{number}")
+                    await attempt.push(b'{"n":%d}' % number)
+
+            await asyncio.gather(*(push(attempt) for attempt in attempts))
+            for attempt in attempts:
+                await attempt.flush()
+        assert next(commits) > 20
+        stored = await store.rows_after("run", frozenset(), position=0, limit=100)
+        for name in "abc":
+            own = [json.loads(row.data)["n"] for row in stored if row.attempt_id == name]
+            assert own == list(range(20))
+        lines = [entry.content for entry in await store.log_tail("run", 100)]
+        assert sorted(lines) == sorted(f"{name}{number}" for name in "abc" for number in range(20))
 
 
 async def test_a_fenced_attempt_is_refused(results: BlockableResults) -> None:

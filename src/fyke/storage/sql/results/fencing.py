@@ -18,7 +18,9 @@ from fyke.storage.sql.results.store import SqlResults
 
 
 class FencingResults(SqlResults):
-    """Before it closes an attempt, it moves what the journal has of it."""
+    """Before it closes an attempt, it moves what the journal has of it. Batches with numbers are of
+    attempts of other machines, which have nothing in the journal.
+    """
 
     def __init__(
         self,

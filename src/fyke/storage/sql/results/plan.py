@@ -43,7 +43,7 @@ class StoredRow:
 @dataclass(slots=True)
 class Growth:
     """The change of an attempt's totals; ``bytes`` may be negative. ``moved``: by how much the
-    number of its last moved record grows.
+    number of its last batch or moved record grows.
     """
 
     rows: int = 0

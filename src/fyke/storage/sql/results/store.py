@@ -68,6 +68,8 @@ def open_results(
 class SqlResults:
     """``Results`` on SQLite or PostgreSQL. All methods may raise ``Unavailable``."""
 
+    _compares_numbers = True
+
     def __init__(
         self, engine: Engine, known: Lookup | None = None, blobs: Blobs | None = None
     ) -> None:
@@ -89,7 +91,9 @@ class SqlResults:
             check(batch)
         if not batches:
             return []
-        stored = await self._write(lambda driver: write.commit(driver, batches))
+        compares = self._compares_numbers
+        work = partial(write.commit, batches=batches, compares_numbers=compares)
+        stored = await self._write(work)
         self._announce(batch for batch, is_stored in zip(batches, stored, strict=True) if is_stored)
         return stored
 

@@ -9,7 +9,7 @@ characters in every row would be a quarter of a typical table.
   its rows are removed later, in small steps.
 * ``results_attempts``: the totals of each attempt, and whether it is closed. ``run`` is NULL for an
   attempt that was closed before it was opened. ``moved`` is the number of its last record that was
-  moved here from the journal; 0 on PostgreSQL, which has none.
+  moved here from the journal; of an attempt that is not in the journal, that of its last batch.
 * ``results_headers``: the last declared headers of an attempt, as JSON.
 * ``results_rows``, ``results_log``: keyed as above.
 * ``results_store``: one row, whose ``id`` names these tables in the journal.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from fyke.model.results import AttemptBatch
@@ -22,11 +22,6 @@ _ROWS = {"id": "int8", "attempt": "int8", "data": "bytea"}
 _UPSERTS = {"run": "int8", "digest": "bytea", "row_id": "int8"}
 _LOG = {"id": "int8", "type": "int2", "group_name": "text", "content": "text", "timestamp": "int8"}
 
-_OPEN_ATTEMPTS = """
-    SELECT a.attempt_id, a.number, r.run_id, r.number, r.rows, r.log_entries
-    FROM results_attempts a JOIN results_runs r ON r.number = a.run
-    WHERE NOT a.closed AND a.attempt_id IN ({placeholders})
-"""
 _LOCK_RUNS = "SELECT number FROM results_runs WHERE run_id IN ({placeholders}) ORDER BY number"
 _PUT_HEADERS = """
     INSERT INTO results_headers (attempt, data) VALUES (?, ?)
@@ -52,38 +47,58 @@ _CLOSE_ATTEMPT = """
 """
 
 _TARGETS = """
-    SELECT a.attempt_id, a.number, a.moved, CASE WHEN a.closed THEN NULL ELSE r.run_id END,
+    SELECT a.attempt_id, a.number, a.moved, a.closed, r.run_id,
         coalesce(r.number, 0), coalesce(r.rows, 0), coalesce(r.log_entries, 0)
     FROM results_attempts a LEFT JOIN results_runs r ON r.number = a.run
     WHERE a.attempt_id IN ({placeholders})
 """
+# Attempts of deleted runs are removed without the lock of their run, so they must not be locked.
+_NOT_DELETED = " AND r.run_id IS NOT NULL"
 
-OpenAttempt = tuple[int, RunCounters]  # its number, its run
 _Query = tuple[str, Sequence[Any]]
 
 
 @dataclass(slots=True)
 class _Target:
-    """An attempt of which records are moved. ``run_id`` is None if it is closed; ``moved`` is the
-    number of its last record in the tables.
+    """An attempt of which batches are stored or records moved. ``moved`` is the number of its last
+    batch or record in the tables; ``run_id`` is None if its run is deleted.
     """
 
     number: int
     moved: int
+    closed: bool
     run_id: str | None
     run: RunCounters
+
+    def accepts(self, batch: AttemptBatch) -> bool:
+        return not self.closed and self.run_id == batch.run_id
 
 
 def placeholders(count: int) -> str:
     return ", ".join("?" * count)
 
 
-def commit(driver: Driver, batches: Sequence[AttemptBatch]) -> list[bool]:
-    """See ``Results.commit``."""
-    open_attempts = _lock_open_attempts(driver, batches)
-    accepted = [batch.attempt_id in open_attempts.get(batch.run_id, {}) for batch in batches]
-    _store(driver, open_attempts, [b for b, a in zip(batches, accepted, strict=True) if a])
-    return accepted
+def commit(
+    driver: Driver, batches: Sequence[AttemptBatch], *, compares_numbers: bool = True
+) -> list[bool]:
+    """See ``Results.commit``. Without ``compares_numbers`` every batch is new."""
+    targets = _lock_targets(driver, batches)
+    answers: list[bool] = []
+    to_store: list[tuple[AttemptBatch, _Target, int]] = []
+    for batch in batches:
+        target = targets.get(batch.attempt_id)
+        if target is None or target.run_id != batch.run_id:
+            answers.append(False)
+            continue
+        number = batch.number if compares_numbers else 0
+        is_stored = 0 < number <= target.moved
+        if not is_stored and not target.closed:
+            growth = number - target.moved if number else 0
+            to_store.append((batch, target, growth))
+            target.moved += growth
+        answers.append(is_stored or not target.closed)
+    _store(driver, to_store)
+    return answers
 
 
 def move(driver: Driver, records: Sequence[JournalRecord]) -> list[bool]:
@@ -100,7 +115,7 @@ def move(driver: Driver, records: Sequence[JournalRecord]) -> list[bool]:
             answers.append(False)
             continue
         is_stored = record.number <= target.moved
-        is_open = target.run_id == batch.run_id
+        is_open = target.accepts(batch)
         if is_open and not is_stored:
             growth = plan.add(batch, target.run, target.number, {})
             growth.moved += record.number - target.moved
@@ -112,63 +127,56 @@ def move(driver: Driver, records: Sequence[JournalRecord]) -> list[bool]:
     return answers
 
 
-def _targets(driver: Driver, attempt_ids: Iterable[str]) -> dict[str, _Target]:
-    """The attempts to which records are to be moved, by id; those that are unknown are missing."""
-    targets: dict[str, _Target] = {}
-    runs: dict[int, RunCounters] = {}
-    for chunk in chunks(attempt_ids):
-        statement = _TARGETS.format(placeholders=placeholders(len(chunk)))
-        for attempt_id, number, moved, run_id, *counters in driver.query(statement, chunk):
-            run = RunCounters(*counters)
-            targets[attempt_id] = _Target(number, moved, run_id, runs.setdefault(run.number, run))
-    return targets
-
-
-def _store(
-    driver: Driver,
-    open_attempts: dict[str, dict[str, OpenAttempt]],
-    batches: Sequence[AttemptBatch],
-) -> None:
-    if not batches:
+def _store(driver: Driver, to_store: Sequence[tuple[AttemptBatch, _Target, int]]) -> None:
+    """Store batches of open attempts; each with by how much it makes ``moved`` grow."""
+    if not to_store:
         return
-    to_store = [(batch, *open_attempts[batch.run_id][batch.attempt_id]) for batch in batches]
-    upsert_rows = _find_rows(driver, upsert_digests((batch, run) for batch, _, run in to_store))
+    digests = upsert_digests((batch, target.run) for batch, target, _ in to_store)
+    upsert_rows = _find_rows(driver, digests)
     plan = CommitPlan()
-    for batch, attempt, run in to_store:
-        plan.add(batch, run, attempt, upsert_rows)
+    for batch, target, moved in to_store:
+        plan.add(batch, target.run, target.number, upsert_rows).moved += moved
     plan.finish()
     _apply(driver, plan)
 
 
-def _lock_open_attempts(
-    driver: Driver, batches: Sequence[AttemptBatch]
-) -> dict[str, dict[str, OpenAttempt]]:
-    """Return the open attempts by run id and attempt id; they cannot be closed until the commit."""
-    runs: dict[int, RunCounters] = {}
-    open_attempts: dict[str, dict[str, OpenAttempt]] = {}
-    locks, open_attempt_queries = _lock_and_attempt_queries(driver, batches)
-    for result in driver.queries(*locks, *open_attempt_queries)[len(locks) :]:
-        for attempt_id, attempt, run_id, number, rows, log_entries in result:
-            run = runs.setdefault(number, RunCounters(number, rows, log_entries))
-            open_attempts.setdefault(run_id, {})[attempt_id] = (attempt, run)
-    return open_attempts
+def _targets(driver: Driver, attempt_ids: Iterable[str]) -> dict[str, _Target]:
+    """Attempts by id; those that are unknown are missing."""
+    queries = _target_queries(attempt_ids)
+    return _found(driver.query(statement, chunk) for statement, chunk in queries)
 
 
-def _lock_and_attempt_queries(
-    driver: Driver, batches: Sequence[AttemptBatch]
-) -> tuple[list[_Query], list[_Query]]:
-    """Return the queries that lock the runs (none on SQLite), and those for open attempts."""
+def _lock_targets(driver: Driver, batches: Sequence[AttemptBatch]) -> dict[str, _Target]:
+    """Attempts by id, which cannot be closed until the commit, and their runs, locked. On
+    PostgreSQL those of deleted runs are missing.
+    """
     suffix = ""
     locks: list[_Query] = []
     if driver.for_update:
-        suffix = f"{driver.for_update} OF a"
+        suffix = f"{_NOT_DELETED}{driver.for_update} OF a"
         run_ids = tuple({batch.run_id for batch in batches})
         lock_runs = _LOCK_RUNS.format(placeholders=placeholders(len(run_ids)))
         locks = [(lock_runs + driver.for_update, run_ids)]
-    return locks, [
-        (_OPEN_ATTEMPTS.format(placeholders=placeholders(len(attempt_ids))) + suffix, attempt_ids)
-        for attempt_ids in chunks({batch.attempt_id for batch in batches})
+    queries = _target_queries({batch.attempt_id for batch in batches}, suffix)
+    return _found(driver.queries(*locks, *queries)[len(locks) :])
+
+
+def _target_queries(attempt_ids: Iterable[str], suffix: str = "") -> list[_Query]:
+    return [
+        (_TARGETS.format(placeholders=placeholders(len(chunk))) + suffix, chunk)
+        for chunk in chunks(attempt_ids)
     ]
+
+
+def _found(results: Iterable[list[Any]]) -> dict[str, _Target]:
+    """The attempts in the answers to ``_target_queries``. Those of one run share its counters."""
+    targets: dict[str, _Target] = {}
+    runs: dict[int, RunCounters] = {}
+    for attempt_id, number, moved, closed, run_id, *counters in chain.from_iterable(results):
+        run = RunCounters(*counters)
+        run = runs.setdefault(run.number, run)
+        targets[attempt_id] = _Target(number, moved, closed, run_id, run)
+    return targets
 
 
 def _find_rows(

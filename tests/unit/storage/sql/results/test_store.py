@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,23 @@ async def test_an_error_rolls_back_the_commit(results: SqlResults) -> None:
     await results.commit([batch(1, 1)])
     (row,) = await results.page("r", NONE, offset=0, limit=9)
     assert row.position == 1
+
+
+async def test_a_number_costs_no_statement_and_a_repeated_batch_writes_nothing(
+    results: SqlResults,
+) -> None:
+    seen: list[str] = []
+
+    async def statements(sent: AttemptBatch) -> list[str]:
+        seen.clear()
+        assert await results.commit([sent]) == [True]
+        return [statement.split()[0] for statement in seen]
+
+    await results._write(lambda driver: driver._connection.set_trace_callback(seen.append))
+    numbered = replace(batch(1, 1), number=1)
+    usual = ["BEGIN", "SELECT", "INSERT", "UPDATE", "UPDATE", "COMMIT"]
+    assert await statements(batch(1, 1)) == await statements(numbered) == usual
+    assert await statements(numbered) == ["BEGIN", "SELECT", "COMMIT"]
 
 
 async def test_readers_cannot_write(results: SqlResults) -> None:
