@@ -49,6 +49,7 @@ from fyke.wire.nodes import (
 
 MAX_STORED_ROW = 2 * MAX_ROW_BYTES  # with secrets masked, it may be longer than it was pushed
 MAX_AGE_MS = 24 * 3600 * 1000  # of a log line that a node has kept
+MAX_BATCH_NUMBER = 2**63 - 1  # that the results can store
 
 _json_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -167,6 +168,8 @@ class NodeOperations:
 
 def _check(batch: AttemptBatch) -> None:
     """Raise ``InvalidRequest`` for what no runner puts out."""
+    if not 0 < batch.number <= MAX_BATCH_NUMBER:
+        raise InvalidRequest("A batch has no number, so it may be stored twice")
     for row in batch.rows:
         if len(row.data) > MAX_STORED_ROW:
             raise InvalidRequest("A row is too large")

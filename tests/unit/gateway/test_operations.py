@@ -130,9 +130,9 @@ async def test_rows_of_other_attempts_count_as_closed() -> None:
     operations, gateway = await opened(OWN)
     row = PushedRow(b'{"a":1}')
     batches = (
-        AttemptBatch("R2", "A2", [row]),
-        AttemptBatch("R1", "A1", [row]),
-        AttemptBatch("R2", "A1", [row]),  # an own attempt, and the run of another
+        AttemptBatch("R2", "A2", [row], number=1),
+        AttemptBatch("R1", "A1", [row], number=1),
+        AttemptBatch("R2", "A1", [row], number=1),  # an own attempt, and the run of another
     )
     assert await operations.serve(CommitRows(batches, NOW)) == [False, True, False]
     assert gateway.called("commit") == [([batches[1]],)]
@@ -154,12 +154,16 @@ async def test_rows_of_other_attempts_count_as_closed() -> None:
         ({"log": [NewLogEntry(2, "1", "a\0", NOW)]}, "log line"),  # which PostgreSQL refuses
         ({"log": [NewLogEntry(9, "1", "x", NOW)]}, "log line"),
         ({"headers": [Header("x" * (2**20 + 1), "", "")]}, "headers"),
+        ({"number": 0}, "no number"),
+        ({"number": -1}, "no number"),
+        ({"number": 2**63}, "no number"),  # which no database can store
     ],
 )
 async def test_what_no_runner_puts_out_is_refused(batch: dict[str, Any], problem: str) -> None:
     operations, gateway = await opened(OWN)
     with pytest.raises(InvalidRequest, match=problem):
-        await operations.serve(CommitRows((AttemptBatch("R1", "A1", **batch),), NOW))
+        sent = AttemptBatch("R1", "A1", **{"number": 1} | batch)
+        await operations.serve(CommitRows((sent,), NOW))
     assert gateway.called("commit") == []
 
 
@@ -177,7 +181,8 @@ async def test_lines_are_dated_by_the_clock_of_the_gateway(
     stamp: int, node_clock: int, expected: int
 ) -> None:
     operations, gateway = await opened(OWN)
-    batch = AttemptBatch("R1", "A1", log=[NewLogEntry(2, "x" * 2**20, "hello", stamp)])
+    lines = [NewLogEntry(2, "x" * 2**20, "hello", stamp)]
+    batch = AttemptBatch("R1", "A1", log=lines, number=1)
     await operations.serve(CommitRows((batch,), node_clock))
     [[[stored]]] = gateway.called("commit")
     assert stored.log == [NewLogEntry(2, "1", "hello", expected)]
