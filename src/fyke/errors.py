@@ -37,7 +37,8 @@
     │   └── Conflict
     ├── RateLimited               try again after ``retry_after`` seconds
     ├── Unavailable               a part of Fyke is down (storage, disk full); nothing was changed
-    │   └── OutcomeUnknown        the connection was lost during the commit; it may be changed
+    │   ├── OutcomeUnknown        the connection was lost during the commit; it may be changed
+    │   └── BlobsAway             the storage of blobs does not answer, or refuses access
     └── StaleLease                an attempt wrote with a token that is no longer valid
 
 Each class has a stable ``key`` for logs and tests. HTTP statuses, codes on the wire and published
@@ -352,6 +353,12 @@ class OutcomeUnknown(Unavailable):
         "The connection to the database was lost while the change was stored, so the change may "
         "have taken place. Check before you repeat it"
     )
+
+
+class BlobsAway(Unavailable):
+    """The storage of blobs does not answer, or refuses access."""
+
+    key = "blobs_away"
 
 
 class StaleLease(FykeError):

@@ -16,7 +16,7 @@ from fyke.contracts.execution import EnvironmentFailed
 from fyke.model.worker import Language
 from integration.sandbox.sandboxes import SPAWNERS
 from support.environments import Installing, open_workspace
-from support.memory import a_version
+from support.memory import a_runnable_version
 from support.wheels import make_wheel, make_wheel_folder
 
 pytestmark = [
@@ -25,7 +25,7 @@ pytestmark = [
 ]
 
 Maker = Callable[[], Installing]
-PYTHON = replace(a_version("w"), language=Language.PYTHON, requirements="tiny\n")
+PYTHON = replace(a_runnable_version("w"), language=Language.PYTHON, requirements="tiny\n")
 
 
 @pytest.fixture(params=SPAWNERS)

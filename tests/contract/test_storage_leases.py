@@ -9,11 +9,11 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
-from fyke.domain.runs.leasing import Leasing
+from fyke.domain.runs.leasing import lease_waiting
 from fyke.model.attempt import AttemptEnd
 from fyke.model.browser import ANY_BROWSER, NO_BROWSER, BrowserMode, BrowserOffer, BrowserProgram
 from fyke.model.run import MAX_PAUSE_MS, End, Outcome, RunState, SubtaskState
-from fyke.model.runner import AttemptUsage, Capacity, Renewal, RunnerInfo
+from fyke.model.runner import AttemptUsage, Capacity, Lease, Renewal, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode, reason_with_detail
 from fyke.storage.sql.state.check import check
 from support.leases import WIDE, leased, seeded
@@ -148,6 +148,13 @@ LARGE = RunnerInfo(
 BROWSER = {"browser_cpus": 2.0, "browser_memory_mb": 1000}
 
 
+async def taken(state: State, capacity: Capacity, *, idle: bool) -> list[Lease]:
+    """What the runner ``small`` leases."""
+    return await state.write(
+        lambda tx: lease_waiting(tx, "small", capacity, tx.now + 15_000, idle=idle)
+    )
+
+
 @pytest.mark.parametrize(
     ("other", "needs", "left"),
     [
@@ -187,15 +194,14 @@ async def test_a_run_that_only_another_runner_is_large_enough_for_is_left_to_it(
         await state.write(lambda tx: tx.runs.put_runner(replace(other, heartbeat_at=tx.now)))
     wanted = await seeded(state, 2, **needs)
     young = await seeded(state, 1)
-    engine = Leasing(state.storage)
     small = Capacity(
         2, 4000, 4, browsers=2, browser_share=0.5, browser_ready=True, offer=ANY_BROWSER,
         total=(2, 4000),
     )  # fmt: skip
     busy = replace(small, cpus=1.0)
-    passed = [x.run.id for x in await engine.take("small", busy, idle=False)]
+    passed = [x.run.id for x in await taken(state, busy, idle=False)]
     assert passed == ([young.id] if left else [])
-    idle = [x.run.id for x in await engine.take("small", small, idle=True)]
+    idle = [x.run.id for x in await taken(state, small, idle=True)]
     assert idle == ([] if left else [wanted.id])
 
 
@@ -204,7 +210,7 @@ async def test_a_silent_runner_does_not_count(state: State) -> None:
     await state.write(lambda tx: tx.runs.put_runner(replace(LARGE, heartbeat_at=tx.now - old)))
     run = await seeded(state, 1, cpus=4)
     small = Capacity(2, 4000, 4, total=(2, 4000))
-    leases = await Leasing(state.storage).take("small", small, idle=True)
+    leases = await taken(state, small, idle=True)
     assert [x.run.id for x in leases] == [run.id]
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from fyke.contracts.signals import PREPARE
 from fyke.contracts.state import Transaction
-from fyke.domain.runs.environments import Preparation, VersionEnvironments
+from fyke.domain.runs.environments import VersionEnvironments
 from fyke.domain.workers.environments import request_environment
 from fyke.model.account import Plan
 from fyke.model.browser import ANY_BROWSER
+from fyke.model.node import RunnableVersion
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.model.worker import (
     MAX_PREPARATION_PAUSE_MS,
@@ -69,7 +70,7 @@ async def report(state: State, runner_id: str, **changes: Any) -> None:
     await state.write(work)
 
 
-async def taken(state: State, runner_id: str = "R") -> Version | None:
+async def taken(state: State, runner_id: str = "R") -> RunnableVersion | None:
     preparation = await VersionEnvironments(state.storage).take(runner_id)
     return preparation.version if preparation else None
 
@@ -119,13 +120,12 @@ async def test_a_deleted_worker_is_not_prepared(state: State) -> None:
 async def test_a_version_is_prepared_by_one_active_runner(state: State) -> None:
     (version,) = await published(state, "1")
     await report(state, "R")
-    assert await taken(state, "R") == version
+    assert await taken(state, "R") == RunnableVersion.of(version)
     assert await taken(state, "S") is None
-    assert await taken(state, "R") == version  # a runner gets a version again that it has claimed
+    assert await taken(state, "R") == RunnableVersion.of(version)  # which it has claimed
     await report(state, "R", heartbeat_at=1)
-    assert await taken(state, "S") == version
-    preparation = Preparation(None, version, None, None)  # type: ignore[arg-type]
-    await VersionEnvironments(state.storage).ended(preparation, "R", BAD)
+    assert await taken(state, "S") == RunnableVersion.of(version)
+    await VersionEnvironments(state.storage).ended(version.id, "R", BAD)
     environment = await found(state, version)
     assert environment is not None and environment.state is PREPARING, "R has lost it"
     assert environment.runner_id == "S"
@@ -146,11 +146,11 @@ async def test_accounts_are_served_in_rotation(state: State) -> None:
     owner = await state.read(lambda tx: tx.workers.get(first.worker_id).account_id)
     (third,) = await published(state, "3", owner=owner)
     (other,) = await published(state, "7")
-    environments, order = VersionEnvironments(state.storage), list[Version]()
+    environments, order = VersionEnvironments(state.storage), list[RunnableVersion]()
     while (preparation := await environments.take("R")) is not None:
         order.append(preparation.version)
-        await environments.ended(preparation, "R", None)
-    assert order == [first, other, second, third]
+        await environments.ended(preparation.version.id, "R", None)
+    assert order == [RunnableVersion.of(each) for each in (first, other, second, third)]
     environment = await found(state, other)
     assert environment == VersionEnvironment(other.id, EnvironmentState.READY)
 
@@ -188,7 +188,7 @@ async def test_nothing_is_prepared_while_a_run_waits_that_could_start(state: Sta
     assert await taken(state) is None
     assert len(await state.write(lambda tx: tx.runs.lease("R", ROOM, 1))) == 2
     assert not await state.read(lambda tx: tx.runs.has_startable(ANY_BROWSER))
-    assert await taken(state) == version
+    assert await taken(state) == RunnableVersion.of(version)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ async def test_a_run_that_waits_for_a_runner_with_a_browser_delays_nothing(
     await state.write(lambda tx: records.seed_run(tx, owner, worker_id, **needs))
     await report(state, "R")
     await report(state, "S", **runner)
-    assert await taken(state) == (version if prepared else None)
+    assert await taken(state) == (RunnableVersion.of(version) if prepared else None)
     await state.write(lambda tx: records.seed_run(tx, owner, worker_id))
     assert await taken(state) is None, "this run could start"
 
@@ -223,10 +223,10 @@ async def test_a_runner_leaves_a_version_to_the_attempt_that_prepares_it(state: 
     environments = VersionEnvironments(state.storage)
     assert await environments.take("R") is None
     known = await found(state, version)
-    await environments.note(version, known, BAD)
+    await environments.note(version.id, known, BAD)
     expected = VersionEnvironment(version.id, EnvironmentState.FAILED, BAD)
     assert await found(state, version) == expected
-    await environments.note(version, expected, None)
+    await environments.note(version.id, expected, None)
     assert await found(state, version) == VersionEnvironment(version.id, EnvironmentState.READY)
     assert lease.run.version == version.number
 
@@ -243,7 +243,7 @@ async def test_a_fault_of_the_platform_is_retried_with_growing_pauses_without_en
         preparation = await environments.take("R")
         assert preparation is not None and preparation.environment.tries == tries - 1
         before = await state.read(lambda tx: tx.now)
-        await environments.interrupted(preparation, "R", AWAY)
+        await environments.interrupted(preparation.version.id, "R", AWAY)
         environment = await found(state, version)
         assert environment is not None
         assert (environment.state, environment.runner_id) == (PREPARING, "")
@@ -256,7 +256,7 @@ async def test_a_fault_of_the_platform_is_retried_with_growing_pauses_without_en
         await due(state, environment)
     preparation = await environments.take("R")
     assert preparation is not None
-    await environments.ended(preparation, "R", None)
+    await environments.ended(preparation.version.id, "R", None)
     assert await found(state, version) == VersionEnvironment(version.id, EnvironmentState.READY)
 
 

@@ -1,9 +1,9 @@
-"""A results store in memory that tests can block, make fail and inspect."""
+"""A store of rows in memory that tests can block, make fail and inspect."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fyke.domain.results.intake import Intake
@@ -12,7 +12,7 @@ from fyke.model.results import AttemptBatch, RunTotals
 
 
 class BlockableResults:
-    """Implements ``Results`` in memory. Commits wait for ``unblocked``, then raise ``failures``."""
+    """Implements ``AttemptRows``. Commits wait for ``unblocked``, then raise ``failures``."""
 
     def __init__(self) -> None:
         self.unblocked = asyncio.Event()
@@ -21,21 +21,16 @@ class BlockableResults:
         self.failures: list[Exception] = []
         self.poison: str = ""  # an attempt whose batches always fail
         self.batches: list[list[AttemptBatch]] = []
-        self.opened: list[tuple[str, str]] = []
         self.counted: list[str] = []  # runs whose totals were read
         self.closed: set[str] = set()
         self.upserted: dict[tuple[str, str, str], int] = {}
         self.stored: list[tuple[str, str, bytes]] = []
-        self.readable: Callable[[str], None] = str
 
-    def watch(self, readable: Callable[[str], None]) -> None:
-        self.readable = readable
+    async def open(self, run_id: str, attempt_id: str) -> None:
+        """Nothing to do."""
 
     async def append(self, batch: AttemptBatch) -> bool | None:
         return None
-
-    async def open_attempt(self, run_id: str, attempt_id: str) -> None:
-        self.opened.append((run_id, attempt_id))
 
     async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
         self.committing.set()
@@ -58,13 +53,13 @@ class BlockableResults:
             self.stored.append((batch.run_id, batch.attempt_id, row.data))
         return True
 
-    async def close_attempt(self, attempt_id: str) -> int:
+    async def close(self, attempt_id: str) -> int:
         if self.failures:
             raise self.failures.pop(0)
         self.closed.add(attempt_id)
         return sum(1 for _, attempt, _ in self.stored if attempt == attempt_id)
 
-    async def totals(self, run_id: str, hidden: frozenset[str]) -> RunTotals:
+    async def totals(self, run_id: str) -> RunTotals:
         self.counted.append(run_id)
         rows = [data for run, _, data in self.stored if run == run_id]
         return RunTotals(len(rows), sum(map(len, rows)))
@@ -76,7 +71,7 @@ class BlockableResults:
 
 @asynccontextmanager
 async def running(results: BlockableResults) -> AsyncIterator[Intake]:
-    intake = Intake(results, ManualClock())  # type: ignore[arg-type]
+    intake = Intake(results, ManualClock())
     task = asyncio.create_task(intake.run())
     try:
         yield intake

@@ -10,7 +10,7 @@ from typing import Any
 
 from fyke.contracts.execution import Environment
 from fyke.egress.local import LocalEgress
-from fyke.model.worker import Version
+from fyke.model.node import RunnableVersion
 from fyke.sandbox.packages.environment import UvEnvironments
 from fyke.sandbox.tools.runner import SandboxedTools
 from integration.sandbox.sandboxes import SPAWNERS, SandboxSetup, sandbox_setup
@@ -51,7 +51,11 @@ class Installing:
     made: UvEnvironments
 
     async def ensure(
-        self, version: Version, bundle: Path, account_id: str = ACCOUNT, builds: bool = False
+        self,
+        version: RunnableVersion,
+        bundle: Path,
+        account_id: str = ACCOUNT,
+        builds: bool = False,
     ) -> Environment:
         return await self.made.ensure(version, bundle, account_id, builds)
 

@@ -18,6 +18,7 @@ from fyke.model.account import Account, ApiKey, Caller, Role, User
 from fyke.model.audit import NewAudit
 from fyke.model.billing import EntryKind, LedgerEntry, UsageKey, UsageSums
 from fyke.model.log import LogEntry, LogExcerpt, LogFilter
+from fyke.model.node import RunnableVersion
 from fyke.model.results import Header, Row, RowBlock, RunTotals
 from fyke.model.run import Origin, Run, RunLimits, RunState
 from fyke.model.task import Task
@@ -425,6 +426,10 @@ def a_run(account_id: str, **changes: Any) -> Run:
 def a_worker(account_id: str, **changes: Any) -> Worker:
     worker = Worker(new_ulid(), account_id, "acme", "prices", "Prices", "", False, 0, "v1.0.1")
     return replace(worker, **changes)
+
+
+def a_runnable_version(worker_id: str, **changes: Any) -> RunnableVersion:
+    return RunnableVersion.of(a_version(worker_id, **changes))
 
 
 def a_version(worker_id: str, number: str = "v1.0.1", **changes: Any) -> Version:

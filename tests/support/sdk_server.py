@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fyke.domain.nodes.rows import NodeRows
 from fyke.domain.results.intake import AttemptIntake, Intake
 from fyke.kit.clock import SystemClock
 from fyke.sdk.http2 import SdkServer, serve
@@ -20,6 +21,11 @@ from support.blocking_results import BlockableResults
 SDK = Path(__file__).parents[2] / "sdk" / "python"
 if str(SDK) not in sys.path:
     sys.path.append(str(SDK))
+
+
+async def nothing_else(_run_id: str, _attempt_id: str) -> bool:
+    """No attempt is opened by another process."""
+    return False
 
 
 class LoopThread:
@@ -55,7 +61,7 @@ class Platform:
     async def start(self, results: Any = None) -> None:
         if results is not None:
             self.results = results
-            self.intake = Intake(results, SystemClock())
+            self.intake = Intake(NodeRows(results, nothing_else), SystemClock())
         self._committing = asyncio.create_task(self.intake.run())
 
     async def attempt(

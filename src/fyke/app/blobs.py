@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from fyke.app.state import addresses, open_state
-from fyke.contracts.blobs import Blobs, BlobsAway, BlobsRefused, Folder, StoredBlob
+from fyke.contracts.blobs import Blobs, BlobsRefused, Folder, StoredBlob
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.workers.bundles import bundle_name
-from fyke.errors import Conflict, InvalidRequest, Unavailable
+from fyke.errors import BlobsAway, Conflict, InvalidRequest, Unavailable
 from fyke.kit.ids import new_ulid
 from fyke.kit.s3_place import parse_s3_url
 from fyke.settings import Settings

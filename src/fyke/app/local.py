@@ -16,7 +16,7 @@ from typing import Any
 from fyke.app.browser_availability import serves_browsers
 from fyke.app.egress import inside_addresses, throttle_rules
 from fyke.app.folder import create_secret, make_home
-from fyke.app.runner import identity, make_runner, open_sandbox
+from fyke.app.runner import make_runner, open_sandbox, runner_size
 from fyke.app.runner_browsers import open_browsers
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.app.services import make_runs, make_workers
@@ -249,7 +249,7 @@ async def _browsers(
     settings: Settings, sandbox: BubblewrapSandboxes
 ) -> AsyncIterator[BrowserDependencies | None]:
     """The browsers of the runner, as those of the platform; None where there is none."""
-    capacity = identity(settings)
+    size = runner_size(settings)
     async with contextlib.AsyncExitStack() as stack:
         if serves_browsers(settings):
             from fyke.app.browser import gateway_here  # takes a tenth of all imports
@@ -259,8 +259,8 @@ async def _browsers(
             open_browsers(
                 settings,
                 sandbox,
-                cpus=capacity.cpus,
-                memory_mb=capacity.memory_mb,
+                cpus=size.cpus,
+                memory_mb=size.memory_mb,
                 check_unasked=False,
             )
         )

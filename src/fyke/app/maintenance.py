@@ -184,7 +184,8 @@ def check_place(settings: Settings) -> list[str]:
 
     from fyke.app.blobs import find_other_place
     from fyke.app.state import addresses
-    from fyke.contracts.blobs import BlobsAway, BlobsRefused
+    from fyke.contracts.blobs import BlobsRefused
+    from fyke.errors import BlobsAway
     from fyke.storage.sql.dialects import make_engine
     from fyke.storage.sql.failures import first_line
 

@@ -40,6 +40,7 @@ from fyke.domain.results.export.spool import (
 from fyke.domain.workers.archive import unpack
 from fyke.domain.workers.bundles import bundle_name
 from fyke.kit.file_lock import locked
+from fyke.model.node import RunnableVersion
 from fyke.model.worker import Language, Version
 from fyke.reasons import ReasonCode
 from fyke.runner.bundles import LOCK as BUNDLES_LOCK
@@ -289,7 +290,9 @@ class Prune:
             return frozenset()
         try:
             async with self._folder_of(version) as folder:
-                return await self._environments.keys(version, folder, startable.account_id)
+                return await self._environments.keys(
+                    RunnableVersion.of(version), folder, startable.account_id
+                )
         except FileNotFoundError:
             return frozenset()  # without its bundle it cannot be started
         except SandboxFault as error:

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import structlog
 
+from fyke import __version__
 from fyke.app.cut_off import CutOff
 from fyke.app.find_links import find_links_folders
 from fyke.app.folder import master_secret, write_private
@@ -22,14 +23,10 @@ from fyke.contracts.execution import IsolationReport
 from fyke.contracts.signals import SignalReader
 from fyke.contracts.state import Storage, Transaction
 from fyke.contracts.tools import ToolRunner
+from fyke.domain.nodes.service import NodeService, NodeStores, RunnerName, never_cut_off
 from fyke.domain.results.intake import Intake
 from fyke.domain.results.output_signals import OutputSignals
-from fyke.domain.runs.attempts import Attempts
-from fyke.domain.runs.environments import VersionEnvironments
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
-from fyke.domain.runs.last_pages import LastPages
-from fyke.domain.runs.leasing import Leasing
-from fyke.domain.secrets.inject import RunSecrets
 from fyke.egress.client import EgressClient
 from fyke.errors import Conflict
 from fyke.kit.clock import SystemClock
@@ -40,8 +37,7 @@ from fyke.kit.sealing import Sealer
 from fyke.runner.attempt import AttemptDependencies
 from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.bundles import BundleCache
-from fyke.runner.lease_monitor import LeaseMonitor
-from fyke.runner.loop import Identity, Runner
+from fyke.runner.loop import Runner, RunnerSize
 from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.sandbox.packages.environment import UvEnvironments
 from fyke.sandbox.process.launcher_client import LauncherClient
@@ -79,12 +75,9 @@ def has_upstream(settings: Settings) -> bool:
     return "*" in regions or settings.default_region.upper() in regions
 
 
-def identity(settings: Settings) -> Identity:
-    """Id and capacity of this runner; 0 in the settings stands for the size of the machine."""
-    return Identity(
-        id=new_ulid(),
-        node=node_name(settings),
-        place=place(settings),
+def runner_size(settings: Settings) -> RunnerSize:
+    """The capacity of this runner; 0 in the settings stands for the size of the machine."""
+    return RunnerSize(
         cpus=settings.runner_cpus or float(os.cpu_count() or 1),
         memory_mb=settings.runner_memory_mb or _machine_memory_mb() * 8 // 10,
         slots=settings.runner_slots,
@@ -145,13 +138,15 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
             try:
                 report = await sandbox.probe()
                 log.info("isolation", level=report.level.value, reason=report.reason)
-                monitor = _lease_monitor(settings, heartbeat)
+                cut_off = CutOff(settings.database_url, heartbeat.peer_store)
                 warm = WarmSandboxes(sandbox, settings.warm_sandboxes, settings.warm_idle_seconds)
-                capacity = identity(settings)
+                size = runner_size(settings)
                 async with open_browsers(
-                    settings, sandbox, cpus=capacity.cpus, memory_mb=capacity.memory_mb
+                    settings, sandbox, cpus=size.cpus, memory_mb=size.memory_mb
                 ) as browser:
-                    runner = make_runner(runtime, sandbox, egress, report, monitor, warm, browser)
+                    runner = make_runner(
+                        runtime, sandbox, egress, report, cut_off.is_cut_off, warm, browser
+                    )
                     _drain_on_sigterm(runner, sandbox)
                     async with warm.kept():
                         await runner.run()
@@ -159,19 +154,12 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
                 await egress.stop()
 
 
-def _lease_monitor(settings: Settings, heartbeat: Heartbeat) -> LeaseMonitor | None:
-    if not settings.database_url:
-        return None
-    cut_off = CutOff(settings.database_url, heartbeat.peer_store)
-    return LeaseMonitor(cut_off.is_cut_off, lease_seconds=settings.lease_seconds)
-
-
 def make_runner(
     runtime: Runtime,
     sandbox: BubblewrapSandboxes,
     egress: Egress,
     report: IsolationReport,
-    monitor: LeaseMonitor | None = None,
+    is_cut_off: Callable[[int], Awaitable[bool]] = never_cut_off,
     warm: WarmSandboxes | None = None,
     browser: BrowserDependencies | None = None,
     no_browser: str = NO_BROWSER,
@@ -182,18 +170,16 @@ def make_runner(
     """
     settings = runtime.settings
     output_signals = OutputSignals(runtime.signals)
-    intake = Intake(runtime.results, SystemClock(), output_signals.stored)
-    attempts = Attempts(runtime.storage, runtime.results, runtime.rules)
+    runtime.results.watch(output_signals.stored)
+    name = RunnerName(new_ulid(), node_name(settings), place(settings))
+    gateway = NodeService(name, node_stores(runtime), is_cut_off)
     deps = AttemptDependencies(
+        gateway=gateway,
         sandbox=warm or sandbox,
         environments=open_environments(settings, sandbox.tools(egress)),
-        version_environments=VersionEnvironments(runtime.storage),
         egress=egress,
-        intake=intake,
-        attempts=attempts,
-        last_pages=LastPages(runtime.storage, runtime.blobs),
-        bundles=BundleCache(runtime.blobs, settings.bundles_dir),
-        secrets=RunSecrets(runtime.storage, Sealer(master_secret(settings)), SystemClock()),
+        intake=Intake(gateway.rows, SystemClock()),
+        bundles=BundleCache(gateway.files, settings.bundles_dir),
         isolation=report,
         unsafe=settings.unsafe,
         work_bytes=settings.work_mb * 2**20,
@@ -201,21 +187,26 @@ def make_runner(
         browser=browser,
         no_browser=no_browser,
     )
-    runner = Runner(
-        identity(settings),
-        runtime.storage,
-        Leasing(runtime.storage, lease_seconds=settings.lease_seconds),
-        runtime.signals,
-        attempts,
-        intake,
-        deps,
-        monitor,
-    )
+    runner = Runner(runner_size(settings), deps, release=__version__)
     egress.on_trip = runner.traffic_tripped
     egress.on_refused = runner.connection_refused
     if browser is not None:
         connect(runner, browser)
     return runner
+
+
+def node_stores(runtime: Runtime) -> NodeStores:
+    """What serves the runners of this installation."""
+    return NodeStores(
+        storage=runtime.storage,
+        results=runtime.results,
+        blobs=runtime.blobs,
+        signals=runtime.signals,
+        rules=runtime.rules,
+        sealer=Sealer(master_secret(runtime.settings)),
+        clock=SystemClock(),
+        lease_seconds=runtime.settings.lease_seconds,
+    )
 
 
 def _drain_on_sigterm(runner: Runner, sandbox: BubblewrapSandboxes) -> None:

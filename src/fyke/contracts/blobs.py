@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from fyke.errors import Unavailable
+from fyke.errors import BlobsAway
 
 
 class Folder(StrEnum):
@@ -17,10 +17,6 @@ class Folder(StrEnum):
     UPLOADS = "uploads"
     PAGES = "pages"  # files of last pages
     ROWS = "rows"  # of ended runs
-
-
-class BlobsAway(Unavailable):
-    """The storage of blobs does not answer, or refuses access."""
 
 
 class BlobsRefused(BlobsAway):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from fyke.reasons import Detail, DetailCode, Reason, detail_sentence, sentence
 
 if TYPE_CHECKING:  # the launcher imports this module and is small
-    from fyke.model.worker import Version
+    from fyke.model.node import RunnableVersion
 
 
 class Isolation(StrEnum):
@@ -70,7 +70,7 @@ class Environments(Protocol):
         ...
 
     async def ensure(
-        self, version: Version, bundle: Path, account_id: str, builds_allowed: bool
+        self, version: RunnableVersion, bundle: Path, account_id: str, builds_allowed: bool
     ) -> Environment:
         """Return the environment of a version; install it first if needed. ``bundle`` is the
         unpacked project, ``account_id`` the owner of the Worker, ``builds_allowed`` whether
@@ -99,7 +99,7 @@ class SandboxSpec:
 
     name: str  # the attempt's id; also names its work folder and its cgroup
     owner: str  # the account of the Worker
-    version: Version
+    version: RunnableVersion
     bundle: Path
     environment: Environment
     limits: SandboxLimits

@@ -1,9 +1,9 @@
 """The only way from a runner to the installation, on the same machine or on another one.
 
-Each method is one transaction of the installation at most. A runner on another machine sends it
-over a stream, where an answer may be lost: then the call is made again, so each method says what a
-repeated call does. All methods may raise ``Unavailable``, and those with the key of an attempt
-``StaleLease`` when this runner does not have its lease.
+A runner on another machine sends each call over a stream, where an answer may be lost: then the
+call is made again. Where the result of a repeated call is not stated, it is as if the first one had
+not been made. All methods may raise ``Unavailable``, and those with the key of an attempt
+``StaleLease`` when this runner does not have its lease; those that return None then say so.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOr
 from fyke.model.last_page import PageContent
 from fyke.model.node import (
     AttemptOrder,
-    BuildClaim,
     Contact,
     NodeInfo,
     PreparationOrder,
     Registered,
-    StoredEnvironment,
+    RunnableVersion,
 )
 from fyke.model.results import AttemptBatch, RunTotals
 from fyke.model.run import AttemptKey, End, RunLimits
@@ -70,9 +69,9 @@ class NodeGateway(Protocol):
     # --- attempts -----------------------------------------------------------------------------
 
     async def lease(self, capacity: Capacity, *, idle: bool) -> list[AttemptOrder]:
-        """Lease waiting attempts that fit into the free ``capacity``, and open their rows. An
-        ``idle`` runner may also get one attempt that is larger than its whole capacity. Attempts of
-        a version that is missing have been ended. Not repeated: see ``active``.
+        """Lease waiting attempts that fit into the free ``capacity``. An ``idle`` runner may also
+        get one attempt that is larger than its whole capacity. Attempts of a version that is
+        missing have been ended. Not repeated: see ``active``.
         """
         ...
 
@@ -118,9 +117,9 @@ class NodeGateway(Protocol):
         self, key: AttemptKey, fault: Detail, *, unstarted_only: bool = False
     ) -> AfterAttempt | None:
         """Write a line about it to the log, close the rows of the attempt, and return it to the
-        queue because of a fault before its Worker's first instruction. ``unstarted_only``: change
-        nothing when its start was recorded. None when the lease was lost. Repeated: the answer of
-        the first call.
+        queue because of a fault before its Worker's first instruction. ``unstarted_only``: write no
+        line, and change nothing when its start was recorded. None when the lease was lost.
+        Repeated: the answer of the first call.
         """
         ...
 
@@ -146,7 +145,13 @@ class NodeGateway(Protocol):
 
 
 class AttemptRows(Protocol):
-    """Where a runner stores what its attempts put out. The rows of leased attempts are open."""
+    """Where a runner stores what its attempts put out, from their lease to ``close``."""
+
+    async def open(self, run_id: str, attempt_id: str) -> None:
+        """Called for each leased attempt before its first batch, apart from the commits of others,
+        which it may delay. Repeated: no effect.
+        """
+        ...
 
     async def append(self, batch: AttemptBatch) -> bool | None:
         """Store one batch at once if that needs no other wait than for its acknowledgement, and
@@ -176,28 +181,10 @@ class NodeFiles(Protocol):
     version that it prepares.
     """
 
-    async def bundle(self, owner: AttemptKey | str, digest: str, target: Path) -> None:
-        """Write the bundle of a version to a new file. What is there has this sha256.
+    async def bundle(self, owner: AttemptKey | str, version: RunnableVersion, target: Path) -> None:
+        """Write the bundle of a version to a file. What is there has the digest of the version.
 
         Raise ``VersionUnavailable`` when it is missing or was changed.
-        """
-        ...
-
-    async def environment(
-        self, owner: AttemptKey | str, key: str
-    ) -> StoredEnvironment | BuildClaim | None:
-        """Where the environment with this key is: stored; to be built by this runner; or None while
-        another one builds it.
-        """
-        ...
-
-    async def fetch_environment(self, stored: StoredEnvironment, target: Path) -> None:
-        """Write a packed environment to a new file. What is there has its digest."""
-        ...
-
-    async def store_environment(self, claim: BuildClaim, packed: Path, tree: str) -> None:
-        """Store what was built; ``tree`` is the sha256 of the unpacked files. Changes nothing when
-        the claim has ended.
         """
         ...
 

@@ -8,8 +8,8 @@ when the node no longer has the lease: that is left to the contract, which check
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 import msgspec
@@ -19,11 +19,12 @@ from fyke.domain.results.caps import LOG_LINE_BYTES
 from fyke.domain.results.intake import MAX_HEADER_CHARS
 from fyke.errors import InvalidRequest, StaleLease
 from fyke.kit.clock import Clock
-from fyke.model.attempt import AfterAttempt, AttemptReport, RunnerOrders
+from fyke.model.attempt import AfterAttempt, AttemptReport, RunnerOrders, SiteTraffic
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.node import AttemptOrder
-from fyke.model.results import MAX_HEADERS, MAX_ROW_BYTES, AttemptBatch
-from fyke.model.run import AttemptKey
+from fyke.model.results import LAST_BATCH, MAX_HEADERS, MAX_ROW_BYTES, AttemptBatch
+from fyke.model.run import AttemptKey, Outcome
+from fyke.model.runner import AttemptUsage
 from fyke.wire.nodes import (
     AnyRequest,
     CheckPageRoom,
@@ -49,7 +50,8 @@ from fyke.wire.nodes import (
 
 MAX_STORED_ROW = 2 * MAX_ROW_BYTES  # with secrets masked, it may be longer than it was pushed
 MAX_AGE_MS = 24 * 3600 * 1000  # of a log line that a node has kept
-MAX_BATCH_NUMBER = 2**63 - 1  # that the results can store
+MAX_COUNT = 2**62  # of a counter that a node reports
+LIMITS = (Outcome.TRAFFIC_CAP, Outcome.ROW_CAP)  # that a runner finds out
 
 _json_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -71,7 +73,7 @@ class NodeOperations:
             StartAttempt: lambda r: gateway.start(own(r.key)),
             ReportAttempts: self._report,
             ReserveBrowser: lambda r: gateway.reserve_browser(own(r.key), r.cpus, r.memory_mb),
-            ReachLimit: lambda r: gateway.limit_reached(own(r.key), r.end),
+            ReachLimit: self._reach_limit,
             EndAttempt: self._end,
             GiveAttemptBack: self._give_back,
             CommitRows: self._commit,
@@ -118,7 +120,16 @@ class NodeOperations:
         await self.load()
         return [*self._held.values()]
 
+    async def _reach_limit(self, request: ReachLimit) -> None:
+        key = self._own(request.key)
+        if request.end.outcome not in LIMITS:
+            raise InvalidRequest("A run does not end for this reason because of a limit")
+        await self._gateway.limit_reached(key, request.end)
+
     async def _end(self, request: EndAttempt) -> AfterAttempt | None:
+        if request.ended.end.outcome is Outcome.RETURNED:
+            raise InvalidRequest("An attempt that is returned does not end")
+        _check_counts(request.ended.usage, request.ended.sites)
         # rows are counted here, whatever the node says
         ended = replace(request.ended, closed_rows=None)
         after = await self._gateway.end(self._own_or_ended(request.key), ended)
@@ -134,6 +145,7 @@ class NodeOperations:
     async def _report(self, request: ReportAttempts) -> RunnerOrders:
         own, foreign = list[AttemptReport](), set[str]()
         for report in request.reports:
+            _check_counts(report.usage, report.sites)
             try:
                 own.append(replace(report, key=self._own(report.key)))
             except StaleLease:
@@ -166,9 +178,18 @@ class NodeOperations:
         return replace(entry, group=group, timestamp=self._clock.now_ms() - age)
 
 
+def _check_counts(usage: AttemptUsage, sites: Sequence[SiteTraffic] | None) -> None:
+    """Raise ``InvalidRequest`` for counters that no runner reports: they determine the costs."""
+    records: list[AttemptUsage | SiteTraffic] = [usage, *(sites or ())]
+    for record in records:
+        values = (getattr(record, field.name) for field in fields(record))
+        if not all(0 <= value <= MAX_COUNT for value in values if isinstance(value, int)):
+            raise InvalidRequest("A counter is negative, or too large")
+
+
 def _check(batch: AttemptBatch) -> None:
     """Raise ``InvalidRequest`` for what no runner puts out."""
-    if not 0 < batch.number <= MAX_BATCH_NUMBER:
+    if not 0 < batch.number < LAST_BATCH:
         raise InvalidRequest("A batch has no number, so it may be stored twice")
     for row in batch.rows:
         if len(row.data) > MAX_STORED_ROW:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from fyke.model.browser import BrowserBlock, BrowserChoice
 from fyke.model.health import Disk
-from fyke.model.results import RunTotals
 from fyke.model.run import AttemptKey, RunLimits
 from fyke.model.runner import RunnerInfo
 from fyke.model.worker import BrowserNeed, Language, VersionEnvironment
@@ -77,9 +76,8 @@ class RunnableVersion:
 class AttemptOrder:
     """A leased attempt with all that is needed to run it, apart from the secrets.
 
-    ``run_subtasks`` is how many subtasks its run has. ``stored`` are the rows of the run so far,
-    None when there are none yet. ``environment`` is the stored record about the environment of the
-    version, if any.
+    ``run_subtasks`` is how many subtasks its run has. ``is_empty``: its run has no rows yet.
+    ``environment`` is the stored record about the environment of the version, if any.
     """
 
     key: AttemptKey
@@ -90,7 +88,7 @@ class AttemptOrder:
     browser_choice: BrowserChoice
     browser_block: tuple[BrowserBlock, ...]
     run_subtasks: int
-    stored: RunTotals | None
+    is_empty: bool
     worker: OrderedWorker
     version: RunnableVersion
     environment: VersionEnvironment | None

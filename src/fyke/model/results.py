@@ -17,6 +17,7 @@ MAX_ROW_BYTES = 8 * 2**20
 MAX_HEADERS = 10_000  # columns that one call declares
 MAX_RUN_ROWS = 1_000_000
 MAX_RUN_ROW_BYTES = 2**30
+LAST_BATCH = 2**31 - 1  # the number of the batch with the line about a returned attempt
 
 _texts = msgspec.json.Decoder(list[msgspec.Raw]).decode
 

@@ -13,6 +13,7 @@ import os
 import secrets
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from socket import socket
 
@@ -32,25 +33,23 @@ from fyke.contracts.execution import (
     SandboxSpec,
     SandboxUsage,
 )
+from fyke.contracts.node import NodeGateway
 from fyke.domain.logs import system
 from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.results.intake import AttemptIntake, Intake
-from fyke.domain.runs.attempts import Attempts, traffic_cap
-from fyke.domain.runs.environments import VersionEnvironments, is_platform_fault
 from fyke.domain.runs.isolation import missing_isolation
-from fyke.domain.runs.last_pages import LastPages
-from fyke.domain.runs.outcome import end_of
-from fyke.domain.secrets.inject import NOT_SET, UNREADABLE, RunSecrets
+from fyke.domain.runs.outcome import end_of, is_platform_fault, traffic_cap
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import FykeError, StaleLease, Unavailable
 from fyke.kit.unnamed_socket import listen_unnamed
-from fyke.model.attempt import AttemptEnd, AttemptReport, SiteTraffic
+from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, SiteTraffic
 from fyke.model.browser import BrowserReport
 from fyke.model.last_page import LastPage, TakenPage
 from fyke.model.log import LogType, NewLogEntry
-from fyke.model.run import End, Outcome, Run
-from fyke.model.runner import AttemptUsage, Lease
-from fyke.model.worker import BrowserNeed, Version, VersionEnvironment, Worker
+from fyke.model.node import AttemptOrder
+from fyke.model.run import End, Outcome
+from fyke.model.runner import AttemptUsage
+from fyke.model.worker import BrowserNeed
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.runner.browser import AttemptBrowser, BrowserTotals
 from fyke.runner.browser_dependencies import BrowserDependencies
@@ -67,6 +66,14 @@ from fyke.sdk.http2 import serve
 from fyke.sdk.service import SdkService
 
 INSTALL_SECONDS = 2.0  # without an environment, after which the log says why
+UNREADABLE = (
+    "The secret {name} was sealed with a key that this installation does not have (its secret.key "
+    "was replaced, or not restored), so the Worker starts without it. Set it again."
+)
+NOT_SET = (
+    "This version needs the secret {name}, which your account has not set for it. "
+    "Set it on the Worker's page, or with fyke secret set."
+)
 INSTALLING = "The dependencies of this version are being installed; its next runs find them there."
 
 log = structlog.get_logger()
@@ -76,15 +83,12 @@ log = structlog.get_logger()
 class AttemptDependencies:
     """The dependencies of all attempts of a runner."""
 
+    gateway: NodeGateway
     sandbox: Sandboxes
     environments: Environments
-    version_environments: VersionEnvironments
     egress: Egress
     intake: Intake
-    attempts: Attempts
-    last_pages: LastPages
     bundles: BundleCache
-    secrets: RunSecrets
     isolation: IsolationReport
     unsafe: bool
     work_bytes: int  # limit of the Worker's own folder
@@ -98,24 +102,15 @@ class AttemptRunner:
 
     def __init__(
         self,
-        lease: Lease,
-        worker: Worker,
-        version: Version,
-        is_operators: bool,
+        order: AttemptOrder,
         deps: AttemptDependencies,
-        environment: VersionEnvironment | None = None,
         places: BrowserPlaces | None = None,
     ) -> None:
-        """``environment`` is the stored record about the environment of the version, if any.
-        ``places`` are those of the runner for browsers.
-        """
-        self.lease = lease
-        self.attempt = lease.attempt
-        self._worker = worker
-        self._version = version
-        self._is_operators = is_operators  # whether the Worker is the operator's own
+        """``places`` are those of the runner for browsers."""
+        self.order = order
+        self.key = order.key
+        self._version = order.version
         self._deps = deps
-        self._environment = environment
         self._stop = EndRequest()
         self._watch: ProcessWatch | None = None  # set at the launch
         self._masker: Masker | None = None  # masks secrets and the proxy password
@@ -132,7 +127,6 @@ class AttemptRunner:
         self._launched = False  # a launched Worker is not started again
         self._closing: asyncio.Task[None] | None = None  # kills and removes the sandbox
         self._killed = asyncio.Event()  # no process of the sandbox runs, as far as is known
-        self.pause_ms = 0  # until the subtask of a returned attempt is tried again
 
     # --- used by the runner -------------------------------------------------------------
 
@@ -142,7 +136,7 @@ class AttemptRunner:
         """
         now = time.monotonic()
         return AttemptReport(
-            self.attempt.key,
+            self.key,
             self._usage(),
             self._site_reports.due(now),
             self._browser_reports.due(now),
@@ -159,7 +153,7 @@ class AttemptRunner:
 
     def traffic_tripped(self) -> None:
         """The egress cut the attempt off at its limit."""
-        self._end_run_at_limit(end_of(traffic_cap(self.lease.run)))
+        self._end_run_at_limit(end_of(traffic_cap(self.order.limits)))
 
     def connection_refused(self, reason: str) -> None:
         """Log that a connection was refused: the error that the Worker gets may not state the
@@ -167,18 +161,18 @@ class AttemptRunner:
         if self._intake is not None:
             self._note(self._intake, f"A connection was refused: {reason}.")
 
-    async def execute(self) -> Run | None:
-        """Run the attempt; return the run afterwards, or None when the lease was lost.
+    async def execute(self) -> AfterAttempt | None:
+        """Run the attempt; return what its end has led to, or None when the lease was lost.
 
         Nothing that the Worker does raises here. An error of the platform ends the attempt with
         ``INTERNAL``; before the Worker's first instruction it returns the attempt to the queue.
         """
         intake = await self._deps.intake.open(
-            self.lease.run.id,
-            self.attempt.id,
-            self.attempt.number,
+            self.key.run_id,
+            self.key.id,
+            self.key.number,
             on_row_cap=self._row_cap_reached,
-            is_empty=self.lease.run.subtasks == 1 and not self.lease.run.started_at,
+            is_empty=self.order.is_empty,
         )
         self._intake = intake
         return await self._execute(intake)
@@ -190,18 +184,18 @@ class AttemptRunner:
         if self.browser is not None:
             await self.browser.closed()
 
-    async def _execute(self, intake: AttemptIntake) -> Run | None:
+    async def _execute(self, intake: AttemptIntake) -> AfterAttempt | None:
         try:
             end = await self._prepare_and_run(intake)
         except StartRefused as refused:
             end = refused.end
         except StaleLease:
-            log.warning("attempt_lost", attempt=self.attempt.id)
+            log.warning("attempt_lost", attempt=self.key.id)
             end = end_of(Reason(ReasonCode.RUNNER_LOST))
         except Exception as error:
             # An error of the platform: the attempt ends and frees its capacity.
             fault = detail_of(error, intake.mask)
-            log_fault("attempt_fault", error, fault, attempt=self.attempt.id)
+            log_fault("attempt_fault", error, fault, attempt=self.key.id)
             if not self._launched and self._stop.end is None:
                 return await self._give_back(intake, fault)
             requested = None if self._launched else self._stop.end
@@ -213,16 +207,17 @@ class AttemptRunner:
     # --- the steps ----------------------------------------------------------------------
 
     async def _prepare_and_run(self, intake: AttemptIntake) -> End:
-        _log_system(intake, system.preparing(self.attempt.number, 0))
+        _log_system(intake, system.preparing(self.key.number, 0))
         self._check_isolation(intake)
-        bundle = await self._deps.bundles.ensure(self._version)
+        bundle = await self._deps.bundles.ensure(self.key, self._version)
+        worker = self.order.worker
         late = asyncio.get_running_loop().call_later(
             INSTALL_SECONDS, self._note, intake, INSTALLING, LogType.INFO
         )
         try:
             environment = await self._stop.run_until_stopped(
                 self._deps.environments.ensure(
-                    self._version, bundle, self._worker.account_id, self._worker.builds_allowed
+                    self._version, bundle, worker.account_id, worker.builds_allowed
                 )
             )
         except EnvironmentFailed as failed:
@@ -241,10 +236,10 @@ class AttemptRunner:
         await self._note_environment(None)
         if environment.warning:
             self._note(intake, environment.warning)
-        limits = self.lease.run.limits
+        limits = self.order.limits
         spec = SandboxSpec(
-            name=self.attempt.id,
-            owner=self._worker.account_id,
+            name=self.key.id,
+            owner=worker.account_id,
             version=self._version,
             bundle=bundle,
             environment=environment,
@@ -261,11 +256,11 @@ class AttemptRunner:
         """Record that the environment is ready, or why its installation failed."""
         if reason is not None and is_platform_fault(reason):
             return
-        known = self._environment
+        known = self.order.environment
         try:
-            await self._deps.version_environments.note(self._version, known, reason)
+            await self._deps.gateway.note_environment(self.key, known, reason)
         except FykeError as error:  # only a note: the run does not depend on it
-            log.warning("environment_not_noted", attempt=self.attempt.id, error=str(error))
+            log.warning("environment_not_noted", attempt=self.key.id, error=str(error))
 
     async def _close_sandbox(self, sandbox: Sandbox) -> None:
         """Kill what still runs in the sandbox, then remove it. After a failure its remains are
@@ -274,19 +269,23 @@ class AttemptRunner:
         try:
             await in_time("ending the sandbox", sandbox.kill())
         except SandboxFault as error:
-            log.warning("sandbox_not_killed", attempt=self.attempt.id, error=str(error))
+            log.warning("sandbox_not_killed", attempt=self.key.id, error=str(error))
         finally:
             self._killed.set()
         try:
             await in_time("removing the sandbox", sandbox.close())
         except SandboxFault as error:
-            log.error("sandbox_left_behind", attempt=self.attempt.id, error=str(error))
+            log.error("sandbox_left_behind", attempt=self.key.id, error=str(error))
 
     async def _close_intake(self, intake: AttemptIntake) -> int:
         """Accept no more rows, once no process of the sandbox runs; return their number."""
+        await self._no_process_runs()
+        return await intake.close()
+
+    async def _no_process_runs(self) -> None:
+        """Wait until no process of the sandbox runs."""
         if self._closing is not None:
             await self._killed.wait()
-        return await intake.close()
 
     async def _run_in_sandbox(
         self, intake: AttemptIntake, sandbox: Sandbox, limits: SandboxLimits
@@ -294,20 +293,19 @@ class AttemptRunner:
         password = secrets.token_urlsafe(24)
         try:
             # The start is recorded before the Worker's first instruction, and not after the rest.
-            _, decrypted, _ = await self._stop.run_until_stopped(
+            _, injected = await self._stop.run_until_stopped(
                 together(
                     self._open_egress(intake, sandbox, password),
-                    self._decrypt_secrets(intake, password),
-                    self._deps.attempts.started(self.attempt.key, self.attempt.runner_id),
+                    self._start(intake, password),
                 )
             )
             addresses = worker_env(
                 self._version.language,
-                self.attempt.id,
+                self.key.id,
                 password,
                 has_port_80="cdp80" in sandbox.listeners,
             )
-            environment = decrypted | addresses
+            environment = injected | addresses
             end = await self._serve_and_run(intake, sandbox, limits, environment)
             if end.outcome is Outcome.SUCCEEDED and not intake.rows:
                 await self._report_rows_not_pushed(intake, sandbox)
@@ -316,16 +314,16 @@ class AttemptRunner:
             self._closing = asyncio.create_task(self._close_sandbox(sandbox))
             if self.browser is not None:
                 await self.browser.close()
-            self._final_traffic = await self._deps.egress.close(self.attempt.id)
+            self._final_traffic = await self._deps.egress.close(self.key.id)
 
     async def _report_rows_not_pushed(self, intake: AttemptIntake, sandbox: Sandbox) -> None:
         try:
             places = await in_time("looking for rows in files", sandbox.result_files())
         except SandboxFault as error:  # the Worker has succeeded nevertheless
-            log.warning("result_files_not_read", attempt=self.attempt.id, error=str(error))
+            log.warning("result_files_not_read", attempt=self.key.id, error=str(error))
             return
         if places:
-            _log_system(intake, system.rows_not_pushed(self.attempt.number, places, 0))
+            _log_system(intake, system.rows_not_pushed(self.key.number, places, 0))
 
     async def _serve_and_run(
         self,
@@ -334,13 +332,13 @@ class AttemptRunner:
         limits: SandboxLimits,
         environment: dict[str, str],
     ) -> End:
-        service = SdkService(intake, self.lease.subtask.input_json.encode())
+        service = SdkService(intake, self.order.input_json.encode())
         sdk = await serve(sandbox.listeners["sdk"], service.handle)
         try:
             if self._stop.end is not None:
                 return self._stop.end
-            _log_system(intake, system.running(self.attempt.number, 0))
-            self._watch = ProcessWatch(sandbox, intake, self.lease.run.limits, limits, self._stop)
+            _log_system(intake, system.running(self.key.number, 0))
+            self._watch = ProcessWatch(sandbox, intake, self.order.limits, limits, self._stop)
             await sandbox.launch(environment)
             self._launched = True
             end = await self._watch.until_end()
@@ -358,10 +356,10 @@ class AttemptRunner:
         try:
             if not self.browser.keeps_page(succeeded=end.outcome is Outcome.SUCCEEDED):
                 return
-            if await self._deps.last_pages.has_room(self.lease.run.id):
+            if await self._deps.gateway.files.page_room(self.key):
                 self._taken_page = await self.browser.last_page()
         except Exception as error:  # the end of the attempt does not depend on it
-            log.warning("last_page_not_taken", attempt=self.attempt.id, error=repr(error))
+            log.warning("last_page_not_taken", attempt=self.key.id, error=repr(error))
             self._note_missing_page(error)
 
     async def _store_last_page(self) -> LastPage | None:
@@ -371,9 +369,9 @@ class AttemptRunner:
             return None
         try:
             content = await asyncio.to_thread(page_content, taken, self._masker)
-            await self._deps.last_pages.put(self.attempt.id, content)
+            await self._deps.gateway.files.put_page(self.key, content)
         except Exception as error:  # the disk is full, or the page cannot be written as files
-            log.warning("last_page_not_stored", attempt=self.attempt.id, error=repr(error))
+            log.warning("last_page_not_stored", attempt=self.key.id, error=repr(error))
             await self._discard_last_page()
             self._note_missing_page(error)
             return None
@@ -387,9 +385,9 @@ class AttemptRunner:
     async def _discard_last_page(self) -> None:
         """Remove the stored files of the page."""
         try:
-            await self._deps.last_pages.discard(self.attempt.id)
+            await self._deps.gateway.files.discard_page(self.key)
         except Exception as error:  # the end of the attempt does not depend on it
-            log.warning("last_page_not_discarded", attempt=self.attempt.id, error=repr(error))
+            log.warning("last_page_not_discarded", attempt=self.key.id, error=repr(error))
 
     def _explained(self, end: End) -> End:
         """The end with the browser as its reason, if the Worker exited with an error and requested
@@ -407,17 +405,17 @@ class AttemptRunner:
         return end
 
     async def _open_egress(self, intake: AttemptIntake, sandbox: Sandbox, password: str) -> None:
-        run = self.lease.run
-        if run.region and run.region not in self._deps.regions and "*" not in self._deps.regions:
-            self._note(intake, f"proxy_region {run.region} has no upstream; going out directly.")
+        order = self.order
+        if order.region and not {order.region, "*"} & self._deps.regions:
+            self._note(intake, f"proxy_region {order.region} has no upstream; going out directly.")
         grant = EgressGrant(
-            attempt_id=self.attempt.id,
+            attempt_id=self.key.id,
             secret=password,
-            region=run.region,
-            allow=run.egress_allow,
-            limit_bytes=run.limits.max_traffic_bytes or None,
+            region=order.region,
+            allow=order.egress_allow,
+            limit_bytes=order.limits.max_traffic_bytes or None,
             domains=self._version.egress,
-            session=run.id,
+            session=self.key.run_id,
         )
         listeners = sandbox.listeners
         ports = [listeners[name] for name in ("cdp", "cdp80") if name in listeners]
@@ -433,7 +431,7 @@ class AttemptRunner:
                 return
             for listener in ports:
                 await self._deps.egress.refuse_browser(
-                    self.attempt.id, listener, lambda: self._note_missing_browser(intake)
+                    self.key.id, listener, lambda: self._note_missing_browser(intake)
                 )
         except Unavailable as error:
             raise EgressAway from error
@@ -450,7 +448,7 @@ class AttemptRunner:
         try:
             return listen_unnamed()
         except OSError as error:
-            log.warning("browser_not_at_proxy", attempt=self.attempt.id, error=str(error))
+            log.warning("browser_not_at_proxy", attempt=self.key.id, error=str(error))
             return None, None
 
     async def _open_browser(
@@ -461,17 +459,17 @@ class AttemptRunner:
         if deps is None or deps.missing:
             return False
         browser = AttemptBrowser(
-            self.attempt,
+            self.key,
             deps,
             self._deps.egress,
-            self._deps.attempts,
+            self._deps.gateway,
             self._places,
             lambda kind, text: self._note(intake, intake.mask(text), kind),
             declined=self._declines_browser,
-            choice=self.lease.run.browser_choice,
+            choice=self.order.browser_choice,
         )
         try:
-            await browser.open(ports, password, self.lease.run.browser_block)
+            await browser.open(ports, password, self.order.browser_block)
         except Unavailable:
             self._note(intake, "The process that serves browsers does not answer.")
             return False
@@ -488,11 +486,11 @@ class AttemptRunner:
             self._browser_reported = True
             self._note(intake, f"The Worker asked for a browser; {self._deps.no_browser}.")
 
-    async def _decrypt_secrets(self, intake: AttemptIntake, password: str) -> dict[str, str]:
-        """Decrypt the account's secrets for this Worker. From here on they and the password of the
-        proxy are masked in all its output.
+    async def _start(self, intake: AttemptIntake, password: str) -> dict[str, str]:
+        """Record the start, and return the account's secrets for this Worker. From here on they and
+        the password of the proxy are masked in all its output.
         """
-        injected = await self._deps.secrets.of(self.lease.run)
+        injected = await self._deps.gateway.start(self.key)
         self._masker = intake.masker = Masker(injected.environment, {"PROXY_AUTH": password})
         for name in injected.unreadable:
             self._note(intake, UNREADABLE.format(name=name))
@@ -505,7 +503,7 @@ class AttemptRunner:
         report = self._deps.isolation
         if report.level is Isolation.FULL:
             return
-        if report.level is Isolation.NO_LIMITS and self._is_operators:
+        if report.level is Isolation.NO_LIMITS and self.order.worker.is_operators:
             self._note(intake, f"This machine cannot limit cpu and memory hard: {report.reason}")
             return
         if report.level is Isolation.NONE and self._deps.unsafe:
@@ -518,16 +516,16 @@ class AttemptRunner:
     # --- the end ------------------------------------------------------------------------
 
     def _note(self, intake: AttemptIntake, text: str, kind: LogType = LogType.WARN) -> None:
-        _log_system(intake, system.subtask_line(self.attempt.number, text, 0, kind))
+        _log_system(intake, system.subtask_line(self.key.number, text, 0, kind))
 
-    async def _finish(self, intake: AttemptIntake, end: End) -> Run | None:
+    async def _finish(self, intake: AttemptIntake, end: End) -> AfterAttempt | None:
         end = end.masked(intake.mask)
         page = await self._store_last_page()  # while there is a log that can say that it failed
         if end.outcome is Outcome.SUCCEEDED:
-            _log_system(intake, system.completed(self.attempt.number, 0))
+            _log_system(intake, system.completed(self.key.number, 0))
         else:
             last_lines = self._watch.last_lines if self._watch else []
-            _log_system(intake, system.failed(self.attempt.number, end.message, last_lines, 0))
+            _log_system(intake, system.failed(self.key.number, end.message, last_lines, 0))
         try:
             rows = await self._close_intake(intake)
         except BaseException:  # the end is not recorded, so nothing will name the files
@@ -535,46 +533,39 @@ class AttemptRunner:
                 await self._discard_last_page()
             raise
         sites, browser = self._sites(), self._browser_report()
-        ended = AttemptEnd(end, self._usage(), sites, browser, page, rows)
+        ended = AttemptEnd(end, self._usage(), sites, browser, page, closed_rows=rows)
         # Retried, so that a short outage of the store does not fail a run that has succeeded.
-        run = await retry_while_unavailable(
-            lambda: self._deps.attempts.ended(
-                self.attempt.key, ended, actor=f"runner {self.attempt.runner_id}"
-            )
-        )
-        if run is None and page is not None:  # nothing was recorded
+        after = await retry_while_unavailable(lambda: self._deps.gateway.end(self.key, ended))
+        if after is None and page is not None:  # nothing was recorded
             await self._discard_last_page()
         log.info(
             "attempt_ended",
-            run=self.lease.run.id,
-            attempt=self.attempt.id,
+            run=self.key.run_id,
+            attempt=self.key.id,
             outcome=end.outcome.value,
             rows=rows,
-            run_state=run.state.value if run else "lost",
+            lost=after is None,
+            run_over=after is not None and after.is_run_over,
         )
-        return run
+        return after
 
-    async def _give_back(self, intake: AttemptIntake, fault: Detail) -> Run | None:
-        """Return the attempt to the queue; return the run, or None when the lease was lost."""
-        attempts, key = self._deps.attempts, self.attempt.key
-        line = await retry_while_unavailable(lambda: attempts.returned_line(key, fault))
-        _log_system(intake, line)
-        await self._close_intake(intake)
-        actor = f"runner {self.attempt.runner_id}"
-        given_back = await retry_while_unavailable(
-            lambda: attempts.give_back(key, fault, actor=actor)
-        )
+    async def _give_back(self, intake: AttemptIntake, fault: Detail) -> AfterAttempt | None:
+        """Return the attempt to the queue; None when the lease was lost."""
+        await self._no_process_runs()
+        await intake.finish()
+        gateway = self._deps.gateway
+        after = await retry_while_unavailable(lambda: gateway.give_back(self.key, fault))
+        if after is None:  # the lease was lost, so only this closes the rows here
+            with suppress(StaleLease):
+                await intake.close()
         log.info(
             "attempt_returned",
-            run=self.lease.run.id,
-            attempt=self.attempt.id,
+            run=self.key.run_id,
+            attempt=self.key.id,
             fault=fault.code.value,
-            pause_ms=given_back.pause_ms if given_back else None,
+            pause_ms=after.pause_ms if after else None,
         )
-        if given_back is None:
-            return None
-        self.pause_ms = given_back.pause_ms
-        return given_back.run
+        return after
 
     def _row_cap_reached(self, reason: Reason) -> None:
         self._end_run_at_limit(end_of(reason))
@@ -582,12 +573,12 @@ class AttemptRunner:
     def _end_run_at_limit(self, end: End) -> None:
         """Stop this attempt and the others of the run, which has reached a limit."""
         self.stop(end)
-        task = asyncio.create_task(self._deps.attempts.limit_reached(self.attempt.key, end))
+        task = asyncio.create_task(self._deps.gateway.limit_reached(self.key, end))
         task.add_done_callback(_log_failure)
 
     def _sites(self) -> tuple[SiteTraffic, ...]:
         """Traffic by site, with secrets masked in the host names."""
-        sites = self._deps.egress.sites(self.attempt.id)
+        sites = self._deps.egress.sites(self.key.id)
         if self._masker is None:
             return sites
         return tuple(replace(site, domain=self._masker.host(site.domain)) for site in sites)
@@ -603,7 +594,7 @@ class AttemptRunner:
         return self._masked_report
 
     def _usage(self) -> AttemptUsage:
-        traffic = self._final_traffic or self._deps.egress.traffic(self.attempt.id)
+        traffic = self._final_traffic or self._deps.egress.traffic(self.key.id)
         usage = self._watch.usage if self._watch else SandboxUsage()
         browser = self.browser.totals if self.browser else BrowserTotals()
         busy_ms = self._watch.busy_ms if self._watch else 0

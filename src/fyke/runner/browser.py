@@ -44,7 +44,7 @@ from fyke.contracts.browser import (
 )
 from fyke.contracts.egress import Egress
 from fyke.contracts.execution import SandboxFault
-from fyke.domain.runs.attempts import Attempts
+from fyke.contracts.node import NodeGateway
 from fyke.errors import FykeError, StaleLease, Unavailable
 from fyke.kit.start_budget import TooManyStarts
 from fyke.model.browser import (
@@ -59,7 +59,7 @@ from fyke.model.browser import (
 )
 from fyke.model.last_page import KeepPages, TakenPage
 from fyke.model.log import LogType
-from fyke.model.run import Attempt, RunLimits
+from fyke.model.run import AttemptKey, RunLimits
 from fyke.reasons import Reason, ReasonCode
 from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.browser_places import ROOM_SECONDS, BrowserPlaces
@@ -159,10 +159,10 @@ class AttemptBrowser:
 
     def __init__(
         self,
-        attempt: Attempt,
+        key: AttemptKey,
         deps: BrowserDependencies,
         egress: Egress,
-        attempts: Attempts,
+        installation: NodeGateway,
         places: BrowserPlaces,
         note: Callable[[LogType, str], None],
         *,
@@ -171,10 +171,10 @@ class AttemptBrowser:
     ) -> None:
         self.failure: Reason | None = None  # why the Worker has no browser now, or a page crashed
         self.state = BrowserState.IDLE
-        self._attempt = attempt
+        self._key = key
         self._deps = deps
         self._egress = egress
-        self._attempts = attempts
+        self._installation = installation
         self._places = places
         self._note = note
         self._declined = declined
@@ -196,7 +196,7 @@ class AttemptBrowser:
     ) -> None:
         """Let the gateway serve the browser ports. Raise ``Unavailable``."""
         keep = self._deps.keep is not KeepPages.NEVER
-        grant = GatewayGrant(self._attempt.id, secret, tuple(block), keep=keep)
+        grant = GatewayGrant(self._key.id, secret, tuple(block), keep=keep)
         await self._deps.gateway.open(listeners, grant)
 
     def keeps_page(self, *, succeeded: bool) -> bool:
@@ -206,7 +206,7 @@ class AttemptBrowser:
 
     async def last_page(self) -> TakenPage | None:
         """The last page, after the end of the Worker and before ``close``; None without one."""
-        return await self._deps.gateway.finish(self._attempt.id)
+        return await self._deps.gateway.finish(self._key.id)
 
     @property
     def totals(self) -> BrowserTotals:
@@ -313,22 +313,22 @@ class AttemptBrowser:
         except BrowserDenied as error:
             refused = error
         except (FykeError, SandboxFault, OSError, ValueError) as error:
-            log.warning("browser_not_opened", attempt=self._attempt.id, error=repr(error))
+            log.warning("browser_not_opened", attempt=self._key.id, error=repr(error))
             refused = BrowserDenied(str(error) or type(error).__name__, 5)
         except Exception:  # nothing awaits this task
-            log.exception("browser_not_opened", attempt=self._attempt.id)
+            log.exception("browser_not_opened", attempt=self._key.id)
             refused = BrowserDenied(_FAILED, 5)
         if self._opening is not asyncio.current_task():
             return  # the attempt has ended, or another browser is wanted meanwhile
         self.state = BrowserState.IDLE
-        self._places.release(self._attempt.id)
+        self._places.release(self._key.id)
         self.failure = refused.reason
         self._note(LogType.WARN, f"The Worker gets no browser: {refused.text}.")
         with contextlib.suppress(
             Unavailable
         ):  # the waiting connections have ended with the gateway
             await self._deps.gateway.refuse(
-                self._attempt.id, refused.status, refused.text, retry_after=refused.retry_after
+                self._key.id, refused.status, refused.text, retry_after=refused.retry_after
             )
 
     async def _attach_new(self, wanted: BrowserWanted) -> None:
@@ -370,7 +370,7 @@ class AttemptBrowser:
             self._give_cache_back(number, None)
             raise
         if spec.cache and self._deps.caches is not None:
-            self._deps.caches.started_with(self._attempt.run_id, spec.name, browser.cached)
+            self._deps.caches.started_with(self._key.run_id, spec.name, browser.cached)
         now = time.monotonic()
         watch, memory = Stopwatch(now), MemoryMeter(now)
         current = _Generation(number, browser, limits, info, watch, memory, spec.cache)
@@ -378,12 +378,12 @@ class AttemptBrowser:
         self._forget_measured()
         try:
             current.listener = await self._egress.add_listener(
-                self._attempt.id, browser.proxy, passwordless=True
+                self._key.id, browser.proxy, passwordless=True
             )
             current.tasks.append(asyncio.create_task(self._poll(current)))
             self.state = BrowserState.ATTACHED
             await self._deps.gateway.attach(
-                self._attempt.id,
+                self._key.id,
                 current.number,
                 browser.control,
                 info.program,
@@ -398,7 +398,7 @@ class AttemptBrowser:
 
     async def _reserved(self) -> BrowserLimits:
         """Wait for room, then for the money; return the limits of the browser."""
-        missing = await self._places.reserve(self._attempt.id, self._note_wait)
+        missing = await self._places.reserve(self._key.id, self._note_wait)
         if missing is not None:
             reason = Reason.of(
                 ReasonCode.BROWSER_BUSY,
@@ -409,8 +409,8 @@ class AttemptBrowser:
             raise BrowserDenied(missing.text, 5, reason)
         own = self._deps.limits
         try:
-            granted = await self._attempts.reserve_browser(
-                self._attempt.key, self._attempt.runner_id, own.cpus, own.memory // _MIB
+            granted = await self._installation.reserve_browser(
+                self._key, own.cpus, own.memory // _MIB
             )
         except StaleLease:
             raise BrowserDenied("the run is being stopped", 0) from None
@@ -418,7 +418,7 @@ class AttemptBrowser:
             raise
         except FykeError as error:  # it cannot be paid for
             raise BrowserDenied(str(error), 30) from error
-        self._places.leased(self._attempt.id, granted)
+        self._places.leased(self._key.id, granted)
         return limits_of(granted, own)
 
     def _note_wait(self, missing: str) -> None:
@@ -503,7 +503,7 @@ class AttemptBrowser:
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
         with contextlib.suppress(Unavailable):  # then the gateway has ended, and so has the browser
-            await self._deps.gateway.close(self._attempt.id)
+            await self._deps.gateway.close(self._key.id)
         for generation in self._generations:
             await generation.measured.wait()
 
@@ -541,22 +541,22 @@ class AttemptBrowser:
         try:
             self._measured(generation, await in_time("measuring the browser", browser.usage()))
         except SandboxFault as error:  # the last reading counts
-            log.warning("browser_not_measured", attempt=self._attempt.id, error=str(error))
+            log.warning("browser_not_measured", attempt=self._key.id, error=str(error))
         finally:
             generation.memory.end(time.monotonic(), generation.usage.memory_peak)
             self._explain_fault(generation)
             generation.measured.set()
         try:
             if generation.listener is not None and self.state is not BrowserState.CLOSED:
-                await self._egress.remove_listener(self._attempt.id, generation.listener)
+                await self._egress.remove_listener(self._key.id, generation.listener)
             await in_time("ending the browser", browser.kill())
         except SandboxFault as error:
-            log.warning("browser_not_killed", attempt=self._attempt.id, error=str(error))
+            log.warning("browser_not_killed", attempt=self._key.id, error=str(error))
         await self._save_cache(generation)
         try:
             await in_time("removing the browser", browser.close())
         except SandboxFault as error:  # its remains are removed at the next start
-            log.error("browser_left_behind", attempt=self._attempt.id, error=str(error))
+            log.error("browser_left_behind", attempt=self._key.id, error=str(error))
 
     async def _save_cache(self, generation: _Generation) -> None:
         """Save the HTTP cache of a browser for the next one of the run, unless it has failed."""
@@ -568,21 +568,21 @@ class AttemptBrowser:
                 saving = generation.browser.save_cache(caches.limit)
                 size = await in_time("saving the cache of the browser", saving)
         except SandboxFault as error:
-            log.warning("browser_cache_not_saved", attempt=self._attempt.id, error=str(error))
+            log.warning("browser_cache_not_saved", attempt=self._key.id, error=str(error))
         finally:
             self._give_cache_back(generation.number, size)
 
     def _take_cache(self, number: int) -> str:
         caches = self._deps.caches
-        return caches.take(self._attempt.run_id, self._name_of(number)) if caches else ""
+        return caches.take(self._key.run_id, self._name_of(number)) if caches else ""
 
     def _give_cache_back(self, number: int, size: int | None) -> None:
         if self._deps.caches is not None:
-            self._deps.caches.left(self._attempt.run_id, self._name_of(number), size)
+            self._deps.caches.left(self._key.run_id, self._name_of(number), size)
 
     def _name_of(self, number: int) -> str:
         """The name of the sandbox of a browser."""
-        return f"{self._attempt.id}-B{number}"
+        return f"{self._key.id}-B{number}"
 
 
 async def _unhurt(opening: asyncio.Task[Browser]) -> Browser:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from contextlib import aclosing
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import IO
 
-from fyke.contracts.blobs import Blobs
+from fyke.contracts.node import NodeFiles
 from fyke.domain.workers.archive import unpack
-from fyke.domain.workers.bundles import stream_bundle
 from fyke.kit.file_lock import locked
-from fyke.model.worker import Version
+from fyke.model.node import RunnableVersion
+from fyke.model.run import AttemptKey
 
 LOCK = ".lock"  # exclusive while folders are removed
 
@@ -22,28 +20,29 @@ LOCK = ".lock"  # exclusive while folders are removed
 class BundleCache:
     """Keeps one folder per digest under ``root``."""
 
-    def __init__(self, blobs: Blobs, root: Path) -> None:
-        self._blobs = blobs
+    def __init__(self, files: NodeFiles, root: Path) -> None:
+        self._files = files
         self._root = root
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def ensure(self, version: Version) -> Path:
-        """The folder of the version. Raises ``VersionUnavailable`` if its files are missing or
-        were changed.
+    async def ensure(self, owner: AttemptKey | str, version: RunnableVersion) -> Path:
+        """The folder of the version, for an ``owner`` as in ``NodeFiles``. Raises
+        ``VersionUnavailable`` if its files are missing or were changed.
         """
         target = self._root / version.digest
         async with self._locks.setdefault(version.digest, asyncio.Lock()):
             if not await asyncio.to_thread(self._exists, target):
-                await self._fetch(version, target)
+                await self._fetch(owner, version, target)
         return target
 
-    async def _fetch(self, version: Version, target: Path) -> None:
+    async def _fetch(self, owner: AttemptKey | str, version: RunnableVersion, target: Path) -> None:
         """Nothing is unpacked before all of it has arrived, with the digest of the version."""
-        with await asyncio.to_thread(_new_file, self._root) as packed:
-            async with aclosing(stream_bundle(self._blobs, version)) as chunks:
-                async for chunk in chunks:
-                    await asyncio.to_thread(packed.write, chunk)
+        packed = await asyncio.to_thread(_new_file, self._root)
+        try:
+            await self._files.bundle(owner, version, packed)
             await asyncio.to_thread(_unpack, packed, target)
+        finally:
+            await asyncio.to_thread(packed.unlink, missing_ok=True)
 
     def _exists(self, target: Path) -> bool:
         """Check while no folder is being removed. ``target`` is not removed later either, because
@@ -54,10 +53,13 @@ class BundleCache:
             return target.is_dir()
 
 
-def _new_file(folder: Path) -> IO[bytes]:
-    return tempfile.TemporaryFile(dir=folder)
+def _new_file(folder: Path) -> Path:
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".packed-")
+    os.close(descriptor)
+    return Path(name)
 
 
-def _unpack(packed: IO[bytes], target: Path) -> None:
-    packed.flush()
-    unpack(mmap(packed.fileno(), os.fstat(packed.fileno()).st_size, access=ACCESS_READ), target)
+def _unpack(packed: Path, target: Path) -> None:
+    with packed.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        unpack(mmap(file.fileno(), size, access=ACCESS_READ), target)

@@ -8,10 +8,9 @@ from typing import Any
 
 import structlog
 
-from fyke.contracts.blobs import BlobsAway
 from fyke.contracts.egress import Egress
 from fyke.contracts.execution import RegistryAway, Sandboxes, SandboxFault
-from fyke.errors import Unavailable
+from fyke.errors import BlobsAway, Unavailable
 from fyke.reasons import Detail, DetailCode, detail_sentence
 
 log = structlog.get_logger()

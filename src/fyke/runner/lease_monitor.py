@@ -9,39 +9,32 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
+from fyke.model.node import Contact, ContactState
 from fyke.model.runner import LEASE_SECONDS
 
 CHECK_INTERVAL = 0.5
-# of a lease: ``is_cut_off`` takes up to 3 s, a Worker has 5 s to end after SIGTERM, 1 s is a reserve
+# of a lease: ``contact`` takes up to 3 s, a Worker has 5 s to end after SIGTERM, 1 s is a reserve
 STOP_SECONDS = 9.0
 GAP_SECONDS = 3.0
-SERVER_SILENCE_MS = 15_000  # a server without a heartbeat for so long is not counted
-
-
-async def never_cut_off(servers: int) -> bool:
-    """``is_cut_off`` for a database file, from which no runner can be cut off."""
-    return False
+CUT_OFF = (ContactState.CUT_OFF, ContactState.SUPERSEDED)
 
 
 class LeaseMonitor:
-    """Knows when each attempt was last renewed. ``is_cut_off`` gets the last known number of
-    servers, and returns whether only this runner is cut off. It is asked when an attempt was not
-    renewed for so long that ``STOP_SECONDS`` are left of its lease.
+    """Knows when each attempt was last renewed. ``contact`` is that of ``NodeGateway``. It is asked
+    when an attempt was not renewed for so long that ``STOP_SECONDS`` are left of its lease.
     """
 
     def __init__(
         self,
-        is_cut_off: Callable[[int], Awaitable[bool]],
+        contact: Callable[[], Awaitable[Contact]],
         *,
-        lease_seconds: float = LEASE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._is_cut_off = is_cut_off
-        self._overdue_seconds = lease_seconds - STOP_SECONDS
+        self._contact = contact
         self._clock = clock
         self._renewed: dict[str, float] = {}
         self._checked_at = clock()
-        self.servers = 0
+        self.lease_seconds = LEASE_SECONDS
 
     def now(self) -> float:
         """The time to pass to ``renewed``, taken before the call that renews."""
@@ -65,8 +58,9 @@ class LeaseMonitor:
         now = self._clock()
         if now - self._checked_at > GAP_SECONDS:
             self._renew_all(now)
-        late = [key for key, at in self._renewed.items() if now - at > self._overdue_seconds]
-        is_cut_off = bool(late) and await self._is_cut_off(self.servers)
+        overdue = self.lease_seconds - STOP_SECONDS
+        late = [key for key, at in self._renewed.items() if now - at > overdue]
+        is_cut_off = bool(late) and (await self._contact()).state in CUT_OFF
         self._checked_at = self._clock()
         if late and not is_cut_off:
             self._renew_all(self._checked_at)

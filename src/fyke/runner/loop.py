@@ -13,27 +13,18 @@ from typing import Any
 
 import structlog
 
-from fyke.contracts.signals import STOP, WORK, Listener, Signals
-from fyke.contracts.state import Storage, Transaction
-from fyke.domain.logs import system
-from fyke.domain.results.commit import retry_while_unavailable
-from fyke.domain.results.intake import Intake
-from fyke.domain.runs.attempts import Attempts
-from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
-from fyke.domain.runs.leasing import Leasing
+from fyke.contracts.signals import STOP, WORK, Listener
 from fyke.domain.runs.outcome import end_of
 from fyke.errors import FykeError
-from fyke.kit.ids import run_number
-from fyke.model.attempt import AttemptEnd
-from fyke.model.run import Attempt, Run
-from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
-from fyke.model.worker import Version, VersionEnvironment, Worker
+from fyke.model.attempt import AfterAttempt
+from fyke.model.node import AttemptOrder, NodeInfo
+from fyke.model.runner import Capacity, RunnerInfo
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
 from fyke.runner.browser import AttemptBrowser
 from fyke.runner.browser_places import BrowserPlaces
-from fyke.runner.faults import detail_of, find_trouble
-from fyke.runner.lease_monitor import CHECK_INTERVAL, SERVER_SILENCE_MS, LeaseMonitor, never_cut_off
+from fyke.runner.faults import find_trouble
+from fyke.runner.lease_monitor import CHECK_INTERVAL, LeaseMonitor
 from fyke.runner.preparer import Preparer
 from fyke.runner.run_caches import RunCaches
 
@@ -46,14 +37,9 @@ TROUBLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """Names one start of a runner (``id``) on a machine (``node``), and its capacity. For ``place``
-    see ``RunnerInfo``.
-    """
+class RunnerSize:
+    """The capacity of a runner."""
 
-    id: str
-    node: str
-    place: str
     cpus: float
     memory_mb: int
     slots: int
@@ -64,24 +50,17 @@ class Runner:
 
     def __init__(
         self,
-        identity: Identity,
-        storage: Storage,
-        leasing: Leasing,
-        signals: Signals,
-        attempts: Attempts,
-        intake: Intake,
+        size: RunnerSize,
         deps: AttemptDependencies,
+        *,
+        release: str,
         monitor: LeaseMonitor | None = None,
     ) -> None:
-        """Without a ``monitor`` the runner is never cut off: its database is a file."""
-        self._identity = identity
-        self._storage = storage
-        self._leasing = leasing
-        self._signals = signals
-        self._attempts = attempts
-        self._intake = intake
+        self._size = size
+        self._gateway = deps.gateway
+        self._release = release
         self._deps = deps
-        self._monitor = monitor or LeaseMonitor(never_cut_off)
+        self._monitor = monitor or LeaseMonitor(deps.gateway.contact)
         self._attempt_runners: dict[str, AttemptRunner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
@@ -91,14 +70,14 @@ class Runner:
         self._fault_seen = asyncio.Event()  # an attempt was returned: check for trouble at once
         self._take_in_doubt = False  # a lease may have been written although the call failed
         self._places = BrowserPlaces(deps.browser)
-        self._preparer = Preparer(identity.id, deps, signals, self._may_prepare)
+        self._preparer = Preparer(deps, self._may_prepare)
 
     # --- life of the process ------------------------------------------------------------
 
     async def run(self) -> None:
         """Serve until ``drain``; then wait for the running attempts."""
         await self._replace_earlier_runner()
-        committing = asyncio.create_task(self._intake.run())
+        committing = asyncio.create_task(self._deps.intake.run())
         helpers = [
             asyncio.create_task(self._report_regularly()),
             asyncio.create_task(self._monitor_leases()),
@@ -107,7 +86,7 @@ class Runner:
             asyncio.create_task(self._report_browser_checks()),
         ]
         try:
-            async with self._signals.listen() as listener:
+            async with self._gateway.listen() as listener:
                 notified = asyncio.create_task(listener.wait(frozenset({WORK, STOP}), POLL_SECONDS))
                 while not self._draining.is_set():
                     await self._take_attempts()
@@ -123,7 +102,7 @@ class Runner:
                 task.cancel()
             await asyncio.gather(*helpers, committing, return_exceptions=True)
             with contextlib.suppress(FykeError):
-                await self._storage.write(lambda tx: tx.runs.drop_runner(self._identity.id))
+                await self._gateway.leave()
 
     def drain(self) -> None:
         """Take no new attempts; ``run`` returns when the last one has ended."""
@@ -144,53 +123,36 @@ class Runner:
         """Remove the remains of an earlier runner of this place, then register this one."""
         await self._deps.sandbox.sweep(frozenset())
         await self._register()
-        ended = await self._attempts.end_of_earlier_runners(self._identity.place, self._identity.id)
-        if ended:
+        if ended := await self._gateway.replace_earlier():
             log.warning("attempts_of_lost_runner_ended", count=ended)
-
-        def remove_earlier(tx: Transaction) -> None:
-            active = {runner.id for runner in tx.runs.runners(tx.now - RUNNER_SILENCE_MS)}
-            for runner in tx.runs.runners(0):
-                replaced = runner.place == self._identity.place
-                silent = runner.node == self._identity.node and runner.id not in active
-                if runner.id != self._identity.id and (replaced or silent):
-                    tx.runs.drop_runner(runner.id)
-
-        await self._storage.write(remove_earlier)
 
     async def _register(self) -> None:
         isolation, browser = self._deps.isolation, self._deps.browser
         idle = await self._deps.sandbox.idle_sandboxes()
         if browser is not None:
             idle += await browser.browsers.idle_sandboxes()
-
-        def work(tx: Transaction) -> int:
-            tx.runs.put_runner(
-                RunnerInfo(
-                    id=self._identity.id,
-                    node=self._identity.node,
-                    place=self._identity.place,
-                    isolation=isolation.level.value,
-                    reason=isolation.reason,
-                    cpus=self._identity.cpus,
-                    memory_mb=self._identity.memory_mb,
-                    heartbeat_at=tx.now,
-                    checks=(*isolation.checks, *(browser.checks() if browser else ())),
-                    unsafe=self._deps.unsafe,
-                    draining=self._draining.is_set(),
-                    trouble=self._trouble,
-                    idle_sandboxes=idle.count,
-                    idle_memory=idle.memory,
-                    browsers=self._places.count,
-                    browser_share=self._places.share,
-                    browser_problem=self._places.problem,
-                    browser_programs=self._places.offer.programs,
-                    browser_display=self._places.offer.display,
-                )
-            )
-            return tx.servers.count_active(tx.now - SERVER_SILENCE_MS)
-
-        self._monitor.servers = await self._storage.write(work)
+        info = RunnerInfo(
+            id="",
+            node="",
+            isolation=isolation.level.value,
+            reason=isolation.reason,
+            cpus=self._size.cpus,
+            memory_mb=self._size.memory_mb,
+            heartbeat_at=0,
+            checks=(*isolation.checks, *(browser.checks() if browser else ())),
+            unsafe=self._deps.unsafe,
+            draining=self._draining.is_set(),
+            trouble=self._trouble,
+            idle_sandboxes=idle.count,
+            idle_memory=idle.memory,
+            browsers=self._places.count,
+            browser_share=self._places.share,
+            browser_problem=self._places.problem,
+            browser_programs=self._places.offer.programs,
+            browser_display=self._places.offer.display,
+        )
+        registered = await self._gateway.register(NodeInfo(info, self._release))
+        self._monitor.lease_seconds = registered.lease_seconds
 
     async def _report_browser_checks(self) -> None:
         if self._deps.browser is not None:
@@ -218,13 +180,13 @@ class Runner:
         return asyncio.create_task(listener.wait(frozenset({WORK, STOP}), POLL_SECONDS))
 
     def _free_capacity(self) -> Capacity:
-        used = [runner.lease.run.limits for runner in self._attempt_runners.values()]
+        used = [runner.order.limits for runner in self._attempt_runners.values()]
         return self._places.left_of(
             Capacity(
-                cpus=self._identity.cpus - sum(limits.cpus for limits in used),
-                memory_mb=self._identity.memory_mb - sum(limits.memory_mb for limits in used),
-                slots=self._identity.slots - len(used),
-                total=(self._identity.cpus, self._identity.memory_mb),
+                cpus=self._size.cpus - sum(limits.cpus for limits in used),
+                memory_mb=self._size.memory_mb - sum(limits.memory_mb for limits in used),
+                slots=self._size.slots - len(used),
+                total=(self._size.cpus, self._size.memory_mb),
             )
         )
 
@@ -239,38 +201,23 @@ class Runner:
             if self._take_in_doubt:
                 await self._return_unknown()
             self._take_in_doubt = True
-            leases = await self._leasing.take(
-                self._identity.id, self._free_capacity(), idle=not self._attempt_runners
+            orders = await self._gateway.lease(
+                self._free_capacity(), idle=not self._attempt_runners
             )
         except FykeError as error:
             log.error("cannot_take_work", error=str(error))
             return
-        self._monitor.renewed([lease.attempt.id for lease in leases], started)
+        self._monitor.renewed([order.key.id for order in orders], started)
         self._take_in_doubt = False
-        for lease in leases:
-            try:
-                await self._start_attempt(lease)
-            except FykeError as error:  # the others are still started
-                log.error("cannot_start_attempt", attempt=lease.attempt.id, error=str(error))
-                self._monitor.forget(lease.attempt.id)
-                self._run_task(self._give_back_later(lease.attempt, detail_of(error)))
+        for order in orders:
+            self._start_attempt(order)
 
     async def _return_unknown(self) -> None:
         """Return the attempts that were leased by a call that seemed to fail."""
-        own_attempts = await self._storage.read(
-            lambda tx: tx.runs.active_attempts(self._identity.id)
-        )
-        for attempt in own_attempts:
-            if attempt.id not in self._attempt_runners:
-                await self._give_back(attempt, Detail(DetailCode.STORE_AWAY))
-
-    async def _give_back(self, attempt: Attempt, fault: Detail) -> None:
-        """Return an attempt that this runner has not started to prepare."""
-        actor = f"runner {self._identity.id}"
-        await self._attempts.give_back(attempt.key, fault, actor=actor, unstarted_only=True)
-
-    async def _give_back_later(self, attempt: Attempt, fault: Detail) -> None:
-        await retry_while_unavailable(lambda: self._give_back(attempt, fault))
+        for key in await self._gateway.active():
+            if key.id not in self._attempt_runners:
+                fault = Detail(DetailCode.STORE_AWAY)
+                await self._gateway.give_back(key, fault, unstarted_only=True)
 
     def _run_task(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work``; a draining runner waits for it."""
@@ -278,32 +225,12 @@ class Runner:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _start_attempt(self, lease: Lease) -> None:
-        def work(
-            tx: Transaction,
-        ) -> tuple[Worker | None, Version | None, bool, VersionEnvironment | None]:
-            worker = tx.workers.get(lease.run.worker_id)
-            version = tx.workers.version(lease.run.worker_id, lease.run.version)
-            operator = tx.accounts.operator()
-            is_operators = bool(worker and operator and worker.account_id == operator.id)
-            environment = tx.environments.get(version.id) if version else None
-            return worker, version, is_operators, environment
-
-        worker, version, is_operators, environment = await self._storage.read(work)
-        if worker is None or version is None:
-            await self._attempts.ended(
-                lease.attempt.key,
-                AttemptEnd(end_of(Reason(ReasonCode.VERSION_MISSING)), AttemptUsage()),
-                actor=f"runner {self._identity.id}",
-            )
-            return
-        self._places.leased(lease.attempt.id, lease.run.limits)
+    def _start_attempt(self, order: AttemptOrder) -> None:
+        self._places.leased(order.key.id, order.limits)
         if (caches := self._browser_caches) is not None:
-            caches.begin(lease.run)
-        attempt_runner = AttemptRunner(
-            lease, worker, version, is_operators, self._deps, environment, self._places
-        )
-        self._attempt_runners[lease.attempt.id] = attempt_runner
+            caches.begin(order.key.run_id, order.run_subtasks)
+        attempt_runner = AttemptRunner(order, self._deps, self._places)
+        self._attempt_runners[order.key.id] = attempt_runner
         self._run_task(self._run_attempt(attempt_runner))
 
     @property
@@ -311,36 +238,28 @@ class Runner:
         return self._deps.browser.caches if self._deps.browser is not None else None
 
     async def _run_attempt(self, attempt_runner: AttemptRunner) -> None:
-        run: Run | None = None
+        after: AfterAttempt | None = None
+        key = attempt_runner.key
         try:
-            run = await attempt_runner.execute()
-            if run is not None and run.state.terminal:
-                await self._log_completed(run)
-            elif attempt_runner.pause_ms:
+            after = await attempt_runner.execute()
+            if after is not None and after.pause_ms:
                 self._fault_seen.set()
-                pause = attempt_runner.pause_ms / 1000
+                pause = after.pause_ms / 1000
                 asyncio.get_running_loop().call_later(pause, self._capacity_freed.set)
         except Exception:
             # The lease timer ends the attempt when its lease expires.
-            log.exception("attempt_runner_failed", attempt=attempt_runner.attempt.id)
+            log.exception("attempt_runner_failed", attempt=key.id)
         try:
             await attempt_runner.closed()
         except Exception:
-            log.exception("sandbox_not_closed", attempt=attempt_runner.attempt.id)
+            log.exception("sandbox_not_closed", attempt=key.id)
         finally:
             if (caches := self._browser_caches) is not None:
-                is_over = run is not None and run.state.terminal
-                caches.end(attempt_runner.attempt.run_id, is_over=is_over)
-            self._attempt_runners.pop(attempt_runner.attempt.id, None)
-            self._places.release(attempt_runner.attempt.id)
-            self._monitor.forget(attempt_runner.attempt.id)
+                caches.end(key.run_id, is_over=after is not None and after.is_run_over)
+            self._attempt_runners.pop(key.id, None)
+            self._places.release(key.id)
+            self._monitor.forget(key.id)
             self._capacity_freed.set()
-
-    async def _log_completed(self, run: Run) -> None:
-        group = run_number(run.created_at)
-        succeeded = run.subtasks_succeeded
-        entry = system.all_completed(group, run.subtasks, succeeded, run.subtasks - succeeded, 0)
-        await self._intake.write_system_line(run.id, group, entry.content)
 
     def traffic_tripped(self, attempt_id: str) -> None:
         """Called by the egress when an attempt has reached its traffic limit."""
@@ -420,9 +339,7 @@ class Runner:
             for attempt_id, attempt_runner in attempt_runners.items()
         }
         started = self._monitor.now()
-        orders = await self._attempts.report(
-            [*reports.values()], int(self._leasing.lease_seconds * 1000)
-        )
+        orders = await self._gateway.report([*reports.values()])
         self._monitor.renewed(reports.keys() & self._attempt_runners.keys(), started)
         for attempt_id, report in reports.items():
             attempt_runners[attempt_id].confirm_report(report)

@@ -13,10 +13,11 @@ from collections.abc import Callable
 import structlog
 
 from fyke.contracts.execution import EnvironmentFailed, RegistryAway
-from fyke.contracts.signals import PREPARE, Signals
+from fyke.contracts.signals import PREPARE
 from fyke.domain.results.commit import retry_while_unavailable
-from fyke.domain.runs.environments import Preparation, VersionEnvironments, is_platform_fault
+from fyke.domain.runs.outcome import is_platform_fault
 from fyke.errors import FykeError, VersionUnavailable
+from fyke.model.node import PreparationOrder
 from fyke.reasons import Reason
 from fyke.runner.attempt import AttemptDependencies
 from fyke.runner.faults import detail_of, log_fault
@@ -33,23 +34,16 @@ class Preparer:
 
     def __init__(
         self,
-        runner_id: str,
         deps: AttemptDependencies,
-        signals: Signals,
         may_start: Callable[[], bool],
     ) -> None:
-        self._runner_id = runner_id
         self._deps = deps
-        self._signals = signals
+        self._gateway = deps.gateway
         self._may_start = may_start
-
-    @property
-    def _versions(self) -> VersionEnvironments:
-        return self._deps.version_environments
 
     async def run(self) -> None:
         """Prepare environments until cancelled."""
-        async with self._signals.listen() as listener:
+        async with self._gateway.listen() as listener:
             while True:
                 while await self._prepare_next():
                     pass
@@ -61,10 +55,10 @@ class Preparer:
         if not self._may_start():
             return False
         try:
-            preparation = await self._versions.take(self._runner_id)
-            if preparation is None:
+            order = await self._gateway.take_preparation()
+            if order is None:
                 return False
-            await self._prepare(preparation)
+            await self._prepare(order)
         except FykeError as error:
             log.error("cannot_prepare_environment", error=str(error))
             return False
@@ -73,30 +67,28 @@ class Preparer:
             return False
         return True
 
-    async def _prepare(self, preparation: Preparation) -> None:
-        version, by = preparation.version, self._runner_id
-        log.info("environment_preparing", worker=preparation.worker.path, version=version.number)
+    async def _prepare(self, order: PreparationOrder) -> None:
+        version, end = order.version, self._gateway.end_preparation
+        log.info("environment_preparing", worker=order.worker.path, version=version.number)
         try:
-            reason = await self._install(preparation)
+            reason = await self._install(order)
         except Exception as error:
             fault = detail_of(error)
             log_fault("environment_interrupted", error, fault, version=version.id)
-            await retry_while_unavailable(
-                lambda: self._versions.interrupted(preparation, by, fault)
-            )
+            await retry_while_unavailable(lambda: end(version.id, fault))
             return
         log.info("environment_prepared", version=version.id, reason=reason and reason.code.value)
-        await retry_while_unavailable(lambda: self._versions.ended(preparation, by, reason))
+        await retry_while_unavailable(lambda: end(version.id, reason))
 
-    async def _install(self, preparation: Preparation) -> Reason | None:
+    async def _install(self, order: PreparationOrder) -> Reason | None:
         """Return why the dependencies cannot be installed. A fault of the platform raises."""
-        if preparation.refusal is not None:
-            return preparation.refusal
-        version, worker = preparation.version, preparation.worker
+        if order.refusal is not None:
+            return order.refusal
+        version, worker = order.version, order.worker
         environments = self._deps.environments
         environments.check_room()
         try:
-            bundle = await self._deps.bundles.ensure(version)
+            bundle = await self._deps.bundles.ensure(version.id, version)
         except VersionUnavailable as missing:
             return missing.reason
         try:

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from fyke.contracts.execution import SandboxFault
-from fyke.model.run import Run
 
 KEEP_SECONDS = 60.0  # without an attempt of the run
 LEAST_BYTES = 64 * 1024  # a cache with less is not worth a browser that is not a waiting one
@@ -40,11 +39,11 @@ class RunCaches:
         self._runs: dict[str, _RunCache] = {}
         self._drops: set[asyncio.Task[None]] = set()
 
-    def begin(self, run: Run) -> None:
-        """An attempt of the run begins here."""
-        if run.subtasks < 2 or not self.limit:
+    def begin(self, run_id: str, subtasks: int) -> None:
+        """An attempt of a run with so many subtasks begins here."""
+        if subtasks < 2 or not self.limit:
             return
-        cache = self._runs.setdefault(run.id, _RunCache())
+        cache = self._runs.setdefault(run_id, _RunCache())
         cache.attempts += 1
         if cache.dropping is not None:
             cache.dropping.cancel()

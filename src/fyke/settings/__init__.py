@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError, ValidatorFunctionWrapHandler, field_validator
+from pydantic import field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -83,18 +83,6 @@ class Settings(  # fields are in the reverse order of the bases
         for entry in value:
             parse_category(entry)
         return value
-
-    @field_validator("lease_seconds", mode="wrap")
-    @classmethod
-    def _check_lease(cls, value: Any, check: ValidatorFunctionWrapHandler) -> int:
-        try:
-            seconds: int = check(value)
-        except ValidationError:
-            raise ValueError(
-                "must be a whole number of seconds from 10 to 600, because a runner that is cut "
-                "off needs 9 of them to stop its Workers; remove the setting for the default of 15"
-            ) from None
-        return seconds
 
     @field_validator("egress_upstreams", mode="before")
     @classmethod

@@ -14,7 +14,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import NoDecode
 
 SYSTEM_HOME = Path("/var/lib/fyke")
@@ -356,6 +364,18 @@ class RunnerSettings(BaseModel):
     end. The page of a run and ``fyke run show`` report the number of hidden rows; a request can
     include them with [``failed_rows``](rows.md#rows-of-a-worker-that-failed).
     """
+
+    @field_validator("lease_seconds", mode="wrap")
+    @classmethod
+    def _check_lease(cls, value: Any, check: ValidatorFunctionWrapHandler) -> int:
+        try:
+            seconds: int = check(value)
+        except ValidationError:
+            raise ValueError(
+                "must be a whole number of seconds from 10 to 600, because a runner that is cut "
+                "off needs 9 of them to stop its Workers; remove the setting for the default of 15"
+            ) from None
+        return seconds
 
 
 class BrowserSettings(BaseModel):

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeAlias, TypeVar, get_args
 import msgspec
 
 from fyke.errors import (
+    BlobsAway,
     CapReached,
     Conflict,
     Forbidden,
@@ -346,8 +347,9 @@ class ErrorReply(msgspec.Struct, frozen=True, omit_defaults=True):
 _ERRORS: dict[str, type[FykeError]] = {
     error.key: error
     for error in (
-        Unavailable, OutcomeUnknown, StaleLease, InvalidRequest, CapReached, InsufficientBalance,
-        InsufficientTraffic, VersionUnavailable, Conflict, Forbidden, FykeError,
+        Unavailable, OutcomeUnknown, BlobsAway, StaleLease, InvalidRequest, CapReached,
+        InsufficientBalance, InsufficientTraffic, VersionUnavailable, Conflict, Forbidden,
+        FykeError,
     )
 }  # fmt: skip
 _KEYS: dict[type, str] = {error: key for key, error in _ERRORS.items()}

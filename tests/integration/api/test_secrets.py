@@ -39,7 +39,7 @@ def run_secrets(app: App, master: bytes = SECRET, clock: Any = None) -> RunSecre
 async def given_to(app: App, caller: Caller, worker_id: str, **options: Any) -> InjectedSecrets:
     """Return the secrets that a run of the worker by this account gets."""
     run = await app.services.runs.start(caller, _start(worker_id))
-    return await run_secrets(app, **options).of(run)
+    return await run_secrets(app, **options).of(run.account_id, run.worker_id)
 
 
 def _start(worker_id: str) -> StartRequest:
@@ -197,13 +197,13 @@ async def test_the_time_of_use_is_stored_once_a_minute(app: App, api: Api) -> No
         return (await app.services.secrets.read(app.owner, worker.id)).secrets[0].used_at
 
     assert await used() == 0
-    await secrets.of(run)
+    await secrets.of(run.account_id, run.worker_id)
     first = await used()
     assert first > 0
-    await secrets.of(run)
+    await secrets.of(run.account_id, run.worker_id)
     assert await used() == first
     clock.advance(USED_EVERY_MS / 1000 + 5)
-    await secrets.of(run)
+    await secrets.of(run.account_id, run.worker_id)
     assert await used() > first
     assert (await api.get(AT)).json()["data"]["list"][0]["used_at"] > 0
 

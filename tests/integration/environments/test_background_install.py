@@ -6,14 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from fyke.domain.runs.environments import VersionEnvironments
+from fyke.domain.nodes.service import NodeService, NodeStores, RunnerName
 from fyke.domain.workers.service import Workers
 from fyke.kit.clock import ManualClock
 from fyke.model.account import Caller
+from fyke.model.node import RunnableVersion
 from fyke.model.worker import EnvironmentState, Version, VersionEnvironment
 from fyke.parsing.pools import ThreadPool
 from fyke.reasons import ReasonCode
@@ -39,13 +40,14 @@ class Place:
         self.workers = Workers(storage, blobs, ThreadPool(), ManualClock())
         self.account = records.account()
         self.environments = workspace.offline().made
-        self.bundles = BundleCache(blobs, workspace.setup.home / "bundles")
+        nothing: Any = None
+        stores = NodeStores(storage, nothing, blobs, nothing, nothing, nothing, ManualClock(), 15)
+        gateway = NodeService(RunnerName("R", "node", "place"), stores)
+        self.bundles = BundleCache(gateway.files, workspace.setup.home / "bundles")
         deps: Any = SimpleNamespace(
-            version_environments=VersionEnvironments(storage),
-            environments=self.environments,
-            bundles=self.bundles,
+            gateway=gateway, environments=self.environments, bundles=self.bundles
         )
-        self.preparer = Preparer("R", deps, cast(Any, None), lambda: True)
+        self.preparer = Preparer(deps, lambda: True)
 
     async def publish(self, name: str, requirements: str) -> Version:
         caller = Caller(self.account.id, self.account.name, False, "u", "k")
@@ -96,8 +98,9 @@ async def test_a_published_version_is_ready_or_says_why_not_before_it_is_started
             raise AssertionError("it is installed already")
 
         monkeypatch.setattr(place.environments, "_build", no_build)
-        bundle = await place.bundles.ensure(same)
-        environment = await place.environments.ensure(same, bundle, place.account.id, False)
+        version = RunnableVersion.of(same)
+        bundle = await place.bundles.ensure(same.id, version)
+        environment = await place.environments.ensure(version, bundle, place.account.id, False)
         assert environment.path is not None and next(
             environment.path.glob("lib/*/site-packages/tiny.py")
         )

@@ -17,12 +17,13 @@ from fyke.contracts.execution import EnvironmentFailed
 from fyke.domain.workers import starter_go
 from fyke.domain.workers.elf import inspect_program
 from fyke.kit.ids import new_ulid
-from fyke.model.worker import Language, Version
+from fyke.model.node import RunnableVersion
+from fyke.model.worker import Language
 from fyke.sandbox.packages import environment_go
 from support.authority import make_authority
 from support.environments import Workspace, open_workspace
 from support.go_modules import NAME, VERSION, module_proxy
-from support.memory import a_version
+from support.memory import a_runnable_version
 
 pytestmark = [
     pytest.mark.needs("go"),
@@ -48,9 +49,9 @@ async def workspace() -> AsyncIterator[Workspace]:
         assert os.listdir(opened.setup.work) == []
 
 
-def version() -> Version:
+def version() -> RunnableVersion:
     """A version with new content."""
-    return replace(a_version("w"), language=Language.GO, digest=new_ulid())
+    return replace(a_runnable_version("w"), language=Language.GO, digest=new_ulid())
 
 
 async def build(workspace: Workspace, files: dict[str, str | bytes], **environ: str) -> Path:

@@ -26,7 +26,7 @@ from fyke.sandbox.process import processes
 from support import hostile_packages as hostile
 from support import npm_registry, package_index
 from support.environments import ACCOUNT, Installing, Workspace, open_workspace
-from support.memory import a_version
+from support.memory import a_runnable_version
 from support.npm_registry import Registry
 from support.package_index import Index, make_source
 
@@ -37,8 +37,8 @@ pytestmark = [
 ]
 
 OTHER = "01ARZ3NDEKTSV4RRFFQ69G5FAW"
-PYTHON = a_version("w", language=Language.PYTHON)
-NODE = a_version("w", language=Language.NODE)
+PYTHON = a_runnable_version("w", language=Language.PYTHON)
+NODE = a_runnable_version("w", language=Language.NODE)
 MAX_BYTES = 100 * 2**20
 NO_NPM = pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm here")
 

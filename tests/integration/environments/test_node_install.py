@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from fyke.contracts.execution import EnvironmentFailed
-from fyke.model.worker import Language, Version
+from fyke.model.node import RunnableVersion
+from fyke.model.worker import Language
 from support.environments import Installing, open_workspace
-from support.memory import a_version
+from support.memory import a_runnable_version
 from support.npm_registry import Registry, old_npm, served
 
 pytestmark = [
@@ -24,7 +25,7 @@ pytestmark = [
 ]
 
 OTHER = "01ARZ3NDEKTSV4RRFFQ69G5FAW"
-VERSION: Version = a_version("w", language=Language.NODE)
+VERSION: RunnableVersion = a_runnable_version("w", language=Language.NODE)
 
 
 @pytest.fixture

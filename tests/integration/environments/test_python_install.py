@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from fyke.contracts.execution import Environment, EnvironmentFailed
-from fyke.model.worker import Language, Version
+from fyke.model.node import RunnableVersion
+from fyke.model.worker import Language
 from fyke.sandbox.packages.environment import LOG, SEAL
 from support.environments import Installing, Workspace, open_workspace
-from support.memory import a_version
+from support.memory import a_runnable_version
 from support.wheels import make_wheel, make_wheel_folder
 
 pytestmark = [
@@ -28,8 +29,8 @@ pytestmark = [
 PYTHON = "/usr/bin/python3"
 
 
-def version(requirements: str = "") -> Version:
-    return a_version("w", language=Language.PYTHON, requirements=requirements)
+def version(requirements: str = "") -> RunnableVersion:
+    return a_runnable_version("w", language=Language.PYTHON, requirements=requirements)
 
 
 @pytest.fixture
@@ -196,7 +197,7 @@ async def test_source_packages_are_not_built(
     source = tmp_path / "src" / "hook-1.0"
     source.mkdir(parents=True)
     (source / "setup.py").write_text(f"import os\nos.system('touch {mark}')\n")
-    (source / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: hook\nVersion: 1.0\n")
+    (source / "PKG-INFO").write_text("Metadata-RunnableVersion: 2.1\nName: hook\nVersion: 1.0\n")
     subprocess.run(
         ["tar", "-czf", wheels / "hook-1.0.tar.gz", "-C", source.parent, "hook-1.0"], check=True
     )
@@ -337,7 +338,7 @@ async def test_a_compiled_go_program_needs_no_environment(
     environments: Installing, tmp_path: Path, root: Path
 ) -> None:
     (tmp_path / "main").write_bytes(b"a program")
-    environment = await environments.ensure(a_version("w", language=Language.GO), tmp_path)
+    environment = await environments.ensure(a_runnable_version("w", language=Language.GO), tmp_path)
     assert environment == Environment(None, "")
     assert not root.exists()
 

@@ -18,7 +18,7 @@ from fyke.model.worker import Language
 from fyke.reasons import ReasonCode
 from support import npm_registry, package_index
 from support.environments import Workspace, open_workspace
-from support.memory import a_version
+from support.memory import a_runnable_version
 from support.npm_registry import Registry, old_npm
 from support.package_index import Index
 
@@ -28,8 +28,8 @@ pytestmark = [
     pytest.mark.needs("bwrap"),
 ]
 
-PYTHON = a_version("w", language=Language.PYTHON, requirements="tiny\n")
-NODE = a_version("w", language=Language.NODE)
+PYTHON = a_runnable_version("w", language=Language.PYTHON, requirements="tiny\n")
+NODE = a_runnable_version("w", language=Language.NODE)
 
 
 @pytest.fixture

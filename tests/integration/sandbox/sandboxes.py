@@ -19,7 +19,8 @@ from typing import Any
 from fyke.app.find_links import find_links_folders
 from fyke.contracts.execution import Environment, Sandbox, SandboxExit, SandboxLimits, SandboxSpec
 from fyke.kit.ids import new_ulid
-from fyke.model.worker import Language, SystemDefaults, Version, VersionState
+from fyke.model.node import RunnableVersion
+from fyke.model.worker import BrowserNeed, Language
 from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.sandbox.isolation.cgroup_files import ControlGroups
 from fyke.sandbox.isolation.cgroup_v1 import GroupsV1
@@ -116,20 +117,18 @@ def others_can_run_us() -> bool:
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
 
 
-def version(language: Language) -> Version:
-    return Version(
+def version(language: Language) -> RunnableVersion:
+    return RunnableVersion(
         id=new_ulid(),
         worker_id=new_ulid(),
         number="1.0.0",
         digest="0" * 64,
         language=language,
-        state=VersionState.PUBLISHED,
-        input_schema="{}",
-        output_schema="",
-        readme="",
         requirements="",
-        defaults=SystemDefaults(),
-        created_at=0,
+        builds=False,
+        egress=None,
+        secrets=(),
+        browser=BrowserNeed.UNKNOWN,
     )
 
 

@@ -26,6 +26,7 @@ from fyke.model.browser import BrowserActivity, BrowserBlock, BrowserMode
 from fyke.model.last_page import LastPage, PageFile, PageFileKind
 from fyke.model.log import LogEntry
 from fyke.model.run import Run, RunState
+from fyke.runner.loop import RunnerSize
 from fyke.settings import Settings
 from support.memory import a_run
 
@@ -339,7 +340,7 @@ async def test_the_gateway_runs_where_there_is_a_browser(
     monkeypatch.setattr(browser, "gateway_here", gateway_here)
     monkeypatch.setattr(local, "open_browsers", open_browsers)
     monkeypatch.setattr(local, "serves_browsers", lambda _: installed)
-    monkeypatch.setattr(local, "identity", lambda _: SimpleNamespace(cpus=2.0, memory_mb=4096))
+    monkeypatch.setattr(local, "runner_size", lambda _: RunnerSize(2.0, 4096, 1))
     sandbox: Any = None
     async with local._browsers(Settings(), sandbox) as dependencies:
         assert dependencies is None

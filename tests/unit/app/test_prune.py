@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -25,8 +25,10 @@ from fyke.app.folder import make_home
 from fyke.app.prune import Kind, Prune, Removable, SharedPrune
 from fyke.contracts.execution import EnvironmentFailed, SandboxFault
 from fyke.contracts.state import Transaction
-from fyke.domain.runs.environments import VersionEnvironments
+from fyke.domain.nodes.service import NodeService, NodeStores, RunnerName
 from fyke.domain.workers.bundles import bundle_name
+from fyke.kit.clock import ManualClock
+from fyke.model.node import RunnableVersion
 from fyke.model.run import RunState
 from fyke.model.worker import Language, Version
 from fyke.reasons import Reason, ReasonCode
@@ -63,7 +65,7 @@ class FakeRecipe:
 
 @pytest.fixture(autouse=True)
 def recipes(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def recipe(self: UvEnvironments, version: Version, bundle: Path) -> FakeRecipe:
+    async def recipe(self: UvEnvironments, version: RunnableVersion, bundle: Path) -> FakeRecipe:
         if version.requirements == "missing":
             reason = Reason.of(ReasonCode.INSTALLER_MISSING, program="Node.js")
             raise EnvironmentFailed(reason, "")
@@ -100,7 +102,12 @@ class Place:
     def __init__(self, settings: Settings, storage: SqlStorage) -> None:
         self.storage = storage
         self.blobs = FilesystemBlobs(settings.blobs_dir, durable=False)
-        self.bundles = BundleCache(self.blobs, settings.bundles_dir)
+        nothing: Any = None
+        stores = NodeStores(
+            storage, nothing, self.blobs, nothing, nothing, nothing, ManualClock(), 15
+        )
+        self.gateway = NodeService(RunnerName("R", "node", "place"), stores)
+        self.bundles = BundleCache(self.gateway.files, settings.bundles_dir)
         self.environments = UvEnvironments(settings.environments_dir, prunes._NoTools(), environ={})
         self.settings = settings
         self.account = records.account()
@@ -128,8 +135,9 @@ class Place:
 
     async def start(self, version: Version) -> tuple[Path, Path]:
         """The folders that the sandbox of a run would mount."""
-        unpacked = await self.bundles.ensure(version)
-        environment = await self.environments.ensure(version, unpacked, self.account.id, False)
+        runnable = RunnableVersion.of(version)
+        unpacked = await self.bundles.ensure(version.id, runnable)
+        environment = await self.environments.ensure(runnable, unpacked, self.account.id, False)
         assert environment.path is not None
         return unpacked, environment.path
 
@@ -292,11 +300,9 @@ async def test_what_is_being_prepared_is_kept_for_as_long_as_its_worker_exists(
     version = await place.push("never started")
     await place.storage.write(lambda tx: tx.environments.request(version.id))
     deps: Any = SimpleNamespace(
-        version_environments=VersionEnvironments(place.storage),
-        environments=place.environments,
-        bundles=place.bundles,
+        gateway=place.gateway, environments=place.environments, bundles=place.bundles
     )
-    preparer = Preparer("R", deps, cast(Any, None), lambda: True)
+    preparer = Preparer(deps, lambda: True)
     preparing = asyncio.create_task(preparer._prepare_next())
     await asyncio.wait_for(installing.wait(), 10)
     age(place.blob(version))

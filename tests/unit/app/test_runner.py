@@ -16,12 +16,13 @@ import pytest
 
 from fyke.app import runner, server
 from fyke.app.folder import make_home
-from fyke.app.runner import identity, only_runner, open_sandbox
+from fyke.app.runner import only_runner, open_sandbox, runner_size
 from fyke.app.state import open_state
 from fyke.contracts.execution import SandboxFault
 from fyke.errors import Conflict
 from fyke.kit.ids import new_ulid
 from fyke.model.runner import RunnerInfo
+from fyke.runner.loop import RunnerSize
 from fyke.sandbox.process.launcher_client import LauncherClient
 from fyke.settings import Settings
 from support.prepared import state_in
@@ -63,11 +64,10 @@ def test_the_capacity_is_that_of_the_machine_or_the_settings(
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
     monkeypatch.setattr(runner, "_machine_memory_mb", lambda: 10_000)
-    whole = identity(with_(settings, runner_cpus=0, runner_memory_mb=0))
-    assert (whole.node, whole.cpus, whole.memory_mb) == ("NODE", 6.0, 8000)
-    part = identity(with_(settings, runner_cpus=1.5, runner_memory_mb=512, runner_slots=3))
-    assert (part.cpus, part.memory_mb, part.slots) == (1.5, 512, 3)
-    assert part.id != whole.id
+    whole = runner_size(with_(settings, runner_cpus=0, runner_memory_mb=0))
+    assert (whole.cpus, whole.memory_mb) == (6.0, 8000)
+    part = runner_size(with_(settings, runner_cpus=1.5, runner_memory_mb=512, runner_slots=3))
+    assert part == RunnerSize(1.5, 512, 3)
 
 
 def test_leases_last_as_long_as_set_in_the_server_and_the_runner(
@@ -82,16 +82,13 @@ def test_leases_last_as_long_as_set_in_the_server_and_the_runner(
         )
 
     note(server, "LeaseTimer")
-    note(runner, "LeaseMonitor")
-    note(runner, "Leasing")
+    note(runner, "NodeStores")
     monkeypatch.setattr(server, "master_secret", lambda _: b"")
     monkeypatch.setattr(runner, "master_secret", lambda _: bytes(32))
     runtime = MagicMock(settings=changed)
     server._timers(runtime, MagicMock(), MagicMock())
-    runner._lease_monitor(changed, MagicMock())
-    runner.make_runner(runtime, MagicMock(), MagicMock(), MagicMock())
-    assert built["LeaseTimer"][0][1] == 60
-    assert built["LeaseMonitor"][1] == built["Leasing"][1] == {"lease_seconds": 60}
+    runner.node_stores(runtime)
+    assert built["LeaseTimer"][0][1] == built["NodeStores"][1]["lease_seconds"] == 60
 
 
 def runner_at_work(settings: Settings, name: str, **changes: Any) -> RunnerInfo:

@@ -10,10 +10,10 @@ import pytest
 from fyke.errors import InvalidRequest, StaleLease
 from fyke.gateway.operations import MAX_AGE_MS, NodeOperations
 from fyke.kit.clock import ManualClock
-from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOrders
+from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOrders, SiteTraffic
 from fyke.model.log import NewLogEntry
-from fyke.model.results import AttemptBatch, Header, PushedRow
-from fyke.model.run import SUCCESS, AttemptKey, RunLimits
+from fyke.model.results import LAST_BATCH, AttemptBatch, Header, PushedRow
+from fyke.model.run import SUCCESS, AttemptKey, End, Outcome, RunLimits
 from fyke.model.runner import AttemptUsage, Capacity
 from fyke.reasons import Detail, DetailCode
 from fyke.wire.nodes import (
@@ -65,7 +65,7 @@ ENDED = AttemptEnd(SUCCESS, AttemptUsage(), closed_rows=99)
 BY_KEY = {
     StartAttempt: (lambda key: StartAttempt(key), "start"),
     ReserveBrowser: (lambda key: ReserveBrowser(key, 1.0, 512), "reserve_browser"),
-    ReachLimit: (lambda key: ReachLimit(key, SUCCESS), "limit_reached"),
+    ReachLimit: (lambda key: ReachLimit(key, End(Outcome.ROW_CAP, "full")), "limit_reached"),
     CloseRows: (lambda key: CloseRows(key), "close"),
     CountRows: (lambda key: CountRows(key), "totals"),
     NoteEnvironment: (lambda key: NoteEnvironment(key, None, None), "note_environment"),
@@ -236,3 +236,39 @@ async def test_operations_without_an_attempt_are_passed_on() -> None:
     names = ["active", "replace_earlier", "leave", "take_preparation", "end_preparation"]
     assert [name for name, _, _ in gateway.calls] == names
     assert gateway.calls[-1][1] == ("V1", FAULT)
+
+
+BAD_COUNTS = [
+    AttemptReport(OWN, AttemptUsage(traffic_bytes=-1)),
+    AttemptReport(OWN, AttemptUsage(cpu_ms=2**63)),
+    AttemptReport(OWN, AttemptUsage(), (SiteTraffic("a.example", bytes_down=-5),)),
+]
+
+
+@pytest.mark.parametrize("report", BAD_COUNTS)
+async def test_counters_that_no_runner_reports_are_refused(report: AttemptReport) -> None:
+    """They are what the run is charged for."""
+    operations, gateway = await opened(OWN)
+    with pytest.raises(InvalidRequest, match="A counter is negative, or too large"):
+        await operations.serve(ReportAttempts((report,)))
+    with pytest.raises(InvalidRequest, match="A counter is negative, or too large"):
+        await operations.serve(EndAttempt(OWN, AttemptEnd(SUCCESS, report.usage, report.sites)))
+    assert gateway.called("report") == gateway.called("end") == []
+
+
+async def test_ends_that_no_runner_decides_are_refused() -> None:
+    operations, gateway = await opened(OWN)
+    returned = AttemptEnd(End(Outcome.RETURNED, ""), AttemptUsage())
+    with pytest.raises(InvalidRequest, match="does not end"):
+        await operations.serve(EndAttempt(OWN, returned))
+    with pytest.raises(InvalidRequest, match="because of a limit"):
+        await operations.serve(ReachLimit(OWN, SUCCESS))
+    assert gateway.called("end") == gateway.called("limit_reached") == []
+
+
+async def test_the_number_of_the_line_about_a_return_is_not_for_nodes() -> None:
+    operations, gateway = await opened(OWN)
+    batch = AttemptBatch(OWN.run_id, OWN.id, number=LAST_BATCH)
+    with pytest.raises(InvalidRequest, match="has no number"):
+        await operations.serve(CommitRows((batch,), NOW))
+    assert gateway.called("commit") == []

@@ -20,62 +20,74 @@ from fyke.contracts.execution import (
     RegistryAway,
     SandboxFault,
 )
-from fyke.domain.logs import system
 from fyke.domain.results import commit
 from fyke.domain.runs.outcome import end_of
-from fyke.domain.runs.returns import fault_of
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import Unavailable
-from fyke.model.attempt import AttemptEnd, GivenBack, SiteTraffic
-from fyke.model.log import LogType, NewLogEntry
+from fyke.model.attempt import AfterAttempt, AttemptEnd, SiteTraffic
+from fyke.model.log import LogType
 from fyke.model.run import SUCCESS, AttemptKey, End, Outcome
 from fyke.model.secret import InjectedSecrets
-from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.runner import attempt
-from fyke.runner.attempt import AttemptRunner
 from fyke.runner.endings import StartRefused
-from support.attempt_runner import Noted, runner
+from support.attempt_runner import runner
 from support.blocking_results import BlockableResults, running
 
 pytestmark = pytest.mark.anyio
 
 
 class Ended:
-    """Records the ends and returns; ``fail_first``: the state is unavailable at the first call.
-    ``start`` is raised when an attempt is to be started.
+    """An installation that records the ends and returns; ``fail_first``: the state is unavailable
+    at the first call. ``start`` is raised when an attempt is to be started, and ``note`` when an
+    environment is noted.
     """
 
-    def __init__(self, *, fail_first: bool = False, start: Exception | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        fail_first: bool = False,
+        start: Exception | None = None,
+        note: Exception | None = None,
+        secrets: InjectedSecrets | None = None,
+    ) -> None:
         self.ends: list[End] = []
         self.faults: list[Detail] = []
+        self.noted: list[Reason | None] = []
         self.starts = 0
         self._start = start
-        self.sites: list[tuple[SiteTraffic, ...]] = []
-        self.rows: list[int] = []  # of the closed attempt
+        self._note = note
+        self._secrets = secrets or InjectedSecrets()
+        self.sites: list[tuple[SiteTraffic, ...] | None] = []
+        self.rows: list[int | None] = []  # of the closed attempt
         self._failing = fail_first
 
-    async def ended(self, _key: AttemptKey, ended: AttemptEnd, *, actor: str) -> None:
+    async def end(self, _key: AttemptKey, ended: AttemptEnd) -> AfterAttempt:
         self.ends.append(ended.end)
-        self.sites.append(ended.sites or ())
-        self.rows.append(ended.closed_rows or 0)
+        self.sites.append(ended.sites)
+        self.rows.append(ended.closed_rows)
         if self._failing:
             self._failing = False
             raise Unavailable("the disk is full")
+        return AfterAttempt(is_run_over=True)
 
-    async def started(self, _key: AttemptKey, _runner_id: str) -> None:
+    async def start(self, _key: AttemptKey) -> InjectedSecrets:
         self.starts += 1
         if self._start is not None:
             raise self._start
+        return self._secrets
 
-    async def returned_line(self, key: AttemptKey, fault: Detail) -> NewLogEntry:
-        return system.returned(key.number, sentence(fault_of(fault)), 1, 1000, 0)
-
-    async def give_back(self, _key: AttemptKey, fault: Detail, **_more: Any) -> GivenBack:
+    async def give_back(self, _key: AttemptKey, fault: Detail) -> AfterAttempt:
         self.faults.append(fault)
         if self._failing:
             self._failing = False
             raise Unavailable("the disk is full")
-        return GivenBack(None, 1000)
+        return AfterAttempt(is_run_over=False, pause_ms=1000)
+
+    async def note_environment(self, _key: AttemptKey, _known: Any, reason: Reason | None) -> None:
+        self.noted.append(reason)
+        if self._note is not None:
+            raise self._note
 
 
 class Failing:
@@ -140,25 +152,22 @@ async def execute(results: BlockableResults, error: Exception) -> End:
     """The end of an attempt whose environment fails with ``error``."""
     ended = Ended()
     async with running(results) as intake:
-        tools = {"intake": intake, "attempts": ended, "environments": Failing(error)}
+        tools = {"intake": intake, "gateway": ended, "environments": Failing(error)}
         await runner(**tools).execute()
     (end,) = ended.ends
     return end
 
 
-@pytest.mark.parametrize(
-    ("subtasks", "started_at", "counts"), [(1, 0, False), (2, 0, True), (1, 5, True)]
-)
+@pytest.mark.parametrize("is_empty", [True, False])
 async def test_the_rows_of_a_run_are_counted_unless_it_can_have_none(
-    results: BlockableResults, subtasks: int, started_at: int, counts: bool
+    results: BlockableResults, is_empty: bool
 ) -> None:
     async with running(results) as intake:
         error = EnvironmentFailed(Reason(ReasonCode.INSTALLER_MISSING), "")
-        one = runner(intake=intake, attempts=Ended(), environments=Failing(error))
-        run = replace(one.lease.run, subtasks=subtasks, started_at=started_at)
-        one.lease = replace(one.lease, run=run)
+        one = runner(intake=intake, gateway=Ended(), environments=Failing(error))
+        one.order = replace(one.order, is_empty=is_empty)
         await one.execute()
-    assert results.counted == [run.id] * counts
+    assert results.counted == [one.key.run_id] * (not is_empty)
 
 
 async def test_a_failed_installation_ends_with_its_reason_and_shows_its_log(
@@ -175,14 +184,13 @@ async def test_a_failed_installation_ends_with_its_reason_and_shows_its_log(
 async def test_what_an_attempt_finds_out_about_the_environment_is_noted(
     results: BlockableResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    noted = Noted(Unavailable("away"))  # which changes nothing for the run
-    ended = Ended()
-    await run_with(results, monkeypatch, ended, noted=noted)
+    ended = Ended(note=Unavailable("away"))  # which changes nothing for the run
+    await run_with(results, monkeypatch, ended)
     assert [end.outcome for end in ended.ends] == [Outcome.SUCCEEDED]
     reason = Reason(ReasonCode.INSTALL_TIMEOUT)
     for failure in (EnvironmentFailed(reason), FULL_DISK, SandboxFault("the launcher has ended")):
-        await run_with(results, monkeypatch, Ended(), noted=noted, environment=failure)
-    assert noted.found == [None, reason]
+        await run_with(results, monkeypatch, ended, environment=failure)
+    assert ended.noted == [None, reason]
 
 
 # --- returned to the queue -----------------------------------------------------------------
@@ -205,9 +213,6 @@ class Working:
 
     async def check(self) -> None:
         self._do("check", None)
-
-    async def of(self, _run: Any) -> InjectedSecrets:
-        return self._do("secrets", InjectedSecrets())
 
     async def launch(self, _env: Any) -> None:
         self.launches += 1
@@ -241,9 +246,8 @@ async def run_with(
     results: BlockableResults,
     monkeypatch: pytest.MonkeyPatch,
     ended: Ended,
-    noted: Noted | None = None,
     **errors: Exception,
-) -> tuple[AttemptRunner, Working]:
+) -> tuple[AfterAttempt | None, Working]:
     """Execute an attempt whose steps raise these errors."""
     working = Working(**errors)
 
@@ -258,13 +262,12 @@ async def run_with(
     monkeypatch.setattr(commit, "RETRY_BASE", 0.001)
     async with running(results) as intake:
         one = runner(
-            intake=intake, attempts=ended, environments=working, sandbox=working, egress=working,
-            secrets=working, work_bytes=1, regions=frozenset(),
-            version_environments=noted or Noted(),
+            intake=intake, gateway=ended, environments=working, sandbox=working, egress=working,
+            work_bytes=1, regions=frozenset(),
         )  # fmt: skip
-        await one.execute()
+        after = await one.execute()
         await one.closed()
-    return one, working
+    return after, working
 
 
 AWAY = RegistryAway(Reason.of(ReasonCode.PACKAGES_FAILED, detail="timed out"), "connecting ...")
@@ -280,8 +283,7 @@ FULL_DISK = EnvironmentFailed(Reason(ReasonCode.INSTALL_DISK_FULL), "ENOSPC")
         ({"sandbox": DiskShort(1, 2)}, DetailCode.DISK_SHORT),
         ({"sandbox": OSError(errno.ENOSPC, "no space")}, DetailCode.DISK_USED_UP),
         ({"egress": Unavailable("silent")}, DetailCode.EGRESS_AWAY),
-        ({"secrets": Unavailable("away")}, DetailCode.STORE_AWAY),
-        ({"secrets": ValueError("a bug")}, DetailCode.UNFORESEEN),
+        ({"start": ValueError("a bug")}, DetailCode.UNFORESEEN),
         ({"start": Unavailable("away")}, DetailCode.STORE_AWAY),
         ({"launch": SandboxFault("cannot copy main.py: ENOSPC")}, DetailCode.SANDBOX_FAILED),
     ],
@@ -293,15 +295,13 @@ async def test_a_fault_before_the_first_instruction_returns_the_attempt(
     code: DetailCode,
 ) -> None:
     ended = Ended(start=errors.pop("start", None))
-    one, working = await run_with(results, monkeypatch, ended, **errors)
+    after, working = await run_with(results, monkeypatch, ended, **errors)
     assert ([fault.code for fault in ended.faults], ended.ends) == ([code], [])
-    assert one.pause_ms == 1000
-    assert "The Worker could not be started: " in results.lines[-1]
-    assert results.lines[-1].endswith("(attempt 1; tried again in 1 s)")
+    assert after == AfterAttempt(is_run_over=False, pause_ms=1000)
     assert working.launches == int("launch" in errors)
 
 
-@pytest.mark.parametrize("last", ["egress", "secrets", "started"])
+@pytest.mark.parametrize("last", ["egress", "started"])
 async def test_the_worker_is_launched_after_its_preparations_which_run_at_the_same_time(
     results: BlockableResults, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
@@ -313,7 +313,7 @@ async def test_the_worker_is_launched_after_its_preparations_which_run_at_the_sa
             await others_done.wait()
             await asyncio.sleep(0.01)
         done.append(name)
-        if len(done) == 2:
+        if len(done) == 1:
             others_done.set()
 
     class Steps(Working):
@@ -322,21 +322,18 @@ async def test_the_worker_is_launched_after_its_preparations_which_run_at_the_sa
                 await step("egress")
             return await super().open(*args)
 
-        async def of(self, run: Any) -> InjectedSecrets:
-            await step("secrets")
-            return await super().of(run)
-
         async def launch(self, env: Any) -> None:
             done.append("launched")
 
     class Start(Ended):
-        async def started(self, key: AttemptKey, runner_id: str) -> None:
+        async def start(self, key: AttemptKey) -> InjectedSecrets:
             await step("started")
+            return await super().start(key)
 
     monkeypatch.setitem(globals(), "Working", Steps)
     async with asyncio.timeout(10):
         await run_with(results, monkeypatch, Start())
-    assert done[2:] == [last, "launched"]
+    assert done[1:] == [last, "launched"]
 
 
 async def test_a_sandbox_is_closed_although_the_egress_does_not_close(
@@ -356,9 +353,7 @@ async def test_a_sandbox_is_closed_although_the_egress_does_not_close(
     assert closed == ["closed"] * 2  # the SDK service and the sandbox
 
 
-@pytest.mark.parametrize(
-    "errors", [{}, {"kill": SandboxFault("slow")}, {"secrets": RuntimeError()}]
-)
+@pytest.mark.parametrize("errors", [{}, {"kill": SandboxFault("slow")}, {"egress": RuntimeError()}])
 async def test_the_end_is_recorded_when_nothing_runs_any_more_and_before_the_sandbox_is_removed(
     results: BlockableResults, monkeypatch: pytest.MonkeyPatch, errors: dict[str, Exception]
 ) -> None:
@@ -380,13 +375,13 @@ async def test_the_end_is_recorded_when_nothing_runs_any_more_and_before_the_san
             seen.append(list(boxes[0].ending))
             recorded.set()
 
-        async def ended(self, *args: Any, **more: Any) -> None:
-            await super().ended(*args, **more)
+        async def end(self, *args: Any) -> AfterAttempt:
             self.note()
+            return await super().end(*args)
 
-        async def give_back(self, *args: Any, **more: Any) -> GivenBack:
+        async def give_back(self, *args: Any) -> AfterAttempt:
             self.note()
-            return await super().give_back(*args, **more)
+            return await super().give_back(*args)
 
     boxes: list[Working] = []
 
@@ -397,7 +392,7 @@ async def test_the_end_is_recorded_when_nothing_runs_any_more_and_before_the_san
     monkeypatch.setitem(globals(), "Working", working)
     async with asyncio.timeout(10):
         await run_with(results, monkeypatch, Recorded(), **errors)
-    served = ["close"] if "secrets" not in errors else []  # the SDK service
+    served = ["close"] if "egress" not in errors else []  # the SDK service
     assert seen == [[*served, "kill"]]
     assert boxes[0].ending == [*served, "kill", "close"]
 
@@ -443,7 +438,7 @@ async def test_an_attempt_that_is_stopped_while_it_is_prepared_is_returned(
                 one.stop(end_of(Reason(code)))
                 await asyncio.Event().wait()
 
-        one = runner(intake=intake, attempts=ended, environments=Slow())
+        one = runner(intake=intake, gateway=ended, environments=Slow())
         await one.execute()
     assert ended.ends == []
     assert ended.faults == [Detail(DetailCode.RUNNER_LOST_EARLY)]
@@ -463,7 +458,7 @@ async def test_the_log_says_that_dependencies_are_installed_if_that_takes_long(
                 one.stop(End(Outcome.ABORTED, "aborted"))
                 await asyncio.Event().wait()
 
-        one = runner(intake=intake, attempts=Ended(), environments=Installing())
+        one = runner(intake=intake, gateway=Ended(), environments=Installing())
         await one.execute()
     said = [line for line in results.lines if "dependencies of this version" in str(line)]
     assert len(said) == slow
@@ -482,7 +477,7 @@ async def test_an_attempt_that_waits_for_the_egress_can_be_stopped(
     ended, tools = Ended(), Silent()
     async with running(results) as intake:
         one = runner(
-            intake=intake, attempts=ended, environments=tools, sandbox=tools, egress=tools,
+            intake=intake, gateway=ended, environments=tools, sandbox=tools, egress=tools,
             work_bytes=1, regions=frozenset(),
         )  # fmt: skip
         await one.execute()
@@ -492,9 +487,7 @@ async def test_an_attempt_that_waits_for_the_egress_can_be_stopped(
 async def test_secrets_are_masked_in_a_fault(
     results: BlockableResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = Ended()
-    injected = InjectedSecrets({"TOKEN": "hunter2secret"})
-    monkeypatch.setattr(Working, "of", lambda *_: asyncio.sleep(0, injected))
+    ended = Ended(secrets=InjectedSecrets({"TOKEN": "hunter2secret"}))
     await run_with(results, monkeypatch, ended, launch=SandboxFault("bad: hunter2secret"))
     assert "hunter2secret" not in f"{ended.faults} {results.lines}"
 
@@ -514,7 +507,7 @@ async def test_the_first_stop_during_the_preparation_counts(
                 one.stop(End(Outcome.TIMEOUT, "too late"))
                 await asyncio.Event().wait()
 
-        one = runner(intake=intake, attempts=ended, environments=Slow())
+        one = runner(intake=intake, gateway=ended, environments=Slow())
         await one.execute()
     assert ended.ends == [End(Outcome.ABORTED, "aborted")]
 
@@ -526,7 +519,7 @@ async def test_a_success_is_reported_again_until_the_state_accepts_it(
     ended = Ended(fail_first=True)
     async with running(results) as intake:
         attempt_intake = await intake.open("run", "A", "7")
-        await runner(attempts=ended)._finish(attempt_intake, End(Outcome.SUCCEEDED))
+        await runner(gateway=ended)._finish(attempt_intake, End(Outcome.SUCCEEDED))
     assert [end.outcome for end in ended.ends] == [Outcome.SUCCEEDED, Outcome.SUCCEEDED]
     assert ended.rows == [0, 0]
 
@@ -538,7 +531,7 @@ async def test_secrets_are_masked_in_the_end_and_in_the_names_of_sites(
     sites = (SiteTraffic("hunter2secret.example", 1),)
     async with running(results) as intake:
         attempt_intake = await intake.open("run", "A", "7")
-        one = runner(attempts=ended, sites=sites)
+        one = runner(gateway=ended, sites=sites)
         one._masker = attempt_intake.masker = Masker({"TOKEN": "hunter2secret"})
         await one._finish(attempt_intake, End(Outcome.EXIT_CODE, "exit 1: hunter2secret"))
     assert "hunter2secret" not in f"{ended.ends} {ended.sites} {results.lines}"
@@ -548,15 +541,11 @@ async def test_secrets_are_masked_in_the_end_and_in_the_names_of_sites(
 async def test_the_password_of_the_proxy_is_masked_without_secrets_too(
     results: BlockableResults,
 ) -> None:
-    class NoSecrets:
-        async def of(self, _run: Any) -> InjectedSecrets:
-            return InjectedSecrets()
-
     password, ended = "Jq3-_zQx7LrVn0Tt8mWcYb2eKd5sHfGa", Ended()
     async with running(results) as intake:
         taking = await intake.open("run", "A", "7")
-        one = runner(attempts=ended, secrets=NoSecrets())
-        assert await one._decrypt_secrets(taking, password) == {}
+        one = runner(gateway=ended)
+        assert await one._start(taking, password) == {}
         taking.log(LogType.WARN, f"cannot open ws://A:{password}@127.0.0.1:9222/")
         await taking.push(f'{{"error":"ws://A:{password}@127.0.0.1:9222/"}}'.encode())
         reason = Reason.of(ReasonCode.EXIT_CODE, exit_code=1, last_words=f"A:{password}@")

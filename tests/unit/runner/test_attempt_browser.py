@@ -106,9 +106,9 @@ async def test_browser_ports_are_served_by_the_gateway_or_refused(
     egress = ports or GatewayPorts()
     async with running(results) as intake:
         taking = await intake.open("run", "A", "7")
-        one = runner(egress=egress, browser=ports, attempts=None, regions=())
+        one = runner(egress=egress, browser=ports, gateway=None, regions=())
         block = (BrowserBlock.IMAGES,)
-        one.lease = replace(one.lease, run=replace(one.lease.run, browser_block=block))
+        one.order = replace(one.order, browser_block=block)
         await one._open_egress(taking, cast(Any, SimpleNamespace(listeners=listeners)), "p")
         await taking.flush()
     assert egress.served == served
@@ -129,7 +129,7 @@ async def test_without_a_temporary_folder_only_the_proxy_leads_to_no_browser(
     listeners = dict.fromkeys(("proxy", "proxy6000", *names), 1)
     async with running(results) as intake:
         taking = await intake.open("run", "A", "7")
-        one = runner(egress=ports, browser=ports, attempts=None, regions=())
+        one = runner(egress=ports, browser=ports, gateway=None, regions=())
         with capture_logs() as logs:
             await one._open_egress(taking, cast(Any, SimpleNamespace(listeners=listeners)), "p")
     assert ports.served == ([("gateway", 2)] if names else [])

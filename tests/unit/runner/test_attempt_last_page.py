@@ -12,7 +12,7 @@ from fyke.domain.runs.outcome import end_of
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import Unavailable
 from fyke.model.last_page import PageContent, PageFileKind, TakenPage
-from fyke.model.run import SUCCESS, End
+from fyke.model.run import SUCCESS, AttemptKey, End
 from fyke.reasons import Reason, ReasonCode
 from fyke.runner import attempt as attempt_module
 from fyke.runner.attempt import AttemptRunner
@@ -25,7 +25,7 @@ PAGE = TakenPage(5, "https://a.example/", html=b"<p>s3cret-value</p>")
 
 
 class Pages:
-    """The part of ``LastPages``; ``error`` is raised when files are stored, ``unremoved`` when they
+    """The part of ``NodeFiles``; ``error`` is raised when files are stored, ``unremoved`` when they
     are discarded.
     """
 
@@ -40,22 +40,22 @@ class Pages:
         self.discarded: list[str] = []
         self._room, self._error, self._unremoved = room, error, unremoved
 
-    async def has_room(self, _run_id: str) -> bool:
+    async def page_room(self, _key: AttemptKey) -> bool:
         return self._room
 
-    async def put(self, attempt_id: str, content: PageContent) -> None:
+    async def put_page(self, key: AttemptKey, content: PageContent) -> None:
         if self._error is not None:
             raise self._error
-        self.stored[attempt_id] = content
+        self.stored[key.id] = content
 
-    async def discard(self, attempt_id: str) -> None:
-        self.discarded.append(attempt_id)
+    async def discard_page(self, key: AttemptKey) -> None:
+        self.discarded.append(key.id)
         if self._unremoved is not None:
             raise self._unremoved
 
 
 def attempt(pages: Pages, *, keeps_successes: bool = False) -> AttemptRunner:
-    one = runner(last_pages=pages)
+    one = runner(gateway=SimpleNamespace(files=pages))
     one._masker = Masker({"KEY": "s3cret-value"})
 
     async def last_page() -> TakenPage:

@@ -6,7 +6,6 @@ import asyncio
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -35,7 +34,7 @@ from fyke.model.browser import (
 )
 from fyke.model.last_page import KeepPages, TakenPage
 from fyke.model.log import LogType
-from fyke.model.run import Attempt, AttemptKey, Run, RunLimits
+from fyke.model.run import AttemptKey, RunLimits
 from fyke.reasons import Reason, ReasonCode
 from fyke.runner import browser as module
 from fyke.runner.browser import (
@@ -53,7 +52,7 @@ SHELL, CHROMIUM = BrowserProgram.HEADLESS_SHELL, BrowserProgram.CHROMIUM
 INFO = BrowserInfo(SHELL, "1.2.3.4", versions={SHELL: "1.2.3.4"}, own_sandbox=True)
 HEADFUL = BrowserChoice(BrowserMode.HEADFUL)
 WANTED = BrowserWanted("A", BrowserForm.CDP)
-ATTEMPT = Attempt("A", "run", 0, "7", "R", 1, 0, None, "", 0, 0, 0, 0, 0, 0)
+KEY = AttemptKey("A", "run", 0, "7", 1)
 
 
 class Sandbox:
@@ -139,9 +138,7 @@ class Setup:
             self.keep,
             self.caches,
         )
-        return AttemptBrowser(
-            ATTEMPT, deps, own, own, own, self.note, declined=declined, choice=choice
-        )
+        return AttemptBrowser(KEY, deps, own, own, own, self.note, declined=declined, choice=choice)
 
     def did(self, *call: Any) -> None:
         self.calls.append(call)
@@ -174,9 +171,7 @@ class Setup:
         """Record what is reserved in the end."""
         self.reserved = limits
 
-    async def reserve_browser(
-        self, key: AttemptKey, runner_id: str, cpus: float, memory_mb: int
-    ) -> RunLimits:
+    async def reserve_browser(self, key: AttemptKey, cpus: float, memory_mb: int) -> RunLimits:
         if self.error is not None:
             raise self.error
         self.did("granted", cpus, memory_mb)
@@ -375,7 +370,7 @@ async def test_a_closed_browser_makes_room_for_the_next(setup: Setup) -> None:
 
 def split_run(setup: Setup) -> RunCaches:
     """Let the attempt belong to a run of several subtasks."""
-    setup.caches.begin(cast(Run, SimpleNamespace(id=ATTEMPT.run_id, subtasks=2)))
+    setup.caches.begin(KEY.run_id, 2)
     return setup.caches
 
 

@@ -8,9 +8,8 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from fyke.contracts.blobs import BlobsAway
 from fyke.contracts.execution import DiskShort, RegistryAway, SandboxFault
-from fyke.errors import Unavailable
+from fyke.errors import BlobsAway, Unavailable
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
 from fyke.runner.faults import EgressAway, detail_of, find_trouble, log_fault
 

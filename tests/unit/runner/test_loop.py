@@ -13,18 +13,25 @@ import pytest
 from fyke.contracts.execution import DiskShort, IdleSandboxes, Isolation, IsolationReport
 from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
-from fyke.model.attempt import RunnerOrders
+from fyke.model.attempt import AfterAttempt, RunnerOrders
 from fyke.model.browser import BrowserOffer, BrowserProgram
-from fyke.model.run import AttemptKey, End, RunState
+from fyke.model.node import Contact, ContactState, NodeInfo, NodeState, Registered
+from fyke.model.run import End
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
 from fyke.runner import loop
 from fyke.runner.attempt import AttemptDependencies
 from fyke.runner.lease_monitor import LeaseMonitor
-from fyke.runner.loop import Identity, Runner
+from fyke.runner.loop import Runner, RunnerSize
 
 pytestmark = pytest.mark.anyio
-NO_BROWSER = cast(AttemptDependencies, SimpleNamespace(browser=None))
+SIZE = RunnerSize(cpus=1, memory_mb=512, slots=1)
+
+
+def a_runner(gateway: Any, size: RunnerSize = SIZE, **more: Any) -> Runner:
+    """A runner without a browser, which only reports."""
+    deps = cast(AttemptDependencies, SimpleNamespace(browser=None, gateway=gateway))
+    return Runner(size, deps, release="1", **more)
 
 
 async def test_a_report_that_fails_in_any_way_does_not_end_the_runner() -> None:
@@ -33,11 +40,7 @@ async def test_a_report_that_fails_in_any_way_does_not_end_the_runner() -> None:
     async def report(*_args: Any) -> None:
         raise next(failures)
 
-    none = cast(Any, None)
-    attempts = cast(Any, SimpleNamespace(report=report))
-    engine = cast(Any, SimpleNamespace(lease_seconds=15.0))
-    identity = cast(Any, SimpleNamespace(id="R"))
-    runner = Runner(identity, none, engine, none, attempts, none, NO_BROWSER)
+    runner = a_runner(SimpleNamespace(report=report, contact=None))
     runner._attempt_runners["A"] = cast(Any, SimpleNamespace(report=lambda: None))
     await runner._report_safely()
     await runner._report_safely()
@@ -56,38 +59,32 @@ async def test_a_runner_whose_group_commit_has_ended_ends_too() -> None:
 
 
 class Platform:
-    """What a runner needs of the platform; ``reported`` are its records in the state."""
+    """What a runner needs of the platform, and its installation; ``reported`` is what it said of
+    itself.
+    """
 
     def __init__(self) -> None:
         self.reported: list[RunnerInfo] = []
         self.draining = asyncio.Event()
         self.isolation = IsolationReport(Isolation.FULL, "", ())
-        self.lease_seconds, self.unsafe, self.now = 15.0, False, 0
+        self.unsafe, self.lease_seconds = False, 15.0
         self.browser = None
         self.fault: Exception | None = None
 
-    def count_active(self, since: int) -> int:
-        """Stand in for the servers in the state."""
-        return 2
-
     def __getattr__(self, name: str) -> Any:
-        return self  # storage, transaction, stores, sandbox, listener ...
+        return self  # gateway, intake, sandbox, listener ...
 
-    async def write(self, work: Any) -> Any:
-        return work(self)
-
-    def put_runner(self, runner: RunnerInfo) -> None:
-        self.reported.append(runner)
-        if runner.draining:
+    async def register(self, info: NodeInfo) -> Registered:
+        assert info.release == "1"
+        self.reported.append(info.runner)
+        if info.runner.draining:
             self.draining.set()
+        return Registered(NodeState.READY, self.lease_seconds)
 
-    def runners(self, since: int) -> list[RunnerInfo]:
-        return []
-
-    def drop_runner(self, runner_id: str) -> None: ...
-
-    async def end_of_earlier_runners(self, *_: Any) -> int:
+    async def replace_earlier(self) -> int:
         return 0
+
+    async def leave(self) -> None: ...
 
     async def sweep(self, keep: Any) -> None: ...
 
@@ -99,8 +96,11 @@ class Platform:
         if self.fault is not None:
             raise self.fault
 
-    async def take(self, *_: Any, **__: Any) -> list[Any]:
+    async def lease(self, *_: Any, **__: Any) -> list[Any]:
         return []
+
+    async def take_preparation(self) -> None:
+        return None
 
     @contextlib.asynccontextmanager
     async def listen(self) -> AsyncIterator[Any]:
@@ -118,8 +118,7 @@ class Platform:
 
 async def test_a_runner_reports_at_once_that_it_is_being_stopped() -> None:
     platform: Any = Platform()
-    identity = Identity(id="r", node="n", place="p", cpus=1, memory_mb=512, slots=1)
-    runner = Runner(identity, platform, platform, platform, platform, platform, platform)
+    runner = Runner(SIZE, platform, release="1")
     attempt = asyncio.Event()
     working = asyncio.create_task(attempt.wait())
     runner._tasks.add(cast(Any, working))
@@ -146,12 +145,7 @@ async def test_the_next_report_comes_when_a_charge_reaches_its_cap(
             twice.set()
         return RunnerOrders({}, frozenset(), next_check_ms=50)
 
-    none = cast(Any, None)
-    attempts = cast(Any, SimpleNamespace(report=report))
-    engine = cast(Any, SimpleNamespace(lease_seconds=15.0))
-    runner = Runner(
-        cast(Any, SimpleNamespace(id="R")), none, engine, none, attempts, none, NO_BROWSER
-    )
+    runner = a_runner(SimpleNamespace(report=report, contact=None))
     runner._attempt_runners["A"] = cast(
         Any, SimpleNamespace(report=lambda: None, confirm_report=lambda _report: None)
     )
@@ -166,16 +160,15 @@ async def test_a_cut_off_runner_stops_the_attempts_it_cannot_renew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loop, "CHECK_INTERVAL", 0.001)
-    clock, asked, stopped = ManualClock(), list[int](), list[ReasonCode]()
+    clock, asked, stopped = ManualClock(), list[float](), list[ReasonCode]()
 
-    async def alone(servers: int) -> bool:
-        asked.append(servers)
-        return True
+    async def alone() -> Contact:
+        asked.append(clock.monotonic())
+        return Contact(ContactState.CUT_OFF)
 
     platform: Any = Platform()
     monitor = LeaseMonitor(alone, clock=clock.monotonic)
-    identity = Identity(id="r", node="n", place="p", cpus=1, memory_mb=512, slots=1)
-    runner = Runner(identity, platform, platform, platform, platform, platform, platform, monitor)
+    runner = Runner(SIZE, platform, release="1", monitor=monitor)
     ended = asyncio.Event()
 
     def stop(end: End) -> None:
@@ -196,19 +189,18 @@ async def test_a_cut_off_runner_stops_the_attempts_it_cannot_renew(
         clock.advance(1)
         await asyncio.sleep(0.001)
     monitoring.cancel()
-    assert (set(asked), stopped) == ({2}, [ReasonCode.RUNNER_LOST])
+    assert asked and stopped == [ReasonCode.RUNNER_LOST]
 
 
 # --- attempts that cannot be started ----------------------------------------------------------
 
 
 class Leasing(Platform):
-    """A platform with waiting work. ``unreadable`` are the attempts whose worker cannot be read."""
+    """An installation with waiting attempts."""
 
     def __init__(self, *waiting: str) -> None:
         super().__init__()
-        self.waiting = [self._lease(name) for name in waiting]
-        self.unreadable: set[str] = set()
+        self.waiting = [self._order(name) for name in waiting]
         self.takes = 0
         self.capacity: Capacity | None = None  # that the last call was asked for
         self.returned: list[tuple[str, DetailCode]] = []
@@ -216,61 +208,43 @@ class Leasing(Platform):
         self.cut_off: Exception | None = None  # raised after the leases were written
 
     @staticmethod
-    def _lease(name: str) -> Any:
-        return SimpleNamespace(
-            attempt=SimpleNamespace(id=name, key=AttemptKey(name, "run", 0, "7", 1))
-        )
+    def _order(name: str) -> Any:
+        return SimpleNamespace(key=SimpleNamespace(id=name))
 
-    async def take(self, _: str, capacity: Capacity, **__: Any) -> list[Any]:
+    async def lease(self, capacity: Capacity, *, idle: bool) -> list[Any]:
         self.takes += 1
         self.capacity = capacity
         taken, self.waiting = self.waiting, []
         if self.cut_off is not None:
-            self.unknown, error, self.cut_off = [x.attempt for x in taken], self.cut_off, None
+            self.unknown, error, self.cut_off = [x.key for x in taken], self.cut_off, None
             raise error
         return taken
 
-    async def read(self, work: Any) -> Any:
-        return work(self)
-
-    def active_attempts(self, _runner: str) -> list[Any]:
+    async def active(self) -> list[Any]:
         return self.unknown
 
-    async def give_back(self, key: AttemptKey, fault: Detail, **_: Any) -> None:
+    async def give_back(self, key: Any, fault: Detail, *, unstarted_only: bool) -> None:
+        assert unstarted_only
         self.returned.append((key.id, fault.code))
 
 
-class PartlyFailing(Runner):
+class Recording(Runner):
     """Records the attempts that it starts."""
 
     def __init__(self, platform: Any) -> None:
-        identity = Identity(id="r", node="n", place="p", cpus=1, memory_mb=512, slots=9)
-        super().__init__(identity, platform, platform, platform, platform, platform, platform)
-        self._platform = platform
+        super().__init__(RunnerSize(cpus=1, memory_mb=512, slots=9), platform, release="1")
         self.begun: list[str] = []
 
-    async def _start_attempt(self, lease: Any) -> None:
-        if lease.attempt.id in self._platform.unreadable:
-            raise Unavailable
-        self.begun.append(lease.attempt.id)
-
-
-async def test_a_lease_that_cannot_be_read_is_returned_and_does_not_delay_the_others() -> None:
-    platform = Leasing("a", "b", "c")
-    platform.unreadable = {"a"}
-    runner = PartlyFailing(platform)
-    await runner._take_attempts()
-    await asyncio.gather(*runner._tasks)
-    assert runner.begun == ["b", "c"]
-    assert platform.returned == [("a", DetailCode.STORE_AWAY)]
+    def _start_attempt(self, order: Any) -> None:
+        self.begun.append(order.key.id)
 
 
 async def test_attempts_that_a_failed_call_leased_are_returned() -> None:
     platform = Leasing("a", "b")
     platform.cut_off = Unavailable("the connection was lost during the commit")
     limits = SimpleNamespace(cpus=1, memory_mb=1)
-    running = SimpleNamespace(lease=SimpleNamespace(run=SimpleNamespace(limits=limits)))
-    runner = PartlyFailing(platform)
+    running = SimpleNamespace(order=SimpleNamespace(limits=limits))
+    runner = Recording(platform)
     await runner._take_attempts()
     assert platform.returned == []
     runner._attempt_runners["b"] = cast(Any, running)  # this one is known
@@ -282,9 +256,17 @@ async def test_attempts_that_a_failed_call_leased_are_returned() -> None:
     assert (platform.takes, len(platform.returned)) == (3, 1)  # not checked again
 
 
+async def test_a_runner_waits_as_long_as_the_leases_of_its_installation_last() -> None:
+    platform = Leasing()
+    runner = Recording(platform)
+    platform.lease_seconds = 60.0
+    await runner._report_safely(register=True)
+    assert runner._monitor.lease_seconds == 60
+
+
 async def test_a_runner_with_trouble_takes_no_attempts_and_reports_why() -> None:
     platform = Leasing("a")
-    runner = PartlyFailing(platform)
+    runner = Recording(platform)
     for free in (5, 4):
         platform.fault = DiskShort(free, 10)
         await runner._look_for_trouble()
@@ -319,7 +301,7 @@ async def test_a_runner_reports_its_places_for_browsers(
         checks=lambda: (),
         browsers=SimpleNamespace(idle_sandboxes=idle_sandboxes),
     )
-    runner = PartlyFailing(platform)
+    runner = Recording(platform)
     await runner._register()
     [reported] = platform.reported
     assert (reported.browsers, reported.browser_share) == expected
@@ -331,8 +313,8 @@ async def test_a_runner_reports_its_places_for_browsers(
 @pytest.mark.parametrize(
     ("ended", "is_over"),
     [
-        (SimpleNamespace(state=RunState.SUCCEEDED), True),
-        (SimpleNamespace(state=RunState.RUNNING), False),
+        (AfterAttempt(is_run_over=True), True),
+        (AfterAttempt(is_run_over=False), False),
         (None, False),  # the lease was lost
         (ValueError("unforeseen"), False),
     ],
@@ -351,27 +333,21 @@ async def test_the_cache_of_a_run_is_left_when_the_sandboxes_are_removed(
     async def closed() -> None:
         events.append("closed")
 
-    async def logged(run: Any) -> None:
-        events.append("logged")
-
     attempt = cast(
         Any,
-        SimpleNamespace(
-            attempt=SimpleNamespace(id="a", run_id="R"), execute=execute, closed=closed, pause_ms=0
-        ),
+        SimpleNamespace(key=SimpleNamespace(id="a", run_id="R"), execute=execute, closed=closed),
     )
     platform = Leasing()
     caches = SimpleNamespace(end=lambda run_id, is_over: events.append((run_id, is_over)))
     platform.browser = SimpleNamespace(caches=caches, missing=True, problem="")
-    runner = PartlyFailing(platform)
-    runner._log_completed = logged  # type: ignore[method-assign]
+    runner = Recording(platform)
     await runner._run_attempt(attempt)
-    assert [event for event in events if event != "logged"] == ["closed", ("R", is_over)]
+    assert events == ["closed", ("R", is_over)]
 
 
 async def test_an_unexpected_error_of_the_check_does_not_stop_the_runner() -> None:
     platform = Leasing("a")
-    runner = PartlyFailing(platform)
+    runner = Recording(platform)
     platform.fault = ValueError("a bug")
     await runner._look_for_trouble()
     await runner._take_attempts()

@@ -18,13 +18,13 @@ from fyke.contracts.execution import (
     SandboxFault,
 )
 from fyke.domain.results import commit
-from fyke.domain.runs.environments import Preparation
 from fyke.errors import Unavailable, VersionUnavailable
+from fyke.model.node import OrderedWorker, PreparationOrder
 from fyke.model.worker import EnvironmentState, VersionEnvironment
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.runner import preparer
 from fyke.runner.preparer import Preparer
-from support.memory import a_version, a_worker
+from support.memory import a_runnable_version, a_worker
 
 pytestmark = pytest.mark.anyio
 BAD = Reason(ReasonCode.BAD_REQUIREMENT)
@@ -32,11 +32,12 @@ AWAY = RegistryAway(Reason.of(ReasonCode.PACKAGES_FAILED, detail="timed out"), "
 FULL = EnvironmentFailed(Reason(ReasonCode.INSTALL_DISK_FULL), "ENOSPC")
 
 
-def preparation(refusal: Reason | None = None) -> Preparation:
+def preparation(refusal: Reason | None = None) -> PreparationOrder:
     worker = a_worker("account", builds_allowed=True)
-    version = a_version(worker.id)
+    version = a_runnable_version(worker.id)
     due = VersionEnvironment(version.id, EnvironmentState.PREPARING)
-    return Preparation(worker, version, due, refusal)
+    ordered = OrderedWorker.of(worker, is_operators=False)
+    return PreparationOrder(ordered, version, due, refusal)
 
 
 class Platform:
@@ -45,7 +46,7 @@ class Platform:
     ``results`` are what was recorded.
     """
 
-    def __init__(self, *waiting: Preparation, error: Exception | None = None) -> None:
+    def __init__(self, *waiting: PreparationOrder, error: Exception | None = None) -> None:
         self.waiting = list(waiting)
         self.error = error
         self.short: Exception | None = None
@@ -56,18 +57,10 @@ class Platform:
         self.waits = asyncio.Event()
         self.free = True
 
-    async def take(self, runner_id: str) -> Preparation | None:
-        assert runner_id == "R"
+    async def take_preparation(self) -> PreparationOrder | None:
         return self.waiting.pop(0) if self.waiting else None
 
-    async def ended(self, _one: Preparation, runner_id: str, reason: Reason | None) -> None:
-        self._record(runner_id, reason)
-
-    async def interrupted(self, _one: Preparation, runner_id: str, fault: Detail) -> None:
-        self._record(runner_id, fault)
-
-    def _record(self, runner_id: str, result: Reason | Detail | None) -> None:
-        assert runner_id == "R"
+    async def end_preparation(self, version_id: str, result: Reason | Detail | None) -> None:
         if self.away:
             raise self.away.pop()
         self.results.append(result)
@@ -77,7 +70,7 @@ class Platform:
             raise self.short
 
     async def ensure(self, *arguments: Any) -> Any:
-        if len(arguments) == 1:
+        if len(arguments) == 2:
             if self.missing is not None:
                 raise self.missing
             return "bundle"
@@ -96,8 +89,8 @@ class Platform:
         raise AssertionError
 
     def make(self) -> Preparer:
-        deps = SimpleNamespace(version_environments=self, environments=self, bundles=self)
-        return Preparer("R", cast(Any, deps), cast(Any, self), lambda: self.free)
+        deps = SimpleNamespace(gateway=self, environments=self, bundles=self)
+        return Preparer(cast(Any, deps), lambda: self.free)
 
     async def until_idle(self) -> None:
         running = asyncio.create_task(self.make().run())
@@ -174,12 +167,12 @@ async def test_a_runner_that_starts_no_workers_prepares_nothing() -> None:
 async def test_an_error_of_the_state_does_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparer, "SETTLE_SECONDS", 0)
     platform, errors = Platform(preparation()), [ValueError("broken"), Unavailable("away")]
-    take, again = platform.take, asyncio.Event()
+    take, again = platform.take_preparation, asyncio.Event()
 
-    async def failing(runner_id: str) -> Preparation | None:
+    async def failing() -> PreparationOrder | None:
         if errors:
             raise errors.pop()
-        return await take(runner_id)
+        return await take()
 
     async def wait(topics: frozenset[str], timeout: float) -> str | None:
         if not platform.results:
@@ -188,7 +181,7 @@ async def test_an_error_of_the_state_does_not_end_it(monkeypatch: pytest.MonkeyP
         await asyncio.Event().wait()
         return None
 
-    monkeypatch.setattr(platform, "take", failing)
+    monkeypatch.setattr(platform, "take_preparation", failing)
     monkeypatch.setattr(platform, "wait", wait)
     running = asyncio.create_task(platform.make().run())
     await asyncio.wait_for(again.wait(), 10)

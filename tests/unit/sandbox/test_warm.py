@@ -22,7 +22,8 @@ from fyke.contracts.execution import (
     SandboxUsage,
 )
 from fyke.kit.ids import new_ulid
-from fyke.model.worker import Language, SystemDefaults, Version, VersionState
+from fyke.model.node import RunnableVersion
+from fyke.model.worker import BrowserNeed, Language
 from fyke.sandbox import warm
 from fyke.sandbox.warm import WarmSandboxes
 
@@ -110,19 +111,17 @@ def spec_of(folder: Path, name: str = "A", owner: str = "ACCOUNT") -> SandboxSpe
     bundle, environment = folder / f"bundle-{name}", folder / f"environment-{name}"
     for path in (bundle, environment):
         path.mkdir(exist_ok=True)
-    version = Version(
+    version = RunnableVersion(
         id=name,
         worker_id="WORKER",
         number="1.0.0",
         digest=name * 64,
         language=Language.PYTHON,
-        state=VersionState.PUBLISHED,
-        input_schema="{}",
-        output_schema="",
-        readme="",
         requirements="",
-        defaults=SystemDefaults(),
-        created_at=0,
+        builds=False,
+        egress=None,
+        secrets=(),
+        browser=BrowserNeed.UNKNOWN,
     )
     return SandboxSpec(new_ulid(), owner, version, bundle, Environment(environment, ""), LIMITS)
 

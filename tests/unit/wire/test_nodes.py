@@ -93,13 +93,11 @@ REQUESTS = {
     "close": nodes.CloseRows,
     "totals": nodes.CountRows,
     "bundle": nodes.FindBundle,
-    "environment": nodes.FindEnvironment,
-    "store_environment": nodes.StoreEnvironment,
     "page_room": nodes.CheckPageRoom,
     "put_page": nodes.StorePage,
     "discard_page": nodes.DiscardPage,
 }
-LOCAL = {"rows", "files", "listen", "contact", "fetch_environment"}  # need no request of their own
+LOCAL = {"rows", "files", "listen", "contact", "open"}  # need no request of their own
 
 
 def test_every_operation_of_a_runner_has_a_request() -> None:
@@ -110,8 +108,9 @@ def test_every_operation_of_a_runner_has_a_request() -> None:
         if not name.startswith("_")
     }
     assert operations == {*REQUESTS} | LOCAL
-    others = {nodes.Hello, nodes.RenewCertificate, nodes.EnvironmentStored}
-    assert {*get_args(AnyRequest)} == {*REQUESTS.values()} | others
+    others = {nodes.Hello, nodes.RenewCertificate}
+    environments = {nodes.FindEnvironment, nodes.StoreEnvironment, nodes.EnvironmentStored}
+    assert {*get_args(AnyRequest)} == {*REQUESTS.values()} | others | environments
 
 
 def test_a_message_of_another_release_is_read() -> None:

@@ -51,5 +51,6 @@ TABLE: dict[type[errors.FykeError], WireError] = {
     errors.RateLimited: WireError(429, 4290, "Too many requests, please try again later"),
     errors.Unavailable: WireError(503, 5000, "Service temporarily unavailable"),
     errors.OutcomeUnknown: WireError(503, 5000, "Service temporarily unavailable"),
+    errors.BlobsAway: WireError(503, 5000, "Service temporarily unavailable"),
     errors.StaleLease: INTERNAL,
 }

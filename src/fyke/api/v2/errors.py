@@ -34,5 +34,6 @@ TABLE_V2: dict[type[errors.FykeError], WireError] = {
     errors.RateLimited: WireError(429, 13000, "too many requests"),
     errors.Unavailable: WireError(503, 10000, "service temporarily unavailable"),
     errors.OutcomeUnknown: WireError(503, 10000, "service temporarily unavailable"),
+    errors.BlobsAway: WireError(503, 10000, "service temporarily unavailable"),
     errors.StaleLease: INTERNAL,
 }

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import structlog
 
-from fyke.contracts.results import Results
+from fyke.contracts.node import AttemptRows
 from fyke.domain.results.write_queue import PendingBatch, WriteQueue
 from fyke.errors import StaleLease, Unavailable
 from fyke.kit.backoff import delay
@@ -35,8 +35,8 @@ class GroupCommit:
     rows can be counted.
     """
 
-    def __init__(self, results: Results) -> None:
-        self._results = results
+    def __init__(self, store: AttemptRows) -> None:
+        self._store = store
         self._ready: deque[WriteQueue] = deque()
         self._latest: WriteQueue | None = None
         self._changed_at = -ALONE_SECONDS
@@ -101,7 +101,7 @@ class GroupCommit:
         attempt = 0
         while batches := [batch for batch in batches if not _refuse_discarded(batch)]:
             try:
-                stored = await self._results.commit([batch.batch for batch in batches])
+                stored = await self._store.commit([batch.batch for batch in batches])
             except Unavailable as error:
                 attempt += 1
                 log.warning("rows_wait_for_the_store", tries=attempt, error=str(error))

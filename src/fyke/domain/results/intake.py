@@ -11,7 +11,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
-from fyke.contracts.results import Results
+from fyke.contracts.node import AttemptRows
 from fyke.domain.results.caps import LOG_FULL, OutputLimits, RunCaps, cut_line
 from fyke.domain.results.commit import GroupCommit, retry_while_unavailable
 from fyke.domain.results.redaction import mask_headers, mask_line, mask_row
@@ -110,7 +110,7 @@ class AttemptIntake:
         if not self.queue.has_rows and not group.lock.locked():
             number = self.queue.next_number()
             batch = AttemptBatch(self.run_id, self.attempt_id, [row], number=number)
-            is_stored = await self._intake.results.append(batch)
+            is_stored = await self._intake.store.append(batch)
             if is_stored is not None:
                 if not is_stored:
                     raise _ended()
@@ -219,19 +219,19 @@ class AttemptIntake:
             await self.queue.wait_settled()
 
     async def close(self) -> int:
-        """Accept nothing more, store what is queued, and close the attempt; return the number of
-        its rows.
+        """As ``finish``, and close the attempt; return the number of its rows."""
+        await self.finish()
+        return await retry_while_unavailable(lambda: self._intake.store.close(self.attempt_id))
 
-        Waits while the store is unavailable; when it is cancelled, the queue is discarded.
+    async def finish(self) -> None:
+        """Accept nothing more, and store what is queued. Waits while the store is unavailable; when
+        it is cancelled, the queue is discarded.
         """
         if self._log_dropped:
             self._log_dropped_lines()
         self._closed = True
         try:
             await self.flush()
-            return await retry_while_unavailable(
-                lambda: self._intake.results.close_attempt(self.attempt_id)
-            )
         finally:
             self.discard()
 
@@ -254,17 +254,12 @@ class AttemptIntake:
 
 
 class Intake:
-    """The intake of one runner; nothing is stored unless ``run`` is running. ``on_stored`` is
-    called with the run's id when output of it can be read.
-    """
+    """The intake of one runner; nothing is stored unless ``run`` is running."""
 
-    def __init__(
-        self, results: Results, clock: Clock, on_stored: Callable[[str], None] = lambda _: None
-    ) -> None:
-        self.results = results
+    def __init__(self, store: AttemptRows, clock: Clock) -> None:
+        self.store = store
         self.clock = clock
-        self.group = GroupCommit(results)
-        results.watch(on_stored)
+        self.group = GroupCommit(store)
         self._open: dict[str, AttemptIntake] = {}
         self._caps: OrderedDict[str, RunCaps] = OrderedDict()
 
@@ -286,7 +281,7 @@ class Intake:
         called once with the reason when the run is full, for every open attempt of the run.
         ``is_empty``: the run has no rows yet, so they need not be counted.
         """
-        await retry_while_unavailable(lambda: self.results.open_attempt(run_id, attempt_id))
+        await retry_while_unavailable(lambda: self.store.open(run_id, attempt_id))
         stored = RunTotals(0, 0) if is_empty else None
         caps = await self._caps_of(run_id, limits or OutputLimits(), stored)
         queue = WriteQueue(run_id, attempt_id)
@@ -300,9 +295,7 @@ class Intake:
         """The counters that all attempts of a run share, which start at what is ``stored``."""
         if run_id not in self._caps:
             if stored is None:
-                stored = await retry_while_unavailable(
-                    lambda: self.results.totals(run_id, frozenset())
-                )
+                stored = await retry_while_unavailable(lambda: self.store.totals(run_id))
             self._caps.setdefault(run_id, RunCaps(limits, stored))
             self._forget_old_runs()
         self._caps.move_to_end(run_id)
@@ -313,15 +306,6 @@ class Intake:
         for run_id in list(self._caps)[: max(0, len(self._caps) - REMEMBERED_RUNS)]:
             if run_id not in open_runs:
                 del self._caps[run_id]
-
-    async def write_system_line(self, run_id: str, group: str, content: str) -> None:
-        """Write a log line of the platform about the whole run; return when it is durable. Of a run
-        that was deleted meanwhile nothing is written.
-        """
-        entry = NewLogEntry(LogType.INFO, group, cut_line(content), self.clock.now_ms())
-        batch = AttemptBatch(run_id, run_id, log=[entry])
-        await retry_while_unavailable(lambda: self.results.open_attempt(run_id, run_id))
-        await retry_while_unavailable(lambda: self.results.commit([batch]))
 
     async def recount(self, run_id: str, caps: RunCaps, size: int) -> None:
         """Count the rows of the run anew from the store, while no commit takes place. It is
@@ -336,7 +320,7 @@ class Intake:
                 await self._recount(run_id, caps)
 
     async def _recount(self, run_id: str, caps: RunCaps) -> None:
-        stored = await retry_while_unavailable(lambda: self.results.totals(run_id, frozenset()))
+        stored = await retry_while_unavailable(lambda: self.store.totals(run_id))
         pending = [attempt.queue.rows for attempt in self._attempts_of(run_id)]
         caps.recount(stored, sum(rows for rows, _ in pending), sum(size for _, size in pending))
 

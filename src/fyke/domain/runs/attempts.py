@@ -19,7 +19,7 @@ from fyke.domain.billing.service import extend_hold
 from fyke.domain.logs import system
 from fyke.domain.runs.charge_caps import ChargeCaps
 from fyke.domain.runs.lifecycle import AttemptReturned, AttemptStarted, LimitReached, SubtaskEnded
-from fyke.domain.runs.outcome import end_of
+from fyke.domain.runs.outcome import end_of, traffic_cap
 from fyke.domain.runs.returns import fault_of, is_too_often, pause_ms, returned_in_a_row
 from fyke.domain.runs.sampling import add_last_sample, add_samples, traffic_so_far
 from fyke.domain.runs.sites import fold
@@ -221,18 +221,26 @@ class Attempts:
         return await self._storage.write(work)
 
     async def give_back(
-        self, key: AttemptKey, fault: Detail, *, actor: str, unstarted_only: bool = False
+        self,
+        key: AttemptKey,
+        fault: Detail,
+        *,
+        actor: str,
+        unstarted_only: bool = False,
+        is_closed: bool = False,
     ) -> GivenBack | None:
         """Return the attempt to the queue, because of a fault before its Worker's first
         instruction. The subtask ends when the same fault has occurred too often in a row, or when
         the run is being stopped. ``unstarted_only``: change nothing when the attempt was recorded
         as started; only its runner can know that the Worker has not executed anything.
+        ``is_closed``: its rows are closed already.
 
         Returns None when the token is no longer valid or the attempt has ended, and then nothing is
         changed. Repeated after a return with this token: the present run with the pause of the
         first call, and no other effect.
         """
-        await self._results.close_attempt(key.id)
+        if not is_closed:
+            await self._results.close_attempt(key.id)
         reason = fault_of(fault)
         message = sentence(reason)
 
@@ -376,12 +384,7 @@ def _exceeds_traffic(run: Run, traffic_bytes: int) -> bool:
 
 
 def _traffic_limit_event(tx: Transaction, run: Run) -> LimitReached:
-    return _limit_event(tx.runs.attempts(run.id), end_of(traffic_cap(run)))
-
-
-def traffic_cap(run: Run) -> Reason:
-    """The reason of a run that has reached its traffic limit."""
-    return Reason.of(ReasonCode.TRAFFIC_CAP, traffic_bytes=run.limits.max_traffic_bytes)
+    return _limit_event(tx.runs.attempts(run.id), end_of(traffic_cap(run.limits)))
 
 
 def _last_subtask_ended(tx: Transaction, run: Run) -> SubtaskEnded:
@@ -427,13 +430,13 @@ def _given_back_before(tx: Transaction, key: AttemptKey) -> GivenBack | None:
 def _next_try(tx: Transaction, run: Run, key: AttemptKey, fault: Reason) -> _NextTry:
     """What follows the return of the subtask's latest attempt, which may be recorded already."""
     attempts = tx.runs.attempts_between(run.id, key.ordinal, key.ordinal)
-    returned = (
+    earlier = [attempt for attempt in attempts if attempt.id != key.id]
+    latest = [
         replace(attempt, outcome=Outcome.RETURNED, reason=fault, finished_at=tx.now)
-        if attempt.id == key.id
-        else attempt
         for attempt in attempts
-    )
-    in_a_row = returned_in_a_row(returned, fault)
+        if attempt.id == key.id
+    ]
+    in_a_row = returned_in_a_row([*earlier, *latest], fault)
     times = len(in_a_row)
     if run.state not in LIVE:
         return _NextTry(times, End(run.outcome or Outcome.ABORTED, run.err_msg, run.reason))

@@ -8,38 +8,14 @@ of that installation is recorded as well. Only faults of the platform are retrie
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, refusal
 from fyke.domain.runs.returns import pause_ms
 from fyke.model.browser import BrowserOffer
+from fyke.model.node import OrderedWorker, PreparationOrder, RunnableVersion
 from fyke.model.runner import RunnerInfo
-from fyke.model.worker import (
-    MAX_PREPARATION_PAUSE_MS,
-    EnvironmentState,
-    Version,
-    VersionEnvironment,
-    Worker,
-)
+from fyke.model.worker import MAX_PREPARATION_PAUSE_MS, EnvironmentState, VersionEnvironment
 from fyke.reasons import Detail, Reason, ReasonCode, reason_with_detail
-
-
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """A version whose dependencies a runner is to install. ``refusal``: why this runner must not
-    install them, else None.
-    """
-
-    worker: Worker
-    version: Version
-    environment: VersionEnvironment
-    refusal: Reason | None
-
-
-def is_platform_fault(reason: Reason) -> bool:
-    """Whether an installation failed because of the platform, not because of the version."""
-    return reason.code is ReasonCode.INSTALL_DISK_FULL
 
 
 class VersionEnvironments:
@@ -49,7 +25,7 @@ class VersionEnvironments:
         self._storage = storage
         self._served = ""  # the account that was served last
 
-    async def take(self, runner_id: str) -> Preparation | None:
+    async def take(self, runner_id: str) -> PreparationOrder | None:
         """Claim the next version, for as long as the runner is active; None when none is due or a
         run waits.
         """
@@ -60,16 +36,17 @@ class VersionEnvironments:
             self._served = taken.worker.account_id
         return taken
 
-    async def ended(self, preparation: Preparation, runner_id: str, reason: Reason | None) -> None:
+    async def ended(self, version_id: str, runner_id: str, reason: Reason | None) -> None:
         """Record that the environment is ready, or why its preparation failed."""
-        after = _result(preparation.version.id, reason)
+        after = _result(version_id, reason)
         await self._storage.write(lambda tx: tx.environments.end(after, runner_id))
 
-    async def interrupted(self, preparation: Preparation, runner_id: str, fault: Detail) -> None:
+    async def interrupted(self, version_id: str, runner_id: str, fault: Detail) -> None:
         """Record a fault of the platform: the preparation is retried later."""
-        version_id, tries = preparation.version.id, preparation.environment.tries + 1
 
         def work(tx: Transaction) -> None:
+            before = tx.environments.get(version_id)
+            tries = before.tries + 1 if before is not None else 1
             after = VersionEnvironment(
                 version_id,
                 EnvironmentState.PREPARING,
@@ -82,16 +59,16 @@ class VersionEnvironments:
         await self._storage.write(work)
 
     async def note(
-        self, version: Version, known: VersionEnvironment | None, reason: Reason | None
+        self, version_id: str, known: VersionEnvironment | None, reason: Reason | None
     ) -> None:
         """Record the result of an attempt that needed the environment, unless it is already
         ``known``. ``reason``: why the installation failed, None if the environment is ready.
         """
-        result = _result(version.id, reason)
+        result = _result(version_id, reason)
         if result != known:
             await self._storage.write(lambda tx: tx.environments.put(result))
 
-    def _claim(self, tx: Transaction, runner_id: str) -> Preparation | None:
+    def _claim(self, tx: Transaction, runner_id: str) -> PreparationOrder | None:
         turn = self._next(tx, runner_id)
         if turn is None:
             return None
@@ -104,7 +81,12 @@ class VersionEnvironments:
         operator = tx.accounts.operator()
         own = operator is not None and worker.account_id == operator.id
         this_runner = [runner for runner in _active_runners(tx) if runner.id == runner_id]
-        return Preparation(worker, version, before, refusal(this_runner, own=own))
+        return PreparationOrder(
+            OrderedWorker.of(worker, is_operators=own),
+            RunnableVersion.of(version),
+            before,
+            refusal(this_runner, own=own),
+        )
 
     def _next(self, tx: Transaction, runner_id: str) -> tuple[str, str] | None:
         """Worker and number of the version whose turn it is."""

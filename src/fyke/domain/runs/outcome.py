@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fyke.model.run import End, Outcome
+from fyke.model.run import End, Outcome, RunLimits
 from fyke.reasons import Reason, ReasonCode, sentence
 
 OUTCOMES: Mapping[ReasonCode, Outcome] = {
@@ -64,3 +64,13 @@ HIDING = frozenset({Outcome.EXIT_CODE.value, Outcome.SIGNAL.value})
 def end_of(reason: Reason) -> End:
     """The end with this reason. Raise ``KeyError`` for a code that is not the reason of an end."""
     return End(OUTCOMES[reason.code], sentence(reason), reason)
+
+
+def traffic_cap(limits: RunLimits) -> Reason:
+    """The reason of a run that has reached its traffic limit."""
+    return Reason.of(ReasonCode.TRAFFIC_CAP, traffic_bytes=limits.max_traffic_bytes)
+
+
+def is_platform_fault(reason: Reason) -> bool:
+    """Whether an installation failed because of the platform, not because of the version."""
+    return reason.code is ReasonCode.INSTALL_DISK_FULL

@@ -5,19 +5,9 @@ from __future__ import annotations
 from fyke.contracts.state import Storage, Transaction
 from fyke.kit.clock import Clock
 from fyke.kit.sealing import Sealer, UnsealError
-from fyke.model.run import Run
 from fyke.model.secret import InjectedSecrets, SealedSecret
 
 USED_EVERY_MS = 60_000  # so that a run of many subtasks does not write the time of use for each
-
-UNREADABLE = (
-    "The secret {name} was sealed with a key that this installation does not have (its secret.key "
-    "was replaced, or not restored), so the Worker starts without it. Set it again."
-)
-NOT_SET = (
-    "This version needs the secret {name}, which your account has not set for it. "
-    "Set it on the Worker's page, or with fyke secret set."
-)
 
 
 class RunSecrets:
@@ -28,10 +18,9 @@ class RunSecrets:
         self._sealer = sealer
         self._clock = clock
 
-    async def of(self, run: Run) -> InjectedSecrets:
-        """The secrets for an attempt of ``run``."""
-        account, worker = run.account_id, run.worker_id
-        secrets = await self._storage.read(lambda tx: tx.secrets.of(account, worker))
+    async def of(self, account_id: str, worker_id: str) -> InjectedSecrets:
+        """The secrets for an attempt of a run of this account."""
+        secrets = await self._storage.read(lambda tx: tx.secrets.of(account_id, worker_id))
         if not secrets:
             return InjectedSecrets()
         values, unreadable = self._open(secrets)

@@ -28,31 +28,33 @@ def bundle_name(digest: str) -> str:
 
 async def read_bundle(blobs: Blobs, version: Version) -> bytes:
     """The stored bundle. Raise ``VersionUnavailable`` when it is missing or was changed."""
-    return b"".join([chunk async for chunk in stream_bundle(blobs, version)])
+    chunks = stream_bundle(blobs, version.digest, version.number)
+    return b"".join([chunk async for chunk in chunks])
 
 
-async def stream_bundle(blobs: Blobs, version: Version) -> AsyncGenerator[bytes, None]:
-    """The parts of the stored bundle. Raise ``VersionUnavailable`` when it is missing, and after
-    the last part when it is not the one that was published.
+async def stream_bundle(blobs: Blobs, digest: str, number: str) -> AsyncGenerator[bytes, None]:
+    """The parts of the stored bundle of the version with this ``number``. Raise
+    ``VersionUnavailable`` when it is missing, and after the last part when it is not the one that
+    was published.
     """
-    digest = hashlib.sha256()
+    found = hashlib.sha256()
     try:
-        async with aclosing(blobs.get_stream(bundle_name(version.digest))) as chunks:
+        async with aclosing(blobs.get_stream(bundle_name(digest))) as chunks:
             async for chunk in chunks:
                 if len(chunk) > _HASHED_AT_ONCE:
-                    await asyncio.to_thread(digest.update, chunk)
+                    await asyncio.to_thread(found.update, chunk)
                 else:
-                    digest.update(chunk)
+                    found.update(chunk)
                 yield chunk
     except FileNotFoundError:
-        raise _unavailable(version) from None
-    if digest.hexdigest() != version.digest:
-        raise _unavailable(version, sha256=digest.hexdigest())
+        raise _unavailable(number) from None
+    if found.hexdigest() != digest:
+        raise _unavailable(number, sha256=found.hexdigest())
 
 
-def _unavailable(version: Version, sha256: str | None = None) -> VersionUnavailable:
+def _unavailable(number: str, sha256: str | None = None) -> VersionUnavailable:
     return VersionUnavailable(
-        Reason.of(ReasonCode.VERSION_FILES_MISSING, number=version.number, sha256=sha256)
+        Reason.of(ReasonCode.VERSION_FILES_MISSING, number=number, sha256=sha256)
     )
 
 

@@ -29,7 +29,8 @@ import structlog
 from fyke.contracts.execution import Environment, EnvironmentFailed
 from fyke.contracts.tools import ToolRunner
 from fyke.kit.file_lock import locked
-from fyke.model.worker import Language, Version
+from fyke.model.node import RunnableVersion
+from fyke.model.worker import Language
 from fyke.reasons import Reason, ReasonCode
 from fyke.sandbox.isolation import relay_files
 from fyke.sandbox.packages import sealing
@@ -119,7 +120,7 @@ class UvEnvironments:
         check_disk(self._root, FREE_BYTES)
 
     async def ensure(
-        self, version: Version, bundle: Path, account_id: str, builds_allowed: bool
+        self, version: RunnableVersion, bundle: Path, account_id: str, builds_allowed: bool
     ) -> Environment:
         """Return the environment of a version, built when it does not exist yet.
 
@@ -189,7 +190,7 @@ class UvEnvironments:
                 del self._callers[key]
                 self._failures.pop(key, None)
 
-    async def _recipe(self, version: Version, bundle: Path) -> Recipe | None:
+    async def _recipe(self, version: RunnableVersion, bundle: Path) -> Recipe | None:
         """Return how to build the environment, or None when the project needs none."""
         if version.language == Language.PYTHON:
             return await self._python.recipe(version.requirements)
@@ -197,7 +198,7 @@ class UvEnvironments:
             return await self._node.recipe(bundle)
         return await self._go.recipe(version, bundle)
 
-    async def keys(self, version: Version, bundle: Path, account_id: str) -> frozenset[str]:
+    async def keys(self, version: RunnableVersion, bundle: Path, account_id: str) -> frozenset[str]:
         """The names of the environments that ``ensure`` may use. Raise ``EnvironmentFailed``."""
         recipe = await self._recipe(version, bundle)
         if recipe is None:

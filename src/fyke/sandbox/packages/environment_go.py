@@ -23,7 +23,7 @@ from fyke.contracts.execution import EnvironmentFailed
 from fyke.contracts.tools import CACHE_AT, INPUTS_AT, WORK_AT, ToolKind
 from fyke.domain.workers import go_build
 from fyke.domain.workers.elf import inspect_program
-from fyke.model.worker import Version
+from fyke.model.node import RunnableVersion
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
 from fyke.sandbox.packages import sealing
 from fyke.sandbox.packages.go_settings import OFFLINE, QUERIED, query_environment, read_go
@@ -54,7 +54,7 @@ class GoInstaller:
         self._version = ""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def recipe(self, version: Version, bundle: Path) -> GoRecipe | None:
+    async def recipe(self, version: RunnableVersion, bundle: Path) -> GoRecipe | None:
         """Return None for a project with its program. Raise ``EnvironmentFailed`` without Go."""
         if (bundle / go_build.PROGRAM).is_file():
             return None

@@ -23,7 +23,8 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from fyke.contracts.blobs import BlobsAway, BlobsRefused, StoredBlob
+from fyke.contracts.blobs import BlobsRefused, StoredBlob
+from fyke.errors import BlobsAway
 from fyke.kit.s3_place import S3Place
 from fyke.storage.blobs.names import check_name
 from fyke.storage.blobs.round_trip import round_trip

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 
 from fyke.contracts.signals import output_topic
-from fyke.domain.results.intake import Intake
-from fyke.kit.clock import SystemClock
 from fyke.kit.ids import run_number
+from fyke.model.log import LogType, NewLogEntry
+from fyke.model.results import AttemptBatch
 from fyke.model.run import Outcome
 from support.api import client, fails, start_body
 from support.app import App
@@ -87,9 +87,12 @@ async def test_a_line_written_after_the_end_is_sent_before_the_end_event(
             await asyncio.sleep(0.005)
         assert not reading.done()
         created = leases[0].run.created_at
-        await Intake(
-            app.results, SystemClock(), lambda run: app.signals.notify(output_topic(run))
-        ).write_system_line(run, run_number(created), "All subtasks have completed execution!")
+        line = NewLogEntry(
+            LogType.INFO, run_number(created), "All subtasks have completed execution!", created
+        )
+        await app.results.open_attempt(run, run)
+        await app.results.commit([AttemptBatch(run, run, log=[line])])
+        app.signals.notify(output_topic(run))
         await reading
     assert [event.kind for event in reader.events] == ["status", "log", "log", "end"]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fyke.domain.nodes.rows import NodeRows
 from fyke.domain.results import caps, commit, intake, rows
 from fyke.domain.results.caps import OutputLimits
 from fyke.domain.results.intake import AttemptIntake
@@ -86,7 +87,7 @@ async def test_each_row_is_stored_once_although_answers_are_lost(tmp_path: Path,
         commits = itertools.count(1)
 
         class LosesAnswers(BlockableResults):
-            async def open_attempt(self, run_id: str, attempt_id: str) -> None:
+            async def open(self, run_id: str, attempt_id: str) -> None:
                 await store.open_attempt(run_id, attempt_id)
 
             async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
@@ -253,6 +254,10 @@ async def test_upserts_that_replace_rows_do_not_reach_the_cap(results: Blockable
         assert len(results.stored) == 5
 
 
+async def nothing_else(_run_id: str, _attempt_id: str) -> bool:
+    return False
+
+
 async def test_concurrent_upserts_fill_a_run_exactly(tmp_path: Path) -> None:
     """Rows that are queued while others are counted may replace rows too."""
 
@@ -266,7 +271,7 @@ async def test_concurrent_upserts_fill_a_run_exactly(tmp_path: Path) -> None:
                 return
 
     async with open_rows(rows_in(tmp_path)) as store:
-        taking = intake.Intake(store, ManualClock())
+        taking = intake.Intake(NodeRows(store, nothing_else), ManualClock())
         committing = asyncio.create_task(taking.run())
         limits = OutputLimits(rows=50)
         attempts = [await taking.open("run", name, "", limits) for name in "abcdefgh"]
@@ -409,11 +414,3 @@ async def test_warnings_about_rows_are_logged_once_per_kind_and_run(
                 await attempt.push(b'{"a":NaN}')
                 await attempt.push(b'{"a":"\\ud800"}')
         assert sorted(results.lines) == sorted([rows.NOT_A_NUMBER, rows.BROKEN_TEXT])
-
-
-async def test_a_system_line_about_the_whole_run_is_stored(results: BlockableResults) -> None:
-    async with running(results) as taking:
-        results.failures = [Unavailable()]
-        await taking.write_system_line("run", "123", "All done.")
-        assert results.lines == ["All done."]
-        assert results.opened == [("run", "run")]

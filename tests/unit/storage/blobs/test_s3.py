@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from fyke.contracts.blobs import BlobsAway
+from fyke.errors import BlobsAway
 from fyke.kit.s3_place import S3Place
 from fyke.storage.blobs import s3
 from fyke.storage.blobs.s3 import S3Access, S3Blobs

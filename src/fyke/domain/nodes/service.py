@@ -1,0 +1,371 @@
+"""What the installation does for one runner: ``NodeGateway`` over its own stores.
+
+A runner beside the server is served in its own process, one on another machine by a gateway, with
+the same code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+
+import structlog
+
+from fyke.contracts.blobs import Blobs
+from fyke.contracts.results import Results
+from fyke.contracts.signals import Listener, Signals
+from fyke.contracts.state import Storage, Transaction
+from fyke.domain.logs import system
+from fyke.domain.nodes.files import InstallationFiles
+from fyke.domain.nodes.held import HeldAttempt, HeldAttempts
+from fyke.domain.nodes.rows import NodeRows
+from fyke.domain.results.caps import cut_line
+from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.environments import VersionEnvironments
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
+from fyke.domain.runs.last_pages import LastPages
+from fyke.domain.runs.leasing import lease_waiting
+from fyke.domain.runs.outcome import end_of
+from fyke.domain.runs.transitions import Rules
+from fyke.domain.secrets.inject import RunSecrets
+from fyke.errors import FykeError, StaleLease
+from fyke.kit.clock import Clock
+from fyke.kit.ids import run_number
+from fyke.kit.sealing import Sealer
+from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOrders
+from fyke.model.log import NewLogEntry
+from fyke.model.node import (
+    AttemptOrder,
+    Contact,
+    ContactState,
+    NodeInfo,
+    NodeState,
+    OrderedWorker,
+    PreparationOrder,
+    Registered,
+    RunnableVersion,
+)
+from fyke.model.results import LAST_BATCH, AttemptBatch
+from fyke.model.run import AttemptKey, End, Run, RunLimits
+from fyke.model.runner import AttemptUsage, Capacity, Lease
+from fyke.model.secret import InjectedSecrets
+from fyke.model.worker import VersionEnvironment
+from fyke.reasons import Detail, Reason, ReasonCode
+
+SERVER_SILENCE_MS = 15_000  # a server without a heartbeat for so long is not counted
+LAST_LINE = 1  # the number of the batch with the last line of a run
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStores:
+    """What the services of all runners have in common."""
+
+    storage: Storage
+    results: Results
+    blobs: Blobs
+    signals: Signals
+    rules: Rules
+    sealer: Sealer
+    clock: Clock
+    lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerName:
+    """One start of a runner (``id``) on a machine (``node``). For ``place`` see ``RunnerInfo``."""
+
+    id: str
+    node: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Ordered:
+    """What all orders of a version have in common."""
+
+    worker: OrderedWorker
+    version: RunnableVersion
+    environment: VersionEnvironment | None
+
+
+async def never_cut_off(servers: int) -> bool:
+    """``is_cut_off`` for a database file, from which no runner can be cut off."""
+    return False
+
+
+class NodeService:
+    """Serves one runner. ``is_cut_off`` gets the last known number of servers, and returns whether
+    only this process is cut off from the state.
+    """
+
+    def __init__(
+        self,
+        runner: RunnerName,
+        stores: NodeStores,
+        is_cut_off: Callable[[int], Awaitable[bool]] = never_cut_off,
+    ) -> None:
+        self._runner = runner
+        self._actor = f"runner {runner.id}"
+        self._stores = stores
+        self._storage = stores.storage
+        self._is_cut_off = is_cut_off
+        self._servers = 0
+        self._attempts = Attempts(stores.storage, stores.results, stores.rules)
+        self._environments = VersionEnvironments(stores.storage)
+        self._secrets = RunSecrets(stores.storage, stores.sealer, stores.clock)
+        self._held = HeldAttempts(stores.storage, runner.id)
+        self.rows = NodeRows(stores.results, self._held.is_active)
+        self.files = InstallationFiles(stores.blobs, LastPages(stores.storage, stores.blobs))
+
+    # --- the runner -------------------------------------------------------------------------------
+
+    def listen(self) -> AbstractAsyncContextManager[Listener]:
+        """See ``NodeGateway.listen``."""
+        return self._stores.signals.listen()
+
+    async def contact(self) -> Contact:
+        """See ``NodeGateway.contact``."""
+        if await self._is_cut_off(self._servers):
+            return Contact(ContactState.CUT_OFF)
+        return Contact(ContactState.SHARED_OUTAGE)
+
+    async def replace_earlier(self) -> int:
+        """See ``NodeGateway.replace_earlier``."""
+        own = self._runner
+        ended = await self._attempts.end_of_earlier_runners(own.place, own.id)
+
+        def forget(tx: Transaction) -> None:
+            active = {runner.id for runner in tx.runs.runners(tx.now - RUNNER_SILENCE_MS)}
+            for runner in tx.runs.runners(0):
+                replaced = runner.place == own.place
+                silent = runner.node == own.node and runner.id not in active
+                if runner.id != own.id and (replaced or silent):
+                    tx.runs.drop_runner(runner.id)
+
+        await self._storage.write(forget)
+        return ended
+
+    async def register(self, info: NodeInfo) -> Registered:
+        """See ``NodeGateway.register``."""
+        own = self._runner
+
+        def work(tx: Transaction) -> int:
+            tx.runs.put_runner(
+                replace(info.runner, id=own.id, node=own.node, place=own.place, heartbeat_at=tx.now)
+            )
+            return tx.servers.count_active(tx.now - SERVER_SILENCE_MS)
+
+        self._servers = await self._storage.write(work)
+        return Registered(NodeState.READY, self._stores.lease_seconds)
+
+    async def leave(self) -> None:
+        """See ``NodeGateway.leave``."""
+        await self._storage.write(lambda tx: tx.runs.drop_runner(self._runner.id))
+
+    # --- attempts ---------------------------------------------------------------------------------
+
+    async def lease(self, capacity: Capacity, *, idle: bool) -> list[AttemptOrder]:
+        """See ``NodeGateway.lease``."""
+
+        def work(tx: Transaction) -> tuple[list[tuple[Run, AttemptOrder]], list[Lease]]:
+            until = tx.now + self._lease_ms
+            leases = lease_waiting(tx, self._runner.id, capacity, until, idle=idle)
+            orders, without_version = list[tuple[Run, AttemptOrder]](), list[Lease]()
+            ordering = _Ordering(tx)
+            for lease in leases:
+                if order := ordering.order(lease):
+                    orders.append((lease.run, order))
+                else:
+                    without_version.append(lease)
+            return orders, without_version
+
+        orders, without_version = await self._storage.write(work)
+        for run, order in orders:
+            self._held.add(HeldAttempt(order.key, run.account_id, run.worker_id, order.version.id))
+        for lease in without_version:
+            await self._end_without_version(lease.attempt.key)
+        return [order for _, order in orders]
+
+    @property
+    def _lease_ms(self) -> int:
+        return int(self._stores.lease_seconds * 1000)
+
+    async def _end_without_version(self, key: AttemptKey) -> None:
+        ended = AttemptEnd(end_of(Reason(ReasonCode.VERSION_MISSING)), AttemptUsage())
+        try:
+            await self._after_end(await self._attempts.ended(key, ended, actor=self._actor))
+        except FykeError as error:  # the others are still started, and this lease expires
+            log.error("attempt_without_version_not_ended", attempt=key.id, error=str(error))
+
+    async def active(self) -> list[AttemptKey]:
+        """See ``NodeGateway.active``."""
+        found = await self._storage.read(lambda tx: tx.runs.active_attempts(self._runner.id))
+        return [attempt.key for attempt in found]
+
+    async def start(self, key: AttemptKey) -> InjectedSecrets:
+        """See ``NodeGateway.start``."""
+        held = await self._held.of(key)
+        opening = asyncio.create_task(self._secrets.of(held.account_id, held.worker_id))
+        try:
+            await self._attempts.started(key, self._runner.id)
+            return await opening
+        finally:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+
+    async def report(self, reports: Sequence[AttemptReport]) -> RunnerOrders:
+        """See ``NodeGateway.report``."""
+        orders = await self._attempts.report([*reports], self._lease_ms)
+        for attempt_id in orders.lost:
+            self._held.drop(attempt_id)
+        return orders
+
+    async def reserve_browser(self, key: AttemptKey, cpus: float, memory_mb: int) -> RunLimits:
+        """See ``NodeGateway.reserve_browser``."""
+        return await self._attempts.reserve_browser(key, self._runner.id, cpus, memory_mb)
+
+    async def limit_reached(self, key: AttemptKey, end: End) -> None:
+        """See ``NodeGateway.limit_reached``."""
+        await self._attempts.limit_reached(key, end)
+
+    async def end(self, key: AttemptKey, ended: AttemptEnd) -> AfterAttempt | None:
+        """See ``NodeGateway.end``."""
+        held = await self._find(key)
+        if held is None:
+            return None
+        if held.has_ended:  # its rows are closed
+            ended = replace(ended, closed_rows=0)
+        run = await self._attempts.ended(key, ended, actor=self._actor)
+        after = await self._after_end(run)
+        self._forget(key.id)
+        return after
+
+    async def give_back(
+        self, key: AttemptKey, fault: Detail, *, unstarted_only: bool = False
+    ) -> AfterAttempt | None:
+        """See ``NodeGateway.give_back``."""
+        held = await self._find(key)
+        if held is None:
+            return None
+        if not unstarted_only and not held.has_ended:
+            line = await self._attempts.returned_line(key, fault)
+            await self._write_line(key.run_id, key.id, LAST_BATCH, line)
+        given_back = await self._attempts.give_back(
+            key,
+            fault,
+            actor=self._actor,
+            unstarted_only=unstarted_only,
+            is_closed=held.has_ended,
+        )
+        after = await self._after_end(given_back.run if given_back is not None else None)
+        self._forget(key.id)
+        if after is None or given_back is None:
+            return None
+        return replace(after, pause_ms=given_back.pause_ms)
+
+    async def _find(self, key: AttemptKey) -> HeldAttempt | None:
+        """None when the runner neither has the attempt nor was the last one that had it: then its
+        rows must not be closed.
+        """
+        try:
+            return await self._held.of(key)
+        except StaleLease:
+            self._forget(key.id)
+            return None
+
+    def _forget(self, attempt_id: str) -> None:
+        self._held.drop(attempt_id)
+        self.rows.forget(attempt_id)
+
+    async def _after_end(self, run: Run | None) -> AfterAttempt | None:
+        """What has followed; the last line of a run that is over is written."""
+        if run is None:
+            return None
+        if run.state.terminal:
+            group, succeeded = run_number(run.created_at), run.subtasks_succeeded
+            failed = run.subtasks - succeeded
+            line = system.all_completed(group, run.subtasks, succeeded, failed, 0)
+            await self._write_line(run.id, run.id, LAST_LINE, line)
+        return AfterAttempt(run.state.terminal)
+
+    async def _write_line(
+        self, run_id: str, attempt_id: str, number: int, line: NewLogEntry
+    ) -> None:
+        """Write a line of the platform, once. Of a run that was deleted meanwhile nothing is
+        written.
+        """
+        now = self._stores.clock.now_ms()
+        entry = replace(line, content=cut_line(line.content), timestamp=now)
+        batch = AttemptBatch(run_id, attempt_id, log=[entry], number=number)
+        await self.rows.commit([batch])
+        if attempt_id == run_id:
+            self.rows.forget(run_id)
+
+    # --- environments -----------------------------------------------------------------------------
+
+    async def note_environment(
+        self, key: AttemptKey, known: VersionEnvironment | None, reason: Reason | None
+    ) -> None:
+        """See ``NodeGateway.note_environment``."""
+        held = await self._held.of(key)
+        if held.version_id:
+            await self._environments.note(held.version_id, known, reason)
+
+    async def take_preparation(self) -> PreparationOrder | None:
+        """See ``NodeGateway.take_preparation``."""
+        return await self._environments.take(self._runner.id)
+
+    async def end_preparation(self, version_id: str, result: Reason | Detail | None) -> None:
+        """See ``NodeGateway.end_preparation``."""
+        if isinstance(result, Detail):
+            await self._environments.interrupted(version_id, self._runner.id, result)
+        else:
+            await self._environments.ended(version_id, self._runner.id, result)
+
+
+class _Ordering:
+    """Makes the orders of the attempts of one lease, which are often of one version."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._found: dict[tuple[str, str], _Ordered | None] = {}
+
+    def order(self, lease: Lease) -> AttemptOrder | None:
+        """The order of a leased attempt; None when its version is missing."""
+        run = lease.run
+        name = run.worker_id, run.version
+        if name not in self._found:
+            self._found[name] = self._read(*name)
+        if (found := self._found[name]) is None:
+            return None
+        return AttemptOrder(
+            key=lease.attempt.key,
+            input_json=lease.subtask.input_json,
+            limits=run.limits,
+            region=run.region,
+            egress_allow=run.egress_allow,
+            browser_choice=run.browser_choice,
+            browser_block=run.browser_block,
+            run_subtasks=run.subtasks,
+            is_empty=run.subtasks == 1 and not run.started_at,
+            worker=found.worker,
+            version=found.version,
+            environment=found.environment,
+        )
+
+    def _read(self, worker_id: str, number: str) -> _Ordered | None:
+        worker = self._tx.workers.get(worker_id)
+        version = self._tx.workers.version(worker_id, number)
+        if worker is None or version is None:
+            return None
+        operator = self._tx.accounts.operator()
+        is_operators = operator is not None and worker.account_id == operator.id
+        return _Ordered(
+            OrderedWorker.of(worker, is_operators=is_operators),
+            RunnableVersion.of(version),
+            self._tx.environments.get(version.id),
+        )

@@ -1,0 +1,366 @@
+"""What an installation does for a runner, over the stores of both databases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.contracts.state import Transaction
+from fyke.domain.nodes.service import NodeService, NodeStores, RunnerName
+from fyke.domain.secrets.inject import secret_location
+from fyke.errors import StaleLease
+from fyke.kit.clock import ManualClock
+from fyke.kit.sealing import Sealer
+from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport
+from fyke.model.log import LogType, NewLogEntry
+from fyke.model.node import (
+    ContactState,
+    NodeInfo,
+    NodeState,
+    OrderedWorker,
+    Registered,
+    RunnableVersion,
+)
+from fyke.model.results import AttemptBatch, PushedRow, RunTotals
+from fyke.model.run import SUCCESS, AttemptKey, Outcome, Run, RunState
+from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
+from fyke.model.secret import SealedSecret
+from fyke.model.worker import EnvironmentState, VersionEnvironment
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
+from fyke.storage.blobs.filesystem import FilesystemBlobs
+from support.records import account, seed_run, version, worker
+from support.run_endings import CALLBACK, Setup
+
+pytestmark = pytest.mark.anyio
+ROOM = Capacity(cpus=100, memory_mb=10**6, slots=100)
+INFO = NodeInfo(RunnerInfo("", "", "full", "", 2, 1024, 0), "1.0")
+AWAY = Detail(DetailCode.STORE_AWAY)
+ENDED = AttemptEnd(SUCCESS, AttemptUsage(cpu_ms=7))
+NOW = 1_700_000_000_000
+
+
+@dataclass
+class Place:
+    """An installation, and the runners that it serves."""
+
+    setup: Setup
+    stores: NodeStores
+
+    def service(self, runner_id: str = "r1", place: str = "here", node: str = "n") -> NodeService:
+        return NodeService(RunnerName(runner_id, node, place), self.stores)
+
+    async def publish(self) -> tuple[Any, Any]:
+        """A Worker of a new account, and its version."""
+        owner = account()
+        made = worker(owner.id)
+        published = version(made.id)
+
+        def work(tx: Transaction) -> None:
+            tx.accounts.add(owner)
+            tx.workers.add(made)
+            tx.workers.add_version(published)
+
+        await self.setup.storage.write(work)
+        return made, published
+
+    async def run(self, parts: int = 1, number: str = "1.0.0") -> Run:
+        made, _ = await self.publish()
+
+        def work(tx: Transaction) -> Run:
+            return seed_run(
+                tx, made.account_id, made.id, parts, version=number, callback_url=CALLBACK
+            )
+
+        run: Run = await self.setup.storage.write(work)
+        return run
+
+    async def log(self, run: Run) -> list[str]:
+        return [line.content for line in await self.stores.results.log_tail(run.id, 100)]
+
+    async def active(self, runner_id: str) -> list[str]:
+        found = await self.setup.storage.read(lambda tx: tx.runs.active_attempts(runner_id))
+        return [attempt.id for attempt in found]
+
+
+@pytest.fixture
+def place(setup: Setup, tmp_path: Path) -> Place:
+    silent: Any = None
+    blobs = FilesystemBlobs(tmp_path / "blobs", durable=False)
+    stores = NodeStores(
+        setup.storage,
+        setup.results,
+        blobs,
+        silent,
+        setup.rules,
+        Sealer(b"master"),
+        ManualClock(NOW),
+        15.0,
+    )
+    return Place(setup, stores)
+
+
+async def leased(place: Place, parts: int = 1) -> tuple[NodeService, Run, list[AttemptKey]]:
+    service, run = place.service(), await place.run(parts)
+    return service, run, [order.key for order in await service.lease(ROOM, idle=True)]
+
+
+# --- orders ------------------------------------------------------------------------------------
+
+
+async def test_an_order_has_all_that_a_runner_needs(place: Place) -> None:
+    made, published = await place.publish()
+    known = VersionEnvironment(published.id, EnvironmentState.READY)
+
+    def work(tx: Transaction) -> Run:
+        tx.environments.put(known)
+        return seed_run(tx, made.account_id, made.id, version=published.number, region="DE")
+
+    run: Run = await place.setup.storage.write(work)
+    [order] = await place.service().lease(ROOM, idle=True)
+    subtask = (await place.setup.storage.read(lambda tx: tx.runs.subtasks(run.id)))[0]
+    assert (order.key.run_id, order.key.number) == (run.id, subtask.number)
+    assert (order.input_json, order.limits, order.region) == (subtask.input_json, run.limits, "DE")
+    assert order.version == RunnableVersion.of(published)
+    assert order.worker == OrderedWorker.of(made, is_operators=False)
+    assert (order.environment, order.is_empty, order.run_subtasks) == (known, True, 1)
+
+
+async def test_a_run_of_several_subtasks_may_have_rows(place: Place) -> None:
+    run = await place.run(2)
+    orders = await place.service().lease(ROOM, idle=True)
+    assert [(order.is_empty, order.key.run_id) for order in orders] == [(False, run.id)] * 2
+
+
+async def test_an_attempt_without_its_version_ends_and_the_others_are_leased(place: Place) -> None:
+    gone, there = await place.run(number="9.9.9"), await place.run()
+    [order] = await place.service().lease(ROOM, idle=True)
+    assert order.key.run_id == there.id
+    ended = await place.setup.stored(gone)
+    assert (ended.state, ended.reason) == (RunState.FAILED, Reason(ReasonCode.VERSION_MISSING))
+
+
+async def test_a_runner_knows_the_attempts_of_a_lease_without_an_answer(place: Place) -> None:
+    service, _, keys = await leased(place, 2)
+    assert sorted(await place.service().active(), key=lambda key: key.id) == sorted(
+        keys, key=lambda key: key.id
+    )
+    assert await place.service("r2").active() == []
+    for key in keys:
+        after = await place.service().give_back(key, AWAY, unstarted_only=True)
+        assert after == AfterAttempt(is_run_over=False, pause_ms=1000)
+    assert await service.active() == []
+
+
+# --- start -------------------------------------------------------------------------------------
+
+
+async def test_a_start_returns_the_secrets_of_the_account(place: Place) -> None:
+    service, run, [key] = await leased(place)
+    name = SealedSecret(run.account_id, run.worker_id, "TOKEN", "k", "", "me", 1)
+    sealed = place.stores.sealer.seal(secret_location(name), "hunter2")
+    secret = replace(name, sealed=sealed)
+    await place.setup.storage.write(lambda tx: tx.secrets.put(secret))
+    for runner in (service, place.service()):  # also from another process, and again
+        assert (await runner.start(key)).environment == {"TOKEN": "hunter2"}
+
+
+@pytest.mark.parametrize(
+    "lie", [{"token": 99}, {"run_id": "another"}, {"id": "another"}], ids=["token", "run", "id"]
+)
+async def test_other_attempts_are_not_started_ended_or_closed(
+    place: Place, lie: dict[str, Any]
+) -> None:
+    service, run, [key] = await leased(place)
+    await service.start(key)
+    wrong = replace(key, **lie)
+    for other, asked in ((service, wrong), (place.service("r2"), key)):
+        with pytest.raises(StaleLease):
+            await other.start(asked)
+        with pytest.raises(StaleLease):
+            await other.note_environment(asked, None, None)
+        assert await other.end(asked, ENDED) is None
+        assert await other.give_back(asked, AWAY) is None
+    assert await service.rows.commit([AttemptBatch(run.id, key.id, [PushedRow(b"{}")])]) == [True]
+    other = AttemptBatch(run.id, key.id, [PushedRow(b"{}")])
+    assert await place.service("r2").rows.commit([other]) == [False]
+    assert await place.log(run) == []
+    if "run_id" not in lie:  # the gateway takes that from the lease
+        orders = await service.report([AttemptReport(wrong, AttemptUsage())])
+        assert orders.lost == {wrong.id}
+
+
+# --- ends --------------------------------------------------------------------------------------
+
+
+async def test_the_last_line_of_a_run_is_written_once(place: Place) -> None:
+    service, run, keys = await leased(place, 2)
+    for key in keys:
+        await service.start(key)
+        await service.rows.commit([AttemptBatch(run.id, key.id, [PushedRow(b"{}")], number=1)])
+    assert await service.end(keys[0], ENDED) == AfterAttempt(is_run_over=False)
+    assert await place.log(run) == []
+    for again in (service, service, place.service()):  # the answer was lost
+        assert await again.end(keys[1], ENDED) == AfterAttempt(is_run_over=True)
+    lines = await place.log(run)
+    assert len(lines) == 1 and "All subtasks have completed execution!" in lines[0]
+    now = await place.setup.check_ended_once(run)
+    assert (now.state, now.results) == (RunState.SUCCEEDED, 2)
+    assert await service.rows.commit([AttemptBatch(run.id, keys[1].id, [PushedRow(b"{}")])]) == [
+        False
+    ]
+
+
+async def test_a_return_is_said_once_in_the_log(place: Place) -> None:
+    service, run, [key] = await leased(place)
+    line = NewLogEntry(LogType.INFO, key.number, "preparing", NOW)
+    await service.rows.commit([AttemptBatch(run.id, key.id, log=[line], number=1)])
+    for again in (service, service, place.service()):
+        after = await again.give_back(key, AWAY)
+        assert after is not None and not after.is_run_over
+    lines = await place.log(run)
+    assert lines[0] == "preparing" and len(lines) == 2
+    assert "The Worker could not be started: " in lines[1]
+    assert lines[1].endswith("(attempt 1; tried again in 1 s)")
+    assert await service.end(key, ENDED) is None
+    assert (await place.setup.stored(run)).state is RunState.READY
+
+
+async def test_an_unstarted_attempt_is_returned_and_a_started_one_is_not(place: Place) -> None:
+    service, _, (first, second) = await leased(place, 2)
+    await service.start(first)
+    assert await service.give_back(first, AWAY, unstarted_only=True) is None
+    assert await service.give_back(second, AWAY, unstarted_only=True) is not None
+    assert await place.active("r1") == [first.id]
+
+
+async def test_the_rows_of_a_run_are_counted_over_its_attempts(place: Place) -> None:
+    service, run, keys = await leased(place, 2)
+    for key in keys:
+        await service.rows.commit([AttemptBatch(run.id, key.id, [PushedRow(b'{"n":1}')], number=1)])
+    assert await service.rows.totals(run.id) == RunTotals(2, 14)
+    assert await service.rows.close(keys[0].id) == 1
+
+
+async def test_rows_of_an_attempt_that_is_not_open_have_to_be_committed(place: Place) -> None:
+    """It was opened by another process of the installation."""
+    service, run, [key] = await leased(place)
+    batch = AttemptBatch(run.id, key.id, [PushedRow(b"{}")], number=1)
+    assert await service.rows.append(batch) is None
+    assert await service.rows.commit([batch]) == [True]
+    assert await service.rows.totals(run.id) == RunTotals(1, 2)
+
+
+async def test_an_ended_attempt_of_a_deleted_run_brings_nothing_back(place: Place) -> None:
+    service, run, [key] = await leased(place)
+    batch = AttemptBatch(run.id, key.id, [PushedRow(b"{}")], number=1)
+    assert await service.rows.commit([batch]) == [True]
+    assert await service.end(key, ENDED) is not None
+    await place.stores.results.delete_run(run.id)
+    for again in (service, place.service()):
+        assert await again.rows.commit([replace(batch, number=2)]) == [False]
+        assert await again.end(key, ENDED) is not None
+        assert await again.give_back(key, AWAY) is None
+    assert await service.rows.totals(run.id) == RunTotals(0, 0)
+    assert await place.log(run) == []
+
+
+async def test_a_repeated_end_closes_no_rows(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That would make a runner beside the server look whether its own are closed."""
+    service, _, (first, second) = await leased(place, 2)
+    await service.end(first, ENDED)
+    await service.give_back(second, AWAY)
+
+    async def close(_attempt_id: str) -> int:
+        raise AssertionError
+
+    monkeypatch.setattr(place.stores.results, "close_attempt", close)
+    assert await service.end(first, ENDED) == AfterAttempt(is_run_over=False)
+    assert await service.give_back(second, AWAY) == AfterAttempt(is_run_over=False, pause_ms=1000)
+
+
+async def test_a_limit_ends_the_run(place: Place) -> None:
+    service, run, (first, second) = await leased(place, 2)
+    await service.start(first)
+    end = replace(SUCCESS, outcome=Outcome.ROW_CAP, reason=Reason(ReasonCode.ROW_CAP))
+    with pytest.raises(StaleLease):
+        await service.limit_reached(replace(first, token=99), end)
+    assert (await place.setup.stored(run)).state is RunState.RUNNING
+    for _ in range(2):
+        await service.limit_reached(first, end)
+    assert (await place.setup.stored(run)).state is RunState.ENDING
+    reports = [AttemptReport(key, AttemptUsage()) for key in (first, second)]
+    assert {*(await service.report(reports)).stop} == {first.id, second.id}
+
+
+# --- the runner --------------------------------------------------------------------------------
+
+
+async def test_a_runner_is_known_by_what_the_installation_knows(place: Place) -> None:
+    lying = replace(INFO, runner=replace(INFO.runner, id="x", node="x", place="x", heartbeat_at=1))
+    assert await place.service().register(lying) == Registered(NodeState.READY, 15.0)
+    [known] = await place.setup.storage.read(lambda tx: tx.runs.runners(0))
+    assert (known.id, known.node, known.place) == ("r1", "n", "here")
+    assert known.heartbeat_at > 1
+    await place.service().leave()
+    assert await place.setup.storage.read(lambda tx: tx.runs.runners(0)) == []
+
+
+async def test_a_new_runner_replaces_those_of_its_place_and_silent_ones_of_its_node(
+    place: Place,
+) -> None:
+    service, _, [key] = await leased(place)
+    await service.register(INFO)
+    await place.service("other", place="there", node="m").register(INFO)
+    silent = replace(INFO.runner, id="silent", node="n", place="gone", heartbeat_at=1)
+    await place.setup.storage.write(lambda tx: tx.runs.put_runner(silent))
+    new = place.service("new")
+    await new.register(INFO)
+    assert await new.replace_earlier() == 1
+    assert await place.active("r1") == []
+    known = await place.setup.storage.read(lambda tx: tx.runs.runners(0))
+    assert {runner.id for runner in known} == {"new", "other"}
+    assert await service.end(key, ENDED) is None
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_the_contact_is_that_of_this_process(place: Place, alone: bool) -> None:
+    asked: list[int] = []
+
+    async def is_cut_off(servers: int) -> bool:
+        asked.append(servers)
+        return alone
+
+    service = NodeService(RunnerName("r1", "n", "here"), place.stores, is_cut_off)
+    await service.register(INFO)
+    state = ContactState.CUT_OFF if alone else ContactState.SHARED_OUTAGE
+    assert ((await service.contact()).state, asked) == (state, [0])
+    assert (await place.service().contact()).state is ContactState.SHARED_OUTAGE
+
+
+# --- environments ------------------------------------------------------------------------------
+
+
+async def test_the_environment_of_a_version_is_noted_and_prepared(place: Place) -> None:
+    service, run, [key] = await leased(place)
+
+    async def found() -> VersionEnvironment:
+        known = await place.setup.storage.read(lambda tx: tx.environments.of_worker(run.worker_id))
+        environment: VersionEnvironment = known["1.0.0"]
+        return environment
+
+    failed = Reason(ReasonCode.INSTALL_TIMEOUT)
+    await service.note_environment(key, None, failed)
+    before = await found()
+    assert (before.state, before.reason) == (EnvironmentState.FAILED, failed)
+    await service.end(key, ENDED)
+    await place.setup.storage.write(lambda tx: tx.environments.request(before.version_id))
+    await service.register(INFO)
+    preparation = await service.take_preparation()
+    assert preparation is not None and preparation.version.number == "1.0.0"
+    await service.end_preparation(preparation.version.id, AWAY)
+    after = await found()
+    assert (after.state, after.tries) == (EnvironmentState.PREPARING, 1)
+    assert await service.take_preparation() is None, "later"
