@@ -10,19 +10,27 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.domain.nodes.authority import FACT, NodeAuthority
-from fyke.domain.nodes.tokens import KEEP_MS, NodeTokens, TokenRequest, parse_token, spend
-from fyke.errors import ConfirmationNeeded, Forbidden, FykeError, InvalidRequest, NotFound
+from fyke.domain.nodes.tokens import (
+    KEEP_MS,
+    NodeTokens,
+    TokenRequest,
+    needs_gateway,
+    parse_token,
+    spend,
+)
+from fyke.errors import ConfirmationNeeded, Forbidden, FykeError, InvalidRequest, NotFound, Refused
 from fyke.kit.certificates import expiry_of, fingerprint
 from fyke.kit.clock import ManualClock, SystemClock
 from fyke.kit.ids import new_ulid
 from fyke.kit.sealing import Sealer
 from fyke.model.account import Caller, Role
 from fyke.model.audit import AuditAction
-from fyke.model.node_registry import NewNodeToken, NodeToken
+from fyke.model.node_registry import NewNodeToken, Node, NodeToken
 
 pytestmark = pytest.mark.anyio
 State = Any
 
+MINUTES = "must be more than 0 and at most 43200, which is 30 days"
 OWNER = Caller("acme", "acme", True, "u", "", user_name="ada", session_id="s", verified_at=2**60)
 
 
@@ -84,7 +92,7 @@ async def test_of_several_machines_one_joins_with_a_token(state: State, tokens: 
 
 
 async def test_a_token_is_bound_to_pool_names_and_labels(state: State, tokens: NodeTokens) -> None:
-    request = TokenRequest("eu", {"gpu": "no"}, "gpu-*", uses=2, hours=24)
+    request = TokenRequest("eu", {"gpu": "no"}, "gpu-*", uses=2, minutes=24 * 60)
     token = await tokens.create(OWNER, request)
     labels = {"gpu": "no", "rack": "1"}
     names = "This token is for nodes with names such as gpu-* only"
@@ -101,7 +109,7 @@ async def test_a_token_is_bound_to_pool_names_and_labels(state: State, tokens: N
 async def test_expired_and_revoked_tokens_are_refused_with_the_cause(
     state: State, tokens: NodeTokens
 ) -> None:
-    short = await tokens.create(OWNER, TokenRequest(hours=1e-9))
+    short = await tokens.create(OWNER, TokenRequest(minutes=1e-7))
     await asyncio.sleep(0.002)
     assert await refusal(state, short) == "This token has expired"
     token = await tokens.create(OWNER, TokenRequest("eu", uses=0))
@@ -129,11 +137,11 @@ async def test_tokens_are_listed_and_old_ones_removed(state: State, tokens: Node
         (TokenRequest(uses=0), "uses", "must be 1 for a token without a pool; name a pool"),
         (TokenRequest("eu", uses=-1), "uses", "must be 0 to 10000; 0 means any number"),
         (TokenRequest("eu", uses=10_001), "uses", "must be 0 to 10000; 0 means any number"),
-        (TokenRequest(hours=0), "hours", "must be more than 0 and at most 720"),
-        (TokenRequest(hours=721), "hours", "must be more than 0 and at most 720"),
-        (TokenRequest(hours=float("nan")), "hours", "must be more than 0 and at most 720"),
+        (TokenRequest(minutes=0), "minutes", MINUTES),
+        (TokenRequest(minutes=43201), "minutes", MINUTES),
+        (TokenRequest(minutes=float("nan")), "minutes", MINUTES),
         (TokenRequest("E U"), "pool", "must have 1 to 63 lower-case letters"),
-        (TokenRequest(name_pattern="n?"), "name", "must have 1 to 63 lower-case letters"),
+        (TokenRequest(name_pattern="n?"), "names", "must have 1 to 63 lower-case letters"),
         (TokenRequest(labels={"A": "b"}), "labels", "the name of a label has 1 to 63"),
     ],
 )
@@ -179,7 +187,7 @@ async def test_the_operators_own_key_makes_tokens(tokens: NodeTokens) -> None:
 async def test_making_and_revoking_are_in_the_audit_log(state: State, tokens: NodeTokens) -> None:
     caller = replace(OWNER, account_id=new_ulid())
     one = await tokens.create(caller, TokenRequest())
-    other = await tokens.create(caller, TokenRequest("eu", {"b": "c"}, "n-*", 0, 48))
+    other = await tokens.create(caller, TokenRequest("eu", {"b": "c"}, "n-*", 0, 48 * 60))
     await tokens.revoke(caller, other.token.id)
     account = caller.account_id
     entries = await state.read(lambda tx: tx.audit.page(account, before=0, limit=9, action=""))
@@ -192,6 +200,45 @@ async def test_making_and_revoking_are_in_the_audit_log(state: State, tokens: No
         ),
         (AuditAction.NODE_TOKEN_CREATED, one.token.id, "one use, valid for 1 h"),
     ]
+
+
+async def test_without_postgresql_no_token_is_made(state: State, authority: NodeAuthority) -> None:
+    tokens = NodeTokens(state, authority, shared=False)
+    with pytest.raises(Refused, match=r"SQLite: set database_url to .* docs/how-to/postgresql.md"):
+        await tokens.create(OWNER, TokenRequest())
+
+
+async def test_a_gateway_is_needed_while_a_machine_may_join_or_has_joined(
+    state: State, tokens: NodeTokens
+) -> None:
+    async def is_needed() -> bool:
+        found: bool = await state.read(needs_gateway)
+        return found
+
+    async def revoke_all() -> None:
+        for token in await tokens.list(OWNER):
+            if not token.revoked_at:
+                await tokens.revoke(OWNER, token.id)
+
+    for node in await state.read(lambda tx: tx.nodes.all()):
+        await state.write(lambda tx, name=node.name: tx.nodes.remove(name))
+    await revoke_all()
+    assert not await is_needed()
+    await tokens.create(OWNER, TokenRequest(minutes=1e-7))
+    await asyncio.sleep(0.002)
+    assert not await is_needed()
+    once = await tokens.create(OWNER, TokenRequest())
+    assert await is_needed()
+    await spent(state, once)
+    assert not await is_needed()
+    often = await tokens.create(OWNER, TokenRequest("eu", uses=0))
+    await spent(state, often)
+    assert await is_needed()
+    await revoke_all()
+    assert not await is_needed()
+    await state.write(lambda tx: tx.nodes.add(Node("n1", "eu", {}, "", "J1", False, tx.now)))
+    assert await is_needed()
+    await state.write(lambda tx: tx.nodes.remove("n1"))
 
 
 @pytest.mark.parametrize("text", ["", "fyken_x.y", "fyken_" + "a" * 43, "x" * 93])

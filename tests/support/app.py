@@ -372,6 +372,7 @@ async def open_app(
                 scratch=folder,
                 hooks=CallbackRules(AddressRules(["127.0.0.0/8"])),
                 keep_pages_ms=7 * 24 * 3_600_000,
+                gateway="127.0.0.1:8110",
                 # full-strength hashes would add minutes to the suite
                 passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)),
                 review=review,

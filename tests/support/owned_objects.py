@@ -19,6 +19,7 @@ from fyke.kit.ids import new_ulid
 from fyke.model.account import ApiKey, Role, User
 from fyke.model.audit import AuditAction
 from fyke.model.last_page import LastPage, PageContent, PageFile, PageFileKind
+from fyke.model.node_registry import Node, NodeToken
 from fyke.model.runner import Lease
 from fyke.model.submission import Submission, SubmissionState
 from support.api import Api
@@ -42,6 +43,7 @@ ABSENT = {
     "line": "99",
     "secret": "ABSENT",
     "page_file": "video",
+    "node": "absent",
 }
 
 
@@ -71,7 +73,7 @@ class OwnedObjects:
         await self.app.services.accounts.create_key(self.app.owner, "build")
         for kind in ("worker", "task", "item", "key", "new_key", "new_account", "receiver"):
             await self.renew(kind)
-        for kind in ("user", "new_user", "session"):
+        for kind in ("user", "new_user", "session", "node", "node_token"):
             await self.renew(kind)
         for kind in ("webhook", "new_webhook", "rule", "upload", "submission", "secret"):
             await self.renew(kind)
@@ -80,7 +82,7 @@ class OwnedObjects:
         await self.renew("waiting")
         await self._add_keys()
 
-    async def renew(self, kind: str) -> None:  # noqa: C901  # an arm for each kind
+    async def renew(self, kind: str) -> None:  # noqa: C901, PLR0915  # an arm for each kind
         """Replace the current object of ``kind`` with a new one, if that kind allows it."""
         number = next(self._numbers)
         match kind:
@@ -130,6 +132,14 @@ class OwnedObjects:
                 self.named[kind] = await self.app.storage.write(self._sign_in)
             case "receiver":
                 await self.app.storage.write(self._let_fail)
+            case "node":
+                node = Node(f"n{number}", "eu", {}, "", new_ulid(), False, 0)
+                await self.app.storage.write(lambda tx: tx.nodes.add(node))
+                self.named[kind] = node.name
+            case "node_token":
+                token = NodeToken(new_ulid(), new_ulid(), "", {}, "", 1, 0, "owner", 0)
+                await self.app.storage.write(lambda tx: tx.node_tokens.add(token))
+                self.named[kind] = token.id
 
     async def _keep_page(self, lease: Lease) -> None:
         """Store a last page of an attempt."""

@@ -8,6 +8,7 @@ import resource
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -212,7 +213,20 @@ def _foundations(
             if settings.browser_live
             else None
         ),
+        gateway=gateway_address(settings),
     )
+
+
+def gateway_address(settings: Settings) -> str:
+    """``host:port`` at which machines join as nodes, as far as the settings say; "" with SQLite,
+    which nodes cannot use.
+    """
+    if not settings.database_url:
+        return ""
+    host = settings.gateway_host
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - any address of this machine
+        host = urlsplit(settings.public_url).hostname or socket.gethostname()
+    return f"[{host}]:{settings.gateway_port}" if ":" in host else f"{host}:{settings.gateway_port}"
 
 
 def _spool(settings: Settings) -> Spool:

@@ -11,6 +11,7 @@ from fyke import wire
 from fyke.client import models
 from fyke.client.connection import Connection, segment
 from fyke.client.errors import ApiError
+from fyke.client.nodes import NodeCalls
 from fyke.client.publishing import PublishingCalls
 from fyke.client.secrets import SecretCalls
 from fyke.client.tasks import TaskCalls
@@ -28,7 +29,7 @@ WALK_PAGE = 1000
 QUEUE = "/api/v2/run-queue/items"
 
 
-class FykeClient(TaskCalls, UserCalls, SecretCalls, PublishingCalls):
+class FykeClient(TaskCalls, UserCalls, SecretCalls, NodeCalls, PublishingCalls):
     """A synchronous, thread-safe client of one server. ``timeout``: seconds for each request.
 
     Every method raises ``ApiError`` for an error answer and ``Unreachable`` without an answer. It

@@ -64,5 +64,9 @@ def audit_action_labels() -> dict[str, str]:
         AuditAction.RULE_REMOVED: _("Removed an alert rule"),
         AuditAction.NODE_TOKEN_CREATED: _("Created a token for nodes"),
         AuditAction.NODE_JOINED: _("Joined as a node"),
+        AuditAction.NODE_CORDONED: _("Cordoned a node"),
+        AuditAction.NODE_UNCORDONED: _("Uncordoned a node"),
+        AuditAction.NODE_DRAINED: _("Began to drain a node"),
+        AuditAction.NODE_FORGOTTEN: _("Forgot a node"),
         AuditAction.NODE_TOKEN_REVOKED: _("Revoked a token for nodes"),
     }

@@ -36,6 +36,7 @@ OUTBOX = "outbox"  # a delivery is due
 ALERTS = "alerts"  # a run to which an alert rule applies has ended
 SCHEDULES = "schedules"  # a schedule was changed
 SERVERS = "servers"  # a server has started or stopped
+NODES = "nodes"  # a token for nodes was made
 
 
 class SignalReader(StrEnum):

@@ -46,6 +46,9 @@ from fyke.domain.health import Health
 from fyke.domain.installation.service import Installation
 from fyke.domain.logs.reading import LogReader
 from fyke.domain.logs.service import RunLogs
+from fyke.domain.nodes.authority import NodeAuthority
+from fyke.domain.nodes.control import NodeControl
+from fyke.domain.nodes.tokens import NodeTokens
 from fyke.domain.overview import Overview
 from fyke.domain.queue.board import QueueBoard
 from fyke.domain.queue.service import RunQueue
@@ -96,7 +99,8 @@ class Foundations:
     ``schema_by_slug``: whether the schema of a private worker can be read by slug without a key.
     ``inline``: the stores for reads in the event loop, None where every read waits; there,
     ``revisions`` of runs may be known without a read. ``browser_views``: None where live views are
-    switched off. ``keep_pages_ms``: how long last pages are kept, 0 without a limit.
+    switched off. ``keep_pages_ms``: how long last pages are kept, 0 without a limit. ``gateway``:
+    the address at which machines join as nodes, "" where nodes cannot use the database.
     """
 
     storage: Storage
@@ -128,6 +132,7 @@ class Foundations:
     revisions: RunRevisions | None = None
     browser_views: BrowserViews | None = None
     keep_pages_ms: int = 0
+    gateway: str = ""
 
 
 class InlineServices:
@@ -229,6 +234,10 @@ class Services:
         )
         self.alerts = Alerts(storage, foundations.results, mails=foundations.mails)
         self.installation = Installation(storage, foundations.probe, foundations.health, clock)
+        self.gateway = foundations.gateway
+        self.nodes = NodeControl(storage)
+        authority = NodeAuthority(storage, sealer, clock)
+        self.node_tokens = NodeTokens(storage, authority, shared=bool(foundations.gateway))
         self.exports = Exports(storage, self.results, clock, foundations.scratch)
         self.logs = RunLogs(storage, foundations.results)
         self.uses = RunUsages(storage, rules)

@@ -64,6 +64,10 @@ class AuditAction(StrEnum):
     RULE_REMOVED = "alert_rule.delete"
     NODE_TOKEN_CREATED = "node.token"  # noqa: S105  # the name of an action
     NODE_JOINED = "node.join"
+    NODE_CORDONED = "node.cordon"
+    NODE_UNCORDONED = "node.uncordon"
+    NODE_DRAINED = "node.drain"
+    NODE_FORGOTTEN = "node.forget"
     NODE_TOKEN_REVOKED = "node.revoke_token"  # noqa: S105  # the name of an action
 
 

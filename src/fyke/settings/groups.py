@@ -229,6 +229,21 @@ class StorageSettings(BaseModel):
         return values
 
 
+class NodeSettings(BaseModel):
+    """Nodes."""
+
+    gateway_host: str = Field(default="127.0.0.1", examples=["0.0.0.0"])  # noqa: S104 - an example
+    """The address on which the gateway accepts nodes, which are other machines of this
+    installation. With the default only this machine reaches it; set the address that nodes use.
+    Nodes need PostgreSQL, see ``database_url``.
+    """
+
+    gateway_port: int = Field(default=8110, ge=1, le=65535, examples=["9110"])
+    """The port of the gateway. Nodes speak TLS there with certificates of this installation, so a
+    load balancer has to pass on TCP connections as they are.
+    """
+
+
 class AccountSettings(BaseModel):
     """Accounts and publishing."""
 

@@ -19,11 +19,12 @@ _SECRETS = re.compile(
     r"|(whsec_)[A-Za-z0-9+/=_-]+"
     r"|((?:token|api-key|apikey|password)=)[^&\s\"']+"
     r"|(://[^/\s:@]+:)[^@\s/]+@"
+    r"|(fyken_)[A-Za-z0-9_.-]+"
 )
 
 
 def redact(text: str) -> str:
-    """Mask API keys, webhook secrets, ``token=`` values and passwords in URLs."""
+    """Mask API keys, tokens for nodes, webhook secrets, ``token=`` values and passwords in URLs."""
     return _SECRETS.sub(_mask, text)
 
 

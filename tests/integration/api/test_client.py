@@ -12,7 +12,9 @@ import msgspec
 import pytest
 
 from fyke.client import ApiError, FykeClient, RunRequest, TaskRequest, Unreachable
+from fyke.model.node_registry import Node
 from fyke.model.schedule import ScheduleKind as Kind
+from fyke.wire.fyke.nodes import NodeTokenToCreate
 from fyke.wire.fyke.schedules import Timing
 from fyke.wire.v1 import ENDED
 from support.app import SCHEMA
@@ -205,6 +207,22 @@ def test_a_missing_server_is_unreachable() -> None:
                 work()
     with pytest.raises(Unreachable), FykeClient("nonsense", "") as fyke:
         fyke.version()
+
+
+def test_nodes_and_their_tokens(server: Served, fyke: FykeClient) -> None:
+    made = fyke.create_node_token(NodeTokenToCreate("eu", {"gpu": "no"}, "n*", 2, 30))
+    assert made.token.startswith("fyken_") and (made.pool, made.uses) == ("eu", 2)
+    fyke.revoke_node_token(made.id)
+    assert [token.id for token in fyke.node_tokens() if token.revoked_at] == [made.id]
+    node = Node("n1", "eu", {}, "", "J1", False, 0)
+    server.do(server.app.storage.write(lambda tx: tx.nodes.add(node)))
+    assert fyke.cordon_node("n1").state == "cordoned"
+    assert fyke.drain_node("n1", 5).state == "draining"
+    assert [fyke.uncordon_node("n1")] == fyke.nodes() == [fyke.node("n1")]
+    fyke.forget_node("n1")
+    with pytest.raises(ApiError) as absent:
+        fyke.node("n1")
+    assert absent.value.status == 404
 
 
 def test_a_download_of_a_deleted_run_is_an_error(

@@ -129,7 +129,7 @@ async def test_a_token_is_used_once(app: App, gateway: Gateway) -> None:
         ({"pool": "eu"}, "n1", "us", "This token is for the pool eu only"),
         ({"name_pattern": "g-*"}, "n1", "", "This token is for nodes with names such as g-* only"),
         ({"labels": {"a": "b"}}, "n1", "", "This token is for nodes with the label a=b only"),
-        ({"hours": 1e-9}, "n1", "", "This token has expired"),
+        ({"minutes": 1e-7}, "n1", "", "This token has expired"),
     ],
 )
 async def test_a_token_allows_what_it_was_made_for(

@@ -19,6 +19,7 @@ KEY = "scraper_api_01KJXSR49GEMBEZZ5FZDPVNBWK"
         ("x?token=anything-else&a=1", "anything-else"),
         (f"api-key={KEY}", "5FZDPVNBWK"),
         ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8"),
+        ("fyken_Ab-c_9.Zz-y_8", "Ab-c"),
         ("socks5://name:pa55word@proxy:1080", "pa55word"),
     ],
 )

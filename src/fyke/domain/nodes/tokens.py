@@ -10,24 +10,30 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fyke.contracts.signals import NODES
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_operator, require_owner, require_user
 from fyke.domain.accounts.tokens import new_token, token_digest
 from fyke.domain.nodes.authority import NodeAuthority
 from fyke.domain.nodes.rules import label_problems, matches, name_problem, pattern_problem
-from fyke.errors import Forbidden, InvalidRequest, NotFound, Problem
+from fyke.errors import Forbidden, InvalidRequest, NotFound, Problem, Refused
 from fyke.kit.certificates import fingerprint
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.node_registry import NewNodeToken, NodeToken
 
-HOUR_MS = 3_600_000
-MAX_HOURS = 30 * 24
+MINUTE_MS = 60_000
+MAX_MINUTES = 30 * 24 * 60
 MAX_USES = 10_000
-KEEP_MS = 30 * 24 * HOUR_MS  # expired tokens are listed for so long
+KEEP_MS = MAX_MINUTES * MINUTE_MS  # expired tokens are listed for so long
+NO_POSTGRES = (
+    "Nodes need PostgreSQL, and this installation uses SQLite: set database_url to a PostgreSQL "
+    "database, see docs/how-to/postgresql.md"
+)
 UNKNOWN = "This token is not one of this installation"
+_ADVICE = "list the tokens to see their ids"
 _TOKEN = re.compile(r"fyken_([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})")
 
 
@@ -39,24 +45,30 @@ class TokenRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     name_pattern: str = ""
     uses: int = 1
-    hours: float = 1.0
+    minutes: float = 60.0
 
 
 class NodeTokens:
-    """Makes, lists and revokes tokens."""
+    """Makes, lists and revokes tokens. ``shared``: whether nodes can use the database, which is
+    that of a server for several machines.
+    """
 
-    def __init__(self, storage: Storage, authority: NodeAuthority) -> None:
+    def __init__(self, storage: Storage, authority: NodeAuthority, *, shared: bool = True) -> None:
         self._storage = storage
         self._authority = authority
+        self._shared = shared
 
     async def create(self, caller: Caller, request: TokenRequest) -> NewNodeToken:
-        """Make a token. Raises ``Forbidden``, ``ConfirmationNeeded``, and ``InvalidRequest``: only
-        a token that is bound to a pool can be used more than once.
+        """Make a token. Raises ``Forbidden``, ``ConfirmationNeeded``, ``Refused`` where nodes
+        cannot use the database, and ``InvalidRequest``: only a token that is bound to a pool can be
+        used more than once.
         """
         _require_rights(caller, "Making a token for nodes")
         if problems := _problems(request):
             raise InvalidRequest.of(problems)
         await self._storage.read(lambda tx: require_user(tx, caller, "Making a token for nodes"))
+        if not self._shared:
+            raise Refused(NO_POSTGRES)
         authority = await self._authority.ensure()
         secret = new_token()
 
@@ -70,12 +82,13 @@ class NodeTokens:
                 labels=request.labels,
                 name_pattern=request.name_pattern,
                 uses=request.uses,
-                expires_at=tx.now + round(request.hours * HOUR_MS),
+                expires_at=tx.now + round(request.minutes * MINUTE_MS),
                 created_by=caller.user_name,
                 created_at=tx.now,
             )
             tx.node_tokens.add(token)
             record(tx, caller, AuditAction.NODE_TOKEN_CREATED, token.id, _detail(request))
+            tx.notify(NODES)
             return token
 
         token = await self._storage.write(work)
@@ -94,7 +107,10 @@ class NodeTokens:
 
         def work(tx: Transaction) -> None:
             if not tx.node_tokens.revoke(token_id, tx.now):
-                raise NotFound("There is no such token, or it was revoked before")
+                raise NotFound(
+                    f"There is no such token, or it was revoked before; {_ADVICE}",
+                    details=[_ADVICE],
+                )
             record(tx, caller, AuditAction.NODE_TOKEN_REVOKED, token_id)
 
         await self._storage.write(work)
@@ -144,6 +160,18 @@ def _refusal(token: NodeToken, name: str, pool: str, labels: Mapping[str, str]) 
     return ""
 
 
+def needs_gateway(tx: Transaction) -> bool:
+    """Whether there is a node, or a token with which one may join."""
+    if tx.nodes.all():
+        return True
+    return any(_is_valid(token, tx.now) for token in tx.node_tokens.all())
+
+
+def _is_valid(token: NodeToken, now: int) -> bool:
+    has_uses = not token.uses or token.used < token.uses
+    return has_uses and not token.revoked_at and token.expires_at > now
+
+
 def _require_rights(caller: Caller, action: str) -> None:
     require_operator(caller, action)
     require_owner(caller, action)
@@ -153,21 +181,22 @@ def _problems(request: TokenRequest) -> list[Problem]:
     found = label_problems("labels", request.labels)
     if request.pool and (problem := name_problem("pool", request.pool)):
         found.append(problem)
-    if request.name_pattern and (problem := pattern_problem("name", request.name_pattern)):
+    if request.name_pattern and (problem := pattern_problem("names", request.name_pattern)):
         found.append(problem)
     if not 0 <= request.uses <= MAX_USES:
         found.append(Problem(f"must be 0 to {MAX_USES}; 0 means any number", "uses"))
     elif request.uses != 1 and not request.pool:
         found.append(Problem("must be 1 for a token without a pool", "uses", "name a pool"))
-    if not 0 < request.hours <= MAX_HOURS:
-        found.append(Problem(f"must be more than 0 and at most {MAX_HOURS}", "hours"))
+    if not 0 < request.minutes <= MAX_MINUTES:
+        rule = f"must be more than 0 and at most {MAX_MINUTES}, which is 30 days"
+        found.append(Problem(rule, "minutes"))
     return found
 
 
 def _detail(request: TokenRequest) -> str:
     """The parts of a request that the audit log shows."""
     uses = f"{request.uses} uses" if request.uses else "any number of uses"
-    parts = ["one use" if request.uses == 1 else uses, f"valid for {request.hours:g} h"]
+    parts = ["one use" if request.uses == 1 else uses, f"valid for {request.minutes / 60:g} h"]
     parts += [f"pool {request.pool}"] if request.pool else []
     parts += [f"names {request.name_pattern}"] if request.name_pattern else []
     parts += [f"{name}={value}" for name, value in sorted(request.labels.items())]

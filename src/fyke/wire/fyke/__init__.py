@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fyke.wire.fyke import estimates as estimates
     from fyke.wire.fyke import forms as forms
     from fyke.wire.fyke import installation as installation
+    from fyke.wire.fyke import nodes as nodes
     from fyke.wire.fyke import overview as overview
     from fyke.wire.fyke import profile as profile
     from fyke.wire.fyke import reviews as reviews

@@ -1,0 +1,174 @@
+"""Nodes, and the tokens with which machines join as nodes. Times are Unix seconds, 0 = never."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta
+
+from fyke.domain.nodes.control import MAX_DRAIN_SECONDS
+from fyke.domain.nodes.rules import MAX_LABELS
+from fyke.domain.nodes.tokens import MAX_MINUTES, MAX_USES, TokenRequest
+from fyke.model.node import NodeState
+from fyke.reasons import sentence
+from fyke.wire.common import Items, TimeOrNever
+from fyke.wire.fields import Answer, Integer, ParsedBy, Request, Text, to_object, to_text
+from fyke.wire.reasons import ReasonCodeText, ReasonParams, code_of, params_of
+from fyke.wire.units import seconds
+
+if TYPE_CHECKING:
+    from fyke.model.node_registry import NewNodeToken, Node, NodeToken
+
+
+def to_labels(value: object) -> dict[str, str]:
+    """A JSON object whose values are strings."""
+    return {to_text(name): to_text(text) for name, text in to_object(value).items()}
+
+
+# --- requests ------------------------------------------------------------------------------
+
+
+class NodeTokenToCreate(Request):
+    """What the nodes may be that join with the token."""
+
+    pool: Annotated[
+        Text, Meta(description="the pool that the nodes get; empty: the one that they ask for")
+    ] = ""
+    labels: Annotated[
+        dict[str, str],
+        ParsedBy(to_labels),
+        Meta(description=f"labels that the nodes must have; at most {MAX_LABELS}"),
+    ] = {}
+    names: Annotated[
+        Text,
+        Meta(
+            description="the name that a node must have, or its beginning and end with an asterisk "
+            "between them; empty: any",
+            examples=["gpu-*"],
+        ),
+    ] = ""
+    uses: Annotated[
+        Integer,
+        Meta(ge=0, le=MAX_USES, description="how many nodes; 0 = any number, which needs a pool"),
+    ] = 1
+    minutes: Annotated[
+        Integer, Meta(ge=1, le=MAX_MINUTES, description="how long the token is valid")
+    ] = 60
+
+    def checked(self) -> TokenRequest:
+        """The same for the service, which knows the rules."""
+        return TokenRequest(self.pool, self.labels, self.names, self.uses, self.minutes)
+
+
+class NodeDrain(Request):
+    seconds: Annotated[
+        Integer,
+        Meta(
+            ge=0,
+            le=MAX_DRAIN_SECONDS,
+            description="after this time the attempts that the node still has are stopped",
+        ),
+    ] = 3600
+
+
+# --- answers -------------------------------------------------------------------------------
+
+
+class NodeItem(Answer):
+    """A machine that has joined the installation."""
+
+    name: str
+    pool: str
+    labels: dict[str, str]
+    state: Annotated[
+        NodeState,
+        Meta(
+            description="ready: it takes attempts; cordoned: it takes none and continues those "
+            "that it has; draining: the same until `drain_until`, then they are stopped"
+        ),
+    ]
+    state_by: Annotated[str, Meta(description="who has set the state; empty: it joined with it")]
+    state_at: TimeOrNever
+    reason: Annotated[str, Meta(description="`reason_code` as an English sentence")]
+    reason_code: ReasonCodeText
+    reason_params: ReasonParams
+    drain_until: TimeOrNever
+    ephemeral: Annotated[bool, Meta(description="whether it joined with a token for several uses")]
+    joined_at: TimeOrNever
+    seen_at: Annotated[TimeOrNever, Meta(description="when it last reported")]
+    address: Annotated[str, Meta(description="from which it last connected")]
+    release: Annotated[str, Meta(description="of Fyke on the node; empty: not connected yet")]
+
+    @classmethod
+    def of(cls, node: Node) -> NodeItem:
+        return cls(
+            name=node.name,
+            pool=node.pool,
+            labels=dict(node.labels),
+            state=node.state,
+            state_by=node.state_by,
+            state_at=seconds(node.state_at),
+            reason=sentence(node.reason) if node.reason else "",
+            reason_code=code_of(node.reason),
+            reason_params=params_of(node.reason),
+            drain_until=seconds(node.drain_until),
+            ephemeral=node.ephemeral,
+            joined_at=seconds(node.joined_at),
+            seen_at=seconds(node.seen_at),
+            address=node.address,
+            release=node.release,
+        )
+
+
+class NodeList(Items[NodeItem]):
+    pass
+
+
+class NodeTokenItem(Answer):
+    """A token, without its text. The limits are as in the request."""
+
+    id: str
+    pool: str
+    labels: dict[str, str]
+    names: str
+    uses: int
+    used: Annotated[int, Meta(ge=0, description="how many nodes have joined with it")]
+    created_by: Annotated[str, Meta(description="name of the user")]
+    created_at: TimeOrNever
+    expires_at: TimeOrNever
+    revoked_at: TimeOrNever
+
+    @classmethod
+    def of(cls, token: NodeToken) -> NodeTokenItem:
+        return cls(**_members(token))
+
+
+class NodeTokenList(Items[NodeTokenItem]):
+    pass
+
+
+class CreatedNodeToken(NodeTokenItem):
+    token: Annotated[str, Meta(description="the text of the token, only in this answer")]
+    gateway: Annotated[str, Meta(description="`host:port` at which machines join")]
+
+    @classmethod
+    def with_text(cls, token: NewNodeToken, gateway: str) -> CreatedNodeToken:
+        return cls(**_members(token.token), token=token.text, gateway=gateway)
+
+    def __repr__(self) -> str:  # without the token, which must not be logged
+        return f"CreatedNodeToken(id={self.id!r})"
+
+
+def _members(token: NodeToken) -> dict[str, Any]:
+    return {
+        "id": token.id,
+        "pool": token.pool,
+        "labels": dict(token.labels),
+        "names": token.name_pattern,
+        "uses": token.uses,
+        "used": token.used,
+        "created_by": token.created_by,
+        "created_at": seconds(token.created_at),
+        "expires_at": seconds(token.expires_at),
+        "revoked_at": seconds(token.revoked_at),
+    }

@@ -1,0 +1,119 @@
+"""What the operator decides about nodes, and who may."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fyke.domain.nodes.control import MAX_DRAIN_SECONDS, NodeControl
+from fyke.errors import Forbidden, InvalidRequest, NotFound
+from fyke.kit.ids import new_ulid
+from fyke.model.account import Caller, Role
+from fyke.model.audit import AuditAction
+from fyke.model.node import NodeState
+from fyke.model.node_registry import Node
+from fyke.reasons import Reason, ReasonCode
+
+pytestmark = pytest.mark.anyio
+State = Any
+
+OWNER = Caller("acme", "acme", True, "u", "", user_name="ada", session_id="s")
+NODE = Node("c1", "eu", {"gpu": "no"}, "", "J1", False, 5, runner_id="R1", epoch=3, seen_at=7)
+CHANGES: list[Callable[[NodeControl, Caller, str], Awaitable[object]]] = [
+    lambda nodes, caller, name: nodes.cordon(caller, name),
+    lambda nodes, caller, name: nodes.uncordon(caller, name),
+    lambda nodes, caller, name: nodes.drain(caller, name, 60),
+    lambda nodes, caller, name: nodes.forget(caller, name),
+]
+
+
+@pytest.fixture
+async def nodes(state: State) -> NodeControl:
+    def work(tx: Any) -> None:
+        tx.nodes.remove(NODE.name)
+        tx.nodes.add(NODE)
+
+    await state.write(work)
+    return NodeControl(state)
+
+
+async def test_a_node_is_cordoned_and_uncordoned(state: State, nodes: NodeControl) -> None:
+    cordoned = await nodes.cordon(OWNER, "c1")
+    assert (cordoned.state, cordoned.state_by) == (NodeState.CORDONED, "ada")
+    assert cordoned.state_at > 0 and await nodes.get(OWNER, "c1") == cordoned
+    assert await nodes.cordon(OWNER, "c1") == cordoned  # it keeps who did it, and when
+    ready = await nodes.uncordon(replace(OWNER, user_name="bob", role=Role.MEMBER), "c1")
+    kept = replace(NODE, state_by="bob", state_at=ready.state_at)
+    assert ready == kept and ready in await nodes.list(OWNER)
+
+
+async def test_what_was_decided_before_does_not_stay(state: State, nodes: NodeControl) -> None:
+    reason = Reason.of(ReasonCode.DISK_FULL, free_mb=1, floor_mb=2)
+    earlier = replace(NODE, state=NodeState.CORDONED, state_by="engine", reason=reason)
+    await state.write(lambda tx: tx.nodes.change(earlier))
+    assert (await nodes.uncordon(OWNER, "c1")).reason is None
+
+
+async def test_the_time_of_a_drain_begins_with_each_call(nodes: NodeControl) -> None:
+    first = await nodes.drain(OWNER, "c1", 3600)
+    assert first.state is NodeState.DRAINING
+    assert first.drain_until == first.state_at + 3_600_000
+    second = await nodes.drain(OWNER, "c1", 0)
+    assert second.drain_until == second.state_at < first.drain_until
+    stopped = await nodes.cordon(OWNER, "c1")
+    assert (stopped.state, stopped.drain_until) == (NodeState.CORDONED, 0)
+
+
+async def test_a_forgotten_node_is_gone(nodes: NodeControl) -> None:
+    await nodes.forget(OWNER, "c1")
+    for change in (*CHANGES, lambda nodes, caller, name: nodes.get(caller, name)):
+        with pytest.raises(
+            NotFound, match='There is no node "c1"; list the nodes to see their names'
+        ):
+            await change(nodes, OWNER, "c1")
+
+
+@pytest.mark.parametrize("seconds", [-1, MAX_DRAIN_SECONDS + 1])
+async def test_a_drain_has_a_longest_time(nodes: NodeControl, seconds: int) -> None:
+    with pytest.raises(InvalidRequest, match="seconds must be 0 to 604800, which is 7 days"):
+        await nodes.drain(OWNER, "c1", seconds)
+
+
+@pytest.mark.parametrize(
+    "caller", [replace(OWNER, operator=False), replace(OWNER, role=Role.VIEWER)]
+)
+async def test_others_change_nothing(nodes: NodeControl, caller: Caller) -> None:
+    for change in CHANGES:
+        with pytest.raises(Forbidden):
+            await change(nodes, caller, "c1")
+    assert await nodes.get(OWNER, "c1") == NODE
+    if not caller.operator:
+        with pytest.raises(Forbidden):
+            await nodes.list(caller)
+        with pytest.raises(Forbidden):
+            await nodes.get(caller, "c1")
+
+
+async def test_members_forget_no_node(nodes: NodeControl) -> None:
+    with pytest.raises(Forbidden):
+        await nodes.forget(replace(OWNER, role=Role.MEMBER), "c1")
+
+
+async def test_each_change_is_in_the_audit_log(state: State, nodes: NodeControl) -> None:
+    caller = replace(OWNER, account_id=new_ulid())
+    await nodes.cordon(caller, "c1")
+    await nodes.cordon(caller, "c1")
+    await nodes.drain(caller, "c1", 60)
+    await nodes.uncordon(caller, "c1")
+    await nodes.forget(caller, "c1")
+    account = caller.account_id
+    entries = await state.read(lambda tx: tx.audit.page(account, before=0, limit=9, action=""))
+    assert [(entry.action, entry.target, entry.detail) for entry in entries] == [
+        (AuditAction.NODE_FORGOTTEN, "c1", "pool eu"),
+        (AuditAction.NODE_UNCORDONED, "c1", ""),
+        (AuditAction.NODE_DRAINED, "c1", "within 60 s"),
+        (AuditAction.NODE_CORDONED, "c1", ""),
+    ]

@@ -1,0 +1,130 @@
+"""Nodes and their tokens over the API: answers, errors, and that a text is shown once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fyke.domain.nodes.authority import NodeAuthority
+from fyke.domain.nodes.tokens import NodeTokens, parse_token
+from fyke.kit.certificates import fingerprint
+from fyke.kit.clock import SystemClock
+from fyke.kit.sealing import Sealer
+from fyke.model.node import NodeState
+from fyke.model.node_registry import Node
+from fyke.reasons import Reason, ReasonCode
+from fyke.wire.fyke.nodes import CreatedNodeToken, NodeItem, NodeList, NodeTokenList
+from support.answers import reads_as
+from support.api import Api, client, fails
+from support.app import SECRET, App
+
+pytestmark = pytest.mark.anyio
+
+NODES, TOKENS = "/api/fyke/nodes", "/api/fyke/node-tokens"
+WANTED = {"pool": "eu", "labels": {"gpu": "no"}, "names": "gpu-*", "uses": 3, "minutes": 90}
+
+
+async def add_node(app: App, **members: Any) -> None:
+    node = Node("n1", "eu", {"gpu": "no"}, "", "J1", False, 5000, **members)
+    await app.storage.write(lambda tx: tx.nodes.add(node))
+
+
+async def test_a_token_is_shown_once_and_listed_without_its_text(app: App, api: Api) -> None:
+    made = reads_as(CreatedNodeToken, await api.post(TOKENS, WANTED))
+    secret, authority = parse_token(made.token)
+    known = await NodeAuthority(app.storage, Sealer(SECRET), SystemClock()).find()
+    assert known is not None and authority == fingerprint(known.certificate)
+    assert made.gateway == "127.0.0.1:8110" and made.token not in repr(made)
+    answer = await api.get(TOKENS)
+    [listed] = reads_as(NodeTokenList, answer).items
+    assert secret not in answer.text
+    assert (listed.id, listed.pool, listed.labels) == (made.id, "eu", {"gpu": "no"})
+    assert (listed.names, listed.uses, listed.used) == ("gpu-*", 3, 0)
+    assert listed.expires_at - listed.created_at == 90 * 60
+    assert (listed.created_by, listed.revoked_at) == ("owner", 0)
+
+
+async def test_a_token_has_defaults(api: Api) -> None:
+    made = reads_as(CreatedNodeToken, await api.post(TOKENS))
+    assert (made.pool, made.labels, made.names, made.uses) == ("", {}, "", 1)
+    assert made.expires_at - made.created_at == 3600
+
+
+async def test_a_token_is_revoked_once(api: Api) -> None:
+    token = (await api.ok(TOKENS, WANTED))["id"]
+    assert (await api.send("DELETE", f"{TOKENS}/{token}")).status_code == 200
+    [listed] = reads_as(NodeTokenList, await api.get(TOKENS)).items
+    assert listed.revoked_at
+    for absent in (token, "absent"):
+        answer = await api.send("DELETE", f"{TOKENS}/{absent}")
+        fails(answer, 404, 4040, "list the tokens to see their ids")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"uses": 2}, "uses must be 1 for a token without a pool; name a pool"),
+        ({"uses": "many"}, "uses must be an integer"),
+        ({"minutes": 43201}, "minutes must be more than 0 and at most 43200, which is 30 days"),
+        ({"minutes": 0}, "minutes must be more than 0"),
+        ({"pool": "E U"}, "pool must have 1 to 63 lower-case letters"),
+        ({"names": "a*b*"}, "names must have 1 to 63 lower-case letters"),
+        ({"labels": {"A": "b"}}, "labels: the name of a label has 1 to 63"),
+        ({"labels": {"a": 1}}, "labels must be a string"),
+        ({"labels": ["a=b"]}, "labels must be an object"),
+    ],
+)
+@pytest.mark.common_app
+async def test_a_wrong_request_names_field_rule_and_remedy(
+    api: Api, body: dict[str, Any], words: str
+) -> None:
+    fails(await api.post(TOKENS, body), 400, 4000, words)
+
+
+async def test_with_sqlite_the_missing_setting_is_named(app: App) -> None:
+    authority = NodeAuthority(app.storage, Sealer(SECRET), SystemClock())
+    app.services.node_tokens = NodeTokens(app.storage, authority, shared=False)
+    async with client(app.asgi()) as http:
+        answer = await Api(http, app.owner_key).post(TOKENS)
+    fails(answer, 400, 4000, "Nodes need PostgreSQL", "set database_url", "how-to/postgresql.md")
+    assert await authority.find() is None
+
+
+async def test_a_node_is_shown_with_what_was_decided(app: App, api: Api) -> None:
+    reason = Reason.of(ReasonCode.DISK_FULL, free_mb=1, floor_mb=2)
+    await add_node(
+        app, state=NodeState.CORDONED, state_by="ada", state_at=6000, reason=reason,
+        address="192.0.2.1", release="0.2.0", seen_at=7000,
+    )  # fmt: skip
+    node = reads_as(NodeItem, await api.get(f"{NODES}/n1"))
+    assert reads_as(NodeList, await api.get(NODES)).items == [node]
+    assert (node.name, node.pool, node.labels, node.ephemeral) == ("n1", "eu", {"gpu": "no"}, False)
+    assert (node.state, node.state_by, node.state_at) == (NodeState.CORDONED, "ada", 6)
+    assert node.reason_code == "disk_full" and "1" in node.reason and node.reason_params
+    assert (node.address, node.release, node.joined_at, node.seen_at) == (
+        "192.0.2.1", "0.2.0", 5, 7,
+    )  # fmt: skip
+
+
+async def test_a_node_is_cordoned_drained_uncordoned_and_forgotten(app: App, api: Api) -> None:
+    await add_node(app)
+    at = f"{NODES}/n1"
+    cordoned = reads_as(NodeItem, await api.post(f"{at}/cordon"))
+    assert (cordoned.state, cordoned.state_by, cordoned.reason) == (NodeState.CORDONED, "owner", "")
+    drained = reads_as(NodeItem, await api.post(f"{at}/drain", {"seconds": 60}))
+    assert drained.state is NodeState.DRAINING
+    assert 59 <= drained.drain_until - drained.state_at <= 61
+    later = reads_as(NodeItem, await api.post(f"{at}/drain"))
+    assert 3599 <= later.drain_until - later.state_at <= 3601
+    ready = reads_as(NodeItem, await api.post(f"{at}/uncordon"))
+    assert (ready.state, ready.drain_until) == (NodeState.READY, 0)
+    assert (await api.send("DELETE", at)).status_code == 200
+    assert reads_as(NodeList, await api.get(NODES)).items == []
+    fails(await api.get(at), 404, 4040, "list the nodes to see their names")
+
+
+async def test_a_drain_that_is_too_long_is_refused(app: App, api: Api) -> None:
+    await add_node(app)
+    answer = await api.post(f"{NODES}/n1/drain", {"seconds": 604_801})
+    fails(answer, 400, 4000, "seconds must be 0 to 604800, which is 7 days")
