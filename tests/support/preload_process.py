@@ -59,7 +59,7 @@ def fork_reporters(parent: int, control: int) -> None:
         "open": sorted(int(name) for name in os.listdir("/proc/self/fd"))[:-1],
         "random": [random.random(), str(uuid.uuid4())],
     }
-    if order.task in ("browser", "egress", "runner", "server"):
+    if order.task in ("browser", "egress", "gateway", "runner", "server"):
         asyncio.run(report_as_role(order))
     print(json.dumps(report), file=sys.stderr, flush=True)
     if order.task == "exits":
@@ -68,11 +68,13 @@ def fork_reporters(parent: int, control: int) -> None:
 
 
 async def report_as_role(order: ForkRequest) -> None:
-    """Report to the supervisor until SIGTERM."""
+    """Report to the supervisor until SIGTERM, and after SIGUSR1 that a gateway is needed."""
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     supervisor = socket.socket(fileno=order.descriptors[1])
-    async with Heartbeat(order.task, supervisor, seconds=0.05).running():
+    heartbeat = Heartbeat(order.task, supervisor, seconds=0.05)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, heartbeat.need_gateway)
+    async with heartbeat.running():
         await stop.wait()
     sys.exit(0)
 
@@ -222,6 +224,38 @@ async def role_frozen() -> Any:
     }
 
 
+async def gateway_needed() -> Any:
+    """A server reports that a gateway is needed; the gateway is killed later."""
+    with tempfile.TemporaryDirectory() as name, socket.create_server(("127.0.0.1", 0)) as listener:
+        folder = Path(name)
+        with (folder / "log").open("w") as log:
+            supervisor = Supervisor(
+                listener.fileno(),
+                log.fileno(),
+                "info",
+                launcher=False,
+                browser=False,
+                servers=2,
+                record=RoleRecord(folder / "roles.json"),
+            )
+            supervisor.start()
+            before = await processes(supervisor, {})
+            for server in (before["server"], before["server-2"]):
+                server.send_signal(signal.SIGUSR1)
+            while len(supervisor._roles) == len(before):
+                await asyncio.sleep(0.02)
+            first = await processes(supervisor, {})
+            first["gateway"].kill()
+            second = await processes(supervisor, {"gateway": first["gateway"]})
+            await supervisor.drain(1, asyncio.Event(), lambda text: None)
+    return {
+        "before": sorted(before),
+        "after": sorted(second),
+        "same": sorted(role for role, child in before.items() if second[role] is child),
+        "status": await second["gateway"].wait(),
+    }
+
+
 async def processes(supervisor: Supervisor, replaced: dict[str, Child]) -> dict[str, Child]:
     """The processes of all roles, once new ones have taken the place of ``replaced``."""
     while True:
@@ -249,7 +283,15 @@ def main() -> None:
         options = parser.parse_args()
         fork_reporters(options.parent, options.control)
         return
-    scenarios = [forked, preload_killed, preload_frozen, role_frozen, stopped, until_killed]
+    scenarios = [
+        forked,
+        gateway_needed,
+        preload_killed,
+        preload_frozen,
+        role_frozen,
+        stopped,
+        until_killed,
+    ]
     [scenario] = [function for function in scenarios if function.__name__ == sys.argv[1]]
     print(json.dumps(asyncio.run(scenario())))
 

@@ -1,7 +1,8 @@
 """The reports of a role to its supervisor, and what it learns from the answers.
 
-One report is one packet on a socket pair: the state of the role's store. Its arrival shows that the
-event loop runs. The answer contains the status of all roles.
+One report is one packet on a socket pair: the state of the role's store, and whether a gateway for
+nodes is needed. Its arrival shows that the event loop runs. The answer contains the status of all
+roles.
 """
 
 from __future__ import annotations
@@ -39,6 +40,11 @@ class Heartbeat:
         self._seconds = seconds
         self._checks: list[_Check] = []
         self._processes: list[ProcessReport] = []
+        self._needs_gateway = False
+
+    def need_gateway(self) -> None:
+        """From now on, report that this machine needs the role ``gateway``."""
+        self._needs_gateway = True
 
     def watch_stores(self, paths: Sequence[StorePath]) -> None:
         """Start to check these paths to the database."""
@@ -79,7 +85,7 @@ class Heartbeat:
 
     async def _report_regularly(self, supervisor: socket.socket) -> None:
         while True:
-            report = {"store": self._store().value}
+            report = {"store": self._store().value, "gateway": self._needs_gateway}
             with contextlib.suppress(OSError):  # the supervisor is stopped, or gone
                 supervisor.send(json.dumps(report).encode())
             await asyncio.sleep(self._seconds)

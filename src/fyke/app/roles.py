@@ -20,6 +20,7 @@ class RoleName(StrEnum):
     RUNNER = "runner"
     EGRESS = "egress"
     BROWSER = "browser"
+    GATEWAY = "gateway"
 
 
 def run_role(
@@ -67,6 +68,10 @@ def _serve(
         from fyke.app.browser import serve_browser
 
         return serve_browser(settings)
+    if role is RoleName.GATEWAY:
+        from fyke.app.gateway import serve_gateway
+
+        return serve_gateway(settings, heartbeat)
     from fyke.app.egress import serve_egress
 
     return serve_egress(settings)

@@ -49,6 +49,7 @@ from fyke.timers.alerts import AlertTimer
 from fyke.timers.callback_hosts import CallbackHostTimer
 from fyke.timers.callback_times import CallbackTimeTimer
 from fyke.timers.callbacks import CallbackTimer
+from fyke.timers.gateway import GatewayTimer
 from fyke.timers.last_pages import DAY_MS, LastPageTimer
 from fyke.timers.leases import LeaseTimer
 from fyke.timers.loop import Timer, TimerBoard, run_timers
@@ -95,7 +96,7 @@ async def _serve(
         lifespan="off",
         timeout_graceful_shutdown=5,
     )
-    async with _server_timers(runtime, share) as server_timers:
+    async with _server_timers(runtime, share, heartbeat) as server_timers:
         timers = asyncio.create_task(
             run_timers([*_timers(runtime, services, outgoing), *server_timers], timer_board)
         )
@@ -110,17 +111,23 @@ async def _serve(
 
 
 @contextlib.asynccontextmanager
-async def _server_timers(runtime: Runtime, share: RateShare) -> AsyncIterator[list[Timer]]:
+async def _server_timers(
+    runtime: Runtime, share: RateShare, heartbeat: Heartbeat
+) -> AsyncIterator[list[Timer]]:
     """Register this server among those of its database, which share the rate limits; yield its
-    timer. A single server on SQLite needs none."""
+    timer, and the one that finds out when a gateway for nodes is needed. A single server on SQLite
+    needs none."""
     if not runtime.settings.database_url and runtime.settings.servers == 1:
         yield []
         return
     timer = ServerTimer(runtime.storage, runtime.signals, share.counted)
     with contextlib.suppress(Unavailable):  # the timer tries again
         await timer.join()
+    more: list[Timer] = []
+    if runtime.settings.database_url:
+        more = [GatewayTimer(runtime.storage, runtime.signals, heartbeat.need_gateway)]
     try:
-        yield [timer]
+        yield [timer, *more]
     finally:
         with contextlib.suppress(Unavailable):  # the other servers notice by its missed heartbeats
             await timer.leave()

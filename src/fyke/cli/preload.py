@@ -1,4 +1,4 @@
-"""The preload process: imports the modules of all roles once, and forks each role.
+"""The preload process: imports the modules of the roles once, and forks each role.
 
 The first one is a fork of the supervisor before its event loop, so that both share the modules of
 asyncio; later ones are started by the supervisor as ``python -m fyke.cli.preload --parent PID
@@ -84,7 +84,9 @@ def _preload_and_serve(control_number: int, supervisor: int) -> None:
 
 
 def preload() -> None:
-    """Import the modules of all roles, which must not start threads or open files."""
+    """Import the modules of all roles, which must not start threads or open files. Only those of
+    the gateway are left out: few installations have one.
+    """
     _import_structlog_without_rich()
     import uvloop  # noqa: F401
 

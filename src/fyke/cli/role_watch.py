@@ -1,9 +1,9 @@
 """Watches the roles for the supervisor.
 
-Each role reports every two seconds (``fyke.app.heartbeat``) that its event loop runs, and the state
-of its database. A role whose loop or database is silent for ``SILENCE`` seconds is killed, and the
-supervisor restarts it. An error of the database is not silence. Every report is answered with the
-status of all roles.
+Each role reports every two seconds (``fyke.app.heartbeat``) that its event loop runs, the state of
+its database, and whether a gateway is needed. A role whose loop or database is silent for
+``SILENCE`` seconds is killed, and the supervisor restarts it. An error of the database is not
+silence. Every report is answered with the status of all roles.
 """
 
 from __future__ import annotations
@@ -51,12 +51,16 @@ class RoleWatch:
         silence: float = SILENCE,
         loop_silence: Mapping[str, float] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        on_gateway: Callable[[], None] = lambda: None,
     ) -> None:
-        """``loop_silence``: seconds of silence of the event loop for roles with their own limit."""
+        """``loop_silence``: seconds of silence of the event loop for roles with their own limit.
+        ``on_gateway`` is called with each report that a gateway for nodes is needed.
+        """
         self._log = log
         self._silence = silence
         self._loop_silence = loop_silence or {}
         self._clock = clock
+        self._on_gateway = on_gateway
         self._roles: dict[str, WatchedRole] = {}
         self._watchdog: Watchdog[tuple[str, str]] = Watchdog(clock=clock)
 
@@ -126,7 +130,8 @@ class RoleWatch:
     def _receive(self, name: str, connection: socket.socket) -> None:
         try:
             packet = connection.recv(PACKET)
-            store = json.loads(packet or b"{}").get("store")
+            report = json.loads(packet or b"{}")
+            store, needs_gateway = report.get("store"), report.get("gateway")
         except (BlockingIOError, ValueError, AttributeError, RecursionError):
             return
         except OSError:
@@ -142,6 +147,8 @@ class RoleWatch:
             self._watchdog.renew((name, "database"))
         with contextlib.suppress(OSError):  # the process does not read, or has ended
             connection.send(json.dumps(self._known()).encode())
+        if needs_gateway is True:
+            self._on_gateway()
 
     def _known(self) -> list[tuple[str, float, str, int, str]]:
         """For each role: name, seconds of silence, state of its database, restarts, cause."""

@@ -2,7 +2,8 @@
 
 It keeps the listening socket, so that during a restart of the server connections wait instead of
 being refused. Several servers accept from this one socket, so a connection waits for the next that
-is free. A role that is silent is killed (``fyke.cli.role_watch``) and restarted as well.
+is free. A role that is silent is killed (``fyke.cli.role_watch``) and restarted as well. The
+gateway for nodes is started when a server reports that it is needed, and then kept running.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from fyke.cli.role_watch import SILENCE, RoleWatch
 from fyke.cli.supervisor_log import SupervisorLog
 from fyke.kit.backoff import delay
 
+GATEWAY = "gateway"
 STOP_SECONDS = 10.0
 IDLE_END_SECONDS = 2.0  # an idle runner ends within this time
 # Without a launcher, the Workers of a frozen runner end only with the runner. So it is killed
@@ -81,7 +83,12 @@ class Supervisor:
         self._preload = PreloadClient(Children(), self._log, preload)
         runner_silence = min(LONE_RUNNER_SILENCE, lease_seconds - LEASE_MARGIN)
         loop_silence = {} if launcher else {"runner": runner_silence}
-        self._watch = RoleWatch(self._log, silence=silence, loop_silence=loop_silence)
+        self._watch = RoleWatch(
+            self._log,
+            silence=silence,
+            loop_silence=loop_silence,
+            on_gateway=self._start_gateway,
+        )
         self._watching: asyncio.Task[None] | None = None
         self._roles = roles_of(listener, browser=browser, servers=servers)
         self.stopping = False
@@ -100,6 +107,14 @@ class Supervisor:
         self._watching = asyncio.create_task(self._watch.run())
         for role in self._roles:
             role.restart_task = asyncio.create_task(self._keep_running(role))
+
+    def _start_gateway(self) -> None:
+        """Start the gateway, unless it was started before."""
+        if self.stopping or self._processes_of(GATEWAY):
+            return
+        role = SupervisedRole(GATEWAY, GATEWAY)
+        self._roles.append(role)
+        role.restart_task = asyncio.create_task(self._keep_running(role))
 
     def hear_launcher(self, events: int) -> None:
         """Log and count the ends of the launcher, which the root supervisor writes to the pipe
@@ -149,7 +164,7 @@ class Supervisor:
         await self._preload.stop()
         [runner] = self._processes_of("runner")
         await self._end_runner(runner, seconds, stop_now, say)
-        for name in ("server", "browser", "egress"):
+        for name in (GATEWAY, "server", "browser", "egress"):
             await asyncio.gather(*map(self._end, self._processes_of(name)))
         tasks = [role.restart_task for role in self._roles if role.restart_task]
         tasks += [self._watching] if self._watching else []

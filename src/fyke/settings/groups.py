@@ -235,7 +235,8 @@ class NodeSettings(BaseModel):
     gateway_host: str = Field(default="127.0.0.1", examples=["0.0.0.0"])  # noqa: S104 - an example
     """The address on which the gateway accepts nodes, which are other machines of this
     installation. With the default only this machine reaches it; set the address that nodes use.
-    Nodes need PostgreSQL, see ``database_url``.
+    ``fyke up`` starts the gateway when the first token for a node is made. Nodes need PostgreSQL,
+    see ``database_url``.
     """
 
     gateway_port: int = Field(default=8110, ge=1, le=65535, examples=["9110"])

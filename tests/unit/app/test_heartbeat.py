@@ -74,6 +74,14 @@ async def test_a_role_without_a_database_reports_that_it_runs(supervisor: Superv
     assert [await supervisor.store() for _ in range(3)] == ["none"] * 3
 
 
+async def test_a_report_says_when_a_gateway_is_needed(supervisor: Supervisor) -> None:
+    loop = asyncio.get_running_loop()
+    assert json.loads(await loop.sock_recv(supervisor.socket, 4096))["gateway"] is False
+    supervisor.heartbeat.need_gateway()
+    while not json.loads(await loop.sock_recv(supervisor.socket, 4096))["gateway"]:
+        pass
+
+
 async def test_a_report_has_the_worst_state_of_the_database(supervisor: Supervisor) -> None:
     away, answer = True, asyncio.Event()
 

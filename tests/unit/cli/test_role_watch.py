@@ -39,9 +39,9 @@ class Role:
         self.socket.setblocking(False)
         watch.started(name, Child(self.process.pid))
 
-    async def report(self, store: str = "none") -> dict[str, list[Any]]:
+    async def report(self, store: str = "none", **more: object) -> dict[str, list[Any]]:
         """Report, and return what the supervisor knows, by role."""
-        self.socket.send(json.dumps({"store": store}).encode())
+        self.socket.send(json.dumps({"store": store, **more}).encode())
         answer = await asyncio.get_running_loop().sock_recv(self.socket, 65536)
         return {name: rest for name, *rest in json.loads(answer)}
 
@@ -54,11 +54,13 @@ class Role:
 class Setup:
     def __init__(self) -> None:
         self.clock, self.log = ManualClock(), Log()
+        self.needs: list[str] = []
         self.watch = RoleWatch(
             self.log,  # type: ignore[arg-type]
             silence=20,
             loop_silence={"runner": 12},
             clock=self.clock.monotonic,
+            on_gateway=lambda: self.needs.append("gateway"),
         )
         self.roles = [Role(self.watch, name) for name in ("egress", "runner", "server")]
         self.egress, self.runner, self.server = self.roles
@@ -94,6 +96,16 @@ async def test_a_role_that_is_stopped_is_killed_after_its_term(setup: Setup) -> 
     assert setup.log.lines[0]["reason"] == "it did not report for 21 s"
     assert setup.check(10) == []  # once
     assert (setup.runner.process.poll(), setup.server.process.poll()) == (None, None)
+
+
+async def test_a_gateway_is_asked_for_only_by_reports_that_need_one(setup: Setup) -> None:
+    await setup.server.report("answered")
+    await setup.server.report("answered", gateway=False)
+    await setup.server.report("answered", gateway="yes")
+    assert setup.needs == []
+    await setup.server.report("answered", gateway=True)
+    await setup.server.report("answered")
+    assert setup.needs == ["gateway"]
 
 
 async def test_a_runner_may_have_a_term_of_its_own(setup: Setup) -> None:

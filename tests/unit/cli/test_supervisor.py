@@ -43,3 +43,12 @@ def test_a_frozen_role_is_killed_and_restarted_while_the_others_continue() -> No
     assert found["ends"] == [["launcher_ended", -9], ["launcher_ended", -9], ["role_ended", -9]]
     assert found["same"] == ["browser", "egress", "server", "server-2"]
     assert found["recorded"] == found["running"]
+
+
+@pytest.mark.slow
+def test_a_gateway_is_started_when_a_server_needs_one_and_then_kept_running() -> None:
+    found = run_scenario("gateway_needed")
+    assert found["before"] == ["egress", "runner", "server", "server-2"]
+    assert found["after"] == ["egress", "gateway", "runner", "server", "server-2"]
+    assert found["same"] == found["before"]
+    assert found["status"] == 0

@@ -1,0 +1,103 @@
+"""The gateway role over a real state and a port of loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fyke.app.gateway import listening, serve_gateway
+from fyke.app.heartbeat import Heartbeat
+from fyke.app.server import gateway_address
+from fyke.domain.nodes.authority import NodeAuthority
+from fyke.domain.nodes.tokens import NodeTokens, TokenRequest
+from fyke.errors import Refused, Unavailable
+from fyke.kit.clock import SystemClock
+from fyke.kit.sealing import Sealer
+from fyke.link.join import JoinedInstallation, join
+from fyke.link.node_link import NodeLink
+from fyke.settings import Settings
+from support.app import SECRET, App, open_app
+from support.egress import until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates) as app:
+        yield app
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.delenv("FYKE_DATABASE_URL", raising=False)
+    (tmp_path / "secret.key").write_text(SECRET.hex())
+    return Settings(home=tmp_path).model_copy(update={"gateway_port": 0})
+
+
+async def joined(app: App, address: tuple[str, int]) -> JoinedInstallation:
+    tokens = NodeTokens(app.storage, NodeAuthority(app.storage, Sealer(SECRET), SystemClock()))
+    token = await tokens.create(replace(app.owner, local=True), TokenRequest())
+    return await join(address, token.text, "n1", "eu", {})
+
+
+async def test_a_machine_joins_with_a_token_of_the_server(app: App, settings: Settings) -> None:
+    async with listening(settings, app.storage) as address:
+        found = await joined(app, address)
+    assert (found.answer.name, found.answer.pool, found.answer.gateways) == ("n1", "eu", ())
+    node = await app.storage.read(lambda tx: tx.nodes.get("n1"))
+    assert node is not None and node.pool == "eu"
+
+
+async def test_a_node_that_connects_learns_that_nothing_runs_yet(
+    app: App, settings: Settings
+) -> None:
+    async with listening(settings, app.storage) as address:
+        found = await joined(app, address)
+        link = NodeLink(
+            [address], found.authority, found.own, release="0.2.0", runner_id="R1",
+            on_notice=lambda _: None, on_certificate=lambda _: None,
+        )  # fmt: skip
+        running = asyncio.create_task(link.run())
+        await until(lambda: "runs nothing on nodes yet, so n1 has to wait" in link.problem)
+        running.cancel()
+    node = await app.storage.read(lambda tx: tx.nodes.get("n1"))
+    assert node is not None and node.release == "0.2.0" and len(node.gateway_id) == 26
+
+
+async def test_a_gateway_that_stops_leaves_its_port(app: App, settings: Settings) -> None:
+    async with listening(settings, app.storage) as (_, port):
+        again = settings.model_copy(update={"gateway_port": port})
+        text = f"cannot listen on 127.0.0.1, port {port}: .*; set gateway_host or gateway_port"
+        with pytest.raises(Unavailable, match=text):
+            async with listening(again, app.storage):
+                pass
+    async with listening(again, app.storage) as (_, second):
+        assert second == port
+
+
+async def test_with_sqlite_there_is_no_gateway(settings: Settings) -> None:
+    with pytest.raises(Refused, match="set database_url"):
+        await serve_gateway(settings, Heartbeat("gateway", None))
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ({}, "127.0.0.1:8110"),
+        ({"gateway_host": "::1", "gateway_port": 9000}, "[::1]:9000"),
+        ({"gateway_host": "0.0.0.0"}, f"{socket.gethostname()}:8110"),
+        ({"gateway_host": "::", "public_url": "https://fyke.example/x"}, "fyke.example:8110"),
+        ({"database_url": ""}, ""),
+    ],
+)
+def test_the_address_for_machines_that_join(
+    tmp_path: Path, members: dict[str, object], expected: str
+) -> None:
+    values = {"home": tmp_path, "database_url": "postgresql://fyke@127.0.0.1/fyke", **members}
+    assert gateway_address(Settings(**values)) == expected
