@@ -452,6 +452,22 @@ def test_the_user_commands_and_the_permissions_of_keys(cli: Cli) -> None:
     assert "unknown scope 'all'" in cli.run("key", "create", "x", "--scope", "all", code=2)[1]
 
 
+def test_the_node_commands_on_sqlite(cli: Cli) -> None:
+    """Nodes need another database; what there is of them can be asked for."""
+    _, err = cli.run("node", "token", "--pool", "eu", "--uses", 2, code=5)
+    assert "set database_url" in err and "docs/how-to/postgresql.md" in err
+    assert cli.json("node", "list") == cli.json("node", "tokens") == []
+    assert "no valid token T1" in cli.run("node", "revoke", "T1", code=3)[1]
+    assert "no node n1" in cli.run("node", "show", "n1", code=3)[1]
+    cli.run("node", "cordon", "n1", code=3)
+    cli.run("node", "uncordon", "n1", code=3)
+    cli.run("node", "drain", "n1", "--seconds", 5, code=3)
+    cli.run("node", "forget", "n1", "--yes", code=3)
+    token = f"fyken_{'a' * 43}.{'b' * 43}"
+    refused = cli.run("node", "join", "127.0.0.1:1", "--token", token, code=5)[1]
+    assert "is that of an installation" in refused
+
+
 def test_the_help_command_prints_the_help_of_another(cli: Cli) -> None:
     assert cli.run("help", "run", "list") == cli.run("run", "list", "--help")
 

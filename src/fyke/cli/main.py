@@ -73,6 +73,11 @@ class _Root(LazyGroup):
             "Accounts: balance, traffic, plan and spending caps.", "fyke.cli.account:accounts"
         ),
         "user": Entry("Users: invite, change and remove them.", "fyke.cli.user:users"),
+        "node": Entry(
+            "Nodes: let other machines join this installation, cordon and drain them.",
+            "fyke.cli.node:nodes",
+            ("fyke.cli.node_join",),
+        ),
         "callback": Entry(
             "Callbacks: states, replays and receivers.", "fyke.cli.callback:callbacks"
         ),

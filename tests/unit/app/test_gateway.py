@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +18,13 @@ from fyke.app.heartbeat import Heartbeat
 from fyke.app.server import gateway_address
 from fyke.domain.nodes.authority import NodeAuthority
 from fyke.domain.nodes.tokens import NodeTokens, TokenRequest
-from fyke.errors import Refused, Unavailable
+from fyke.errors import Forbidden, Refused, Unavailable
 from fyke.kit.clock import SystemClock
 from fyke.kit.sealing import Sealer
 from fyke.link.join import JoinedInstallation, join
 from fyke.link.node_link import NodeLink
 from fyke.settings import Settings
+from fyke.timers.gateway import LOOK_SECONDS, GatewayTimer
 from support.app import SECRET, App, open_app
 from support.egress import until
 
@@ -38,6 +42,23 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.delenv("FYKE_DATABASE_URL", raising=False)
     (tmp_path / "secret.key").write_text(SECRET.hex())
     return Settings(home=tmp_path).model_copy(update={"gateway_port": 0})
+
+
+class NotedSignals:
+    """Notes when the signals of the application are waited for."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.is_waited_for = asyncio.Event()
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator[NotedSignals]:
+        async with self._app.signals.listen() as self._listener:
+            yield self
+
+    async def wait(self, topics: frozenset[str], seconds: float) -> str | None:
+        self.is_waited_for.set()
+        return await self._listener.wait(topics, seconds)
 
 
 async def joined(app: App, address: tuple[str, int]) -> JoinedInstallation:
@@ -79,6 +100,39 @@ async def test_a_gateway_that_stops_leaves_its_port(app: App, settings: Settings
                 pass
     async with listening(again, app.storage) as (_, second):
         assert second == port
+
+
+async def test_the_role_serves_until_sigterm(tmp_path: Path, postgres_state_url: str) -> None:
+    (tmp_path / "secret.key").write_text(SECRET.hex())
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = free.getsockname()
+    settings = Settings(home=tmp_path, database_url=postgres_state_url, gateway_port=address[1])
+    serving = asyncio.create_task(serve_gateway(settings, Heartbeat("gateway", None)))
+    while True:
+        try:
+            found = await join(address, f"fyken_{'a' * 43}.{'b' * 43}", "n1", "", {})
+        except Unavailable:  # it does not listen yet
+            await asyncio.sleep(0.01)
+            assert not serving.done()
+        except Forbidden:  # a token of another installation, so there is a gateway
+            break
+        else:
+            raise AssertionError(found)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await serving
+    with pytest.raises(Unavailable, match="No connection"):
+        await join(address, f"fyken_{'a' * 43}.{'b' * 43}", "n1", "", {})
+
+
+async def test_a_server_learns_at_once_that_a_token_was_made(app: App) -> None:
+    needed, signals = asyncio.Event(), NotedSignals(app)
+    timer = GatewayTimer(app.storage, signals, needed.set)  # type: ignore[arg-type]
+    looking = asyncio.create_task(timer.tick())
+    await signals.is_waited_for.wait()
+    assert not needed.is_set()
+    await app.services.node_tokens.create(replace(app.owner, local=True), TokenRequest())
+    await asyncio.wait_for(needed.wait(), LOOK_SECONDS / 2)
+    looking.cancel()
 
 
 async def test_with_sqlite_there_is_no_gateway(settings: Settings) -> None:

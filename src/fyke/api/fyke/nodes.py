@@ -92,8 +92,9 @@ class NodeRoutes:
     ) -> wire.CreatedNodeToken:
         """Create a token with which a machine joins as a node; its text is in this answer only.
 
-        For users of the operator's account with the role owner, only in the console or with the
-        operator's local key. A token for several uses needs a pool. Nodes need PostgreSQL.
+        For users of the operator's account with the role owner who are signed in, and for the
+        operator's local key; not for other keys. A token for several uses needs a pool. Nodes need
+        PostgreSQL.
         """
         token = await self.tokens.create(call.caller, body.checked())
         return wire.CreatedNodeToken.with_text(token, self.gateway)

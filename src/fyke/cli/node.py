@@ -1,0 +1,324 @@
+"""``fyke node``: machines that join the installation, and the tokens that they need for it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fyke.cli import formatting
+from fyke.cli.confirm import YesOption, confirm_deletion
+from fyke.cli.context import ServerContext, group, server_command
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.output import data_of
+
+if TYPE_CHECKING:
+    from fyke.wire.fyke.nodes import CreatedNodeToken, NodeItem
+
+nodes = group()
+
+LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
+_DURATION = re.compile(r"([0-9]{1,6})([mhd])")
+_MINUTES = {"m": 1, "h": 60, "d": 24 * 60}
+
+Name = Annotated[str, typer.Argument(help="Name of the node.", metavar="NAME")]
+LabelOption = Annotated[
+    list[str] | None,
+    typer.Option("--label", help="A label of the node; may be repeated.", metavar="NAME=VALUE"),
+]
+
+
+@server_command(nodes, "token")
+def token(
+    server: ServerContext,
+    pool: Annotated[
+        str, typer.Option("--pool", help="The pool that the nodes get; default: any.")
+    ] = "",
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label", help="A label that a node must have; may be repeated.", metavar="NAME=VALUE"
+        ),
+    ] = None,
+    names: Annotated[
+        str,
+        typer.Option(
+            "--names",
+            help="The name that a node must have, or a pattern such as 'gpu-*'; default: any.",
+            metavar="PATTERN",
+        ),
+    ] = "",
+    uses: Annotated[
+        int,
+        typer.Option(
+            "--uses", help="How many machines may join; 0: any number. Needs --pool.", metavar="N"
+        ),
+    ] = 1,
+    expires: Annotated[
+        str,
+        typer.Option(
+            "--expires", help="How long it is valid: 30m, 12h or 7d, at most 30d.", metavar="TIME"
+        ),
+    ] = "1h",
+) -> None:
+    """Create a token, with which a machine joins as a node; write it to standard output, only once.
+
+    Nodes need PostgreSQL. With its first token the gateway starts, at the address in the settings
+    gateway_host and gateway_port.
+
+    \b
+    Examples:
+      fyke node token
+      fyke node token --pool gpu --names 'gpu-*' --uses 10 --expires 7d
+      fyke node token --label disk=ssd --json
+    """
+    from fyke.wire.fyke.nodes import NodeTokenToCreate
+
+    request = NodeTokenToCreate(pool, labels_of(label), names, uses, minutes_of(expires))
+    made = server.client.create_node_token(request)
+    if server.out.as_json:
+        server.out.json(data_of(made))
+        return
+    server.out.raw(made.token)
+    until = formatting.when_with_zone(made.expires_at)
+    server.out.say(
+        f"It is valid until {until}, and is not shown again. On the machine that joins:\n"
+        f"  fyke node join {made.gateway} --token TOKEN{_needed(made)}"
+    )
+    if made.gateway.rpartition(":")[0] in LOOPBACK:
+        server.out.say(
+            f"Only this machine reaches {made.gateway}: set gateway_host to an address that the "
+            "other one reaches, and restart Fyke."
+        )
+
+
+@server_command(nodes, "tokens")
+def list_tokens(server: ServerContext) -> None:
+    """The tokens for nodes, without their text.
+
+    \b
+    Examples:
+      fyke node tokens
+    """
+    items = server.client.node_tokens()
+    if server.out.as_json:
+        server.out.json([data_of(item) for item in items])
+        return
+    server.out.table(
+        ("id", "pool", "names", "labels", "used", "by", "expires", "revoked"),
+        [
+            (
+                item.id,
+                item.pool,
+                item.names,
+                label_text(item.labels),
+                f"{item.used} of {item.uses}" if item.uses else f"{item.used}",
+                item.created_by,
+                formatting.when(item.expires_at),
+                formatting.when(item.revoked_at),
+            )
+            for item in items
+        ],
+    )
+
+
+@server_command(nodes, "revoke")
+def revoke(
+    server: ServerContext,
+    token_id: Annotated[str, typer.Argument(help="Id of the token.", metavar="TOKEN")],
+) -> None:
+    """Revoke a token. Nodes that have joined with it stay.
+
+    \b
+    Examples:
+      fyke node revoke 01JG...
+    """
+    with _found(f"no valid token {token_id}", "fyke node tokens"):
+        server.client.revoke_node_token(token_id)
+    if server.out.as_json:
+        server.out.json({"revoked": token_id})
+    else:
+        server.out.say(f"The token {token_id} is revoked.")
+
+
+@server_command(nodes, "list")
+def list_nodes(server: ServerContext) -> None:
+    """The nodes of this installation.
+
+    \b
+    Examples:
+      fyke node list
+      fyke node list --json
+    """
+    items = server.client.nodes()
+    if server.out.as_json:
+        server.out.json([data_of(item) for item in items])
+        return
+    server.out.table(
+        ("name", "pool", "state", "labels", "last seen", "address", "release"),
+        [
+            (
+                item.name,
+                item.pool,
+                item.state.value,
+                label_text(item.labels),
+                formatting.when(item.seen_at),
+                item.address,
+                item.release,
+            )
+            for item in items
+        ],
+    )
+
+
+@server_command(nodes, "show")
+def show(server: ServerContext, name: Name) -> None:
+    """A node in full.
+
+    \b
+    Examples:
+      fyke node show gpu-1
+    """
+    with _node(name):
+        node = server.client.node(name)
+    if server.out.as_json:
+        server.out.json(data_of(node))
+        return
+    fields = [
+        ("name", node.name),
+        ("pool", node.pool),
+        ("labels", label_text(node.labels) or "-"),
+        ("state", node.state.value),
+        ("set by", node.state_by or "-"),
+        ("reason", node.reason or "-"),
+        ("drain until", formatting.when(node.drain_until)),
+        ("joined", formatting.when(node.joined_at)),
+        ("last seen", formatting.when(node.seen_at)),
+        ("address", node.address or "-"),
+        ("release", node.release or "-"),
+    ]
+    server.out.fields(fields)
+
+
+@server_command(nodes, "cordon")
+def cordon(server: ServerContext, name: Name) -> None:
+    """Let a node take no more attempts. It continues those that it has.
+
+    \b
+    Examples:
+      fyke node cordon gpu-1
+    """
+    with _node(name):
+        node = server.client.cordon_node(name)
+    _say(server, node, f"{name} takes no more attempts. fyke node uncordon {name} undoes this.")
+
+
+@server_command(nodes, "uncordon")
+def uncordon(server: ServerContext, name: Name) -> None:
+    """Let a node take attempts again.
+
+    \b
+    Examples:
+      fyke node uncordon gpu-1
+    """
+    with _node(name):
+        node = server.client.uncordon_node(name)
+    _say(server, node, f"{name} takes attempts again.")
+
+
+@server_command(nodes, "drain")
+def drain(
+    server: ServerContext,
+    name: Name,
+    seconds: Annotated[
+        int,
+        typer.Option("--seconds", help="How long attempts may go on, at most 604800.", metavar="S"),
+    ] = 3600,
+) -> None:
+    """Let a node take no more attempts, and stop those that it still has after some time.
+
+    \b
+    Examples:
+      fyke node drain gpu-1
+      fyke node drain gpu-1 --seconds 60
+    """
+    with _node(name):
+        node = server.client.drain_node(name, seconds)
+    until = formatting.when_with_zone(node.drain_until)
+    _say(server, node, f"{name} takes no more attempts; those that it has may go on until {until}.")
+
+
+@server_command(nodes, "forget")
+def forget(server: ServerContext, name: Name, yes: YesOption = False) -> None:
+    """Remove a node. Its certificates are refused at once; attempts that it still has are lost.
+
+    \b
+    Examples:
+      fyke node forget gpu-1
+      fyke node forget gpu-1 --yes --json
+    """
+    if not yes:
+        confirm_deletion(f"the node {name}")
+    with _node(name):
+        server.client.forget_node(name)
+    if server.out.as_json:
+        server.out.json({"forgotten": name})
+    else:
+        server.out.say(f"The node {name} was removed.")
+
+
+def labels_of(options: list[str] | None) -> dict[str, str]:
+    """The labels of ``--label``. Raises ``CommandFailed``."""
+    labels = {}
+    for text in options or ():
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise CommandFailed(f"--label {text}: must be NAME=VALUE, such as disk=ssd", Exit.USAGE)
+        labels[name] = value
+    return labels
+
+
+def minutes_of(text: str) -> int:
+    """The minutes of ``--expires``. Raises ``CommandFailed``."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise CommandFailed(
+            f"--expires {text}: must be minutes, hours or days, such as 30m, 12h or 7d", Exit.USAGE
+        )
+    return int(found[1]) * _MINUTES[found[2]]
+
+
+def label_text(labels: dict[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in sorted(labels.items()))
+
+
+def _needed(made: CreatedNodeToken) -> str:
+    """The options that a machine needs for this token."""
+    name = " --name NAME" if "*" in made.names else f" --name {made.names}"
+    labels = "".join(f" --label {name}={value}" for name, value in sorted(made.labels.items()))
+    return f"{name if made.names else ''}{labels}"
+
+
+def _say(server: ServerContext, node: NodeItem, sentence: str) -> None:
+    if server.out.as_json:
+        server.out.json(data_of(node))
+    else:
+        server.out.say(sentence)
+
+
+def _node(name: str) -> contextlib.AbstractContextManager[None]:
+    return _found(f"no node {name}", "fyke node list")
+
+
+@contextlib.contextmanager
+def _found(missing: str, command: str) -> Iterator[None]:
+    """Say what is missing, which the server does not."""
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "status", 0) != 404:
+            raise
+        raise CommandFailed(f'There is {missing}; "{command}" lists them', Exit.NOT_FOUND) from None

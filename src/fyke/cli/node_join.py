@@ -1,0 +1,124 @@
+"""``fyke node join``: make this machine a node of an installation."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from fyke.cli.context import HomeOption, JsonOption
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.node import LabelOption, label_text, labels_of, nodes
+from fyke.cli.output import Output
+from fyke.cli.settings import load_settings
+
+DEFAULT_PORT = 8110
+TOKEN = "FYKE_NODE_TOKEN"  # noqa: S105 - the name of a variable
+
+
+@nodes.command("join")
+def join(
+    url: Annotated[
+        str, typer.Argument(help="Address of the gateway, HOST or HOST:PORT.", metavar="URL")
+    ],
+    token: Annotated[
+        str | None,
+        typer.Option("--token", help=f"A token of fyke node token (default: {TOKEN})."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the node (default: the host name).")
+    ] = None,
+    pool: Annotated[
+        str, typer.Option("--pool", help="Its pool (default: that of the token, or default).")
+    ] = "",
+    label: LabelOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make this machine a node of an installation; write certificate and key to the data folder.
+
+    The machine sends its token only to a gateway of the installation that made it. A folder that is
+    a node or an installation is refused, with exit status 5.
+
+    \b
+    Examples:
+      fyke node join gateway.example:8110 --token fyken_...
+      FYKE_NODE_TOKEN=fyken_... fyke node join 10.0.0.5 --name gpu-1 --pool gpu --label disk=ssd
+    """
+    from fyke.app.node_folder import join_from
+    from fyke.cli.listening import unwritable
+    from fyke.cli.owner import as_owner
+    from fyke.domain.nodes.tokens import parse_token
+    from fyke.errors import Forbidden, Unavailable
+
+    address, labels = gateway_of(url), labels_of(label)
+    text = token or os.environ.get(TOKEN, "")
+    if not text:
+        raise CommandFailed(
+            f"A token is missing: make one on the installation with fyke node token, and pass it "
+            f"with --token or {TOKEN}",
+            Exit.USAGE,
+        )
+    parse_token(text)
+    own_name = name or socket.gethostname().lower()
+    settings = load_settings(home=home)
+    if os.geteuid() == 0:
+        _make_for_owner(settings.home, settings.service_user)
+    os.umask(0o077)
+    try:
+        with as_owner(settings.home, settings.service_user):
+            node = join_from(settings.home, address, text, own_name, pool, labels)
+    except Forbidden as error:
+        raise CommandFailed(error.message, Exit.AUTH) from None
+    except Unavailable as error:
+        raise CommandFailed(error.message, Exit.UNREACHABLE) from None
+    except OSError as error:
+        raise unwritable(settings, error) from None
+    out = Output(as_json)
+    if as_json:
+        out.json({**node, "home": str(settings.home)})
+        return
+    out.fields(
+        [
+            ("node", node["name"]),
+            ("pool", node["pool"]),
+            ("labels", label_text(node["labels"]) or "-"),
+            ("gateways", " ".join(node["gateways"])),
+            ("folder", settings.home),
+        ]
+    )
+    out.say(
+        f"This machine is a node now. Keep {settings.home / 'node.json'} secret: it is its key."
+    )
+
+
+def _make_for_owner(home: Path, service_user: str) -> None:
+    """Create a missing folder that belongs to the user who will work in it, not to root."""
+    from fyke.cli.owner import owner_of
+
+    if not home.exists():
+        owner = owner_of(home, service_user)
+        home.mkdir(parents=True)
+        home.chmod(0o711)
+        os.chown(home, *owner)
+
+
+def gateway_of(url: str) -> tuple[str, int]:
+    """Host and port of the gateway. Raises ``CommandFailed``."""
+    text = url.removeprefix("https://").rstrip("/")
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname, parts.port or DEFAULT_PORT
+    except ValueError:
+        host = None
+    if not host or parts.netloc != text or parts.username is not None:
+        raise CommandFailed(
+            f"{url}: must be the address of a gateway, such as gateway.example:{DEFAULT_PORT} or "
+            f"[2001:db8::1]:{DEFAULT_PORT}, as fyke node token prints it",
+            Exit.USAGE,
+        )
+    return host, port

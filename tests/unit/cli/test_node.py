@@ -1,0 +1,172 @@
+"""Output and requests of ``fyke node``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.node import (
+    cordon,
+    drain,
+    forget,
+    list_nodes,
+    list_tokens,
+    minutes_of,
+    revoke,
+    show,
+    token,
+    uncordon,
+)
+from fyke.client.errors import ApiError
+from fyke.model.node import NodeState
+from fyke.wire.fyke.nodes import CreatedNodeToken, NodeItem, NodeTokenItem, NodeTokenToCreate
+from support.scripted import ScriptedServer
+
+NODE = NodeItem(
+    name="gpu-1",
+    pool="gpu",
+    labels={"rack": "2", "disk": "ssd"},
+    state=NodeState.DRAINING,
+    state_by="ada",
+    state_at=0,
+    reason="",
+    reason_code="",
+    reason_params={},
+    drain_until=1_700_000_000,
+    ephemeral=False,
+    joined_at=1_700_000_000,
+    seen_at=0,
+    address="192.0.2.1",
+    release="0.2.0",
+)
+TOKEN = NodeTokenItem("T1", "gpu", {"a": "b"}, "", 0, 3, "ada", 0, 1_700_000_000, 0)
+MADE = CreatedNodeToken(
+    **msgspec.structs.asdict(TOKEN), token="fyken_x", gateway="gateway.example:8110"
+)
+
+
+def run(command: Any, *arguments: Any, **answers: Any) -> ScriptedServer:
+    server = ScriptedServer(**answers)
+    command(server, *arguments)
+    return server
+
+
+def test_only_the_token_is_on_standard_output() -> None:
+    server = run(token, create_node_token=MADE)
+    assert server.data == "fyken_x\n"
+    assert "not shown again" in server.messages
+    assert "  fyke node join gateway.example:8110 --token TOKEN --label a=b\n" in server.messages
+    assert "gateway_host" not in server.messages
+    assert server.client.calls == [("create_node_token", NodeTokenToCreate("", {}, "", 1, 60))]
+
+
+def test_the_limits_of_a_token_are_sent() -> None:
+    options = ("gpu", ["a=b", "c=d=e"], "gpu-*", 0, "7d")
+    server = run(token, *options, create_node_token=MADE)
+    request = NodeTokenToCreate("gpu", {"a": "b", "c": "d=e"}, "gpu-*", 0, 7 * 24 * 60)
+    assert server.client.calls == [("create_node_token", request)]
+
+
+@pytest.mark.parametrize(("names", "option"), [("n1", "--name n1"), ("n*", "--name NAME")])
+def test_the_name_that_a_token_needs_is_shown(names: str, option: str) -> None:
+    made = msgspec.structs.replace(MADE, names=names, labels={})
+    assert f"--token TOKEN {option}\n" in run(token, create_node_token=made).messages
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "localhost"])
+def test_a_gateway_that_no_other_machine_reaches_is_reported(host: str) -> None:
+    made = msgspec.structs.replace(MADE, gateway=f"{host}:8110")
+    messages = run(token, create_node_token=made).messages
+    assert f"Only this machine reaches {host}:8110: set gateway_host" in messages
+
+
+def test_a_token_as_json_has_its_text_and_its_limits() -> None:
+    data = json.loads(run(token, as_json=True, create_node_token=MADE).data)
+    assert data["token"] == "fyken_x"
+    assert (data["id"], data["pool"], data["gateway"]) == ("T1", "gpu", "gateway.example:8110")
+
+
+@pytest.mark.parametrize("text", ["", "1", "h", "1.5h", "1w", "-1h", "1 h"])
+def test_other_times_are_refused(text: str) -> None:
+    with pytest.raises(CommandFailed, match="such as 30m, 12h or 7d") as refused:
+        minutes_of(text)
+    assert refused.value.code is Exit.USAGE
+
+
+def test_a_label_has_a_name_and_a_value() -> None:
+    with pytest.raises(CommandFailed, match="--label gpu: must be NAME=VALUE") as refused:
+        run(token, "", ["gpu"])
+    assert refused.value.code is Exit.USAGE
+
+
+def test_tokens_are_listed_with_their_uses() -> None:
+    once = msgspec.structs.replace(TOKEN, id="T2", uses=1, used=0)
+    lines = run(list_tokens, node_tokens=[TOKEN, once]).data.splitlines()
+    assert lines[0].split()[:5] == ["ID", "POOL", "NAMES", "LABELS", "USED"]
+    assert lines[1].split()[:4] == ["T1", "gpu", "a=b", "3"]
+    assert lines[2].split()[:6] == ["T2", "gpu", "a=b", "0", "of", "1"]
+    data = json.loads(run(list_tokens, as_json=True, node_tokens=[TOKEN]).data)
+    assert data[0]["id"] == "T1" and "token" not in data[0]
+
+
+def test_nodes_are_listed() -> None:
+    title, line = run(list_nodes, nodes=[NODE]).data.splitlines()
+    assert title.split()[:3] == ["NAME", "POOL", "STATE"]
+    assert line.split() == [
+        "gpu-1", "gpu", "draining", "disk=ssd", "rack=2", "-", "192.0.2.1", "0.2.0",
+    ]  # fmt: skip
+    assert json.loads(run(list_nodes, as_json=True, nodes=[NODE]).data)[0]["name"] == "gpu-1"
+
+
+def test_a_node_is_shown() -> None:
+    fields = run(show, "gpu-1", node=NODE).fields
+    assert (fields["state"], fields["set by"], fields["reason"]) == ("draining", "ada", "-")
+    assert fields["drain until"].startswith("2023-11-1") and fields["last seen"] == "-"
+    assert json.loads(run(show, "gpu-1", as_json=True, node=NODE).data)["pool"] == "gpu"
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "call", "words"),
+    [
+        (cordon, (), "cordon_node", "fyke node uncordon gpu-1"),
+        (uncordon, (), "uncordon_node", "takes attempts again"),
+        (drain, (60,), "drain_node", "may go on until 2023-11-1"),
+    ],
+)
+def test_a_change_is_sent_and_reported(
+    command: Any, arguments: tuple[int, ...], call: str, words: str
+) -> None:
+    server = run(command, "gpu-1", *arguments, **{call: NODE})
+    assert server.client.calls == [(call, "gpu-1", *arguments)]
+    assert words in server.messages and server.data == ""
+    as_json = run(command, "gpu-1", *arguments, as_json=True, **{call: NODE})
+    assert json.loads(as_json.data)["name"] == "gpu-1"
+
+
+def test_a_forgotten_node_and_a_revoked_token_are_reported() -> None:
+    assert "gpu-1 was removed" in run(forget, "gpu-1", True, forget_node=None).messages
+    assert "T1 is revoked" in run(revoke, "T1", revoke_node_token=None).messages
+    as_json = run(forget, "gpu-1", True, as_json=True, forget_node=None)
+    assert json.loads(as_json.data) == {"forgotten": "gpu-1"}
+    as_json = run(revoke, "T1", as_json=True, revoke_node_token=None)
+    assert json.loads(as_json.data) == {"revoked": "T1"}
+
+
+def test_a_node_is_not_forgotten_without_a_confirmation() -> None:
+    with pytest.raises(CommandFailed, match="the node gpu-1 would be deleted permanently"):
+        run(forget, "gpu-1", False)
+
+
+def test_what_is_missing_is_named_with_the_command_that_lists_the_rest() -> None:
+    absent = ApiError(404, 4040, "Resource not found")
+    with pytest.raises(CommandFailed, match='no node n1; "fyke node list" lists') as missing:
+        run(cordon, "n1", cordon_node=absent)
+    assert missing.value.code is Exit.NOT_FOUND
+    with pytest.raises(CommandFailed, match='no valid token T9; "fyke node tokens" lists'):
+        run(revoke, "T9", revoke_node_token=absent)
+    with pytest.raises(ApiError):
+        run(show, "n1", node=ApiError(401, 4010, "Unauthorized access"))

@@ -1,0 +1,168 @@
+"""``fyke node join`` at a real gateway, and the folder that it writes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.node_join import gateway_of
+from fyke.domain.nodes.tokens import TokenRequest
+from fyke.errors import Conflict, InvalidRequest
+from fyke.kit.certificates import CertifiedKey
+from fyke.kit.tls import client_context
+from support.app import App, open_app
+from support.commands import command
+from support.gateways import Gateway, open_gateway
+
+pytestmark = pytest.mark.anyio
+NO_TOKEN = f"fyken_{'a' * 43}.{'b' * 43}"
+
+
+@pytest.fixture(autouse=True)
+def _as_a_plain_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.delenv("FYKE_NODE_TOKEN", raising=False)
+
+
+@pytest.fixture
+async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
+    async with open_app(tmp_path, templates) as app:
+        yield app
+
+
+@pytest.fixture
+async def gateway(app: App) -> AsyncIterator[Gateway]:
+    async with open_gateway(app.storage) as gateway:
+        yield gateway
+
+
+async def a_token(app: App, gateway: Gateway, **options: Any) -> str:
+    caller = replace(app.owner, local=True)
+    return (await gateway.tokens.create(caller, TokenRequest(**options))).text
+
+
+async def joined(gateway: Gateway, home: Path, *arguments: object) -> tuple[int, str, Any]:
+    """Exit status, standard output and error. The gateway in this process logs there too."""
+    where = f"{gateway.address[0]}:{gateway.address[1]}"
+    words = ("node", "join", where, "--home", home, *arguments)
+    code, out, error = await asyncio.to_thread(command, *words)
+    return code, "\n".join(line for line in out.splitlines() if "event=" not in line), error
+
+
+async def test_the_folder_has_what_a_node_needs(app: App, gateway: Gateway, tmp_path: Path) -> None:
+    home, token = tmp_path / "node" / "home", await a_token(app, gateway, pool="eu")
+    words = ("--name", "n1", "--label", "disk=ssd", "--token", token, "--json")
+    code, out, _ = await joined(gateway, home, *words)
+    known = {
+        "name": "n1",
+        "pool": "eu",
+        "labels": {"disk": "ssd"},
+        "gateways": ["gateway.example:8110"],
+    }
+    assert (code, json.loads(out)) == (0, known | {"home": str(home)})
+    [file] = home.iterdir()
+    assert (file.name, file.stat().st_mode & 0o777) == ("node.json", 0o600)
+    kept = json.loads(file.read_text())
+    own = CertifiedKey(kept.pop("certificate"), kept.pop("key"))
+    assert kept.pop("authority") == gateway.authority.certificate and kept == known
+    client_context(gateway.authority.certificate, own, ["x"])  # the key is that of the certificate
+
+
+async def test_the_gateway_that_was_asked_is_kept_where_it_names_no_other(
+    app: App, gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.sessions.gateways = ()
+    monkeypatch.setenv("FYKE_NODE_TOKEN", await a_token(app, gateway))
+    monkeypatch.setattr(socket, "gethostname", lambda: "Worker-7")
+    code, out, _ = await joined(gateway, tmp_path / "node")
+    assert code == 0
+    assert out.split() == [
+        "node", "worker-7", "pool", "default", "labels", "-",
+        "gateways", f"127.0.0.1:{gateway.address[1]}", "folder", str(tmp_path / "node"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("file", ["node.json", "secret.key", "owner.key", "state.db"])
+async def test_a_folder_in_use_is_refused_and_the_token_stays(
+    app: App, gateway: Gateway, tmp_path: Path, file: str
+) -> None:
+    home, token = tmp_path / "used", await a_token(app, gateway)
+    home.mkdir()
+    (home / file).write_text("x")
+    code, _, error = await joined(gateway, home, "--name", "n1", "--token", token)
+    assert code and isinstance(error, Conflict) and "--home" in str(error)
+    assert [path.name for path in home.iterdir()] == [file]
+    if file == "node.json":
+        assert f"delete {home / file}" in str(error)
+    assert (await joined(gateway, tmp_path / "node", "--name", "n1", "--token", token))[0] == 0
+
+
+async def test_a_folder_that_cannot_be_written_leaves_the_token_unused(
+    app: App, gateway: Gateway, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    token = await a_token(app, gateway)
+    _, _, error = await joined(gateway, tmp_path / "file", "--name", "n1", "--token", token)
+    assert isinstance(error, CommandFailed) and "cannot be written" in str(error)
+    assert (await joined(gateway, tmp_path / "node", "--name", "n1", "--token", token))[0] == 0
+
+
+async def test_refusals_have_a_status_of_their_own(
+    app: App, gateway: Gateway, tmp_path: Path
+) -> None:
+    home = tmp_path / "node"
+
+    async def refusal(*arguments: object) -> tuple[Exit, str]:
+        _, _, error = await joined(gateway, home, *arguments)
+        assert isinstance(error, CommandFailed)
+        return error.code, str(error)
+
+    code, text = await refusal("--token", NO_TOKEN)
+    assert code is Exit.AUTH and "gateway of another installation" in text
+    token = await a_token(app, gateway, pool="eu")
+    code, text = await refusal("--name", "n1", "--token", token, "--pool", "us")
+    assert (code, text) == (Exit.AUTH, "This token is for the pool eu only")
+    code, text = await refusal()
+    assert code is Exit.USAGE and "fyke node token" in text and "FYKE_NODE_TOKEN" in text
+    _, _, error = await joined(gateway, home, "--token", "fyken_half")
+    assert isinstance(error, InvalidRequest) and "copy all of it" in str(error)
+    assert not (home / "node.json").exists()
+
+
+def test_a_gateway_that_is_away_is_unreachable(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        where = f"127.0.0.1:{free.getsockname()[1]}"
+        _, _, error = command("node", "join", where, "--token", NO_TOKEN, "--home", tmp_path / "n")
+    assert isinstance(error, CommandFailed) and error.code is Exit.UNREACHABLE
+    assert where in str(error)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("gateway.example", ("gateway.example", 8110)),
+        ("https://gateway.example:9000/", ("gateway.example", 9000)),
+        ("10.0.0.5:1", ("10.0.0.5", 1)),
+        ("[2001:db8::1]", ("2001:db8::1", 8110)),
+        ("[2001:db8::1]:9", ("2001:db8::1", 9)),
+    ],
+)
+def test_addresses_of_gateways(url: str, address: tuple[str, int]) -> None:
+    assert gateway_of(url) == address
+
+
+@pytest.mark.parametrize("url", ["", ":8110", "a:b", "a:70000", "a/b", "u@a", "http://a", "[::1"])
+def test_other_addresses_are_refused(url: str) -> None:
+    with pytest.raises(CommandFailed, match="must be the address of a gateway, such as") as refused:
+        gateway_of(url)
+    assert refused.value.code is Exit.USAGE
