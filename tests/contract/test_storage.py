@@ -202,6 +202,8 @@ async def test_declarations_of_a_version_are_stored(
     await state.write(lambda tx: tx.workers.add_version(version))
     assert await state.read(lambda tx: tx.workers.version(worker_id, "v2")) == version
     assert version in await state.read(lambda tx: tx.workers.versions(worker_id))
+    assert await state.read(lambda tx: tx.workers.version_by_id(version.id)) == version
+    assert await state.read(lambda tx: tx.workers.version_by_id("v2")) is None
 
 
 async def test_the_need_of_a_browser_is_written_later(state: State) -> None:

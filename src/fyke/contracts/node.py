@@ -8,14 +8,14 @@ not been made. All methods may raise ``Unavailable``, and those with the key of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
 from fyke.contracts.signals import Listener
 from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOrders
-from fyke.model.last_page import PageContent
+from fyke.model.last_page import PageContent, PageFileKind
 from fyke.model.node import (
     AttemptOrder,
     Contact,
@@ -23,6 +23,7 @@ from fyke.model.node import (
     PreparationOrder,
     Registered,
     RunnableVersion,
+    VersionBundle,
 )
 from fyke.model.results import AttemptBatch, RunTotals
 from fyke.model.run import AttemptKey, End, RunLimits
@@ -198,4 +199,25 @@ class NodeFiles(Protocol):
 
     async def discard_page(self, key: AttemptKey) -> None:
         """Delete the files of a page that nothing names."""
+        ...
+
+
+class NodeFilePlaces(Protocol):
+    """Where the files of a runner on another machine are, for its gateway, and which of them it may
+    read and write. ``owner`` is as in ``NodeFiles``. All methods may raise ``Unavailable``, and
+    ``StaleLease`` when the attempt or the preparation is not this runner's.
+    """
+
+    async def bundle(self, owner: AttemptKey | str, digest: str) -> VersionBundle:
+        """The bundle with this digest, if it is that of the owner's version. Raise
+        ``InvalidRequest`` if not, ``VersionUnavailable`` when it is missing.
+        """
+        ...
+
+    async def page(
+        self, key: AttemptKey, sizes: Mapping[PageFileKind, int]
+    ) -> Mapping[PageFileKind, str]:
+        """The names of the blobs of a page with files of so many bytes. Raise ``InvalidRequest``
+        for files that are too large, and when the run has enough pages.
+        """
         ...

@@ -40,6 +40,14 @@ class PageFileKind(StrEnum):
     CONSOLE = "console"
 
 
+MAX_FILE_BYTES = {
+    PageFileKind.SCREENSHOT: MAX_SCREENSHOT,
+    PageFileKind.HTML: MAX_HTML,
+    PageFileKind.HAR: MAX_HAR,
+    PageFileKind.CONSOLE: MAX_CONSOLE,
+}
+
+
 class PageGap(StrEnum):
     """Why there is no picture, or no HTML."""
 

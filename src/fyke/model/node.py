@@ -170,6 +170,14 @@ class StoredEnvironment:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionBundle:
+    """The blob with the bundle of the version ``number``."""
+
+    name: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
 class BuildClaim:
     """The right to build an environment, as long as its runner reports."""
 

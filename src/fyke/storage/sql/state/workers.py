@@ -365,6 +365,11 @@ class SqlWorkers(SqlStore):
         )
         return None if row is None else _version(row)
 
+    def version_by_id(self, version_id: str) -> Version | None:
+        query = select(versions).where(versions.c.id == to_storable_text(version_id))
+        row = self._db.execute(query).mappings().first()
+        return None if row is None else _version(row)
+
     def browser_needs(self, newest: Mapping[str, str]) -> dict[str, BrowserNeed]:
         version = versions.c.worker_id, versions.c.number
         query = select(*version, versions.c.browser).where(tuple_(*version).in_([*newest.items()]))
