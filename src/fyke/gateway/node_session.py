@@ -17,6 +17,7 @@ from fyke.contracts.signals import PREPARE, STOP, WORK
 from fyke.domain.nodes.authority import NodeIdentity, identity_of
 from fyke.domain.nodes.presence import NodeGreeting, NodePresence, SupersededBy
 from fyke.errors import Forbidden, FykeError, InvalidRequest, Unavailable
+from fyke.gateway.contact import FindContact, SharedContact, in_doubt
 from fyke.gateway.listener import Peer
 from fyke.gateway.operations import NodeOperations
 from fyke.kit.certificates import BadCertificate, expiry_of
@@ -29,6 +30,7 @@ from fyke.wire.nodes import (
     AnyRequest,
     AttemptsStopped,
     BadNodeMessage,
+    CheckContact,
     CloseRows,
     CommitRows,
     CountRows,
@@ -63,7 +65,9 @@ log = structlog.get_logger()
 
 class NodeSessions:
     """The connections of all nodes to this gateway. ``release`` is that of the gateway;
-    ``open_gateway`` gives the operations of a node, for its current runner.
+    ``open_gateway`` gives the operations of a node, for its current runner. ``find_contact``
+    finds out whether this process reaches the state, as ``NodeGateway.contact`` does for a runner
+    of its machine.
     """
 
     def __init__(
@@ -72,10 +76,13 @@ class NodeSessions:
         release: str,
         open_gateway: Callable[[Node], NodeGateway],
         clock: Clock,
+        *,
+        find_contact: FindContact = in_doubt,
     ) -> None:
         self.presence = presence
         self.release = release
         self.open_gateway = open_gateway
+        self.contact = SharedContact(find_contact)
         self.clock = clock
         self._open: set[NodeSession] = set()
         self._current: dict[str, NodeSession] = {}  # by name of the node
@@ -192,6 +199,8 @@ class NodeSession:
             raise Forbidden(EXPIRED.capitalize())
         if isinstance(request, Hello):
             return encode(await self._hello(request))
+        if isinstance(request, CheckContact):
+            return encode(await self._sessions.contact.state())
         if self._operations is None or self._node is None:
             raise Forbidden("The first request is a hello")
         if isinstance(request, RegisterNode) and len(body) > REGISTER_BYTES:

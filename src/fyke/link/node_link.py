@@ -16,19 +16,22 @@ from typing import TypeVar
 
 import structlog
 
-from fyke.errors import FykeError, OutcomeUnknown, Unavailable
+from fyke.errors import Forbidden, FykeError, OutcomeUnknown, Unavailable
 from fyke.kit.backoff import delay
 from fyke.kit.certificates import CertifiedKey, expiry_of, new_request
 from fyke.kit.stream_frames import SendLane
 from fyke.kit.stream_requests import RequestFailed, StreamLost, StreamRequests
 from fyke.kit.tls import client_context
 from fyke.link.connect import connect
+from fyke.model.node import ContactState
 from fyke.wire.nodes import (
     ALPN,
     PROTOCOLS,
     AnyNotice,
     BadNodeMessage,
+    CheckContact,
     Hello,
+    HelloAnswer,
     NodeRequest,
     OutdatedNode,
     RenewCertificate,
@@ -42,6 +45,8 @@ from fyke.wire.nodes import (
 )
 
 HELLO_SECONDS = 10.0
+PATIENCE_SECONDS = 2.0  # with a hello, before the gateway is asked whether it reaches the state
+FRESH_SECONDS = 2.0  # how long what it said of that counts, when it answers no hello
 # between two tries; the longest is short, because leases expire meanwhile
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 0.5
 RENEW_SECONDS = 16 * 3600.0  # of the day that a certificate is valid
@@ -61,15 +66,19 @@ class LinkEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LinkEnded:
-    """The end of a link, with a sentence for the operator."""
+    """The end of a link, with a sentence for the operator. ``address``: of the machine that has
+    the node's name.
+    """
 
     end: LinkEnd
     text: str
+    address: str = ""
 
 
 class NodeLink:
     """``own`` is the node's certificate and key; ``on_certificate`` gets each renewed one, to keep
-    it. ``on_notice`` gets what the gateway reports by itself. Both must not block.
+    it. ``on_notice`` gets what the gateway reports by itself, and ``on_connected`` is called after
+    each welcome. They must not block.
     """
 
     def __init__(
@@ -82,6 +91,7 @@ class NodeLink:
         runner_id: str,
         on_notice: Callable[[AnyNotice], None],
         on_certificate: Callable[[CertifiedKey], None],
+        on_connected: Callable[[], None] = lambda: None,
     ) -> None:
         self._gateways = gateways
         self._authority = authority
@@ -90,37 +100,73 @@ class NodeLink:
         self._runner_id = runner_id
         self._on_notice = on_notice
         self._on_certificate = on_certificate
+        self._on_connected = on_connected
         self._requests: StreamRequests | None = None
+        self._noted: tuple[ContactState, float] | None = None  # what one without a welcome has said
+        self._news = asyncio.Event()  # there is a connection, or a note
         self._renew_at = 0.0  # by the monotonic clock; at first when it is connected
         self.epoch = 0
         self.problem = "The node has not connected yet"  # why there is no connection
         self.connected = asyncio.Event()
+        self.ended: LinkEnded | None = None
 
     async def run(self) -> LinkEnded:
         """Keep the connection until the node must not connect any more."""
-        tries = 0
+        tries = turn = 0
         while True:
             lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             try:
-                ended = await self._connect(self._gateways[tries % len(self._gateways)], lost)
+                ended = await self._connect(self._gateways[turn % len(self._gateways)], lost)
             except FykeError as error:
                 self._note(f"{error}{self._hint()}")
             else:
                 if ended is not None:
                     log.error("link_ended", why=ended.end.value, text=ended.text)
+                    self.ended, self.problem = ended, ended.text
+                    self._news.set()
                     return ended
                 tries = 0
                 await self._stay(lost)
-            tries += 1
+            tries, turn = tries + 1, turn + 1
             await asyncio.sleep(delay(tries, base=FIRST_PAUSE, cap=LONGEST_PAUSE))
 
     async def ask(self, request: NodeRequest[A], lane: SendLane = SendLane.CONTROL) -> A:
         """Send a request and return its answer. Raise ``Unavailable`` without a connection,
         ``OutcomeUnknown`` when it ends before the answer, and the error of the gateway.
+        ``Forbidden`` of a gateway is about the connection: the link connects again.
         """
+        requests = self._connected()
+        try:
+            return await _ask(requests, request, lane)
+        except Forbidden as refusal:
+            requests.stream.close(refusal.message)
+            raise Unavailable(refusal.message) from refusal
+
+    async def contact(self) -> ContactState:
+        """What a gateway says of its contact with the state, if need be one that answers no hello
+        because of it. Waits for that; raises ``FykeError`` when the gateway does not know.
+        """
+        while self.ended is None:
+            self._news.clear()
+            if self._requests is not None:
+                with suppress(Unavailable):
+                    return await self.ask(CheckContact(), SendLane.URGENT)
+            elif self._noted is not None:
+                state, at = self._noted
+                if time.monotonic() - at < FRESH_SECONDS:
+                    return state
+            await self._news.wait()
+        return ContactState.CUT_OFF
+
+    def leave(self, reason: str) -> None:
+        """End the connection, if there is one; the next gateway is tried."""
+        if self._requests is not None:
+            self._requests.stream.close(reason)
+
+    def _connected(self) -> StreamRequests:
         if self._requests is None:
-            raise Unavailable(self.problem)
-        return await _ask(self._requests, request, lane)
+            raise Unavailable(self.problem or "The connection to the gateway has ended")
+        return self._requests
 
     # --- the connection -----------------------------------------------------------------------
 
@@ -130,15 +176,17 @@ class NodeLink:
         """Connect and say hello; ``lost`` gets the reason when the connection ends."""
 
         def on_lost(reason: str) -> None:
+            if self._requests is requests:  # nothing more is asked on it
+                self._requests = None
+                self.connected.clear()
             if not lost.done():  # it is, when the link was cancelled
                 lost.set_result(reason)
 
         requests = StreamRequests(_refuse, self._notice, on_lost, _fault)
         await connect(gateway, client_context(self._authority, self._own, [ALPN]), requests)
-        hello = Hello(PROTOCOLS, self._release, self._runner_id, self.epoch)
         try:
             async with asyncio.timeout(HELLO_SECONDS):
-                answer = await _ask(requests, hello, SendLane.CONTROL)
+                answer = await self._greet(requests)
         except TimeoutError:
             requests.stream.close("no answer to the hello")
             raise Unavailable(f"{gateway[0]}:{gateway[1]} does not answer the hello") from None
@@ -148,17 +196,37 @@ class NodeLink:
         match answer:
             case SupersededNode():
                 text = f"Another machine has the name of this node: {answer.address}"
-                return LinkEnded(LinkEnd.SUPERSEDED, text)
+                return LinkEnded(LinkEnd.SUPERSEDED, text, answer.address)
             case UnknownNode():
                 text = "The installation has forgotten this node, or it has joined again"
                 return LinkEnded(LinkEnd.UNKNOWN, text)
             case OutdatedNode():
                 text = f"The release {self._release} of this node does not fit {answer.release}"
                 return LinkEnded(LinkEnd.OUTDATED, f"{text} of the gateway")
-        self._requests, self.epoch, self.problem = requests, answer.epoch, ""
+        self._requests, self.epoch = requests, answer.epoch
+        self.problem, self._noted = "", None
         self.connected.set()
+        self._news.set()
         log.info("link_connected", gateway=gateway[0], node=answer.node, epoch=answer.epoch)
+        self._on_connected()
         return None
+
+    async def _greet(self, requests: StreamRequests) -> HelloAnswer:
+        """Say hello. While the state cannot be reached there is no welcome; whether that is so for
+        all is asked meanwhile.
+        """
+        hello = Hello(PROTOCOLS, self._release, self._runner_id, self.epoch)
+        asked = asyncio.create_task(_ask(requests, hello, SendLane.CONTROL))
+        try:
+            done, _ = await asyncio.wait({asked}, timeout=PATIENCE_SECONDS)
+            if not done or isinstance(asked.exception(), Unavailable):
+                with suppress(FykeError):
+                    state = await _ask(requests, CheckContact(), SendLane.URGENT)
+                    self._noted = state, time.monotonic()
+                    self._news.set()
+            return await asked
+        finally:
+            asked.cancel()
 
     async def _stay(self, lost: asyncio.Future[str]) -> None:
         """Renew the certificate when it is due, until the connection ends."""

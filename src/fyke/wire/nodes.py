@@ -30,6 +30,7 @@ from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOr
 from fyke.model.node import (
     AttemptOrder,
     BuildClaim,
+    ContactState,
     NodeInfo,
     PreparationOrder,
     Registered,
@@ -119,6 +120,12 @@ class RenewCertificate(NodeRequest[str], frozen=True, tag="renew"):
     """A new certificate for the key of a request in PEM, which is another one."""
 
     request: str
+
+
+class CheckContact(NodeRequest[ContactState], frozen=True, tag="contact"):
+    """Whether the gateway itself reaches the state. Answered without the state, and also before the
+    hello, which needs it.
+    """
 
 
 # --- attempts ----------------------------------------------------------------------------------
@@ -324,7 +331,7 @@ class NodeChanged(NodeNotice, frozen=True, tag="changed"):
 
 
 AnyRequest: TypeAlias = (
-    Hello | ReplaceEarlier | RegisterNode | LeaveNode | RenewCertificate
+    Hello | ReplaceEarlier | RegisterNode | LeaveNode | RenewCertificate | CheckContact
     | LeaseAttempts | ListAttempts | StartAttempt | ReportAttempts | ReserveBrowser | ReachLimit
     | EndAttempt | GiveAttemptBack | CommitRows | CloseRows | CountRows
     | NoteEnvironment | TakePreparation | EndPreparation | FindBundle | FindEnvironment

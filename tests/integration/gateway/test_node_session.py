@@ -31,13 +31,14 @@ from fyke.kit.stream_requests import RequestFailed, StreamLost, StreamRequests
 from fyke.kit.tls import client_context
 from fyke.link.connect import connect
 from fyke.link.join import JoinedInstallation, join
-from fyke.model.node import Registered
+from fyke.model.node import ContactState, Registered
 from fyke.model.run import AttemptKey
 from fyke.model.secret import InjectedSecrets
 from fyke.wire.nodes import (
     ALPN,
     AnyRequest,
     AttemptsStopped,
+    CheckContact,
     CommitRows,
     Hello,
     ListAttempts,
@@ -278,7 +279,7 @@ async def test_a_node_that_lost_its_name_is_served_no_more(
         tx.nodes.add(node)
 
     for request_kind in get_args(AnyRequest):
-        if request_kind is Hello:
+        if request_kind in (Hello, CheckContact):  # they need no welcome
             continue
         link = await place.connect()
         await link.ask(HELLO)
@@ -429,6 +430,12 @@ async def test_nothing_is_served_before_the_hello(place: Place, monkeypatch: Any
     monkeypatch.setattr(node_session, "HELLO_SECONDS", 0.05)
     silent = await place.connect()
     await until(lambda: bool(silent.losses))
+
+
+async def test_the_contact_of_the_gateway_is_told_without_a_welcome(place: Place) -> None:
+    link = await place.connect()
+    assert await link.ask(CheckContact()) is ContactState.CUT_OFF  # it cannot find out here
+    assert place.runner.calls == []
 
 
 def certified(authority: CertifiedKey, at: float) -> CertifiedKey:

@@ -18,6 +18,7 @@ from fyke.model.runner import AttemptUsage, Capacity
 from fyke.reasons import Detail, DetailCode
 from fyke.wire.nodes import (
     AnyRequest,
+    CheckContact,
     CheckPageRoom,
     CloseRows,
     CommitRows,
@@ -77,7 +78,7 @@ OTHERS = {
     ReportAttempts, CommitRows, EndAttempt, GiveAttemptBack, LeaseAttempts, ListAttempts,
     ReplaceEarlier, RegisterNode, LeaveNode, TakePreparation, EndPreparation,
 }  # fmt: skip
-BY_SESSION = {Hello, RenewCertificate}
+BY_SESSION = {Hello, RenewCertificate, CheckContact}
 NOT_SERVED = {FindBundle, FindEnvironment, StoreEnvironment, EnvironmentStored, StorePage}
 
 

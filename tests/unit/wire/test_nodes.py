@@ -77,6 +77,7 @@ REQUESTS = {
     "replace_earlier": nodes.ReplaceEarlier,
     "register": nodes.RegisterNode,
     "leave": nodes.LeaveNode,
+    "contact": nodes.CheckContact,
     "lease": nodes.LeaseAttempts,
     "active": nodes.ListAttempts,
     "start": nodes.StartAttempt,
@@ -97,7 +98,7 @@ REQUESTS = {
     "put_page": nodes.StorePage,
     "discard_page": nodes.DiscardPage,
 }
-LOCAL = {"rows", "files", "listen", "contact", "open"}  # need no request of their own
+LOCAL = {"rows", "files", "listen", "open"}  # need no request of their own
 
 
 def test_every_operation_of_a_runner_has_a_request() -> None:
