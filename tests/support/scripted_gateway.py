@@ -15,7 +15,7 @@ from fyke.model.run import AttemptKey
 
 class ScriptedGateway:
     """Also its own ``rows`` and ``files``. ``answers`` are by name of the method; one that is an
-    exception is raised.
+    exception is raised. A method in ``delays`` sets its first event, and waits for the second.
     """
 
     def __init__(self, *held: AttemptKey) -> None:
@@ -27,6 +27,7 @@ class ScriptedGateway:
             "totals": RunTotals(0, 0),
             "close": 0,
         }
+        self.delays: dict[str, tuple[asyncio.Event, asyncio.Event]] = {}
         self.topics: asyncio.Queue[str] = asyncio.Queue()
         self.listeners = 0
 
@@ -59,6 +60,10 @@ class ScriptedGateway:
     def __getattr__(self, name: str) -> Any:
         async def call(*args: Any, **options: Any) -> Any:
             self.calls.append((name, args, options))
+            if name in self.delays:
+                entered, gate = self.delays[name]
+                entered.set()
+                await gate.wait()
             answer = self.answers.get(name)
             if isinstance(answer, Exception):
                 raise answer

@@ -18,6 +18,7 @@ from fyke.domain.nodes.authority import NodeIdentity, identity_of
 from fyke.domain.nodes.presence import NodeGreeting, NodePresence, SupersededBy
 from fyke.errors import Forbidden, FykeError, InvalidRequest, Unavailable
 from fyke.gateway.contact import FindContact, SharedContact, in_doubt
+from fyke.gateway.file_urls import NodeFileAccess
 from fyke.gateway.listener import Peer
 from fyke.gateway.operations import NodeOperations
 from fyke.kit.certificates import BadCertificate, expiry_of
@@ -65,9 +66,9 @@ log = structlog.get_logger()
 
 class NodeSessions:
     """The connections of all nodes to this gateway. ``release`` is that of the gateway;
-    ``open_gateway`` gives the operations of a node, for its current runner. ``find_contact``
-    finds out whether this process reaches the state, as ``NodeGateway.contact`` does for a runner
-    of its machine.
+    ``open_gateway`` gives the operations of a node, for its current runner, and ``open_files`` its
+    files, which are not served without it. ``find_contact`` finds out whether this process reaches
+    the state, as ``NodeGateway.contact`` does for a runner of its machine.
     """
 
     def __init__(
@@ -77,11 +78,13 @@ class NodeSessions:
         open_gateway: Callable[[Node], NodeGateway],
         clock: Clock,
         *,
+        open_files: Callable[[Node], NodeFileAccess] | None = None,
         find_contact: FindContact = in_doubt,
     ) -> None:
         self.presence = presence
         self.release = release
         self.open_gateway = open_gateway
+        self.open_files = open_files
         self.contact = SharedContact(find_contact)
         self.clock = clock
         self._open: set[NodeSession] = set()
@@ -251,7 +254,9 @@ class NodeSession:
             self._end_soon("another machine has the name of the node")
             return SupersededNode(node.address, node.seen_at)
         gateway = self._sessions.open_gateway(node)
-        operations = NodeOperations(gateway, self._sessions.clock)
+        open_files = self._sessions.open_files
+        files = open_files(node) if open_files is not None else None
+        operations = NodeOperations(gateway, self._sessions.clock, files)
         await operations.load()
         if self._has_ended:  # what is started now would not be stopped
             raise Unavailable("The connection has ended")

@@ -18,14 +18,17 @@ from fyke.contracts.node import NodeGateway
 from fyke.domain.results.caps import LOG_LINE_BYTES
 from fyke.domain.results.intake import MAX_HEADER_CHARS
 from fyke.errors import InvalidRequest, StaleLease
+from fyke.gateway.file_urls import NodeFileAccess
 from fyke.kit.clock import Clock
 from fyke.model.attempt import AfterAttempt, AttemptReport, RunnerOrders, SiteTraffic
+from fyke.model.last_page import MAX_FILE_BYTES, MAX_TEXT, LastPage
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.node import AttemptOrder
 from fyke.model.results import LAST_BATCH, MAX_HEADERS, MAX_ROW_BYTES, AttemptBatch
 from fyke.model.run import AttemptKey, Outcome
 from fyke.model.runner import AttemptUsage
 from fyke.wire.nodes import (
+    LEASE_BYTES,
     AnyRequest,
     CheckPageRoom,
     CloseRows,
@@ -34,6 +37,8 @@ from fyke.wire.nodes import (
     DiscardPage,
     EndAttempt,
     EndPreparation,
+    FileOwner,
+    FindBundle,
     GiveAttemptBack,
     LeaseAttempts,
     LeaveNode,
@@ -45,6 +50,7 @@ from fyke.wire.nodes import (
     ReportAttempts,
     ReserveBrowser,
     StartAttempt,
+    StorePage,
     TakePreparation,
 )
 
@@ -59,10 +65,13 @@ _json_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 class NodeOperations:
     """The operations of one node on one connection. ``load`` it before the first request."""
 
-    def __init__(self, gateway: NodeGateway, clock: Clock) -> None:
+    def __init__(
+        self, gateway: NodeGateway, clock: Clock, access: NodeFileAccess | None = None
+    ) -> None:
         self._gateway = gateway
         self._clock = clock
         self._held: dict[str, AttemptKey] = {}
+        self._orders: list[AttemptOrder] = []  # leased, and not sent yet
         own, files, rows = self._own, gateway.files, gateway.rows
         self._operations: dict[type, Callable[[Any], Awaitable[Any]]] = {
             ReplaceEarlier: lambda r: gateway.replace_earlier(),
@@ -85,9 +94,19 @@ class NodeOperations:
             CheckPageRoom: lambda r: files.page_room(own(r.key)),
             DiscardPage: lambda r: files.discard_page(own(r.key)),
         }
+        if access is not None:
+            self._operations |= {
+                FindBundle: lambda r: access.bundle(
+                    self._own_file(r.owner), r.digest, direct=r.direct
+                ),
+                StorePage: lambda r: access.page(own(r.key), r.sizes),
+            }
 
     async def load(self) -> None:
-        """Find out which attempts the node has."""
+        """Find out which attempts the node has. Those that were not sent to it are not any more:
+        it gives back what it does not know.
+        """
+        self._orders.clear()
         self._held = {key.id: key for key in await self._gateway.active()}
 
     async def serve(self, request: AnyRequest) -> Any:
@@ -111,10 +130,23 @@ class NodeOperations:
     def _own_or_ended(self, key: AttemptKey) -> AttemptKey:
         return self._own(key) if key.id in self._held else key
 
+    def _own_file(self, owner: FileOwner) -> FileOwner:
+        """The owner by the lease. Preparations are checked by the contract alone."""
+        return owner if owner.attempt is None else FileOwner(self._own(owner.attempt))
+
     async def _lease(self, request: LeaseAttempts) -> list[AttemptOrder]:
-        orders = await self._gateway.lease(request.capacity, idle=request.idle)
-        self._held |= {order.key.id: order.key for order in orders}
-        return orders
+        """The orders that fit into one answer; the node asks for the others at once."""
+        if not self._orders:
+            orders = await self._gateway.lease(request.capacity, idle=request.idle)
+            self._orders += orders
+            self._held |= {order.key.id: order.key for order in orders}
+        sent: list[AttemptOrder] = []
+        size = 0
+        while self._orders and size < LEASE_BYTES:
+            order = self._orders.pop(0)
+            size += order.input_size
+            sent.append(order)
+        return sent
 
     async def _list(self, _: ListAttempts) -> list[AttemptKey]:
         await self.load()
@@ -130,6 +162,8 @@ class NodeOperations:
         if request.ended.end.outcome is Outcome.RETURNED:
             raise InvalidRequest("An attempt that is returned does not end")
         _check_counts(request.ended.usage, request.ended.sites)
+        if request.ended.page is not None:
+            _check_page(request.ended.page)
         # rows are counted here, whatever the node says
         ended = replace(request.ended, closed_rows=None)
         after = await self._gateway.end(self._own_or_ended(request.key), ended)
@@ -185,6 +219,16 @@ def _check_counts(usage: AttemptUsage, sites: Sequence[SiteTraffic] | None) -> N
         values = (getattr(record, field.name) for field in fields(record))
         if not all(0 <= value <= MAX_COUNT for value in values if isinstance(value, int)):
             raise InvalidRequest("A counter is negative, or too large")
+
+
+def _check_page(page: LastPage) -> None:
+    """Raise ``InvalidRequest`` for a page that no runner has made."""
+    sizes = {file.kind: file.size for file in page.files}
+    is_large = any(not 0 <= size <= MAX_FILE_BYTES[kind] for kind, size in sizes.items())
+    if is_large or len(sizes) < len(page.files):
+        raise InvalidRequest("A page has files that are too large, or too many")
+    if len(page.url) > MAX_TEXT or len(page.title) > MAX_TEXT:
+        raise InvalidRequest("The address or the title of a page is too long")
 
 
 def _check(batch: AttemptBatch) -> None:

@@ -7,6 +7,7 @@ asks again, as after an outage of the database.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -26,6 +27,7 @@ from fyke.link.connect import connect
 from fyke.model.node import ContactState
 from fyke.wire.nodes import (
     ALPN,
+    FILES_ALPN,
     PROTOCOLS,
     AnyNotice,
     BadNodeMessage,
@@ -102,6 +104,7 @@ class NodeLink:
         self._on_certificate = on_certificate
         self._on_connected = on_connected
         self._requests: StreamRequests | None = None
+        self._gateway = gateways[0]  # that of the connection
         self._noted: tuple[ContactState, float] | None = None  # what one without a welcome has said
         self._news = asyncio.Event()  # there is a connection, or a note
         self._renew_at = 0.0  # by the monotonic clock; at first when it is connected
@@ -163,6 +166,11 @@ class NodeLink:
         if self._requests is not None:
             self._requests.stream.close(reason)
 
+    def files(self) -> tuple[tuple[str, int], ssl.SSLContext]:
+        """The address of the gateway, and a context for HTTPS with it. Raise ``Unavailable``."""
+        self._connected()
+        return self._gateway, client_context(self._authority, self._own, [FILES_ALPN])
+
     def _connected(self) -> StreamRequests:
         if self._requests is None:
             raise Unavailable(self.problem or "The connection to the gateway has ended")
@@ -203,8 +211,8 @@ class NodeLink:
             case OutdatedNode():
                 text = f"The release {self._release} of this node does not fit {answer.release}"
                 return LinkEnded(LinkEnd.OUTDATED, f"{text} of the gateway")
-        self._requests, self.epoch = requests, answer.epoch
-        self.problem, self._noted = "", None
+        self._requests, self._gateway = requests, gateway
+        self.epoch, self.problem, self._noted = answer.epoch, "", None
         self.connected.set()
         self._news.set()
         log.info("link_connected", gateway=gateway[0], node=answer.node, epoch=answer.epoch)

@@ -93,6 +93,11 @@ class AttemptOrder:
     version: RunnableVersion
     environment: VersionEnvironment | None
 
+    @property
+    def input_size(self) -> int:
+        """The bytes of the input."""
+        return len(self.input_json.encode())
+
 
 @dataclass(frozen=True, slots=True)
 class PreparationOrder:

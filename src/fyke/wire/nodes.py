@@ -45,6 +45,10 @@ from fyke.reasons import Detail, Reason
 
 PROTOCOLS = (1, 1)  # the lowest and the highest that this release speaks
 ALPN = "fyke-node/1"
+FILES_ALPN = "http/1.1"  # on the same port, for the files that ``FileUrl`` names
+# an answer to ``LeaseAttempts`` has no further order once its inputs have so many bytes together;
+# the node asks again for the others
+LEASE_BYTES = 12 * 2**20
 
 A = TypeVar("A")
 
@@ -245,11 +249,21 @@ class EndPreparation(NodeRequest[None], frozen=True, tag="prepared"):
     fault: Detail | None = None
 
 
-class FindBundle(NodeRequest[FileUrl], frozen=True, tag="bundle"):
-    """Where the bundle of a version is read."""
+class BundlePlace(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where the bundle of the version ``number`` is read."""
+
+    number: str
+    file: FileUrl
+
+
+class FindBundle(NodeRequest[BundlePlace], frozen=True, tag="bundle"):
+    """Where the bundle of a version is read. ``direct``: that may be at S3, which the node may be
+    unable to reach.
+    """
 
     owner: FileOwner
     digest: str
+    direct: bool = True
 
 
 class EnvironmentPlace(msgspec.Struct, frozen=True, omit_defaults=True):

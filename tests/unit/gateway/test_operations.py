@@ -11,6 +11,7 @@ from fyke.errors import InvalidRequest, StaleLease
 from fyke.gateway.operations import MAX_AGE_MS, NodeOperations
 from fyke.kit.clock import ManualClock
 from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOrders, SiteTraffic
+from fyke.model.last_page import MAX_HTML, MAX_TEXT, LastPage, PageFile, PageFileKind
 from fyke.model.log import NewLogEntry
 from fyke.model.results import LAST_BATCH, AttemptBatch, Header, PushedRow
 from fyke.model.run import SUCCESS, AttemptKey, End, Outcome, RunLimits
@@ -27,6 +28,7 @@ from fyke.wire.nodes import (
     EndAttempt,
     EndPreparation,
     EnvironmentStored,
+    FileOwner,
     FindBundle,
     FindEnvironment,
     GiveAttemptBack,
@@ -79,7 +81,8 @@ OTHERS = {
     ReplaceEarlier, RegisterNode, LeaveNode, TakePreparation, EndPreparation,
 }  # fmt: skip
 BY_SESSION = {Hello, RenewCertificate, CheckContact}
-NOT_SERVED = {FindBundle, FindEnvironment, StoreEnvironment, EnvironmentStored, StorePage}
+NOT_SERVED = {FindEnvironment, StoreEnvironment, EnvironmentStored}
+BY_FILES = {FindBundle, StorePage}
 
 
 async def opened(*held: AttemptKey) -> tuple[NodeOperations, ScriptedGateway]:
@@ -91,7 +94,7 @@ async def opened(*held: AttemptKey) -> tuple[NodeOperations, ScriptedGateway]:
 
 def test_every_request_is_looked_at() -> None:
     """A new request is refused until it is listed here, with how it is kept to own attempts."""
-    assert {*BY_KEY} | OTHERS | BY_SESSION | NOT_SERVED == {*get_args(AnyRequest)}
+    assert {*BY_KEY} | OTHERS | BY_SESSION | BY_FILES | NOT_SERVED == {*get_args(AnyRequest)}
 
 
 @pytest.mark.parametrize("kind", BY_KEY)
@@ -108,7 +111,7 @@ async def test_an_attempt_of_another_node_is_refused(kind: Any) -> None:
     assert args[0] in (OWN, OWN.id, OWN.run_id)
 
 
-@pytest.mark.parametrize("kind", sorted(NOT_SERVED | BY_SESSION, key=str))
+@pytest.mark.parametrize("kind", sorted(NOT_SERVED | BY_SESSION | BY_FILES, key=str))
 async def test_other_requests_are_not_served(kind: Any) -> None:
     operations, gateway = await opened(OWN)
     with pytest.raises(InvalidRequest, match="does not serve"):
@@ -216,7 +219,7 @@ async def test_a_returned_attempt_is_not_held() -> None:
 
 async def test_leased_attempts_are_held() -> None:
     operations, gateway = await opened()
-    order = type("Order", (), {"key": OWN})()
+    order = type("Order", (), {"key": OWN, "input_size": 1})()
     gateway.answers["lease"] = [order]
     capacity = Capacity(1.0, 512, 1)
     assert await operations.serve(LeaseAttempts(capacity, idle=True)) == [order]
@@ -273,3 +276,66 @@ async def test_the_number_of_the_line_about_a_return_is_not_for_nodes() -> None:
     with pytest.raises(InvalidRequest, match="has no number"):
         await operations.serve(CommitRows((batch,), NOW))
     assert gateway.called("commit") == []
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+class Access:
+    """Notes whose files are asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    async def bundle(self, owner: FileOwner, digest: str, *, direct: bool) -> str:
+        self.asked.append((owner, digest) if direct else "indirect")
+        return "bundle"
+
+    async def page(self, key: AttemptKey, sizes: dict[str, int]) -> str:
+        self.asked.append((key, sizes))
+        return "page"
+
+
+async def test_files_are_those_of_own_attempts() -> None:
+    access: Any = Access()
+    operations = NodeOperations(ScriptedGateway(OWN), ManualClock(NOW), access)
+    await operations.load()
+    for lie in LIES:
+        for request in (FindBundle(FileOwner(attempt=lie), "d"), StorePage(lie, {})):
+            with pytest.raises(StaleLease):
+                await operations.serve(request)
+    assert access.asked == []
+    other = replace(OWN, run_id="R2")
+    assert await operations.serve(FindBundle(FileOwner(attempt=other), "d")) == "bundle"
+    assert await operations.serve(StorePage(other, {"html": 1})) == "page"
+    assert await operations.serve(FindBundle(FileOwner(version_id="V"), "d")) == "bundle"
+    assert await operations.serve(FindBundle(FileOwner(attempt=OWN), "d", False)) == "bundle"
+    assert access.asked.pop() == "indirect"
+    assert access.asked == [
+        (FileOwner(attempt=OWN), "d"),
+        (OWN, {"html": 1}),
+        (FileOwner(version_id="V"), "d"),  # which the contract checks
+    ]
+
+
+HTML = PageFileKind.HTML
+
+
+@pytest.mark.parametrize(
+    ("page", "problem"),
+    [
+        (LastPage(5, "", "", (PageFile(HTML, MAX_HTML + 1),)), "files"),
+        (LastPage(5, "", "", (PageFile(HTML, -1),)), "files"),
+        (LastPage(5, "", "", (PageFile(HTML, 1), PageFile(HTML, 1))), "files"),
+        (LastPage(5, "x" * (MAX_TEXT + 1), "", ()), "address"),
+        (LastPage(5, "", "x" * (MAX_TEXT + 1), ()), "title"),
+    ],
+)
+async def test_a_page_that_no_runner_has_made_is_refused(page: LastPage, problem: str) -> None:
+    operations, gateway = await opened(OWN)
+    with pytest.raises(InvalidRequest, match=problem):
+        await operations.serve(EndAttempt(OWN, replace(ENDED, page=page)))
+    assert gateway.called("end") == []
+    largest = LastPage(5, "x" * MAX_TEXT, "", (PageFile(HTML, MAX_HTML),))
+    await operations.serve(EndAttempt(OWN, replace(ENDED, page=largest)))
+    assert gateway.called("end")[0][1].page == largest
