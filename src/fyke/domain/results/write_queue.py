@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ ROW_BYTES_PER_BATCH = 2 * 2**20
 SHARED_ROWS_PER_BATCH = 64
 SHARED_ROW_BYTES_PER_BATCH = 2**18
 LOG_LINES_PER_BATCH = 1024
+LOG_CHARS_PER_BATCH = 2**20  # so that a batch fits into a message to a gateway
 
 Stored = asyncio.Future[None]
 
@@ -113,7 +115,7 @@ class WriteQueue:
         batch = PendingBatch(self, numbered)
         while self._rows and len(batch.batch.rows) < rows and batch.size < size:
             batch.add(*self._rows.popleft())
-        self._take_rest(batch, LOG_LINES_PER_BATCH)
+        self._take_rest(batch, LOG_LINES_PER_BATCH, LOG_CHARS_PER_BATCH)
         return batch
 
     def discard(self, error: Exception) -> None:
@@ -122,16 +124,19 @@ class WriteQueue:
         batch = PendingBatch(self, AttemptBatch(self.run_id, self.attempt_id))
         while self._rows:
             batch.add(*self._rows.popleft())
-        self._take_rest(batch, len(self._log))
+        self._take_rest(batch, len(self._log), sys.maxsize)
         batch.refuse(error)
         self._settled.set()
 
-    def _take_rest(self, batch: PendingBatch, lines: int) -> None:
+    def _take_rest(self, batch: PendingBatch, lines: int, chars: int) -> None:
         batch.batch.headers = self._headers
         batch.stored += self._headers_stored
         self._headers = None
         self._headers_stored = []
-        batch.batch.log = [self._log.popleft() for _ in range(min(lines, len(self._log)))]
+        log = batch.batch.log
+        while self._log and len(log) < lines and chars > 0:
+            log.append(self._log.popleft())
+            chars -= len(log[-1].content)
 
     def settle(self) -> None:
         """End the flush of the last batch."""

@@ -60,6 +60,14 @@ async def test_a_batch_ends_with_the_row_that_fills_it(queue: WriteQueue) -> Non
     assert len(queue.take_batch().batch.rows) == 2
 
 
+async def test_a_batch_ends_with_the_line_that_fills_it(queue: WriteQueue) -> None:
+    text = "x" * (write_queue.LOG_CHARS_PER_BATCH // 2 + 1)
+    for _ in range(3):
+        queue.put_log(line(text))
+    assert [len(queue.take_batch().batch.log) for _ in range(2)] == [2, 1]
+    assert queue.empty
+
+
 async def test_batches_are_numbered_in_the_order_in_which_they_are_taken(queue: WriteQueue) -> None:
     numbers = [
         queue.take_batch().batch.number,
