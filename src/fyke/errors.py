@@ -355,6 +355,12 @@ class OutcomeUnknown(Unavailable):
     )
 
 
+class NodeEnded(FykeError):
+    """The installation does not serve this node any more, and connecting again changes nothing."""
+
+    key = "node_ended"
+
+
 class BlobsAway(Unavailable):
     """The storage of blobs does not answer, or refuses access."""
 

@@ -5,22 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import structlog
 
 from fyke import __version__
+from fyke.app.cut_off import CutOff
 from fyke.app.folder import master_secret
 from fyke.app.heartbeat import Heartbeat
+from fyke.app.runner_role import node_stores
+from fyke.app.runtime import Runtime, open_runtime
 from fyke.app.serving import until_stopped
-from fyke.app.state import open_state
 from fyke.contracts.node import NodeGateway
-from fyke.contracts.state import Storage
-from fyke.domain.nodes.authority import NodeAuthority, certify_gateway
+from fyke.contracts.signals import SignalReader
+from fyke.domain.nodes.authority import NodeAuthority, NodeIdentity, certify_gateway
+from fyke.domain.nodes.file_places import FilePlaces
 from fyke.domain.nodes.joining import NodeJoining
 from fyke.domain.nodes.presence import NodePresence
+from fyke.domain.nodes.service import (
+    SERVER_SILENCE_MS,
+    NodeService,
+    RunnerName,
+    never_cut_off,
+)
 from fyke.domain.nodes.tokens import NO_POSTGRES
+from fyke.domain.results.output_signals import OutputSignals
 from fyke.errors import Refused, Unavailable
+from fyke.gateway.file_session import FileSessions
+from fyke.gateway.file_urls import FileSigner, FileUrls, NodeFileAccess
 from fyke.gateway.join_session import JoinSessions
 from fyke.gateway.listener import TlsListener
 from fyke.gateway.node_session import NodeSessions
@@ -28,11 +40,13 @@ from fyke.kit.clock import SystemClock
 from fyke.kit.ids import new_ulid
 from fyke.kit.sealing import Sealer
 from fyke.kit.tls import server_context
+from fyke.model.node import ContactState
 from fyke.model.node_registry import Node
 from fyke.settings import Settings
 from fyke.wire import node_join, nodes
 
 BACKLOG = 1024
+COUNT_SECONDS = 15.0
 
 log = structlog.get_logger()
 
@@ -41,44 +55,102 @@ async def serve_gateway(settings: Settings, heartbeat: Heartbeat) -> None:
     """Serve nodes until SIGTERM. Raise ``Refused`` with SQLite, and ``Unavailable``."""
     if not settings.database_url:
         raise Refused(NO_POSTGRES)
-    async with open_state(settings) as storage:
-        heartbeat.watch_stores([storage.path()])
-        await until_stopped(_serve(settings, storage))
+    async with open_runtime(settings, reader=SignalReader.RUNNER) as runtime:
+        heartbeat.watch_stores(runtime.store_paths)
+        cut_off = CutOff(settings.database_url, heartbeat.peer_store)
+        await until_stopped(_serve(runtime, cut_off.is_cut_off))
 
 
-async def _serve(settings: Settings, storage: Storage) -> None:
-    async with listening(settings, storage) as (host, port):
+async def _serve(runtime: Runtime, is_cut_off: Callable[[int], Awaitable[bool]]) -> None:
+    async with listening(runtime, is_cut_off) as (host, port):
         log.info("gateway_listens", host=host, port=port)
         await asyncio.Event().wait()
 
 
 @contextlib.asynccontextmanager
-async def listening(settings: Settings, storage: Storage) -> AsyncIterator[tuple[str, int]]:
-    """Accept nodes, and machines that join, while the context is open; yield the address."""
-    clock = SystemClock()
-    authority = NodeAuthority(storage, Sealer(master_secret(settings)), clock)
+async def listening(
+    runtime: Runtime, is_cut_off: Callable[[int], Awaitable[bool]] = never_cut_off
+) -> AsyncIterator[tuple[str, int]]:
+    """Accept nodes, and machines that join, while the context is open; yield the address.
+    ``is_cut_off`` is as in ``NodeService``.
+    """
+    settings, storage, clock = runtime.settings, runtime.storage, SystemClock()
+    master = master_secret(settings)
+    authority = NodeAuthority(storage, Sealer(master), clock)
     known = await authority.ensure()
     joins = JoinSessions(NodeJoining(storage, authority, clock), known.certificate)
     presence = NodePresence(storage, authority, clock, new_ulid())
-    sessions = NodeSessions(presence, __version__, open_gateway, clock)
-    accept = {node_join.ALPN: joins.accept, nodes.ALPN: sessions.accept}
+    opening = _Opening(runtime, master, is_cut_off)
+    sessions = NodeSessions(
+        presence,
+        __version__,
+        opening.gateway,
+        clock,
+        open_files=opening.files,
+        find_contact=opening.contact,
+    )
+    files = FileSessions(runtime.blobs, opening.signer, clock)
+    accept = {
+        node_join.ALPN: joins.accept,
+        nodes.ALPN: sessions.accept,
+        nodes.FILES_ALPN: files.accept,
+    }
     own = certify_gateway(known, clock.now_ms() / 1000)
     sock = _listen(settings)
     address: tuple[str, int] = sock.getsockname()[:2]
     listener = TlsListener(sock, server_context(known.certificate, own, [*accept]), accept)
     listener.start()
+    counting = asyncio.create_task(opening.count_servers())
     try:
         yield address
     finally:
+        counting.cancel()
         listener.close()
         joins.close()
         sessions.close()
+        files.close()
         await asyncio.sleep(0)  # the listener closes its socket
 
 
-def open_gateway(node: Node) -> NodeGateway:
-    """The operations of a node, for its current runner."""
-    raise Unavailable(f"This release runs nothing on nodes yet, so {node.name} has to wait")
+class _Opening:
+    """What the gateway has for each node that connects."""
+
+    def __init__(
+        self, runtime: Runtime, master: bytes, is_cut_off: Callable[[int], Awaitable[bool]]
+    ) -> None:
+        runtime.results.watch(OutputSignals(runtime.signals).stored)
+        self._runtime = runtime
+        self._stores = node_stores(runtime)
+        self._is_cut_off = is_cut_off
+        self.signer = FileSigner(master)
+        self._urls = FileUrls(runtime.blobs, self.signer, SystemClock())
+        self._servers = 0
+
+    def gateway(self, node: Node) -> NodeGateway:
+        """The operations of a node, for its current runner."""
+        name = RunnerName(node.runner_id, node.name, f"node/{node.name}")
+        return NodeService(name, self._stores, self._is_cut_off, joined=True)
+
+    def files(self, node: Node) -> NodeFileAccess:
+        """The files of a node, for its current runner."""
+        runtime = self._runtime
+        places = FilePlaces(runtime.storage, runtime.blobs, node.runner_id)
+        return NodeFileAccess(places, self._urls, NodeIdentity(node.name, node.join_id))
+
+    async def contact(self) -> ContactState:
+        """See ``NodeGateway.contact``, for this process."""
+        if await self._is_cut_off(self._servers):
+            return ContactState.CUT_OFF
+        return ContactState.SHARED_OUTAGE
+
+    async def count_servers(self) -> None:
+        """Count the servers now and then, until cancelled."""
+        while True:
+            with contextlib.suppress(Unavailable):
+                self._servers = await self._runtime.storage.read(
+                    lambda tx: tx.servers.count_active(tx.now - SERVER_SILENCE_MS)
+                )
+            await asyncio.sleep(COUNT_SECONDS)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -18,6 +18,7 @@ from fyke.app.egress import inside_addresses, throttle_rules
 from fyke.app.folder import create_secret, make_home
 from fyke.app.runner import make_runner, open_sandbox, runner_size
 from fyke.app.runner_browsers import open_browsers
+from fyke.app.runner_role import gateway_in_place
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.app.services import make_runs, make_workers
 from fyke.app.state import migrate_all
@@ -226,7 +227,8 @@ async def _runner(runtime: Runtime, run: Run) -> AsyncIterator[asyncio.Task[None
             if run.browser_required or run.browser_block:
                 await _require_usable(browser, run, missing_browser(settings))
             runner: Runner = make_runner(
-                runtime,
+                settings,
+                gateway_in_place(runtime),
                 sandbox,
                 egress,
                 await sandbox.probe(),

@@ -9,15 +9,71 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
-from fyke.app.folder import PERMISSIONS, write_private
+from fyke.app.folder import NODE_FILE, PERMISSIONS, is_node, write_private
 from fyke.errors import Conflict
-from fyke.link.join import JoinedInstallation, join
+from fyke.kit.certificates import CertifiedKey
+from fyke.link.join import join
 
-FILE = "node.json"
+DEFAULT_PORT = 8110
 _OF_INSTALLATIONS = ("secret.key", "owner.key", "state.db")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFolder:
+    """What a node knows of itself and of its installation. ``gateways`` are ``host:port``."""
+
+    name: str
+    pool: str
+    labels: dict[str, str]
+    gateways: tuple[str, ...]
+    authority: str
+    own: CertifiedKey = field(repr=False)
+
+    def addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each gateway."""
+        parts = [urlsplit(f"//{gateway}") for gateway in self.gateways]
+        return [(part.hostname or "", part.port or DEFAULT_PORT) for part in parts]
+
+
+def read_node(home: Path) -> NodeFolder:
+    """The node of this folder. Raises ``Conflict`` for a file that is damaged."""
+    path = home / NODE_FILE
+    try:
+        data = json.loads(path.read_bytes())
+        return NodeFolder(
+            name=data["name"],
+            pool=data["pool"],
+            labels=dict(data["labels"]),
+            gateways=tuple(data["gateways"]),
+            authority=data["authority"],
+            own=CertifiedKey(data["certificate"], data["key"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise Conflict(
+            f"{path} is damaged ({error!r}): delete it, and join again with fyke node join"
+        ) from error
+
+
+def keep_certificate(home: Path, node: NodeFolder, own: CertifiedKey) -> None:
+    """Replace certificate and key of a node."""
+    _write(home, replace(node, own=own))
+
+
+def _write(home: Path, node: NodeFolder) -> None:
+    data = {
+        "name": node.name,
+        "pool": node.pool,
+        "labels": node.labels,
+        "gateways": node.gateways,
+        "authority": node.authority,
+        "certificate": node.own.certificate,
+        "key": node.own.key,
+    }
+    write_private(home / NODE_FILE, json.dumps(data, indent=1))
 
 
 def join_from(
@@ -27,9 +83,8 @@ def join_from(
     name: str,
     pool: str,
     labels: Mapping[str, str],
-) -> dict[str, Any]:
-    """Join by the gateway at ``address``; return what was written to the folder, without
-    certificates and key.
+) -> NodeFolder:
+    """Join by the gateway at ``address``; return what was written to the folder.
 
     Raises what ``fyke.link.join.join`` does, ``Conflict`` for a folder that is used already, and
     ``OSError`` for one that cannot be written. A token is used only if neither is so.
@@ -41,30 +96,26 @@ def join_from(
     with tempfile.TemporaryFile(dir=home):
         pass
     joined = asyncio.run(join(address, token, name, pool, labels))
-    node = _without_secrets(joined, address)
-    keys = {"authority": joined.authority, "certificate": joined.own.certificate}
-    write_private(home / FILE, json.dumps({**node, **keys, "key": joined.own.key}, indent=1))
+    answer = joined.answer
+    gateways = tuple(answer.gateways) or (_text_of(address),)
+    node = NodeFolder(
+        answer.name, answer.pool, answer.labels, gateways, joined.authority, joined.own
+    )
+    _write(home, node)
     return node
 
 
 def _check_unused(home: Path) -> None:
     remedy = "choose another folder with --home"
-    if (home / FILE).exists():
+    if is_node(home):
         raise Conflict(
             f"The folder {home} is a node already; {remedy}, or, to join again, delete "
-            f"{home / FILE} first"
+            f"{home / NODE_FILE} first"
         )
     if any((home / file).exists() for file in _OF_INSTALLATIONS):
         raise Conflict(f"The folder {home} is that of an installation, not of a node; {remedy}")
 
 
-def _without_secrets(joined: JoinedInstallation, address: tuple[str, int]) -> dict[str, Any]:
+def _text_of(address: tuple[str, int]) -> str:
     host, port = address
-    here = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    answer = joined.answer
-    return {
-        "name": answer.name,
-        "pool": answer.pool,
-        "labels": answer.labels,
-        "gateways": [*answer.gateways] or [here],
-    }
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

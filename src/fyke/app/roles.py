@@ -61,7 +61,13 @@ def _serve(
         assert listener is not None  # noqa: S101 - for mypy
         return serve_server(settings, listener, heartbeat)
     if role is RoleName.RUNNER:
-        from fyke.app.runner import serve_runner
+        from fyke.app.folder import is_node
+
+        if is_node(settings.home):
+            from fyke.app.node import serve_node
+
+            return serve_node(settings)
+        from fyke.app.runner_role import serve_runner
 
         return serve_runner(settings, heartbeat)
     if role is RoleName.BROWSER:

@@ -1,4 +1,4 @@
-"""The runner role: it runs attempts, serves the SDK, and stores rows and logs."""
+"""The parts of a runner on any machine: sandboxes, environments, capacity, the runner itself."""
 
 from __future__ import annotations
 
@@ -6,34 +6,19 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
-
-import structlog
+from collections.abc import Iterator
 
 from fyke import __version__
-from fyke.app.cut_off import CutOff
 from fyke.app.find_links import find_links_folders
-from fyke.app.folder import master_secret, write_private
-from fyke.app.heartbeat import Heartbeat
-from fyke.app.runner_browsers import connect, open_browsers
-from fyke.app.runtime import Runtime, open_runtime
+from fyke.app.runner_browsers import connect
 from fyke.contracts.egress import NO_BROWSER, Egress
 from fyke.contracts.execution import IsolationReport
-from fyke.contracts.signals import SignalReader
-from fyke.contracts.state import Storage, Transaction
+from fyke.contracts.node import NodeGateway
 from fyke.contracts.tools import ToolRunner
-from fyke.domain.nodes.service import NodeService, NodeStores, RunnerName, never_cut_off
 from fyke.domain.results.intake import Intake
-from fyke.domain.results.output_signals import OutputSignals
-from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
-from fyke.egress.client import EgressClient
 from fyke.errors import Conflict
 from fyke.kit.clock import SystemClock
-from fyke.kit.descriptors import raise_limit
 from fyke.kit.file_lock import locked
-from fyke.kit.ids import new_ulid
-from fyke.kit.sealing import Sealer
 from fyke.runner.attempt import AttemptDependencies
 from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.bundles import BundleCache
@@ -44,10 +29,6 @@ from fyke.sandbox.process.launcher_client import LauncherClient
 from fyke.sandbox.process.spawner import DirectSpawner
 from fyke.sandbox.warm import WarmSandboxes
 from fyke.settings import Settings
-
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-log = structlog.get_logger()
 
 
 def open_sandbox(settings: Settings) -> BubblewrapSandboxes:
@@ -84,34 +65,6 @@ def runner_size(settings: Settings) -> RunnerSize:
     )
 
 
-def node_name(settings: Settings) -> str:
-    return settings.node_file.read_text().strip()
-
-
-def place(settings: Settings) -> str:
-    """Return ``RunnerInfo.place`` of this data folder. A copied folder or machine has a different
-    one.
-    """
-    folder = settings.home.stat()
-    return f"{BOOT_ID.read_text().strip()}/{folder.st_dev}/{folder.st_ino}"
-
-
-async def rename_copied_node(settings: Settings, storage: Storage) -> None:
-    """Give this node a new name if a runner of this name is alive in another place: then the data
-    folder or the machine is a copy.
-    """
-    name, own_place = node_name(settings), place(settings)
-
-    def is_taken(tx: Transaction) -> bool:
-        active = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
-        return any(r.node == name and r.place not in ("", own_place) for r in active)
-
-    if await storage.read(is_taken):
-        new = new_ulid()
-        write_private(settings.node_file, new)
-        log.warning("node_renamed", node=new, copied_from=name)
-
-
 def _machine_memory_mb() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
 
@@ -125,41 +78,12 @@ def only_runner(settings: Settings) -> Iterator[None]:
         yield
 
 
-async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
-    """Run until SIGTERM and the end of the running attempts; a second SIGTERM stops them."""
-    raise_limit()  # an attempt needs about a dozen descriptors
-    with only_runner(settings):
-        async with open_runtime(settings, reader=SignalReader.RUNNER, runner=True) as runtime:
-            heartbeat.watch_stores(runtime.store_paths)
-            await rename_copied_node(settings, runtime.storage)
-            egress = EgressClient(settings.egress_socket)
-            await egress.start()
-            sandbox = open_sandbox(settings)
-            try:
-                report = await sandbox.probe()
-                log.info("isolation", level=report.level.value, reason=report.reason)
-                cut_off = CutOff(settings.database_url, heartbeat.peer_store)
-                warm = WarmSandboxes(sandbox, settings.warm_sandboxes, settings.warm_idle_seconds)
-                size = runner_size(settings)
-                async with open_browsers(
-                    settings, sandbox, cpus=size.cpus, memory_mb=size.memory_mb
-                ) as browser:
-                    runner = make_runner(
-                        runtime, sandbox, egress, report, cut_off.is_cut_off, warm, browser
-                    )
-                    _drain_on_sigterm(runner, sandbox)
-                    async with warm.kept():
-                        await runner.run()
-            finally:
-                await egress.stop()
-
-
 def make_runner(
-    runtime: Runtime,
+    settings: Settings,
+    gateway: NodeGateway,
     sandbox: BubblewrapSandboxes,
     egress: Egress,
     report: IsolationReport,
-    is_cut_off: Callable[[int], Awaitable[bool]] = never_cut_off,
     warm: WarmSandboxes | None = None,
     browser: BrowserDependencies | None = None,
     no_browser: str = NO_BROWSER,
@@ -168,11 +92,6 @@ def make_runner(
     of browsers of what their connections need. Attempts get their sandboxes from ``warm`` if given.
     ``no_browser`` says why there is none.
     """
-    settings = runtime.settings
-    output_signals = OutputSignals(runtime.signals)
-    runtime.results.watch(output_signals.stored)
-    name = RunnerName(new_ulid(), node_name(settings), place(settings))
-    gateway = NodeService(name, node_stores(runtime), is_cut_off)
     deps = AttemptDependencies(
         gateway=gateway,
         sandbox=warm or sandbox,
@@ -195,21 +114,8 @@ def make_runner(
     return runner
 
 
-def node_stores(runtime: Runtime) -> NodeStores:
-    """What serves the runners of this installation."""
-    return NodeStores(
-        storage=runtime.storage,
-        results=runtime.results,
-        blobs=runtime.blobs,
-        signals=runtime.signals,
-        rules=runtime.rules,
-        sealer=Sealer(master_secret(runtime.settings)),
-        clock=SystemClock(),
-        lease_seconds=runtime.settings.lease_seconds,
-    )
-
-
-def _drain_on_sigterm(runner: Runner, sandbox: BubblewrapSandboxes) -> None:
+def drain_on_sigterm(runner: Runner, sandbox: BubblewrapSandboxes) -> None:
+    """Let the first SIGTERM drain the runner, and the second one stop its Workers."""
     received = 0
     supervisor = os.getppid()
 

@@ -25,6 +25,7 @@ class Exit(IntEnum):
     AUTH = 4
     CONFLICT = 5  # a conflict, or a limit
     UNREACHABLE = 6
+    NODE_ENDED = 7  # the installation does not serve this node any more
     TIMEOUT = 124
     INTERRUPTED = 130
 
@@ -129,6 +130,8 @@ def failure_of(error: Exception) -> CommandFailed | None:
         return CommandFailed(error.message, Exit.NOT_FOUND)
     if isinstance(error, domain.Refused):
         return CommandFailed(error.message, Exit.CONFLICT)
+    if isinstance(error, domain.NodeEnded):
+        return CommandFailed(error.message, Exit.NODE_ENDED)
     if isinstance(error, domain.FykeError):
         return CommandFailed(error.message)
     if isinstance(error, OSError):

@@ -76,7 +76,7 @@ class _Root(LazyGroup):
         "node": Entry(
             "Nodes: let other machines join this installation, cordon and drain them.",
             "fyke.cli.node:nodes",
-            ("fyke.cli.node_join",),
+            ("fyke.cli.node_join", "fyke.cli.node_up"),
         ),
         "callback": Entry(
             "Callbacks: states, replays and receivers.", "fyke.cli.callback:callbacks"

@@ -80,19 +80,28 @@ def join(
         raise unwritable(settings, error) from None
     out = Output(as_json)
     if as_json:
-        out.json({**node, "home": str(settings.home)})
+        out.json(
+            {
+                "name": node.name,
+                "pool": node.pool,
+                "labels": node.labels,
+                "gateways": node.gateways,
+                "home": str(settings.home),
+            }
+        )
         return
     out.fields(
         [
-            ("node", node["name"]),
-            ("pool", node["pool"]),
-            ("labels", label_text(node["labels"]) or "-"),
-            ("gateways", " ".join(node["gateways"])),
+            ("node", node.name),
+            ("pool", node.pool),
+            ("labels", label_text(node.labels) or "-"),
+            ("gateways", " ".join(node.gateways)),
             ("folder", settings.home),
         ]
     )
     out.say(
-        f"This machine is a node now. Keep {settings.home / 'node.json'} secret: it is its key."
+        f"This machine is a node now; start it with fyke node up. Keep "
+        f"{settings.home / 'node.json'} secret: it is its key."
     )
 
 

@@ -85,16 +85,22 @@ def _preload_and_serve(control_number: int, supervisor: int) -> None:
 
 def preload() -> None:
     """Import the modules of all roles, which must not start threads or open files. Only those of
-    the gateway are left out: few installations have one.
+    the gateway are left out: few installations have one. A node has no server.
     """
     _import_structlog_without_rich()
     import uvloop  # noqa: F401
 
     import fyke.app.browser
     import fyke.app.egress
-    import fyke.app.prepare
-    import fyke.app.runner
-    import fyke.app.server
+    from fyke.app.folder import is_node
+
+    home = os.environ.get("FYKE_HOME")
+    if home and is_node(Path(home)):
+        import fyke.app.node
+    else:
+        import fyke.app.prepare
+        import fyke.app.runner_role
+        import fyke.app.server
     import fyke.cli.settings  # noqa: F401
 
 

@@ -128,7 +128,7 @@ def _config(
         launcher_socket=str(settings.launcher_socket),
         launcher=launcher,
         supervisor=[sys.executable, "-m", "fyke.cli.entry", *arguments],
-        reports_ends=arguments[:1] == ["up"],
+        reports_ends="up" in arguments[:2],  # also of fyke node up
     )
 
 

@@ -1,4 +1,5 @@
-"""The program of the supervisor, which ``fyke up`` becomes after preparing data folder and port.
+"""The program of the supervisor, which ``fyke up`` and ``fyke node up`` become after preparing data
+folder and port.
 
 It imports little, because it lives as long as the platform. Processes that are forked from the
 preload process do the rest.
@@ -28,13 +29,14 @@ FORK_TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class SupervisorConfig:
-    """The data of ``fyke up``.
+    """The data of ``fyke up``, or of ``fyke node up``.
 
     ``listener`` and ``log_to`` are descriptors, as is ``launcher_events``, the pipe of the root
-    supervisor, if there is one; ``first_job`` are the arguments of the first job.
+    supervisor, if there is one; ``first_job`` are the arguments of the first job. A node has
+    neither listener nor first job.
     """
 
-    listener: int
+    listener: int | None
     log_to: int
     log_level: str
     server_file: str
@@ -44,7 +46,7 @@ class SupervisorConfig:
     launcher: bool
     browser: bool
     servers: int
-    first_job: dict[str, Any]
+    first_job: dict[str, Any] | None
     launcher_events: int | None = None
 
 
@@ -77,9 +79,11 @@ async def supervise(config: SupervisorConfig, preload: FirstPreload | None) -> i
     )
     if config.launcher_events is not None:
         supervisor.hear_launcher(config.launcher_events)
-    stops_after_tour = config.first_job["once"]
     try:
-        job = asyncio.create_task(_start_platform(supervisor, config))
+        if config.first_job is None:
+            return await _run_node(supervisor, stop)
+        stops_after_tour = config.first_job["once"]
+        job = asyncio.create_task(_start_platform(supervisor, config.first_job, config.listener))
         stop_waiter = asyncio.create_task(stop.wait())
         await asyncio.wait({job, stop_waiter}, return_when=asyncio.FIRST_COMPLETED)
         code = Exit.INTERRUPTED if not job.done() else job.result()
@@ -96,23 +100,40 @@ async def supervise(config: SupervisorConfig, preload: FirstPreload | None) -> i
         await supervisor.drain(config.drain_seconds, stop_now, _print)
 
 
-async def _start_platform(supervisor: Supervisor, config: SupervisorConfig) -> int:
+async def _run_node(supervisor: Supervisor, stop: asyncio.Event) -> int:
+    """Run the roles of a node until a signal, or until the installation serves it no more; the
+    runner has logged why.
+    """
+    supervisor.start()
+    waiters = [asyncio.create_task(event.wait()) for event in (stop, supervisor.node_ended)]
+    try:
+        await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for waiter in waiters:
+            waiter.cancel()
+    return Exit.NODE_ENDED if supervisor.node_ended.is_set() else Exit.OK
+
+
+async def _start_platform(
+    supervisor: Supervisor, first_job: dict[str, Any], listener: int | None
+) -> int:
     """Prepare schema and first account, start the roles, run the first job; return the exit status
     of the preparation or of the tour. Raises ``CommandFailed``.
     """
-    base = _base_url(config.listener)
+    assert listener is not None  # noqa: S101 - for mypy
+    base = _base_url(listener)
     code = await _run_task(supervisor, "prepare", base=base, supervisor=os.getpid())
     if code:
         return _exit_status(code, "The preparation of the database")
     supervisor.start()
     try:
-        code = await _run_task(supervisor, "first-job", base=base, **config.first_job)
+        code = await _run_task(supervisor, "first-job", base=base, **first_job)
     except CommandFailed as error:
-        if config.first_job["tour"]:
+        if first_job["tour"]:
             raise
         _print(f"fyke: {error}; the platform keeps running")
         return Exit.OK
-    if code and not config.first_job["tour"]:  # no reason to stop a running platform
+    if code and not first_job["tour"]:  # no reason to stop a running platform
         _print(f"fyke: the first job failed (status {code}); the platform keeps running")
         return Exit.OK
     return _exit_status(code, "The first job")

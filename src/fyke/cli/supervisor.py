@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fyke.cli.children import Child, Children
+from fyke.cli.errors import Exit
 from fyke.cli.preload_client import (
     MAX_PAUSE,
     STABLE_SECONDS,
@@ -58,7 +59,7 @@ class Supervisor:
 
     def __init__(
         self,
-        listener: int,
+        listener: int | None,
         log_to: int,
         log_level: str,
         *,
@@ -71,9 +72,9 @@ class Supervisor:
         preload: FirstPreload | None = None,
     ) -> None:
         """Requires a running event loop. ``listener`` and ``log_to`` are the descriptors of the
-        server's socket and of the log of all roles; ``lease_seconds``: how long an attempt stays
-        with a runner that does not renew its lease; ``launcher``: whether there is one;
-        ``browser``: whether Workers can have browsers; ``servers``: how many processes accept
+        server's socket, None on a node, and of the log of all roles; ``lease_seconds``: how long an
+        attempt stays with a runner that does not renew its lease; ``launcher``: whether there is
+        one; ``browser``: whether Workers can have browsers; ``servers``: how many processes accept
         connections; ``record`` gets the processes of the roles; ``silence``: for how many seconds a
         role may not report.
         """
@@ -92,6 +93,7 @@ class Supervisor:
         self._watching: asyncio.Task[None] | None = None
         self._roles = roles_of(listener, browser=browser, servers=servers)
         self.stopping = False
+        self.node_ended = asyncio.Event()  # the node must not go on, and not be started again
         self._preload.start()
 
     async def run_task(self, task: str, /, **details: Any) -> int:
@@ -149,6 +151,9 @@ class Supervisor:
             role.process = None
             self._watch.ended(role.name, code)
             if self.stopping:
+                return
+            if code == Exit.NODE_ENDED:
+                self.node_ended.set()
                 return
             role.failures = 1 if loop.time() - started_at > STABLE_SECONDS else role.failures + 1
             pause = delay(role.failures, base=0.2, cap=MAX_PAUSE)
@@ -211,12 +216,12 @@ class Supervisor:
             await process.wait()
 
 
-def roles_of(listener: int, *, browser: bool, servers: int) -> list[SupervisedRole]:
+def roles_of(listener: int | None, *, browser: bool, servers: int) -> list[SupervisedRole]:
     """The processes to supervise, see ``Supervisor``."""
     names = ["server", *(f"server-{number}" for number in range(2, servers + 1))]
     return [
         SupervisedRole("egress", "egress"),
         *([SupervisedRole("browser", "browser")] if browser else []),
         SupervisedRole("runner", "runner"),
-        *(SupervisedRole(name, "server", (listener,)) for name in names),
+        *(SupervisedRole(name, "server", (listener,)) for name in names if listener is not None),
     ]

@@ -67,14 +67,28 @@ def up(
         end_with_parent(parent)  # without the root supervisor there is no launcher
     first_job = {"tour": tour or once, "url": url, "once": once, "as_json": as_json}
     first_job["browser"] = browser
-    _supervise(settings, first_job, launcher_events)
+    refuse_node(settings)
+    supervise(settings, first_job, launcher_events)
 
 
-def _supervise(
-    settings: Settings, first_job: dict[str, Any], launcher_events: int | None
+def refuse_node(settings: Settings) -> None:
+    """Raise ``CommandFailed`` for the folder of a node."""
+    from fyke.app.folder import is_node
+    from fyke.cli.errors import CommandFailed, Exit
+
+    if is_node(settings.home):
+        raise CommandFailed(
+            f"The folder {settings.home} is that of a node: start it with fyke node up, or choose "
+            "another one with --home",
+            Exit.CONFLICT,
+        )
+
+
+def supervise(
+    settings: Settings, first_job: dict[str, Any] | None, launcher_events: int | None
 ) -> NoReturn:
     """Prepare the data folder, the lock and the port; become the supervisor, or raise
-    ``CommandFailed``.
+    ``CommandFailed``. Without a ``first_job`` it runs the roles of a node.
     """
     from fyke.app.browser_availability import serves_browsers
     from fyke.app.folder import make_home
@@ -86,11 +100,12 @@ def _supervise(
     except OSError as error:
         raise unwritable(settings, error) from None
     lock = lock_home(settings)
-    listener = listen(settings)
-    log_to = _log_file(settings) if first_job["tour"] or sys.stderr.isatty() else sys.stderr
+    listener = listen(settings) if first_job is not None else None
+    is_tour = first_job is not None and first_job["tour"]
+    log_to = _log_file(settings) if is_tour or sys.stderr.isatty() else sys.stderr
     browser = serves_browsers(settings)
     data = {
-        "listener": listener.fileno(),
+        "listener": listener and listener.fileno(),
         "log_to": log_to.fileno(),
         "log_level": settings.log_level,
         "server_file": str(settings.server_file),
@@ -103,7 +118,8 @@ def _supervise(
         "first_job": first_job,
         "launcher_events": launcher_events,
     }
-    descriptors = [lock, listener.fileno(), log_to.fileno()]
+    descriptors = [lock, log_to.fileno()]
+    descriptors += [] if listener is None else [listener.fileno()]
     descriptors += [] if launcher_events is None else [launcher_events]
     exec_module(
         "fyke.cli.supervise", data, _role_environment(settings, browser=browser), *descriptors

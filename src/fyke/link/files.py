@@ -26,7 +26,7 @@ from fyke.domain.workers.archive import MAX_BUNDLE
 from fyke.errors import FykeError, InvalidRequest, Unavailable, VersionUnavailable
 from fyke.link.node_link import NodeLink
 from fyke.model.last_page import PageContent
-from fyke.model.node import GATEWAY_HOST, BuildClaim, StoredEnvironment
+from fyke.model.node import GATEWAY_HOST, RunnableVersion
 from fyke.model.run import AttemptKey
 from fyke.reasons import Reason, ReasonCode
 from fyke.wire.nodes import (
@@ -60,7 +60,9 @@ class RemoteFiles:
 
     # --- bundles ------------------------------------------------------------------------------
 
-    async def bundle(self, owner: AttemptKey | str, digest: str, target: Path) -> None:
+    async def bundle(self, owner: AttemptKey | str, version: RunnableVersion, target: Path) -> None:
+        """See ``NodeFiles.bundle``."""
+        digest = version.digest
         if isinstance(owner, AttemptKey):
             file_owner = FileOwner(attempt=owner)
         else:
@@ -77,21 +79,8 @@ class RemoteFiles:
             place = await self._link.ask(FindBundle(file_owner, digest, direct=False))
             found = await self._fetch(place.file, target, digest, MAX_BUNDLE)
         if found != digest:
-            reason = Reason.of(ReasonCode.VERSION_FILES_MISSING, number=place.number, sha256=found)
-            raise VersionUnavailable(reason)
-
-    # --- environments -------------------------------------------------------------------------
-
-    async def environment(
-        self, owner: AttemptKey | str, key: str
-    ) -> StoredEnvironment | BuildClaim | None:
-        return BuildClaim(key, 0)
-
-    async def fetch_environment(self, stored: StoredEnvironment, target: Path) -> None:
-        raise FykeError("Nodes do not exchange environments")
-
-    async def store_environment(self, claim: BuildClaim, packed: Path, tree: str) -> None:
-        """Nothing is stored."""
+            code, number = ReasonCode.VERSION_FILES_MISSING, version.number
+            raise VersionUnavailable(Reason.of(code, number=number, sha256=found))
 
     # --- last pages ---------------------------------------------------------------------------
 

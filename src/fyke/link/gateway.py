@@ -227,6 +227,9 @@ class RemoteRows:
         self._gateway = gateway
         self._clock = clock
 
+    async def open(self, run_id: str, attempt_id: str) -> None:
+        """The gateway opens an attempt with its first batch."""
+
     async def append(self, batch: AttemptBatch) -> None:
         """Every batch has to be committed, so that those of several attempts share a message."""
 

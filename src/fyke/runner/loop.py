@@ -14,10 +14,11 @@ from typing import Any
 import structlog
 
 from fyke.contracts.signals import STOP, WORK, Listener
+from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.runs.outcome import end_of
 from fyke.errors import FykeError
 from fyke.model.attempt import AfterAttempt
-from fyke.model.node import AttemptOrder, NodeInfo
+from fyke.model.node import AttemptOrder, NodeInfo, NodeState, Registered
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
@@ -67,16 +68,18 @@ class Runner:
         self._capacity_freed = asyncio.Event()
         self._next_report_seconds = REPORT_SECONDS
         self._trouble: Detail | None = None  # why no Worker can be started now
+        self._state = NodeState.READY
+        self._drained_at: asyncio.TimerHandle | None = None  # the end of a draining node's time
         self._fault_seen = asyncio.Event()  # an attempt was returned: check for trouble at once
         self._take_in_doubt = False  # a lease may have been written although the call failed
         self._places = BrowserPlaces(deps.browser)
-        self._preparer = Preparer(deps, self._may_prepare)
+        self._preparer = Preparer(deps, self._may_start)
 
     # --- life of the process ------------------------------------------------------------
 
     async def run(self) -> None:
         """Serve until ``drain``; then wait for the running attempts."""
-        await self._replace_earlier_runner()
+        await retry_while_unavailable(self._replace_earlier_runner)
         committing = asyncio.create_task(self._deps.intake.run())
         helpers = [
             asyncio.create_task(self._report_regularly()),
@@ -98,6 +101,8 @@ class Runner:
                 await asyncio.wait({*self._tasks, committing}, return_when=asyncio.FIRST_COMPLETED)
                 _check_committing(committing)
         finally:
+            if self._drained_at is not None:
+                self._drained_at.cancel()
             for task in (*helpers, committing):
                 task.cancel()
             await asyncio.gather(*helpers, committing, return_exceptions=True)
@@ -113,6 +118,10 @@ class Runner:
         """End all running attempts with ``PLATFORM_STOPPED``; their rows are kept."""
         for attempt_runner in list(self._attempt_runners.values()):
             attempt_runner.stop(end_of(Reason(ReasonCode.PLATFORM_STOPPED)))
+
+    async def register(self) -> None:
+        """Report now, and learn what the operator has decided about this machine."""
+        await self._report_safely(register=True)
 
     @property
     def running(self) -> int:
@@ -151,8 +160,21 @@ class Runner:
             browser_programs=self._places.offer.programs,
             browser_display=self._places.offer.display,
         )
-        registered = await self._gateway.register(NodeInfo(info, self._release))
+        self._follow(await self._gateway.register(NodeInfo(info, self._release)))
+
+    def _follow(self, registered: Registered) -> None:
+        """Do what the operator has decided about this machine."""
         self._monitor.lease_seconds = registered.lease_seconds
+        before, self._state = self._state, registered.state
+        if before is not registered.state:
+            log.info("node_state", state=registered.state.value)
+            self._capacity_freed.set()
+        if self._drained_at is not None:
+            self._drained_at.cancel()
+            self._drained_at = None
+        if registered.drain_ms is not None:
+            loop = asyncio.get_running_loop()
+            self._drained_at = loop.call_later(registered.drain_ms / 1000, self.stop_all)
 
     async def _report_browser_checks(self) -> None:
         if self._deps.browser is not None:
@@ -190,11 +212,12 @@ class Runner:
             )
         )
 
-    def _may_prepare(self) -> bool:
-        return self._trouble is None and not self._draining.is_set()
+    def _may_start(self) -> bool:
+        is_ready = self._state is NodeState.READY and not self._draining.is_set()
+        return is_ready and self._trouble is None
 
     async def _take_attempts(self) -> None:
-        if self._trouble is not None:
+        if not self._may_start():
             return
         try:
             started = self._monitor.now()

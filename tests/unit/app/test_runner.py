@@ -14,7 +14,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from fyke.app import runner, server
+from fyke.app import runner, runner_role, server
 from fyke.app.folder import make_home
 from fyke.app.runner import only_runner, open_sandbox, runner_size
 from fyke.app.state import open_state
@@ -82,25 +82,25 @@ def test_leases_last_as_long_as_set_in_the_server_and_the_runner(
         )
 
     note(server, "LeaseTimer")
-    note(runner, "NodeStores")
+    note(runner_role, "NodeStores")
     monkeypatch.setattr(server, "master_secret", lambda _: b"")
-    monkeypatch.setattr(runner, "master_secret", lambda _: bytes(32))
+    monkeypatch.setattr(runner_role, "master_secret", lambda _: bytes(32))
     runtime = MagicMock(settings=changed)
     server._timers(runtime, MagicMock(), MagicMock())
-    runner.node_stores(runtime)
+    runner_role.node_stores(runtime)
     assert built["LeaseTimer"][0][1] == built["NodeStores"][1]["lease_seconds"] == 60
 
 
 def runner_at_work(settings: Settings, name: str, **changes: Any) -> RunnerInfo:
     info = RunnerInfo(new_ulid(), name, "full", "", 1, 512, int(time.time() * 1000))
-    return replace(info, **({"place": runner.place(settings)} | changes))
+    return replace(info, **({"place": runner_role.place(settings)} | changes))
 
 
 @pytest.mark.anyio
 async def test_a_copied_folder_gets_its_own_name(tmp_path: Path) -> None:
     original = Settings(home=tmp_path / "original")
     make_home(original)
-    name = runner.node_name(original)
+    name = runner_role.node_name(original)
     copy = Settings(home=tmp_path / "copy")
     shutil.copytree(original.home, copy.home)
     state_in(tmp_path)
@@ -110,16 +110,16 @@ async def test_a_copied_folder_gets_its_own_name(tmp_path: Path) -> None:
             at_work = runner_at_work(original, name, **change)
             await storage.write(lambda tx, info=at_work: tx.runs.put_runner(info))
             if change:  # of an older release, or no longer there
-                await runner.rename_copied_node(copy, storage)
-                assert runner.node_name(copy) == name
-            await runner.rename_copied_node(original, storage)
-            assert runner.node_name(original) == name
+                await runner_role.rename_copied_node(copy, storage)
+                assert runner_role.node_name(copy) == name
+            await runner_role.rename_copied_node(original, storage)
+            assert runner_role.node_name(original) == name
             await storage.write(lambda tx, info=at_work: tx.runs.drop_runner(info.id))
         at_work = runner_at_work(original, name)
         await storage.write(lambda tx: tx.runs.put_runner(at_work))
-        await runner.rename_copied_node(copy, storage)
-        assert runner.node_name(copy) != name
-        assert runner.place(copy) != runner.place(original)
+        await runner_role.rename_copied_node(copy, storage)
+        assert runner_role.node_name(copy) != name
+        assert runner_role.place(copy) != runner_role.place(original)
 
 
 def test_the_memory_of_the_machine_is_in_mebibytes() -> None:
@@ -173,7 +173,7 @@ async def test_the_first_sigterm_drains_and_the_second_stops(
 ) -> None:
     stub: Any = Runner()
     loop = asyncio.get_running_loop()
-    runner._drain_on_sigterm(stub, stub)
+    runner.drain_on_sigterm(stub, stub)
     if orphaned:  # no supervisor is left to send a second one
         monkeypatch.setattr(os, "getppid", lambda: -1)
     try:

@@ -107,8 +107,12 @@ class NodeService:
         runner: RunnerName,
         stores: NodeStores,
         is_cut_off: Callable[[int], Awaitable[bool]] = never_cut_off,
+        *,
+        joined: bool = False,
     ) -> None:
+        """``joined``: the runner is that of a node, whose state the operator decides."""
         self._runner = runner
+        self._joined = joined
         self._actor = f"runner {runner.id}"
         self._stores = stores
         self._storage = stores.storage
@@ -151,16 +155,30 @@ class NodeService:
 
     async def register(self, info: NodeInfo) -> Registered:
         """See ``NodeGateway.register``."""
-        own = self._runner
+        own, seconds = self._runner, self._stores.lease_seconds
 
-        def work(tx: Transaction) -> int:
+        def work(tx: Transaction) -> tuple[int, Registered]:
+            node = tx.nodes.get(own.node) if self._joined else None
+            state = node.state if node is not None else NodeState.READY
+            draining = info.runner.draining or state is not NodeState.READY
             tx.runs.put_runner(
-                replace(info.runner, id=own.id, node=own.node, place=own.place, heartbeat_at=tx.now)
+                replace(
+                    info.runner,
+                    id=own.id,
+                    node=own.node,
+                    place=own.place,
+                    heartbeat_at=tx.now,
+                    draining=draining,
+                )
             )
-            return tx.servers.count_active(tx.now - SERVER_SILENCE_MS)
+            left = None
+            if node is not None and state is NodeState.DRAINING:
+                left = max(0, node.drain_until - tx.now)
+            servers = tx.servers.count_active(tx.now - SERVER_SILENCE_MS)
+            return servers, Registered(state, seconds, drain_ms=left)
 
-        self._servers = await self._storage.write(work)
-        return Registered(NodeState.READY, self._stores.lease_seconds)
+        self._servers, registered = await self._storage.write(work)
+        return registered
 
     async def leave(self) -> None:
         """See ``NodeGateway.leave``."""

@@ -1,0 +1,109 @@
+"""The runner role of a node: it runs attempts for an installation on other machines."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from fyke import __version__
+from fyke.app.folder import write_private
+from fyke.app.node_folder import NodeFolder, keep_certificate, read_node
+from fyke.app.runner import drain_on_sigterm, make_runner, only_runner, open_sandbox, runner_size
+from fyke.app.runner_browsers import open_browsers
+from fyke.egress.client import EgressClient
+from fyke.errors import NodeEnded
+from fyke.kit.clock import SystemClock
+from fyke.kit.descriptors import raise_limit
+from fyke.kit.ids import new_ulid
+from fyke.link.files import RemoteFiles
+from fyke.link.gateway import RemoteGateway
+from fyke.link.node_link import LinkEnded, NodeLink
+from fyke.link.notices import NodeNotices
+from fyke.runner.loop import Runner
+from fyke.sandbox.warm import WarmSandboxes
+from fyke.settings import Settings
+
+STOP_SECONDS = 8.0  # for Workers of a node that has ended; one has 5 s after SIGTERM
+
+log = structlog.get_logger()
+
+
+async def serve_node(settings: Settings) -> None:
+    """Run attempts of the installation until SIGTERM and the end of the running ones; a second
+    SIGTERM stops them. Raise ``NodeEnded`` when the installation does not serve this node any more;
+    its attempts have been stopped.
+    """
+    raise_limit()
+    with only_runner(settings):
+        node = read_node(settings.home)
+        write_private(settings.node_file, node.name)
+        egress = EgressClient(settings.egress_socket)
+        await egress.start()
+        sandbox = open_sandbox(settings)
+        try:
+            report = await sandbox.probe()
+            log.info("isolation", level=report.level.value, reason=report.reason)
+            warm = WarmSandboxes(sandbox, settings.warm_sandboxes, settings.warm_idle_seconds)
+            size = runner_size(settings)
+            async with open_browsers(
+                settings, sandbox, cpus=size.cpus, memory_mb=size.memory_mb
+            ) as browser:
+                changed = asyncio.Event()
+                notices = NodeNotices(changed.set)
+                link = _link(settings, node, notices)
+                gateway = RemoteGateway(link, notices, RemoteFiles(link), SystemClock())
+                runner = make_runner(settings, gateway, sandbox, egress, report, warm, browser)
+                drain_on_sigterm(runner, sandbox)
+                async with warm.kept():
+                    await _run(runner, link, changed)
+        finally:
+            await egress.stop()
+
+
+def _link(settings: Settings, node: NodeFolder, notices: NodeNotices) -> NodeLink:
+    return NodeLink(
+        node.addresses(),
+        node.authority,
+        node.own,
+        release=__version__,
+        runner_id=new_ulid(),
+        on_notice=notices.receive,
+        on_certificate=lambda own: keep_certificate(settings.home, node, own),
+        on_connected=notices.connected,
+    )
+
+
+async def _run(runner: Runner, link: NodeLink, changed: asyncio.Event) -> None:
+    """Run until the runner has drained, or the link has ended for good."""
+    linking = asyncio.create_task(link.run())
+    registering = asyncio.create_task(_register_when(changed, runner))
+    running = asyncio.create_task(_run_when_connected(runner, link))
+    try:
+        await asyncio.wait({running, linking}, return_when=asyncio.FIRST_COMPLETED)
+        if not linking.done():
+            return running.result()
+        ended: LinkEnded = linking.result()
+        runner.drain()
+        runner.stop_all()
+        # their ends cannot be recorded any more, so nothing else is waited for
+        await asyncio.wait({running}, timeout=STOP_SECONDS)
+        raise NodeEnded(ended.text)
+    finally:
+        tasks = (linking, registering, running)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _run_when_connected(runner: Runner, link: NodeLink) -> None:
+    await link.connected.wait()
+    await runner.run()
+
+
+async def _register_when(changed: asyncio.Event, runner: Runner) -> None:
+    """Register at once when the installation says that something about this node was changed."""
+    while True:
+        await changed.wait()
+        changed.clear()
+        await runner.register()
