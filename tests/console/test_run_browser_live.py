@@ -19,6 +19,7 @@ from fyke.domain.runs import browser_views
 from fyke.domain.runs.browser_views import RunBrowserViews
 from fyke.model.account import Role
 from fyke.model.audit import AuditAction
+from fyke.model.runner import NODE_PLACE
 from fyke.model.user import Purpose
 from support.app import App
 from support.browser_views import NODE
@@ -118,6 +119,18 @@ def test_another_machine_is_named(live: LiveBrowserRun) -> None:
         stream = events(http, f"{live.at}/live")
         assert f"runs on the machine {NODE}" in first(stream, "notice")["text"]
         assert http.get(f"{live.at}/picture").status_code in (400, 409, 422)
+
+
+def test_a_node_is_named_even_if_no_process_serves_browsers_here(live: LiveBrowserRun) -> None:
+    live.open_browser()
+    app = live.server.app
+    live.server.do(app.register_runner(place=f"{NODE_PLACE}{NODE}"))
+    with live.client() as http:
+        stream = events(http, f"{live.at}/live")
+        assert f"runs on the node {NODE}" in first(stream, "notice")["text"]
+        answer = http.get(f"{live.at}/picture")
+        assert answer.status_code == 400 and "not available yet" in answer.text
+        assert http.get(live.at).status_code == 200
 
 
 def test_an_owner_takes_over_acts_and_gives_back(live: LiveBrowserRun) -> None:

@@ -42,6 +42,7 @@ from fyke.kit.sealing import Sealer
 from fyke.kit.tls import server_context
 from fyke.model.node import ContactState
 from fyke.model.node_registry import Node
+from fyke.model.runner import NODE_PLACE
 from fyke.settings import Settings
 from fyke.wire import node_join, nodes
 
@@ -128,7 +129,7 @@ class _Opening:
 
     def gateway(self, node: Node) -> NodeGateway:
         """The operations of a node, for its current runner."""
-        name = RunnerName(node.runner_id, node.name, f"node/{node.name}")
+        name = RunnerName(node.runner_id, node.name, f"{NODE_PLACE}{node.name}")
         return NodeService(name, self._stores, self._is_cut_off, joined=True)
 
     def files(self, node: Node) -> NodeFileAccess:

@@ -153,6 +153,7 @@ class ViewRefusal(StrEnum):
     """Why there is no live view."""
 
     ELSEWHERE = "elsewhere"  # no attempt of this id is served on this machine
+    ON_NODE = "on_node"  # no server has the pictures of a node
     FULL = "full"  # of the attempt
     WINDOWS = "windows"  # the user watches in as many as possible
     MACHINE_FULL = "machine_full"

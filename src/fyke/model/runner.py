@@ -12,6 +12,7 @@ from fyke.reasons import Detail
 # how long an attempt stays with a runner that does not renew its lease, unless it is set
 LEASE_SECONDS = 15.0
 TOLERANCE = 1e-9  # cores; for rounding errors in sums such as 0.1 + 0.2
+NODE_PLACE = "node/"  # with it begins the place of a node; others begin with the boot of a machine
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,6 +255,11 @@ def _texts(name: str) -> dict[ViewRefusal, str]:
         )
     return {
         ViewRefusal.ELSEWHERE: elsewhere,
+        ViewRefusal.ON_NODE: _(
+            "This browser runs on the node %(name)s. Live pictures of browsers on nodes are not "
+            "available yet."
+        )
+        % {"name": name},
         ViewRefusal.FULL: _("%(count)s users are watching this browser already.")
         % {"count": MAX_WATCHERS},
         ViewRefusal.WINDOWS: _("You are watching this browser in %(count)s windows already.")

@@ -11,7 +11,7 @@ waits for the end, however it comes, and writes the only entry about it in the a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -49,6 +49,8 @@ from fyke.errors import (
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller, Role
 from fyke.model.audit import AuditAction
+from fyke.model.run import Attempt
+from fyke.model.runner import NODE_PLACE, RunnerInfo
 
 CHECK_SECONDS = 2.0  # between two looks at the session of a user who watches
 _CLOSE_SECONDS = 3.0
@@ -67,6 +69,10 @@ class NotViewable(Refused):
 
 _TEXTS = {
     ViewRefusal.ELSEWHERE: "The live view of this browser is on {name} only",
+    ViewRefusal.ON_NODE: (
+        "This browser runs on the node {name}; "
+        "live views of browsers on nodes are not available yet"
+    ),
     ViewRefusal.FULL: f"{MAX_WATCHERS} users are watching this browser already; try again later",
     ViewRefusal.WINDOWS: (
         f"You are watching this browser in {MAX_WINDOWS} windows already; close one of them"
@@ -85,12 +91,13 @@ _TEXTS = {
 @dataclass(frozen=True, slots=True)
 class OpenBrowser:
     """An attempt with an open browser. ``ordinal`` is that of its subtask, from 0, and ``node`` the
-    machine that it runs on.
+    machine that it runs on, which has joined as a node if ``joined``.
     """
 
     attempt_id: str
     ordinal: int
     node: str
+    joined: bool = False
 
 
 class RunBrowserViews:
@@ -275,17 +282,19 @@ class RunBrowserViews:
         return self._views
 
     async def _find(self, caller: Caller, run_id: str, attempt_id: str) -> OpenBrowser:
-        """An active attempt of the run. Its browser may be open or not."""
+        """An active attempt of the run, not on a node. Its browser may be open or not."""
 
         def work(tx: Transaction) -> OpenBrowser:
             own_run(tx, caller, run_id)
             attempt = tx.runs.attempt(attempt_id) if is_ulid(attempt_id) else None
             if attempt is None or attempt.run_id != run_id or attempt.outcome is not None:
                 raise Refused(_GONE)
-            nodes = _nodes(tx)
-            return OpenBrowser(attempt.id, attempt.ordinal, nodes.get(attempt.runner_id, ""))
+            return _browser_of(attempt, _runners(tx))
 
-        return await self._storage.read(work)
+        browser = await self._storage.read(work)
+        if browser.joined:  # whatever the process on this machine would answer
+            raise NotViewable(ViewRefusal.ON_NODE, browser.node)
+        return browser
 
     def _error(self, refused: ViewRefused, browser: OpenBrowser) -> FykeError:
         if refused.refusal in (ViewRefusal.TAKEN, ViewRefusal.REPLACED):
@@ -340,8 +349,16 @@ def _require_session(caller: Caller) -> None:
         raise Forbidden(f"{_TAKE_OVER} is possible in the console only, not with a key")
 
 
-def _nodes(tx: Transaction) -> dict[str, str]:
-    return {runner.id: runner.node for runner in tx.runs.runners(0)}
+def _runners(tx: Transaction) -> dict[str, RunnerInfo]:
+    return {runner.id: runner for runner in tx.runs.runners(0)}
+
+
+def _browser_of(attempt: Attempt, runners: Mapping[str, RunnerInfo]) -> OpenBrowser:
+    runner = runners.get(attempt.runner_id)
+    if runner is None:
+        return OpenBrowser(attempt.id, attempt.ordinal, "")
+    joined = runner.place.startswith(NODE_PLACE)
+    return OpenBrowser(attempt.id, attempt.ordinal, runner.node, joined)
 
 
 def _open_browsers(tx: Transaction, caller: Caller, run_id: str) -> tuple[OpenBrowser, ...]:
@@ -352,8 +369,8 @@ def _open_browsers(tx: Transaction, caller: Caller, run_id: str) -> tuple[OpenBr
         for attempt in tx.runs.attempts(run.id)
         if attempt.outcome is None and attempt.id in reports and reports[attempt.id].is_open
     ]
-    nodes = _nodes(tx) if attempts else {}
+    runners = _runners(tx) if attempts else {}
     return tuple(
-        OpenBrowser(attempt.id, attempt.ordinal, nodes.get(attempt.runner_id, ""))
+        _browser_of(attempt, runners)
         for attempt in sorted(attempts, key=lambda attempt: attempt.id)
     )

@@ -39,7 +39,7 @@ from fyke.model.attempt import AttemptReport
 from fyke.model.audit import AuditAction, AuditEntry
 from fyke.model.browser import BrowserReport
 from fyke.model.run import Origin
-from fyke.model.runner import AttemptUsage, Lease
+from fyke.model.runner import NODE_PLACE, AttemptUsage, Lease
 from support.app import App, open_app
 from support.pages import sign_in
 
@@ -399,6 +399,27 @@ async def test_refusals_of_the_gateway_are_explained(
         with pytest.raises(error, match=text):
             await asked
     assert await place.audited() == []
+
+
+@pytest.mark.parametrize("refusal", [None, ViewRefusal.AWAY, ViewRefusal.ELSEWHERE])
+async def test_a_browser_on_a_node_has_no_live_view(
+    place: Place, refusal: ViewRefusal | None
+) -> None:
+    await place.app.register_runner(place=f"{NODE_PLACE}gpu-1")
+    place.views.refused = refusal and ViewRefused(refusal)
+    [browser] = await place.service.open_browsers(place.caller, place.run)
+    assert browser.joined
+    for asked in (
+        place.service.watch(place.caller, place.run, place.attempt),
+        place.service.picture(place.caller, place.run),
+        place.service.take_over(place.caller, place.run, place.attempt),
+        place.service.act(place.caller, place.run, place.attempt, "0.T", 7, [TextInput("x")]),
+        place.service.give_back(place.caller, place.run, place.attempt),
+    ):
+        with pytest.raises(NotViewable, match="on the node node; live views") as caught:
+            await asked
+        assert caught.value.refusal is ViewRefusal.ON_NODE
+    assert place.views.calls == [] and await place.audited() == []
 
 
 async def test_live_views_can_be_switched_off(place: Place) -> None:
