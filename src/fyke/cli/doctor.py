@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -47,6 +48,7 @@ SERVES_NONE_REMEDY = (
     "later also needs a restart"
 )
 DRIVER_REMEDY = "install the driver of the same version (apt install chromium-driver)"
+GATEWAY_SECONDS = 5.0
 BLOBS_SECONDS = 30.0
 BLOBS_REMEDY = (
     "correct blobs_url, the address or the login (s3_endpoint, s3_key_id, or AWS_* of this shell), "
@@ -81,11 +83,18 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
       fyke doctor
       fyke doctor --json | jq '.checks[] | select(.state != "ok")'
     """
+    from fyke.app.node_folder import is_node
+
     settings = load_settings(home=home)
-    server = _server(settings, home)
-    lines = [*_machine(settings), _port(settings, server), *_processes(server)]
-    lines += _database(settings)
-    lines += _blobs(settings)
+    joined = is_node(settings.home)
+    server = None if joined else _server(settings, home)
+    lines = [*_machine(settings)]
+    if joined:  # it has no port, database or blobs
+        lines.append(_node(settings.home))
+    else:
+        lines += [_port(settings, server), *_processes(server)]
+        lines += _database(settings)
+        lines += _blobs(settings)
     lines += _registries(settings)
     level, reason, isolation = _isolation(settings, server)
     lines += [*isolation, *_waiting_sandboxes(server), *_sandbox_users(settings)]
@@ -229,6 +238,32 @@ def _server(settings: Settings, home: str | None) -> _RunningServer | None:
             return _RunningServer(location, client.not_ready())
     except (CommandFailed, ClientError):
         return None
+
+
+def _node(home: Path) -> CheckResult:
+    """Of a node: its certificate, and whether its gateways accept connections."""
+    from fyke.app.node_folder import FILE, read_node
+    from fyke.errors import Conflict
+    from fyke.kit.certificates import expiry_of
+
+    try:
+        node = read_node(home)
+        expires = expiry_of(node.own.certificate)
+    except (Conflict, OSError) as error:
+        return CheckResult("joined as node", FAILED, str(error), "run this command as its owner")
+    detail = f"{node.name} of the pool {node.pool}; certificate until "
+    detail += formatting.when_with_zone(int(expires))
+    if expires < time.time():
+        remedy = f"delete {home / FILE} and join again with fyke node join"
+        return CheckResult("joined as node", FAILED, detail, remedy)
+    for address, gateway in zip(node.addresses(), node.gateways, strict=True):
+        try:
+            socket.create_connection(address, GATEWAY_SECONDS).close()
+        except OSError as error:
+            problem = f"{detail}; no connection to the gateway {gateway}: {error.strerror or error}"
+            remedy = "check that Fyke runs there, and that this machine reaches the port"
+            return CheckResult("joined as node", FAILED, problem, remedy)
+    return CheckResult("joined as node", OK, f"{detail}; gateway {' '.join(node.gateways)} answers")
 
 
 def _port(settings: Settings, server: _RunningServer | None) -> CheckResult:

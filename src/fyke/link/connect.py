@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 
 from fyke.errors import Unavailable
@@ -31,7 +33,14 @@ async def connect(
         reason = error.verify_message
         raise Unavailable(f"{where} is not a gateway of this installation: {reason}") from error
     except (OSError, ssl.SSLError) as error:
-        raise Unavailable(f"No connection to {where}: {error}") from error
+        raise Unavailable(f"No connection to {where}: {_reason(error)}") from error
     if transport.get_extra_info("ssl_object").selected_alpn_protocol() is None:
         requests.stream.close("the other end has another protocol")
         raise Unavailable(f"{where} is not a gateway")
+
+
+def _reason(error: OSError) -> str:
+    """Without the numbers and addresses that asyncio adds."""
+    if isinstance(error, ssl.SSLError | socket.gaierror) or not error.errno:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)

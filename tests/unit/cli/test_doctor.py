@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import socket
+import time
 from collections import namedtuple
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,6 +37,7 @@ from fyke.cli.doctor import (
 )
 from fyke.cli.main import app
 from fyke.client import ApiError
+from fyke.kit.certificates import new_authority, new_request, sign_client
 from fyke.model.health import Level
 from fyke.sandbox.packages.registry_report import RegistryReport, RegistryUse
 from fyke.sandbox.process.user_claims import ActiveClaim
@@ -466,6 +468,45 @@ def test_only_a_complete_sandbox_is_exit_status_0(
     text = CliRunner().invoke(app, arguments).stdout
     assert "-> do this" in text and "-> x" not in text
     assert text.splitlines()[-1] == f"Sandbox: {level}"
+
+
+def test_the_folder_of_a_node_is_checked_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_machine", "_registries", "_browser"):
+        monkeypatch.setattr(doctor, name, lambda *_: iter([]))
+    monkeypatch.setattr(doctor, "_isolation", lambda *_: ("full", "", []))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    def lines() -> list[str]:
+        return CliRunner().invoke(app, ["doctor", "--home", str(tmp_path)]).stdout.splitlines()
+
+    with socket.create_server(("127.0.0.1", 0)) as gateway:
+        where = f"127.0.0.1:{gateway.getsockname()[1]}"
+        join_as_node(tmp_path, where, expires_in=3600)
+        [answers] = [line for line in lines() if "node" in line]
+        assert answers.startswith("ok ") and answers.endswith(f"gateway {where} answers")
+        assert "n1 of the pool eu; certificate until 20" in answers
+        assert not any(name in line for line in lines() for name in ("server", "database"))
+    missing = lines()
+    assert f"no connection to the gateway {where}: Connection refused" in missing[0]
+    assert missing[0].startswith("failed") and "reaches the port" in missing[1]
+    join_as_node(tmp_path, where, expires_in=-3600)
+    expired = lines()
+    assert expired[0].startswith("failed") and f"delete {tmp_path / 'node.json'}" in expired[1]
+    (tmp_path / "node.json").write_text("{")
+    assert "is damaged" in lines()[0]
+
+
+def join_as_node(home: Path, gateway: str, *, expires_in: float) -> None:
+    """The folder of a node whose certificate expires in these seconds."""
+    now = time.time()
+    authority = new_authority("test", now - 7200, 9000)
+    request = new_request()
+    own = sign_client(authority, request.certificate, "fyke:n1", now - 7200, 7200 + expires_in)
+    kept = {"name": "n1", "pool": "eu", "labels": {}, "gateways": [gateway]}
+    keys = {"authority": authority.certificate, "certificate": own, "key": request.key}
+    (home / "node.json").write_text(json.dumps(kept | keys))
 
 
 def test_root_sees_the_users_of_sandboxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
