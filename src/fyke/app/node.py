@@ -18,13 +18,21 @@ from fyke.kit.descriptors import raise_limit
 from fyke.kit.ids import new_ulid
 from fyke.link.files import RemoteFiles
 from fyke.link.gateway import RemoteGateway
-from fyke.link.node_link import LinkEnded, NodeLink
+from fyke.link.node_link import LinkEnd, LinkEnded, NodeLink
 from fyke.link.notices import NodeNotices
 from fyke.runner.loop import Runner
 from fyke.sandbox.warm import WarmSandboxes
 from fyke.settings import Settings
 
 STOP_SECONDS = 8.0  # for Workers of a node that has ended; one has 5 s after SIGTERM
+_REMEDIES = {
+    LinkEnd.SUPERSEDED: (
+        "if this machine is a copy, delete its node.json and join with another name; if not, stop "
+        "the other one and start this one again"
+    ),
+    LinkEnd.UNKNOWN: "to join again, delete node.json and use fyke node join with a new token",
+    LinkEnd.OUTDATED: "install the release of the installation",
+}
 
 log = structlog.get_logger()
 
@@ -88,7 +96,7 @@ async def _run(runner: Runner, link: NodeLink, changed: asyncio.Event) -> None:
         runner.stop_all()
         # their ends cannot be recorded any more, so nothing else is waited for
         await asyncio.wait({running}, timeout=STOP_SECONDS)
-        raise NodeEnded(ended.text)
+        raise NodeEnded(f"{ended.text}; {_REMEDIES[ended.end]}")
     finally:
         tasks = (linking, registering, running)
         for task in tasks:

@@ -35,7 +35,10 @@ LabelOption = Annotated[
 def token(
     server: ServerContext,
     pool: Annotated[
-        str, typer.Option("--pool", help="The pool that the nodes get; default: any.")
+        str,
+        typer.Option(
+            "--pool", help="The pool that the nodes get (default: the one that they name)."
+        ),
     ] = "",
     label: Annotated[
         list[str] | None,
@@ -47,7 +50,7 @@ def token(
         str,
         typer.Option(
             "--names",
-            help="The name that a node must have, or a pattern such as 'gpu-*'; default: any.",
+            help="The name that a node must have, or a pattern such as 'gpu-*' (default: any).",
             metavar="PATTERN",
         ),
     ] = "",
@@ -60,7 +63,9 @@ def token(
     expires: Annotated[
         str,
         typer.Option(
-            "--expires", help="How long it is valid: 30m, 12h or 7d, at most 30d.", metavar="TIME"
+            "--expires",
+            help="How long it is valid, such as 30m, 12h or 7d; at most 30d.",
+            metavar="TIME",
         ),
     ] = "1h",
 ) -> None:
@@ -176,7 +181,7 @@ def list_nodes(server: ServerContext) -> None:
 
 @server_command(nodes, "show")
 def show(server: ServerContext, name: Name) -> None:
-    """A node in full.
+    """Show what is known of a node.
 
     \b
     Examples:
@@ -235,7 +240,9 @@ def drain(
     name: Name,
     seconds: Annotated[
         int,
-        typer.Option("--seconds", help="How long attempts may go on, at most 604800.", metavar="S"),
+        typer.Option(
+            "--seconds", help="How long attempts may go on; at most 604800, 7 days.", metavar="S"
+        ),
     ] = 3600,
 ) -> None:
     """Let a node take no more attempts, and stop those that it still has after some time.
@@ -253,7 +260,7 @@ def drain(
 
 @server_command(nodes, "forget")
 def forget(server: ServerContext, name: Name, yes: YesOption = False) -> None:
-    """Remove a node. Its certificates are refused at once; attempts that it still has are lost.
+    """Remove a node. It is refused at once, and attempts that it still has are lost.
 
     \b
     Examples:

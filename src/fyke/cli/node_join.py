@@ -18,12 +18,19 @@ from fyke.cli.settings import load_settings
 
 DEFAULT_PORT = 8110
 TOKEN = "FYKE_NODE_TOKEN"  # noqa: S105 - the name of a variable
+_REMEDY = (
+    "check that Fyke runs there, that its setting gateway_host is an address that this machine "
+    "reaches, and that no firewall closes the port"
+)
 
 
 @nodes.command("join")
 def join(
     url: Annotated[
-        str, typer.Argument(help="Address of the gateway, HOST or HOST:PORT.", metavar="URL")
+        str,
+        typer.Argument(
+            help="Its address, HOST or HOST:PORT, as fyke node token prints it.", metavar="GATEWAY"
+        ),
     ],
     token: Annotated[
         str | None,
@@ -75,7 +82,7 @@ def join(
     except Forbidden as error:
         raise CommandFailed(error.message, Exit.AUTH) from None
     except Unavailable as error:
-        raise CommandFailed(error.message, Exit.UNREACHABLE) from None
+        raise CommandFailed(f"{error.message}; {_REMEDY}", Exit.UNREACHABLE) from None
     except OSError as error:
         raise unwritable(settings, error) from None
     out = Output(as_json)

@@ -42,5 +42,5 @@ async def connect(
 def _reason(error: OSError) -> str:
     """Without the numbers and addresses that asyncio adds."""
     if isinstance(error, ssl.SSLError | socket.gaierror) or not error.errno:
-        return error.strerror or str(error)
+        return error.strerror or str(error) or "the other end has closed it"
     return os.strerror(error.errno)
