@@ -83,7 +83,7 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
       fyke doctor
       fyke doctor --json | jq '.checks[] | select(.state != "ok")'
     """
-    from fyke.app.node_folder import is_node
+    from fyke.app.folder import is_node
 
     settings = load_settings(home=home)
     joined = is_node(settings.home)
@@ -242,7 +242,8 @@ def _server(settings: Settings, home: str | None) -> _RunningServer | None:
 
 def _node(home: Path) -> CheckResult:
     """Of a node: its certificate, and whether its gateways accept connections."""
-    from fyke.app.node_folder import FILE, read_node
+    from fyke.app.folder import NODE_FILE
+    from fyke.app.node_folder import read_node
     from fyke.errors import Conflict
     from fyke.kit.certificates import expiry_of
 
@@ -254,7 +255,7 @@ def _node(home: Path) -> CheckResult:
     detail = f"{node.name} of the pool {node.pool}; certificate until "
     detail += formatting.when_with_zone(int(expires))
     if expires < time.time():
-        remedy = f"delete {home / FILE} and join again with fyke node join"
+        remedy = f"delete {home / NODE_FILE} and join again with fyke node join"
         return CheckResult("joined as node", FAILED, detail, remedy)
     for address, gateway in zip(node.addresses(), node.gateways, strict=True):
         try:

@@ -13,7 +13,6 @@ import os
 import secrets
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from socket import socket
 
@@ -277,10 +276,15 @@ class AttemptRunner:
         except SandboxFault as error:
             log.error("sandbox_left_behind", attempt=self.key.id, error=str(error))
 
-    async def _close_intake(self, intake: AttemptIntake) -> int:
-        """Accept no more rows, once no process of the sandbox runs; return their number."""
+    async def _close_intake(self, intake: AttemptIntake) -> int | None:
+        """Accept no more rows, once no process of the sandbox runs; return their number, None when
+        the lease was lost.
+        """
         await self._no_process_runs()
-        return await intake.close()
+        try:
+            return await intake.close()
+        except StaleLease:
+            return None
 
     async def _no_process_runs(self) -> None:
         """Wait until no process of the sandbox runs."""
@@ -556,8 +560,7 @@ class AttemptRunner:
         gateway = self._deps.gateway
         after = await retry_while_unavailable(lambda: gateway.give_back(self.key, fault))
         if after is None:  # the lease was lost, so only this closes the rows here
-            with suppress(StaleLease):
-                await intake.close()
+            await self._close_intake(intake)
         log.info(
             "attempt_returned",
             run=self.key.run_id,

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from fyke.domain.nodes.files import InstallationFiles
 from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.secrets.masking import Masker
 from fyke.model.last_page import PageFileKind, TakenPage
@@ -31,9 +32,10 @@ PAGE = TakenPage(
 class Attempt:
     """An attempt that has taken a page, and the lines of its log."""
 
-    def __init__(self, pages: LastPages) -> None:
+    def __init__(self, blobs: FilesystemBlobs) -> None:
+        files = InstallationFiles(blobs, LastPages(cast(Any, None), blobs))
         self.lines: list[tuple[LogType, str]] = []
-        self.runner: AttemptRunner = runner(last_pages=pages)
+        self.runner: AttemptRunner = runner(gateway=SimpleNamespace(files=files))
         self.runner._masker = Masker({})
         self.runner._taken_page = PAGE
         self.runner._intake = cast(Any, SimpleNamespace(log=self._log))
@@ -49,11 +51,11 @@ def files_in(folder: Path) -> list[str]:
 
 async def test_a_full_disk_costs_the_page_and_the_log_says_so() -> None:
     with small_disk(4 * 2**20) as disk:
-        pages = LastPages(cast(Any, None), FilesystemBlobs(disk / "blobs"))
+        blobs = FilesystemBlobs(disk / "blobs")
         (disk / "blobs" / "pages").mkdir()
         filler = fill(disk, 600 * KIB)  # the picture fits, the HTML does not
         before = free_bytes(disk)
-        attempt = Attempt(pages)
+        attempt = Attempt(blobs)
         assert await attempt.runner._store_last_page() is None
         [(kind, line)] = attempt.lines
         assert kind is LogType.WARN
@@ -64,7 +66,7 @@ async def test_a_full_disk_costs_the_page_and_the_log_says_so() -> None:
         assert files_in(disk / "blobs") == []
         assert abs(free_bytes(disk) - before) <= 16 * KIB  # the file of the lock
         filler.unlink()
-        attempt = Attempt(pages)
+        attempt = Attempt(blobs)
         page = await attempt.runner._store_last_page()
         assert page is not None and {file.kind for file in page.files} == {
             PageFileKind.SCREENSHOT,
