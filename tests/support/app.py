@@ -25,10 +25,13 @@ from argon2 import PasswordHasher
 from starlette import routing
 
 from fyke.api.app import ApiConfig, add_pages, build_app
+from fyke.app.runtime import Runtime
+from fyke.app.runtime import rules as rules_of
 from fyke.browser.view_client import ViewClient
 from fyke.console.api_client import ApiClient
 from fyke.console.app import Console, ConsoleConfig
 from fyke.console.compose import build_console
+from fyke.contracts.blobs import Blobs
 from fyke.contracts.git import Git
 from fyke.contracts.inline import InlineStores
 from fyke.contracts.parsing import ParserPool
@@ -60,6 +63,7 @@ from fyke.model.worker import VersionState, Worker
 from fyke.notify.http import HttpNotifier
 from fyke.parsing.pools import ThreadPool
 from fyke.reasons import Detail, Reason
+from fyke.settings import Settings
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.sql.results.store import SqlResults
@@ -178,6 +182,7 @@ class App:
 
     storage: SqlStorage
     results: SqlResults
+    blobs: Blobs
     services: Services
     attempts: Attempts
     signals: DatagramSignals
@@ -193,6 +198,19 @@ class App:
         app.state.console = LateConsole(self.services, app)
         add_pages(app, app.state.console)
         return app
+
+    def runtime(self, settings: Settings) -> Runtime:
+        """What a role with these settings has of this application."""
+        return Runtime(
+            settings=settings,
+            storage=self.storage,
+            results=self.results,
+            blobs=self.blobs,
+            parsers=ThreadPool(),
+            signals=self.signals,
+            rules=rules_of(settings),
+            store_paths=(),
+        )
 
     async def publish(
         self,
@@ -387,6 +405,7 @@ async def open_app(
             yield App(
                 storage=storage,
                 results=results,
+                blobs=blobs,
                 services=services,
                 attempts=Attempts(storage, results, rules),
                 signals=signals,

@@ -233,6 +233,7 @@ async def gateway_needed() -> Any:
                 listener.fileno(),
                 log.fileno(),
                 "info",
+                lease_seconds=15,
                 launcher=False,
                 browser=False,
                 servers=2,

@@ -36,7 +36,8 @@ def gateway(server: Served, tmp_path: Path) -> Iterator[str]:
     """Its address."""
     settings = Settings(home=tmp_path / "installation").model_copy(update={"gateway_port": 0})
     stack = AsyncExitStack()
-    host, port = server.do(stack.enter_async_context(listening(settings, server.app.storage)))
+    runtime = server.app.runtime(settings)
+    host, port = server.do(stack.enter_async_context(listening(runtime)))
     yield f"{host}:{port}"
     server.do(stack.aclose())
 

@@ -20,18 +20,20 @@ from fyke.kit.clock import ManualClock, SystemClock
 from fyke.link import files as remote_files
 from fyke.link.files import RemoteFiles
 from fyke.model.last_page import LastPage, PageContent, PageFile, PageFileKind
-from fyke.model.node import BuildClaim
+from fyke.model.node import RunnableVersion
 from fyke.storage.blobs.s3 import S3Blobs
 from support.app import open_app
 from support.egress import until
 from support.jpegs import jpeg
 from support.remote_nodes import OWN, RemoteNode, open_remote
 from support.s3_servers import s3_server
+from support.samples import sample
 
 pytestmark = pytest.mark.anyio
 
 DATA = os.urandom(1_500_000)
 DIGEST = hashlib.sha256(DATA).hexdigest()
+VERSION = replace(sample(RunnableVersion), number="1.0.0", digest=DIGEST)
 HTML, SCREENSHOT = PageFileKind.HTML, PageFileKind.SCREENSHOT
 PAGE = LastPage(5, "https://a.example/", "Shop", (PageFile(HTML, 3),))
 
@@ -50,7 +52,7 @@ async def place(tmp_path: Path, templates: Path) -> AsyncIterator[RemoteNode]:
 @pytest.mark.parametrize("owner", [OWN, "V1"])
 async def test_a_bundle_is_fetched(place: RemoteNode, tmp_path: Path, owner: Any) -> None:
     remote, _ = await place.connected()
-    await remote.files.bundle(owner, DIGEST, tmp_path / "new")
+    await remote.files.bundle(owner, VERSION, tmp_path / "new")
     assert (tmp_path / "new").read_bytes() == DATA
     assert not [*tmp_path.glob(".fetched*")]
     await until(lambda: not place.file_sessions._open)
@@ -67,7 +69,7 @@ async def test_a_bundle_of_another_attempt_or_version_is_not_given(
         (OWN, InvalidRequest),
     ):
         with pytest.raises(error):
-            await remote.files.bundle(owner, DIGEST, tmp_path / "new")
+            await remote.files.bundle(owner, VERSION, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -75,7 +77,7 @@ async def test_a_bundle_that_was_changed_is_not_there(place: RemoteNode, tmp_pat
     remote, _ = await place.connected()
     await place.blobs.put(f"bundles/{DIGEST}", b"other")
     with pytest.raises(VersionUnavailable) as changed:
-        await remote.files.bundle(OWN, DIGEST, tmp_path / "new")
+        await remote.files.bundle(OWN, VERSION, tmp_path / "new")
     assert changed.value.reason is not None
     found = hashlib.sha256(b"other").hexdigest()
     assert changed.value.reason.params == {"number": "1.0.0", "sha256": found}
@@ -95,7 +97,7 @@ async def test_a_bundle_that_ends_early_is_not_there(
 
     monkeypatch.setattr(place.blobs, "get_stream", short)
     with pytest.raises(Unavailable):
-        await remote.files.bundle(OWN, DIGEST, tmp_path / "new")
+        await remote.files.bundle(OWN, VERSION, tmp_path / "new")
     assert [*tmp_path.glob("*new*"), *tmp_path.glob(".fetched*")] == []
 
 
@@ -110,23 +112,23 @@ async def test_files_wait_for_storage_and_connection(
     with monkeypatch.context() as patch:
         patch.setattr(place.blobs, "size", away)
         with pytest.raises(Unavailable, match="503 the bucket is away"):
-            await remote.files.bundle(OWN, DIGEST, tmp_path / "new")
+            await remote.files.bundle(OWN, VERSION, tmp_path / "new")
     await place.blobs.delete(f"bundles/{DIGEST}")
     with pytest.raises(Unavailable, match="404"):  # the next question is answered by the state
-        await remote.files.bundle(OWN, DIGEST, tmp_path / "new")
+        await remote.files.bundle(OWN, VERSION, tmp_path / "new")
     monkeypatch.setattr(file_session, "MAX_SESSIONS", 0)
     with pytest.raises(Unavailable, match="not transferred"):
-        await remote.files.bundle(OWN, DIGEST, tmp_path / "new")
+        await remote.files.bundle(OWN, VERSION, tmp_path / "new")
     unconnected = RemoteFiles(place.connect("R2", ("127.0.0.1", 9))[1])
     with pytest.raises(Unavailable):
-        await unconnected.bundle(OWN, DIGEST, tmp_path / "new")
+        await unconnected.bundle(OWN, VERSION, tmp_path / "new")
 
 
 async def test_a_file_has_a_limit(place: RemoteNode, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(remote_files, "MAX_BUNDLE", 1_000_000)
     remote, _ = await place.connected()
     with pytest.raises(Unavailable, match="more than 1000000 bytes"):
-        await remote.files.bundle(OWN, DIGEST, tmp_path / "new")
+        await remote.files.bundle(OWN, VERSION, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -142,7 +144,7 @@ async def test_a_silent_server_is_waited_for_a_limited_time(
 
     monkeypatch.setattr(place.blobs, "size", silent)
     with pytest.raises(Unavailable, match="Timeout"):
-        await remote.files.bundle(OWN, DIGEST, tmp_path / "new")
+        await remote.files.bundle(OWN, VERSION, tmp_path / "new")
     place.file_sessions.close()
     await until(lambda: not place.file_sessions._open)
 
@@ -157,7 +159,7 @@ async def test_a_bundle_in_s3_is_fetched_there(tmp_path: Path, templates: Path) 
         ):
             place.places.owners = {OWN: DIGEST}
             remote, _ = await place.connected()
-            await remote.files.bundle(OWN, DIGEST, tmp_path / "new")
+            await remote.files.bundle(OWN, VERSION, tmp_path / "new")
             assert (tmp_path / "new").read_bytes() == DATA
             assert place.file_sessions.served == 0
             await remote.files.put_page(OWN, PageContent(PAGE, {HTML: b"<p>"}))  # by the gateway
@@ -177,14 +179,9 @@ async def test_a_node_that_cannot_reach_s3_fetches_from_the_gateway(
     monkeypatch.setattr(place.blobs, "url", elsewhere)
     remote, _ = await place.connected()
     for name in ("one", "two"):
-        await remote.files.bundle(OWN, DIGEST, tmp_path / name)
+        await remote.files.bundle(OWN, VERSION, tmp_path / name)
         assert (tmp_path / name).read_bytes() == DATA
     assert len(asked) == 1  # S3 is not tried again for a while
-
-
-async def test_environments_are_built_on_the_node(place: RemoteNode) -> None:
-    files = (await place.connected())[0].files
-    assert await files.environment(OWN, "key") == BuildClaim("key", 0)
 
 
 # --- pages -------------------------------------------------------------------------------------
@@ -231,4 +228,4 @@ async def test_an_expired_url_is_asked_for_again(place: RemoteNode, tmp_path: Pa
     late = ManualClock(SystemClock().now_ms() + 600_000)
     place.file_sessions.clock = late
     with pytest.raises(Unavailable, match="403 The URL has expired"):
-        await remote.files.bundle(OWN, DIGEST, tmp_path / "new")
+        await remote.files.bundle(OWN, VERSION, tmp_path / "new")

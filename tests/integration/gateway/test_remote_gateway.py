@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fyke.contracts.signals import PREPARE, STOP, WORK
+from fyke.domain.runs.outcome import end_of
 from fyke.errors import (
     CapReached,
     Forbidden,
@@ -50,6 +51,7 @@ pytestmark = pytest.mark.anyio
 
 FAULT = Detail(DetailCode.STORE_AWAY)
 FAILED = Reason.of(ReasonCode.BAD_REQUIREMENT, line="-e .")
+CAPPED = end_of(Reason.of(ReasonCode.TRAFFIC_CAP, traffic_bytes=5))
 ENDED = AttemptEnd(SUCCESS, AttemptUsage(), sites=(SiteTraffic("a.example", 3),))
 ROOM = Capacity(8.0, 4096, 8)
 BATCH = AttemptBatch(
@@ -58,6 +60,7 @@ BATCH = AttemptBatch(
     [PushedRow('{"a":"é"}'.encode(), "a", "é")],
     [Header("A", "a", "text")],
     [NewLogEntry(2, "1", "hello", 1_700_000_000_000)],
+    number=1,
 )
 
 
@@ -78,7 +81,7 @@ CALLS: list[tuple[str, Call, Any, tuple[Any, ...]]] = [
     ("start", lambda g: g.start(OWN), InjectedSecrets({"TOKEN": "x"}), (OWN,)),
     ("reserve_browser", lambda g: g.reserve_browser(OWN, 1.5, 99), sample(RunLimits),
      (OWN, 1.5, 99)),
-    ("limit_reached", lambda g: g.limit_reached(OWN, SUCCESS), None, (OWN, SUCCESS)),
+    ("limit_reached", lambda g: g.limit_reached(OWN, CAPPED), None, (OWN, CAPPED)),
     ("end", lambda g: g.end(OWN, ENDED), AfterAttempt(True, 5), (OWN, ENDED)),
     ("give_back", lambda g: g.give_back(OWN, FAULT), AfterAttempt(False, 5), (OWN, FAULT)),
     ("note_environment", lambda g: g.note_environment(OWN, sample(VersionEnvironment), FAILED),
@@ -182,7 +185,7 @@ async def test_the_connection_is_made_again_when_another_one_has_the_name(
 
 
 def rows(size: int, attempt_id: str = "A1") -> AttemptBatch:
-    return AttemptBatch("R1", attempt_id, [PushedRow(b'{"a":"%s"}' % (b"x" * size))])
+    return AttemptBatch("R1", attempt_id, [PushedRow(b'{"a":"%s"}' % (b"x" * size))], number=1)
 
 
 async def test_rows_arrive_as_they_are(place: RemoteNode) -> None:

@@ -21,12 +21,16 @@ from fyke.domain.nodes.tokens import NodeTokens, TokenRequest
 from fyke.errors import Forbidden, Refused, Unavailable
 from fyke.kit.clock import SystemClock
 from fyke.kit.sealing import Sealer
+from fyke.link.files import RemoteFiles
+from fyke.link.gateway import RemoteGateway
 from fyke.link.join import JoinedInstallation, join
 from fyke.link.node_link import NodeLink
+from fyke.link.notices import NodeNotices
+from fyke.model.node import NodeInfo, NodeState, Registered
 from fyke.settings import Settings
 from fyke.timers.gateway import LOOK_SECONDS, GatewayTimer
 from support.app import SECRET, App, open_app
-from support.egress import until
+from support.samples import sample
 
 pytestmark = pytest.mark.anyio
 
@@ -68,37 +72,43 @@ async def joined(app: App, address: tuple[str, int]) -> JoinedInstallation:
 
 
 async def test_a_machine_joins_with_a_token_of_the_server(app: App, settings: Settings) -> None:
-    async with listening(settings, app.storage) as address:
+    async with listening(app.runtime(settings)) as address:
         found = await joined(app, address)
     assert (found.answer.name, found.answer.pool, found.answer.gateways) == ("n1", "eu", ())
     node = await app.storage.read(lambda tx: tx.nodes.get("n1"))
     assert node is not None and node.pool == "eu"
 
 
-async def test_a_node_that_connects_learns_that_nothing_runs_yet(
+async def test_a_node_that_connects_is_served_as_the_runner_of_its_name(
     app: App, settings: Settings
 ) -> None:
-    async with listening(settings, app.storage) as address:
+    async with listening(app.runtime(settings)) as address:
         found = await joined(app, address)
+        notices = NodeNotices(lambda: None)
         link = NodeLink(
             [address], found.authority, found.own, release="0.2.0", runner_id="R1",
-            on_notice=lambda _: None, on_certificate=lambda _: None,
+            on_notice=notices.receive, on_certificate=lambda _: None,
         )  # fmt: skip
         running = asyncio.create_task(link.run())
-        await until(lambda: "runs nothing on nodes yet, so n1 has to wait" in link.problem)
+        await link.connected.wait()
+        remote = RemoteGateway(link, notices, RemoteFiles(link), SystemClock())
+        registered = await remote.register(sample(NodeInfo))
+        assert registered == Registered(NodeState.READY, settings.lease_seconds)
+        [runner] = await app.storage.read(lambda tx: tx.runs.runners(0))
+        assert (runner.id, runner.node, runner.place) == ("R1", "n1", "node/n1")
         running.cancel()
     node = await app.storage.read(lambda tx: tx.nodes.get("n1"))
     assert node is not None and node.release == "0.2.0" and len(node.gateway_id) == 26
 
 
 async def test_a_gateway_that_stops_leaves_its_port(app: App, settings: Settings) -> None:
-    async with listening(settings, app.storage) as (_, port):
+    async with listening(app.runtime(settings)) as (_, port):
         again = settings.model_copy(update={"gateway_port": port})
         text = f"cannot listen on 127.0.0.1, port {port}: .*; set gateway_host or gateway_port"
         with pytest.raises(Unavailable, match=text):
-            async with listening(again, app.storage):
+            async with listening(app.runtime(again)):
                 pass
-    async with listening(again, app.storage) as (_, second):
+    async with listening(app.runtime(again)) as (_, second):
         assert second == port
 
 

@@ -373,6 +373,7 @@ async def test_a_browser_that_the_run_reserves_or_has_an_option_for_is_checked_a
     monkeypatch.setattr(local, "_browsers", browsers)
     monkeypatch.setattr(local, "open_sandbox", lambda _: SimpleNamespace(probe=probe))
     monkeypatch.setattr(local, "make_runner", lambda *_, **__: Runner())
+    monkeypatch.setattr(local, "gateway_in_place", lambda _: None)
     run = a_run("A", browser_block=block)
     run = replace(run, limits=replace(run.limits, browser_memory_mb=memory_mb))
     runtime: Any = SimpleNamespace(settings=Settings())

@@ -75,20 +75,9 @@ def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 
 def start(supervisor: Supervisor, listener: int, *, tour: bool = False) -> int:
-    config = supervise.SupervisorConfig(
-        listener,
-        2,
-        "info",
-        "",
-        "",
-        1,
-        15,
-        True,
-        True,
-        1,
-        {"tour": tour, "url": None, "once": False},
-    )
-    return asyncio.run(supervise._start_platform(supervisor, config))  # type: ignore[arg-type]
+    first_job = {"tour": tour, "url": None, "once": False}
+    starting = supervise._start_platform(supervisor, first_job, listener)  # type: ignore[arg-type]
+    return asyncio.run(starting)
 
 
 BUSY = ForkFailed("the preload process is being restarted")
