@@ -39,7 +39,8 @@
     ├── Unavailable               a part of Fyke is down (storage, disk full); nothing was changed
     │   ├── OutcomeUnknown        the connection was lost during the commit; it may be changed
     │   └── BlobsAway             the storage of blobs does not answer, or refuses access
-    └── StaleLease                an attempt wrote with a token that is no longer valid
+    ├── StaleLease                an attempt wrote with a token that is no longer valid
+    └── NodeEnded                 the installation does not serve this node any more
 
 Each class has a stable ``key`` for logs and tests. HTTP statuses, codes on the wire and published
 messages are assigned only in ``api/v1/errors.py`` and ``api/v2/errors.py``.

@@ -53,4 +53,5 @@ TABLE: dict[type[errors.FykeError], WireError] = {
     errors.OutcomeUnknown: WireError(503, 5000, "Service temporarily unavailable"),
     errors.BlobsAway: WireError(503, 5000, "Service temporarily unavailable"),
     errors.StaleLease: INTERNAL,
+    errors.NodeEnded: INTERNAL,
 }

@@ -36,4 +36,5 @@ TABLE_V2: dict[type[errors.FykeError], WireError] = {
     errors.OutcomeUnknown: WireError(503, 10000, "service temporarily unavailable"),
     errors.BlobsAway: WireError(503, 10000, "service temporarily unavailable"),
     errors.StaleLease: INTERNAL,
+    errors.NodeEnded: INTERNAL,
 }
