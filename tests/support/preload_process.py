@@ -23,11 +23,13 @@ from typing import Any
 from fyke.app.heartbeat import Heartbeat
 from fyke.cli import preload_client
 from fyke.cli.children import Child, Children
+from fyke.cli.errors import Exit
 from fyke.cli.preload import ForkRequest, serve
 from fyke.cli.preload_client import ForkFailed, PreloadClient
 from fyke.cli.role_record import RoleRecord
 from fyke.cli.supervisor import Supervisor
 
+ORDERS = (signal.SIGUSR1, signal.SIGUSR2)
 preload_client.PROGRAM = (sys.executable, __file__)
 
 
@@ -43,6 +45,7 @@ class Log:
 
 def fork_reporters(parent: int, control: int) -> None:
     """Serve as the preload process; a child reports on itself, then does its task."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ORDERS)  # they wait for the handlers of a role
     with socket.socket(fileno=control) as orders:
         orders.set_inheritable(False)
         order = serve(orders, parent)
@@ -60,23 +63,27 @@ def fork_reporters(parent: int, control: int) -> None:
         "random": [random.random(), str(uuid.uuid4())],
     }
     if order.task in ("browser", "egress", "gateway", "runner", "server"):
-        asyncio.run(report_as_role(order))
+        sys.exit(asyncio.run(report_as_role(order)))
     print(json.dumps(report), file=sys.stderr, flush=True)
     if order.task == "exits":
         sys.exit(int(order.details["code"]))
     signal.pause()
 
 
-async def report_as_role(order: ForkRequest) -> None:
-    """Report to the supervisor until SIGTERM, and after SIGUSR1 that a gateway is needed."""
-    stop = asyncio.Event()
+async def report_as_role(order: ForkRequest) -> int:
+    """Report to the supervisor until SIGTERM, and after SIGUSR1 that a gateway is needed; return 0,
+    or after SIGUSR2 the status of a node that the installation does not serve any more.
+    """
+    stop, ended = asyncio.Event(), asyncio.Event()
     supervisor = socket.socket(fileno=order.descriptors[1])
     heartbeat = Heartbeat(order.task, supervisor, seconds=0.05)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, heartbeat.need_gateway)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, lambda: (ended.set(), stop.set()))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ORDERS)
     async with heartbeat.running():
         await stop.wait()
-    sys.exit(0)
+    return Exit.NODE_ENDED if ended.is_set() else Exit.OK
 
 
 class Supervising:
@@ -257,6 +264,43 @@ async def gateway_needed() -> Any:
     }
 
 
+async def node_ended() -> Any:
+    """The roles of a node: the egress is killed, then the runner ends because the installation does
+    not serve the node any more.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with (folder / "log").open("w") as log:
+            supervisor = Supervisor(
+                None,
+                log.fileno(),
+                "info",
+                lease_seconds=15,
+                launcher=False,
+                browser=True,
+                servers=2,
+                record=RoleRecord(folder / "roles.json"),
+            )
+            supervisor.start()
+            first = await processes(supervisor, {})
+            first["egress"].kill()
+            second = await processes(supervisor, {"egress": first["egress"]})
+            was_ended = supervisor.node_ended.is_set()
+            second["runner"].send_signal(signal.SIGUSR2)
+            await supervisor.node_ended.wait()
+            [runner] = [role for role in supervisor._roles if role.name == "runner"]
+            assert runner.restart_task is not None
+            await runner.restart_task  # it is not started again
+            await supervisor.drain(1, asyncio.Event(), lambda text: None)
+        logged = [json.loads(line) for line in (folder / "log").read_text().splitlines()]
+    return {
+        "roles": sorted(second),
+        "before": was_ended,
+        "ends": [line["role"] for line in logged if line["event"] == "role_ended"],
+        "statuses": {name: await child.wait() for name, child in second.items()},
+    }
+
+
 async def processes(supervisor: Supervisor, replaced: dict[str, Child]) -> dict[str, Child]:
     """The processes of all roles, once new ones have taken the place of ``replaced``."""
     while True:
@@ -287,6 +331,7 @@ def main() -> None:
     scenarios = [
         forked,
         gateway_needed,
+        node_ended,
         preload_killed,
         preload_frozen,
         role_frozen,

@@ -114,3 +114,36 @@ def test_without_a_database_no_role_is_started(listener: int) -> None:
     assert not supervisor.started
     with pytest.raises(CommandFailed, match="Fyke could not be started"):
         start(Supervisor(prepare=[BUSY] * 9, first_job=[]), listener)
+
+
+# --- nodes
+
+
+class NodeSupervisor:
+    """Counts how often the roles of a node were started."""
+
+    def __init__(self) -> None:
+        self.started = 0
+        self.node_ended = asyncio.Event()
+
+    def start(self) -> None:
+        self.started += 1
+
+
+@pytest.mark.parametrize(
+    ("events", "status"), [(("stop",), 0), (("node_ended",), 7), (("stop", "node_ended"), 7)]
+)
+def test_a_node_runs_until_a_signal_or_until_the_installation_does_not_serve_it(
+    events: tuple[str, ...], status: int
+) -> None:
+    async def work() -> None:
+        supervisor, stop = NodeSupervisor(), asyncio.Event()
+        running = asyncio.create_task(supervise._run_node(supervisor, stop))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        assert supervisor.started == 1 and not running.done()
+        for name in events:
+            {"stop": stop, "node_ended": supervisor.node_ended}[name].set()
+        assert await asyncio.wait_for(running, 10) == status
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(work())

@@ -18,6 +18,12 @@ def test_the_role_browser_is_left_out_where_it_serves_nothing() -> None:
     assert roles_of(7, browser=True, servers=1)[1].role == "browser"
 
 
+def test_a_node_has_no_servers() -> None:
+    assert [role.name for role in roles_of(None, browser=True, servers=2)] == [
+        "egress", "browser", "runner",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("launcher", "lease", "limits"),
     [(False, 10, {"runner": 7}), (False, 15, {"runner": 12}), (False, 600, {"runner": 12}),
@@ -52,3 +58,12 @@ def test_a_gateway_is_started_when_a_server_needs_one_and_then_kept_running() ->
     assert found["after"] == ["egress", "gateway", "runner", "server", "server-2"]
     assert found["same"] == found["before"]
     assert found["status"] == 0
+
+
+@pytest.mark.slow
+def test_a_runner_that_the_installation_does_not_serve_any_more_is_not_started_again() -> None:
+    found = run_scenario("node_ended")
+    assert found["roles"] == ["browser", "egress", "runner"]
+    assert found["before"] is False  # another end is not that of the node
+    assert found["ends"] == ["egress"]
+    assert found["statuses"] == {"browser": 0, "egress": 0, "runner": 7}
