@@ -13,6 +13,7 @@ from fyke.kit.ids import new_ulid
 from fyke.reasons import Reason, ReasonCode
 from fyke.settings import Settings
 
+NODE_FILE = "node.json"  # only in the folder of a node, see ``fyke.app.node_folder``
 PERMISSIONS = {"open": 0o711, "shared": 0o755, "private": 0o700}
 NODE_FILE = "node.json"  # what the folder of a node has
 
@@ -46,6 +47,11 @@ def make_home(settings: Settings) -> None:
             path.chmod(mode)
     if not settings.node_file.exists():
         write_private(settings.node_file, new_ulid())
+
+
+def is_node(home: Path) -> bool:
+    """Whether this is the folder of a node."""
+    return (home / NODE_FILE).exists()
 
 
 def write_private(path: Path, text: str) -> None:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from fyke.app.folder import NODE_FILE, PERMISSIONS, is_node, write_private
 from fyke.errors import Conflict
 from fyke.kit.certificates import CertifiedKey
+from fyke.kit.tls import client_context
 from fyke.link.join import join
 
 DEFAULT_PORT = 8110
@@ -42,28 +45,46 @@ class NodeFolder:
 def read_node(home: Path) -> NodeFolder:
     """The node of this folder. Raises ``Conflict`` for a file that is damaged."""
     path = home / NODE_FILE
+    data = path.read_bytes()
     try:
-        data = json.loads(path.read_bytes())
-        return NodeFolder(
-            name=data["name"],
-            pool=data["pool"],
-            labels=dict(data["labels"]),
-            gateways=tuple(data["gateways"]),
-            authority=data["authority"],
-            own=CertifiedKey(data["certificate"], data["key"]),
-        )
-    except (ValueError, KeyError, TypeError) as error:
+        node = _node_of(json.loads(data))
+        client_context(node.authority, node.own, [])
+    except (ValueError, KeyError, TypeError, ssl.SSLError) as error:
+        # not ``repr``, which may contain the file, with the key
+        problem = f"{type(error).__name__}: {error}"
         raise Conflict(
-            f"{path} is damaged ({error!r}): delete it, and join again with fyke node join"
-        ) from error
+            f"{path} is damaged ({problem}): delete it, and join again with fyke node join"
+        ) from None
+    return node
+
+
+def _node_of(data: dict[str, Any]) -> NodeFolder:
+    """Raise ``ValueError``, ``KeyError`` or ``TypeError``."""
+    gateways = data["gateways"]
+    if not isinstance(gateways, list) or not gateways:
+        raise ValueError("there is no gateway")
+    node = NodeFolder(
+        name=data["name"],
+        pool=data["pool"],
+        labels=dict(data["labels"]),
+        gateways=tuple(gateways),
+        authority=data["authority"],
+        own=CertifiedKey(data["certificate"], data["key"]),
+    )
+    if not all(isinstance(text, str) for text in (node.name, node.pool, *node.gateways)):
+        raise TypeError("a text is missing")
+    if not all(host for host, _ in node.addresses()):
+        raise ValueError("a gateway has no address")
+    return node
 
 
 def keep_certificate(home: Path, node: NodeFolder, own: CertifiedKey) -> None:
     """Replace certificate and key of a node."""
-    _write(home, replace(node, own=own))
+    write_node(home, replace(node, own=own))
 
 
-def _write(home: Path, node: NodeFolder) -> None:
+def write_node(home: Path, node: NodeFolder) -> None:
+    """Replace the file of a node, which contains its key."""
     data = {
         "name": node.name,
         "pool": node.pool,
@@ -101,7 +122,7 @@ def join_from(
     node = NodeFolder(
         answer.name, answer.pool, answer.labels, gateways, joined.authority, joined.own
     )
-    _write(home, node)
+    write_node(home, node)
     return node
 
 

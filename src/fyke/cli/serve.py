@@ -26,6 +26,7 @@ def serve(
     """
     from fyke.app.prepare import prepare
     from fyke.cli.listening import check_exposure, listen
+    from fyke.cli.up import refuse_node
     from fyke.telemetry.logging import configure
 
     if os.geteuid() == 0:
@@ -38,6 +39,7 @@ def serve(
     gc.set_threshold(*USUAL_COLLECTIONS)
     os.umask(0o077)
     settings = load_settings(home=home, host=host, port=port)
+    refuse_node(settings)
     configure(role.value, settings.log_level)
     prepare(settings, report)
     listener = None

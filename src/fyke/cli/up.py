@@ -55,6 +55,7 @@ def up(
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.umask(0o077)  # others can traverse the data folder, but not read its files
     settings = load_settings(home=home, host=host, port=port, servers=servers)
+    refuse_node(settings)
     if os.geteuid() == 0:
         from fyke.cli.root_start import start_as_root
 
@@ -67,7 +68,6 @@ def up(
         end_with_parent(parent)  # without the root supervisor there is no launcher
     first_job = {"tour": tour or once, "url": url, "once": once, "as_json": as_json}
     first_job["browser"] = browser
-    refuse_node(settings)
     supervise(settings, first_job, launcher_events)
 
 

@@ -1,0 +1,98 @@
+"""The file that a node keeps of its installation; ``fyke node join`` is tested with a gateway."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.app.folder import is_node
+from fyke.app.node_folder import NodeFolder, keep_certificate, read_node, write_node
+from fyke.errors import Conflict
+from fyke.kit.certificates import CertifiedKey
+from support.node_folders import a_node, certified
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> NodeFolder:
+    node = a_node(("gateway.example:9000", "[2001:db8::1]:8110"))
+    write_node(tmp_path, node)
+    return node
+
+
+def test_a_node_is_read_as_it_was_written(node: NodeFolder, tmp_path: Path) -> None:
+    assert is_node(tmp_path)
+    assert read_node(tmp_path) == node
+    assert (tmp_path / "node.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_renewed_certificate_replaces_the_earlier_one_with_its_key(
+    node: NodeFolder, tmp_path: Path
+) -> None:
+    renewed = certified()
+    keep_certificate(tmp_path, node, renewed)
+    kept = read_node(tmp_path)
+    assert kept.own == renewed != node.own
+    assert (kept.name, kept.gateways) == (node.name, node.gateways)
+    assert [path.name for path in tmp_path.iterdir()] == ["node.json"]
+
+
+@pytest.mark.parametrize(
+    ("gateway", "address"),
+    [
+        ("gateway.example:9000", ("gateway.example", 9000)),
+        ("10.0.0.5", ("10.0.0.5", 8110)),
+        ("[2001:db8::1]:9", ("2001:db8::1", 9)),
+        ("[::1]", ("::1", 8110)),
+    ],
+)
+def test_addresses_of_gateways(gateway: str, address: tuple[str, int]) -> None:
+    node = NodeFolder("n1", "eu", {}, (gateway,), "", CertifiedKey("", ""))
+    assert node.addresses() == [address]
+
+
+def without(key: str) -> Callable[[dict[str, Any]], Any]:
+    return lambda data: {name: value for name, value in data.items() if name != key}
+
+
+def with_value(key: str, value: object) -> Callable[[dict[str, Any]], Any]:
+    return lambda data: {**data, key: value}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(without(key) for key in ("name", "pool", "labels", "gateways", "authority", "key")),
+        lambda data: [data],
+        lambda _: None,
+        with_value("name", 5),
+        with_value("labels", 5),
+        with_value("gateways", []),
+        with_value("gateways", "gateway.example:8110"),
+        with_value("gateways", [":8110"]),
+        with_value("gateways", ["gateway.example:port"]),
+        with_value("gateways", [5]),
+        with_value("authority", "x"),
+        with_value("certificate", "x"),
+        with_value("key", ""),
+        with_value("key", certified().key),  # of another certificate
+    ],
+)
+def test_a_damaged_file_is_refused_with_what_to_do(
+    node: NodeFolder, tmp_path: Path, change: Callable[[dict[str, Any]], Any]
+) -> None:
+    file = tmp_path / "node.json"
+    file.write_text(json.dumps(change(json.loads(file.read_text()))))
+    with pytest.raises(Conflict, match=f"{file} is damaged .*: delete it, and join again with "):
+        read_node(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b'{"key": "secret\xff'])
+def test_what_is_no_json_is_refused_without_the_key(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "node.json").write_bytes(data)
+    with pytest.raises(Conflict, match="is damaged") as refused:
+        read_node(tmp_path)
+    assert "secret" not in str(refused.value)
