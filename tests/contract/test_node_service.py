@@ -24,6 +24,7 @@ from fyke.model.node import (
     Registered,
     RunnableVersion,
 )
+from fyke.model.node_registry import Node
 from fyke.model.results import AttemptBatch, PushedRow, RunTotals
 from fyke.model.run import SUCCESS, AttemptKey, Outcome, Run, RunState
 from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
@@ -49,8 +50,10 @@ class Place:
     setup: Setup
     stores: NodeStores
 
-    def service(self, runner_id: str = "r1", place: str = "here", node: str = "n") -> NodeService:
-        return NodeService(RunnerName(runner_id, node, place), self.stores)
+    def service(
+        self, runner_id: str = "r1", place: str = "here", node: str = "n", *, joined: bool = False
+    ) -> NodeService:
+        return NodeService(RunnerName(runner_id, node, place), self.stores, joined=joined)
 
     async def publish(self) -> tuple[Any, Any]:
         """A Worker of a new account, and its version."""
@@ -306,6 +309,42 @@ async def test_a_runner_is_known_by_what_the_installation_knows(place: Place) ->
     assert known.heartbeat_at > 1
     await place.service().leave()
     assert await place.setup.storage.read(lambda tx: tx.runs.runners(0)) == []
+
+
+@pytest.mark.parametrize("state", NodeState)
+@pytest.mark.parametrize("drains_itself", [False, True])
+async def test_a_node_learns_what_the_operator_has_decided_and_the_runner_shows_it(
+    place: Place, state: NodeState, drains_itself: bool
+) -> None:
+    def decide(tx: Transaction) -> None:
+        node = Node("n", "eu", {}, "", "J1", False, tx.now, state=state)
+        tx.nodes.add(replace(node, drain_until=tx.now + 60_000))
+
+    await place.setup.storage.write(decide)
+    info = replace(INFO, runner=replace(INFO.runner, draining=drains_itself))
+    found = await place.service(joined=True).register(info)
+    assert (found.state, found.lease_seconds) == (state, 15.0)
+    if state is NodeState.DRAINING:
+        assert found.drain_ms is not None and 0 < found.drain_ms <= 60_000
+    else:
+        assert found.drain_ms is None
+    [known] = await place.setup.storage.read(lambda tx: tx.runs.runners(0))
+    assert known.draining is (drains_itself or state is not NodeState.READY)
+
+
+async def test_the_time_of_a_drain_is_over_and_not_negative(place: Place) -> None:
+    draining = Node("n", "eu", {}, "", "J1", False, 1, state=NodeState.DRAINING, drain_until=5)
+    await place.setup.storage.write(lambda tx: tx.nodes.add(draining))
+    found = await place.service(joined=True).register(INFO)
+    assert found == Registered(NodeState.DRAINING, 15.0, drain_ms=0)
+
+
+async def test_what_is_decided_about_a_node_does_not_count_for_others(place: Place) -> None:
+    cordoned = Node("n", "eu", {}, "", "J1", False, 1, state=NodeState.CORDONED)
+    await place.setup.storage.write(lambda tx: tx.nodes.add(cordoned))
+    ready = Registered(NodeState.READY, 15.0)
+    assert await place.service().register(INFO) == ready  # the server's own, of the same name
+    assert await place.service("r2", node="m", joined=True).register(INFO) == ready  # forgotten
 
 
 async def test_a_new_runner_replaces_those_of_its_place_and_silent_ones_of_its_node(

@@ -105,8 +105,15 @@ async def _run(runner: Runner, link: NodeLink, changed: asyncio.Event) -> None:
 
 
 async def _run_when_connected(runner: Runner, link: NodeLink) -> None:
-    await link.connected.wait()
-    await runner.run()
+    """Run as soon as there is a connection; return if the runner is to stop before."""
+    waiters = [asyncio.create_task(link.connected.wait()), asyncio.create_task(runner.draining())]
+    try:
+        await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for waiter in waiters:
+            waiter.cancel()
+    if link.connected.is_set():
+        await runner.run()
 
 
 async def _register_when(changed: asyncio.Event, runner: Runner) -> None:

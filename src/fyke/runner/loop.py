@@ -16,7 +16,7 @@ import structlog
 from fyke.contracts.signals import STOP, WORK, Listener
 from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.runs.outcome import end_of
-from fyke.errors import FykeError
+from fyke.errors import FykeError, Unavailable
 from fyke.model.attempt import AfterAttempt
 from fyke.model.node import AttemptOrder, NodeInfo, NodeState, Registered
 from fyke.model.runner import Capacity, RunnerInfo
@@ -79,7 +79,8 @@ class Runner:
 
     async def run(self) -> None:
         """Serve until ``drain``; then wait for the running attempts."""
-        await retry_while_unavailable(self._replace_earlier_runner)
+        if not await retry_while_unavailable(self._begin):
+            return
         committing = asyncio.create_task(self._deps.intake.run())
         helpers = [
             asyncio.create_task(self._report_regularly()),
@@ -114,6 +115,10 @@ class Runner:
         self._draining.set()
         self._capacity_freed.set()
 
+    async def draining(self) -> None:
+        """Wait until ``drain`` is called."""
+        await self._draining.wait()
+
     def stop_all(self) -> None:
         """End all running attempts with ``PLATFORM_STOPPED``; their rows are kept."""
         for attempt_runner in list(self._attempt_runners.values()):
@@ -127,6 +132,18 @@ class Runner:
     def running(self) -> int:
         """How many attempts are running."""
         return len(self._tasks)
+
+    async def _begin(self) -> bool:
+        """Return whether the installation knows this runner; False if it cannot be reached, and the
+        runner is to stop. Raise ``Unavailable``.
+        """
+        try:
+            await self._replace_earlier_runner()
+        except Unavailable:
+            if self._draining.is_set():
+                return False
+            raise
+        return True
 
     async def _replace_earlier_runner(self) -> None:
         """Remove the remains of an earlier runner of this place, then register this one."""

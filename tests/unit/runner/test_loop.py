@@ -70,6 +70,8 @@ class Platform:
         self.unsafe, self.lease_seconds = False, 15.0
         self.browser = None
         self.fault: Exception | None = None
+        self.state, self.drain_ms = NodeState.READY, cast("int | None", None)
+        self.preparations = 0
 
     def __getattr__(self, name: str) -> Any:
         return self  # gateway, intake, sandbox, listener ...
@@ -79,7 +81,7 @@ class Platform:
         self.reported.append(info.runner)
         if info.runner.draining:
             self.draining.set()
-        return Registered(NodeState.READY, self.lease_seconds)
+        return Registered(self.state, self.lease_seconds, drain_ms=self.drain_ms)
 
     async def replace_earlier(self) -> int:
         return 0
@@ -100,7 +102,7 @@ class Platform:
         return []
 
     async def take_preparation(self) -> None:
-        return None
+        self.preparations += 1
 
     @contextlib.asynccontextmanager
     async def listen(self) -> AsyncIterator[Any]:
@@ -129,6 +131,24 @@ async def test_a_runner_reports_at_once_that_it_is_being_stopped() -> None:
     assert [info.draining for info in platform.reported][-1]
     assert not running.done()
     attempt.set()
+    await asyncio.wait_for(running, 10)
+
+
+async def test_a_runner_that_cannot_reach_its_installation_can_be_stopped() -> None:
+    platform: Any = Platform()
+    tries = asyncio.Event()
+
+    async def register(_: NodeInfo) -> Registered:
+        tries.set()
+        raise Unavailable("away")
+
+    platform.register = register
+    runner = Runner(SIZE, platform, release="1")
+    running = asyncio.create_task(runner.run())
+    await tries.wait()
+    await asyncio.sleep(0)
+    assert not running.done()
+    runner.drain()
     await asyncio.wait_for(running, 10)
 
 
@@ -352,3 +372,93 @@ async def test_an_unexpected_error_of_the_check_does_not_stop_the_runner() -> No
     await runner._look_for_trouble()
     await runner._take_attempts()
     assert runner.begun == ["a"]
+
+
+# --- what the operator has decided about the machine ------------------------------------------
+
+
+@pytest.mark.parametrize("state", [NodeState.CORDONED, NodeState.DRAINING])
+async def test_a_node_that_is_not_ready_takes_and_prepares_nothing(state: NodeState) -> None:
+    platform = Leasing("a")
+    runner = Recording(platform)
+    platform.state = state
+    await runner.register()
+    await runner._take_attempts()
+    assert not await runner._preparer._prepare_next()
+    assert (platform.takes, platform.preparations, runner.begun) == (0, 0, [])
+    runner._capacity_freed.clear()
+    await runner.register()
+    assert not runner._capacity_freed.is_set()  # nothing has changed
+    platform.state = NodeState.READY
+    await runner.register()
+    assert runner._capacity_freed.is_set()
+    await runner._take_attempts()
+    await runner._preparer._prepare_next()
+    assert (platform.preparations, runner.begun) == (1, ["a"])
+
+
+class Draining:
+    """A runner with one attempt, on a node whose times are those of a clock that a test moves."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.platform = Leasing()
+        self.runner = Recording(self.platform)
+        self.ends: list[ReasonCode] = []
+        attempt = SimpleNamespace(
+            report=lambda: None, confirm_report=lambda _: None, stop=self._stop
+        )
+        self.runner._attempt_runners["a"] = cast(Any, attempt)
+        self.timers: list[asyncio.TimerHandle] = []
+        loop = asyncio.get_running_loop()
+        call_later = loop.call_later
+
+        def noted(seconds: float, *args: Any, **options: Any) -> asyncio.TimerHandle:
+            self.timers.append(call_later(seconds, *args, **options))
+            return self.timers[-1]
+
+        monkeypatch.setattr(loop, "call_later", noted)
+
+    def _stop(self, end: End) -> None:
+        assert end.reason is not None
+        self.ends.append(end.reason.code)
+
+    async def learns(self, state: NodeState, drain_ms: int | None = None) -> None:
+        self.platform.state, self.platform.drain_ms = state, drain_ms
+        await self.runner.register()
+
+
+async def test_a_draining_node_stops_what_is_left_at_the_end_of_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draining = Draining(monkeypatch)
+    await draining.learns(NodeState.DRAINING, 30)
+    assert draining.ends == []
+    began = asyncio.get_running_loop().time()
+    while not draining.ends:
+        await asyncio.sleep(0.001)
+    assert asyncio.get_running_loop().time() - began > 0.02
+    assert draining.ends == [ReasonCode.PLATFORM_STOPPED]
+
+
+async def test_a_later_drain_counts_instead_of_the_earlier_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draining = Draining(monkeypatch)
+    await draining.learns(NodeState.DRAINING, 3_600_000)
+    await draining.learns(NodeState.DRAINING, 0)
+    first, second = draining.timers
+    assert first.cancelled() and not second.cancelled()
+    while not draining.ends:
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("state", [NodeState.READY, NodeState.CORDONED])
+async def test_a_node_that_is_not_draining_any_more_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, state: NodeState
+) -> None:
+    draining = Draining(monkeypatch)
+    await draining.learns(NodeState.DRAINING, 0)
+    await draining.learns(state)
+    [timer] = draining.timers
+    assert timer.cancelled()
+    assert draining.ends == []
