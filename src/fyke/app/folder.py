@@ -15,12 +15,6 @@ from fyke.settings import Settings
 
 NODE_FILE = "node.json"  # only in the folder of a node, see ``fyke.app.node_folder``
 PERMISSIONS = {"open": 0o711, "shared": 0o755, "private": 0o700}
-NODE_FILE = "node.json"  # what the folder of a node has
-
-
-def is_node(home: Path) -> bool:
-    """Whether this is the folder of a node."""
-    return (home / NODE_FILE).exists()
 
 
 def make_home(settings: Settings) -> None:
