@@ -135,6 +135,11 @@ def test_the_settings_are_shown(cli: Cli) -> None:
     assert "durability" in cli.run("config", "show")[0]
 
 
+def test_an_installation_is_no_node(cli: Cli) -> None:
+    refused = cli.run("node", "up", code=5)[1]
+    assert f"The folder {cli.platform.home} is not that of a node: join" in refused
+
+
 def test_the_version_command_shows_all_versions(cli: Cli) -> None:
     out = cli.process("--version")[0]
     assert sys.version.split()[0] in out
