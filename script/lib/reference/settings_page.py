@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from annotated_types import Ge, Gt, Le
 from markdown import paragraphs
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from fyke.settings import Settings, groups
@@ -89,6 +89,6 @@ def _default(name: str, field: FieldInfo) -> str:
     if name == "home":
         return _HOME
     value = field.get_default(call_default_factory=True)
-    if value in ("", (), {}):
+    if value in ("", (), {}, SecretStr("")):
         return "empty"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
