@@ -49,6 +49,9 @@ from fyke.settings.groups import PriceSettings
 
 BROWSER_SECONDS = 30.0  # for the check of a browser that the run requires
 POLL_SECONDS = 0.1
+# Installed dependencies and package caches belong to an account: those of an earlier run are found
+# only by an account with the same id.
+ACCOUNT_ID = "00000000000000000000000000"
 LOG_CHUNK = 500
 # Removed before and after a run. The other caches stay: they make the next run faster.
 REMOVED = (
@@ -198,7 +201,7 @@ def _remove_state(home: Path) -> None:
 
 async def _caller(runtime: Runtime) -> Caller:
     accounts = Accounts(runtime.storage, SystemClock())
-    _, key = await accounts.bootstrap()
+    _, key = await accounts.bootstrap(ACCOUNT_ID)
     if key is None:
         raise InvalidKey
     return await accounts.authenticate(key)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -22,13 +22,14 @@ from fyke.contracts.browser import BrowserInfo, BrowserProgram
 from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowser
 from fyke.domain.runs.last_pages import NumberedPage
 from fyke.errors import InvalidRequest, RunNotAbortable
+from fyke.kit.ids import is_ulid
 from fyke.model.browser import BrowserActivity, BrowserBlock, BrowserMode
 from fyke.model.last_page import LastPage, PageFile, PageFileKind
 from fyke.model.log import LogEntry
 from fyke.model.run import Run, RunState
 from fyke.runner.loop import RunnerSize
 from fyke.settings import Settings
-from support.memory import a_run
+from support.memory import MemoryStorage, a_run
 
 pytestmark = pytest.mark.anyio
 
@@ -123,6 +124,15 @@ def test_state_is_removed_and_caches_stay(tmp_path: Path) -> None:
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert left == set(kept)
     local._remove_state(tmp_path / "none")
+
+
+async def test_the_account_is_the_same_in_every_run() -> None:
+    """Dependencies that an earlier run installed are looked up by the account, too."""
+    callers = []
+    for storage in (MemoryStorage(), MemoryStorage()):
+        callers.append(await local._caller(cast(Any, SimpleNamespace(storage=storage))))
+    first, second = (caller.account_id for caller in callers)
+    assert first == second and is_ulid(first)
 
 
 async def test_every_line_of_the_log_is_forwarded() -> None:

@@ -171,9 +171,9 @@ class Accounts:
 
     # --- accounts --------------------------------------------------------------------------
 
-    async def bootstrap(self) -> tuple[Account, str | None]:
-        """Return the operator's account. The first start creates it and also returns its
-        key; later the key is None.
+    async def bootstrap(self, account_id: str = "") -> tuple[Account, str | None]:
+        """Return the operator's account. The first start creates it, with this id if one is given,
+        and also returns its key; later the key is None.
         """
         key = generate()
 
@@ -181,7 +181,9 @@ class Accounts:
             existing = tx.accounts.operator()
             if existing is not None:
                 return existing, None
-            account = _add_account(tx, OPERATOR_NAME, Plan.UNLIMITED, operator=True)
+            account = _add_account(
+                tx, OPERATOR_NAME, Plan.UNLIMITED, operator=True, account_id=account_id
+            )
             user = _add_user(tx, account)
             _add_key(tx, account.id, user.id, LOCAL_KEY_NAME, key)
             return account, key
@@ -425,9 +427,11 @@ def _look_up(tx: Transaction, key_digest: str) -> tuple[Caller, ApiKey, int]:
     return caller, key, tx.now
 
 
-def _add_account(tx: Transaction, name: str, plan: Plan, *, operator: bool) -> Account:
+def _add_account(
+    tx: Transaction, name: str, plan: Plan, *, operator: bool, account_id: str = ""
+) -> Account:
     account = Account(
-        id=new_ulid(),
+        id=account_id or new_ulid(),
         name=name,
         operator=operator,
         balance_micros=0,
