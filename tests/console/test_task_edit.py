@@ -112,6 +112,34 @@ async def test_an_invalid_saved_input_is_marked_and_fixed(app: App, owner: Visit
     assert (await app.services.tasks.get(app.owner, fixed.id)).title == "Old"
 
 
+async def test_a_run_option_that_the_newest_version_refuses_is_marked(
+    app: App, owner: Visitor
+) -> None:
+    task = await a_task(app)
+    options = {"parameters": {**INPUT["parameters"], "system": {"browser_block": ["images"]}}}
+    await app.services.tasks.set_input(app.owner, task.id, options, None)
+    assert "no longer valid" not in (await owner.get(f"/tasks/{task.id}")).text
+    worker = await app.publish("reader", browser="none")
+    page = await owner.get(f"/tasks/{task.id}")
+    assert "The saved input is no longer valid" in page.text
+    assert '"Not loaded by browsers" is for the browser' in page.text
+    assert "system.browser_block" not in page.text
+    page = await owner.get(f"/tasks/{task.id}/edit")
+    [item] = page.all("//*[@id='faults']//li/a")  # the option is shown, with its fault
+    assert "is for the browser" in item.text_content()
+    assert page.one(f"//*[@id='{item.get('href')[1:]}']") is not None
+    sent = {key: value for key, value in fields(page).items() if value != "images"}
+    await owner.post(f"/tasks/{task.id}/edit", sent | {"do": "save"})
+    assert "no longer valid" not in (await owner.get(f"/tasks/{task.id}")).text
+
+    fixed = await app.services.tasks.create(app.owner, worker.id, "Fixed", options, "v1.0.1")
+    await app.withdraw(worker, "v1.0.1")
+    answer = await owner.post(f"/tasks/{fixed.id}/latest")
+    page = await owner.get(answer.location)
+    assert '"Not loaded by browsers" is for the browser' in page.text
+    assert (await app.services.tasks.get(app.owner, fixed.id)).version == "v1.0.1"
+
+
 async def test_a_schedule_is_previewed_saved_and_removed(app: App, owner: Visitor) -> None:
     task = await a_task(app)
     address = f"/tasks/{task.id}/schedule"

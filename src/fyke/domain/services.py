@@ -207,7 +207,7 @@ class Services:
         self.catalog = Catalog(storage, foundations.categories, priced=rules.prices.any())
         self.tasks = Tasks(storage, self.workers, rules)
         self.schedules = Schedules(storage)
-        self.task_board = TaskBoard(storage)
+        self.task_board = TaskBoard(storage, rules)
         self.calendar = ScheduleCalendar(storage)
         self.uploads = Uploads(
             storage,

@@ -25,9 +25,11 @@ from fyke.console.pages.task_schedule import (
 )
 from fyke.console.pages.tasks import AREA, frame_values
 from fyke.console.problems import faults_of
+from fyke.console.reasons import error_text
 from fyke.console.runform.input_form import InputForm, initial_form, read_submitted
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
+from fyke.domain.forms.model import InputError
 from fyke.domain.forms.service import RunForms
 from fyke.domain.schedules.service import ScheduleEditedMeanwhile, Schedules
 from fyke.domain.schedules.times import zone_names
@@ -39,6 +41,7 @@ from fyke.model.worker import BrowserNeed, VersionState
 
 FORM_BYTES = 16 * 2**20
 AHEAD = 10
+OPTION = "input.parameters.system."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class TaskEditPages:
             saved_input,
             browser_mb=self._browser_mb(check),
             json_view=check.version is None or view.query.get("view") == "json",
+            option_errors=_option_errors(check),
         )
         task = check.line.task
         values = {"title": task.title, "description": task.description, "version": task.version}
@@ -165,7 +169,10 @@ class TaskEditPages:
     async def use_latest(self, view: View) -> Response:
         """Make the task use the latest version instead of one that no longer exists."""
         task = await self.tasks.get(view.caller, view.param("id"))
-        await self.tasks.edit(view.caller, task.id, TaskEdit(version=""), task.revision)
+        try:
+            await self.tasks.edit(view.caller, task.id, TaskEdit(version=""), task.revision)
+        except InvalidRequest as error:  # a run option that the latest version does not accept
+            return view.go(f"{AREA}/{task.id}/edit", error_text(error), "bad")
         return view.go(f"{AREA}/{task.id}", _("The task now uses the latest version."))
 
     # --- its schedule ----------------------------------------------------------------------
@@ -255,6 +262,15 @@ class TaskEditPages:
 def _schema(check: TaskCheck) -> str:
     """The schema of the version, "" when unknown: the input is then edited as JSON."""
     return check.version.input_schema if check.version else ""
+
+
+def _option_errors(check: TaskCheck) -> tuple[InputError, ...]:
+    """The saved run options that the version does not accept."""
+    return tuple(
+        InputError(f"system.{name.removeprefix(OPTION)}", sentence.removeprefix(f"{name} "))
+        for name, sentence in check.problems
+        if name.startswith(OPTION)
+    )
 
 
 def _revision(check: TaskCheck) -> int:

@@ -66,14 +66,18 @@ def initial_form(
     browser_mb: int,
     json_view: bool = False,
     own: bool = False,
+    option_errors: tuple[InputError, ...] = (),
 ) -> InputForm:
     """The form with a saved input, or with the defaults of the schema. ``browser_mb`` is that of
-    ``RunForm``, here and below.
+    ``RunForm``, here and below. ``option_errors``: of run options, beside those that the form finds
+    itself.
     """
     form = replace(describe(schema), browser_mb=browser_mb)
     raw = GivenInput(saved_input if saved_input is not None else start_value(form))
     value = normalise(form, raw, SystemDefaults())
     errors = () if saved_input is None else value.errors
+    found = {error.path for error in errors}
+    errors = (*errors, *(error for error in option_errors if error.path not in found))
     view = JSON_VIEW if json_view else FORM_VIEW
     context = form_context_of(form, value, SystemDefaults(), view, errors=errors)
     return InputForm(FormTarget(address, own), form, value, context)

@@ -10,11 +10,13 @@ from enum import StrEnum
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_task
+from fyke.domain.runs.transitions import Rules
+from fyke.domain.tasks.run_options import check_options, check_plan
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import problems
 from fyke.domain.workers.lookup import find_version, find_worker
 from fyke.domain.workers.parameters import parts
-from fyke.errors import InvalidRequest, NotFound, UnknownVersion, VersionUnavailable
+from fyke.errors import Forbidden, InvalidRequest, NotFound, UnknownVersion, VersionUnavailable
 from fyke.model.account import Caller
 from fyke.model.run import Run
 from fyke.model.schedule import Schedule
@@ -28,7 +30,7 @@ class TaskFault(StrEnum):
     WORKER_GONE = "worker_gone"  # deleted, or no longer visible to the account
     VERSION_GONE = "version_gone"  # its fixed version is withdrawn or unknown
     NO_VERSION = "no_version"  # it follows the newest version, and there is none
-    INPUT = "input"  # the schema has changed since it was saved
+    INPUT = "input"  # the version accepts the input or a run option no longer, or never did
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class TaskLine:
 @dataclass(frozen=True, slots=True)
 class TaskCheck:
     """One task with its problems. ``version`` is the version that it would run, None when there is
-    none; ``problems`` are pairs of field name and sentence, for ``TaskFault.INPUT``.
+    none; ``problems`` are pairs of field name and sentence, for ``TaskFault.INPUT``. A run option
+    has its name on the wire, ``input.parameters.system.memory``.
     """
 
     line: TaskLine
@@ -59,8 +62,9 @@ class TaskCheck:
 class TaskBoard:
     """Lists tasks with their schedules and last runs."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, rules: Rules) -> None:
         self._storage = storage
+        self._rules = rules
 
     async def page(
         self, caller: Caller, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
@@ -88,10 +92,29 @@ class TaskBoard:
             return _line(tx, caller, task, tx.schedules.get(task.id))
 
         line, version = await self._storage.read(work)
-        problems = _input_problems(line.task, version) if version is not None else ()
+        problems = await self._problems(caller, line.task, version) if version is not None else ()
         if problems and line.fault is None:
             line = replace(line, fault=TaskFault.INPUT)
         return TaskCheck(line, version, problems)
+
+    async def _problems(
+        self, caller: Caller, task: Task, version: Version
+    ) -> tuple[tuple[str, str], ...]:
+        if version.state is VersionState.WITHDRAWN:
+            return ()
+        task_input = json.loads(task.input_json)
+        try:
+            _, custom = parts(task_input)
+            schema = parse(version.input_schema)
+        except InvalidRequest as error:
+            return (("", error.message),)
+        found = [(problem.name, problem.sentence) for problem in problems(schema, custom)]
+        try:
+            options = check_options(caller, self._rules, version, task_input)
+            await self._storage.read(lambda tx: check_plan(tx, caller, options))
+        except (InvalidRequest, Forbidden) as error:
+            found.append((error.problems[0].field, error.message))
+        return tuple(found)
 
 
 def _line(
@@ -110,14 +133,3 @@ def _line(
         fault = TaskFault.VERSION_GONE if task.version else TaskFault.NO_VERSION
         return TaskLine(task, worker, worker.latest, schedule, last_run, fault), None
     return TaskLine(task, worker, worker.latest, schedule, last_run, None), version
-
-
-def _input_problems(task: Task, version: Version) -> tuple[tuple[str, str], ...]:
-    if version.state is VersionState.WITHDRAWN:
-        return ()
-    try:
-        _, custom = parts(json.loads(task.input_json))
-        schema = parse(version.input_schema)
-        return tuple((problem.name, problem.sentence) for problem in problems(schema, custom))
-    except InvalidRequest as error:
-        return (("", error.message),)

@@ -14,8 +14,6 @@ from typing import Protocol
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import lock_own_task, own_task
 from fyke.domain.accounts.rights import require_editor
-from fyke.domain.runs.admission import check_addresses, check_device
-from fyke.domain.runs.browsers import limits_at_start
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.schedules.editing import (
     ScheduleEdit,
@@ -24,8 +22,9 @@ from fyke.domain.schedules.editing import (
     require_run_scope,
 )
 from fyke.domain.schedules.rules import OWN_NAMES, Names
+from fyke.domain.tasks.run_options import check_options, check_plan, has_options
 from fyke.domain.workers.lookup import NEWEST
-from fyke.domain.workers.parameters import ParsedInput, read_input
+from fyke.domain.workers.parameters import ParsedInput
 from fyke.errors import (
     Conflict,
     InvalidRequest,
@@ -38,7 +37,7 @@ from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
 from fyke.model.schedule import Schedule
 from fyke.model.task import Task
-from fyke.model.worker import SystemDefaults, Version, Worker
+from fyke.model.worker import Version, Worker
 
 MAX_INPUT_BYTES = 4 * 2**20
 MAX_TITLE = 200
@@ -132,7 +131,7 @@ class Tasks:
         options = await self._options(caller, task, input)
 
         def work(tx: Transaction) -> Task:
-            _check_device(tx, caller, options)
+            check_plan(tx, caller, options)
             dated = replace(task, created_at=tx.now, updated_at=tx.now)
             tx.tasks.add(dated)
             if schedule is not None:
@@ -153,22 +152,15 @@ class Tasks:
 
         Raise ``InvalidRequest`` and ``Forbidden`` for those that no run of its version may have.
         """
-        parameters = input.get("parameters") if isinstance(input, dict) else None
-        system = parameters.get("system") if isinstance(parameters, dict) else None
-        if system is None or system == {}:
+        if not has_options(input):
             return None
-        options = {"parameters": {"system": system, "custom": {}}}
         version: Version | None
         try:
             worker = await self._workers.find(caller, task.worker_id)
             version = await self._workers.version(caller, worker, task.version)
         except (WorkerNotFound, VersionUnavailable, UnknownVersion):
             version = None  # it cannot run now
-        parsed = read_input(options, SystemDefaults() if version is None else version.defaults)
-        check_addresses(caller, parsed)
-        if version is not None:
-            limits_at_start(self._rules, version, parsed)
-        return parsed
+        return check_options(caller, self._rules, version, input)
 
     async def get(self, caller: Caller, task_id: str) -> Task:
         """Return a task. Raise ``TaskNotFound``, including for another account's task."""
@@ -258,7 +250,7 @@ class Tasks:
             task = lock_own_task(tx, caller, task_id)
             if revision is not None and task.revision != revision:
                 raise EditedMeanwhile(task)
-            _check_device(tx, caller, options)
+            check_plan(tx, caller, options)
             if edit.input is not None or edit.version is not None:
                 require_run_scope(caller, tx.schedules.get(task_id))
             changed = _edited(tx, task, edit, number)
@@ -324,13 +316,6 @@ def _edited(tx: Transaction, task: Task, edit: TaskEdit, number: str | None) -> 
         updated_at=tx.now,
         revision=task.revision + 1,
     )
-
-
-def _check_device(tx: Transaction, caller: Caller, options: ParsedInput | None) -> None:
-    """Raise ``InvalidRequest`` when the plan does not allow the device of a task."""
-    if options is not None:
-        asked = options.limits.browser_memory_mb > 0
-        check_device(tx, caller.account_id, options.limits, browser_memory_asked=asked)
 
 
 def _save(tx: Transaction, task: Task) -> None:

@@ -107,7 +107,8 @@ class CheckedTask(TaskLineItem):
     description: str
     input: Annotated[StoredObject, Meta(description="as saved")]
     problems: Annotated[
-        list[FieldProblem], Meta(description="fields that the worker's schema no longer accepts")
+        list[FieldProblem],
+        Meta(description="fields and run options that its version does not accept"),
     ]
 
     @classmethod

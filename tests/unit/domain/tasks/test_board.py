@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from fyke.domain.runs.transitions import Rules
 from fyke.domain.tasks.board import TaskBoard, TaskCheck, TaskFault
 from fyke.errors import TaskNotFound
+from fyke.model.account import Plan
+from fyke.model.billing import Prices
 from fyke.model.task import Task
-from fyke.model.worker import VersionState
+from fyke.model.worker import BrowserNeed, SystemDefaults, VersionState
 from support import records
 from support.stores import Stores
 
@@ -20,13 +23,15 @@ SCHEMA = {
     "b": "url",
     "properties": [{"name": "url", "type": "string", "editor": "input", "required": True}],
 }
+RULES = Rules(Prices(), frozenset(), 100, "", browser_memory_mb=1024, browser_memory_max_mb=2048)
+SYSTEM = "input.parameters.system."
 INPUT = {"parameters": {"custom": {"url": "https://a.example"}}}
 
 
 class Setup:
     def __init__(self, stores: Stores) -> None:
         self.stores = stores
-        self.board = TaskBoard(stores.storage)
+        self.board = TaskBoard(stores.storage, RULES)
 
     async def version(self, number: str = "v1.0.1", **changes: Any) -> None:
         changes = {"input_schema": json.dumps(SCHEMA)} | changes
@@ -116,6 +121,31 @@ async def test_an_input_that_the_schema_no_longer_accepts_is_explained(
     assert checked.line.fault is TaskFault.INPUT and checked.version is not None
     [(name, sentence)] = checked.problems
     assert name == field and sentence
+
+
+@pytest.mark.parametrize(
+    ("system", "field", "rule"),
+    [({"browser_block": ["images"]}, "browser_block", "this version declares that it uses none"),
+     ({"memory": "x"}, "memory", "must be a number"),
+     ({"memory": 16384}, "memory", "the plan starter allows 8192")],
+)  # fmt: skip
+async def test_a_saved_run_option_that_no_longer_fits_is_explained(
+    setup: Setup, system: dict[str, Any], field: str, rule: str
+) -> None:
+    def on_starter(tx: Any) -> None:
+        tx.accounts.set_plan(setup.stores.account, Plan.STARTER)
+
+    await setup.stores.write(on_starter)
+    await setup.version(browser=BrowserNeed.NONE, defaults=SystemDefaults())
+    text = json.dumps({"parameters": {"system": system, "custom": {"url": 5}}})
+    checked = await setup.check(await setup.task(input_json=text))
+    assert checked.line.fault is TaskFault.INPUT
+    [(custom, _), (name, sentence)] = checked.problems
+    assert (custom, name) == ("url", f"{SYSTEM}{field}")
+    assert sentence.startswith(f"{SYSTEM}{field} ") and rule in sentence
+    fits = {"parameters": {"system": {"memory": 512}, **INPUT["parameters"]}}
+    checked = await setup.check(await setup.task(input_json=json.dumps(fits)))
+    assert (checked.line.fault, checked.problems) == (None, ())
 
 
 async def test_a_page_has_last_runs_and_the_total_count(setup: Setup) -> None:
