@@ -44,6 +44,7 @@ _BY_CODE = {
     50003: Exit.CONFLICT,  # the version cannot be started
     70002: Exit.CONFLICT,  # a run that has ended cannot be aborted
 }
+_UNKNOWN = frozenset({"unknown_filter", "unknown_version"})  # their codes have other errors too
 _BY_STATUS = {
     401: Exit.AUTH,
     403: Exit.AUTH,
@@ -100,7 +101,7 @@ def report(text: str) -> None:
 
 def exit_code(status: int, code: int, key: str) -> Exit:
     """The exit code for an error answer: HTTP status, wire code and key of the error."""
-    if key == "unknown_filter":
+    if key in _UNKNOWN:
         return Exit.NOT_FOUND
     mapped = _BY_CODE.get(code) or _BY_STATUS.get(status)
     if mapped is not None:
@@ -124,10 +125,10 @@ def failure_of(error: Exception) -> CommandFailed | None:
         return CommandFailed(
             f'{error}. Is it running? "fyke up" starts it on this machine', Exit.UNREACHABLE
         )
+    if isinstance(error, domain.NotFound | domain.UnknownVersion):  # the second is also the next
+        return CommandFailed(error.message, Exit.NOT_FOUND)
     if isinstance(error, domain.InvalidRequest):
         return CommandFailed("\n  ".join(error.details or [error.message]), Exit.USAGE)
-    if isinstance(error, domain.NotFound):
-        return CommandFailed(error.message, Exit.NOT_FOUND)
     if isinstance(error, domain.Refused):
         return CommandFailed(error.message, Exit.CONFLICT)
     if isinstance(error, domain.NodeEnded):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, cast
 
 import typer
@@ -20,6 +20,14 @@ InputOption = Annotated[
 ]
 VersionOption = Annotated[
     str, typer.Option("--version", help="A version instead of the newest.", metavar="VERSION")
+]
+TaskVersionOption = Annotated[
+    str,
+    typer.Option(
+        "--version",
+        help="A version for all its runs, or latest: the newest at the time of each run.",
+        metavar="VERSION",
+    ),
 ]
 CallbackOption = Annotated[
     str,
@@ -174,6 +182,52 @@ def use_option_names(error: Exception, arguments: Mapping[str, object]) -> None:
         error.message = message  # type: ignore[attr-defined]
         details = [with_option_names(text, arguments) for text in getattr(error, "details", ())]
         error.details = details  # type: ignore[attr-defined]
+
+
+def saved_option_error(text: str, saved: Collection[str]) -> str:
+    """An error message about a saved option, one of these members of the request, that names the
+    option and how to remove it from a task.
+    """
+    match = _FIELD.search(text)
+    if match is None or match[1] not in saved:
+        return text
+    name = _name_of(match[1])
+    text = _FIELD.sub(f"the saved option {name}", text).removesuffix("; leave it out")
+    return f"{text}; remove it with fyke task update --reset-option {name}"
+
+
+def _members_of(names: list[str] | None) -> list[str]:
+    """The members of the request that these options set: ``browser-block``, with or without the
+    hyphens in front, or as the request names it.
+    """
+    members: list[str] = []
+    for name in names or ():
+        wanted = name.removeprefix("--").lower().replace("-", "_")
+        wanted = "headful" if wanted == "headless" else wanted
+        member = next((m for option, (_, m) in _OPTIONS.items() if wanted in (option, m)), "")
+        if not member:
+            known = ", ".join(_name_of(member) for _, member in _OPTIONS.values())
+            raise typer.BadParameter(f'"{name}" must be one of {known}')
+        # the API reads an older name of the memory too
+        members += [member, "memory_bytes"] if member == "memory" else [member]
+    return members
+
+
+ResetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reset-option",
+        help="Remove this saved run option, such as browser-block; may be repeated.",
+        metavar="OPTION",
+        callback=_members_of,
+    ),
+]
+
+
+def _name_of(member: str) -> str:
+    """The option that sets a member of the request, without the hyphens in front."""
+    names = {member: name for name, (_, member) in _OPTIONS.items()}
+    return names.get(member, member).replace("_", "-")
 
 
 class GivenOptions(dict[str, object]):

@@ -11,6 +11,7 @@ from fyke.cli import formatting
 from fyke.cli.context import ServerContext, server_command
 from fyke.cli.output import data_of
 from fyke.cli.task import Slug, tasks
+from fyke.cli.task_check import warn_unless_runnable
 
 if TYPE_CHECKING:
     from fyke.wire.fyke.schedules import TaskSchedule, Timing
@@ -95,6 +96,8 @@ def schedule(
     else:
         result = server.client.schedule(task)
     _report(server, result)
+    if result.enabled:
+        warn_unless_runnable(server, task)
 
 
 @server_command(tasks, "next")

@@ -13,6 +13,7 @@ from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.inputs import parts, read_input
 from fyke.cli.output import data_of
 from fyke.cli.run_watch import WatchOptions, report_start
+from fyke.cli.task_check import naming_saved_options, warn_unless_runnable
 
 if TYPE_CHECKING:
     from fyke.wire.v2.tasks import WorkerTask
@@ -29,13 +30,16 @@ def create(
     worker: Annotated[str, typer.Argument(help="owner/name or slug.", metavar="WORKER")],
     input: options.InputOption = None,
     title: Annotated[str, typer.Option("--title", help="Title of the task.")] = "",
-    version: options.VersionOption = "",
+    version: options.TaskVersionOption = "",
     description: Annotated[
         str, typer.Option("--description", help="Description of the task.")
     ] = "",
     run_options: options.GivenOptions = options.NO_OPTIONS,
 ) -> None:
     """Save an input and run options for a Worker; print the new task's slug.
+
+    Without --version, each run uses the newest version. An input that the version does not accept
+    is saved, with a warning.
 
     \b
     Examples:
@@ -51,9 +55,10 @@ def create(
     slug = server.client.create_task(TaskRequest(worker, run_input, title, version, description))
     if server.out.as_json:
         server.out.json({"slug": slug})
-        return
-    server.out.raw(slug)
-    server.out.say(f'Run it with "fyke task run {slug}".')
+    else:
+        server.out.raw(slug)
+        server.out.say(f'Run it with "fyke task run {slug}".')
+    warn_unless_runnable(server, slug)
 
 
 @server_command(tasks, "list")
@@ -130,47 +135,57 @@ def update(
     task: Slug,
     input: options.InputOption = None,
     title: Annotated[str | None, typer.Option("--title", help="A new title.")] = None,
-    version: options.VersionOption = "",
+    version: options.TaskVersionOption = "",
     description: Annotated[
         str | None, typer.Option("--description", help="A new description.")
     ] = None,
     run_options: options.GivenOptions = options.NO_OPTIONS,
+    reset_option: options.ResetOption = None,
     reset_options: Annotated[
-        bool, typer.Option("--reset-options", help="Remove the saved run options first.")
+        bool, typer.Option("--reset-options", help="Remove all saved run options first.")
     ] = False,
 ) -> None:
     """Change a task; omitted options leave their values unchanged.
 
-    The saved run options stay with a new --input, unless it has its own in parameters.system.
+    The saved run options stay with a new --input, unless it has its own in parameters.system. An
+    input that the version does not accept is saved, with a warning.
 
     \b
     Examples:
       fyke task update 01JG... --title "Our docs, weekly"
       fyke task update 01JG... --input docs.json --version latest
       fyke task update 01JG... --timeout 600 --browser-block images,fonts
+      fyke task update 01JG... --version v1.0.2 --reset-option browser-block
       fyke task update 01JG... --reset-options --memory 1024
     """
-    changes_input = input is not None or bool(run_options) or reset_options
+    changes_input = input is not None or bool(run_options or reset_option) or reset_options
     if not changes_input and not version and title is None and description is None:
         raise typer.BadParameter(
             "nothing to change: use --title, --description, --input, --version or a run option"
         )
     if title is not None or description is not None:
         server.client.update_task(task, title=title, description=description)
-    if changes_input:
-        custom, system = read_input(input)
-        if input is None or not (system or reset_options):
-            saved_custom, saved = parts(_input_of(server.client.task(task)))
-            custom = saved_custom if input is None else custom
-            system = {} if reset_options else saved
-        run_input = {"parameters": {"system": system | run_options, "custom": custom}}
-        server.client.set_task_input(task, run_input, version)
-    elif version:
-        server.client.set_task_input(task, _input_of(server.client.task(task)), version)
+    if changes_input or version:
+        kept: dict[str, Any] = {}  # of the saved run options
+        if changes_input:
+            custom, system = read_input(input)
+            if input is None or not (system or reset_options):
+                saved_custom, saved = parts(_input_of(server.client.task(task)))
+                custom = saved_custom if input is None else custom
+                removed = saved.keys() if reset_options else set(reset_option or ())
+                kept = {name: value for name, value in saved.items() if name not in removed}
+            run_input = {"parameters": {"system": kept | system | run_options, "custom": custom}}
+        else:
+            run_input = _input_of(server.client.task(task))
+            _, kept = parts(run_input)
+        with naming_saved_options(kept.keys() - run_options.keys()):
+            server.client.set_task_input(task, run_input, version)
     if server.out.as_json:
         server.out.json({"updated": task})
     else:
         server.out.say(f"The task {task} was changed.")
+    if changes_input or version:
+        warn_unless_runnable(server, task)
 
 
 @server_command(tasks, "delete")

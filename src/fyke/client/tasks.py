@@ -56,6 +56,11 @@ class TaskCalls:
     def task(self, task: str) -> wire.v2.tasks.WorkerTask:
         return self._wire.get(_task_path(task), wire.v2.tasks.WorkerTask)
 
+    def checked_task(self, task: str) -> wire.fyke.tasks.CheckedTask:
+        """A task, and whether it can run as it is saved."""
+        path = f"/api/fyke/tasks/{segment(task)}"
+        return self._wire.get(path, wire.fyke.tasks.CheckedTask)
+
     def update_task(
         self, task: str, *, title: str | None = None, description: str | None = None
     ) -> None:

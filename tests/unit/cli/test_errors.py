@@ -25,6 +25,7 @@ ANSWERS = [
     (400, 30002, "Insufficient traffic quota", Exit.CONFLICT),
     (400, 70002, "Run abort failed", Exit.CONFLICT),
     (400, 50003, "Worker version unavailable", Exit.CONFLICT),
+    (400, 50003, "Worker version unavailable: there is no v9", Exit.NOT_FOUND),
     (400, 50002, "Worker execution failed", Exit.FAILED),
     (400, 11000, "invalid argument: scraper_file differs", Exit.USAGE),
     (422, 11000, "invalid argument: icon must be a URL", Exit.USAGE),
@@ -37,6 +38,7 @@ ANSWERS = [
 KEYS = {
     "Request refused: abort it first": "refused",
     "Invalid request parameters: worker: unknown worker": "unknown_filter",
+    "Worker version unavailable: there is no v9": "unknown_version",
 }
 
 
@@ -93,6 +95,7 @@ def test_several_problems_are_on_separate_lines() -> None:
         (Unreachable("http://x cannot be reached"), Exit.UNREACHABLE, "fyke up"),
         (errors.InvalidRequest("name is wrong"), Exit.USAGE, "name"),
         (errors.WorkerNotFound(), Exit.NOT_FOUND, "Worker"),
+        (errors.UnknownVersion("there is no v9"), Exit.NOT_FOUND, "v9"),
         (errors.Conflict("taken"), Exit.CONFLICT, "taken"),
         (errors.Unavailable("disk full"), Exit.FAILED, "disk"),
         (FileNotFoundError(2, "No such file or directory", "x.zip"), Exit.FAILED, "x.zip"),

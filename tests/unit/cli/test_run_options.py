@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from fyke.cli import context
 from fyke.cli.main import app
-from fyke.cli.run_options import RUN_OPTIONS, GivenOptions, use_option_names, with_option_names
+from fyke.cli.run_options import (
+    RUN_OPTIONS,
+    GivenOptions,
+    _members_of,
+    use_option_names,
+    with_option_names,
+)
 from fyke.client.errors import ApiError
 from fyke.model.browser import BrowserProgram
 from support.scripted import ScriptedServer
@@ -91,3 +98,21 @@ def test_a_refused_start_names_the_option(monkeypatch: pytest.MonkeyPatch) -> No
     refused = ApiError(200, 4000, f"{SYSTEM}browser_block is for the browser")
     result, _ = started(monkeypatch, "--browser-block", "media", start=refused)
     assert str(result.exception.message) == "--browser-block is for the browser"
+
+
+@pytest.mark.parametrize(
+    ("names", "members"),
+    [
+        (None, []),
+        (["browser-block", "--timeout"], ["browser_block", "execute_limit_time_seconds"]),
+        (["browser_block", "HEADLESS"], ["browser_block", "browser"]),
+        (["memory"], ["memory", "memory_bytes"]),
+    ],
+)
+def test_options_are_removed_by_their_names(names: list[str] | None, members: list[str]) -> None:
+    assert _members_of(names) == members
+
+
+def test_the_name_of_an_unknown_option_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(typer.BadParameter, match=r"one of memory, cpus, timeout, .*browser-block"):
+        _members_of(["memory", "colour"])

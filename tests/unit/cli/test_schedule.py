@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from fyke.cli.schedule import _seconds, _timing, _weekday, schedule
 from fyke.model.schedule import LatePolicy, OverlapPolicy
 from fyke.model.schedule import ScheduleKind as Kind
 from fyke.wire.fyke.schedules import TaskSchedule, Timing
+from fyke.wire.fyke.tasks import FieldProblem
 from support.scripted import ScriptedServer
 
 NOTHING = ("", "", 0, "", "", "", "", "")
@@ -89,22 +91,34 @@ DAILY = TaskSchedule(
     created_at=0,
     updated_at=0,
 )
+RUNNABLE = SimpleNamespace(problems=[])
 OFF = msgspec.structs.replace(DAILY, enabled=False, next_at=0)
 
 
-def switched(found: TaskSchedule, **options: Any) -> ScriptedServer:
-    server = ScriptedServer(switch_schedule=found, schedule=found)
+def switched(found: TaskSchedule, checked: Any = None, **options: Any) -> ScriptedServer:
+    answers = {"switch_schedule": found, "schedule": found, "checked_task": checked or RUNNABLE}
+    server = ScriptedServer(**answers)
     schedule(server, "T1", **options)
     return server
 
 
 def test_a_schedule_is_switched_without_other_changes() -> None:
     resumed = switched(DAILY, on=True)
-    assert resumed.client.calls == [("switch_schedule", "T1", {"on": True})]
+    assert resumed.client.calls == [
+        ("switch_schedule", "T1", {"on": True}),
+        ("checked_task", "T1"),
+    ]
     assert resumed.fields["schedule"] == "daily"
     paused = switched(OFF, off=True)
     assert paused.client.calls == [("switch_schedule", "T1", {"on": False})]
     assert paused.fields["schedule"] == "daily, off"
+
+
+def test_a_schedule_of_a_task_that_cannot_run_is_set_with_a_warning() -> None:
+    problems = [FieldProblem("n", 'field "n" must be a string')]
+    server = switched(DAILY, SimpleNamespace(problems=problems), on=True)
+    assert server.messages.endswith('cannot run as it is saved:\n  field "n" must be a string\n')
+    assert "cannot run" not in switched(OFF, SimpleNamespace(problems=problems), off=True).messages
 
 
 def test_a_schedule_that_failures_paused_says_how_to_resume_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -12,7 +13,9 @@ import typer
 from fyke.cli.run import start as start_run
 from fyke.cli.task import create, delete, list_tasks, show, update
 from fyke.client import TaskRequest
+from fyke.client.errors import ApiError
 from fyke.model.browser import BrowserProgram
+from fyke.wire.fyke.tasks import FieldProblem
 from fyke.wire.v2.tasks import WorkerTask, WorkerTaskPage
 from support.scripted import ScriptedServer
 
@@ -41,8 +44,11 @@ DAILY = msgspec.structs.replace(
 WHOLE = {"parameters": {"system": {}, "custom": {"a": 1}}}
 
 
+RUNNABLE = SimpleNamespace(problems=[])
+
+
 def run(command: Any, *arguments: Any, as_json: bool = False, **answers: Any) -> ScriptedServer:
-    server = ScriptedServer(as_json, **answers)
+    server = ScriptedServer(as_json, **({"checked_task": RUNNABLE} | answers))
     command(server, *arguments)
     return server
 
@@ -50,7 +56,8 @@ def run(command: Any, *arguments: Any, as_json: bool = False, **answers: Any) ->
 def test_a_new_task_is_reported_with_its_slug() -> None:
     server = run(create, "owner/reader", '{"a": 1}', "Docs", "latest", "", create_task="T1")
     assert server.client.calls == [
-        ("create_task", TaskRequest("owner/reader", WHOLE, "Docs", "latest", ""))
+        ("create_task", TaskRequest("owner/reader", WHOLE, "Docs", "latest", "")),
+        ("checked_task", "T1"),
     ]
     assert (server.data, server.messages) == ("T1\n", 'Run it with "fyke task run T1".\n')
 
@@ -94,11 +101,11 @@ def test_an_update_without_options_is_refused() -> None:
         ),
         (
             ('{"a": 1}', None, "", None),
-            [("task", "T1"), ("set_task_input", "T1", WHOLE, "")],
+            [("task", "T1"), ("set_task_input", "T1", WHOLE, ""), ("checked_task", "T1")],
         ),
         (
             (None, None, "v1.0.2", None),
-            [("task", "T1"), ("set_task_input", "T1", INPUT, "v1.0.2")],
+            [("task", "T1"), ("set_task_input", "T1", INPUT, "v1.0.2"), ("checked_task", "T1")],
         ),
         (
             ('{"a": 1}', None, "v1.0.2", "What"),
@@ -106,6 +113,7 @@ def test_an_update_without_options_is_refused() -> None:
                 ("update_task", "T1", {"title": None, "description": "What"}),
                 ("task", "T1"),
                 ("set_task_input", "T1", WHOLE, "v1.0.2"),
+                ("checked_task", "T1"),
             ],
         ),
     ],
@@ -138,10 +146,11 @@ def saved(system: dict[str, Any], custom: dict[str, Any] | None = None) -> dict[
 
 
 def test_a_task_is_saved_with_the_run_options_of_a_start() -> None:
-    start, task = ScriptedServer(start="R1"), ScriptedServer(create_task="T1")
+    start = ScriptedServer(start="R1")
+    task = ScriptedServer(create_task="T1", checked_task=RUNNABLE)
     start_run(start, "owner/reader", '{"a": 1}', **OPTIONS)  # type: ignore[arg-type]
     create(task, "owner/reader", '{"a": 1}', **OPTIONS)  # type: ignore[arg-type]
-    [(_, asked)], [(_, request)] = start.client.calls, task.client.calls
+    [(_, asked)], [(_, request), _] = start.client.calls, task.client.calls
     assert len(asked.system) == len(OPTIONS)
     assert request.input == saved(asked.system)
 
@@ -153,6 +162,10 @@ def test_a_task_is_saved_with_the_run_options_of_a_start() -> None:
         ({"input": '{"a": 1}'}, saved({"memory": 512, "browser_block": ["media"]})),
         ({"input": json.dumps(saved({"cpus": 1})), "timeout": 9},
          saved({"cpus": 1, "execute_limit_time_seconds": 9})),
+        ({"reset_option": ["browser_block"]}, saved({"memory": 512}, {"u": 1})),
+        ({"reset_option": ["cpus"]}, saved({"memory": 512, "browser_block": ["media"]}, {"u": 1})),
+        ({"reset_option": ["memory"], "input": '{"a": 1}', "timeout": 9},
+         saved({"browser_block": ["media"], "execute_limit_time_seconds": 9})),
         ({"reset_options": True}, saved({}, {"u": 1})),
         ({"reset_options": True, "input": json.dumps(saved({"cpus": 1})), "timeout": 9},
          saved({"cpus": 1, "execute_limit_time_seconds": 9})),
@@ -165,9 +178,60 @@ def test_an_update_changes_the_given_run_options(
 ) -> None:
     options = {"memory": 512, "browser_block": ["media"]}
     before = msgspec.structs.replace(TASK, input=msgspec.Raw(json.dumps(saved(options, {"u": 1}))))
-    server = ScriptedServer(task=before, set_task_input=None)
+    server = ScriptedServer(task=before, set_task_input=None, checked_task=RUNNABLE)
     update(server, "T1", **changes)  # type: ignore[arg-type]
-    assert server.client.calls[-1] == ("set_task_input", "T1", input, "")
+    assert server.client.calls[-2] == ("set_task_input", "T1", input, "")
+
+
+BLOCKING = msgspec.structs.replace(
+    TASK, input=msgspec.Raw(json.dumps(saved({"memory": 512, "browser_block": ["media"]})))
+)
+UNFIT = "input.parameters.system.browser_block is for the browser; leave it out"
+
+
+def test_an_error_about_a_saved_option_says_so_and_how_to_remove_it() -> None:
+    refusal = ApiError(400, 11000, f"invalid argument: {UNFIT}", [UNFIT])
+    with pytest.raises(ApiError) as refused:
+        run(update, "T1", None, None, "v1.0.2", task=BLOCKING, set_task_input=refusal)
+    sentence = (
+        "the saved option browser-block is for the browser; "
+        "remove it with fyke task update --reset-option browser-block"
+    )
+    assert refused.value.message == f"invalid argument: {sentence}"
+    assert (str(refused.value), refused.value.details) == (refused.value.message, [sentence])
+
+
+def test_an_error_about_a_given_option_is_not_about_the_saved_one() -> None:
+    refusal = ApiError(400, 11000, f"invalid argument: {UNFIT}")
+    server = ScriptedServer(task=BLOCKING, set_task_input=refusal)
+    with pytest.raises(ApiError) as refused:
+        update(server, "T1", browser_block="fonts")  # type: ignore[arg-type]
+    assert "saved" not in refused.value.message
+
+
+def test_a_task_that_cannot_run_is_saved_with_a_warning() -> None:
+    problems = [
+        FieldProblem("n", 'field "n" must be a string'),
+        FieldProblem("input.parameters.system.browser_block", UNFIT),
+    ]
+    warning = (
+        'cannot run as it is saved:\n  field "n" must be a string\n  the saved option '
+        "browser-block is for the browser; "
+        "remove it with fyke task update --reset-option browser-block\n"
+    )
+    checked = SimpleNamespace(problems=problems)
+    made = run(create, "owner/reader", '{"n": 3}', create_task="T1", checked_task=checked)
+    assert (made.data, made.messages.partition("T1 ")[2]) == ("T1\n", warning)
+    changed = {"task": TASK, "set_task_input": None, "checked_task": checked}
+    server = run(update, "T1", None, None, "v1.0.2", as_json=True, **changed)
+    assert json.loads(server.data) == {"updated": "T1"}
+    assert server.messages == f"The task T1 {warning}"
+
+
+def test_a_key_that_may_not_read_still_creates_tasks() -> None:
+    refusal = ApiError(403, 11000, "the key lacks the scope read")
+    server = run(create, "owner/reader", create_task="T1", checked_task=refusal)
+    assert server.data == "T1\n"
 
 
 def test_deleting_a_task_is_reported() -> None:
