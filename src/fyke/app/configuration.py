@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from fyke.errors import InvalidRequest
 from fyke.settings import Settings
 from fyke.telemetry.logging import redact
@@ -32,6 +34,20 @@ def origins_of(
         else:
             origins[name] = "default"
     return origins
+
+
+def secrets_in_file(settings: Settings) -> list[str]:
+    """The settings in ``config.toml`` whose values are secret, or URLs with a password.
+
+    Raises ``InvalidRequest`` for a file that is not valid TOML.
+    """
+    fields = type(settings).model_fields
+    values = _read_file(settings.home / "config.toml")
+    return [
+        name
+        for name, value in values.items()
+        if value and (fields[name].annotation is SecretStr or masked(value) != value)
+    ]
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -127,6 +127,7 @@ def _machine(settings: Settings) -> Iterator[CheckResult]:
     yield CheckResult("python", OK, sys.version.split()[0])
     yield _workers_python()
     yield _folder(settings.home)
+    yield from _config_file(settings)
     yield _disk(settings.home)
     yield _process_limits()
     yield _uv()
@@ -159,6 +160,18 @@ def _folder(home: Path) -> CheckResult:
             "use the user that runs Fyke, or another folder with --home",
         )
     return CheckResult("data folder", OK, str(home))
+
+
+def _config_file(settings: Settings) -> Iterator[CheckResult]:
+    """A line only for a file that all users of the machine can read, with a secret in it. The data
+    folder does not protect it: others can reach files in it by name.
+    """
+    from fyke.app.configuration import secrets_in_file
+
+    path = settings.home / "config.toml"
+    if path.exists() and path.stat().st_mode & 0o004 and (names := secrets_in_file(settings)):
+        detail = f"{path} contains {', '.join(names)} and can be read by others"
+        yield CheckResult("config.toml", WARNING, detail, f"chmod o-r {path}")
 
 
 def _disk(home: Path) -> CheckResult:

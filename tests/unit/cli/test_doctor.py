@@ -90,6 +90,31 @@ def test_the_data_folder_must_be_private_and_writable(
 
 
 @pytest.mark.parametrize(
+    ("text", "mode", "names"),
+    [
+        ('s3_secret = "x"', 0o644, "s3_secret"),
+        ('database_url = "postgresql://fyke:pw@db/fyke"\nport = 9', 0o604, "database_url"),
+        ('smtp_url = "smtps://a:pw@b"\ns3_secret = "x"', 0o644, "smtp_url, s3_secret"),
+        ('egress_upstreams = {US = "http://u:pw@h:1"}', 0o644, "egress_upstreams"),
+        ('s3_secret = "x"', 0o640, ""),
+        ('s3_secret = ""\ns3_endpoint = "https://a.example"', 0o644, ""),
+        (None, 0, ""),
+    ],
+)
+def test_a_configuration_with_secrets_should_not_be_readable_by_others(
+    tmp_path: Path, text: str | None, mode: int, names: str
+) -> None:
+    path = tmp_path / "config.toml"
+    if text is not None:
+        path.write_text(text)
+        path.chmod(mode)
+    lines = [*doctor._config_file(Settings(home=tmp_path))]
+    detail = f"{path} contains {names} and can be read by others"
+    expected = CheckResult("config.toml", WARNING, detail, f"chmod o-r {path}")
+    assert lines == ([expected] if names else [])
+
+
+@pytest.mark.parametrize(
     ("free", "state"),
     [
         (2 * 10**9, OK),
