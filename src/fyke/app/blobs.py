@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from fyke.app.restored import INSTALLATION_ID as _ID
+from fyke.app.restored import MARK, become_another, id_of_copy, is_restored, refuse_restored
 from fyke.app.state import addresses, open_state
 from fyke.contracts.blobs import Blobs, BlobsRefused, Folder, StoredBlob
 from fyke.contracts.state import Storage, Transaction
@@ -24,8 +26,6 @@ from fyke.storage.sql.failures import unavailable_when_unreadable
 from fyke.storage.sql.schema import first_value
 
 PLACE = "blobs_url"  # the fact about the installation: where its blobs are, if they are in S3
-MARK = "installation"  # the blob with the id of the installation that uses the place
-_ID = "installation_id"  # the fact with this id
 _CHECK_SECONDS = 15.0
 _COPY = "stop Fyke on all machines, and copy them with: fyke db copy-blobs"
 _OTHER_SERVER = (
@@ -85,8 +85,8 @@ def _open_s3(settings: Settings) -> Blobs:
 
 async def check_blobs(settings: Settings, storage: Storage, report: Callable[[str], None]) -> None:
     """Raise ``Conflict`` unless ``blobs_url`` is the place of the installation's blobs, which
-    accepts, returns and lists them. ``report`` gets a sentence if it does not answer: runs whose
-    bundles are on their machine can start without it.
+    accepts, returns and lists them, and for a restored copy. ``report`` gets a sentence if it
+    does not answer: runs whose bundles are on their machine can start without it.
     """
     blobs = open_blobs(settings)
     stored = await storage.read(lambda tx: tx.installation.fact(PLACE)) or ""
@@ -94,6 +94,7 @@ async def check_blobs(settings: Settings, storage: Storage, report: Callable[[st
         is_known = await _compare_first(settings, stored)
     if not settings.blobs_url:
         return
+    refuse_restored(settings)
     try:
         await _check_s3(storage, settings, blobs, is_known=is_known)
     except BlobsAway as error:
@@ -179,8 +180,8 @@ async def _require_mark(
         ) from None
     if found != own.encode():
         raise Conflict(
-            f"{place} has the blobs of another installation; choose another prefix, or correct "
-            "s3_endpoint"
+            f"{place} has the blobs of another installation, which may be a restored copy of this "
+            "one; choose another prefix, or correct s3_endpoint"
         )
 
 
@@ -223,6 +224,7 @@ async def try_place(settings: Settings) -> None:
             own = await asyncio.to_thread(_fact, engine, _ID)
         finally:
             engine.dispose()
+        refuse_restored(settings)
         if place := settings.blobs_url:
             await _require_mark(open_blobs(settings), place, own, may_be_missing=not is_known)
     if settings.blobs_url:
@@ -300,15 +302,45 @@ async def copy_blobs(settings: Settings, *, accept_missing: bool = False) -> Cop
             if not accept_missing and not await _is_complete(settings, storage, target):
                 raise Conflict(f"{error}. {_OTHER_SERVER}. {_REPLACEMENT}") from None
             unread = str(error)
+        is_new = True
         if settings.blobs_url:
             await target.check()
+            is_new = not await target.exists(MARK)
             await _mark(storage, target, settings.blobs_url, is_known=False)
         count, size = await _copy(source, target) if source else (0, 0)
         copied = Copied(stored or folder, settings.blobs_url or folder, count, size, unread)
         if not accept_missing:
             await _refuse_missing(settings, target, copied)
         await _change_place(storage, stored, settings.blobs_url)
+        if is_new and is_restored(settings):
+            await become_another(settings, storage, target if settings.blobs_url else None)
     return copied
+
+
+async def accept_blobs(settings: Settings) -> None:
+    """Let a restored copy take over the place of its original, which is then refused. Raise
+    ``Conflict`` if it is no such copy, or if the place is not that of the original.
+    """
+    if not is_restored(settings):
+        raise Conflict(f"{settings.home} is not a restored copy that waits for this; nothing to do")
+    async with open_state(settings) as storage:
+        stored = await storage.read(lambda tx: tx.installation.fact(PLACE)) or ""
+        _compare(settings, stored)
+        blobs = open_blobs(settings) if stored else None
+        if blobs is not None:
+            own = await storage.read(lambda tx: tx.installation.fact(_ID)) or ""
+            if not await _is_taken_over(settings, blobs):
+                await _require_mark(blobs, stored, own)
+        await become_another(settings, storage, blobs)
+
+
+async def _is_taken_over(settings: Settings, blobs: Blobs) -> bool:
+    """Whether an earlier ``accept_blobs`` was interrupted after it had marked the place."""
+    try:
+        found = await blobs.get(MARK)
+    except FileNotFoundError:
+        return False
+    return found.decode(errors="replace") == id_of_copy(settings)
 
 
 async def _copy_left(settings: Settings, storage: Storage) -> Copied:
@@ -316,6 +348,7 @@ async def _copy_left(settings: Settings, storage: Storage) -> Copied:
     several, or its server had other settings. Raise ``Conflict`` if there is nothing to copy.
     """
     place, folder = settings.blobs_url, folder_blobs(settings)
+    refuse_restored(settings)
     if place and await _has_blobs(folder):
         target = open_blobs(settings)
         await _mark(storage, target, place, is_known=True)

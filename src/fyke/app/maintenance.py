@@ -304,6 +304,20 @@ def find_missing_pages(folder: Path) -> list[str]:
         return check_page_files(FolderFiles(folder / "blobs"), connection.execute)
 
 
+def place_of_copy(folder: Path) -> str:
+    """The place in S3 of the blobs, "" if they are in a folder, from the state in ``folder``, which
+    is not in use.
+    """
+    from fyke.app.blobs import PLACE
+
+    with contextlib.closing(sqlite3.connect(folder / STATE)) as connection:
+        if not _has_table(connection, "installation"):
+            return ""
+        query = "SELECT value FROM installation WHERE name = ?"
+        found = connection.execute(query, (PLACE,)).fetchone()
+    return str(found[0]) if found else ""
+
+
 @contextlib.contextmanager
 def database_copies(settings: Settings, findings: list[str]) -> Iterator[dict[str, Path]]:
     """Yield copies of both SQLite files of one moment, by name, then remove them. All rows that

@@ -27,6 +27,7 @@ from pathlib import Path
 
 from fyke.app.blobs import open_blobs, own_blobs, require_place
 from fyke.app.measuring import folder_size
+from fyke.app.restored import refuse_restored
 from fyke.app.runner import open_environments
 from fyke.app.state import addresses
 from fyke.contracts.blobs import Blobs, Folder
@@ -61,7 +62,7 @@ from fyke.storage.sql.state.references import (
 )
 from fyke.storage.sql.state.workers import SqlWorkers
 
-PUSH_SECONDS = 3600.0  # a bundle is stored before its version; no push takes that long
+PUSH_SECONDS = 3600.0  # a blob may be stored before what needs it; no push takes that long
 TEMPORARY_SECONDS = 86_400.0  # a temporary file that is older is in use by no process
 PRUNED = ".pruned-"
 
@@ -121,8 +122,9 @@ class Prune:
 
     async def find(self) -> list[Removable]:
         """What can be removed now. Raises ``SQLAlchemyError``, and ``Conflict`` if the blobs are
-        not those of the installation.
+        not those of the installation, or may be needed by the original of a restored copy.
         """
+        refuse_restored(self._settings)
         await require_place(self._settings, self._engine, self._blobs)
         startable = self._startable()
         digests = {version.digest for version in startable}
@@ -149,7 +151,7 @@ class Prune:
             blob = f"{Folder.ROWS}/{item.path.name}"
             if blob in self._named_files():
                 return False
-            return await self._blobs.delete_old(blob, time.time())
+            return await self._blobs.delete_old(blob, time.time() - PUSH_SECONDS)
         if item.kind is Kind.PAGE:
             return await self._remove_page(f"{Folder.PAGES}/{item.path.name}")
         if item.kind is Kind.UNPACKED:
@@ -174,11 +176,9 @@ class Prune:
     # --- bundles --------------------------------------------------------------------------------
 
     async def _bundles(self) -> list[Removable]:
-        needed, before = self._needed(), time.time() - PUSH_SECONDS
-        found = await self._stored(Folder.BUNDLES, Kind.BUNDLE)
-        return [
-            item for item, stored_at in found if item.path.name not in needed and stored_at < before
-        ]
+        needed = self._needed()
+        old = await self._old(Folder.BUNDLES, Kind.BUNDLE)
+        return [item for item in old if item.path.name not in needed]
 
     async def _remove_bundle(self, digest: str) -> bool:
         """Remove a bundle that no version needs. A publication stores the bundle, writes the
@@ -200,17 +200,15 @@ class Prune:
         """Files with rows that a killed process has left. They are listed before the names are
         read, because a file is named before it is written.
         """
-        found = await self._stored(Folder.ROWS, Kind.ROWS)
-        named = self._named_files() if found else set()
-        return [item for item, _ in found if f"{Folder.ROWS}/{item.path.name}" not in named]
+        old = await self._old(Folder.ROWS, Kind.ROWS)
+        named = self._named_files() if old else set()
+        return [item for item in old if f"{Folder.ROWS}/{item.path.name}" not in named]
 
     async def _pages(self) -> list[Removable]:
         """Files of last pages that a killed process has left: they are stored before the end of
         their attempt, seconds at most.
         """
-        before = time.time() - PUSH_SECONDS
-        found = await self._stored(Folder.PAGES, Kind.PAGE)
-        old = [item for item, stored_at in found if stored_at < before]
+        old = await self._old(Folder.PAGES, Kind.PAGE)
         named = self._named_pages() if old else set()
         return [item for item in old if f"{Folder.PAGES}/{item.path.name}" not in named]
 
@@ -218,6 +216,10 @@ class Prune:
         if blob in self._named_pages():
             return False
         return await self._blobs.delete_old(blob, time.time() - PUSH_SECONDS)
+
+    async def _old(self, folder: Folder, kind: Kind) -> list[Removable]:
+        before = time.time() - PUSH_SECONDS
+        return [item for item, at in await self._stored(folder, kind) if at < before]
 
     async def _stored(self, folder: Folder, kind: Kind) -> list[tuple[Removable, float]]:
         """The blobs in a folder, sorted, and when they were stored."""

@@ -213,6 +213,15 @@ def _compare(extracted: dict[str, dict[str, Any]], manifest: dict[str, Any]) -> 
             raise DamagedBackup(f"{name} {problem}")
 
 
+def find_place(folder: Path, manifest: dict[str, Any]) -> str:
+    """The place in S3 of the blobs of an unpacked backup, "" if they are in the backup; that in the
+    state if it has one.
+    """
+    from fyke.app.maintenance import place_of_copy
+
+    return place_of_copy(folder) if manifest["database"] == "sqlite" else manifest.get("blobs", "")
+
+
 def _check_databases(folder: Path, manifest: dict[str, Any]) -> None:
     from fyke.app.maintenance import find_damage
 

@@ -151,6 +151,34 @@ def copy_blobs(
             out.say(f"Nothing was read from {copied.source}: {copied.unread}")
 
 
+@db.command("accept-blobs")
+def accept_blobs(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Let a restored copy take over the blobs in S3 of the installation that was backed up.
+
+    Until then it neither starts nor prunes: two installations with one place remove what only the
+    other needs. Afterwards the original is refused there. For a copy beside it, use fyke db
+    copy-blobs instead.
+
+    \b
+    Examples:
+      fyke db accept-blobs
+      fyke db accept-blobs --home /var/lib/fyke --json
+    """
+    from fyke.app import blobs, maintenance
+
+    with _stopped(home) as settings:
+        maintenance.require_current(settings)
+        asyncio.run(blobs.accept_blobs(settings))
+    out = Output(as_json)
+    if as_json:
+        out.json({"home": str(settings.home), "blobs": settings.blobs_url})
+    else:
+        out.say(
+            f"{settings.blobs_url or settings.blobs_dir} is now the place of this installation. "
+            "The one that was backed up is refused there."
+        )
+
+
 @db.command("accept-lost-rows")
 def accept_lost_rows(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Accept that rows.db, or its tables in PostgreSQL, are lost: create empty ones.

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 STAGING = ".restoring"
 SHARED = (
-    "Compare them with: fyke db check. Never start two installations with the blobs in {place}: "
-    "each removes what only the other needs. For a second one, copy them and set blobs_url."
+    "Compare them with: fyke db check. The original may still use the blobs in {place}, so this "
+    "copy does not start yet. If it takes the place over, run: fyke db accept-blobs --home {home}. "
+    "To start it beside the original, set blobs_url to nothing or to a new place, and run: fyke db "
+    "copy-blobs --home {home}"
 )
 
 
@@ -124,7 +126,8 @@ def _unpack(source: Any, name: str, staging: Path) -> tuple[dict[str, Any], int,
     sentence for each file with rows or of a last page that is missing.
     """
     from fyke.app.maintenance import find_missing_pages, find_missing_rows, remove_unknown_rows
-    from fyke.cli.backup_file import unpack
+    from fyke.app.restored import mark_restored
+    from fyke.cli.backup_file import find_place, unpack
 
     shutil.rmtree(staging, ignore_errors=True)  # left by a killed restore
     staging.mkdir(mode=0o700)
@@ -133,6 +136,8 @@ def _unpack(source: Any, name: str, staging: Path) -> tuple[dict[str, Any], int,
     removed = remove_unknown_rows(staging) if is_sqlite else 0
     has_blobs = is_sqlite and not manifest.get("blobs")
     faults = find_missing_rows(staging) + find_missing_pages(staging) if has_blobs else []
+    if find_place(staging, manifest):
+        mark_restored(staging)
     staging.chmod(0o711)
     for path, _, _ in os.walk(staging):
         flush_folder(Path(path))
@@ -185,7 +190,11 @@ def _report(
         )
     else:
         out.raw(str(folder))
-        start = "" if findings else f' Start Fyke with "fyke up --home {folder}".'
+        start = (
+            ""
+            if findings or manifest.get("blobs")
+            else f' Start Fyke with "fyke up --home {folder}".'
+        )
         out.say(f"All files were restored and verified.{start}")
         if moved:
             out.say(f"The previous data folder is now {moved}.")
@@ -194,5 +203,5 @@ def _report(
             out.say(f"{rows} of attempts missing from the state of the backup were left out.")
     say_what_is_missing(out, manifest)
     if place := manifest.get("blobs"):
-        out.say(SHARED.format(place=place))
+        out.say(SHARED.format(place=place, home=folder))
     fail_for(out, findings)

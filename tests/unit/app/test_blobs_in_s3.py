@@ -23,6 +23,7 @@ from fyke.app.maintenance import check_place as check_setting
 from fyke.app.measuring import measure
 from fyke.app.probe import ServerProbe, check_place
 from fyke.app.prune import Kind, Prune
+from fyke.app.restored import RESTORED
 from fyke.cli import doctor
 from fyke.contracts.state import Transaction
 from fyke.domain.workers.bundles import bundle_name
@@ -199,7 +200,8 @@ async def test_a_backup_says_where_the_blobs_are(
     assert (report["blobs"], of_blobs(report["findings"])) == (settings.blobs_url, [])
     code, out, _ = await in_thread(command, "restore", file, "--home", new, "--json")
     assert (code, json.loads(out)["blobs"]) == (0, settings.blobs_url)
-    assert sorted(path.name for path in new.iterdir()) == ["rows.db", "secret.key", "state.db"]
+    names = sorted(path.name for path in new.iterdir())
+    assert names == [RESTORED, "rows.db", "secret.key", "state.db"]
 
 
 async def test_the_command_copies_to_the_place_of_the_settings(

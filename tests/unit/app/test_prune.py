@@ -247,9 +247,14 @@ async def test_files_with_rows_of_no_run_are_removed(prune: Prune, settings: Set
     left = settings.blobs_dir / "rows" / "left.jsonl.zst"
     left.write_bytes(b"x")
     (left.parent / ".nfs0001").touch()
+    assert await prune.find() == []  # it is new
+    age(left)
     [item] = await prune.find()
     (left.parent / ".nfs0001").unlink()
     assert (item.kind, item.path, item.size) == (Kind.ROWS, left, 1)
+    left.touch()
+    assert not await prune.remove(item)
+    age(left)
     needed = replace(item, path=settings.blobs_dir / blob)
     assert [await prune.remove(each) for each in (item, item, needed)] == [True, False, False]
     assert [path.name for path in left.parent.iterdir()] == [needed.path.name]
