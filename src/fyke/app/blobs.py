@@ -200,13 +200,20 @@ async def require_place(settings: Settings, engine: Engine, blobs: Blobs | None 
         await _require_mark(blobs or open_blobs(settings), stored, own)
 
 
+def compare_place(settings: Settings, engine: Engine) -> None:
+    """Raise ``Conflict`` unless ``blobs_url`` is the place in the state; asks no S3 server. Raise
+    ``SQLAlchemyError``.
+    """
+    _compare(settings, _fact(engine, PLACE))
+
+
 def find_other_place(settings: Settings, engine: Engine) -> list[str]:
     """What ``require_place`` finds, for commands, which have no event loop."""
     try:
         if settings.blobs_url:
             asyncio.run(require_place(settings, engine))
         else:
-            _compare(settings, _fact(engine, PLACE))
+            compare_place(settings, engine)
     except Conflict as error:
         return [str(error)]
     return []

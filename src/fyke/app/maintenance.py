@@ -177,12 +177,13 @@ def check_blobs(settings: Settings, engine: Engine) -> list[str]:
 
 
 def check_place(settings: Settings) -> list[str]:
-    """Return a sentence if the settings name another place than that of the blobs, or if it refuses
-    access. It need not answer. Changes nothing.
+    """Return a sentence if the place of the blobs is not that of the installation, or refuses
+    access. It need not answer. Changes nothing. Raises ``Conflict`` if the settings name another
+    place than the state.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
-    from fyke.app.blobs import find_other_place
+    from fyke.app.blobs import compare_place, find_other_place
     from fyke.app.state import addresses
     from fyke.contracts.blobs import BlobsRefused
     from fyke.errors import BlobsAway
@@ -191,6 +192,7 @@ def check_place(settings: Settings) -> list[str]:
 
     engine = make_engine(addresses(settings).state, durable=False, pool_size=1)
     try:
+        compare_place(settings, engine)
         return find_other_place(settings, engine)
     except BlobsRefused as error:
         return [str(error)]

@@ -36,10 +36,10 @@ def create(file: File, home: HomeOption = None, as_json: JsonOption = False) -> 
     """Back up the installation to one file while it is in use: databases, blobs, secret, config.
 
     Both databases are copied as of one moment. The file contains secrets, and only its owner can
-    read it. Blobs in S3 are not in it, only their place. If secret.key is missing or is that of
-    another installation, if a file with rows is missing, or if blobs_url is not the place of the
-    blobs or S3 refuses access, the backup is written all the same, with a finding and exit status
-    1.
+    read it. Blobs in S3 are not in it, only their place; exit status 5, and no file, if blobs_url
+    is not that place. If secret.key is missing or is that of another installation, if a file with
+    rows is missing, or if S3 refuses access, the backup is written all the same, with a finding and
+    exit status 1.
 
     \b
     Examples:
@@ -147,6 +147,7 @@ def _findings(folder: Path, manifest: dict[str, Any]) -> list[str]:
     """The findings of the checks. The unpacked tables are first migrated to this release."""
     from fyke.app import maintenance
     from fyke.app.secret_check import check_secret_of_files
+    from fyke.cli.backup_file import find_other_place, find_place
 
     own = {"database_url": "", "blobs_url": ""}
     settings = load_settings(home=str(folder)).model_copy(update=own)
@@ -154,8 +155,9 @@ def _findings(folder: Path, manifest: dict[str, Any]) -> list[str]:
         digests = [path.name for path in (folder / "blobs" / "bundles").glob("*")]
         bundles = maintenance.check_bundles(maintenance.stored_files(settings), digests)
         return [*check_secret_of_files(settings, "postgresql"), *bundles]
+    other, place = find_other_place(folder, manifest), find_place(folder, manifest)
     maintenance.migrate(settings)
-    return maintenance.check(settings, blobs=not manifest.get("blobs"))
+    return other + maintenance.check(settings, blobs=not place)
 
 
 def _report(out: Output, file: Path, manifest: dict[str, Any], findings: list[str]) -> None:

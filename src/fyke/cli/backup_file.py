@@ -222,6 +222,19 @@ def find_place(folder: Path, manifest: dict[str, Any]) -> str:
     return place_of_copy(folder) if manifest["database"] == "sqlite" else manifest.get("blobs", "")
 
 
+def find_other_place(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """Return a sentence if an unpacked backup was made with another place of the blobs than that in
+    its state, as older versions did.
+    """
+    place, named = find_place(folder, manifest), manifest.get("blobs", "")
+    if place == named:
+        return []
+    return [
+        f"the blobs of the installation were in {place or 'the data folder'}, and the backup was "
+        f"made with {named or 'those in the data folder'}: it lacks blobs"
+    ]
+
+
 def _check_databases(folder: Path, manifest: dict[str, Any]) -> None:
     from fyke.app.maintenance import find_damage
 

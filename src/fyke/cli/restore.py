@@ -123,21 +123,23 @@ def _stopped(settings: Settings) -> Iterator[None]:
 
 def _unpack(source: Any, name: str, staging: Path) -> tuple[dict[str, Any], int, list[str]]:
     """Unpack the backup to ``staging``; return the manifest, how many rows were removed, and a
-    sentence for each file with rows or of a last page that is missing.
+    sentence for each file with rows or of a last page that is missing, or for other blobs.
     """
     from fyke.app.maintenance import find_missing_pages, find_missing_rows, remove_unknown_rows
     from fyke.app.restored import mark_restored
-    from fyke.cli.backup_file import find_place, unpack
+    from fyke.cli.backup_file import find_other_place, find_place, unpack
 
     shutil.rmtree(staging, ignore_errors=True)  # left by a killed restore
     staging.mkdir(mode=0o700)
     manifest = unpack(source, name, staging)
     is_sqlite = manifest["database"] == "sqlite"
     removed = remove_unknown_rows(staging) if is_sqlite else 0
-    has_blobs = is_sqlite and not manifest.get("blobs")
-    faults = find_missing_rows(staging) + find_missing_pages(staging) if has_blobs else []
-    if find_place(staging, manifest):
+    place, faults = find_place(staging, manifest), find_other_place(staging, manifest)
+    if is_sqlite and not place:
+        faults += find_missing_rows(staging) + find_missing_pages(staging)
+    if place:
         mark_restored(staging)
+    manifest["blobs"] = place
     staging.chmod(0o711)
     for path, _, _ in os.walk(staging):
         flush_folder(Path(path))

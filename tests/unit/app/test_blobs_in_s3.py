@@ -25,6 +25,7 @@ from fyke.app.probe import ServerProbe, check_place
 from fyke.app.prune import Kind, Prune
 from fyke.app.restored import RESTORED
 from fyke.cli import doctor
+from fyke.cli.backup_file import write_backup
 from fyke.contracts.state import Transaction
 from fyke.domain.workers.bundles import bundle_name
 from fyke.errors import Conflict
@@ -268,16 +269,47 @@ async def test_the_check_says_that_the_place_is_another(
         assert problem in finding
 
 
-async def test_a_backup_with_another_place_has_a_finding(
+async def test_a_backup_with_another_place_is_refused(
     settings: Settings, server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number, (other, problem) in enumerate(other_places(settings, server)):
         for_commands(other, monkeypatch)
         file = tmp_path / f"{number}.tgz"
-        create = ("backup", "create", file, "--home", settings.home, "--json")
-        code, out, _ = await in_thread(command, *create)
-        findings = json.loads(out)["findings"]
-        assert code == 1 and problem in findings[0]
+        code, _, error = await in_thread(command, "backup", "create", file, "--home", settings.home)
+        assert code and isinstance(error, Conflict) and problem in str(error)
+        assert not any(path.match("*.tgz*") for path in tmp_path.iterdir())
+
+
+async def test_a_backup_before_the_copy_is_refused(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings name S3 already, and the blobs are in the folder."""
+    await copy_blobs(settings.model_copy(update={"blobs_url": ""}))
+    for_commands(settings, monkeypatch)
+    file = tmp_path / "x.tgz"
+    code, _, error = await in_thread(command, "backup", "create", file, "--home", settings.home)
+    assert code and f"are in {settings.blobs_dir}, and blobs_url is" in str(error)
+
+
+async def test_an_older_backup_that_lacks_its_blobs_is_recognized(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was made as in the test before, when this was not refused."""
+    await copy_blobs(settings.model_copy(update={"blobs_url": ""}))
+    for_commands(settings, monkeypatch)
+    file, new = tmp_path / "x.tgz", tmp_path / "new"
+    with file.open("wb") as target:
+        await in_thread(write_backup, settings, target, file.name, [])
+    code, out, _ = await in_thread(command, "backup", "verify", file, "--json")
+    findings = json.loads(out)["findings"]
+    assert code == 1 and "were in the data folder" in findings[0]
+    assert len(of_blobs(findings[1:])) == 3
+    code, out, _ = await in_thread(command, "restore", file, "--home", new, "--json")
+    report = json.loads(out)
+    assert (code, report["blobs"]) == (1, "")
+    assert "were in the data folder" in report["findings"][0]
+    assert "of the last page" in report["findings"][1]
+    assert not (new / RESTORED).exists()
 
 
 async def test_a_backup_does_not_need_s3(settings: Settings) -> None:
