@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ _OTHER_SERVER = (
 )
 _REPLACEMENT = (
     "If the old place is lost, set blobs_url to one with a copy of all its objects, or add "
-    "--accept-missing, which reads nothing from the old place"
+    "--accept-missing, which copies what is still there and needed"
 )
 
 
@@ -176,7 +177,7 @@ async def _require_mark(
         raise Conflict(
             f"{place} has no blobs of this installation: its object {MARK} is missing. Set "
             "s3_endpoint, or AWS_ENDPOINT_URL, to the server that has them. If they are lost and "
-            f"Fyke should start without them, store an object {place}/{MARK} with the text {own}"
+            "Fyke should start without them, run: fyke db copy-blobs --accept-missing"
         ) from None
     if found != own.encode():
         raise Conflict(
@@ -281,13 +282,17 @@ def _reading(url: str) -> Iterator[Connection]:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What was copied, not counting what was there already."""
+    """What was copied, not counting what was there already. ``source`` is ``target`` if the place
+    stays the same, and nothing was copied.
+    """
 
     source: str
     target: str
     blobs: int
     bytes: int
-    unread: str = ""  # why nothing was read from the source
+    unread: str = ""  # why at most what the tables refer to was read from the source
+    marked: bool = False  # the place had lost its mark
+    missing: tuple[str, ...] = ()  # what the tables refer to and the target lacks, if accepted
 
 
 async def copy_blobs(settings: Settings, *, accept_missing: bool = False) -> Copied:
@@ -300,24 +305,28 @@ async def copy_blobs(settings: Settings, *, accept_missing: bool = False) -> Cop
     async with open_state(settings) as storage:
         stored = await storage.read(lambda tx: tx.installation.fact(PLACE)) or ""
         if stored == settings.blobs_url:
-            return await _copy_left(settings, storage)
+            return await _copy_left(settings, storage, accept_missing=accept_missing)
         target, unread = open_blobs(settings), ""
         source: Blobs | None = None
+        only: set[str] | None = None
         try:
             source = await _open_source(settings, storage, stored)
         except _Lost as error:
             if not accept_missing and not await _is_complete(settings, storage, target):
                 raise Conflict(f"{error}. {_OTHER_SERVER}. {_REPLACEMENT}") from None
-            unread = str(error)
+            source, unread = (error.rest if accept_missing else None), str(error)
+            only = await _needed(settings)
         is_new = True
         if settings.blobs_url:
             await target.check()
             is_new = not await target.exists(MARK)
             await _mark(storage, target, settings.blobs_url, is_known=False)
-        count, size = await _copy(source, target) if source else (0, 0)
+        count, size = await _copy(source, target, only=only) if source else (0, 0)
         copied = Copied(stored or folder, settings.blobs_url or folder, count, size, unread)
-        if not accept_missing:
-            await _refuse_missing(settings, target, copied)
+        if missing := await _missing(settings, target):
+            if not accept_missing:
+                raise _lacks(copied, missing)
+            copied = dataclasses.replace(copied, missing=tuple(sorted(missing)))
         await _change_place(storage, stored, settings.blobs_url)
         if is_new and is_restored(settings):
             await become_another(settings, storage, target if settings.blobs_url else None)
@@ -350,27 +359,35 @@ async def _is_taken_over(settings: Settings, blobs: Blobs) -> bool:
     return found.decode(errors="replace") == id_of_copy(settings)
 
 
-async def _copy_left(settings: Settings, storage: Storage) -> Copied:
+async def _copy_left(settings: Settings, storage: Storage, *, accept_missing: bool) -> Copied:
     """Copy to the place of the installation what it lacks and the data folder has: this is one of
-    several, or its server had other settings. Raise ``Conflict`` if there is nothing to copy.
+    several, or its server had other settings. With ``accept_missing``, mark the place again.
     """
-    place, folder = settings.blobs_url, folder_blobs(settings)
     refuse_restored(settings)
-    if place and await _has_blobs(folder):
-        target = open_blobs(settings)
-        await _mark(storage, target, place, is_known=True)
+    place, folder, target = settings.blobs_url, folder_blobs(settings), open_blobs(settings)
+    count = size = 0
+    marked = False
+    if place:
+        marked = accept_missing and not await target.exists(MARK)
+        try:
+            await _mark(storage, target, place, is_known=not accept_missing)
+        except Conflict as error:
+            raise Conflict(f"{error}. {_OTHER_SERVER}") from None
         count, size = await _copy(folder, target, replace=False)
-        if count:
-            return Copied(str(settings.blobs_dir), place, count, size)
-    rest = f". {_OTHER_SERVER}" if place else ""
-    raise Conflict(f"The blobs are in {place or settings.blobs_dir} already{rest}")
+    missing = sorted(await _missing(settings, target)) if accept_missing else ()
+    name = place or str(settings.blobs_dir)
+    source = str(settings.blobs_dir) if count else name
+    return Copied(source, name, count, size, marked=marked, missing=tuple(missing))
+
+
+async def _needed(settings: Settings) -> set[str]:
+    with unavailable_when_unreadable():
+        return await asyncio.to_thread(needed_blobs, settings)
 
 
 async def _missing(settings: Settings, target: Blobs) -> set[str]:
     """The blobs that the tables refer to and the target lacks."""
-    with unavailable_when_unreadable():
-        needed = await asyncio.to_thread(needed_blobs, settings)
-    return needed - {blob.name async for blob in own_blobs(target)}
+    return await _needed(settings) - {blob.name async for blob in own_blobs(target)}
 
 
 async def _is_complete(settings: Settings, storage: Storage, target: Blobs) -> bool:
@@ -385,18 +402,22 @@ async def _is_complete(settings: Settings, storage: Storage, target: Blobs) -> b
     return not await _missing(settings, target)
 
 
-async def _refuse_missing(settings: Settings, target: Blobs, copied: Copied) -> None:
-    """Raise ``Conflict`` if the target lacks blobs that the tables refer to."""
-    if missing := await _missing(settings, target):
-        raise Conflict(
-            f"{copied.source} lacks {len(missing)} of the blobs that the database refers to, such "
-            f"as {min(missing)}. The others were copied, and the place was not changed. Repeat the "
-            "command with each data folder that has blobs. If they are lost, add --accept-missing"
-        )
+def _lacks(copied: Copied, missing: set[str]) -> Conflict:
+    return Conflict(
+        f"{copied.source} lacks {len(missing)} of the blobs that the database refers to, such "
+        f"as {min(missing)}. The others were copied, and the place was not changed. Repeat the "
+        "command with each data folder that has blobs. If they are lost, add --accept-missing"
+    )
 
 
 class _Lost(Exception):
-    """The place of the blobs does not answer, or has not the mark of the installation."""
+    """The place of the blobs does not answer, or has not the mark of the installation. ``rest``:
+    the place, if it has no mark: it was emptied, and may have got blobs since.
+    """
+
+    def __init__(self, problem: str, rest: Blobs | None = None) -> None:
+        super().__init__(problem)
+        self.rest = rest
 
 
 async def _open_source(settings: Settings, storage: Storage, stored: str) -> Blobs:
@@ -407,18 +428,24 @@ async def _open_source(settings: Settings, storage: Storage, stored: str) -> Blo
     own = await storage.read(lambda tx: tx.installation.fact(_ID)) or ""
     try:
         await _require_mark(source, stored, own)
-    except (Conflict, BlobsAway) as error:
+    except BlobsAway as error:
         raise _Lost(str(error)) from None
+    except Conflict as error:
+        raise _Lost(str(error), None if await source.exists(MARK) else source) from None
     return source
 
 
-async def _copy(source: Blobs, target: Blobs, *, replace: bool = True) -> tuple[int, int]:
-    """Copy what the target does not have, or with another size if ``replace``; return how many
-    blobs and bytes.
+async def _copy(
+    source: Blobs, target: Blobs, *, replace: bool = True, only: set[str] | None = None
+) -> tuple[int, int]:
+    """Copy what the target does not have, or with another size if ``replace``, of ``only`` if it is
+    given; return how many blobs and bytes.
     """
     there = {blob.name: blob.size async for blob in own_blobs(target)}
     count = size = 0
     async for blob in own_blobs(source):
+        if only is not None and blob.name not in only:
+            continue
         if blob.name not in there or (replace and there[blob.name] != blob.size):
             async with aclosing(source.get_stream(blob.name)) as chunks:
                 await target.put_stream(blob.name, chunks)

@@ -19,6 +19,7 @@ from fyke.cli.restore import restore
 from fyke.cli.settings import existing_settings, load_settings
 
 if TYPE_CHECKING:
+    from fyke.app.blobs import Copied
     from fyke.app.maintenance import TableVersions
     from fyke.settings import Settings
 
@@ -127,7 +128,9 @@ def copy_blobs(
     every Fyke that uses the database. The installation then starts only with this blobs_url. The
     originals stay where they are; after an interruption, repeat the command. If several data
     folders on one PostgreSQL have blobs, repeat it with each. If the old place in S3 is lost, it
-    accepts a copy of all its objects, or with --accept-missing what the new place has.
+    accepts a copy of all its objects; with --accept-missing it copies what is still there and
+    needed, does without the rest, and names that. If the place stays the same, it then only marks
+    it as that of the installation again.
 
     \b
     Examples:
@@ -145,10 +148,23 @@ def copy_blobs(
     if as_json:
         out.json(asdict(copied))
     else:
+        _say_what_was_copied(out, copied)
+
+
+def _say_what_was_copied(out: Output, copied: Copied) -> None:
+    if copied.source == copied.target:
+        marked = " and has the mark of the installation again" if copied.marked else ""
+        out.say(f"The blobs are in {copied.target} already{marked}.")
+    else:
         files = f"{formatting.count(copied.blobs, 'file')}, {formatting.size(copied.bytes)}"
         out.say(f"{files} copied to {copied.target}. Nothing uses {copied.source} any more.")
-        if copied.unread:
-            out.say(f"Nothing was read from {copied.source}: {copied.unread}")
+    if copied.unread:
+        out.say(f"At most what is needed was read from {copied.source}: {copied.unread}")
+    for name in copied.missing:
+        out.line(name, "red")
+    if copied.missing:
+        needed = formatting.count(len(copied.missing), "file")
+        out.say(f"Missing: {needed} that the database refers to, listed above.")
 
 
 @db.command("accept-blobs")

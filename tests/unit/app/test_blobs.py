@@ -15,6 +15,7 @@ import pytest
 from fyke.app import blobs as module
 from fyke.app.blobs import (
     MARK,
+    Copied,
     check_blobs,
     copy_blobs,
     folder_blobs,
@@ -124,12 +125,12 @@ async def test_a_known_place_without_its_mark_is_refused(
 ) -> None:
     """The bucket was emptied, or is one of the same name on another server."""
     await check(in_s3)
-    own = (await open_blobs(in_s3).get(MARK)).decode()
+    own = await open_blobs(in_s3).get(MARK)
     await open_blobs(in_s3).delete(MARK)
-    with pytest.raises(Conflict, match=f"{MARK} is missing. Set s3_endpoint.*the text {own}"):
+    with pytest.raises(Conflict, match=f"{MARK} is missing. Set s3_endpoint.*--accept-missing"):
         await check(in_s3)
     assert await names(in_s3) == set()
-    await open_blobs(in_s3).put(MARK, own.encode())
+    await open_blobs(in_s3).put(MARK, own)
     assert await check(in_s3) == []
 
 
@@ -144,8 +145,7 @@ async def test_blobs_in_the_folder_have_to_be_copied_first(
     assert (copied.blobs, copied.bytes) == (1, 4)
     assert await check(in_s3) == []
     assert await open_blobs(in_s3).get("bundles/a") == b"data"
-    with pytest.raises(Conflict, match=f"are in {in_s3.blobs_url} already"):
-        await copy_blobs(in_s3)
+    assert await copy_blobs(in_s3) == Copied(in_s3.blobs_url, in_s3.blobs_url, 0, 0)
 
 
 async def add_version(settings: Settings, digest: str) -> None:
@@ -304,8 +304,7 @@ async def test_nothing_is_copied_from_another_server(
         with pytest.raises(Conflict, match=f"{MARK} is missing.*set those of the old one"):
             await copy_blobs(there)
     await open_blobs(in_s3).put(MARK, own)
-    with pytest.raises(Conflict, match=f"{in_s3.blobs_url} already.*one S3 server"):
-        await copy_blobs(in_s3)
+    assert (await copy_blobs(in_s3)).blobs == 0
     assert await check(in_s3) == []
     assert (await copy_blobs(other)).blobs == 1
 
@@ -349,11 +348,47 @@ async def test_an_installation_starts_without_a_lost_place_if_that_is_accepted(
     for there in (other, in_folder):
         with pytest.raises(Conflict, match="If the old place is lost"):
             await copy_blobs(there)
-    await copy_blobs(other, accept_missing=True)
+    copied = await copy_blobs(other, accept_missing=True)
+    assert copied.missing == (f"bundles/{'a' * 64}",)
     assert await check(other) == []
     await lost(other)
     await copy_blobs(in_folder, accept_missing=True)
     assert await check(in_folder) == []
+
+
+async def test_what_an_emptied_place_has_got_since_is_copied(
+    in_folder: Settings, in_s3: Settings, moto: tuple[S3Server, MotoApp]
+) -> None:
+    await check(in_s3)
+    await add_version(in_folder, "a" * 64)
+    upload = await add_upload(in_folder, UploadState.READY)
+    await lost(in_s3)
+    for name in (upload, "rows/not-needed"):
+        await open_blobs(in_s3).put(name, b"data")
+    other = moved(in_s3, moto[0])
+    copied = await copy_blobs(other, accept_missing=True)
+    assert await names(other) == {MARK, upload}
+    assert (copied.blobs, copied.missing) == (1, (f"bundles/{'a' * 64}",))
+    assert f"{MARK} is missing" in copied.unread
+
+
+async def test_an_emptied_place_that_stays_is_marked_again(
+    in_folder: Settings, in_s3: Settings
+) -> None:
+    await check(in_s3)
+    await add_version(in_folder, "a" * 64)
+    mark = await lost(in_s3)
+    with pytest.raises(Conflict, match="fyke db copy-blobs --accept-missing"):
+        await copy_blobs(in_s3)
+    copied = await copy_blobs(in_s3, accept_missing=True)
+    assert copied.source == copied.target == in_s3.blobs_url and copied.marked
+    assert copied.missing == (f"bundles/{'a' * 64}",)
+    assert await open_blobs(in_s3).get(MARK) == mark
+    assert await check(in_s3) == []
+    assert not (await copy_blobs(in_s3, accept_missing=True)).marked
+    await open_blobs(in_s3).put(MARK, b"another")
+    with pytest.raises(Conflict, match="of another installation"):
+        await copy_blobs(in_s3, accept_missing=True)
 
 
 async def test_what_is_left_in_a_folder_is_copied_to_the_place(
@@ -368,10 +403,9 @@ async def test_what_is_left_in_a_folder_is_copied_to_the_place(
     assert (copied.source, copied.target) == (str(in_folder.blobs_dir), in_s3.blobs_url)
     assert copied.blobs == 1 and await open_blobs(in_s3).get("uploads/a") == b"data"
     assert (await open_blobs(in_s3).get("uploads/b")).endswith(b"newer")
-    with pytest.raises(Conflict, match=f"are in {in_s3.blobs_url} already"):
-        await copy_blobs(in_s3)
+    assert (await copy_blobs(in_s3)).source == in_s3.blobs_url
     await open_blobs(in_s3).delete(MARK)
-    with pytest.raises(Conflict, match=f"{MARK} is missing"):
+    with pytest.raises(Conflict, match=f"{MARK} is missing.*one S3 server"):
         await copy_blobs(in_s3)
 
 

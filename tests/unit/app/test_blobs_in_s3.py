@@ -222,7 +222,10 @@ async def test_the_command_copies_to_the_place_of_the_settings(
     for_commands(back, monkeypatch)
     code, _, error = await in_thread(command, *copy)
     assert code != 0 and f"{there.blobs_url} lacks 1 of the blobs" in str(error)
-    code, _, _ = await in_thread(command, *copy, "--accept-missing")
+    code, out, _ = await in_thread(command, *copy, "--accept-missing")
+    assert json.loads(out)["missing"] == [bundle_name(DIGEST)]
+    _, out, _ = await in_thread(command, *copy[:-1], "--accept-missing")
+    assert bundle_name(DIGEST) in out
     assert code == 0 and len(of_blobs(await in_thread(check, back))) == 1
 
 
