@@ -187,7 +187,7 @@ def _foundations(
     heartbeat: Heartbeat,
 ) -> Foundations:
     """The dependencies of the services."""
-    settings = runtime.settings
+    settings, probe = runtime.settings, ServerProbe(runtime, timer_board, SystemClock())
     return Foundations(
         storage=runtime.storage,
         results=runtime.results,
@@ -198,8 +198,8 @@ def _foundations(
         signals=runtime.signals,
         git=git,
         prober=outgoing.prober,
-        probe=ServerProbe(runtime, timer_board, SystemClock()),
-        health=_health(runtime, heartbeat),
+        probe=probe,
+        health=_health(runtime, heartbeat, probe),
         spool=spool,
         rules=runtime.rules,
         clock=SystemClock(),
@@ -246,13 +246,14 @@ def _spool(settings: Settings) -> Spool:
     )
 
 
-def _health(runtime: Runtime, heartbeat: Heartbeat) -> Health:
+def _health(runtime: Runtime, heartbeat: Heartbeat, probe: ServerProbe) -> Health:
     settings = runtime.settings
     return Health(
         runtime.storage,
         lambda: disk(settings),
         ProxyProbe(settings.egress_upstreams),
         heartbeat.processes,
+        probe.database,
     )
 
 

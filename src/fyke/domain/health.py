@@ -1,4 +1,4 @@
-"""The health of an installation: its disk, processes, sandboxes and proxies."""
+"""The health of an installation: its database, blobs, disk, processes, sandboxes and proxies."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ SILENT_SECONDS = 6.0  # a process reports every two seconds
 NO_RUNNER = "no runner is alive"
 
 
+async def _no_checks() -> Sequence[HealthCheck]:
+    return ()
+
+
 class Health:
     """Checks the parts of the installation, for its operator."""
 
@@ -28,16 +32,22 @@ class Health:
         disk: Callable[[], Disk],
         proxies: Callable[[], Awaitable[list[ProxyReport]]],
         processes: Callable[[], Sequence[ProcessReport]] = tuple,
+        database: Callable[[], Awaitable[Sequence[HealthCheck]]] = _no_checks,
     ) -> None:
-        """``processes`` returns what the supervisor reports about each role; empty without one."""
+        """``processes`` returns what the supervisor reports about each role; empty without one.
+        ``database`` checks database and blobs.
+        """
         self._storage = storage
         self._disk = disk
         self._proxies = proxies
         self._processes = processes
+        self._database = database
 
     async def all(self, caller: Caller) -> list[HealthCheck]:
         """All checks. Raises ``Forbidden``."""
+        require_operator(caller, "Checking the installation")
         return [
+            *await self._database(),
             *await self.disk(caller),
             *self.processes(caller),
             *await self.sandboxes(caller),

@@ -50,7 +50,7 @@ class OverviewRoutes:
 
     @get("/api/fyke/health", scope=Scope.READ, errors=(Forbidden,))
     async def get_health(self, call: Call) -> wire.HealthReport:
-        """Disk, processes, sandboxes and proxies of the installation.
+        """Database, blobs, disk, processes, sandboxes and proxies of the installation.
 
         For the operator.
         """

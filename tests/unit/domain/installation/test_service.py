@@ -41,7 +41,13 @@ class Setup:
         self.operator = records.account(operator=True)
         self.caller = caller_of(self.operator)
         self.processes: list[ProcessReport] = []
-        health = Health(storage, lambda: Disk(9, 10, 1), self.proxies, lambda: self.processes)
+        health = Health(
+            storage,
+            lambda: Disk(9, 10, 1),
+            self.proxies,
+            lambda: self.processes,
+            self.probe.database,
+        )
         self.health = health
         self.installation = Installation(storage, self.probe, health, clock)
 
@@ -147,6 +153,19 @@ async def test_a_runner_that_cannot_start_workers_is_bad(setup: Setup) -> None:
     assert (disk.level, disk.remedy) == (Level.BAD, "free some space")
     assert "cannot start Workers: the disk of the runner has 1 MiB free" in disk.detail
     assert (egress.level, egress.remedy) == (Level.BAD, "runs wait")
+
+
+async def test_the_overview_begins_with_database_and_blobs(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def none() -> list[Any]:
+        return []
+
+    monkeypatch.setattr(setup.health, "_proxies", none)
+    checks = await setup.health.all(setup.caller)
+    assert [check.name for check in checks] == ["database", "disk", "runner"]
+    with pytest.raises(Forbidden):
+        await setup.health.all(caller_of(records.account()))
 
 
 async def test_the_message_about_an_installation_that_is_not_ready_names_the_cause_first(
