@@ -162,7 +162,11 @@ async def on_fyke_error(request: Request, error: Exception) -> JsonBytes:
     assert isinstance(error, errors.FykeError)  # noqa: S101 - registered for this class only
     table = table_for(request.scope)
     if table.row(error).status >= 500 and error.logged:
-        log.error("request failed", key=error.key, request_id=request_id(request), exc_info=error)
+        about = {"key": error.key, "request_id": request_id(request)}
+        if isinstance(error, errors.BlobsAway):  # an outage, of which a traceback says nothing
+            log.warning("request failed", error=str(error), **about)
+        else:
+            log.error("request failed", exc_info=error, **about)
     return table.answer(error, request_id(request))
 
 

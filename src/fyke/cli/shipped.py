@@ -13,7 +13,7 @@ from typing import TypeVar
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.client import ApiError, ClientError, FykeClient, Unreachable
 from fyke.domain.workers.archive import pack
-from fyke.errors import FykeError
+from fyke.errors import BlobsAway, FykeError
 from fyke.kit.assets import assets
 from fyke.kit.backoff import delay
 from fyke.settings import Settings
@@ -52,8 +52,8 @@ def wait_until_ready(base: str, seconds: float, *, give_up: bool) -> None:
 def publish_shipped(settings: Settings, base: str) -> list[str]:
     """Publish every Worker of ``assets()/workers`` as public; return their paths.
 
-    A refused Worker is reported and skipped. If the server remains unreachable, all remaining
-    Workers are skipped. The platform still starts.
+    A refused Worker is reported and skipped. If the server remains unreachable, or blobs do not
+    answer, all remaining Workers are skipped. The platform still starts.
     """
     published = []
     with FykeClient(base, settings.owner_key_file.read_text().strip()) as client:
@@ -65,12 +65,17 @@ def publish_shipped(settings: Settings, base: str) -> list[str]:
                 push = partial(client.push_worker, bundle, name=folder.name, public=True)
                 worker = _retried(push)
                 published.append(worker.path)
-            except (ApiError, FykeError) as error:
+            except (ClientError, FykeError) as error:
+                if isinstance(error, Unreachable) or _is_away(error):
+                    print(f"fyke: the Workers were not published: {error}", file=sys.stderr)
+                    break
                 print(f"fyke: the Worker {folder.name} was refused: {error}", file=sys.stderr)
-            except Unreachable as error:
-                print(f"fyke: the Workers were not published: {error}", file=sys.stderr)
-                break
     return published
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether the blobs do not answer: the server has already waited for them."""
+    return isinstance(error, ApiError) and error.key == BlobsAway.key
 
 
 def _retried(call: Callable[[], T]) -> T:
@@ -84,7 +89,7 @@ def _retried(call: Callable[[], T]) -> T:
             return call()
         except ClientError as error:
             refused = isinstance(error, ApiError) and error.status < 500
-            if refused or time.monotonic() > deadline:
+            if refused or _is_away(error) or time.monotonic() > deadline:
                 raise
         failures += 1
         time.sleep(delay(failures, base=0.1, cap=2.0))

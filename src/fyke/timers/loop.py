@@ -11,6 +11,7 @@ from typing import Protocol
 
 import structlog
 
+from fyke.errors import BlobsAway
 from fyke.kit.backoff import delay
 from fyke.kit.clock import Clock, SystemClock
 from fyke.model.installation import TimerLine
@@ -89,7 +90,10 @@ async def _repeat(timer: Timer, board: TimerBoard) -> None:
             # A failed pass, for example without a database, must not end the timer.
             failures += 1
             board.failed(name, error)
-            log.exception("timer_failed", timer=type(timer).__name__)
+            if isinstance(error, BlobsAway):  # an outage, of which a traceback says nothing
+                log.warning("timer_failed", timer=type(timer).__name__, error=str(error))
+            else:
+                log.exception("timer_failed", timer=type(timer).__name__)
         await asyncio.sleep(_pause(timer.seconds, failures))
 
 

@@ -7,9 +7,11 @@ import json
 from typing import Any
 
 import pytest
+from starlette.requests import Request
+from structlog.testing import capture_logs
 
 from fyke import errors
-from fyke.api.errors import ERROR_HEADER, REASON_HEADER, Refusal, table_of
+from fyke.api.errors import ERROR_HEADER, REASON_HEADER, Refusal, on_fyke_error, table_of
 from fyke.api.v1.errors import TABLE
 from fyke.api.v2.errors import TABLE_V2
 from fyke.reasons import Reason, ReasonCode
@@ -26,6 +28,22 @@ def test_every_error_of_the_tree_has_a_row() -> None:
     for _, cls in inspect.getmembers(errors, inspect.isclass):
         if issubclass(cls, errors.FykeError):
             assert cls in TABLE, cls
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [(errors.BlobsAway("no answer"), "warning"), (errors.Unavailable("no answer"), "error")],
+)
+async def test_an_outage_of_blobs_is_one_line_without_a_traceback(
+    error: errors.FykeError, level: str
+) -> None:
+    request = Request({"type": "http", "path": "/api/v1/rerun", "headers": []})
+    with capture_logs() as lines:
+        assert (await on_fyke_error(request, error)).status_code == 503
+    [line] = lines
+    assert line["log_level"] == level and ("exc_info" in line) == (level == "error")
+    assert line.get("error", "no answer") == "no answer"
 
 
 def test_a_new_error_is_answered_like_its_parent() -> None:

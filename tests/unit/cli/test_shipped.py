@@ -127,6 +127,16 @@ def test_a_server_that_stays_away_does_not_stop_the_start(
     assert "no link for the owner's password: http://here cannot be reached" in said
 
 
+def test_a_start_does_not_wait_for_blobs_that_do_not_answer(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server has already waited for them, and would for each Worker and each repetition."""
+    Client.away.append(ApiError(503, 5000, "Blob storage: no answer in time", key="blobs_away"))
+    assert shipped.publish_shipped(settings, "http://here") == []
+    assert Client.pushed == []
+    assert "the Workers were not published: Blob storage" in capsys.readouterr().err
+
+
 def test_a_refused_worker_is_skipped(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
+from fyke.errors import BlobsAway
 from fyke.kit.clock import ManualClock
 from fyke.model.installation import TimerLine
 from fyke.timers import loop
@@ -35,6 +37,40 @@ async def test_a_failing_timer_without_a_pause_waits() -> None:
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert timer.ticks == 1
+
+
+class Away:
+    """Has no blobs; the second pass does not end."""
+
+    seconds = 0.0
+
+    def __init__(self, error: Exception) -> None:
+        self.error: Exception | None = error
+        self.failed = asyncio.Event()
+
+    async def tick(self) -> None:
+        if self.error is None:
+            self.failed.set()
+            await asyncio.Event().wait()
+        error, self.error = self.error, None
+        assert error is not None
+        raise error
+
+
+@pytest.mark.parametrize("error", [BlobsAway("no answer"), OSError("no answer")])
+async def test_only_an_outage_of_blobs_has_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(loop, "FAILURE_SECONDS", 0.0)
+    timer = Away(error)
+    with capture_logs() as lines:
+        running = asyncio.create_task(run_timers([timer]))
+        await timer.failed.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    [line] = lines
+    assert ("exc_info" in line) == isinstance(error, OSError)
+    assert line["log_level"] == ("error" if "exc_info" in line else "warning")
 
 
 class FailsOnce:

@@ -27,6 +27,7 @@ from fyke.domain.workers.archive import MAX_PACKED
 from fyke.domain.workers.naming import checked_name, name_from_title
 from fyke.domain.workers.service import Workers
 from fyke.errors import (
+    BlobsAway,
     FykeError,
     InvalidRequest,
     NotFound,
@@ -347,8 +348,11 @@ class Uploads:
                 await processing.run()
             except _Removed:
                 await self._drop(upload_id)
-            except Exception:
-                log.exception("upload_failed", upload=upload_id)
+            except Exception as error:
+                if isinstance(error, BlobsAway):  # an outage, of which a traceback says nothing
+                    log.warning("upload_failed", upload=upload_id, error=str(error))
+                else:
+                    log.exception("upload_failed", upload=upload_id)
                 with contextlib.suppress(FykeError, _Removed):
                     await processing.fail("an internal error occurred on the server; try again")
 
