@@ -32,6 +32,8 @@ from fyke.storage.blobs.round_trip import round_trip
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
 
+READ_SECONDS = 20  # without an answer
+RETRY_SECONDS = 8  # after which nothing is tried again; a client waits 30 s for both
 PART_BYTES = 8 * 2**20  # a blob with more is stored in parts of this size
 _PARALLEL = 2  # parts on their way
 _READ_BYTES = 2**20
@@ -85,7 +87,9 @@ class S3Blobs:
     def __init__(self, place: S3Place, access: S3Access | None = None) -> None:
         self._place = place
         access = access or S3Access()
-        self._store = _open(place, access, read_seconds=30, retries=4, retry_seconds=30)
+        self._store = _open(
+            place, access, read_seconds=READ_SECONDS, retries=4, retry_seconds=RETRY_SECONDS
+        )
         self._ranges = _open(place, access, read_seconds=5, retries=2, retry_seconds=8)
 
     async def put(self, name: str, data: bytes) -> None:

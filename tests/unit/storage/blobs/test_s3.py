@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
+import socket
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from fyke.client import FykeClient
 from fyke.errors import BlobsAway
 from fyke.kit.s3_place import S3Place
 from fyke.storage.blobs import s3
@@ -159,3 +162,17 @@ async def test_a_login_of_the_settings_has_no_token_of_another(
         assert "HTTP_X_AMZ_SECURITY_TOKEN" not in request
     url = await blobs.url("rows/a", 60, "GET")
     assert "Security-Token" not in url and f"Credential={server.access.key_id}" in url
+
+
+async def test_a_server_that_does_not_answer_fails_before_a_client_gives_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It accepts connections and is silent; here for a second."""
+    limit = inspect.signature(FykeClient).parameters["timeout"].default
+    assert limit > s3.READ_SECONDS + s3.RETRY_SECONDS
+    monkeypatch.setattr(s3, "READ_SECONDS", 1)
+    monkeypatch.setattr(s3, "RETRY_SECONDS", 0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        access = S3Access(f"http://127.0.0.1:{silent.getsockname()[1]}", "", "key", "secret")
+        with pytest.raises(BlobsAway, match="no answer in time"):
+            await S3Blobs(S3Place("bucket", ""), access).put("bundles/a", b"x")
