@@ -23,7 +23,7 @@ backups = group()
 File = Annotated[Path, typer.Argument(help=".tar.gz or .tar.zst", metavar="FILE")]
 BLOBS = (
     "Bundles, uploads, last pages and rows of large ended runs are in {place} and not in this "
-    "file: keep what is deleted there for as long as the backups, with versions of the bucket."
+    "file: switch on versioning of the bucket, and keep old versions for as long as the backups."
 )
 POSTGRES = (
     "State and rows are in PostgreSQL and not in this file: run pg_dump before each backup, and "

@@ -51,8 +51,8 @@ DRIVER_REMEDY = "install the driver of the same version (apt install chromium-dr
 GATEWAY_SECONDS = 5.0
 BLOBS_SECONDS = 30.0
 BLOBS_REMEDY = (
-    "correct blobs_url, the address or the login (s3_endpoint, s3_key_id, or AWS_* of this shell), "
-    "or start the S3 server"
+    "correct blobs_url, the address or the login (s3_endpoint, s3_region, s3_key_id, or AWS_* of "
+    "this shell), or start the S3 server"
 )
 AWAY_REMEDY = "check the registry; until then only cached packages can be installed"
 WHOSE_REGISTRIES = (

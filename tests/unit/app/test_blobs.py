@@ -441,7 +441,7 @@ async def test_an_outage_prevents_only_the_first_start(
         await check(away)
     await check(in_s3)
     [report] = await check(away)
-    assert "it cannot be reached. Fyke starts nevertheless" in report
+    assert "it cannot be reached at http://127.0.0.1:1. Fyke starts nevertheless" in report
 
     async def hang(*_: object) -> None:
         await asyncio.Event().wait()

@@ -44,6 +44,8 @@ _STATUS = re.compile(r"status: (\d{3})")
 _PASSING = ("408", "429")  # statuses of refusals that end by themselves
 _METADATA_SERVICE = "169.254.169.254"  # asked by the library where nothing else has a login
 _NO_LOGIN = "no login: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or s3_key_id and s3_secret"
+_REDIRECT = "redirect without LOCATION"
+_OTHER_REGION = "the bucket is in another region: set s3_region, or AWS_REGION"
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
 
@@ -87,6 +89,7 @@ class S3Blobs:
     def __init__(self, place: S3Place, access: S3Access | None = None) -> None:
         self._place = place
         access = access or S3Access()
+        self._endpoint = access.config().get("endpoint", "")
         self._store = _open(
             place, access, read_seconds=READ_SECONDS, retries=4, retry_seconds=RETRY_SECONDS
         )
@@ -213,7 +216,7 @@ class S3Blobs:
             if code == "InvalidRange" or _found(_STATUS, text) == "416":
                 raise _BehindTheEnd from None
             # the answer may repeat what was signed, so it is not in the message
-            problem = f"Blob storage {self._place}: {_problem(text, code)}"
+            problem = f"Blob storage {self._place}: {_problem(text, code, self._endpoint)}"
             if _is_refusal(text):
                 raise BlobsRefused(problem) from None
             raise BlobsAway(problem) from None
@@ -281,8 +284,10 @@ def _open(
     )
 
 
-def _problem(text: str, code: str) -> str:
+def _problem(text: str, code: str, endpoint: str = "") -> str:
     """What is wrong, from the text of an error of the library."""
+    if _REDIRECT in text:
+        return _OTHER_REGION
     if code:
         message = _found(_MESSAGE, text)
         return f"it answered {code}" + (f", {message.rstrip('.')}" if message else "")
@@ -293,14 +298,16 @@ def _problem(text: str, code: str) -> str:
     if "kind: Timeout" in text:
         return "no answer in time"
     if "kind: Connect" in text:
-        return "it cannot be reached"
+        server = endpoint.rpartition("@")[2]  # without a login
+        return f"it cannot be reached at {server}" if server else "it cannot be reached"
     return text.splitlines()[0][:300] if text else "it failed"
 
 
 def _is_refusal(text: str) -> bool:
     """Whether the same request would be refused again."""
     status = _found(_STATUS, text)
-    return (status[:1] == "4" and status not in _PASSING) or _METADATA_SERVICE in text
+    is_setting = _METADATA_SERVICE in text or _REDIRECT in text
+    return (status[:1] == "4" and status not in _PASSING) or is_setting
 
 
 def _found(pattern: re.Pattern[str], text: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from fyke.client import FykeClient
+from fyke.contracts.blobs import BlobsRefused
 from fyke.errors import BlobsAway
 from fyke.kit.s3_place import S3Place
 from fyke.storage.blobs import s3
@@ -105,6 +106,12 @@ async def test_what_is_refused_is_not_missing(blobs: S3Blobs, app: MotoApp) -> N
         await blobs.exists("rows/a")
 
 
+async def test_another_region_is_refused(blobs: S3Blobs, app: MotoApp) -> None:
+    app.failures += ["301 Moved Permanently"]
+    with pytest.raises(BlobsRefused, match="the bucket is in another region: set s3_region"):
+        await blobs.get("rows/a")
+
+
 async def test_a_missing_bucket_is_named(server: S3Server) -> None:
     blobs = S3Blobs(S3Place("nowhere", "a"), server.access)
     missing = "s3://nowhere/a: it answered NoSuchBucket, The specified bucket does not exist$"
@@ -121,7 +128,7 @@ async def test_a_missing_bucket_is_named(server: S3Server) -> None:
 async def test_a_closed_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     blobs = S3Blobs(S3Place("bucket"), S3Access(region="us-east-1", key_id="K", secret="S"))
-    with pytest.raises(BlobsAway, match="s3://bucket: it cannot be reached"):
+    with pytest.raises(BlobsAway, match=r"s3://bucket: it cannot be reached at http://127\.0.*:1$"):
         blobs.read_range("rows/a", 0, 1)
 
 
