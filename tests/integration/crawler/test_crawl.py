@@ -38,7 +38,7 @@ def test_a_whole_site_is_crawled(python: Path, served: Site) -> None:
     assert (moved["status"], moved["requested_url"]) == (200, f"{base}/old")
     missing = ran.row(f"{base}/missing")
     assert (missing["status"], missing["error"], missing["text"]) == (404, "HTTP 404 Not Found", "")
-    assert "more than 10 redirects" in ran.row(f"{base}/loop")["error"]
+    assert ran.row(f"{base}/loop")["error"] == f"more than 10 redirects, in a loop: {base}/loop"
     binary = ran.row(f"{base}/data.bin")
     assert (binary["status"], binary["content_type"]) == (200, "application/octet-stream")
     assert binary["text"] == binary["error"] == ""
@@ -190,6 +190,24 @@ def test_pages_that_only_lead_elsewhere_are_followed(python: Path, served: Site)
     assert "harbour" in ran.row(f"{served.base}/read")["text"]
     assert "/never" not in served.paths()
     assert f"{served.base}/goes" not in ran.urls()
+
+
+def test_loops_have_a_row(python: Path, served: Site) -> None:
+    refresh = "<meta http-equiv=refresh content='0;url={}'>"
+    base = served.base
+    served.put("/", page("Home", "/loopa", "/ra", "/rb"))
+    served.put("/loopa", page("A", head=refresh.format("/loopb")))
+    served.put("/loopb", page("B", head=refresh.format("/loopa")))
+    served.put("/ra", b"", status=302, Location="/rb")
+    served.put("/rb", b"", status=302, Location="/ra")
+    ran = crawl(python, start(served))
+    assert ran.row(f"{base}/loopa")["title"] == "A"
+    [error] = [row["error"] for row in ran.rows if row["url"] in (f"{base}/ra", f"{base}/rb")]
+    named = error.removeprefix("more than 10 redirects, in a loop: ")
+    assert sorted(named.split(", ")) == [f"{base}/ra", f"{base}/rb"]
+    alone = crawl(python, start(served, "/ra"))
+    assert alone.code == 1
+    assert "more than 10 redirects, in a loop: " in alone.stderr.splitlines()[-1]
 
 
 def test_text_that_is_no_page_is_stored_as_it_is(python: Path, served: Site) -> None:

@@ -131,6 +131,24 @@ def test_a_page_that_reloads_itself_is_loaded_a_few_times(
     assert 2 <= made.paths().count("/") <= 6
 
 
+@pytest.mark.parametrize(
+    "refresh",
+    [
+        "<meta http-equiv=refresh content='0;url={}'>",
+        "<script>location.href = '{}'</script>",
+    ],
+)
+def test_the_page_after_the_last_redirect_is_stored(
+    python: Path, made: Site, chromium: str, refresh: str
+) -> None:
+    for number in range(12):
+        following = refresh.format(f"/chain{number + 1}")
+        made.put(f"/chain{number}", page(f"Page {number}", head=following))
+    row = run(python, made, chromium, "/chain0", render="always", max_depth=0).rows[0]
+    assert (row["url"], row["title"], row["error"]) == (f"{made.base}/chain10", "Page 10", "")
+    assert "/chain11" not in made.paths()
+
+
 def test_no_more_rows_than_wanted_are_stored(python: Path, made: Site, chromium: str) -> None:
     made.put("/", page("Home", *(f"/made?{number}" for number in range(8))))
     for number in range(8):

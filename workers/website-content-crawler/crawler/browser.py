@@ -76,15 +76,16 @@ class Browser:
         self._timeout = timeout
         self._tabs = threading.BoundedSemaphore(MAX_TABS)
 
-    def get(self, url: str, any_type: bool = False) -> Answer:
+    def get(self, url: str, any_type: bool = False, stay: bool = False) -> Answer:
         """Fetch a page. Errors of the site or the browser are returned, not raised.
 
         XML and text are fetched without the browser, with ``any_type`` everything that is not HTML.
+        ``stay``: a redirect by the page itself is prevented, and the page is the answer.
         """
         answer = Answer(url)
         try:
             with self._tabs, Tab(self._address, self._timeout) as tab:
-                self._load(tab, answer)
+                self._load(tab, answer, stay)
         except TooSlow:
             answer.error = f"its scripts did not come to an end within {self._timeout:g} s"
         except NoBrowser as error:
@@ -98,8 +99,8 @@ class Browser:
             return answer
         return self._fetch(url, any_type)
 
-    def _load(self, tab: Tab, answer: Answer) -> None:
-        visit = _Visit(answer)
+    def _load(self, tab: Tab, answer: Answer, stay: bool) -> None:
+        visit = _Visit(answer, stay)
         tab.ask("Emulation.setUserAgentOverride", userAgent=self._user_agent)
         tab.intercept(visit.on_request, visit.on_response, _UNUSED)
         try:
@@ -138,10 +139,13 @@ class Browser:
 
 
 class _Visit:
-    """What happens to the address of an answer: ends at an error, a redirect, or another type."""
+    """What happens to the address of an answer: ends at an error, a redirect, or another type.
+    ``stay``: a redirect by the page itself is no end.
+    """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, stay: bool) -> None:
         self._answer = answer
+        self._stay = stay
         self._address = ""
         self._loads = 0
         self.is_over = False
@@ -151,6 +155,8 @@ class _Visit:
         address = urldefrag(url)[0]
         self._address = self._address or address  # as the browser writes that of the answer
         if address != self._address:
+            if self._stay:
+                return False
             self._answer.location = url
             self.is_over = True
         self._loads += 1

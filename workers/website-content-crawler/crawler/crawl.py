@@ -49,7 +49,7 @@ class Crawl:
         self,
         settings: Settings,
         fetch: Callable[[str, bool], Answer],
-        fetch_in_browser: Callable[[str, bool], Answer],
+        fetch_in_browser: Callable[[str, bool, bool], Answer],
         extract: Callable[..., Any],
         sink: Sink,
     ) -> None:
@@ -59,6 +59,7 @@ class Crawl:
         self._extract = extract
         self._sink = sink
         self._frontier = Frontier(settings.delay)
+        self._redirects: dict[str, str] = {}  # the last target of each page that redirects
         self._scope = Scope(settings.stay_on, list(settings.include), list(settings.exclude))
         self._rules: dict[str, robots.Rules] = {}
         self._running: dict[Future[Answer], Job] = {}
@@ -143,8 +144,12 @@ class Crawl:
                 return
             self._pages_running += 1
         in_browser = job.render or (job.kind == PAGE and self._settings.render == ALWAYS)
-        fetch = self._fetch_in_browser if in_browser else self._fetch
-        future = pool.submit(fetch, job.url, job.kind != PAGE or job.is_start)
+        any_type = job.kind != PAGE or job.is_start
+        if in_browser:  # which stays at the page that may not lead on
+            stay = job.hops >= MAX_HOPS
+            future = pool.submit(self._fetch_in_browser, job.url, any_type, stay)
+        else:
+            future = pool.submit(self._fetch, job.url, any_type)
         self._running[future] = job
 
     def _handle_finished(self, seconds: float) -> None:
@@ -226,7 +231,7 @@ class Crawl:
         target = canonical(answer.location, job.url)
         if target is None or job.hops >= MAX_HOPS:
             message = f"redirects to {answer.location[:200]!r}, which is not a web address"
-            answer.error = f"more than {MAX_HOPS} redirects" if target else message
+            answer.error = _too_many(job, target) if target else message
             answer.location = ""
             self._handle(job, answer)
             return
@@ -234,21 +239,31 @@ class Crawl:
         if job.kind != PAGE:
             self._frontier.put(job.redirected_to(target))
             return
-        if job.is_start and self._scope.move_root(job.requested or job.url, target):
+        if job.is_start and self._scope.move_root(job.requested, target):
             self._sink.info(f"{job.url} redirects to {target}; the crawl continues there")
         if not job.is_start and not self._scope.allows(target):
             self.skipped["redirected out of scope"] += 1
             return
+        self._redirects[job.url] = target
         if not self._frontier.claim(target) and not self._returns_to_chain(job, target):
             self.skipped["redirected to a page already known"] += 1
             return
         self._request_robots(target, job.is_start)
         self._frontier.put(job.redirected_to(target), first=True)
 
-    @staticmethod
-    def _returns_to_chain(job: Job, target: str) -> bool:
-        """Whether a redirect leads back into its chain, where a cookie may change the response."""
-        return target in (job.url, job.requested)
+    def _returns_to_chain(self, job: Job, target: str) -> bool:
+        """Whether a redirect leads back into its chain, where a cookie may change the response.
+
+        It may do so over pages that were dropped because they redirect to one of the chain. Without
+        it no page of a loop would have a row.
+        """
+        chain, seen = {*job.chain, job.url}, set[str]()
+        while target not in chain:
+            if target in seen or target not in self._redirects:
+                return False
+            seen.add(target)
+            target = self._redirects[target]
+        return True
 
     def _handle_robots(self, job: Job, answer: Answer) -> None:
         if answer.error:
@@ -389,3 +404,13 @@ class Crawl:
             self._sink.warn(text)
         if self._warning_count == MAX_WARNINGS:
             self._sink.warn("further warnings are not logged; the rows contain the errors")
+
+
+def _too_many(job: Job, target: str) -> str:
+    """The error of a redirect beyond ``MAX_HOPS``, with the loop to which it belongs."""
+    text = f"more than {MAX_HOPS} redirects"
+    path = [*job.chain, job.url]
+    if target not in path:
+        return text
+    loop = set(path[len(path) - 1 - path[::-1].index(target) :])
+    return f"{text}, in a loop: " + ", ".join(u[:200] for u in dict.fromkeys(path) if u in loop)

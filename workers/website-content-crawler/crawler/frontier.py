@@ -19,19 +19,29 @@ MAX_CLAIMED = 200_000  # URLs; more are dropped
 
 @dataclass(frozen=True)
 class Job:
-    """One request to send. ``requested`` is the first URL of a chain of redirects."""
+    """One request to send. ``chain`` has the URLs that have redirected to ``url``, the first one
+    first.
+    """
 
     kind: str
     url: str
     depth: int = 0
-    requested: str = ""
+    chain: tuple[str, ...] = ()
     found_on: str = ""
     is_start: bool = False
-    hops: int = 0
     attempt: int = 1
     level: int = 0  # of nested sitemaps
     owner: str = ""  # of robots.txt: the origin that waits for it
     render: bool = False  # with a browser
+
+    @property
+    def requested(self) -> str:
+        """The first URL of the chain of redirects."""
+        return self.chain[0] if self.chain else self.url
+
+    @property
+    def hops(self) -> int:
+        return len(self.chain)
 
     def retry(self) -> Job:
         return replace(self, attempt=self.attempt + 1)
@@ -41,9 +51,7 @@ class Job:
 
     def redirected_to(self, url: str) -> Job:
         """The same job after one more redirect."""
-        first = self.requested or self.url
-        hops = self.hops + 1
-        return replace(self, url=url, requested=first, hops=hops, attempt=1, render=False)
+        return replace(self, url=url, chain=(*self.chain, self.url), attempt=1, render=False)
 
 
 @dataclass

@@ -23,7 +23,7 @@ def new_row(job: Job, answer: Answer) -> dict[str, Any]:
         "depth": job.depth,
         "content_type": answer.content_type,
         "canonical_url": None,
-        "requested_url": job.requested or job.url,
+        "requested_url": job.requested,
         "found_on": job.found_on,
         "rendered": answer.rendered,
         "fetched_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from unittest.mock import MagicMock
 
 import pytest
-from crawler.browser import MIN_TEXT, Browser, needs_browser
+from crawler.browser import MIN_TEXT, Browser, _Visit, needs_browser
+from crawler.fetch import Answer
 from devtools import BrowserEnded, BrowserError, Download, PageCrashed, Refused
 
 PROGRAM = b"<html><script src=x></script>"
@@ -62,3 +63,12 @@ def test_any_error_of_a_page_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> No
     answer = Browser("ws://127.0.0.1:1", pytest.fail, "", 1.0).get("https://example.com/")
     assert answer.error == "the browser could not read it: KeyError: 'sessionId'"
     assert not answer.retry
+
+
+@pytest.mark.parametrize(("stay", "location"), [(False, "https://a.example/2"), (True, "")])
+def test_a_page_that_leads_on_is_the_answer_only_where_it_stays(stay: bool, location: str) -> None:
+    answer = Answer("https://a.example/1")
+    visit = _Visit(answer, stay)
+    assert visit.on_request("https://a.example/1")
+    assert not visit.on_request("https://a.example/2")
+    assert (answer.location, visit.is_over) == (location, not stay)
