@@ -14,6 +14,7 @@ from pathlib import Path
 from crawler import settings
 from crawler.crawl import Crawl
 from crawler.fetch import Fetcher, proxy_from
+from crawler.labels import counted
 from sdk import CoreSDK, SDKError
 
 FORMATS = {"string": "text"}
@@ -76,17 +77,14 @@ def crawl(config, sink):
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: crawler.stop())
     sink.info(
-        f"crawling {', '.join(config.start_urls[:5])}: at most {config.max_results} pages, "
-        f"{config.max_depth} links deep, staying on the {config.stay_on}"
+        f"crawling {', '.join(config.start_urls[:5])}: at most "
+        f"{counted(config.max_results, 'row')}, {counted(config.max_depth, 'link')} deep, "
+        f"staying on the {config.stay_on}"
     )
     crawler.run()
     if crawler.dropped:
         sink.warn(f"{crawler.dropped} addresses were dropped: one task has too many of them")
-    skipped = "".join(f", {count} {reason}" for reason, count in crawler.skipped.items())
-    sink.info(
-        f"done: {crawler.rows} rows, {crawler.fetched} pages fetched{skipped}, "
-        f"{crawler.pending()} pages not fetched, {time.monotonic() - started:.1f} s"
-    )
+    sink.info(f"done: {crawler.summary()}, {time.monotonic() - started:.1f} s")
     if crawler.fetched:
         return 0
     reason = crawler.problem or "the crawl was stopped before the first page"

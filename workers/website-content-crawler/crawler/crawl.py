@@ -17,6 +17,7 @@ from crawler import robots, sitemap
 from crawler.charset import plain_text
 from crawler.fetch import MIN_TEXT, Answer
 from crawler.frontier import PAGE, ROBOTS, SITEMAP, Frontier, Job
+from crawler.labels import counted
 from crawler.row import new_row
 from crawler.scope import Scope
 from crawler.settings import ALWAYS, AUTO, Settings
@@ -72,7 +73,9 @@ class Crawl:
         self._refused_rows = 0
         self._last_progress = time.monotonic()
         self.rows = 0
-        self.fetched = 0
+        self.fetched = 0  # pages, and sitemaps as start URLs
+        self.failed = 0  # pages
+        self._start_sitemaps = 0
         self.skipped: Counter[str] = Counter()
         self.problem = ""  # the last error
         self._warning_count = 0
@@ -97,9 +100,17 @@ class Crawl:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def pending(self) -> int:
-        """The number of known pages that were not fetched."""
-        return self._frontier.pending()
+    def summary(self) -> str:
+        """The rows and what has become of the pages, in numbers."""
+        left = self._frontier.pages() + sum(job.is_new_page for job in self._running.values())
+        parts = [
+            counted(self.rows, "row"),
+            f"{counted(self.fetched - self._start_sitemaps, 'page')} fetched",
+            f"{counted(self.failed, 'page')} failed",
+            *(f"{counted(number, 'page')} {what}" for what, number in self.skipped.items()),
+            f"{counted(left, 'page')} left in the queue",
+        ]
+        return ", ".join(parts)
 
     @property
     def dropped(self) -> int:
@@ -180,7 +191,8 @@ class Crawl:
         now = time.monotonic()
         if now - self._last_progress >= PROGRESS_SECONDS:
             self._last_progress = now
-            self._sink.info(f"{self.rows} pages so far, {self._frontier.pending()} more are queued")
+            rows, pages = counted(self.rows, "row"), counted(self._frontier.pages(), "page")
+            self._sink.info(f"{rows} so far, {pages} in the queue")
 
     # --- queueing pages -------------------------------------------------------------------
 
@@ -314,8 +326,8 @@ class Crawl:
                 self._queue_page(Job(PAGE, url, found_on=job.url))
                 in_scope += 1
         self._sink.info(
-            f"sitemap {job.url}: {len(entries.pages)} pages, {in_scope} of them in scope, "
-            f"{len(entries.sitemaps)} further sitemaps"
+            f"sitemap {job.url}: {counted(len(entries.pages), 'page')}, {in_scope} in scope, "
+            f"{counted(len(entries.sitemaps), 'further sitemap')}"
         )
 
     # --- pages ----------------------------------------------------------------------------
@@ -329,6 +341,7 @@ class Crawl:
         if not answer.error and job.is_start and sitemap.looks_like(answer.body):
             self._read_sitemap(job, answer)
             self.fetched += 1
+            self._start_sitemaps += 1
             return
         row = new_row(job, answer)
         if answer.error:
@@ -351,6 +364,7 @@ class Crawl:
         elif answer.is_plain:
             row["text"] = row["markdown"] = plain_text(answer.body, answer.charset)
         self.fetched += not answer.error
+        self.failed += bool(answer.error)
         self._store(row)
 
     def _render(self, job: Job, row: dict[str, Any], links: list[str]) -> None:

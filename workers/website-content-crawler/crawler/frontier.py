@@ -40,6 +40,11 @@ class Job:
         return self.chain[0] if self.chain else self.url
 
     @property
+    def is_new_page(self) -> bool:
+        """Whether it fetches a page that was not fetched without a browser before."""
+        return self.kind == PAGE and not self.render
+
+    @property
     def hops(self) -> int:
         return len(self.chain)
 
@@ -139,11 +144,11 @@ class Frontier:
         times += [site.free_at for site in self._sites.values() if site.ready(pages)]
         return max(now, min(times)) if times else None
 
-    def pending(self) -> int:
-        """The number of jobs in all queues."""
-        return len(self._delayed) + sum(
-            len(site.pages) + len(site.urgent) for site in self._sites.values()
-        )
+    def pages(self) -> int:
+        """The number of new pages in all queues."""
+        delayed = (job for _, _, job in self._delayed)
+        queued = itertools.chain.from_iterable(site.pages for site in self._sites.values())
+        return sum(job.is_new_page for job in itertools.chain(delayed, queued))
 
     def _site(self, url: str) -> _Site:
         key = origin(url)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
 from typing import Any
 
 import pytest
@@ -13,7 +13,6 @@ from crawler.settings import ALWAYS, AUTO, NEVER, Settings
 
 ORIGIN = "https://site.example"
 SCRIPT = b"<script src=x></script>"
-Fetch = Callable[[str, bool], Answer]
 
 
 class Rows:
@@ -202,3 +201,58 @@ def test_a_cookie_may_end_a_loop() -> None:
     Crawl(settings, fetch, pytest.fail, lambda *_: Page(), rows).run()
     assert visits == ["/", "/a", "/b", "/", "/a", "/b"]
     assert [(row["url"], row["error"]) for row in rows.rows] == [(f"{ORIGIN}/b", "")]
+
+
+def test_the_summary_says_what_has_become_of_each_page() -> None:
+    missing = {f"{ORIGIN}/slow": "no answer within 30 s", f"{ORIGIN}/endless": "larger"}
+
+    def fetch(url: str, any_type: bool) -> Answer:
+        if url == f"{ORIGIN}/moved":
+            return Answer(url, 302, location="/1")
+        return Answer(url, 200, "text/html", body=b"<html>", error=missing.get(url, ""))
+
+    def extract(body: bytes, url: str, *_: str) -> Page:
+        return Page(links=[*missing, f"{ORIGIN}/moved", *(f"{ORIGIN}/{n}" for n in range(1, 10))])
+
+    rows = Rows()
+    settings = Settings(
+        [f"{ORIGIN}/"], respect_robots=False, delay=0, max_concurrency=1, max_results=10
+    )
+    crawl = Crawl(settings, fetch, pytest.fail, extract, rows)
+    crawl.run()
+    assert crawl.summary() == (
+        "10 rows, 8 pages fetched, 2 pages failed, 1 page redirected to a page already known, "
+        "2 pages left in the queue"
+    )
+
+
+def test_a_sitemap_as_start_url_is_no_page_of_the_summary() -> None:
+    urls = f"<urlset><url><loc>{ORIGIN}/page</loc></url></urlset>".encode()
+
+    def fetch(url: str, any_type: bool) -> Answer:
+        is_sitemap = url.endswith(".xml")
+        kind, body = ("application/xml", urls) if is_sitemap else ("text/html", b"<html>")
+        return Answer(url, 200, kind, body=body)
+
+    settings = Settings([f"{ORIGIN}/map.xml"], respect_robots=False, delay=0)
+    crawl = Crawl(settings, fetch, pytest.fail, lambda *_: Page(), Rows())
+    crawl.run()
+    assert crawl.summary() == "1 row, 1 page fetched, 0 pages failed, 0 pages left in the queue"
+
+
+def test_pages_that_are_being_fetched_when_the_crawl_is_stopped_are_left() -> None:
+    over = threading.Event()
+
+    def fetch(url: str, any_type: bool) -> Answer:
+        if url == f"{ORIGIN}/hangs":
+            crawl.stop()
+            over.wait(30)
+        return Answer(url, 200, "text/html", body=b"<html>")
+
+    settings = Settings([f"{ORIGIN}/"], respect_robots=False, delay=0)
+    home = Page(links=[f"{ORIGIN}/hangs"])
+    crawl = Crawl(settings, fetch, pytest.fail, lambda *_: home, Rows())
+    crawl.run()
+    summary = crawl.summary()
+    over.set()
+    assert summary == "1 row, 1 page fetched, 0 pages failed, 1 page left in the queue"

@@ -37,7 +37,7 @@ def test_pages_wait_for_robots_txt_and_then_for_its_delay() -> None:
     queue.resume_pages(A, 3.0)
     assert queue.take(0) == job(A + "1")
     assert queue.take(2.9) is None
-    assert queue.pending() == 1
+    assert queue.pages() == 1
 
 
 def test_sitemaps_are_taken_even_while_pages_are_not() -> None:
@@ -72,6 +72,16 @@ def test_the_number_of_claimed_pages_is_limited() -> None:
     count = sum(queue.claim(str(number)) for number in range(frontier.MAX_CLAIMED + 10))
     assert count == frontier.MAX_CLAIMED
     assert queue.dropped == 10
+
+
+def test_pages_are_counted_in_all_queues() -> None:
+    queue = Frontier(delay=0.0)
+    for new in (job(A), job(A + "map", SITEMAP), job(A + "robots.txt", ROBOTS)):
+        queue.put(new)
+    queue.put(job(B + "rendered").in_browser())  # it has been fetched
+    queue.put_later(job(B + "later"), 5.0)
+    queue.put_later(job(B + "map", SITEMAP), 5.0)
+    assert queue.pages() == 2
 
 
 def test_a_redirected_job_keeps_the_first_url_and_the_depth() -> None:
