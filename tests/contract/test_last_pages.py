@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from fyke.contracts.state import Transaction
+from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.last_pages import LastPages, page_blob
 from fyke.domain.runs.outcome import end_of
 from fyke.errors import NotFound, RunNotFound
@@ -20,9 +24,9 @@ from fyke.model.last_page import (
     PageFileKind,
     PageGap,
 )
-from fyke.model.run import Run
+from fyke.model.run import Outcome, Run
 from fyke.model.runner import AttemptUsage, Lease
-from fyke.reasons import Reason, ReasonCode
+from fyke.reasons import HintCode, Reason, ReasonCode
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from support.run_endings import Setup
 
@@ -146,3 +150,29 @@ async def test_a_missing_file_is_not_found(kept: Kept) -> None:
     await kept.pages.discard(lease.attempt.id)
     with pytest.raises(NotFound):
         await kept.pages.file(owner(run), run.id, lease.attempt.id, "html")
+
+
+async def test_the_ending_of_a_run_names_a_page_that_is_kept(kept: Kept) -> None:
+    line = SimpleNamespace(content="Page.click: Timeout 1000ms exceeded.")
+
+    async def page_of(*_: object, **__: object) -> SimpleNamespace:
+        return SimpleNamespace(lines=[line])
+
+    async def contacted(_run: Run) -> list[object]:
+        return []
+
+    logs, sites = SimpleNamespace(page_of=page_of), SimpleNamespace(contacted=contacted)
+    endings = RunEndings(kept.setup.storage, cast(Any, logs), cast(Any, sites))
+    found = []
+    for with_page in (True, False):
+        run, [lease] = await kept.setup.start()
+        if with_page:
+            await kept.end(lease)
+        else:
+            await kept.setup.end(lease, Outcome.EXIT_CODE)
+        stored = await kept.setup.stored(run)
+        stored = replace(stored, limits=replace(stored.limits, browser_memory_mb=512))
+        ending = await endings.of(cast(Any, SimpleNamespace(run=stored, results=0)))
+        assert ending.hint is not None and ending.hint.code is HintCode.ELEMENT_MISSING
+        found.append((ending.has_last_page, ending.hint.params == {"run": run.id}))
+    assert found == [(True, True), (False, False)]

@@ -42,7 +42,7 @@ from fyke.contracts.browser import (
     BrowserWanted,
     GatewayGrant,
 )
-from fyke.errors import Unavailable
+from fyke.errors import FykeError, Unavailable
 from fyke.kit.requests import UNAWAITED, ClientChannel, KeptConnection
 from fyke.model.browser import BrowserActivity
 from fyke.model.last_page import TakenPage
@@ -228,7 +228,9 @@ class GatewayClient:
                 )
             if error is None:
                 raise Unavailable(_NO_ANSWER)  # it ended, and what it had taken with it
-            written = b"" if error else os.pread(file, _MAX_PAGE, 0)
+            if error:
+                raise FykeError(error)
+            written = os.pread(file, _MAX_PAGE, 0)
             return decode_page(written) if written else None
         except (TimeoutError, msgspec.MsgspecError) as problem:
             raise Unavailable(_NO_ANSWER) from problem

@@ -315,7 +315,7 @@ class BrowserGateway(Protocol):
     async def finish(self, attempt_id: str) -> TakenPage | None:
         """The last page of an attempt whose Worker has ended, before ``close``. It may take five
         seconds. None if there is none. Raise ``Unavailable`` when the gateway does not answer, or
-        ends.
+        ends, and ``FykeError`` when it fails to take the page.
         """
         ...
 

@@ -230,11 +230,15 @@ HINTS: Mapping[HintCode, HintTexts] = {
         _("Open it in a browser to check that it works; then run again, perhaps with another "
           "region"),
     ),
-    HintCode.ELEMENT_MISSING: _hint(
-        _("An element for which the Worker waited did not appear on the page in time"),
-        _("See what the page showed instead, such as a sign-in, a question about cookies or "
-          "another layout: its picture and HTML are in the tab Browser and in fyke run browser "
-          "RUN. Then correct the selector, or wait longer"),
+    HintCode.ELEMENT_MISSING: HintTexts(
+        (_("An element for which the Worker waited did not appear on the page in time"),),
+        (
+            _("See what the page showed instead, such as a sign-in, a question about cookies or "
+              "another layout: what is kept of it is in the tab Browser and in fyke run browser "
+              "%(run)s. Then correct the selector, or wait longer"),
+            _("Find out what the page showed instead, such as a sign-in, a question about cookies "
+              "or another layout. Then correct the selector, or wait longer"),
+        ),
     ),
     HintCode.PAGE_MISSING: _hint(
         _("A page in the input does not exist"),

@@ -376,8 +376,8 @@ class AttemptRunner:
             await self._deps.gateway.files.put_page(self.key, content)
         except Exception as error:  # the disk is full, or the page cannot be written as files
             log.warning("last_page_not_stored", attempt=self.key.id, error=repr(error))
+            self._note_missing_page(error)  # first: discarding may take long as well
             await self._discard_last_page()
-            self._note_missing_page(error)
             return None
         return content.page
 

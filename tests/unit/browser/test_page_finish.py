@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from fyke.browser.client import GatewayClient
+from fyke.browser.gateway import Gateway
 from fyke.browser.process import serve_gateway
 from fyke.contracts.browser import BrowserProgram, GatewayGrant
-from fyke.errors import Unavailable
+from fyke.errors import FykeError, Unavailable
 from support.browser_hosts import ScriptedHost, until
 from support.browser_place import Chromium
 from support.egress import listener, port_of
@@ -83,6 +84,18 @@ async def test_there_is_none_if_none_is_kept_or_the_attempt_is_not_known(tmp_pat
         assert await client.finish("A") is None
         async with attempt(client, "A", Site(), keep=False):
             assert await client.finish("A") is None
+
+
+async def test_an_error_of_the_gateway_is_not_taken_for_no_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def finish(_gateway: Gateway, _attempt_id: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Gateway, "finish", finish)
+    async with runner(tmp_path) as (client, _), attempt(client, "A", Site()):
+        with pytest.raises(FykeError, match="No space left"):
+            await client.finish("A")
 
 
 async def test_the_end_of_the_gateway_ends_the_wait(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.secrets.masking import Masker
-from fyke.errors import Unavailable
+from fyke.errors import BlobsAway, Unavailable
+from fyke.model.attempt import AttemptEnd
 from fyke.model.last_page import PageContent, PageFileKind, TakenPage
 from fyke.model.run import SUCCESS, AttemptKey, End
 from fyke.reasons import Reason, ReasonCode
@@ -38,6 +39,8 @@ class Pages:
     ) -> None:
         self.stored: dict[str, PageContent] = {}
         self.discarded: list[str] = []
+        self.lines_before: list[str] = []  # of the log, when files were discarded
+        self.intake: LogLines | None = None
         self._room, self._error, self._unremoved = room, error, unremoved
 
     async def page_room(self, _key: AttemptKey) -> bool:
@@ -50,8 +53,30 @@ class Pages:
 
     async def discard_page(self, key: AttemptKey) -> None:
         self.discarded.append(key.id)
+        self.lines_before = list(self.intake.lines) if self.intake is not None else []
         if self._unremoved is not None:
             raise self._unremoved
+
+
+class LogLines:
+    """The part of ``AttemptIntake`` that logs; nothing is logged after ``close``."""
+
+    rows = 0
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._is_closed = False
+
+    def mask(self, text: str) -> str:
+        return text
+
+    def log(self, _type: int, content: str, *, system: bool) -> None:
+        if system and not self._is_closed:
+            self.lines.append(content.partition(" - ")[2])
+
+    async def close(self) -> int:
+        self._is_closed = True
+        return 0
 
 
 def attempt(pages: Pages, *, keeps_successes: bool = False) -> AttemptRunner:
@@ -103,6 +128,36 @@ async def test_a_full_disk_costs_the_page_and_not_the_end_of_the_attempt(error: 
     await one._take_last_page(FAILED)
     assert await one._store_last_page() is None
     assert pages.discarded == ["A"]
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (BlobsAway("Blob storage s3://b: no answer in time"), "Blob storage s3://b: no answer in "
+         "time"),
+        (OSError(5, "I/O error"), "the log of Fyke says why"),
+    ],
+)  # fmt: skip
+async def test_the_log_names_the_loss_before_the_end_and_before_files_are_discarded(
+    error: Exception, cause: str
+) -> None:
+    """A storage that is away may let both wait for long."""
+    ends: list[AttemptEnd] = []
+
+    async def end(_key: AttemptKey, ended: AttemptEnd) -> None:
+        ends.append(ended)
+
+    pages, intake = Pages(error=error, unremoved=error), LogLines()
+    one = attempt(pages)
+    one._deps.gateway.end = end  # type: ignore[method-assign,assignment]  # of a stand-in
+    one._intake = pages.intake = cast(Any, intake)
+    await one._take_last_page(FAILED)
+    one.browser = None  # which is of no interest any more
+    await one._finish(cast(Any, intake), FAILED)
+    line = f"The last page of the browser is not kept: {cause}."
+    assert pages.lines_before == [line]
+    assert intake.lines == [line, "The Worker exited with code 1"]
+    assert [ended.page for ended in ends] == [None]
 
 
 async def test_a_page_that_cannot_be_taken_does_not_change_the_end_of_the_attempt() -> None:

@@ -40,13 +40,13 @@ class RunEndings:
         run = view.run
         if not run.state.terminal:
             return RunEnding(None, [])
-        ending = await self._explained(view)
-        if not run.limits.browser_memory_mb:
-            return ending
-        pages = await self._storage.read(lambda tx: tx.last_pages.count(run.id))
+        pages = 0
+        if run.limits.browser_memory_mb:
+            pages = await self._storage.read(lambda tx: tx.last_pages.count(run.id))
+        ending = await self._explained(view, has_last_page=pages > 0)
         return replace(ending, has_last_page=pages > 0)
 
-    async def _explained(self, view: RunView) -> RunEnding:
+    async def _explained(self, view: RunView, *, has_last_page: bool) -> RunEnding:
         run = view.run
         if run.state is RunState.SUCCEEDED and view.results:
             busy, short = await self._without_browser(run) if run.subtasks_failed else (0, 0)
@@ -57,7 +57,8 @@ class RunEndings:
         )
         lines = [line.content for line in page.lines]
         sites = await self._sites.contacted(run)
-        return RunEnding(hint(run, view.results, lines, sites), page.lines)
+        found = hint(run, view.results, lines, sites, has_last_page=has_last_page)
+        return RunEnding(found, page.lines)
 
     async def _without_browser(self, run: Run) -> tuple[int, int]:
         """How many subtasks failed because no browser was free, and how many of these because the

@@ -27,16 +27,31 @@ def hint(
     *,
     browser_busy: int = 0,
     short_of_memory: int = 0,
+    has_last_page: bool = False,
 ) -> Hint | None:
     """A hint about the end of ``run``, which has ``rows`` visible rows; None while it is active and
     when there is no hint. ``error_lines``: the last of its log; ``sites``: those it contacted;
     ``browser_busy``: how many of its subtasks failed because no browser was free,
-    ``short_of_memory`` of these because the machine had too little memory.
+    ``short_of_memory`` of these because the machine had too little memory; ``has_last_page``:
+    whether the last page of a browser is kept.
     """
     if not run.state.terminal:
         return None
+    busy = browser_busy, short_of_memory
+    found = _hint(run, rows, error_lines, sites, busy)
+    if found is not None and found.code is HintCode.ELEMENT_MISSING and has_last_page:
+        return Hint.of(found.code, run=run.id)
+    return found
+
+
+def _hint(
+    run: Run,
+    rows: int,
+    error_lines: Sequence[str],
+    sites: Sequence[SiteUsage],
+    busy: tuple[int, int],
+) -> Hint | None:
     if run.state is RunState.SUCCEEDED:
-        busy = browser_busy, short_of_memory
         return _of_success(run, rows, error_lines, sites, busy)
     by_code = Hint(_by_reason(run.reason)) if run.reason else None
     if run.reason is not None and run.reason.code in _OF_BROWSER:

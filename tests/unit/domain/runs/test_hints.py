@@ -165,3 +165,13 @@ def test_non_public_sites_are_the_hint_for_a_run_that_reached_no_site() -> None:
     assert found is not None and found.code == "refused_sites"
     other = hint(ended(None), 0, [], [private, site_usage("a.example", requests=1)])
     assert other is not None and other.code == "no_rows"
+
+
+def test_a_last_page_is_only_named_where_one_is_kept() -> None:
+    run, lines = ended(ReasonCode.EXIT_CODE), ["Page.click: Timeout 1000ms exceeded."]
+    without, kept = hint(run, 0, lines), hint(run, 0, lines, has_last_page=True)
+    assert without == Hint(HintCode.ELEMENT_MISSING)
+    assert kept == Hint(HintCode.ELEMENT_MISSING, {"run": run.id})
+    assert "the tab Browser" not in next_step(without)
+    assert f"in fyke run browser {run.id}. Then" in next_step(kept)
+    assert hint(run, 0, ["HTTP 404"], has_last_page=True) == Hint(HintCode.PAGE_MISSING)
