@@ -17,6 +17,7 @@ MAX_PIXELS = 16_384  # of a side, which Chromium can draw
 CAPTURE_SECONDS = 20.0  # beyond the time of the page
 MAX_DOCUMENTS = 5  # one after the other, of a page that goes on by itself
 BUSY_SECONDS = 1.0  # of a script, after which it is stopped
+SETTLE_SECONDS = 0.5  # until a page has its text that is taken before it has loaded
 POLL_SECONDS = 0.1
 JPEG_QUALITY = 80
 A4 = {"paperWidth": 8.27, "paperHeight": 11.69}  # inches
@@ -87,11 +88,16 @@ def _open(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
             mobile=False,
         )
 
-    def on_response(event: dict[str, Any]) -> bool:
-        row["status"] = event["responseStatusCode"]
-        return True
+    def may_go_on() -> bool:
+        """Whether the page may go to another document: no longer when the time is over."""
+        return not row["error"]
 
-    tab.intercept(lambda _: True, on_response)
+    def on_response(event: dict[str, Any]) -> bool:
+        if may_go_on():
+            row["status"] = event["responseStatusCode"]
+        return may_go_on()
+
+    tab.intercept(lambda _: may_go_on(), on_response)
     tab.open(row["url"])
 
 
@@ -99,12 +105,16 @@ def _take_loaded(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
     """Take the picture after waiting as wanted; what does not happen in time is named in ``error``.
 
     A page may go to another document meanwhile: then that is waited for, and its picture taken.
+    When the time is over, it is kept from that; what it had begun may still happen.
     """
     for _ in range(MAX_DOCUMENTS):
         document, missing = _wait(tab, settings)
         if not missing:
             tab.wait(lambda: False, settings.delay)
         row["error"] = f"{missing} within {settings.timeout:g} s" if missing else ""
+        if missing:  # the document may have begun just now
+            with tab.extended(CAPTURE_SECONDS):
+                tab.wait(lambda: "DOMContentLoaded" in tab.reached, SETTLE_SECONDS)
         problem: BrowserError | None = None
         row["image"] = ""
         try:
@@ -113,8 +123,10 @@ def _take_loaded(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
             raise
         except BrowserError as error:  # perhaps since the document is no longer there
             problem = error
+        if problem is None and row["error"]:
+            return
         with tab.extended(CAPTURE_SECONDS):
-            if row["error"] or tab.newest_document() == document:
+            if tab.newest_document() == document:
                 if problem is not None:
                     raise problem
                 return

@@ -149,6 +149,22 @@ def test_what_is_there_is_taken_when_the_time_is_over(
     assert png_size(row) == (400, 300)
 
 
+@pytest.mark.parametrize(
+    "goes_on",
+    [b"<meta http-equiv=refresh content='0;url=%b'>", b"<script>location = '%b'</script>"],
+)
+def test_a_page_that_never_rests_is_taken_when_the_time_is_over(
+    chromium: str, served: Site, goes_on: bytes
+) -> None:
+    for path, following in ((b"loopa", b"/loopb"), (b"loopb", b"/loopa")):
+        page = b"<title>%b</title><p>The page %b</p>" % (path, path) + goes_on % following
+        served.put(f"/{path.decode()}", page)
+    row = shoot(chromium, f"{served.base}/loopa", wait="idle", timeout_seconds=3)
+    assert row["error"] in ("not loaded within 3 s", "requests did not end within 3 s")
+    assert row["title"] in ("loopa", "loopb")
+    assert (png_size(row), row["status"]) == ((400, 300), 200)
+
+
 @pytest.mark.parametrize("mode", ["viewport", "full_page"])
 def test_a_script_that_does_not_end_is_stopped_for_the_picture(
     chromium: str, served: Site, mode: str
