@@ -273,7 +273,7 @@ BROWSER = [
     well(
         "runs_a_download",
         row={"state": "completed", "refused": 2, "launched": [7] * 6},
-        log="The browser has downloaded a file to its own disk",
+        log="A page has begun a download. ",
         seconds=120,
     ),
     well("alerts_without_end", row=WORKS | {"dialogs": 50}, seconds=60),

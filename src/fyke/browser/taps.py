@@ -49,8 +49,9 @@ FILE_PATH_NOTE = Note(
 )
 DOWNLOAD_NOTE = Note(
     "download",
-    "The browser has downloaded a file to its own disk, which the Worker cannot read. Fetch the "
-    "file in the page, or over HTTP; see Files in the reference of Workers.",
+    "A page has begun a download. Unless the Worker refuses downloads, the file goes to the "
+    "browser's own disk, which the Worker cannot read. To get it, fetch it in the page, or over "
+    "HTTP; see Files in the reference of Workers.",
 )
 CANCELED_NOTE = Note(
     "download_canceled",
