@@ -273,7 +273,7 @@ BROWSER = [
     well(
         "runs_a_download",
         row={"state": "completed", "refused": 2, "launched": [7] * 6},
-        log="A page has begun a download. ",
+        log="A page has started a download. ",
         seconds=120,
     ),
     well("alerts_without_end", row=WORKS | {"dialogs": 50}, seconds=60),

@@ -49,7 +49,7 @@ FILE_PATH_NOTE = Note(
 )
 DOWNLOAD_NOTE = Note(
     "download",
-    "A page has begun a download. Unless the Worker refuses downloads, the file goes to the "
+    "A page has started a download. Unless the Worker refuses downloads, the file goes to the "
     "browser's own disk, which the Worker cannot read. To get it, fetch it in the page, or over "
     "HTTP; see Files in the reference of Workers.",
 )

@@ -105,14 +105,14 @@ def _take_loaded(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
     """Take the picture after waiting as wanted; what does not happen in time is named in ``error``.
 
     A page may go to another document meanwhile: then that is waited for, and its picture taken.
-    When the time is over, it is kept from that; what it had begun may still happen.
+    When the time is over, it is kept from that; what it had started may still happen.
     """
     for _ in range(MAX_DOCUMENTS):
         document, missing = _wait(tab, settings)
         if not missing:
             tab.wait(lambda: False, settings.delay)
         row["error"] = f"{missing} within {settings.timeout:g} s" if missing else ""
-        if missing:  # the document may have begun just now
+        if missing:  # the document may have started just now
             with tab.extended(CAPTURE_SECONDS):
                 tab.wait(lambda: "DOMContentLoaded" in tab.reached, SETTLE_SECONDS)
         problem: BrowserError | None = None

@@ -107,7 +107,7 @@ class Crawl:
             counted(self.rows, "row"),
             f"{counted(self.fetched - self._start_sitemaps, 'page')} fetched",
             f"{counted(self.failed, 'page')} failed",
-            *(f"{counted(number, 'page')} {what}" for what, number in self.skipped.items()),
+            *(f"{counted(number, 'page')} {reason}" for reason, number in self.skipped.items()),
             f"{counted(left, 'page')} left in the queue",
         ]
         return ", ".join(parts)
