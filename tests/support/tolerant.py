@@ -20,6 +20,7 @@ from fyke.model.queue import MAX_ITEMS_PER_REQUEST
 from fyke.snippets.render import IDS
 from fyke.wire import fields, rows, v1
 from fyke.wire.fyke import accounts, forms, schedules, workers
+from fyke.wire.fyke.nodes import to_labels
 from fyke.wire.units import MAX_SECONDS
 from fyke.wire.v2 import fields as v2
 from fyke.wire.v2 import queue, status, tasks
@@ -112,6 +113,7 @@ ACCEPTED: dict[Callable[..., Any], Schema] = {
     fields.to_name: NAME,
     fields.to_object: OBJECT,
     fields.to_texts: {"type": "array", "items": TEXT},
+    to_labels: {"type": "object", "additionalProperties": TEXT},
     fields.to_names: {
         "anyOf": [{"type": "array", "items": TEXT, "maxItems": fields.MAX_NAMES}, TEXT]
     },

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fyke.app import node, roles, runner
+from fyke.app import node, roles, runner_role
 from fyke.app.folder import NODE_FILE
 from fyke.app.roles import RoleName
 from fyke.settings import Settings
@@ -19,7 +19,7 @@ def test_the_runner_of_a_node_serves_its_installation(
 ) -> None:
     if joined:
         (tmp_path / NODE_FILE).write_text("{}")
-    monkeypatch.setattr(runner, "serve_runner", lambda settings, heartbeat: "runner")
+    monkeypatch.setattr(runner_role, "serve_runner", lambda settings, heartbeat: "runner")
     monkeypatch.setattr(node, "serve_node", lambda settings: "node")
     heartbeat: Any = None
     found: Any = roles._serve(RoleName.RUNNER, Settings(home=tmp_path), None, heartbeat)

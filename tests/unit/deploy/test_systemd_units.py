@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from fyke.app import node_folder
+from fyke.app.folder import NODE_FILE
 from fyke.cli import root_supervisor, supervisor
 from fyke.cli.errors import Exit
 from fyke.cli.main import app
@@ -50,7 +50,7 @@ def test_a_node_that_is_not_served_any_more_is_not_started_again() -> None:
     node = options(NODE)
     assert node["Restart"] == "on-failure"
     assert node["RestartPreventExitStatus"] == str(int(Exit.NODE_ENDED))
-    assert node["ConditionPathExists"] == str(SYSTEM_HOME / node_folder.FILE)
+    assert node["ConditionPathExists"] == str(SYSTEM_HOME / NODE_FILE)
 
 
 @pytest.mark.parametrize("unit", [PLATFORM, NODE])
