@@ -7,7 +7,7 @@ run has changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from fyke.contracts.signals import STOP, WORK, run_topic
@@ -132,13 +132,21 @@ def _with_totals(tx: Transaction, rules: Rules, run: Run) -> Run:
         cpu_ms=sum(a.cpu_ms for a in attempts),
         memory_mb_ms=sum(a.memory_mb_ms for a in attempts),
         browser_ms=sum(a.browser_ms for a in attempts),
-        gap_ms=max((a.gap_ms for a in attempts), key=abs, default=0),
+        gap_ms=_gap_ms(attempts),
         usage_micros=charged(tx, rules, run),
         subtasks_succeeded=succeeded,
         subtasks_failed=sum(
             1 for s in subtasks if s.outcome not in (None, Outcome.SUCCEEDED, Outcome.ABORTED)
         ),
     )
+
+
+def _gap_ms(attempts: Sequence[Attempt]) -> int:
+    """See ``Run.gap_ms``. A lost attempt has been over for a while when that is noticed, so its gap
+    counts only where no other attempt shows how long the run took.
+    """
+    others = [a for a in attempts if a.outcome is not Outcome.RUNNER_LOST] or attempts
+    return max((a.gap_ms for a in others), key=abs, default=0)
 
 
 def cost_micros(tx: Transaction, rules: Rules, run: Run) -> int:

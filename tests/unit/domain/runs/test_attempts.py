@@ -298,6 +298,18 @@ async def test_a_lost_attempt_is_charged_up_to_its_last_report(stores: Stores) -
     assert (stored.busy_ms, stored.usage_micros, stored.duration_ms()) == (4000, 4_000_000, 4000)
 
 
+async def test_the_time_until_a_loss_was_seen_is_part_of_a_run_whose_others_went_on(
+    stores: Stores,
+) -> None:
+    setup = Setup(stores)
+    run, [one, _lost] = await setup.start(2)
+    stores.clock.advance(24)
+    await setup.end(one, End(Outcome.SUCCEEDED), busy_ms=24_000)
+    assert await setup.lose() == 1
+    stored = await stores.stored(run)
+    assert stored.state.terminal and (stored.gap_ms, stored.duration_ms()) == (0, 24_000)
+
+
 async def test_the_time_that_ending_takes_belongs_to_the_duration(setup: Setup) -> None:
     _, [one] = await setup.start()
     setup.stores.clock.advance(6)
