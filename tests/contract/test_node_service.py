@@ -332,6 +332,16 @@ async def test_a_node_learns_what_the_operator_has_decided_and_the_runner_shows_
     assert known.draining is (drains_itself or state is not NodeState.READY)
 
 
+@pytest.mark.parametrize("state", NodeState)
+async def test_a_node_gets_attempts_only_while_it_is_ready(place: Place, state: NodeState) -> None:
+    """Its runner learns of the decision some seconds later."""
+    node = Node("n", "eu", {}, "", "J1", False, 1, state=state)
+    await place.setup.storage.write(lambda tx: tx.nodes.add(node))
+    await place.run()
+    orders = await place.service(joined=True).lease(ROOM, idle=True)
+    assert len(orders) == (state is NodeState.READY)
+
+
 async def test_the_time_of_a_drain_is_over_and_not_negative(place: Place) -> None:
     draining = Node("n", "eu", {}, "", "J1", False, 1, state=NodeState.DRAINING, drain_until=5)
     await place.setup.storage.write(lambda tx: tx.nodes.add(draining))

@@ -400,7 +400,7 @@ class Runner:
                 self._monitor.forget(attempt_id)
                 attempt_runner = self._attempt_runners.get(attempt_id)
                 if attempt_runner is not None:
-                    log.error("cut_off_from_the_database", attempt=attempt_id)
+                    log.error("cut_off_so_the_worker_is_stopped", attempt=attempt_id)
                     attempt_runner.stop(end_of(Reason(ReasonCode.RUNNER_LOST)))
 
 

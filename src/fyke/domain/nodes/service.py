@@ -47,6 +47,7 @@ from fyke.model.node import (
     Registered,
     RunnableVersion,
 )
+from fyke.model.node_registry import Node
 from fyke.model.results import LAST_BATCH, AttemptBatch
 from fyke.model.run import AttemptKey, End, Run, RunLimits
 from fyke.model.runner import AttemptUsage, Capacity, Lease
@@ -158,7 +159,7 @@ class NodeService:
         own, seconds = self._runner, self._stores.lease_seconds
 
         def work(tx: Transaction) -> tuple[int, Registered]:
-            node = tx.nodes.get(own.node) if self._joined else None
+            node = self._node(tx)
             state = node.state if node is not None else NodeState.READY
             draining = info.runner.draining or state is not NodeState.READY
             tx.runs.put_runner(
@@ -180,6 +181,9 @@ class NodeService:
         self._servers, registered = await self._storage.write(work)
         return registered
 
+    def _node(self, tx: Transaction) -> Node | None:
+        return tx.nodes.get(self._runner.node) if self._joined else None
+
     async def leave(self) -> None:
         """See ``NodeGateway.leave``."""
         await self._storage.write(lambda tx: tx.runs.drop_runner(self._runner.id))
@@ -190,6 +194,9 @@ class NodeService:
         """See ``NodeGateway.lease``."""
 
         def work(tx: Transaction) -> tuple[list[tuple[Run, AttemptOrder]], list[Lease]]:
+            node = self._node(tx)
+            if node is not None and node.state is not NodeState.READY:
+                return [], []  # its runner does not know yet
             until = tx.now + self._lease_ms
             leases = lease_waiting(tx, self._runner.id, capacity, until, idle=idle)
             orders, without_version = list[tuple[Run, AttemptOrder]](), list[Lease]()
