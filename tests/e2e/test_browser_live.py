@@ -148,14 +148,16 @@ def test_a_browser_is_watched_at_one_server_and_taken_over_at_the_other(
         assert server_of(two, answer) == NAMES[0]
         stream = events(answer)
         state: dict[str, Any] = {}
-        page, picture = "", 0
-        while not picture:
+        page = ""
+        pictures: dict[str, int] = {}  # that of a page may come before its title is known
+        while page not in pictures:
             kind, data = next(stream)
             if kind == "state":
                 state = data
                 page = next((one["id"] for one in data["pages"] if one["title"] == "Shop"), "")
-            elif kind == "picture" and data["page"] == page:
-                picture = data["number"]
+            elif kind == "picture":
+                pictures[data["page"]] = data["number"]
+        picture = pictures[page]
         press = {"kind": "pointer", "x": 0.5, "y": 0.5, "button": "left", "clicks": 1}
         inputs = [press | {"action": action} for action in ("press", "release")]
         body = {"attempt": state["attempt"], "page": page, "inputs": inputs}
