@@ -178,7 +178,8 @@ def test_a_backup_can_be_restored_to_a_new_folder(cli: Cli, ended: str, trial: P
         assert again["state"] == "succeeded"
         other.stop()
         assert Cli(other).json("db", "check")["ok"] is True
-        assert "blobs already" in Cli(other).run("db", "copy-blobs", code=5)[1]
+        assert "blobs already" in Cli(other).run("db", "copy-blobs")[1]
+        assert "is not a restored copy" in Cli(other).run("db", "accept-blobs", code=5)[1]
         former = (other.home / "owner.key").read_text()
         assert "owner.key" in Cli(other).json("db", "owner-key")["owner_key_file"]
         assert (other.home / "owner.key").read_text() != former
