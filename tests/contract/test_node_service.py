@@ -18,7 +18,6 @@ from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.node import (
     ContactState,
-    NodeInfo,
     NodeState,
     OrderedWorker,
     Registered,
@@ -37,7 +36,7 @@ from support.run_endings import CALLBACK, Setup
 
 pytestmark = pytest.mark.anyio
 ROOM = Capacity(cpus=100, memory_mb=10**6, slots=100)
-INFO = NodeInfo(RunnerInfo("", "", "full", "", 2, 1024, 0), "1.0")
+INFO = RunnerInfo("", "", "full", "", 2, 1024, 0)
 AWAY = Detail(DetailCode.STORE_AWAY)
 ENDED = AttemptEnd(SUCCESS, AttemptUsage(cpu_ms=7))
 NOW = 1_700_000_000_000
@@ -302,7 +301,7 @@ async def test_a_limit_ends_the_run(place: Place) -> None:
 
 
 async def test_a_runner_is_known_by_what_the_installation_knows(place: Place) -> None:
-    lying = replace(INFO, runner=replace(INFO.runner, id="x", node="x", place="x", heartbeat_at=1))
+    lying = replace(INFO, id="x", node="x", place="x", heartbeat_at=1)
     assert await place.service().register(lying) == Registered(NodeState.READY, 15.0)
     [known] = await place.setup.storage.read(lambda tx: tx.runs.runners(0))
     assert (known.id, known.node, known.place) == ("r1", "n", "here")
@@ -321,7 +320,7 @@ async def test_a_node_learns_what_the_operator_has_decided_and_the_runner_shows_
         tx.nodes.add(replace(node, drain_until=tx.now + 60_000))
 
     await place.setup.storage.write(decide)
-    info = replace(INFO, runner=replace(INFO.runner, draining=drains_itself))
+    info = replace(INFO, draining=drains_itself)
     found = await place.service(joined=True).register(info)
     assert (found.state, found.lease_seconds) == (state, 15.0)
     if state is NodeState.DRAINING:
@@ -363,7 +362,7 @@ async def test_a_new_runner_replaces_those_of_its_place_and_silent_ones_of_its_n
     service, _, [key] = await leased(place)
     await service.register(INFO)
     await place.service("other", place="there", node="m").register(INFO)
-    silent = replace(INFO.runner, id="silent", node="n", place="gone", heartbeat_at=1)
+    silent = replace(INFO, id="silent", node="n", place="gone", heartbeat_at=1)
     await place.setup.storage.write(lambda tx: tx.runs.put_runner(silent))
     new = place.service("new")
     await new.register(INFO)

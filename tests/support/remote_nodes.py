@@ -28,7 +28,7 @@ from fyke.link.join import JoinedInstallation, join
 from fyke.link.node_link import NodeLink
 from fyke.link.notices import NodeNotices
 from fyke.model.last_page import PageFileKind
-from fyke.model.node import ContactState, VersionBundle
+from fyke.model.node import ContactState
 from fyke.model.node_registry import Node
 from fyke.model.run import AttemptKey
 from fyke.storage.blobs.filesystem import FilesystemBlobs
@@ -48,12 +48,12 @@ class ScriptedPlaces:
     def __init__(self, owners: Mapping[AttemptKey | str, str]) -> None:
         self.owners = owners
 
-    async def bundle(self, owner: AttemptKey | str, digest: str) -> VersionBundle:
+    async def bundle(self, owner: AttemptKey | str, digest: str) -> str:
         if owner not in self.owners:
             raise StaleLease
         if self.owners[owner] != digest:
             raise InvalidRequest("must be that of the version", field="digest")
-        return VersionBundle(f"bundles/{digest}", "1.0.0")
+        return f"bundles/{digest}"
 
     async def page(
         self, key: AttemptKey, sizes: Mapping[PageFileKind, int]

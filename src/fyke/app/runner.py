@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import Iterator
 
-from fyke import __version__
 from fyke.app.find_links import find_links_folders
 from fyke.app.runner_browsers import connect
 from fyke.contracts.egress import NO_BROWSER, Egress
@@ -106,7 +105,7 @@ def make_runner(
         browser=browser,
         no_browser=no_browser,
     )
-    runner = Runner(runner_size(settings), deps, release=__version__)
+    runner = Runner(runner_size(settings), deps)
     egress.on_trip = runner.traffic_tripped
     egress.on_refused = runner.connection_refused
     if browser is not None:

@@ -19,15 +19,13 @@ from fyke.model.last_page import PageContent, PageFileKind
 from fyke.model.node import (
     AttemptOrder,
     Contact,
-    NodeInfo,
     PreparationOrder,
     Registered,
     RunnableVersion,
-    VersionBundle,
 )
 from fyke.model.results import AttemptBatch, RunTotals
 from fyke.model.run import AttemptKey, End, RunLimits
-from fyke.model.runner import Capacity
+from fyke.model.runner import Capacity, RunnerInfo
 from fyke.model.secret import InjectedSecrets
 from fyke.model.worker import VersionEnvironment
 from fyke.reasons import Detail, Reason
@@ -59,8 +57,10 @@ class NodeGateway(Protocol):
         """
         ...
 
-    async def register(self, info: NodeInfo) -> Registered:
-        """Report what this runner is and has, every few seconds. The latest call counts."""
+    async def register(self, info: RunnerInfo) -> Registered:
+        """Report what this runner is and has, every few seconds; its id, node, place and
+        ``heartbeat_at`` are those that the installation knows. The latest call counts.
+        """
         ...
 
     async def leave(self) -> None:
@@ -208,9 +208,9 @@ class NodeFilePlaces(Protocol):
     ``StaleLease`` when the attempt or the preparation is not this runner's.
     """
 
-    async def bundle(self, owner: AttemptKey | str, digest: str) -> VersionBundle:
-        """The bundle with this digest, if it is that of the owner's version. Raise
-        ``InvalidRequest`` if not, ``VersionUnavailable`` when it is missing.
+    async def bundle(self, owner: AttemptKey | str, digest: str) -> str:
+        """The name of the blob with the bundle of this digest, if it is that of the owner's
+        version. Raise ``InvalidRequest`` if not, ``VersionUnavailable`` when it is missing.
         """
         ...
 

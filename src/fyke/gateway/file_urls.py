@@ -25,7 +25,7 @@ from fyke.errors import InvalidRequest
 from fyke.kit.clock import Clock
 from fyke.model.last_page import PageFileKind
 from fyke.model.run import AttemptKey
-from fyke.wire.nodes import BundlePlace, FileOwner, FileUrl
+from fyke.wire.nodes import FileOwner, FileUrl
 
 URL_SECONDS = 300.0  # in which a transfer begins
 PREFIX = "/files/"
@@ -119,11 +119,10 @@ class NodeFileAccess:
         self._urls = urls
         self._node = node
 
-    async def bundle(self, owner: FileOwner, digest: str, *, direct: bool = True) -> BundlePlace:
+    async def bundle(self, owner: FileOwner, digest: str, *, direct: bool = True) -> FileUrl:
         """See ``NodeFilePlaces.bundle`` and ``FileUrls.to_read``."""
-        bundle = await self._places.bundle(owner.attempt or owner.version_id, digest)
-        file = await self._urls.to_read(bundle.name, self._node, direct=direct)
-        return BundlePlace(bundle.number, file)
+        name = await self._places.bundle(owner.attempt or owner.version_id, digest)
+        return await self._urls.to_read(name, self._node, direct=direct)
 
     async def page(self, key: AttemptKey, sizes: Mapping[str, int]) -> dict[str, FileUrl]:
         """See ``NodeFilePlaces.page``."""

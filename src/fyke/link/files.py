@@ -68,16 +68,16 @@ class RemoteFiles:
         else:
             file_owner = FileOwner(version_id=owner)
         is_direct = time.monotonic() >= self._direct_at
-        place = await self._link.ask(FindBundle(file_owner, digest, is_direct))
+        file = await self._link.ask(FindBundle(file_owner, digest, is_direct))
         try:
-            found = await self._fetch(place.file, target, digest, MAX_BUNDLE)
+            found = await self._fetch(file, target, digest, MAX_BUNDLE)
         except Unavailable as error:
-            if _is_own(place.file):
+            if _is_own(file):
                 raise
             log.warning("file_not_fetched_from_s3", error=error.message)
             self._direct_at = time.monotonic() + INDIRECT_SECONDS
-            place = await self._link.ask(FindBundle(file_owner, digest, direct=False))
-            found = await self._fetch(place.file, target, digest, MAX_BUNDLE)
+            file = await self._link.ask(FindBundle(file_owner, digest, direct=False))
+            found = await self._fetch(file, target, digest, MAX_BUNDLE)
         if found != digest:
             code, number = ReasonCode.VERSION_FILES_MISSING, version.number
             raise VersionUnavailable(Reason.of(code, number=number, sha256=found))

@@ -25,13 +25,12 @@ from fyke.model.node import (
     AttemptOrder,
     Contact,
     ContactState,
-    NodeInfo,
     PreparationOrder,
     Registered,
 )
 from fyke.model.results import AttemptBatch, RunTotals
 from fyke.model.run import AttemptKey, End, RunLimits
-from fyke.model.runner import Capacity
+from fyke.model.runner import Capacity, RunnerInfo
 from fyke.model.secret import InjectedSecrets
 from fyke.model.worker import VersionEnvironment
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
@@ -142,7 +141,7 @@ class RemoteGateway:
     async def replace_earlier(self) -> int:
         return await self.ask(ReplaceEarlier())
 
-    async def register(self, info: NodeInfo) -> Registered:
+    async def register(self, info: RunnerInfo) -> Registered:
         return await self.ask(RegisterNode(info))
 
     async def leave(self) -> None:

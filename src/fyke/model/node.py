@@ -11,9 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from fyke.model.browser import BrowserBlock, BrowserChoice
-from fyke.model.health import Disk
 from fyke.model.run import AttemptKey, RunLimits
-from fyke.model.runner import RunnerInfo
 from fyke.model.worker import BrowserNeed, Language, VersionEnvironment
 from fyke.reasons import Reason
 
@@ -120,28 +118,14 @@ class NodeState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class NodeInfo:
-    """What a runner says of itself. Of ``runner`` the installation replaces ``id``, ``node``,
-    ``place`` and ``heartbeat_at`` by what it knows itself. ``environments`` are the ids of versions
-    whose dependencies are installed here.
-    """
-
-    runner: RunnerInfo
-    release: str
-    disk: Disk | None = None
-    environments: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
 class Registered:
     """What the installation answers: the state of the node, how long a lease is valid without
-    renewal, and the version of the settings that all machines share. ``drain_ms``: the time until
+    renewal. ``drain_ms``: the time until
     the attempts of a draining node are stopped.
     """
 
     state: NodeState
     lease_seconds: float
-    settings_version: int = 0
     drain_ms: int | None = None
 
 
@@ -160,31 +144,3 @@ class Contact:
 
     state: ContactState
     reason: Reason | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEnvironment:
-    """A packed environment that can be fetched. ``key`` names its inputs, ``digest`` is the sha256
-    of the packed file of ``size`` bytes, ``tree`` that of the unpacked files.
-    """
-
-    key: str
-    digest: str
-    size: int
-    tree: str
-
-
-@dataclass(frozen=True, slots=True)
-class VersionBundle:
-    """The blob with the bundle of the version ``number``."""
-
-    name: str
-    number: str
-
-
-@dataclass(frozen=True, slots=True)
-class BuildClaim:
-    """The right to build an environment, as long as its runner reports."""
-
-    key: str
-    number: int

@@ -18,7 +18,7 @@ from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.runs.outcome import end_of
 from fyke.errors import FykeError, Unavailable
 from fyke.model.attempt import AfterAttempt
-from fyke.model.node import AttemptOrder, NodeInfo, NodeState, Registered
+from fyke.model.node import AttemptOrder, NodeState, Registered
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
@@ -54,12 +54,10 @@ class Runner:
         size: RunnerSize,
         deps: AttemptDependencies,
         *,
-        release: str,
         monitor: LeaseMonitor | None = None,
     ) -> None:
         self._size = size
         self._gateway = deps.gateway
-        self._release = release
         self._deps = deps
         self._monitor = monitor or LeaseMonitor(deps.gateway.contact)
         self._attempt_runners: dict[str, AttemptRunner] = {}
@@ -177,7 +175,7 @@ class Runner:
             browser_programs=self._places.offer.programs,
             browser_display=self._places.offer.display,
         )
-        self._follow(await self._gateway.register(NodeInfo(info, self._release)))
+        self._follow(await self._gateway.register(info))
 
     def _follow(self, registered: Registered) -> None:
         """Do what the operator has decided about this machine."""

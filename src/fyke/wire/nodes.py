@@ -29,16 +29,13 @@ from fyke.errors import (
 from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOrders
 from fyke.model.node import (
     AttemptOrder,
-    BuildClaim,
     ContactState,
-    NodeInfo,
     PreparationOrder,
     Registered,
-    StoredEnvironment,
 )
 from fyke.model.results import AttemptBatch, RunTotals
 from fyke.model.run import AttemptKey, End, RunLimits
-from fyke.model.runner import Capacity
+from fyke.model.runner import Capacity, RunnerInfo
 from fyke.model.secret import InjectedSecrets
 from fyke.model.worker import VersionEnvironment
 from fyke.reasons import Detail, Reason
@@ -113,7 +110,7 @@ class ReplaceEarlier(NodeRequest[int], frozen=True, tag="replace"):
 class RegisterNode(NodeRequest[Registered], frozen=True, tag="register"):
     """What the node is and has, every few seconds."""
 
-    info: NodeInfo
+    info: RunnerInfo
 
 
 class LeaveNode(NodeRequest[None], frozen=True, tag="leave"):
@@ -249,14 +246,7 @@ class EndPreparation(NodeRequest[None], frozen=True, tag="prepared"):
     fault: Detail | None = None
 
 
-class BundlePlace(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where the bundle of the version ``number`` is read."""
-
-    number: str
-    file: FileUrl
-
-
-class FindBundle(NodeRequest[BundlePlace], frozen=True, tag="bundle"):
+class FindBundle(NodeRequest[FileUrl], frozen=True, tag="bundle"):
     """Where the bundle of a version is read. ``direct``: that may be at S3, which the node may be
     unable to reach.
     """
@@ -264,40 +254,6 @@ class FindBundle(NodeRequest[BundlePlace], frozen=True, tag="bundle"):
     owner: FileOwner
     digest: str
     direct: bool = True
-
-
-class EnvironmentPlace(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where an environment is: stored, at ``file``; to be built, with ``claim``; or neither, while
-    another node builds it.
-    """
-
-    stored: StoredEnvironment | None = None
-    file: FileUrl | None = None
-    claim: BuildClaim | None = None
-
-
-class FindEnvironment(NodeRequest[EnvironmentPlace], frozen=True, tag="environment"):
-    """Where an environment is, or who builds it."""
-
-    owner: FileOwner
-    key: str
-
-
-class StoreEnvironment(NodeRequest[FileUrl | None], frozen=True, tag="store"):
-    """Where the packed file of a claimed environment is to be written; None when the claim has
-    ended.
-    """
-
-    claim: BuildClaim
-    digest: str
-    size: int
-
-
-class EnvironmentStored(NodeRequest[None], frozen=True, tag="stored"):
-    """The packed file was written."""
-
-    claim: BuildClaim
-    stored: StoredEnvironment
 
 
 class CheckPageRoom(NodeRequest[bool], frozen=True, tag="page_room"):
@@ -348,8 +304,8 @@ AnyRequest: TypeAlias = (
     Hello | ReplaceEarlier | RegisterNode | LeaveNode | RenewCertificate | CheckContact
     | LeaseAttempts | ListAttempts | StartAttempt | ReportAttempts | ReserveBrowser | ReachLimit
     | EndAttempt | GiveAttemptBack | CommitRows | CloseRows | CountRows
-    | NoteEnvironment | TakePreparation | EndPreparation | FindBundle | FindEnvironment
-    | StoreEnvironment | EnvironmentStored | CheckPageRoom | StorePage | DiscardPage
+    | NoteEnvironment | TakePreparation | EndPreparation | FindBundle
+    | CheckPageRoom | StorePage | DiscardPage
 )  # fmt: skip
 AnyNotice: TypeAlias = WorkWaits | PreparationWaits | AttemptsStopped | NodeChanged
 

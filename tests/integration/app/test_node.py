@@ -11,18 +11,19 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from fyke import __version__
 from fyke.app import node
 from fyke.app.node_folder import NodeFolder, read_node, write_node
 from fyke.contracts.execution import IdleSandboxes, Isolation, IsolationReport
 from fyke.domain.runs.outcome import end_of
 from fyke.errors import NodeEnded
+from fyke.kit.certificates import expiry_of
 from fyke.model.attempt import AttemptReport
 from fyke.model.node import NodeState, Registered
 from fyke.model.run import End
@@ -132,7 +133,7 @@ class Machine:
         write_node(self.settings.home, folder)
 
     def make_runner(self, _: Settings, gateway: Any, *__: Any) -> Runner:
-        runner = Runner(RunnerSize(1, 512, 1), cast(Any, Parts(gateway)), release=__version__)
+        runner = Runner(RunnerSize(1, 512, 1), cast(Any, Parts(gateway)))
         self.runners.append(runner)
         return runner
 
@@ -167,7 +168,7 @@ async def test_a_node_runs_until_sigterm(machine: Machine) -> None:
     serving = asyncio.create_task(node.serve_node(machine.settings))
     await machine.takes()
     [info] = machine.place.runner.called("register")[0]
-    assert info.release == __version__
+    assert (info.cpus, info.memory_mb) == (1, 512)
     assert machine.settings.node_file.read_text() == "n1\n"
     os.kill(os.getpid(), signal.SIGTERM)
     await serving
@@ -183,7 +184,7 @@ async def test_the_first_sigterm_waits_for_the_attempts_and_the_second_stops_the
     os.kill(os.getpid(), signal.SIGTERM)
     await machine.runner.draining()
     calls = machine.place.runner.called
-    await until(lambda: calls("register")[-1][0].runner.draining)
+    await until(lambda: calls("register")[-1][0].draining)
     assert attempt.ends == [] and not serving.done()
     os.kill(os.getpid(), signal.SIGTERM)
     await serving
@@ -263,3 +264,6 @@ async def test_a_renewed_certificate_is_kept(machine: Machine) -> None:
     await until(lambda: read_node(machine.settings.home).own != before.own)
     os.kill(os.getpid(), signal.SIGTERM)
     await serving
+    kept = read_node(machine.settings.home)
+    assert kept == replace(before, own=kept.own)
+    assert expiry_of(kept.own.certificate) >= expiry_of(before.own.certificate)

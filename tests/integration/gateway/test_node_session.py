@@ -327,10 +327,10 @@ async def test_what_a_node_says_of_itself_has_a_limit(place: Place) -> None:
     link = await place.connect()
     await link.ask(HELLO)
     request = sample(RegisterNode)
-    runner = replace(request.info.runner, reason="x" * node_session.REGISTER_BYTES)
+    info = replace(request.info, reason="x" * node_session.REGISTER_BYTES)
     calls = len(place.runner.calls)
     with pytest.raises(InvalidRequest, match="too much"):
-        await link.ask(RegisterNode(replace(request.info, runner=runner)))
+        await link.ask(RegisterNode(info))
     assert len(place.runner.calls) == calls
 
 

@@ -31,13 +31,12 @@ from fyke.model.node import (
     AttemptOrder,
     Contact,
     ContactState,
-    NodeInfo,
     PreparationOrder,
     Registered,
 )
 from fyke.model.results import AttemptBatch, Header, PushedRow, RunTotals
 from fyke.model.run import SUCCESS, RunLimits
-from fyke.model.runner import AttemptUsage, Capacity
+from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
 from fyke.model.secret import InjectedSecrets
 from fyke.model.worker import VersionEnvironment
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
@@ -72,9 +71,10 @@ async def place(tmp_path: Path, templates: Path) -> AsyncIterator[RemoteNode]:
 
 # name, call, and the arguments that arrive
 Call = Callable[[RemoteGateway], Awaitable[Any]]
+INFO = sample(RunnerInfo)
 CALLS: list[tuple[str, Call, Any, tuple[Any, ...]]] = [
     ("replace_earlier", lambda g: g.replace_earlier(), 3, ()),
-    ("register", lambda g: g.register(sample(NodeInfo)), sample(Registered), (sample(NodeInfo),)),
+    ("register", lambda g: g.register(INFO), sample(Registered), (INFO,)),
     ("leave", lambda g: g.leave(), None, ()),
     ("lease", lambda g: g.lease(ROOM, idle=True), [sample(AttemptOrder)], (ROOM,)),
     ("active", lambda g: g.active(), [OWN, replace(OWN, id="A2")], ()),

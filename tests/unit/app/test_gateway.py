@@ -26,7 +26,8 @@ from fyke.link.gateway import RemoteGateway
 from fyke.link.join import JoinedInstallation, join
 from fyke.link.node_link import NodeLink
 from fyke.link.notices import NodeNotices
-from fyke.model.node import NodeInfo, NodeState, Registered
+from fyke.model.node import NodeState, Registered
+from fyke.model.runner import RunnerInfo
 from fyke.settings import Settings
 from fyke.timers.gateway import LOOK_SECONDS, GatewayTimer
 from support.app import SECRET, App, open_app
@@ -92,7 +93,7 @@ async def test_a_node_that_connects_is_served_as_the_runner_of_its_name(
         running = asyncio.create_task(link.run())
         await link.connected.wait()
         remote = RemoteGateway(link, notices, RemoteFiles(link), SystemClock())
-        registered = await remote.register(sample(NodeInfo))
+        registered = await remote.register(sample(RunnerInfo))
         assert registered == Registered(NodeState.READY, settings.lease_seconds)
         [runner] = await app.storage.read(lambda tx: tx.runs.runners(0))
         assert (runner.id, runner.node, runner.place) == ("R1", "n1", "node/n1")

@@ -20,9 +20,8 @@ from fyke.gateway.file_urls import (
 )
 from fyke.kit.clock import ManualClock
 from fyke.model.last_page import PageFileKind
-from fyke.model.node import VersionBundle
 from fyke.model.run import AttemptKey
-from fyke.wire.nodes import BundlePlace, FileOwner, FileUrl
+from fyke.wire.nodes import FileOwner, FileUrl
 
 pytestmark = pytest.mark.anyio
 
@@ -38,9 +37,9 @@ class Places:
     def __init__(self) -> None:
         self.owners: list[Any] = []
 
-    async def bundle(self, owner: Any, digest: str) -> VersionBundle:
+    async def bundle(self, owner: Any, digest: str) -> str:
         self.owners.append(owner)
-        return VersionBundle(f"bundles/{digest}", "1.0")
+        return f"bundles/{digest}"
 
     async def page(self, key: Any, sizes: Any) -> Any:
         self.owners.append(key)
@@ -101,15 +100,15 @@ def test_a_changed_path_is_refused() -> None:
 async def test_a_bundle_is_read_from_the_gateway_for_some_minutes() -> None:
     places = Places()
     found = await access(DirectBlobs(), places).bundle(FileOwner(attempt=KEY), "d")
-    assert found.number == "1.0" and places.owners == [KEY]
+    assert places.owners == [KEY]
     expected = FileGrant("GET", "bundles/d", "n1", "01J", NOW + int(URL_SECONDS * 1000))
-    assert FileSigner(b"m").read(found.file.url) == expected
+    assert FileSigner(b"m").read(found.url) == expected
 
 
 async def test_a_bundle_is_read_from_s3_where_that_can_be() -> None:
     places = Places()
     found = await access(DirectBlobs("https://s3"), places).bundle(FileOwner(version_id="V"), "d")
-    assert found == BundlePlace("1.0", FileUrl("https://s3/bundles/d?300&GET"))
+    assert found == FileUrl("https://s3/bundles/d?300&GET")
     assert places.owners == ["V"]
 
 

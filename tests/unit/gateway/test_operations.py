@@ -27,10 +27,8 @@ from fyke.wire.nodes import (
     DiscardPage,
     EndAttempt,
     EndPreparation,
-    EnvironmentStored,
     FileOwner,
     FindBundle,
-    FindEnvironment,
     GiveAttemptBack,
     Hello,
     LeaseAttempts,
@@ -44,7 +42,6 @@ from fyke.wire.nodes import (
     ReportAttempts,
     ReserveBrowser,
     StartAttempt,
-    StoreEnvironment,
     StorePage,
     TakePreparation,
 )
@@ -81,7 +78,6 @@ OTHERS = {
     ReplaceEarlier, RegisterNode, LeaveNode, TakePreparation, EndPreparation,
 }  # fmt: skip
 BY_SESSION = {Hello, RenewCertificate, CheckContact}
-NOT_SERVED = {FindEnvironment, StoreEnvironment, EnvironmentStored}
 BY_FILES = {FindBundle, StorePage}
 
 
@@ -94,7 +90,7 @@ async def opened(*held: AttemptKey) -> tuple[NodeOperations, ScriptedGateway]:
 
 def test_every_request_is_looked_at() -> None:
     """A new request is refused until it is listed here, with how it is kept to own attempts."""
-    assert {*BY_KEY} | OTHERS | BY_SESSION | BY_FILES | NOT_SERVED == {*get_args(AnyRequest)}
+    assert {*BY_KEY} | OTHERS | BY_SESSION | BY_FILES == {*get_args(AnyRequest)}
 
 
 @pytest.mark.parametrize("kind", BY_KEY)
@@ -111,7 +107,7 @@ async def test_an_attempt_of_another_node_is_refused(kind: Any) -> None:
     assert args[0] in (OWN, OWN.id, OWN.run_id)
 
 
-@pytest.mark.parametrize("kind", sorted(NOT_SERVED | BY_SESSION | BY_FILES, key=str))
+@pytest.mark.parametrize("kind", sorted(BY_SESSION | BY_FILES, key=str))
 async def test_other_requests_are_not_served(kind: Any) -> None:
     operations, gateway = await opened(OWN)
     with pytest.raises(InvalidRequest, match="does not serve"):

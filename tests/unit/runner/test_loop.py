@@ -15,7 +15,7 @@ from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
 from fyke.model.attempt import AfterAttempt, RunnerOrders
 from fyke.model.browser import BrowserOffer, BrowserProgram
-from fyke.model.node import Contact, ContactState, NodeInfo, NodeState, Registered
+from fyke.model.node import Contact, ContactState, NodeState, Registered
 from fyke.model.run import End
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
@@ -31,7 +31,7 @@ SIZE = RunnerSize(cpus=1, memory_mb=512, slots=1)
 def a_runner(gateway: Any, size: RunnerSize = SIZE, **more: Any) -> Runner:
     """A runner without a browser, which only reports."""
     deps = cast(AttemptDependencies, SimpleNamespace(browser=None, gateway=gateway))
-    return Runner(size, deps, release="1", **more)
+    return Runner(size, deps, **more)
 
 
 async def test_a_report_that_fails_in_any_way_does_not_end_the_runner() -> None:
@@ -76,10 +76,9 @@ class Platform:
     def __getattr__(self, name: str) -> Any:
         return self  # gateway, intake, sandbox, listener ...
 
-    async def register(self, info: NodeInfo) -> Registered:
-        assert info.release == "1"
-        self.reported.append(info.runner)
-        if info.runner.draining:
+    async def register(self, info: RunnerInfo) -> Registered:
+        self.reported.append(info)
+        if info.draining:
             self.draining.set()
         return Registered(self.state, self.lease_seconds, drain_ms=self.drain_ms)
 
@@ -120,7 +119,7 @@ class Platform:
 
 async def test_a_runner_reports_at_once_that_it_is_being_stopped() -> None:
     platform: Any = Platform()
-    runner = Runner(SIZE, platform, release="1")
+    runner = Runner(SIZE, platform)
     attempt = asyncio.Event()
     working = asyncio.create_task(attempt.wait())
     runner._tasks.add(cast(Any, working))
@@ -138,12 +137,12 @@ async def test_a_runner_that_cannot_reach_its_installation_can_be_stopped() -> N
     platform: Any = Platform()
     tries = asyncio.Event()
 
-    async def register(_: NodeInfo) -> Registered:
+    async def register(_: RunnerInfo) -> Registered:
         tries.set()
         raise Unavailable("away")
 
     platform.register = register
-    runner = Runner(SIZE, platform, release="1")
+    runner = Runner(SIZE, platform)
     running = asyncio.create_task(runner.run())
     await tries.wait()
     await asyncio.sleep(0)
@@ -188,7 +187,7 @@ async def test_a_cut_off_runner_stops_the_attempts_it_cannot_renew(
 
     platform: Any = Platform()
     monitor = LeaseMonitor(alone, clock=clock.monotonic)
-    runner = Runner(SIZE, platform, release="1", monitor=monitor)
+    runner = Runner(SIZE, platform, monitor=monitor)
     ended = asyncio.Event()
 
     def stop(end: End) -> None:
@@ -252,7 +251,7 @@ class Recording(Runner):
     """Records the attempts that it starts."""
 
     def __init__(self, platform: Any) -> None:
-        super().__init__(RunnerSize(cpus=1, memory_mb=512, slots=9), platform, release="1")
+        super().__init__(RunnerSize(cpus=1, memory_mb=512, slots=9), platform)
         self.begun: list[str] = []
 
     def _start_attempt(self, order: Any) -> None:

@@ -110,8 +110,7 @@ def test_every_operation_of_a_runner_has_a_request() -> None:
     }
     assert operations == {*REQUESTS} | LOCAL
     others = {nodes.Hello, nodes.RenewCertificate}
-    environments = {nodes.FindEnvironment, nodes.StoreEnvironment, nodes.EnvironmentStored}
-    assert {*get_args(AnyRequest)} == {*REQUESTS.values()} | others | environments
+    assert {*get_args(AnyRequest)} == {*REQUESTS.values()} | others
 
 
 def test_a_message_of_another_release_is_read() -> None:

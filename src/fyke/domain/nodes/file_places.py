@@ -15,7 +15,6 @@ from fyke.domain.runs.last_pages import page_blob
 from fyke.domain.workers.bundles import bundle_name
 from fyke.errors import InvalidRequest, StaleLease, VersionUnavailable
 from fyke.model.last_page import MAX_FILE_BYTES, MAX_PAGES, PageFileKind
-from fyke.model.node import VersionBundle
 from fyke.model.run import Attempt, AttemptKey
 from fyke.model.worker import EnvironmentState, Version
 from fyke.reasons import Reason, ReasonCode
@@ -29,7 +28,7 @@ class FilePlaces:
         self._blobs = blobs
         self._runner_id = runner_id
 
-    async def bundle(self, owner: AttemptKey | str, digest: str) -> VersionBundle:
+    async def bundle(self, owner: AttemptKey | str, digest: str) -> str:
         """See ``NodeFilePlaces.bundle``."""
 
         def work(tx: Transaction) -> Version:
@@ -43,7 +42,7 @@ class FilePlaces:
         name = bundle_name(version.digest)
         if not await self._blobs.exists(name):
             raise _missing(version.number)
-        return VersionBundle(name, version.number)
+        return name
 
     async def page(
         self, key: AttemptKey, sizes: Mapping[PageFileKind, int]

@@ -40,7 +40,6 @@ from fyke.model.node import (
     AttemptOrder,
     Contact,
     ContactState,
-    NodeInfo,
     NodeState,
     OrderedWorker,
     PreparationOrder,
@@ -50,7 +49,7 @@ from fyke.model.node import (
 from fyke.model.node_registry import Node
 from fyke.model.results import LAST_BATCH, AttemptBatch
 from fyke.model.run import AttemptKey, End, Run, RunLimits
-from fyke.model.runner import AttemptUsage, Capacity, Lease
+from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
 from fyke.model.secret import InjectedSecrets
 from fyke.model.worker import VersionEnvironment
 from fyke.reasons import Detail, Reason, ReasonCode
@@ -154,17 +153,17 @@ class NodeService:
         await self._storage.write(forget)
         return ended
 
-    async def register(self, info: NodeInfo) -> Registered:
+    async def register(self, info: RunnerInfo) -> Registered:
         """See ``NodeGateway.register``."""
         own, seconds = self._runner, self._stores.lease_seconds
 
         def work(tx: Transaction) -> tuple[int, Registered]:
             node = self._node(tx)
             state = node.state if node is not None else NodeState.READY
-            draining = info.runner.draining or state is not NodeState.READY
+            draining = info.draining or state is not NodeState.READY
             tx.runs.put_runner(
                 replace(
-                    info.runner,
+                    info,
                     id=own.id,
                     node=own.node,
                     place=own.place,
