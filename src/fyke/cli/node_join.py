@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -15,6 +15,9 @@ from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.node import LabelOption, label_text, labels_of, nodes
 from fyke.cli.output import Output
 from fyke.cli.settings import load_settings
+
+if TYPE_CHECKING:
+    from fyke.app.node_folder import NodeFolder
 
 DEFAULT_PORT = 8110
 TOKEN = "FYKE_NODE_TOKEN"  # noqa: S105 - the name of a variable
@@ -85,15 +88,20 @@ def join(
         raise CommandFailed(f"{error.message}; {_REMEDY}", Exit.UNREACHABLE) from None
     except OSError as error:
         raise unwritable(settings, error) from None
-    out = Output(as_json)
-    if as_json:
+    _print(Output(as_json), node, settings.home)
+
+
+def _print(out: Output, node: NodeFolder, home: Path) -> None:
+    from fyke.app.folder import NODE_FILE
+
+    if out.as_json:
         out.json(
             {
                 "name": node.name,
                 "pool": node.pool,
                 "labels": node.labels,
                 "gateways": node.gateways,
-                "home": str(settings.home),
+                "home": str(home),
             }
         )
         return
@@ -103,12 +111,12 @@ def join(
             ("pool", node.pool),
             ("labels", label_text(node.labels) or "-"),
             ("gateways", " ".join(node.gateways)),
-            ("folder", settings.home),
+            ("folder", home),
         ]
     )
     out.say(
         f"This machine is a node now; start it with fyke node up. Keep "
-        f"{settings.home / 'node.json'} secret: it is its key."
+        f"{home / NODE_FILE} secret: it is its key."
     )
 
 
