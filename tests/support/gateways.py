@@ -6,13 +6,13 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fyke.contracts.state import Storage
 from fyke.domain.nodes.authority import NodeAuthority, certify_gateway
 from fyke.domain.nodes.joining import NodeJoining
-from fyke.domain.nodes.tokens import NodeTokens
+from fyke.domain.nodes.tokens import NodeTokens, TokenRequest
 from fyke.gateway.join_session import JoinSessions
 from fyke.gateway.listener import Accept, TlsListener
 from fyke.kit.certificates import CertifiedKey
@@ -20,6 +20,7 @@ from fyke.kit.clock import SystemClock
 from fyke.kit.sealing import Sealer
 from fyke.kit.tls import server_context
 from fyke.wire import node_join
+from support.app import App
 
 
 @dataclass
@@ -68,3 +69,9 @@ async def open_gateway(
             yield gateway
         finally:
             sessions.close()
+
+
+async def a_token(app: App, gateway: Gateway, **options: Any) -> str:
+    """The text of a new token, made by the owner."""
+    caller = replace(app.owner, local=True)
+    return (await gateway.tokens.create(caller, TokenRequest(**options))).text

@@ -6,14 +6,13 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fyke.contracts.blobs import Blobs
 from fyke.domain.nodes.authority import NodeAuthority, NodeIdentity, identity_of
 from fyke.domain.nodes.presence import NodePresence
-from fyke.domain.nodes.tokens import TokenRequest
 from fyke.domain.runs.last_pages import page_blob
 from fyke.errors import InvalidRequest, StaleLease
 from fyke.gateway.file_session import FileSessions
@@ -35,7 +34,7 @@ from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.wire.nodes import ALPN, FILES_ALPN
 from support.app import App
 from support.egress import until
-from support.gateways import Gateway, open_gateway
+from support.gateways import Gateway, a_token, open_gateway
 from support.scripted_gateway import ScriptedGateway
 
 OWN = AttemptKey("A1", "R1", 0, "1", 7)
@@ -125,9 +124,8 @@ class RemoteNode:
         return remote, link
 
     async def join(self, name: str) -> JoinedInstallation:
-        caller = replace(self.app.owner, local=True)
-        token = await self.gateway.tokens.create(caller, TokenRequest())
-        return await join(self.gateway.address, token.text, name, "", {})
+        token = await a_token(self.app, self.gateway)
+        return await join(self.gateway.address, token, name, "", {})
 
 
 @asynccontextmanager

@@ -15,7 +15,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from fyke.domain.nodes.authority import NodeIdentity, certify_gateway, identity_of
-from fyke.domain.nodes.tokens import TokenRequest
 from fyke.errors import Conflict, Forbidden, FykeError, InvalidRequest, Unavailable
 from fyke.gateway.listener import Peer
 from fyke.kit.certificates import new_authority
@@ -32,7 +31,7 @@ from fyke.wire.node_join import AuthorityShown, JoinNode, ShowAuthority, decode_
 from fyke.wire.nodes import decode_error, encode
 from support.app import App, open_app
 from support.egress import until
-from support.gateways import Gateway, listening, open_gateway
+from support.gateways import Gateway, a_token, listening, open_gateway
 
 pytestmark = pytest.mark.anyio
 
@@ -47,11 +46,6 @@ async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
 async def gateway(app: App) -> AsyncIterator[Gateway]:
     async with open_gateway(app.storage) as gateway:
         yield gateway
-
-
-async def a_token(app: App, gateway: Gateway, **options: Any) -> str:
-    caller = replace(app.owner, local=True)
-    return (await gateway.tokens.create(caller, TokenRequest(**options))).text
 
 
 async def joined(

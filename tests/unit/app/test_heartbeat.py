@@ -155,5 +155,7 @@ async def test_a_role_continues_without_its_supervisor(supervisor: Supervisor) -
     supervisor.socket.close()
     for _ in range(20):
         await asyncio.sleep(0.001)
-    async with Heartbeat("server", None).running():
-        pass
+    running = [str(task.get_coro()) for task in asyncio.all_tasks()]
+    assert any("_report_regularly" in name for name in running)
+    async with Heartbeat("server", None).running() as alone:
+        assert alone is None

@@ -7,7 +7,6 @@ import json
 import os
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,12 @@ import pytest
 
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.node_join import gateway_of
-from fyke.domain.nodes.tokens import TokenRequest
 from fyke.errors import Conflict, InvalidRequest
 from fyke.kit.certificates import CertifiedKey
 from fyke.kit.tls import client_context
 from support.app import App, open_app
 from support.commands import command
-from support.gateways import Gateway, open_gateway
+from support.gateways import Gateway, a_token, open_gateway
 
 pytestmark = pytest.mark.anyio
 NO_TOKEN = f"fyken_{'a' * 43}.{'b' * 43}"
@@ -43,11 +41,6 @@ async def app(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
 async def gateway(app: App) -> AsyncIterator[Gateway]:
     async with open_gateway(app.storage) as gateway:
         yield gateway
-
-
-async def a_token(app: App, gateway: Gateway, **options: Any) -> str:
-    caller = replace(app.owner, local=True)
-    return (await gateway.tokens.create(caller, TokenRequest(**options))).text
 
 
 async def joined(gateway: Gateway, home: Path, *arguments: object) -> tuple[int, str, Any]:

@@ -407,6 +407,7 @@ async def test_an_unexpected_error_does_not_end_the_upkeep(
         cold.idle_fault = None
         await warm_sandboxes.open(spec_of(tmp_path))
         await until(lambda: warm_sandboxes.idle == 1)
+        assert len(cold.idle) == 1
 
 
 async def test_idle_sandboxes_are_counted_with_their_memory(

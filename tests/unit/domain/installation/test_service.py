@@ -52,7 +52,7 @@ class Setup:
         self.installation = Installation(storage, self.probe, health, clock)
 
     async def proxies(self) -> Any:
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
 
 @pytest.fixture
