@@ -19,7 +19,9 @@ from fyke.app.folder import NODE_FILE, PERMISSIONS, is_node, write_private
 from fyke.errors import Conflict
 from fyke.kit.certificates import CertifiedKey
 from fyke.kit.tls import client_context
+from fyke.link.check import check_node
 from fyke.link.join import join
+from fyke.wire.nodes import KnownNode, UnknownNode
 
 DEFAULT_PORT = 8110
 _OF_INSTALLATIONS = ("secret.key", "owner.key", "state.db")
@@ -95,6 +97,11 @@ def write_node(home: Path, node: NodeFolder) -> None:
         "key": node.own.key,
     }
     write_private(home / NODE_FILE, json.dumps(data, indent=1))
+
+
+def ask_gateway(node: NodeFolder, address: tuple[str, int]) -> KnownNode | UnknownNode:
+    """Whether the installation still knows the node. Raises what ``check_node`` does."""
+    return asyncio.run(check_node(address, node.authority, node.own))
 
 
 def join_from(

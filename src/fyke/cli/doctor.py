@@ -23,6 +23,7 @@ from fyke.cli.output import Output
 from fyke.cli.settings import load_settings
 
 if TYPE_CHECKING:
+    from fyke.app.node_folder import NodeFolder
     from fyke.settings import Settings
     from fyke.wire.fyke.overview import RunnerItem
 
@@ -48,7 +49,7 @@ SERVES_NONE_REMEDY = (
     "later also needs a restart"
 )
 DRIVER_REMEDY = "install the driver of the same version (apt install chromium-driver)"
-GATEWAY_SECONDS = 5.0
+GATEWAY_REMEDY = "check that Fyke runs there, and that this machine reaches the port"
 BLOBS_SECONDS = 30.0
 BLOBS_REMEDY = (
     "correct blobs_url, the address or the login (s3_endpoint, s3_region, s3_key_id, or AWS_* of "
@@ -254,7 +255,7 @@ def _server(settings: Settings, home: str | None) -> _RunningServer | None:
 
 
 def _node(home: Path) -> CheckResult:
-    """Of a node: its certificate, and whether its gateways accept connections."""
+    """Of a node: its certificate, and whether its gateways answer and know it."""
     from fyke.app.folder import NODE_FILE
     from fyke.app.node_folder import read_node
     from fyke.errors import Conflict
@@ -267,17 +268,36 @@ def _node(home: Path) -> CheckResult:
         return CheckResult("joined as node", FAILED, str(error), "run this command as its owner")
     detail = f"{node.name} of the pool {node.pool}; certificate until "
     detail += formatting.when_with_zone(int(expires))
+    join_again = f"delete {home / NODE_FILE} and join again with fyke node join"
     if expires < time.time():
-        remedy = f"delete {home / NODE_FILE} and join again with fyke node join"
-        return CheckResult("joined as node", FAILED, detail, remedy)
+        return CheckResult("joined as node", FAILED, detail, join_again)
+    state, known, remedy = _known(node)
+    return CheckResult("joined as node", state, f"{detail}; {known}", remedy or join_again)
+
+
+def _known(node: NodeFolder) -> tuple[str, str, str]:
+    """State, detail and remedy: whether the gateways of a node answer, and know it. The remedy is
+    empty when that is to join again.
+    """
+    from fyke.app.node_folder import ask_gateway
+    from fyke.errors import FykeError, InvalidRequest
+    from fyke.wire.nodes import UnknownNode
+
+    known = ""
     for address, gateway in zip(node.addresses(), node.gateways, strict=True):
         try:
-            socket.create_connection(address, GATEWAY_SECONDS).close()
-        except OSError as error:
-            problem = f"{detail}; no connection to the gateway {gateway}: {error.strerror or error}"
-            remedy = "check that Fyke runs there, and that this machine reaches the port"
-            return CheckResult("joined as node", FAILED, problem, remedy)
-    return CheckResult("joined as node", OK, f"{detail}; gateway {' '.join(node.gateways)} answers")
+            answer = ask_gateway(node, address)
+        except InvalidRequest:  # of an earlier release
+            problem = f"gateway {gateway} answers, but cannot say whether it knows this node"
+            return WARNING, problem, "upgrade the installation to the release of this node"
+        except FykeError as error:
+            return FAILED, f"no answer of the gateway {gateway}: {error}", GATEWAY_REMEDY
+        if isinstance(answer, UnknownNode):
+            return FAILED, "the installation has forgotten this node, or it has joined again", ""
+        seen = formatting.when_with_zone(answer.seen_at // 1000)
+        seen += f" at {answer.address}" if answer.address else ""
+        known = f"gateway {' '.join(node.gateways)} knows it, last seen {seen}"
+    return OK, known, ""
 
 
 def _port(settings: Settings, server: _RunningServer | None) -> CheckResult:

@@ -32,11 +32,13 @@ from fyke.wire.nodes import (
     AttemptsStopped,
     BadNodeMessage,
     CheckContact,
+    CheckNode,
     CloseRows,
     CommitRows,
     CountRows,
     Hello,
     HelloAnswer,
+    KnownNode,
     OutdatedNode,
     PreparationWaits,
     RegisterNode,
@@ -90,6 +92,7 @@ class NodeSessions:
         self._open: set[NodeSession] = set()
         self._current: dict[str, NodeSession] = {}  # by name of the node
         self._unknown: dict[NodeIdentity, NodeSession] = {}  # those without a welcome
+        self._checks: dict[NodeIdentity, asyncio.Task[KnownNode | UnknownNode]] = {}
 
     def accept(self, peer: Peer) -> asyncio.Protocol | None:
         """The protocol of a new connection; None for one without the certificate of a node, and
@@ -114,6 +117,23 @@ class NodeSessions:
         session.end_at_expiry(ssl.DER_cert_to_PEM_cert(certificate))
         self._open.add(session)
         return session.requests.stream
+
+    async def check(self, identity: NodeIdentity) -> KnownNode | UnknownNode:
+        """Whether the node is known. A certificate has one check at a time, however many
+        connections ask.
+        """
+        task = self._checks.get(identity)
+        if task is None:
+            task = self._checks[identity] = asyncio.create_task(self._check(identity))
+            task.add_done_callback(lambda _: self._checks.pop(identity))
+        return await asyncio.shield(task)
+
+    async def _check(self, identity: NodeIdentity) -> KnownNode | UnknownNode:
+        try:
+            node = await self.presence.find(identity)
+        except Forbidden:
+            return UnknownNode()
+        return KnownNode(node.address, node.seen_at)
 
     def known(self, session: NodeSession) -> None:
         """The node of this session is welcome, or its connection has ended."""
@@ -204,6 +224,8 @@ class NodeSession:
             return encode(await self._hello(request))
         if isinstance(request, CheckContact):
             return encode(await self._sessions.contact.state())
+        if isinstance(request, CheckNode):
+            return encode(await self._sessions.check(self.identity))
         if self._operations is None or self._node is None:
             raise Forbidden("The first request is a hello")
         if isinstance(request, RegisterNode) and len(body) > REGISTER_BYTES:

@@ -140,7 +140,7 @@ class NodeLink:
         """
         requests = self._connected()
         try:
-            return await _ask(requests, request, lane)
+            return await ask(requests, request, lane)
         except Forbidden as refusal:
             requests.stream.close(refusal.message)
             raise Unavailable(refusal.message) from refusal
@@ -224,12 +224,12 @@ class NodeLink:
         all is asked meanwhile.
         """
         hello = Hello(PROTOCOLS, self._release, self._runner_id, self.epoch)
-        asked = asyncio.create_task(_ask(requests, hello, SendLane.CONTROL))
+        asked = asyncio.create_task(ask(requests, hello, SendLane.CONTROL))
         try:
             done, _ = await asyncio.wait({asked}, timeout=PATIENCE_SECONDS)
             if not done or isinstance(asked.exception(), Unavailable):
                 with suppress(FykeError):
-                    state = await _ask(requests, CheckContact(), SendLane.URGENT)
+                    state = await ask(requests, CheckContact(), SendLane.URGENT)
                     self._noted = state, time.monotonic()
                     self._news.set()
             return await asked
@@ -287,7 +287,10 @@ class NodeLink:
         self._on_notice(notice)
 
 
-async def _ask(requests: StreamRequests, request: NodeRequest[A], lane: SendLane) -> A:
+async def ask(requests: StreamRequests, request: NodeRequest[A], lane: SendLane) -> A:
+    """Send a request and return its answer. Raise ``OutcomeUnknown`` when the connection ends
+    before, and the error of the gateway.
+    """
     try:
         return decode_answer(request, await requests.ask(encode(request), lane))
     except RequestFailed as failed:

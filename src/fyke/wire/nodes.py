@@ -129,6 +129,21 @@ class CheckContact(NodeRequest[ContactState], frozen=True, tag="contact"):
     """
 
 
+class KnownNode(msgspec.Struct, frozen=True, tag="known", omit_defaults=True):
+    """The installation knows the node. The machine that has its name was last seen at ``seen_at``
+    (ms), with ``address``; that is empty before the first hello.
+    """
+
+    address: str
+    seen_at: int
+
+
+class CheckNode(NodeRequest[KnownNode | UnknownNode], frozen=True, tag="check"):
+    """Whether the installation still knows the node of this certificate. Also answered before the
+    hello; the runner that has the name of the node keeps it.
+    """
+
+
 # --- attempts ----------------------------------------------------------------------------------
 
 
@@ -301,7 +316,7 @@ class NodeChanged(NodeNotice, frozen=True, tag="changed"):
 
 
 AnyRequest: TypeAlias = (
-    Hello | ReplaceEarlier | RegisterNode | LeaveNode | RenewCertificate | CheckContact
+    Hello | ReplaceEarlier | RegisterNode | LeaveNode | RenewCertificate | CheckContact | CheckNode
     | LeaseAttempts | ListAttempts | StartAttempt | ReportAttempts | ReserveBrowser | ReachLimit
     | EndAttempt | GiveAttemptBack | CommitRows | CloseRows | CountRows
     | NoteEnvironment | TakePreparation | EndPreparation | FindBundle

@@ -22,9 +22,18 @@ from fyke.kit.certificates import CertifiedKey, expiry_of, new_request
 from fyke.kit.clock import SystemClock
 from fyke.kit.sealing import Sealer
 from fyke.link import node_link
+from fyke.link.check import check_node
 from fyke.link.join import JoinedInstallation, join
 from fyke.link.node_link import LinkEnd, NodeLink
-from fyke.wire.nodes import ALPN, ListAttempts, RenewCertificate, WorkWaits, encode
+from fyke.wire.nodes import (
+    ALPN,
+    KnownNode,
+    ListAttempts,
+    RenewCertificate,
+    UnknownNode,
+    WorkWaits,
+    encode,
+)
 from support.app import open_app
 from support.egress import until
 from support.gateways import Gateway, open_gateway
@@ -185,6 +194,19 @@ async def test_a_superseded_node_does_not_connect_again(place: Place) -> None:
     ended = await task
     assert ended.end is LinkEnd.SUPERSEDED and "127.0.0.1" in ended.text
     assert second.epoch == 2 and second.connected.is_set()
+
+
+async def test_a_check_beside_a_connected_node_leaves_it_its_name(place: Place) -> None:
+    assert place.node is not None
+    link, _ = place.link()
+    await until(lambda: bool(place.certificates))
+    address, authority, own = place.gateway.address, place.node.authority, place.node.own
+    assert isinstance(await check_node(address, authority, own), KnownNode)
+    assert link.epoch == 1 and link.connected.is_set() and await link.ask(ListAttempts()) == []
+    await place.gateway.storage.write(lambda tx: tx.nodes.remove("n1"))
+    assert await check_node(address, authority, own) == UnknownNode()
+    with closed_port() as closed, pytest.raises(Unavailable, match="No connection to 127"):
+        await check_node(closed, authority, own)
 
 
 async def test_a_forgotten_node_does_not_connect_again(place: Place) -> None:

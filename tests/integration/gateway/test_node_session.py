@@ -39,8 +39,10 @@ from fyke.wire.nodes import (
     AnyRequest,
     AttemptsStopped,
     CheckContact,
+    CheckNode,
     CommitRows,
     Hello,
+    KnownNode,
     ListAttempts,
     NodeRequest,
     OutdatedNode,
@@ -279,7 +281,7 @@ async def test_a_node_that_lost_its_name_is_served_no_more(
         tx.nodes.add(node)
 
     for request_kind in get_args(AnyRequest):
-        if request_kind in (Hello, CheckContact):  # they need no welcome
+        if request_kind in (Hello, CheckContact, CheckNode):  # they need no welcome
             continue
         link = await place.connect()
         await link.ask(HELLO)
@@ -436,6 +438,38 @@ async def test_the_contact_of_the_gateway_is_told_without_a_welcome(place: Place
     link = await place.connect()
     assert await link.ask(CheckContact()) is ContactState.CUT_OFF  # it cannot find out here
     assert place.runner.calls == []
+
+
+async def test_a_check_tells_whether_the_node_is_known_and_takes_no_name(place: Place) -> None:
+    runner = await place.connect()
+    assert isinstance(await runner.ask(HELLO), Welcome)
+    other = await place.connect()
+    known = await other.ask(CheckNode())
+    assert isinstance(known, KnownNode) and known.address == "127.0.0.1"
+    assert await runner.ask(ListAttempts()) == [] and not runner.losses
+    await place.app.storage.write(lambda tx: tx.nodes.remove("n1"))
+    assert await other.ask(CheckNode()) == UnknownNode()
+
+
+async def test_a_certificate_has_one_check_at_a_time(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, found, calls = asyncio.Event(), place.sessions.presence.find, 0
+
+    async def slow(identity: NodeIdentity) -> Any:
+        nonlocal calls
+        calls += 1
+        await gate.wait()
+        return await found(identity)
+
+    monkeypatch.setattr(place.sessions.presence, "find", slow)
+    link = await place.connect()
+    asked = [asyncio.create_task(link.ask(CheckNode())) for _ in range(3)]
+    await until(lambda: calls > 0)
+    await link.ask(CheckContact())  # the others were received before
+    gate.set()
+    assert all(isinstance(known, KnownNode) for known in await asyncio.gather(*asked))
+    assert calls == 1
 
 
 def certified(authority: CertifiedKey, at: float) -> CertifiedKey:

@@ -9,7 +9,7 @@ import shutil
 import socket
 import time
 from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -19,7 +19,7 @@ import pytest
 from typer.testing import CliRunner
 
 import fyke.client
-from fyke.app import local, registries, sandbox_users
+from fyke.app import local, node_folder, registries, sandbox_users
 from fyke.app.local import MachineBrowser
 from fyke.cli import doctor
 from fyke.cli.context import Location
@@ -37,12 +37,14 @@ from fyke.cli.doctor import (
 )
 from fyke.cli.main import app
 from fyke.client import ApiError
+from fyke.errors import InvalidRequest
 from fyke.kit.certificates import new_authority, new_request, sign_client
 from fyke.model.health import Level
 from fyke.sandbox.packages.registry_report import RegistryReport, RegistryUse
 from fyke.sandbox.process.user_claims import ActiveClaim
 from fyke.settings import Settings
 from fyke.wire.fyke.overview import HealthCheckItem, IsolationCheck, RunnerItem
+from fyke.wire.nodes import KnownNode, UnknownNode
 from support.prepared import rows_in, state_in
 
 Usage = namedtuple("Usage", "total used free")
@@ -508,19 +510,37 @@ def test_the_folder_of_a_node_is_checked_as_such(
 
     with socket.create_server(("127.0.0.1", 0)) as gateway:
         where = f"127.0.0.1:{gateway.getsockname()[1]}"
-        join_as_node(tmp_path, where, expires_in=3600)
-        [answers] = [line for line in lines() if "node" in line]
-        assert answers.startswith("ok ") and answers.endswith(f"gateway {where} answers")
-        assert "n1 of the pool eu; certificate until 20" in answers
-        assert not any(name in line for line in lines() for name in ("server", "database"))
+    join_as_node(tmp_path, where, expires_in=3600)
     missing = lines()
-    assert f"no connection to the gateway {where}: Connection refused" in missing[0]
+    assert f"no answer of the gateway {where}: No connection to {where}: Conn" in missing[0]
     assert missing[0].startswith("failed") and "reaches the port" in missing[1]
+    answers: list[Any] = [KnownNode("192.0.2.3", 1_790_000_000_000)]
+    monkeypatch.setattr(node_folder, "ask_gateway", lambda *_: answers[0])
+    known = lines()
+    assert known[0].startswith("ok ") and known[0].endswith(" at 192.0.2.3")
+    assert "n1 of the pool eu; certificate until 20" in known[0]
+    assert f"gateway {where} knows it, last seen 2026-09-2" in known[0]
+    assert not any(name in line for line in known for name in ("server", "database"))
+    answers[0] = UnknownNode()
+    forgotten = lines()
+    assert forgotten[0].startswith("failed") and "has forgotten this node" in forgotten[0]
+    assert f"delete {tmp_path / 'node.json'} and join again" in forgotten[1]
+    monkeypatch.setattr(node_folder, "ask_gateway", raising(InvalidRequest("another protocol")))
+    earlier = lines()
+    assert earlier[0].startswith("warning") and "cannot say whether it knows" in earlier[0]
+    assert "upgrade the installation" in earlier[1]
     join_as_node(tmp_path, where, expires_in=-3600)
     expired = lines()
     assert expired[0].startswith("failed") and f"delete {tmp_path / 'node.json'}" in expired[1]
     (tmp_path / "node.json").write_text("{")
     assert "is damaged" in lines()[0]
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    return fail
 
 
 def join_as_node(home: Path, gateway: str, *, expires_in: float) -> None:

@@ -20,6 +20,7 @@ from fyke.reasons import Detail, DetailCode
 from fyke.wire.nodes import (
     AnyRequest,
     CheckContact,
+    CheckNode,
     CheckPageRoom,
     CloseRows,
     CommitRows,
@@ -77,7 +78,7 @@ OTHERS = {
     ReportAttempts, CommitRows, EndAttempt, GiveAttemptBack, LeaseAttempts, ListAttempts,
     ReplaceEarlier, RegisterNode, LeaveNode, TakePreparation, EndPreparation,
 }  # fmt: skip
-BY_SESSION = {Hello, RenewCertificate, CheckContact}
+BY_SESSION = {Hello, RenewCertificate, CheckContact, CheckNode}
 BY_FILES = {FindBundle, StorePage}
 
 

@@ -109,7 +109,7 @@ def test_every_operation_of_a_runner_has_a_request() -> None:
         if not name.startswith("_")
     }
     assert operations == {*REQUESTS} | LOCAL
-    others = {nodes.Hello, nodes.RenewCertificate}
+    others = {nodes.Hello, nodes.RenewCertificate, nodes.CheckNode}
     assert {*get_args(AnyRequest)} == {*REQUESTS.values()} | others
 
 

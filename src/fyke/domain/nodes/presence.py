@@ -85,6 +85,10 @@ class NodePresence:
 
         return await self._storage.write(work)
 
+    async def find(self, identity: NodeIdentity) -> Node:
+        """The row of a node. Raises ``Forbidden`` for one that is not known."""
+        return await self._storage.read(lambda tx: _check(tx.nodes.get(identity.name), identity))
+
     async def check(self, node: Node) -> None:
         """Raise ``Forbidden`` when the name of a greeted node belongs to another join or runner
         now, or is removed.
