@@ -17,13 +17,14 @@ from urllib.parse import urlsplit
 
 from fyke.app.folder import NODE_FILE, PERMISSIONS, is_node, write_private
 from fyke.errors import Conflict
-from fyke.kit.certificates import CertifiedKey
+from fyke.kit.certificates import BadCertificate, CertifiedKey, expiry_of
 from fyke.kit.tls import client_context
 from fyke.link.check import check_node
 from fyke.link.join import join
 from fyke.wire.nodes import KnownNode, UnknownNode
 
 DEFAULT_PORT = 8110
+_TEXTS = ("name", "pool", "authority", "certificate", "key")
 _OF_INSTALLATIONS = ("secret.key", "owner.key", "state.db")
 
 
@@ -44,40 +45,79 @@ class NodeFolder:
         return [(part.hostname or "", part.port or DEFAULT_PORT) for part in parts]
 
 
+class _BadPart(Exception):
+    """What of the file cannot be used, without its content, which may be the key."""
+
+
 def read_node(home: Path) -> NodeFolder:
-    """The node of this folder. Raises ``Conflict`` for a file that is damaged."""
+    """The node of this folder. Raises ``Conflict`` for a file that is damaged, with a remedy, and
+    ``OSError`` for one that cannot be read.
+    """
     path = home / NODE_FILE
-    data = path.read_bytes()
     try:
-        node = _node_of(json.loads(data))
-        client_context(node.authority, node.own, [])
-    except (ValueError, KeyError, TypeError, ssl.SSLError) as error:
-        # not ``repr``, which may contain the file, with the key
-        problem = f"{type(error).__name__}: {error}"
-        raise Conflict(
-            f"{path} is damaged ({problem}): delete it, and join again with fyke node join"
-        ) from None
-    return node
+        return _node_of(path.read_bytes())
+    except IsADirectoryError:
+        problem = "is a folder, not a file"
+    except _BadPart as bad:
+        problem = f"is damaged: {bad}"
+    raise Conflict(f"{path} {problem}", remedy="delete it, and join again with fyke node join")
 
 
-def _node_of(data: dict[str, Any]) -> NodeFolder:
-    """Raise ``ValueError``, ``KeyError`` or ``TypeError``."""
-    gateways = data["gateways"]
+def _node_of(data: bytes) -> NodeFolder:
+    """Raise ``_BadPart``."""
+    try:
+        parts = json.loads(data)
+    except (ValueError, RecursionError):
+        raise _BadPart("it is not JSON") from None
+    if not isinstance(parts, dict):
+        raise _BadPart("it is not a JSON object")
+    texts = {name: _text(parts, name) for name in _TEXTS}
+    gateways, labels = parts.get("gateways"), parts.get("labels")
+    if not isinstance(labels, dict):
+        raise _BadPart("it has no labels")
     if not isinstance(gateways, list) or not gateways:
-        raise ValueError("there is no gateway")
+        raise _BadPart("it has no gateways")
     node = NodeFolder(
-        name=data["name"],
-        pool=data["pool"],
-        labels=dict(data["labels"]),
+        name=texts["name"],
+        pool=texts["pool"],
+        labels=labels,
         gateways=tuple(gateways),
-        authority=data["authority"],
-        own=CertifiedKey(data["certificate"], data["key"]),
+        authority=texts["authority"],
+        own=CertifiedKey(texts["certificate"], texts["key"]),
     )
-    if not all(isinstance(text, str) for text in (node.name, node.pool, *node.gateways)):
-        raise TypeError("a text is missing")
-    if not all(host for host, _ in node.addresses()):
-        raise ValueError("a gateway has no address")
+    if not _has_addresses(node):
+        raise _BadPart("its gateways are not addresses")
+    _check_certificates(node)
     return node
+
+
+def _text(parts: dict[str, Any], name: str) -> str:
+    text = parts.get(name)
+    if not isinstance(text, str):
+        raise _BadPart(f"it has no {name}")
+    return text
+
+
+def _has_addresses(node: NodeFolder) -> bool:
+    if not all(isinstance(gateway, str) for gateway in node.gateways):
+        return False
+    try:
+        return all(host for host, _ in node.addresses())
+    except ValueError:
+        return False
+
+
+def _check_certificates(node: NodeFolder) -> None:
+    """Raise ``_BadPart`` for a certificate or a key that cannot be used."""
+    for part, text in (("authority", node.authority), ("certificate", node.own.certificate)):
+        try:
+            expiry_of(text)
+        except BadCertificate:
+            raise _BadPart(f"its {part} cannot be read") from None
+    try:
+        client_context(node.authority, node.own, [])
+    except (ValueError, ssl.SSLError):
+        raise _BadPart("its key cannot be read, or is not that of the certificate") from None
 
 
 def keep_certificate(home: Path, node: NodeFolder, own: CertifiedKey) -> None:

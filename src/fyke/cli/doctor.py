@@ -264,8 +264,14 @@ def _node(home: Path) -> CheckResult:
     try:
         node = read_node(home)
         expires = expiry_of(node.own.certificate)
-    except (Conflict, OSError) as error:
-        return CheckResult("joined as node", FAILED, str(error), "run this command as its owner")
+    except Conflict as damaged:
+        [problem] = damaged.problems
+        return CheckResult("joined as node", FAILED, problem.rule, problem.remedy)
+    except OSError as error:
+        detail = f"{home / NODE_FILE} cannot be read: {error.strerror}"
+        is_others = isinstance(error, PermissionError)
+        remedy = "run this command as its owner" if is_others else "check the disk of this machine"
+        return CheckResult("joined as node", FAILED, detail, remedy)
     detail = f"{node.name} of the pool {node.pool}; certificate until "
     detail += formatting.when_with_zone(int(expires))
     join_again = f"delete {home / NODE_FILE} and join again with fyke node join"

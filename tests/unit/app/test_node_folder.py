@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from fyke.app.node_folder import NodeFolder, keep_certificate, read_node, write_
 from fyke.errors import Conflict
 from fyke.kit.certificates import CertifiedKey
 from support.node_folders import a_node, certified
+
+REMEDY = "delete it, and join again with fyke node join"
 
 
 @pytest.fixture
@@ -62,32 +65,53 @@ def with_value(key: str, value: object) -> Callable[[dict[str, Any]], Any]:
     return lambda data: {**data, key: value}
 
 
+BAD_ADDRESSES = "its gateways are not addresses"
+BAD_KEY = "its key cannot be read, or is not that of the certificate"
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("change", "problem"),
     [
-        *(without(key) for key in ("name", "pool", "labels", "gateways", "authority", "key")),
-        lambda data: [data],
-        lambda _: None,
-        with_value("name", 5),
-        with_value("labels", 5),
-        with_value("gateways", []),
-        with_value("gateways", "gateway.example:8110"),
-        with_value("gateways", [":8110"]),
-        with_value("gateways", ["gateway.example:port"]),
-        with_value("gateways", [5]),
-        with_value("authority", "x"),
-        with_value("certificate", "x"),
-        with_value("key", ""),
-        with_value("key", certified().key),  # of another certificate
+        *(
+            (without(key), f"it has no {key}")
+            for key in ("name", "pool", "labels", "gateways", "authority", "certificate", "key")
+        ),
+        (lambda data: [data], "it is not a JSON object"),
+        (lambda _: None, "it is not a JSON object"),
+        (with_value("name", 5), "it has no name"),
+        (with_value("labels", 5), "it has no labels"),
+        (with_value("gateways", []), "it has no gateways"),
+        (with_value("gateways", "gateway.example:8110"), "it has no gateways"),
+        (with_value("gateways", [":8110"]), BAD_ADDRESSES),
+        (with_value("gateways", ["gateway.example:port"]), BAD_ADDRESSES),
+        (with_value("gateways", [5]), BAD_ADDRESSES),
+        (with_value("authority", "x"), "its authority cannot be read"),
+        (with_value("certificate", "x"), "its certificate cannot be read"),
+        (with_value("key", ""), BAD_KEY),
+        (with_value("key", certified().key), BAD_KEY),  # of another certificate
     ],
 )
-def test_a_damaged_file_is_refused_with_what_to_do(
-    node: NodeFolder, tmp_path: Path, change: Callable[[dict[str, Any]], Any]
+def test_a_damaged_file_is_refused_with_the_part_and_what_to_do(
+    node: NodeFolder, tmp_path: Path, change: Callable[[dict[str, Any]], Any], problem: str
 ) -> None:
     file = tmp_path / "node.json"
     file.write_text(json.dumps(change(json.loads(file.read_text()))))
-    with pytest.raises(Conflict, match=f"{file} is damaged .*: delete it, and join again with "):
+    with pytest.raises(Conflict) as refused:
         read_node(tmp_path)
+    assert refused.value.message == f"{file} is damaged: {problem}; {REMEDY}"
+
+
+def test_a_damaged_end_of_a_certificate_is_named_plainly(node: NodeFolder, tmp_path: Path) -> None:
+    write_node(tmp_path, replace(node, own=replace(node.own, certificate="-----BEGIN CERTI")))
+    with pytest.raises(Conflict, match="its certificate cannot be read"):
+        read_node(tmp_path)
+
+
+def test_a_folder_of_that_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "node.json").mkdir()
+    with pytest.raises(Conflict) as refused:
+        read_node(tmp_path)
+    assert refused.value.message == f"{tmp_path / 'node.json'} is a folder, not a file; {REMEDY}"
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"key": "secret\xff'])

@@ -533,7 +533,13 @@ def test_the_folder_of_a_node_is_checked_as_such(
     expired = lines()
     assert expired[0].startswith("failed") and f"delete {tmp_path / 'node.json'}" in expired[1]
     (tmp_path / "node.json").write_text("{")
-    assert "is damaged" in lines()[0]
+    damaged = lines()
+    assert damaged[0].endswith(f"{tmp_path / 'node.json'} is damaged: it is not JSON")
+    assert damaged[1].endswith("-> delete it, and join again with fyke node join")
+    monkeypatch.setattr(node_folder, "read_node", raising(PermissionError(13, "Permission denied")))
+    others = lines()
+    assert others[0].endswith("node.json cannot be read: Permission denied")
+    assert others[1].endswith("-> run this command as its owner")
 
 
 def raising(error: Exception) -> Callable[..., Any]:
