@@ -69,6 +69,7 @@ def locate(
         return Location(url, key)
     local = _local_url(folder)
     if not local:
+        _refuse_node(folder)
         raise CommandFailed(
             f"Fyke is not running on this machine ({folder} has no server.json). Start it with "
             "fyke up, name the data folder of a running one with --home or FYKE_HOME, or another "
@@ -76,6 +77,19 @@ def locate(
             Exit.UNREACHABLE,
         )
     return Location(local, key or _local_key(folder, required=True))
+
+
+def _refuse_node(folder: Path) -> None:
+    """Raise ``CommandFailed`` for the folder of a node, where no server can be started."""
+    from fyke.app.folder import NODE_FILE, is_node
+
+    if is_node(folder):
+        raise CommandFailed(
+            f"{folder} is the folder of a node ({NODE_FILE}), which has no server. Give this "
+            "command on the machine of the installation, or name its server with --url and --key "
+            "or FYKE_URL and FYKE_KEY",
+            Exit.UNREACHABLE,
+        )
 
 
 def data_folder(

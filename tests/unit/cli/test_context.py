@@ -63,6 +63,14 @@ def test_without_a_local_server_the_error_names_fyke_up(tmp_path: Path) -> None:
     assert caught.value.code is Exit.UNREACHABLE
 
 
+def test_in_the_folder_of_a_node_the_error_names_the_installation(tmp_path: Path) -> None:
+    (tmp_path / "node.json").write_text("{}")
+    with pytest.raises(CommandFailed, match=r"folder of a node .* --url") as caught:
+        locate(None, None, str(tmp_path), {})
+    assert caught.value.code is Exit.UNREACHABLE and "fyke up" not in str(caught.value)
+    assert locate(LOCAL, "k1", str(tmp_path), {}) == Location(LOCAL, "k1")
+
+
 def test_a_damaged_server_file_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "server.json").write_text("{")
     with pytest.raises(CommandFailed, match="not running"):
