@@ -11,11 +11,13 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from fyke.model.node import Contact, ContactState
 from fyke.model.runner import LEASE_SECONDS
+from fyke.reasons import sentence
 
 CHECK_INTERVAL = 0.5
 # of a lease: ``contact`` takes up to 3 s, a Worker has 5 s to end after SIGTERM, 1 s is a reserve
 STOP_SECONDS = 9.0
 GAP_SECONDS = 3.0
+NOT_RENEWED = "its lease could not be renewed, and others may reach the database and end it soon"
 CUT_OFF = (ContactState.CUT_OFF, ContactState.SUPERSEDED)
 
 
@@ -35,6 +37,7 @@ class LeaseMonitor:
         self._renewed: dict[str, float] = {}
         self._checked_at = clock()
         self.lease_seconds = LEASE_SECONDS
+        self.why = ""  # those of the latest ``overdue`` must be stopped
 
     def now(self) -> float:
         """The time to pass to ``renewed``, taken before the call that renews."""
@@ -60,11 +63,15 @@ class LeaseMonitor:
             self._renew_all(now)
         overdue = self.lease_seconds - STOP_SECONDS
         late = [key for key, at in self._renewed.items() if now - at > overdue]
-        is_cut_off = bool(late) and (await self._contact()).state in CUT_OFF
+        contact = await self._contact() if late else None
+        is_cut_off = contact is not None and contact.state in CUT_OFF
         self._checked_at = self._clock()
         if late and not is_cut_off:
             self._renew_all(self._checked_at)
-        return [key for key in late if key in self._renewed] if is_cut_off else []
+        if contact is None or not is_cut_off:
+            return []
+        self.why = NOT_RENEWED if contact.reason is None else sentence(contact.reason)
+        return [key for key in late if key in self._renewed]
 
     def _renew_all(self, at: float) -> None:
         self._renewed = dict.fromkeys(self._renewed, at)

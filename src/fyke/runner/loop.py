@@ -28,6 +28,7 @@ from fyke.runner.faults import find_trouble
 from fyke.runner.lease_monitor import CHECK_INTERVAL, LeaseMonitor
 from fyke.runner.preparer import Preparer
 from fyke.runner.run_caches import RunCaches
+from fyke.telemetry.repeated import RepeatedProblem
 
 log = structlog.get_logger()
 
@@ -69,6 +70,8 @@ class Runner:
         self._state = NodeState.READY
         self._drained_at: asyncio.TimerHandle | None = None  # the end of a draining node's time
         self._fault_seen = asyncio.Event()  # an attempt was returned: check for trouble at once
+        self._taking = RepeatedProblem("cannot_take_work", "takes_work_again")
+        self._reporting = RepeatedProblem("cannot_report", "reports_again")
         self._take_in_doubt = False  # a lease may have been written although the call failed
         self._places = BrowserPlaces(deps.browser)
         self._preparer = Preparer(deps, self._may_start)
@@ -243,8 +246,9 @@ class Runner:
                 self._free_capacity(), idle=not self._attempt_runners
             )
         except FykeError as error:
-            log.error("cannot_take_work", error=str(error))
+            self._taking.occurred(str(error))
             return
+        self._taking.ended()
         self._monitor.renewed([order.key.id for order in orders], started)
         self._take_in_doubt = False
         for order in orders:
@@ -357,21 +361,25 @@ class Runner:
             await self._report_safely(register=beats % 5 == 0)
 
     async def _report_safely(self, *, register: bool = False) -> None:
-        """Report; a failure is only logged, because without further reports every lease expires."""
+        """Report. A failure is only logged, because without further reports every lease expires."""
         try:
-            await self._report()
+            has_asked = await self._report()
             if register:
                 await self._register()
         except FykeError as error:
-            log.error("cannot_report", error=str(error))
-        except Exception:
-            log.exception("cannot_report")
+            self._reporting.occurred(str(error))
+        except Exception as error:
+            self._reporting.occurred(repr(error), error)
+        else:
+            if register or has_asked:
+                self._reporting.ended()
 
-    async def _report(self) -> None:
+    async def _report(self) -> bool:
+        """Report the attempts; False when there is none."""
         self._next_report_seconds = REPORT_SECONDS
         attempt_runners = dict(self._attempt_runners)
         if not attempt_runners:
-            return
+            return False
         reports = {
             attempt_id: attempt_runner.report()
             for attempt_id, attempt_runner in attempt_runners.items()
@@ -387,6 +395,7 @@ class Runner:
             attempt_runners[attempt_id].stop(end)
         for attempt_id in orders.lost:
             attempt_runners[attempt_id].stop(end_of(Reason(ReasonCode.RUNNER_LOST)))
+        return True
 
     async def _monitor_leases(self) -> None:
         """Stop the attempts whose leases could not be renewed because only this runner is cut off
@@ -398,7 +407,12 @@ class Runner:
                 self._monitor.forget(attempt_id)
                 attempt_runner = self._attempt_runners.get(attempt_id)
                 if attempt_runner is not None:
-                    log.error("cut_off_so_the_worker_is_stopped", attempt=attempt_id)
+                    log.error(
+                        "cut_off_so_the_worker_is_stopped",
+                        attempt=attempt_id,
+                        why=self._monitor.why,
+                        problem=self._reporting.text,
+                    )
                     attempt_runner.stop(end_of(Reason(ReasonCode.RUNNER_LOST)))
 
 

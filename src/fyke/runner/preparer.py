@@ -21,6 +21,7 @@ from fyke.model.node import PreparationOrder
 from fyke.reasons import Reason
 from fyke.runner.attempt import AttemptDependencies
 from fyke.runner.faults import detail_of, log_fault
+from fyke.telemetry.repeated import RepeatedProblem
 
 log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ class Preparer:
         self._deps = deps
         self._gateway = deps.gateway
         self._may_start = may_start
+        self._problem = RepeatedProblem("cannot_prepare_environment", "prepares_environments_again")
 
     async def run(self) -> None:
         """Prepare environments until cancelled."""
@@ -56,16 +58,16 @@ class Preparer:
             return False
         try:
             order = await self._gateway.take_preparation()
-            if order is None:
-                return False
-            await self._prepare(order)
+            if order is not None:
+                await self._prepare(order)
         except FykeError as error:
-            log.error("cannot_prepare_environment", error=str(error))
+            self._problem.occurred(str(error))
             return False
-        except Exception:
-            log.exception("cannot_prepare_environment")
+        except Exception as error:
+            self._problem.occurred(repr(error), error)
             return False
-        return True
+        self._problem.ended()
+        return order is not None
 
     async def _prepare(self, order: PreparationOrder) -> None:
         version, end = order.version, self._gateway.end_preparation

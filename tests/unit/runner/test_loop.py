@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from fyke.contracts.execution import DiskShort, IdleSandboxes, Isolation, IsolationReport
 from fyke.errors import Unavailable
@@ -21,7 +22,7 @@ from fyke.model.runner import Capacity, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
 from fyke.runner import loop
 from fyke.runner.attempt import AttemptDependencies
-from fyke.runner.lease_monitor import LeaseMonitor
+from fyke.runner.lease_monitor import NOT_RENEWED, LeaseMonitor
 from fyke.runner.loop import Runner, RunnerSize
 
 pytestmark = pytest.mark.anyio
@@ -45,6 +46,53 @@ async def test_a_report_that_fails_in_any_way_does_not_end_the_runner() -> None:
     await runner._report_safely()
     await runner._report_safely()
     assert next(failures, None) is None
+
+
+async def test_an_outage_has_one_line_for_its_begin_and_one_for_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    platform = Leasing("a")
+    runner = Recording(platform)
+    order = SimpleNamespace(limits=SimpleNamespace(cpus=0.1, memory_mb=64))
+    attempt = SimpleNamespace(report=lambda: None, confirm_report=lambda _: None, order=order)
+    runner._attempt_runners["A"] = cast(Any, attempt)
+
+    async def away(*_: Any, **__: Any) -> Any:
+        raise Unavailable("no connection")
+
+    with capture_logs() as logged:
+        with monkeypatch.context() as patch:
+            for name in ("report", "lease", "take_preparation"):
+                patch.setattr(platform, name, away)
+            for _ in range(5):
+                await runner._report_safely(register=True)
+                await runner._take_attempts()
+                await runner._preparer._prepare_next()
+        for _ in range(3):
+            await runner._take_attempts()
+            await runner._report_safely()
+            await runner._preparer._prepare_next()
+    assert [(line["event"], line["times"]) for line in logged] == [
+        ("cannot_report", 1),
+        ("cannot_take_work", 1),
+        ("cannot_prepare_environment", 1),
+        ("takes_work_again", 5),
+        ("reports_again", 5),
+        ("prepares_environments_again", 5),
+    ]
+
+
+async def test_what_asks_for_nothing_does_not_end_an_outage() -> None:
+    async def away(*_: Any) -> Any:
+        raise Unavailable("no connection")
+
+    runner = a_runner(SimpleNamespace(report=away, contact=None))
+    runner._attempt_runners["A"] = cast(Any, SimpleNamespace(report=lambda: None))
+    with capture_logs() as logged:
+        await runner._report_safely()
+        runner._attempt_runners.clear()
+        await runner._report_safely()
+    assert [line["event"] for line in logged] == ["cannot_report"]
 
 
 async def test_a_runner_whose_group_commit_has_ended_ends_too() -> None:
@@ -204,11 +252,14 @@ async def test_a_cut_off_runner_stops_the_attempts_it_cannot_renew(
     clock.advance(3)
     assert await monitor.overdue() == [] and not asked
     monitoring = asyncio.create_task(runner._monitor_leases())
-    while not ended.is_set():
-        clock.advance(1)
-        await asyncio.sleep(0.001)
+    with capture_logs() as logged:
+        while not ended.is_set():
+            clock.advance(1)
+            await asyncio.sleep(0.001)
     monitoring.cancel()
     assert asked and stopped == [ReasonCode.RUNNER_LOST]
+    [line] = logged
+    assert line["event"] == "cut_off_so_the_worker_is_stopped" and line["why"] == NOT_RENEWED
 
 
 # --- attempts that cannot be started ----------------------------------------------------------

@@ -20,6 +20,7 @@ from fyke.contracts.node import AttemptRows
 from fyke.domain.results.write_queue import PendingBatch, WriteQueue
 from fyke.errors import StaleLease, Unavailable
 from fyke.kit.backoff import delay
+from fyke.telemetry.repeated import RepeatedProblem
 
 FLUSH_BYTES = 16 * 2**20
 ALONE_SECONDS = 1.0  # an attempt counts as alone when no other has stored anything for so long
@@ -41,6 +42,9 @@ class GroupCommit:
         self._latest: WriteQueue | None = None
         self._changed_at = -ALONE_SECONDS
         self._wake = asyncio.Event()
+        self._waiting = RepeatedProblem(
+            "rows_wait_for_the_store", "rows_are_stored_again", level="warning"
+        )
         self.lock = asyncio.Lock()
 
     def notify(self, queue: WriteQueue) -> None:
@@ -104,12 +108,13 @@ class GroupCommit:
                 stored = await self._store.commit([batch.batch for batch in batches])
             except Unavailable as error:
                 attempt += 1
-                log.warning("rows_wait_for_the_store", tries=attempt, error=str(error))
+                self._waiting.occurred(str(error))
                 await asyncio.sleep(delay(attempt, base=RETRY_BASE, cap=RETRY_CAP))
             except Exception as error:
                 await self._commit_each(batches, error)
                 return
             else:
+                self._waiting.ended()
                 self._acknowledge(batches, stored)
                 return
 
@@ -143,10 +148,14 @@ def _ended() -> StaleLease:
 async def retry_while_unavailable(work: Callable[[], Awaitable[T]]) -> T:
     """Call ``work`` until the store is available, with growing pauses; return its result."""
     attempt = 0
+    problem = RepeatedProblem("store_unavailable", "store_available_again", level="warning")
     while True:
         try:
-            return await work()
+            result = await work()
         except Unavailable as error:
             attempt += 1
-            log.warning("store_unavailable", tries=attempt, error=str(error))
+            problem.occurred(str(error))
             await asyncio.sleep(delay(attempt, base=RETRY_BASE, cap=RETRY_CAP))
+        else:
+            problem.ended()
+            return result

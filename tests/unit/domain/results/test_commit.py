@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 
 import pytest
+from structlog.testing import capture_logs
 
 from fyke.domain.results import commit, write_queue
 from fyke.domain.results.commit import GroupCommit, retry_while_unavailable
@@ -90,8 +91,13 @@ async def test_an_unavailable_store_is_waited_for(results: BlockableResults) -> 
     results.failures = [Unavailable("disk full"), Unavailable("disk full")]
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")
-        await attempt.push(b"1")
+        with capture_logs() as logged:
+            await attempt.push(b"1")
         assert len(results.stored) == 1
+        assert [(line["event"], line["times"]) for line in logged] == [
+            ("rows_wait_for_the_store", 1),
+            ("rows_are_stored_again", 2),
+        ]
         results.failures = [Unavailable()]
         assert await attempt.close() == 1
 
