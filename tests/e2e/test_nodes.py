@@ -11,13 +11,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from fyke.reasons import ReasonCode
 from support.booted import Booted, booted
 from support.booted_node import BootedNode
 from support.commands import Cli
 from support.postgres import PostgresServer, running_postgres
-from support.projects import python_project
+from support.projects import python_project, zoo
+from support.reasons import reaches
 
-SUCCEEDED = 3
+SUCCEEDED, FAILED = 3, 4
 ROWS = 300
 COUNTS = f"""
 import os, time
@@ -65,6 +67,11 @@ def worker(server: Booted) -> str:
     return slug
 
 
+@pytest.fixture(scope="module")
+def forever(server: Booted) -> str:
+    return server.push(zoo("pushes_forever"), "pushes-forever")
+
+
 def left_over(home: Path) -> list[str]:
     """The processes that have the folder in their command line."""
     found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
@@ -105,6 +112,19 @@ def test_a_killed_gateway_loses_and_doubles_no_row(
     assert (detail["status"], detail["results"]) == (SUCCEEDED, ROWS), detail
     assert [row["n"] for row in server.rows(run)] == list(range(ROWS))
     assert server.role("gateway") != gateway
+
+
+@reaches(ReasonCode.NODE_DRAINED)
+def test_a_drained_node_stops_its_worker_with_the_reason(
+    server: Booted, forever: str, node: BootedNode
+) -> None:
+    run = server.start_run(forever, memory=NEEDS_MB)
+    server.wait_for(lambda: server.detail(run)["results"] > 0, "the first row")
+    Cli(server).run("node", "drain", node.name, "--seconds", 0)
+    detail = server.ended(run)
+    assert detail["status"] == FAILED
+    assert server.summary(run)["reason_code"] == "node_drained"
+    assert len(server.rows(run)) == detail["results"] > 0
 
 
 def test_a_forgotten_node_stops_its_worker_and_ends(

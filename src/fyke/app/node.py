@@ -20,6 +20,7 @@ from fyke.link.files import RemoteFiles
 from fyke.link.gateway import RemoteGateway
 from fyke.link.node_link import LinkEnd, LinkEnded, NodeLink
 from fyke.link.notices import NodeNotices
+from fyke.reasons import ReasonCode
 from fyke.runner.loop import Runner
 from fyke.sandbox.warm import WarmSandboxes
 from fyke.settings import Settings
@@ -62,7 +63,7 @@ async def serve_node(settings: Settings) -> None:
                 link = _link(settings, node, notices)
                 gateway = RemoteGateway(link, notices, RemoteFiles(link), SystemClock())
                 runner = make_runner(settings, gateway, sandbox, egress, report, warm, browser)
-                drain_on_sigterm(runner, sandbox)
+                drain_on_sigterm(runner, sandbox, ReasonCode.NODE_DRAINED)
                 async with warm.kept():
                     await _run(runner, link, changed)
         finally:

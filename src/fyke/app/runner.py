@@ -18,6 +18,7 @@ from fyke.domain.results.intake import Intake
 from fyke.errors import Conflict
 from fyke.kit.clock import SystemClock
 from fyke.kit.file_lock import locked
+from fyke.reasons import ReasonCode
 from fyke.runner.attempt import AttemptDependencies
 from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.bundles import BundleCache
@@ -113,8 +114,14 @@ def make_runner(
     return runner
 
 
-def drain_on_sigterm(runner: Runner, sandbox: BubblewrapSandboxes) -> None:
-    """Let the first SIGTERM drain the runner, and the second one stop its Workers."""
+def drain_on_sigterm(
+    runner: Runner,
+    sandbox: BubblewrapSandboxes,
+    code: ReasonCode = ReasonCode.PLATFORM_STOPPED,
+) -> None:
+    """Let the first SIGTERM drain the runner, and the second one stop its Workers, for the reason
+    ``code``.
+    """
     received = 0
     supervisor = os.getppid()
 
@@ -124,7 +131,7 @@ def drain_on_sigterm(runner: Runner, sandbox: BubblewrapSandboxes) -> None:
         runner.drain()
         # A supervisor that is gone does not wait for the runs.
         if received > 1 or os.getppid() != supervisor:
-            runner.stop_all()
+            runner.stop_all(code)
             sandbox.stop_waiting()
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, on_sigterm)

@@ -144,6 +144,7 @@ _NAMES = {
     ReasonCode.WORKER_DELETED: _("Worker deleted"),
     ReasonCode.RUNNER_LOST: _("Runner lost"),
     ReasonCode.PLATFORM_STOPPED: _("Platform stopped"),
+    ReasonCode.NODE_DRAINED: _("Machine out of service"),
     ReasonCode.INTERNAL: _("Platform fault"),
     ReasonCode.NOT_STARTED: _("Worker not started"),
     ReasonCode.VERSION_MISSING: _("Version missing"),

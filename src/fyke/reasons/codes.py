@@ -51,6 +51,7 @@ class ReasonCode(StrEnum):
     WORKER_DELETED = "worker_deleted"
     RUNNER_LOST = "runner_lost"
     PLATFORM_STOPPED = "platform_stopped"
+    NODE_DRAINED = "node_drained"  # the operator has taken the machine out of service
     INTERNAL = "internal"
     NOT_STARTED = "not_started"  # a fault of the platform, before the Worker's first instruction
     VERSION_MISSING = "version_missing"

@@ -101,7 +101,12 @@ ENDS: Mapping[ReasonCode, Forms] = {
     ReasonCode.RUNNER_LOST: (
         _("The runner was lost while the Worker was running; its rows are kept"),
     ),
-    ReasonCode.PLATFORM_STOPPED: (_("The platform was stopped while the Worker was running"),),
+    ReasonCode.PLATFORM_STOPPED: (
+        _("The platform was stopped while the Worker was running; its rows are kept"),
+    ),
+    ReasonCode.NODE_DRAINED: (
+        _("The machine was taken out of service while the Worker was running; its rows are kept"),
+    ),
     ReasonCode.INTERNAL: (_("The platform failed, not the Worker: %(detail)s"),),
     ReasonCode.NOT_STARTED: (
         _("The Worker could not be started, %(times)s times in a row: %(detail)s"),

@@ -120,10 +120,10 @@ class Runner:
         """Wait until ``drain`` is called."""
         await self._draining.wait()
 
-    def stop_all(self) -> None:
-        """End all running attempts with ``PLATFORM_STOPPED``; their rows are kept."""
+    def stop_all(self, code: ReasonCode = ReasonCode.PLATFORM_STOPPED) -> None:
+        """End all running attempts for this reason; their rows are kept."""
         for attempt_runner in list(self._attempt_runners.values()):
-            attempt_runner.stop(end_of(Reason(ReasonCode.PLATFORM_STOPPED)))
+            attempt_runner.stop(end_of(Reason(code)))
 
     async def register(self) -> None:
         """Report now, and learn what the operator has decided about this machine."""
@@ -192,7 +192,8 @@ class Runner:
             self._drained_at = None
         if registered.drain_ms is not None:
             loop = asyncio.get_running_loop()
-            self._drained_at = loop.call_later(registered.drain_ms / 1000, self.stop_all)
+            seconds, code = registered.drain_ms / 1000, ReasonCode.NODE_DRAINED
+            self._drained_at = loop.call_later(seconds, self.stop_all, code)
 
     async def _report_browser_checks(self) -> None:
         if self._deps.browser is not None:

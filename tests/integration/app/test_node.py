@@ -39,6 +39,7 @@ from support.remote_nodes import OWN, RemoteNode, open_remote
 
 pytestmark = pytest.mark.anyio
 STOPPED = end_of(Reason(ReasonCode.PLATFORM_STOPPED))
+DRAINED = end_of(Reason(ReasonCode.NODE_DRAINED))
 
 
 @pytest.fixture
@@ -188,7 +189,7 @@ async def test_the_first_sigterm_waits_for_the_attempts_and_the_second_stops_the
     assert attempt.ends == [] and not serving.done()
     os.kill(os.getpid(), signal.SIGTERM)
     await serving
-    assert attempt.ends == [STOPPED] and attempt.has_stopped
+    assert attempt.ends == [DRAINED] and attempt.has_stopped
 
 
 async def test_a_node_that_was_never_connected_stops_at_sigterm(machine: Machine) -> None:

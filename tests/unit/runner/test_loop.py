@@ -487,7 +487,7 @@ async def test_a_draining_node_stops_what_is_left_at_the_end_of_its_time(
     while not draining.ends:
         await asyncio.sleep(0.001)
     assert asyncio.get_running_loop().time() - began > 0.02
-    assert draining.ends == [ReasonCode.PLATFORM_STOPPED]
+    assert draining.ends == [ReasonCode.NODE_DRAINED]
 
 
 async def test_a_later_drain_counts_instead_of_the_earlier_one(

@@ -156,6 +156,7 @@ BY_REASON: Mapping[ReasonCode, HintCode] = {
     ReasonCode.WORKER_DELETED: HintCode.WORKER_DELETED,
     ReasonCode.RUNNER_LOST: HintCode.RUNNER_LOST,
     ReasonCode.PLATFORM_STOPPED: HintCode.RUNNER_LOST,
+    ReasonCode.NODE_DRAINED: HintCode.RUNNER_LOST,
     ReasonCode.INTERNAL: HintCode.INTERNAL,
     ReasonCode.NOT_STARTED: HintCode.INTERNAL,
     ReasonCode.VERSION_MISSING: HintCode.INTERNAL,

@@ -51,6 +51,7 @@ OUTCOMES: Mapping[ReasonCode, Outcome] = {
     ReasonCode.WORKER_DELETED: Outcome.WORKER_DELETED,
     ReasonCode.RUNNER_LOST: Outcome.RUNNER_LOST,
     ReasonCode.PLATFORM_STOPPED: Outcome.RUNNER_LOST,
+    ReasonCode.NODE_DRAINED: Outcome.RUNNER_LOST,
     ReasonCode.INTERNAL: Outcome.INTERNAL,
     ReasonCode.NOT_STARTED: Outcome.INTERNAL,
     ReasonCode.VERSION_MISSING: Outcome.INTERNAL,
