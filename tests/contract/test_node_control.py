@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from fyke.domain.nodes.control import MAX_DRAIN_SECONDS, NodeControl
-from fyke.errors import Forbidden, InvalidRequest, NotFound
+from fyke.domain.runs.attempts import Attempts
+from fyke.errors import Forbidden, InvalidRequest, NotFound, Unavailable
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller, Role
 from fyke.model.audit import AuditAction
 from fyke.model.node import NodeState
 from fyke.model.node_registry import Node
+from fyke.model.run import RunState
+from fyke.model.runner import RunnerInfo
 from fyke.reasons import Reason, ReasonCode
+from support.run_endings import FREE, Setup
 
 pytestmark = pytest.mark.anyio
 State = Any
@@ -37,7 +41,8 @@ async def nodes(state: State) -> NodeControl:
         tx.nodes.add(NODE)
 
     await state.write(work)
-    return NodeControl(state)
+    attempts: Any = Attempts(state, cast(Any, None), FREE)  # there are none
+    return NodeControl(state, attempts)
 
 
 async def test_a_node_is_cordoned_and_uncordoned(state: State, nodes: NodeControl) -> None:
@@ -74,6 +79,46 @@ async def test_a_forgotten_node_is_gone(nodes: NodeControl) -> None:
             NotFound, match='There is no node "c1"; list the nodes to see their names'
         ):
             await change(nodes, OWNER, "c1")
+
+
+async def test_the_attempts_of_a_forgotten_node_end_at_once(setup: Setup) -> None:
+    def work(tx: Any) -> None:
+        tx.nodes.add(NODE)
+        for runner_id, place in (("r1", "node/c1"), ("r2", "node/c2")):
+            runner = RunnerInfo(runner_id, "c", "full", "", 8, 1024, tx.now, place=place)
+            tx.runs.put_runner(runner)
+
+    await setup.storage.write(work)
+    run, leases = await setup.start(2)
+    await setup.push(leases[0], 3)
+    await NodeControl(setup.storage, setup.attempts).forget(OWNER, "c1")
+    ended = await setup.check_ended_once(run)
+    assert ended.reason is not None and ended.reason.code is ReasonCode.RUNNER_LOST
+    assert (await setup.results.totals(run.id, frozenset())).rows == 3
+
+
+async def test_attempts_of_another_node_go_on(setup: Setup) -> None:
+    def work(tx: Any) -> None:
+        tx.nodes.add(NODE)
+        runner = RunnerInfo("r1", "c", "full", "", 8, 1024, tx.now, place="node/c10")
+        tx.runs.put_runner(runner)
+
+    await setup.storage.write(work)
+    run, _ = await setup.start()
+    await NodeControl(setup.storage, setup.attempts).forget(OWNER, "c1")
+    assert (await setup.stored(run)).state is RunState.RUNNING
+
+
+async def test_a_node_is_forgotten_although_its_attempts_cannot_be_ended(
+    state: State, nodes: NodeControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_: Attempts, place: str) -> int:
+        assert place == "node/c1"
+        raise Unavailable("the database is away")
+
+    monkeypatch.setattr(Attempts, "end_of_place", away)
+    await nodes.forget(OWNER, "c1")
+    assert await state.read(lambda tx: tx.nodes.get("c1")) is None
 
 
 @pytest.mark.parametrize("seconds", [-1, MAX_DRAIN_SECONDS + 1])

@@ -133,6 +133,8 @@ def test_a_forgotten_node_stops_its_worker_and_ends(
     run = server.start_run(worker, memory=NEEDS_MB)
     server.wait_for(lambda: server.detail(run)["results"] > 0, "the first row")
     Cli(server).run("node", "forget", node.name, "--yes")
+    assert server.detail(run)["status"] == FAILED  # it was ended before the command was answered
+    assert server.summary(run)["reason_code"] == "runner_lost"
     assert node.wait(30) == 7
     assert "The installation has forgotten this node" in node.tail()
     assert left_over(node.home) == []

@@ -58,6 +58,7 @@ from fyke.domain.results.export.spool import Spool
 from fyke.domain.results.service import RunResults
 from fyke.domain.review.files import SubmissionFiles
 from fyke.domain.review.service import Reviews
+from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.browser_reports import RunBrowsers
 from fyke.domain.runs.browser_views import RunBrowserViews
 from fyke.domain.runs.bulk import RunBulk
@@ -235,7 +236,7 @@ class Services:
         self.alerts = Alerts(storage, foundations.results, mails=foundations.mails)
         self.installation = Installation(storage, foundations.probe, foundations.health, clock)
         self.gateway = foundations.gateway
-        self.nodes = NodeControl(storage)
+        self.nodes = NodeControl(storage, Attempts(storage, foundations.results, rules))
         authority = NodeAuthority(storage, sealer, clock)
         self.node_tokens = NodeTokens(storage, authority, shared=bool(foundations.gateway))
         self.exports = Exports(storage, self.results, clock, foundations.scratch)

@@ -7,18 +7,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import structlog
+
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor, require_operator, require_owner
 from fyke.domain.nodes.rules import MAX_NAME
-from fyke.errors import InvalidRequest, NotFound
+from fyke.domain.runs.attempts import Attempts
+from fyke.errors import FykeError, InvalidRequest, NotFound
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.node import NodeState
 from fyke.model.node_registry import Node
+from fyke.model.runner import NODE_PLACE
 
 MAX_DRAIN_SECONDS = 7 * 24 * 3600
 _ADVICE = "list the nodes to see their names"
+
+log = structlog.get_logger()
 
 
 class NodeControl:
@@ -26,8 +32,9 @@ class NodeControl:
     ``NotFound``.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, attempts: Attempts) -> None:
         self._storage = storage
+        self._attempts = attempts
 
     async def list(self, caller: Caller) -> list[Node]:
         """All nodes by name."""
@@ -64,7 +71,7 @@ class NodeControl:
 
     async def forget(self, caller: Caller, name: str) -> None:
         """Remove the node at once. Its certificates are not valid any more; attempts that it still
-        has are lost.
+        has are ended as lost. Those that cannot be ended now end with their lease.
         """
         require_operator(caller, "Forgetting a node")
         require_owner(caller, "Forgetting a node")
@@ -75,6 +82,10 @@ class NodeControl:
             record(tx, caller, AuditAction.NODE_FORGOTTEN, name, f"pool {node.pool}")
 
         await self._storage.write(work)
+        try:
+            await self._attempts.end_of_place(NODE_PLACE + name)
+        except FykeError as error:  # the node is forgotten nevertheless
+            log.warning("attempts_of_forgotten_node_not_ended", node=name, error=str(error))
 
     async def _change(
         self, caller: Caller, name: str, state: NodeState, action: AuditAction, seconds: int = 0

@@ -319,10 +319,16 @@ class Attempts:
         """End the attempts of the earlier runners of this place, which ``runner_id`` has replaced;
         return how many. A failure leaves only that attempt to the lease timer.
         """
+        return await self._end_of_runners(place, frozenset({runner_id}))
 
+    async def end_of_place(self, place: str) -> int:
+        """The same for all runners of a place, which is not used any more."""
+        return await self._end_of_runners(place, frozenset())
+
+    async def _end_of_runners(self, place: str, kept: frozenset[str]) -> int:
         def find(tx: Transaction) -> list[Attempt]:
-            earlier = {r.id for r in tx.runs.runners(0) if r.place == place} - {runner_id}
-            return [a for a in tx.runs.active_attempts() if a.runner_id in earlier]
+            ended = {r.id for r in tx.runs.runners(0) if r.place == place} - kept
+            return [a for a in tx.runs.active_attempts() if a.runner_id in ended]
 
         ended = 0
         for attempt in await self._storage.read(find):
