@@ -11,6 +11,7 @@ from fyke.model.node import AttemptOrder, OrderedWorker
 from fyke.model.run import AttemptKey
 from fyke.model.worker import BrowserNeed
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
+from fyke.runner.run_notes import RunNotes
 from support.memory import a_run, a_runnable_version, a_worker
 
 FULL = IsolationReport(Isolation.FULL, "", ())
@@ -34,7 +35,7 @@ def runner(
     )
     defaults = {
         "egress": egress, "bundles": Bundles(), "isolation": isolation, "unsafe": False,
-        "browser": None, "no_browser": NO_BROWSER,
+        "browser": None, "no_browser": NO_BROWSER, "isolation_notes": RunNotes(),
     }  # fmt: skip
     dependencies = cast(AttemptDependencies, SimpleNamespace(**(defaults | tools)))
     order = AttemptOrder(

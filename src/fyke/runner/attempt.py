@@ -13,7 +13,7 @@ import os
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from socket import socket
 
 import structlog
@@ -59,6 +59,7 @@ from fyke.runner.endings import EndRequest, StartRefused, in_time, together
 from fyke.runner.faults import EgressAway, detail_of, log_fault
 from fyke.runner.last_page import page_content
 from fyke.runner.reports import Reports
+from fyke.runner.run_notes import RunNotes
 from fyke.runner.watch import ProcessWatch
 from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
@@ -94,6 +95,7 @@ class AttemptDependencies:
     regions: frozenset[str]  # regions that have an upstream
     browser: BrowserDependencies | None = None  # None: every connection to a browser gets a 503
     no_browser: str = NO_BROWSER  # why
+    isolation_notes: RunNotes = field(default_factory=RunNotes)
 
 
 class AttemptRunner:
@@ -508,14 +510,15 @@ class AttemptRunner:
         if report.level is Isolation.FULL:
             return
         if report.level is Isolation.NO_LIMITS and self.order.worker.is_operators:
-            self._note(intake, f"This machine cannot limit cpu and memory hard: {report.reason}")
-            return
-        if report.level is Isolation.NONE and self._deps.unsafe:
-            self._note(
-                intake, f"FYKE_UNSAFE is set and the isolation is incomplete: {report.reason}"
+            warning = f"This machine cannot limit cpu and memory hard: {report.reason}"
+        elif report.level is Isolation.NONE and self._deps.unsafe:
+            warning = f"FYKE_UNSAFE is set and the isolation is incomplete: {report.reason}"
+        else:
+            raise StartRefused(
+                end_of(missing_isolation(report.level, report.checks, report.reason))
             )
-            return
-        raise StartRefused(end_of(missing_isolation(report.level, report.checks, report.reason)))
+        if self._deps.isolation_notes.is_first(self.key.run_id):
+            self._note(intake, warning)
 
     # --- the end ------------------------------------------------------------------------
 

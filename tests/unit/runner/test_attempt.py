@@ -118,9 +118,9 @@ async def test_an_incomplete_isolation_that_is_allowed_is_a_warning_in_the_log(
     report = IsolationReport(level, "no cgroup", ())
     async with running(results) as intake:
         attempt_intake = await intake.open("run", "A", "7")
-        runner(is_operators=is_operators, isolation=report, unsafe=unsafe)._check_isolation(
-            attempt_intake
-        )
+        one = runner(is_operators=is_operators, isolation=report, unsafe=unsafe)
+        for _ in range(3):  # once for each run, however often it is tried
+            one._check_isolation(attempt_intake)
         await attempt_intake.flush()
     assert len(results.lines) == bool(warning)
     assert all(warning in line and "no cgroup" in line for line in results.lines)

@@ -38,6 +38,11 @@ _NETWORK_ERRORS = re.compile(
     r"|: (?:Bad Gateway|Service Unavailable|Gateway Timeout)$",
     re.MULTILINE,
 )
+# lines of uv and of npm with a cause, and what they begin with
+_CAUSE = re.compile(r"^\s*(?:cause|Caused by): |, reason: ")
+_PREFIX = re.compile(r"^\s*(?:cause:|Caused by:|npm (?:ERR!|error))\s*(?:FetchError:)?")
+_ADDRESS = re.compile(r"https?://[^\s`'\")]+")
+PROBLEM_LENGTH = 200
 # the registry asks for a login or refuses it: ``index`` is what uv says about it
 _LOGIN_REFUSED = re.compile(
     r"(?P<index>An index (?:URL )?\(\S+\) [^\n]*\b40[13] [^\n]*)"
@@ -165,12 +170,13 @@ class PackageInstaller:
             return EnvironmentFailed(Reason.of(ReasonCode.REGISTRY_LOGIN, detail=said), run.output)
         if code in _OF_PACKAGES and _NOT_FOUND.search(run.output) and "wheel" not in run.output:
             code = ReasonCode.PACKAGE_NOT_FOUND
-        if explanation:
-            reason = Reason.of(code, detail=explanation)
-        else:
-            detail = Detail.of(DetailCode.TOOL_EXIT, program=program, exit_code=run.code)
-            reason = reason_with_detail(code, detail)
         away = not self._registries.answered(client) or _NETWORK_ERRORS.search(run.output)
+        if explanation:
+            detail = (_network_problem(run.output) if away else "") or explanation
+            reason = Reason.of(code, detail=detail)
+        else:
+            ended = Detail.of(DetailCode.TOOL_EXIT, program=program, exit_code=run.code)
+            reason = reason_with_detail(code, ended)
         return (RegistryAway if away else EnvironmentFailed)(reason, run.output)
 
     def check_tree(self, folder: Path, log: str, within: Path | None = None) -> None:
@@ -189,6 +195,19 @@ class PackageInstaller:
             else:
                 reason = reason_with_detail(ReasonCode.PACKAGES_REFUSED, error.detail)
             raise EnvironmentFailed(reason, log) from None
+
+
+def _network_problem(output: str) -> str:
+    """The last cause that an installer names for an error of the network, with the address; "" if
+    none is found. The whole output is in the log of the attempt already.
+    """
+    lines = [_PREFIX.sub("", line).strip() for line in output.splitlines() if _CAUSE.search(line)]
+    if not lines:
+        return ""
+    address = _ADDRESS.search(output)
+    if address is None or "://" in lines[-1]:
+        return lines[-1][:PROBLEM_LENGTH]
+    return f"{address[0]}: {lines[-1]}"[:PROBLEM_LENGTH]
 
 
 def _mask(output: str, client: PackageClient) -> str:

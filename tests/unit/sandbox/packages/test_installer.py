@@ -204,6 +204,30 @@ def test_a_registry_that_does_not_answer_is_not_a_fault_of_the_version(
     assert isinstance(failure(tmp_path, log, "why"), RegistryAway) is away
 
 
+@pytest.mark.parametrize(
+    ("log", "problem"),
+    [
+        (
+            f"error: Request failed after 3 retries in 9.1s\n  cause: {UV[7:]}"
+            "error sending request for url (https://pypi.example/simple/x/)\n"
+            "  cause: tcp connect error\n  cause: Connection refused (os error 111)\n",
+            "https://pypi.example/simple/x/: Connection refused (os error 111)",
+        ),
+        (
+            "npm error code ECONNREFUSED\nnpm error syscall connect\nnpm error FetchError: request "
+            "to https://npm.example/x failed, reason: connect ECONNREFUSED 192.0.2.1:443\n",
+            "request to https://npm.example/x failed, reason: connect ECONNREFUSED 192.0.2.1:443",
+        ),
+        (f"{GO}dial tcp: lookup proxy.example: no such host", "all of the output"),
+    ],
+)
+def test_a_registry_that_is_away_is_named_with_the_last_cause(
+    tmp_path: Path, log: str, problem: str
+) -> None:
+    failed = failure(tmp_path, log, "all of the output")
+    assert (failed.reason.params["detail"], failed.log) == (problem, log)
+
+
 NO_SOLUTION = "error: No solution found when resolving dependencies\n  cause: Because "
 
 
