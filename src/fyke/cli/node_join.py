@@ -32,7 +32,9 @@ def join(
     url: Annotated[
         str,
         typer.Argument(
-            help="Its address, HOST or HOST:PORT, as fyke node token prints it.", metavar="GATEWAY"
+            help="Its address, HOST or HOST:PORT, as fyke node token prints it (default port: "
+            f"{DEFAULT_PORT}).",
+            metavar="GATEWAY",
         ),
     ],
     token: Annotated[

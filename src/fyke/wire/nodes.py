@@ -131,7 +131,7 @@ class CheckContact(NodeRequest[ContactState], frozen=True, tag="contact"):
 
 class KnownNode(msgspec.Struct, frozen=True, tag="known", omit_defaults=True):
     """The installation knows the node. The machine that has its name was last seen at ``seen_at``
-    (ms), with ``address``; that is empty before the first hello.
+    (ms), with ``address``.
     """
 
     address: str

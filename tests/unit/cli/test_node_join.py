@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from fyke.cli import main
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.node_join import gateway_of
 from fyke.errors import Conflict, InvalidRequest
@@ -29,6 +31,11 @@ NO_TOKEN = f"fyken_{'a' * 43}.{'b' * 43}"
 def _as_a_plain_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.delenv("FYKE_NODE_TOKEN", raising=False)
+
+
+def test_the_help_names_the_port_of_an_address_without_one() -> None:
+    text = " ".join(CliRunner().invoke(main.app, ["node", "join", "--help"]).stdout.split())
+    assert "as fyke node token prints it (default port: 8110)" in text
 
 
 @pytest.fixture
