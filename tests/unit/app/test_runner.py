@@ -22,6 +22,7 @@ from fyke.contracts.execution import SandboxFault
 from fyke.errors import Conflict
 from fyke.kit.ids import new_ulid
 from fyke.model.runner import RunnerInfo
+from fyke.reasons import ReasonCode
 from fyke.runner.loop import RunnerSize
 from fyke.sandbox.process.launcher_client import LauncherClient
 from fyke.settings import Settings
@@ -159,7 +160,8 @@ class Runner:
     def drain(self) -> None:
         self.calls.append("drain")
 
-    def stop_all(self) -> None:
+    def stop_all(self, code: ReasonCode) -> None:
+        assert code is ReasonCode.NODE_DRAINED
         self.calls.append("stop")
 
     def stop_waiting(self) -> None:
@@ -173,7 +175,7 @@ async def test_the_first_sigterm_drains_and_the_second_stops(
 ) -> None:
     stub: Any = Runner()
     loop = asyncio.get_running_loop()
-    runner.drain_on_sigterm(stub, stub)
+    runner.drain_on_sigterm(stub, stub, ReasonCode.NODE_DRAINED)
     if orphaned:  # no supervisor is left to send a second one
         monkeypatch.setattr(os, "getppid", lambda: -1)
     try:
