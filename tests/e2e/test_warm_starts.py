@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +162,11 @@ def is_waiting_browser(pid: int) -> bool:
     return b"--user-data-dir=/work/p" in command and WORK_FOLDER.search(mounts) is not None
 
 
+def wait_for_end(platform: Booted, pids: Iterable[int], what: str, seconds: float = 20) -> None:
+    """Wait until none of the processes exists any more."""
+    platform.wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), what, seconds)
+
+
 def waiting_browser(platform: Booted) -> set[int]:
     """The processes of the browser that waits."""
 
@@ -179,9 +184,7 @@ def test_a_waiting_browser_is_used_once(platform: Booted) -> None:
     assert one(platform, slug) == {"status": "HTTP/1.1 101"}
     used = waiting_browser(platform)
     assert one(platform, slug) == {"status": "HTTP/1.1 101"}
-    platform.wait_for(
-        lambda: not any(Path(f"/proc/{pid}").exists() for pid in used), "the end of the browser", 20
-    )
+    wait_for_end(platform, used, "the end of the browser")
     unused = waiting_browser(platform)
     platform.kill_role("runner")
     platform.wait_for(lambda: not any(map(is_waiting_browser, unused)), "the end of it", 20)
@@ -206,7 +209,7 @@ def test_a_waiting_browser_blocks_what_its_run_does_not_load_and_nothing_else(
             )
             assert platform.ended(run)["status"] == SUCCEEDED, platform.log_text(run)
             requested = set(site.requests) - {"/favicon.ico"}
-        assert not any(Path(f"/proc/{pid}").exists() for pid in used)  # it had that browser
+        wait_for_end(platform, used, "the end of the browser that it had", 10)
         if blocked:
             assert requested == {"/", "/items.json", "/style.css"}
         else:
@@ -236,9 +239,7 @@ def test_nothing_is_left_of_waiting_sandboxes_when_the_platform_ends(
     until_waiting(platform)
     processes = list(platform.tree())
     platform.stop(number)
-    platform.wait_for(
-        lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes), "the end of all", 20
-    )
+    wait_for_end(platform, processes, "the end of all")
     platform.start()
     left = os.listdir(platform.home / "work")
     # the new platform may be checking its browser

@@ -175,11 +175,12 @@ def _take(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
         with tab.extended(CAPTURE_SECONDS):
             stopped = tab.stop_busy_scripts(BUSY_SECONDS)
             row["final_url"] = tab.read("location.href")
-            row["title"] = tab.read(_TITLE)[:1000]
+            row["title"] = _title(tab)
             if settings.mode == FULL_PAGE and settings.format != PDF and not stopped:
                 tab.read(_SCROLL)
             take: Callable[..., str] = _pdf if settings.format == PDF else _picture
             image = take(tab, row, settings)
+            row["title"] = row["title"] or _title(tab)  # the document may have started just now
     except TooSlow:
         raise TooBusy("the page is too busy for a picture") from None
     row["bytes"] = len(base64.b64decode(image))
@@ -190,6 +191,10 @@ def _take(tab: Tab, row: dict[str, Any], settings: Settings) -> None:
             f"the picture has {row['bytes']:,} bytes, and {MAX_IMAGE * 3 // 4:,} fit into a row; "
             "take jpeg, a smaller scale, or only the viewport"
         )
+
+
+def _title(tab: Tab) -> str:
+    return tab.read(_TITLE)[:1000]
 
 
 def _pdf(tab: Tab, row: dict[str, Any], settings: Settings) -> str:
