@@ -134,7 +134,7 @@ async def _check_s3(storage: Storage, settings: Settings, blobs: Blobs, *, is_kn
         async with asyncio.timeout(_CHECK_SECONDS):
             if not is_known:
                 await blobs.check()  # a place that is refused gets no mark
-            await _mark(storage, blobs, settings.blobs_url, is_known=is_known)
+            await _mark(blobs, settings.blobs_url, await _own_id(storage), is_known=is_known)
             if is_known:
                 await blobs.check()
     except TimeoutError:
@@ -156,11 +156,14 @@ async def _change_place(storage: Storage, before: str, place: str) -> None:
         raise Conflict(f"Another server has put the blobs in {place}; correct blobs_url")
 
 
-async def _mark(storage: Storage, blobs: Blobs, place: str, *, is_known: bool) -> None:
-    """Mark a new place as that of this installation. Raise ``Conflict`` if it is that of another,
-    whose blobs ``fyke prune`` would remove, or if a known one has no mark.
+async def _own_id(storage: Storage) -> str:
+    return await storage.write(lambda tx: tx.installation.settle(_ID, new_ulid()))
+
+
+async def _mark(blobs: Blobs, place: str, own: str, *, is_known: bool) -> None:
+    """Mark a new place as that of the installation with the id ``own``. Raise ``Conflict`` if it is
+    that of another, whose blobs ``fyke prune`` would remove, or if a known one has no mark.
     """
-    own = await storage.write(lambda tx: tx.installation.settle(_ID, new_ulid()))
     if not is_known and not await blobs.exists(MARK):
         await blobs.put(MARK, own.encode())
     await _require_mark(blobs, place, own)
@@ -316,11 +319,12 @@ async def copy_blobs(settings: Settings, *, accept_missing: bool = False) -> Cop
                 raise Conflict(f"{error}. {_OTHER_SERVER}. {_REPLACEMENT}") from None
             source, unread = (error.rest if accept_missing else None), str(error)
             only = await _needed(settings)
-        is_new = True
+        is_separate = is_restored(settings)
         if settings.blobs_url:
             await target.check()
-            is_new = not await target.exists(MARK)
-            await _mark(storage, target, settings.blobs_url, is_known=False)
+            is_separate = is_separate and await _is_for_copy(settings, target)
+            own = id_of_copy(settings) if is_separate else await _own_id(storage)
+            await _mark(target, settings.blobs_url, own, is_known=False)
         count, size = await _copy(source, target, only=only) if source else (0, 0)
         copied = Copied(stored or folder, settings.blobs_url or folder, count, size, unread)
         if missing := await _missing(settings, target):
@@ -328,9 +332,16 @@ async def copy_blobs(settings: Settings, *, accept_missing: bool = False) -> Cop
                 raise _lacks(copied, missing)
             copied = dataclasses.replace(copied, missing=tuple(sorted(missing)))
         await _change_place(storage, stored, settings.blobs_url)
-        if is_new and is_restored(settings):
+        if is_separate:
             await become_another(settings, storage, target if settings.blobs_url else None)
     return copied
+
+
+async def _is_for_copy(settings: Settings, target: Blobs) -> bool:
+    """Whether a place in S3 is new, or was marked for this restored copy by an earlier call. Else
+    its original may be there, which has moved since the backup.
+    """
+    return not await target.exists(MARK) or await _is_marked_for_copy(settings, target)
 
 
 async def accept_blobs(settings: Settings) -> None:
@@ -345,13 +356,15 @@ async def accept_blobs(settings: Settings) -> None:
         blobs = open_blobs(settings) if stored else None
         if blobs is not None:
             own = await storage.read(lambda tx: tx.installation.fact(_ID)) or ""
-            if not await _is_taken_over(settings, blobs):
+            if not await _is_marked_for_copy(settings, blobs):
                 await _require_mark(blobs, stored, own)
         await become_another(settings, storage, blobs)
 
 
-async def _is_taken_over(settings: Settings, blobs: Blobs) -> bool:
-    """Whether an earlier ``accept_blobs`` was interrupted after it had marked the place."""
+async def _is_marked_for_copy(settings: Settings, blobs: Blobs) -> bool:
+    """Whether an earlier ``accept_blobs`` or ``copy_blobs`` was interrupted after it had marked the
+    place.
+    """
     try:
         found = await blobs.get(MARK)
     except FileNotFoundError:
@@ -363,14 +376,17 @@ async def _copy_left(settings: Settings, storage: Storage, *, accept_missing: bo
     """Copy to the place of the installation what it lacks and the data folder has: this is one of
     several, or its server had other settings. With ``accept_missing``, mark the place again.
     """
-    refuse_restored(settings)
     place, folder, target = settings.blobs_url, folder_blobs(settings), open_blobs(settings)
+    if is_restored(settings) and (not place or await _is_marked_for_copy(settings, target)):
+        # an earlier call was interrupted when it had changed the place
+        await become_another(settings, storage, target if place else None)
+    refuse_restored(settings)
     count = size = 0
     marked = False
     if place:
         marked = accept_missing and not await target.exists(MARK)
         try:
-            await _mark(storage, target, place, is_known=not accept_missing)
+            await _mark(target, place, await _own_id(storage), is_known=not accept_missing)
         except Conflict as error:
             raise Conflict(f"{error}. {_OTHER_SERVER}") from None
         count, size = await _copy(folder, target, replace=False)
@@ -391,9 +407,11 @@ async def _missing(settings: Settings, target: Blobs) -> set[str]:
 
 
 async def _is_complete(settings: Settings, storage: Storage, target: Blobs) -> bool:
-    """Whether the target is a copy of the lost place: it has the mark of the installation, and all
-    that the tables refer to.
+    """Whether the target is a copy of the lost place: it has the mark of the installation, or that
+    of this restored copy, and all that the tables refer to.
     """
+    if is_restored(settings) and await _is_marked_for_copy(settings, target):
+        return not await _missing(settings, target)
     own = await storage.read(lambda tx: tx.installation.fact(_ID)) or ""
     try:
         await _require_mark(target, settings.blobs_url, own)

@@ -11,15 +11,18 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from fyke.app import blobs as blobs_module
 from fyke.app import prune as prunes
 from fyke.app.blobs import MARK, accept_blobs, check_blobs, copy_blobs, open_blobs, try_place
 from fyke.app.folder import make_home, write_private
 from fyke.app.prune import Kind, Prune
-from fyke.app.restored import RESTORED
+from fyke.app.restored import RESTORED, is_restored
 from fyke.app.state import open_state
 from fyke.cli.main import app
+from fyke.contracts.state import Transaction
 from fyke.errors import Conflict, Unavailable
 from fyke.settings import Settings
+from support import records
 from support.commands import command
 from support.prepared import rows_in, state_in
 from support.s3_servers import S3Server, moto_server, s3_settings
@@ -174,3 +177,70 @@ async def test_the_new_place_of_the_original_is_no_place_of_the_copy(
     await copy_blobs(restored.model_copy(update=place))
     with pytest.raises(Conflict, match=REFUSED):
         await start(restored.model_copy(update=place))
+
+
+async def need_lost_bundle(settings: Settings) -> None:
+    """Add a version whose bundle is not there."""
+    account = records.account()
+    worker = records.worker(account.id)
+
+    def work(tx: Transaction) -> None:
+        tx.accounts.add(account)
+        tx.workers.add(worker)
+        tx.workers.add_version(records.version(worker.id, digest="a" * 64))
+
+    async with open_state(settings) as storage:
+        await storage.write(work)
+
+
+async def test_a_copy_is_repeated_without_what_is_lost(
+    original: Settings, restored: Settings, server: S3Server
+) -> None:
+    await need_lost_bundle(restored)
+    trial = restored.model_copy(update={"blobs_url": str(server.new_place())})
+    with pytest.raises(Conflict, match="add --accept-missing"):
+        await copy_blobs(trial)
+    assert (await copy_blobs(trial, accept_missing=True)).missing == (f"bundles/{'a' * 64}",)
+    await start(trial)
+    await start(original)
+
+
+@pytest.mark.parametrize("in_folder", [True, False])
+async def test_a_copy_that_was_interrupted_at_its_end_is_completed(
+    original: Settings,
+    restored: Settings,
+    server: S3Server,
+    monkeypatch: pytest.MonkeyPatch,
+    in_folder: bool,
+) -> None:
+    """The place was changed, and the copy was still the original."""
+
+    async def interrupt(*_: object) -> None:
+        raise Unavailable("interrupted")
+
+    place = "" if in_folder else str(server.new_place())
+    trial = restored.model_copy(update={"blobs_url": place})
+    with monkeypatch.context() as patches:
+        patches.setattr(blobs_module, "become_another", interrupt)
+        with pytest.raises(Unavailable):
+            await copy_blobs(trial)
+    assert (await copy_blobs(trial)).missing == ()
+    assert not is_restored(trial)
+    await start(trial)
+    await start(original)
+
+
+async def test_a_copy_from_a_place_that_was_lost_meanwhile_is_repeated(
+    original: Settings, restored: Settings, server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def interrupt(*_: object) -> None:
+        raise Unavailable("interrupted")
+
+    trial = restored.model_copy(update={"blobs_url": str(server.new_place())})
+    with monkeypatch.context() as patches:
+        patches.setattr(blobs_module, "_change_place", interrupt)
+        with pytest.raises(Unavailable):
+            await copy_blobs(trial)
+    await open_blobs(original).delete(MARK)
+    assert f"{MARK} is missing" in (await copy_blobs(trial)).unread
+    await start(trial)
