@@ -2,6 +2,7 @@
 
 The gateway says over the link where a file is; a URL of its own is a path. After ``Unavailable``
 the caller asks again, and gets another URL. A node that cannot reach S3 fetches from the gateway.
+It is ``BlobsAway`` when the link answers and the file does not come: the gateway may have lost S3.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from fyke.domain.workers.archive import MAX_BUNDLE
-from fyke.errors import FykeError, InvalidRequest, Unavailable, VersionUnavailable
+from fyke.errors import BlobsAway, FykeError, InvalidRequest, Unavailable, VersionUnavailable
 from fyke.link.node_link import NodeLink
 from fyke.model.last_page import PageContent
 from fyke.model.node import GATEWAY_HOST, RunnableVersion
@@ -125,7 +126,7 @@ class RemoteFiles:
     async def _answer(
         self, method: str, file: FileUrl, data: bytes | None = None
     ) -> AsyncIterator[httpx2.Response]:
-        """The answer to one request, which has succeeded. Raise ``Unavailable`` or
+        """The answer to one request, which has succeeded. Raise ``BlobsAway``, ``Unavailable`` or
         ``InvalidRequest``, also while the answer is read.
         """
         http = await asyncio.to_thread(import_module, "httpx2")  # which takes a while
@@ -152,9 +153,9 @@ class RemoteFiles:
                     raise _error(answer.status_code, await _text(answer) if is_own else "")
                 yield answer
         except (http.HTTPError, http.InvalidURL, ssl.SSLError) as error:
-            raise Unavailable(f"A file was not transferred: {error!r}") from error
+            raise BlobsAway(f"A file was not transferred: {error!r}") from error
         except TimeoutError:
-            raise Unavailable(f"A file took more than {FILE_SECONDS:g} s") from None
+            raise BlobsAway(f"A file took more than {FILE_SECONDS:g} s") from None
 
 
 class _NewFile:
@@ -200,11 +201,12 @@ def _is_own(file: FileUrl) -> bool:
 
 def _error(status: int, text: str) -> FykeError:
     """What a refusal means. Another URL may be accepted, but not another request to write what is
-    too large, or no picture.
+    too large, or no picture. A gateway whose storage is away says so with status 503.
     """
     if status in (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY):
         return InvalidRequest(text or "The file is refused")
-    return Unavailable(f"A file was not transferred: status {status} {text}".rstrip())
+    refusal = BlobsAway if status == HTTPStatus.SERVICE_UNAVAILABLE else Unavailable
+    return refusal(f"A file was not transferred: status {status} {text}".rstrip())
 
 
 async def _text(answer: httpx2.Response) -> str:

@@ -21,6 +21,8 @@ from fyke.link import files as remote_files
 from fyke.link.files import RemoteFiles
 from fyke.model.last_page import LastPage, PageContent, PageFile, PageFileKind
 from fyke.model.node import RunnableVersion
+from fyke.reasons import Detail, DetailCode
+from fyke.runner.faults import detail_of
 from fyke.storage.blobs.s3 import S3Blobs
 from support.app import open_app
 from support.egress import until
@@ -96,7 +98,7 @@ async def test_a_bundle_that_ends_early_is_not_there(
             raise BlobsAway("gone")
 
     monkeypatch.setattr(place.blobs, "get_stream", short)
-    with pytest.raises(Unavailable):
+    with pytest.raises(BlobsAway):
         await remote.files.bundle(OWN, VERSION, tmp_path / "new")
     assert [*tmp_path.glob("*new*"), *tmp_path.glob(".fetched*")] == []
 
@@ -111,13 +113,15 @@ async def test_files_wait_for_storage_and_connection(
 
     with monkeypatch.context() as patch:
         patch.setattr(place.blobs, "size", away)
-        with pytest.raises(Unavailable, match="503 the bucket is away"):
+        with pytest.raises(BlobsAway, match="503 the bucket is away"):
             await remote.files.bundle(OWN, VERSION, tmp_path / "new")
     await place.blobs.delete(f"bundles/{DIGEST}")
-    with pytest.raises(Unavailable, match="404"):  # the next question is answered by the state
+    with pytest.raises(Unavailable, match="404") as missing:
         await remote.files.bundle(OWN, VERSION, tmp_path / "new")
+    # the next question is answered by the state
+    assert not isinstance(missing.value, BlobsAway)
     monkeypatch.setattr(file_session, "MAX_SESSIONS", 0)
-    with pytest.raises(Unavailable, match="not transferred"):
+    with pytest.raises(BlobsAway, match="not transferred"):
         await remote.files.bundle(OWN, VERSION, tmp_path / "new")
     unconnected = RemoteFiles(place.connect("R2", ("127.0.0.1", 9))[1])
     with pytest.raises(Unavailable):
@@ -143,7 +147,7 @@ async def test_a_silent_server_is_waited_for_a_limited_time(
         return 0
 
     monkeypatch.setattr(place.blobs, "size", silent)
-    with pytest.raises(Unavailable, match="Timeout"):
+    with pytest.raises(BlobsAway, match="Timeout"):
         await remote.files.bundle(OWN, VERSION, tmp_path / "new")
     place.file_sessions.close()
     await until(lambda: not place.file_sessions._open)
@@ -182,6 +186,25 @@ async def test_a_node_that_cannot_reach_s3_fetches_from_the_gateway(
         await remote.files.bundle(OWN, VERSION, tmp_path / name)
         assert (tmp_path / name).read_bytes() == DATA
     assert len(asked) == 1  # S3 is not tried again for a while
+
+
+async def test_an_outage_of_s3_is_none_of_the_state(
+    place: RemoteNode, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Neither the node nor the gateway reaches it: the attempt waits for it, for up to a day."""
+
+    async def elsewhere(name: str, _seconds: float, _method: str) -> str:
+        return f"http://127.0.0.1:9/{name}"  # where nothing listens
+
+    async def away(_name: str) -> int:
+        raise BlobsAway("the bucket is away")
+
+    monkeypatch.setattr(place.blobs, "url", elsewhere)
+    monkeypatch.setattr(place.blobs, "size", away)
+    remote, _ = await place.connected()
+    with pytest.raises(BlobsAway) as error:
+        await remote.files.bundle(OWN, VERSION, tmp_path / "new")
+    assert detail_of(error.value) == Detail(DetailCode.BLOBS_AWAY)
 
 
 # --- pages -------------------------------------------------------------------------------------
