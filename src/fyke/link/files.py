@@ -47,6 +47,9 @@ IDLE_SECONDS = 20.0  # without a byte
 FILE_SECONDS = 900.0
 INDIRECT_SECONDS = 600.0  # for so long files come from the gateway when S3 could not be reached
 PART = 64 * 1024
+# bundles and pages at the same time: together fewer than a gateway accepts of one node, which
+# counts a transfer until it has seen its end
+MAX_BUNDLES, MAX_PAGES = 4, 2
 MAX_ANSWER = 1000  # bytes of what the other end says is wrong
 
 log = structlog.get_logger()
@@ -57,12 +60,20 @@ class RemoteFiles:
 
     def __init__(self, link: NodeLink) -> None:
         self._link = link
+        self._bundles = asyncio.Semaphore(MAX_BUNDLES)
+        self._pages = asyncio.Semaphore(MAX_PAGES)  # which do not wait for bundles
         self._direct_at = 0.0  # by the monotonic clock: before, nothing is fetched from S3
 
     # --- bundles ------------------------------------------------------------------------------
 
     async def bundle(self, owner: AttemptKey | str, version: RunnableVersion, target: Path) -> None:
         """See ``NodeFiles.bundle``."""
+        async with self._bundles:  # before a URL is asked for, which expires
+            await self._bundle(owner, version, target)
+
+    async def _bundle(
+        self, owner: AttemptKey | str, version: RunnableVersion, target: Path
+    ) -> None:
         digest = version.digest
         if isinstance(owner, AttemptKey):
             file_owner = FileOwner(attempt=owner)
@@ -92,12 +103,13 @@ class RemoteFiles:
         sizes = {kind.value: len(data) for kind, data in content.files.items()}
         if not sizes:
             return
-        urls = await self._link.ask(StorePage(key, sizes))
-        for kind, data in content.files.items():
-            file = urls.get(kind.value)
-            if file is None:
-                raise FykeError(f"The gateway has no place for the file {kind.value}")
-            await self._store(file, data)
+        async with self._pages:
+            urls = await self._link.ask(StorePage(key, sizes))
+            for kind, data in content.files.items():
+                file = urls.get(kind.value)
+                if file is None:
+                    raise FykeError(f"The gateway has no place for the file {kind.value}")
+                await self._store(file, data)
 
     async def discard_page(self, key: AttemptKey) -> None:
         await self._link.ask(DiscardPage(key))

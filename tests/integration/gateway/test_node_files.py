@@ -207,6 +207,40 @@ async def test_an_outage_of_s3_is_none_of_the_state(
     assert detail_of(error.value) == Detail(DetailCode.BLOBS_AWAY)
 
 
+async def test_transfers_wait_for_each_other(
+    place: RemoteNode, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """A gateway closes more connections than it accepts of one node without a word."""
+    open_transfers: list[str] = []
+    go_on, size, put_stream = asyncio.Event(), place.blobs.size, place.blobs.put_stream
+
+    async def held_size(name: str) -> int:
+        open_transfers.append(name)
+        await go_on.wait()
+        return await size(name)
+
+    async def held_put(name: str, chunks: Any) -> None:
+        open_transfers.append(name)
+        await go_on.wait()
+        await put_stream(name, chunks)
+
+    monkeypatch.setattr(place.blobs, "size", held_size)
+    monkeypatch.setattr(place.blobs, "put_stream", held_put)
+    remote, _ = await place.connected()
+    content = PageContent(PAGE, {HTML: b"<p>"})
+    count = file_session.MAX_OF_NODE + 1
+    bundles = [remote.files.bundle(OWN, VERSION, tmp_path / f"b{n}") for n in range(count)]
+    pages = [remote.files.put_page(OWN, content) for _ in range(count)]
+    ended = asyncio.gather(*bundles, *pages)
+    most = remote_files.MAX_BUNDLES + remote_files.MAX_PAGES
+    await until(lambda: ended.done() or len(open_transfers) >= most)
+    go_on.set()
+    await ended
+    assert most < file_session.MAX_OF_NODE
+    assert len([*tmp_path.glob("b[0-9]*")]) == count
+    assert await place.blobs.get(page_blob(OWN.id, HTML)) == b"<p>"
+
+
 # --- pages -------------------------------------------------------------------------------------
 
 
