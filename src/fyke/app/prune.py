@@ -6,7 +6,7 @@ So each removal takes that lock, reads the state again, and only then decides. A
 first, and deleted after the lock was released.
 
 Package caches, downloads and work folders are kept while their own lock, or the lock of the
-installation, is taken.
+installation, is taken. ``fyke.app.node_prune`` is for the folder of a node, which has no state.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Prune:
             *await self._pages(),
             *self._unpacked(digests),
             *await self._unused_environments(startable),
-            *self._temporary_files(),
+            *temporary_files(self._settings),
         ]
 
     async def remove(self, item: Removable) -> bool:
@@ -160,7 +160,7 @@ class Prune:
             return await self._remove_environment(item.path)
         if item.kind is Kind.DOWNLOAD:
             return remove_folder_of_ended_process(item.path)
-        _delete(item.path)
+        delete(item.path)
         return True
 
     # --- the state ----------------------------------------------------------------------------
@@ -237,16 +237,16 @@ class Prune:
             return named_files(connection.exec_driver_sql)
 
     def _unpacked(self, digests: set[str]) -> Iterator[Removable]:
-        for path in _children(self._settings.bundles_dir):
+        for path in children(self._settings.bundles_dir):
             if not path.name.startswith(".") and path.name not in digests:
-                yield _removable(Kind.UNPACKED, path)
+                yield removable(Kind.UNPACKED, path)
 
     def _remove_unpacked(self, path: Path) -> bool:
         with locked(path.parent / BUNDLES_LOCK):
             if path.name in {version.digest for version in self._startable()}:
                 return False
-            aside = _rename(path)
-        _delete(aside)
+            aside = rename_aside(path)
+        delete(aside)
         return True
 
     # --- environments ---------------------------------------------------------------------------
@@ -259,9 +259,9 @@ class Prune:
             self.kept = str(error)
             return []
         return [
-            _removable(Kind.ENVIRONMENT, path)
-            for path in _children(root)
-            if path.name.removeprefix(BUILDING) not in keys and _is_environment(path)
+            removable(Kind.ENVIRONMENT, path)
+            for path in children(root)
+            if path.name.removeprefix(BUILDING) not in keys and is_environment(path)
         ]
 
     async def _remove_environment(self, path: Path) -> bool:
@@ -272,8 +272,8 @@ class Prune:
                 return False  # it is being built
             if path.name == key and key in await self._needed_keys(self._startable()):
                 return False
-            aside = _rename(path)
-        _delete(aside)
+            aside = rename_aside(path)
+        delete(aside)
         return True
 
     async def _needed_keys(self, startable: Iterable[StartableVersion]) -> set[str]:
@@ -316,21 +316,6 @@ class Prune:
             unpack(data, Path(scratch) / version.digest)
             yield Path(scratch) / version.digest
 
-    # --- temporary files ------------------------------------------------------------------------
-
-    def _temporary_files(self) -> Iterator[Removable]:
-        """Temporary files of processes that were killed."""
-        settings, before = self._settings, time.time() - TEMPORARY_SECONDS
-        for path in folders_of_ended_processes(settings.downloads_dir):
-            yield _removable(Kind.DOWNLOAD, path)
-        folders = settings.scratch_dir, settings.bundles_dir, settings.environments_dir
-        for folder in (*folders, settings.blobs_dir / PARTS):
-            for path in _children(folder):
-                is_ours = path.name.startswith((".", WORKBOOK, "copy-of-", "tmp"))
-                kept = path.name in (BUNDLES_LOCK, LOCKS) or path.name.startswith(BUILDING)
-                if is_ours and not kept and _is_older(path, before):
-                    yield _removable(Kind.TEMPORARY, path)
-
 
 class SharedPrune:
     """Finds and removes files of the launcher if root has started Fyke; then run by root, otherwise
@@ -344,10 +329,10 @@ class SharedPrune:
 
     def find(self) -> list[Removable]:
         """What can be removed now; work folders only while Fyke is stopped."""
-        items = [_removable(Kind.PACKAGES, path) for path in _children(self._caches)]
+        items = [removable(Kind.PACKAGES, path) for path in children(self._caches)]
         with self._stopped() as stopped:
-            work = _children(self._work) if stopped else ()
-            items += [_removable(Kind.WORK, path) for path in work]
+            work = children(self._work) if stopped else ()
+            items += [removable(Kind.WORK, path) for path in work]
         items += [Removable(Kind.GROUP, path, 0) for path in abandoned_groups()]
         return [item for item in items if _is_ours(item.path)]
 
@@ -380,6 +365,20 @@ class SharedPrune:
             yield stopped
 
 
+def temporary_files(settings: Settings) -> Iterator[Removable]:
+    """Temporary files of processes that were killed."""
+    before = time.time() - TEMPORARY_SECONDS
+    for path in folders_of_ended_processes(settings.downloads_dir):
+        yield removable(Kind.DOWNLOAD, path)
+    folders = settings.scratch_dir, settings.bundles_dir, settings.environments_dir
+    for folder in (*folders, settings.blobs_dir / PARTS):
+        for path in children(folder):
+            is_ours = path.name.startswith((".", WORKBOOK, "copy-of-", "tmp"))
+            kept = path.name in (BUNDLES_LOCK, LOCKS) or path.name.startswith(BUILDING)
+            if is_ours and not kept and is_older(path, before):
+                yield removable(Kind.TEMPORARY, path)
+
+
 class _NoTools:
     """Nothing is installed here: only the names of environments are computed."""
 
@@ -387,17 +386,17 @@ class _NoTools:
         raise NotImplementedError
 
 
-def _children(folder: Path) -> list[Path]:
+def children(folder: Path) -> list[Path]:
     with contextlib.suppress(FileNotFoundError, PermissionError):
         return sorted(folder.iterdir())
     return []
 
 
-def _is_environment(path: Path) -> bool:
+def is_environment(path: Path) -> bool:
     return path.name.startswith(BUILDING) or not path.name.startswith(".")
 
 
-def _is_older(path: Path, before: float) -> bool:
+def is_older(path: Path, before: float) -> bool:
     try:
         return path.lstat().st_mtime < before
     except FileNotFoundError:
@@ -411,7 +410,7 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-def _removable(kind: Kind, path: Path) -> Removable:
+def removable(kind: Kind, path: Path) -> Removable:
     if path.is_dir() and not path.is_symlink():
         return Removable(kind, path, folder_size(path.name, "", path).bytes)
     with contextlib.suppress(FileNotFoundError):
@@ -419,13 +418,13 @@ def _removable(kind: Kind, path: Path) -> Removable:
     return Removable(kind, path, 0)
 
 
-def _rename(path: Path) -> Path:
+def rename_aside(path: Path) -> Path:
     aside = path.with_name(f"{PRUNED}{path.name}-{secrets.token_hex(4)}")
     path.rename(aside)
     return aside
 
 
-def _delete(path: Path) -> None:
+def delete(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -33,16 +33,20 @@ def prune(
     unpacked bundles and environments of versions that can no longer be started; package caches;
     control groups, downloads, temporary files and, while Fyke is stopped, work folders of killed
     processes. What a version, run, task or schedule needs is kept, even if it is added in the
-    meantime. Exit status 0, even if nothing is found.
+    meantime. On a node, unpacked bundles and environments are kept if they were used within seven
+    days or an attempt has them. Exit status 0, even if nothing is found.
 
     \b
     Examples:
       fyke prune
       fyke prune --yes --home /var/lib/fyke --json
     """
+    from fyke.app.folder import is_node
+
     settings = existing_settings(home)
-    with _acting_as_owner(settings):
-        _check_tables(settings)
+    if not is_node(settings.home):
+        with _acting_as_owner(settings):
+            _check_tables(settings)
     removable, removed, kept = _prune(settings, remove=yes)
     out, listed = Output(as_json), removed if yes else removable
     if as_json:
@@ -121,10 +125,13 @@ def _prune(settings: Settings, *, remove: bool) -> tuple[list[Removable], list[R
     """What can be removed, what was removed, and why environments were kept."""
     from sqlalchemy.exc import SQLAlchemyError
 
+    from fyke.app.folder import is_node
+    from fyke.app.node_prune import NodePrune
     from fyke.app.prune import Prune, SharedPrune
     from fyke.errors import Unavailable
 
-    own, shared = Prune(settings), SharedPrune(settings)
+    own = NodePrune(settings) if is_node(settings.home) else Prune(settings)
+    shared = SharedPrune(settings)
 
     async def work() -> tuple[list[Removable], list[Removable]]:
         with _acting_as_owner(settings):

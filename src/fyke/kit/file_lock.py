@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -33,6 +34,24 @@ def try_lock(path: Path) -> int | None:
         return descriptor
     os.close(descriptor)
     return None
+
+
+def lock_folder(folder: Path) -> int:
+    """Lock the folder itself, together with others, until the returned descriptor is closed. Raise
+    ``OSError`` if it cannot be opened.
+    """
+    descriptor = os.open(folder, _FOLDER_FLAGS)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def is_folder_locked(folder: Path) -> bool:
+    """Whether ``lock_folder`` has locked the folder. Raise ``FileNotFoundError``."""
+    descriptor = os.open(folder, _FOLDER_FLAGS)
+    try:
+        return not _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(descriptor)
 
 
 def _lock(descriptor: int, operation: int) -> bool:

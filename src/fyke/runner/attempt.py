@@ -13,7 +13,9 @@ import os
 import secrets
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from socket import socket
 
 import structlog
@@ -40,6 +42,7 @@ from fyke.domain.runs.isolation import missing_isolation
 from fyke.domain.runs.outcome import end_of, is_platform_fault, traffic_cap
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import FykeError, StaleLease, Unavailable
+from fyke.kit.file_lock import lock_folder
 from fyke.kit.unnamed_socket import listen_unnamed
 from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, SiteTraffic
 from fyke.model.browser import BrowserReport
@@ -127,6 +130,7 @@ class AttemptRunner:
         self._intake: AttemptIntake | None = None
         self._launched = False  # a launched Worker is not started again
         self._closing: asyncio.Task[None] | None = None  # kills and removes the sandbox
+        self._locked = ExitStack()  # bundle and environment, until the sandbox is removed
         self._killed = asyncio.Event()  # no process of the sandbox runs, as far as is known
 
     # --- used by the runner -------------------------------------------------------------
@@ -180,10 +184,11 @@ class AttemptRunner:
 
     async def closed(self) -> None:
         """Return when the sandboxes are removed, which may take longer than the end of the run."""
-        if self._closing is not None:
-            await self._closing
-        if self.browser is not None:
-            await self.browser.closed()
+        with self._locked:
+            if self._closing is not None:
+                await self._closing
+            if self.browser is not None:
+                await self.browser.closed()
 
     async def _execute(self, intake: AttemptIntake) -> AfterAttempt | None:
         try:
@@ -211,6 +216,7 @@ class AttemptRunner:
         _log_system(intake, system.preparing(self.key.number, 0))
         self._check_isolation(intake)
         bundle = await self._deps.bundles.ensure(self.key, self._version)
+        self._lock(bundle)
         worker = self.order.worker
         late = asyncio.get_running_loop().call_later(
             INSTALL_SECONDS, self._note, intake, INSTALLING, LogType.INFO
@@ -234,6 +240,7 @@ class AttemptRunner:
             raise StartRefused(end_of(failed.reason)) from failed
         finally:
             late.cancel()
+        self._lock(environment.path)
         await self._note_environment(None)
         if environment.warning:
             self._note(intake, environment.warning)
@@ -252,6 +259,12 @@ class AttemptRunner:
         )
         sandbox = await in_time("starting the sandbox", self._deps.sandbox.open(spec))
         return await self._run_in_sandbox(intake, sandbox, spec.limits)
+
+    def _lock(self, folder: Path | None) -> None:
+        """Keep ``fyke prune`` on a node from removing a folder, however long the attempt runs."""
+        if folder is not None:
+            with suppress(OSError):  # no descriptor is free, but its use was noted just now
+                self._locked.callback(os.close, lock_folder(folder))
 
     async def _note_environment(self, reason: Reason | None) -> None:
         """Record that the environment is ready, or why its installation failed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+from contextlib import suppress
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
@@ -45,12 +46,17 @@ class BundleCache:
             await asyncio.to_thread(packed.unlink, missing_ok=True)
 
     def _exists(self, target: Path) -> bool:
-        """Check while no folder is being removed. ``target`` is not removed later either, because
-        its version is in the state; see ``fyke.app.prune``.
+        """Check while no folder is being removed, and note the use. ``target`` is not removed later
+        either, because its version is in the state, see ``fyke.app.prune``; on a node because it
+        was used, see ``fyke.app.node_prune``.
         """
         self._root.mkdir(mode=0o711, parents=True, exist_ok=True)
         with locked(self._root / LOCK, shared=True):
-            return target.is_dir()
+            if not target.is_dir():
+                return False
+            with suppress(OSError):  # a full disk, where attempts lock what they use nevertheless
+                os.utime(target)
+            return True
 
 
 def _new_file(folder: Path) -> Path:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from fyke.app.node_folder import write_node
 from fyke.cli.errors import CommandFailed, Exit
 from support.commands import command
+from support.node_folders import a_node
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +54,25 @@ def test_yes_removes_what_was_found(home: Path, unused: Path) -> None:
     assert (code, json.loads(out)["items"]) == (0, [])
     code, out, _ = command("prune", "--home", home, "--yes")
     assert (code, out) == (0, "")
+
+
+def test_the_folder_of_a_node_needs_no_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    write_node(tmp_path, a_node(("gateway.example:8110",)))
+    bundle = tmp_path / "cache" / "bundles" / ("ab" * 32)
+    bundle.mkdir(parents=True)
+    (bundle / "main.py").write_text("x" * 5000)
+    os.utime(bundle, (1, 1))
+    code, out, _ = command("prune", "--home", tmp_path)
+    assert code == 0
+    assert out.splitlines()[1].split()[:3] == ["unpacked", "bundle", f"cache/bundles/{'ab' * 32}"]
+    assert bundle.exists()
+    code, out, _ = command("prune", "--home", tmp_path, "--yes", "--json")
+    assert (code, json.loads(out)["items"][0]["removed"]) == (0, True)
+    assert not bundle.exists()
+    assert not (tmp_path / "state.db").exists()
 
 
 def test_an_empty_folder_is_not_an_installation(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.kit.file_lock import locked, try_lock
+from fyke.kit.file_lock import is_folder_locked, lock_folder, locked, try_lock
 
 
 def test_an_exclusive_lock_excludes_all_others(tmp_path: Path) -> None:
@@ -53,3 +53,14 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError), locked(tmp_path / "lock"):
         pass
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_is_folder_locked_until_the_last_descriptor_is_closed(tmp_path: Path) -> None:
+    assert not is_folder_locked(tmp_path)
+    first, second = lock_folder(tmp_path), lock_folder(tmp_path)
+    os.close(first)
+    assert is_folder_locked(tmp_path)
+    os.close(second)
+    assert not is_folder_locked(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        is_folder_locked(tmp_path / "missing")

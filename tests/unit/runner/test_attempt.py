@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ from fyke.domain.results import commit
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import Unavailable
+from fyke.kit.file_lock import is_folder_locked
 from fyke.model.attempt import AfterAttempt, AttemptEnd, SiteTraffic
 from fyke.model.log import LogType
 from fyke.model.run import SUCCESS, AttemptKey, End, Outcome
@@ -191,6 +193,32 @@ async def test_what_an_attempt_finds_out_about_the_environment_is_noted(
     for failure in (EnvironmentFailed(reason), FULL_DISK, SandboxFault("the launcher has ended")):
         await run_with(results, monkeypatch, ended, environment=failure)
     assert ended.noted == [None, reason]
+
+
+async def test_bundle_and_environment_are_locked_until_the_sandbox_is_removed(
+    results: BlockableResults, tmp_path: Path
+) -> None:
+    folders = tmp_path / "bundle", tmp_path / "environment"
+    for folder in folders:
+        folder.mkdir()
+
+    class Found:
+        def __init__(self, value: Any) -> None:
+            self._value = value
+
+        async def ensure(self, *_args: Any) -> Any:
+            return self._value
+
+    async with running(results) as intake:
+        one = runner(
+            intake=intake, gateway=Ended(), bundles=Found(folders[0]), work_bytes=1,
+            environments=Found(Environment(folders[1], "")),
+            sandbox=Working(sandbox=SandboxFault("the launcher has ended")),
+        )  # fmt: skip
+        await one.execute()
+        assert [is_folder_locked(folder) for folder in folders] == [True, True]
+        await one.closed()
+    assert [is_folder_locked(folder) for folder in folders] == [False, False]
 
 
 # --- returned to the queue -----------------------------------------------------------------

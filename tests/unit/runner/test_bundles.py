@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import cast
 
@@ -49,6 +50,14 @@ async def test_a_bundle_is_unpacked_once(bundle: Bundle) -> None:
     assert (folder / "main.py").read_text() == "print('hello')\n"
     await bundle.blobs.delete(bundle_name(bundle.version.digest))
     assert await bundle.cache.ensure("V", bundle.version) == folder
+
+
+async def test_each_use_is_noted_for_prune(bundle: Bundle) -> None:
+    await bundle.store(bundle.data)
+    folder = await bundle.cache.ensure("V", bundle.version)
+    os.utime(folder, (1, 1))
+    await bundle.cache.ensure("V", bundle.version)
+    assert folder.stat().st_mtime > 1
 
 
 async def test_a_changed_bundle_is_refused_and_fetched_again(bundle: Bundle) -> None:

@@ -228,6 +228,8 @@ class UvEnvironments:
             with suppress(OSError):  # a full disk; it is tried again by the next process
                 relay_files.write_needs(folder / CONTENT)  # an older release has not
             self._trusted.add((key, worker_id))
+        with suppress(OSError):
+            os.utime(folder)  # when it was used, for ``fyke prune`` on a node
         return Environment(folder / CONTENT, (folder / LOG).read_text("utf-8"))
 
     def _prepare_root(self) -> None:

@@ -46,8 +46,10 @@ def test_an_environment_is_not_found_while_it_is_built_or_removed(tmp_path: Path
     sealing.write(tmp_path / "k" / SEAL, sealing.seal(content))
     (tmp_path / "k" / LOG).write_text("log")
     (tmp_path / LOCKS).mkdir()
+    os.utime(tmp_path / "k", (1, 1))
     found = environments._look_up("k", "w")
     assert found is not None and found.path == content
+    assert (tmp_path / "k").stat().st_mtime > 1, "its use is noted for prune"
     with locked(tmp_path / LOCKS / "k"):
         assert environments._look_up("k", "w") is None
 
