@@ -57,7 +57,7 @@ from fyke.wire.nodes import (
     encode,
 )
 
-CONTACT_SECONDS = 4.0  # of the time until leases expire
+CONTACT_SECONDS = 3.0  # contained in ``fyke.runner.lease_monitor.STOP_SECONDS``
 ANSWERED_SECONDS = 1.0  # for so long an answer shows that there is contact
 REPORT_BYTES = 2**20  # of a message with reports
 ROWS_BYTES = 4 * 2**20  # of a message with rows, if each batch is smaller

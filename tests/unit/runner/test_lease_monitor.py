@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from fyke.app.cut_off import ANSWER_SECONDS
 from fyke.kit.clock import ManualClock
+from fyke.link.gateway import CONTACT_SECONDS
 from fyke.model.node import Contact, ContactState
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
-from fyke.runner.lease_monitor import NOT_RENEWED, STOP_SECONDS, LeaseMonitor
+from fyke.runner.lease_monitor import CHECK_INTERVAL, NOT_RENEWED, STOP_SECONDS, LeaseMonitor
+from fyke.runner.watch import TERM_GRACE_SECONDS
 
 pytestmark = pytest.mark.anyio
 OVERDUE = 6.0  # of a lease of 15 s
@@ -62,6 +65,11 @@ async def test_a_cut_off_runner_stops_its_attempts_within_their_lease(
     setup.cut_off, setup.delay = True, 3
     assert await setup.check(20) == ["a", "b"]
     assert setup.clock.monotonic() + 5 < 15  # with the time of a Worker after SIGTERM
+
+
+@pytest.mark.parametrize("contact_seconds", [ANSWER_SECONDS, CONTACT_SECONDS])
+def test_the_time_before_the_end_of_a_lease_is_enough_to_stop(contact_seconds: float) -> None:
+    assert CHECK_INTERVAL + contact_seconds + TERM_GRACE_SECONDS < STOP_SECONDS
 
 
 @pytest.mark.parametrize("lease_seconds", [10, 15, 60, 600])
