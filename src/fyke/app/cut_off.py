@@ -47,10 +47,11 @@ class CutOff:
         """
         if not self._url:  # a file, which every process of this machine reaches
             return False
-        if await self._answers():
+        # at the same time, because each may take the ``ANSWER_SECONDS`` that a lease has for this
+        answers, refuses = await asyncio.gather(self._answers(), self._refuses())
+        if answers:
             return False
         peer = self._peer()
-        refuses = await self._refuses()
         if peer is StoreState.ANSWERED and refuses:
             await asyncio.sleep(self._next_report_seconds)
             peer = self._peer()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,6 +95,25 @@ async def test_a_database_that_answers_a_new_connection_is_reached(
 async def test_a_silent_database_does_not_answer_a_new_connection(silent: str) -> None:
     assert await CutOff(silent, lambda: FAILED).is_cut_off(1) is False
     assert await CutOff(silent, lambda: ANSWERED).is_cut_off(1) is True
+
+
+async def test_both_questions_to_a_silent_database_take_the_time_of_one(
+    silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, together = threading.Event(), []
+
+    async def refused(*_arguments: Any) -> Any:
+        asked.set()
+        raise ConnectionRefusedError
+
+    def select(_url: str) -> bool:
+        together.append(asked.wait(2))
+        return False
+
+    monkeypatch.setattr(asyncio, "open_connection", refused)
+    monkeypatch.setattr(cut_off, "_select", select)
+    assert await CutOff(silent, lambda: None).is_cut_off(2) is False
+    assert together == [True]
 
 
 async def test_a_file_is_reached_by_all_processes() -> None:
