@@ -116,7 +116,6 @@ def _config(
         *("--gid", str(user.pw_gid)),
         *("--uid-base", str(settings.attempt_uid_base)),
         *("--uid-count", str(settings.attempt_uids)),
-        *("--lease-seconds", str(settings.lease_seconds)),
         *(word for folder in find_links for word in ("--find-links", str(folder))),
     ]
     if arguments[:1] == ["local-work"]:  # its users are of no interest to an author

@@ -300,7 +300,7 @@ class RunnerSettings(BaseModel):
     runner_slots: int = Field(default=64, ge=1, examples=["8"])
     """How many attempts may run at the same time, whatever their size."""
 
-    lease_seconds: Annotated[int, SECONDS] = Field(default=15, ge=10, le=600, examples=["60"])
+    lease_seconds: Annotated[int, SECONDS] = Field(default=15, ge=12, le=600, examples=["60"])
     """How long an attempt stays with a runner that does not renew its lease; after that it counts
     as lost. Choose more where a failover of the database takes longer: a runner that is cut off
     stops its Workers 9 seconds before that time, and attempts of a runner that is gone end that
@@ -388,7 +388,7 @@ class RunnerSettings(BaseModel):
             seconds: int = check(value)
         except ValidationError:
             raise ValueError(
-                "must be a whole number of seconds from 10 to 600, because a runner that is cut "
+                "must be a whole number of seconds from 12 to 600, because a runner that is cut "
                 "off needs 9 of them to stop its Workers; remove the setting for the default of 15"
             ) from None
         return seconds

@@ -98,7 +98,7 @@ def test_the_service_user_must_not_be_root(tmp_path: Path) -> None:
 
 
 def test_the_configuration_has_the_user_and_both_commands(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, attempt_uid_base=40_000, attempt_uids=16, lease_seconds=60)
+    settings = Settings(home=tmp_path, attempt_uid_base=40_000, attempt_uids=16)
     orders = root_start._config(settings, USER, [Path("/wheels")], ["up", "--port", "0"])
     assert (orders.uid, orders.gid) == (USER.pw_uid, USER.pw_gid)
     assert orders.supervisor[-3:] == ["up", "--port", "0"]
@@ -110,7 +110,6 @@ def test_the_configuration_has_the_user_and_both_commands(tmp_path: Path) -> Non
         "--gid": "12346",
         "--uid-base": "40000",
         "--uid-count": "16",
-        "--lease-seconds": "60",
         "--find-links": "/wheels",
     }
     local = root_start._config(settings, USER, [], ["local-work", "job", "1"])

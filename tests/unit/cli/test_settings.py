@@ -50,7 +50,7 @@ def test_other_values_are_refused_in_the_same_words(
         load_settings(home=str(home))
 
 
-@pytest.mark.parametrize("seconds", ["9", "601", "0", "soon", "12.5"])
+@pytest.mark.parametrize("seconds", ["11", "601", "0", "soon", "12.5"])
 def test_a_lease_that_leaves_no_time_to_stop_workers_is_refused_with_the_way_out(
     home: Path, seconds: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,14 +58,14 @@ def test_a_lease_that_leaves_no_time_to_stop_workers_is_refused_with_the_way_out
     with pytest.raises(CommandFailed) as caught:
         load_settings(home=str(home))
     assert str(caught.value) == (
-        "setting lease_seconds (FYKE_LEASE_SECONDS): must be a whole number of seconds from 10 to "
+        "setting lease_seconds (FYKE_LEASE_SECONDS): must be a whole number of seconds from 12 to "
         "600, because a runner that is cut off needs 9 of them to stop its Workers; remove the "
         "setting for the default of 15"
     )
 
 
-@pytest.mark.parametrize(("value", "seconds"), [("10", 10), ("600", 600), ("", 15)])
-def test_a_lease_has_ten_seconds_to_ten_minutes(
+@pytest.mark.parametrize(("value", "seconds"), [("12", 12), ("600", 600), ("", 15)])
+def test_a_lease_has_twelve_seconds_to_ten_minutes(
     home: Path, value: str, seconds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FYKE_LEASE_SECONDS", value)

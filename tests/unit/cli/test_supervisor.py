@@ -26,8 +26,8 @@ def test_a_node_has_no_servers() -> None:
 
 @pytest.mark.parametrize(
     ("launcher", "lease", "limits"),
-    [(False, 10, {"runner": 7}), (False, 15, {"runner": 12}), (False, 600, {"runner": 12}),
-     (True, 10, {})],
+    [(False, 12, {"runner": 9}), (False, 15, {"runner": 12}), (False, 600, {"runner": 12}),
+     (True, 12, {})],
 )  # fmt: skip
 def test_a_frozen_runner_without_a_launcher_is_killed_before_its_leases_expire(
     monkeypatch: pytest.MonkeyPatch, launcher: bool, lease: float, limits: dict[str, float]

@@ -10,7 +10,9 @@ from fyke.link.gateway import CONTACT_SECONDS
 from fyke.model.node import Contact, ContactState
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
 from fyke.runner.lease_monitor import CHECK_INTERVAL, NOT_RENEWED, STOP_SECONDS, LeaseMonitor
+from fyke.runner.loop import REPORT_SECONDS
 from fyke.runner.watch import TERM_GRACE_SECONDS
+from fyke.settings import Settings
 
 pytestmark = pytest.mark.anyio
 OVERDUE = 6.0  # of a lease of 15 s
@@ -67,12 +69,22 @@ async def test_a_cut_off_runner_stops_its_attempts_within_their_lease(
     assert setup.clock.monotonic() + 5 < 15  # with the time of a Worker after SIGTERM
 
 
+async def test_with_the_shortest_lease_reports_may_be_late_without_a_check() -> None:
+    metadata = Settings.model_fields["lease_seconds"].metadata
+    [shortest] = [bound.ge for bound in metadata if hasattr(bound, "ge")]
+    setup = Setup(shortest)
+    for _ in range(5):
+        setup.monitor.renewed(["a"], setup.monitor.now())
+        await setup.check(2 * REPORT_SECONDS + CHECK_INTERVAL)
+    assert setup.calls == 0
+
+
 @pytest.mark.parametrize("contact_seconds", [ANSWER_SECONDS, CONTACT_SECONDS])
 def test_the_time_before_the_end_of_a_lease_is_enough_to_stop(contact_seconds: float) -> None:
     assert CHECK_INTERVAL + contact_seconds + TERM_GRACE_SECONDS < STOP_SECONDS
 
 
-@pytest.mark.parametrize("lease_seconds", [10, 15, 60, 600])
+@pytest.mark.parametrize("lease_seconds", [12, 15, 60, 600])
 async def test_a_cut_off_runner_waits_as_long_as_the_lease_allows(lease_seconds: float) -> None:
     setup = Setup(lease_seconds)
     setup.cut_off = True

@@ -12,8 +12,8 @@ the launcher ends for any reason, the kernel ends its sandboxes.
 
 A client reports every second that it is running. One with sandboxes that is silent for
 ``CLIENT_SILENCE`` seconds is frozen or stopped: nothing limits what its Workers do, so the launcher
-ends the connection and its sandboxes, at least ``LEASE_MARGIN`` seconds before the lease of an
-attempt expires and another process may declare it lost.
+ends the connection and its sandboxes, at least three seconds before the lease of an attempt, which
+has at least twelve, expires and another process may declare it lost.
 """
 
 from __future__ import annotations
@@ -57,7 +57,6 @@ from fyke.sandbox.tools.tool_paths import ToolPaths
 PACKET = 65536
 BACKLOG = 16
 CLIENT_SILENCE = 9.0
-LEASE_MARGIN = 3.0
 GAP_SECONDS = 3.0  # a longer pause of the launcher itself gives its clients a whole new term
 CHECK_INTERVAL = 0.5
 REPORT_SECONDS = 2.0
@@ -479,7 +478,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--home", type=Path, required=True, help="the data folder")
     for name in ("--uid", "--gid", "--uid-base", "--uid-count"):
         parser.add_argument(name, type=int, required=True)
-    parser.add_argument("--lease-seconds", type=float, default=15.0)
     parser.add_argument("--find-links", type=Path, action="append", default=[])
     parser.add_argument("--parent", type=int, required=True, help="pid of the root supervisor")
     parser.add_argument("--reports", type=int, help="a pipe to the root supervisor")
@@ -496,7 +494,6 @@ def main(arguments: list[str] | None = None) -> None:
             options.uid_count,
             lambda: None,
             options.find_links,
-            client_silence=min(CLIENT_SILENCE, options.lease_seconds - LEASE_MARGIN),
             reports=options.reports,
             quiet=options.quiet,
         )

@@ -11,21 +11,6 @@ import pytest
 from fyke.sandbox.process import launcher as module
 
 
-@pytest.mark.parametrize(
-    ("lease", "silence"), [("10", 7), ("12", 9), ("15", 9), ("600", 9), (None, 9)]
-)
-def test_a_silent_runner_loses_its_sandboxes_before_its_leases(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lease: str | None, silence: float
-) -> None:
-    serve = MagicMock()
-    monkeypatch.setattr(module, "serve", serve)
-    monkeypatch.setattr(module, "end_with_parent", lambda _: None)
-    words = ["--socket", str(tmp_path / "s"), "--home", str(tmp_path), "--uid", "3", "--gid", "3"]
-    words += ["--uid-base", "40000", "--uid-count", "10", "--parent", str(os.getpid())]
-    module.main(words if lease is None else [*words, "--lease-seconds", lease])
-    assert serve.call_args.kwargs["client_silence"] == silence
-
-
 @pytest.mark.parametrize("quiet", [False, True])
 def test_other_users_than_the_configured_ones_are_printed_unless_it_is_quiet(
     tmp_path: Path,
