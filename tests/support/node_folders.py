@@ -11,9 +11,9 @@ from fyke.kit.certificates import CertifiedKey, new_authority, new_request
 AUTHORITY = new_authority("Fyke", time.time(), 86_400)
 
 
-def certified() -> CertifiedKey:
+def certified(join_id: str = "J1") -> CertifiedKey:
     """A new certificate of the node ``n1``, and its key."""
-    request, identity = new_request(), NodeIdentity("n1", "J1")
+    request, identity = new_request(), NodeIdentity("n1", join_id)
     certificate = certify_node(AUTHORITY, request.certificate, identity, time.time())
     return CertifiedKey(certificate, request.key)
 

@@ -78,7 +78,7 @@ def _link(settings: Settings, node: NodeFolder, notices: NodeNotices) -> NodeLin
         release=__version__,
         runner_id=new_ulid(),
         on_notice=notices.receive,
-        on_certificate=lambda own: keep_certificate(settings.home, node, own),
+        on_certificate=lambda own: keep_certificate(settings.home, own),
         on_connected=notices.connected,
     )
 

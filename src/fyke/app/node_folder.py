@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fyke.app.folder import NODE_FILE, PERMISSIONS, is_node, write_private
+from fyke.domain.nodes.authority import NodeIdentity, identity_of
 from fyke.errors import Conflict
 from fyke.kit.certificates import BadCertificate, CertifiedKey, expiry_of
 from fyke.kit.tls import client_context
@@ -120,9 +121,18 @@ def _check_certificates(node: NodeFolder) -> None:
         raise _BadPart("its key cannot be read, or is not that of the certificate") from None
 
 
-def keep_certificate(home: Path, node: NodeFolder, own: CertifiedKey) -> None:
-    """Replace certificate and key of a node."""
+def keep_certificate(home: Path, own: CertifiedKey) -> None:
+    """Replace certificate and key of a node; what else the file says by now is kept. Raises what
+    ``read_node`` does, and ``Conflict`` for the file of another join.
+    """
+    node = read_node(home)
+    if _identity(node.own) != _identity(own):
+        raise Conflict(f"{home / NODE_FILE} is that of another node, or of another join")
     write_node(home, replace(node, own=own))
+
+
+def _identity(own: CertifiedKey) -> NodeIdentity | None:
+    return identity_of(ssl.PEM_cert_to_DER_cert(own.certificate))
 
 
 def write_node(home: Path, node: NodeFolder) -> None:

@@ -36,11 +36,30 @@ def test_a_renewed_certificate_replaces_the_earlier_one_with_its_key(
     node: NodeFolder, tmp_path: Path
 ) -> None:
     renewed = certified()
-    keep_certificate(tmp_path, node, renewed)
+    keep_certificate(tmp_path, renewed)
     kept = read_node(tmp_path)
     assert kept.own == renewed != node.own
     assert (kept.name, kept.gateways) == (node.name, node.gateways)
     assert [path.name for path in tmp_path.iterdir()] == ["node.json"]
+
+
+def test_a_renewal_keeps_what_was_changed_in_the_file(node: NodeFolder, tmp_path: Path) -> None:
+    edited = replace(node, gateways=("other.example:8110",))
+    write_node(tmp_path, edited)
+    renewed = certified()
+    keep_certificate(tmp_path, renewed)
+    assert read_node(tmp_path) == replace(edited, own=renewed)
+
+
+def test_a_renewal_leaves_a_file_that_is_not_its_own(node: NodeFolder, tmp_path: Path) -> None:
+    joined = replace(node, own=certified("J2"))
+    write_node(tmp_path, joined)
+    with pytest.raises(Conflict, match="another join"):
+        keep_certificate(tmp_path, certified())
+    assert read_node(tmp_path) == joined
+    (tmp_path / "node.json").unlink()
+    with pytest.raises(FileNotFoundError):
+        keep_certificate(tmp_path, certified())
 
 
 @pytest.mark.parametrize(
