@@ -52,6 +52,7 @@ FRESH_SECONDS = 2.0  # how long what it said of that counts, when it answers no 
 # between two tries; the longest is short, because leases expire meanwhile
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 0.5
 RENEW_SECONDS = 16 * 3600.0  # of the day that a certificate is valid
+LEFT_SECONDS = 8 * 3600.0  # of that day, after them
 RENEW_AGAIN_SECONDS = 60.0  # after a renewal that has failed
 
 A = TypeVar("A")
@@ -107,7 +108,8 @@ class NodeLink:
         self._gateway = gateways[0]  # that of the connection
         self._noted: tuple[ContactState, float] | None = None  # what one without a welcome has said
         self._news = asyncio.Event()  # there is a connection, or a note
-        self._renew_at = 0.0  # by the monotonic clock; at first when it is connected
+        # by the monotonic clock, which stands still in a suspended machine: see ``_stay``
+        self._renew_at = 0.0  # at first when it is connected
         self.epoch = 0
         self.problem = "The node has not connected yet"  # why there is no connection
         self.connected = asyncio.Event()
@@ -237,7 +239,11 @@ class NodeLink:
             asked.cancel()
 
     async def _stay(self, lost: asyncio.Future[str]) -> None:
-        """Renew the certificate when it is due, until the connection ends."""
+        """Renew the certificate when it is due, until the connection ends. A machine that was
+        suspended has to connect again, so it is due at once if it is old by then.
+        """
+        if self._seconds_left() < LEFT_SECONDS:
+            self._renew_at = 0.0
         renewing = asyncio.create_task(self._renew_regularly())
         try:
             reason = await lost
@@ -253,9 +259,13 @@ class NodeLink:
 
     def _hint(self) -> str:
         """A gateway closes the connection of a node with an expired certificate without a word."""
-        if time.time() <= expiry_of(self._own.certificate):
+        if self._seconds_left() >= 0:
             return ""
         return ". The node's certificate has expired by the clock of this machine: join again"
+
+    def _seconds_left(self) -> float:
+        """How long the certificate is valid by the clock of this machine."""
+        return expiry_of(self._own.certificate) - time.time()
 
     def _note(self, problem: str) -> None:
         if problem != self.problem:

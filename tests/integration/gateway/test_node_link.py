@@ -237,6 +237,18 @@ async def test_an_expired_certificate_is_named_and_tried_again(place: Place) -> 
     assert not task.done()
 
 
+async def test_a_certificate_that_grew_old_in_a_suspended_machine_is_renewed_at_the_connect(
+    place: Place, monkeypatch: Any
+) -> None:
+    link, _ = place.link()
+    await until(lambda: bool(place.certificates))
+    expiry = time.time() + 7 * 3600
+    monkeypatch.setattr(node_link, "expiry_of", lambda _: expiry)
+    place.sessions.close()
+    await until(lambda: len(place.certificates) == 2)
+    assert link.connected.is_set() and place.presence.renewals == 2
+
+
 async def test_a_renewal_that_fails_is_tried_again(place: Place, monkeypatch: Any) -> None:
     monkeypatch.setattr(node_link, "RENEW_AGAIN_SECONDS", 0.0)
     faults = [Unavailable("not now"), OSError("the disk is full")]
