@@ -22,9 +22,9 @@ from fyke.kit.certificates import BadCertificate, CertifiedKey, expiry_of
 from fyke.kit.tls import client_context
 from fyke.link.check import check_node
 from fyke.link.join import join
+from fyke.model.gateway import GATEWAY_PORT
 from fyke.wire.nodes import KnownNode, UnknownNode
 
-DEFAULT_PORT = 8110
 _TEXTS = ("name", "pool", "authority", "certificate", "key")
 _OF_INSTALLATIONS = ("secret.key", "owner.key", "state.db")
 
@@ -43,7 +43,7 @@ class NodeFolder:
     def addresses(self) -> list[tuple[str, int]]:
         """Host and port of each gateway."""
         parts = [urlsplit(f"//{gateway}") for gateway in self.gateways]
-        return [(part.hostname or "", part.port or DEFAULT_PORT) for part in parts]
+        return [(part.hostname or "", part.port or GATEWAY_PORT) for part in parts]
 
 
 class _BadPart(Exception):

@@ -15,11 +15,11 @@ from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.node import LabelOption, label_text, labels_of, nodes
 from fyke.cli.output import Output
 from fyke.cli.settings import load_settings
+from fyke.model.gateway import GATEWAY_PORT
 
 if TYPE_CHECKING:
     from fyke.app.node_folder import NodeFolder
 
-DEFAULT_PORT = 8110
 TOKEN = "FYKE_NODE_TOKEN"  # noqa: S105 - the name of a variable
 _REMEDY = (
     "check that Fyke runs there, that its setting gateway_host is an address that this machine "
@@ -33,7 +33,7 @@ def join(
         str,
         typer.Argument(
             help="Its address, HOST or HOST:PORT, as fyke node token prints it (default port: "
-            f"{DEFAULT_PORT}).",
+            f"{GATEWAY_PORT}).",
             metavar="GATEWAY",
         ),
     ],
@@ -80,8 +80,8 @@ def join(
     settings = load_settings(home=home)
     if os.geteuid() == 0:
         _make_for_owner(settings.home, settings.service_user)
-    os.umask(0o077)
     try:
+        os.umask(0o077)
         with as_owner(settings.home, settings.service_user):
             node = join_from(settings.home, address, text, own_name, pool, labels)
     except Forbidden as error:
@@ -138,13 +138,13 @@ def gateway_of(url: str) -> tuple[str, int]:
     text = url.removeprefix("https://").rstrip("/")
     try:
         parts = urlsplit(f"//{text}")
-        host, port = parts.hostname, parts.port or DEFAULT_PORT
+        host, port = parts.hostname, parts.port or GATEWAY_PORT
     except ValueError:
         host = None
     if not host or parts.netloc != text or parts.username is not None:
         raise CommandFailed(
-            f"{url}: must be the address of a gateway, such as gateway.example:{DEFAULT_PORT} or "
-            f"[2001:db8::1]:{DEFAULT_PORT}, as fyke node token prints it",
+            f"{url}: must be the address of a gateway, such as gateway.example:{GATEWAY_PORT} or "
+            f"[2001:db8::1]:{GATEWAY_PORT}, as fyke node token prints it",
             Exit.USAGE,
         )
     return host, port

@@ -25,6 +25,8 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
+from fyke.model.gateway import GATEWAY_PORT
+
 SYSTEM_HOME = Path("/var/lib/fyke")
 
 
@@ -239,7 +241,7 @@ class NodeSettings(BaseModel):
     see ``database_url``.
     """
 
-    gateway_port: int = Field(default=8110, ge=1, le=65535, examples=["9110"])
+    gateway_port: int = Field(default=GATEWAY_PORT, ge=1, le=65535, examples=["9110"])
     """The port of the gateway. Nodes speak TLS there with certificates of this installation, so a
     load balancer has to pass on TCP connections as they are.
     """

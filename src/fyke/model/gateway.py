@@ -1,0 +1,5 @@
+"""Where the gateway of an installation listens."""
+
+from __future__ import annotations
+
+GATEWAY_PORT = 8110  # unless another one is set, or stands in an address
