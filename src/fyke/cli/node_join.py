@@ -78,9 +78,9 @@ def join(
     parse_token(text)
     own_name = name or socket.gethostname().lower()
     settings = load_settings(home=home)
-    if os.geteuid() == 0:
-        _make_for_owner(settings.home, settings.service_user)
     try:
+        if os.geteuid() == 0:
+            _make_for_owner(settings.home, settings.service_user)
         os.umask(0o077)
         with as_owner(settings.home, settings.service_user):
             node = join_from(settings.home, address, text, own_name, pool, labels)

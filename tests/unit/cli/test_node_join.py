@@ -116,6 +116,18 @@ async def test_a_folder_that_cannot_be_written_leaves_the_token_unused(
     assert (await joined(gateway, tmp_path / "node", "--name", "n1", "--token", token))[0] == 0
 
 
+def test_a_folder_that_root_cannot_make_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setenv("FYKE_SERVICE_USER", "nobody")
+    home = tmp_path / "file" / "node"
+    _, _, error = command("node", "join", "127.0.0.1:9", "--token", NO_TOKEN, "--home", home)
+    assert isinstance(error, CommandFailed)
+    assert f"The data folder {home} cannot be written: " in str(error) and "--home" in str(error)
+
+
 async def test_refusals_have_a_status_of_their_own(
     app: App, gateway: Gateway, tmp_path: Path
 ) -> None:
