@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import replace
 from typing import TypeVar
 
 from fyke.contracts.node import NodeFiles
@@ -35,7 +34,6 @@ from fyke.model.secret import InjectedSecrets
 from fyke.model.worker import VersionEnvironment
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
 from fyke.wire.nodes import (
-    LEASE_BYTES,
     CloseRows,
     CommitRows,
     CountRows,
@@ -150,16 +148,10 @@ class RemoteGateway:
     # --- attempts -----------------------------------------------------------------------------
 
     async def lease(self, capacity: Capacity, *, idle: bool) -> list[AttemptOrder]:
-        """The orders come in several answers when their inputs are large."""
-        orders: list[AttemptOrder] = []
-        while True:
-            found = await self.ask(LeaseAttempts(capacity, idle and not orders))
-            orders += found
-            self._keys |= {order.key.id: order.key for order in found}
-            if sum(order.input_size for order in found) < LEASE_BYTES:
-                return orders
-            for order in found:
-                capacity = _without(capacity, order.limits)
+        """Those of one answer; there may be more that did not fit into it."""
+        orders = await self.ask(LeaseAttempts(capacity, idle))
+        self._keys |= {order.key.id: order.key for order in orders}
+        return orders
 
     async def active(self) -> list[AttemptKey]:
         keys = await self.ask(ListAttempts())
@@ -256,17 +248,6 @@ def _ended(ended: LinkEnded) -> Contact:
         return Contact(ContactState.CUT_OFF)
     detail = Detail.of(DetailCode.NODE_SUPERSEDED, address=ended.address)
     return Contact(ContactState.SUPERSEDED, reason_with_detail(ReasonCode.INTERNAL, detail))
-
-
-def _without(capacity: Capacity, limits: RunLimits) -> Capacity:
-    """What is left beside an attempt with these limits."""
-    left = capacity.without_browser(limits.browser_cpus, limits.browser_memory_mb)
-    return replace(
-        left,
-        cpus=left.cpus - limits.cpus,
-        memory_mb=left.memory_mb - limits.memory_mb,
-        slots=left.slots - 1,
-    )
 
 
 def _split_reports(reports: tuple[AttemptReport, ...]) -> Iterator[ReportAttempts]:

@@ -242,10 +242,12 @@ class Runner:
             started = self._monitor.now()
             if self._take_in_doubt:
                 await self._return_unknown()
+                self._take_in_doubt = False
+            capacity = self._free_capacity()
+            if capacity.slots <= 0:
+                return
             self._take_in_doubt = True
-            orders = await self._gateway.lease(
-                self._free_capacity(), idle=not self._attempt_runners
-            )
+            orders = await self._gateway.lease(capacity, idle=not self._attempt_runners)
         except FykeError as error:
             self._taking.occurred(str(error))
             return
@@ -254,6 +256,8 @@ class Runner:
         self._take_in_doubt = False
         for order in orders:
             self._start_attempt(order)
+        if orders:  # there may be more, which one answer did not have
+            self._capacity_freed.set()
 
     async def _return_unknown(self) -> None:
         """Return the attempts that were leased by a call that seemed to fail."""

@@ -326,6 +326,19 @@ async def test_attempts_that_a_failed_call_leased_are_returned() -> None:
     assert (platform.takes, len(platform.returned)) == (3, 1)  # not checked again
 
 
+async def test_a_runner_with_attempts_asks_for_more_once_they_are_started() -> None:
+    platform = Leasing("a")
+    runner = Recording(platform)
+    await runner._take_attempts()
+    assert runner.begun == ["a"] and runner._capacity_freed.is_set()
+    runner._capacity_freed.clear()
+    await runner._take_attempts()
+    assert platform.takes == 2 and not runner._capacity_freed.is_set()
+    runner._size = RunnerSize(cpus=1, memory_mb=512, slots=0)
+    await runner._take_attempts()
+    assert platform.takes == 2  # it has no place for one
+
+
 async def test_a_runner_waits_as_long_as_the_leases_of_its_installation_last() -> None:
     platform = Leasing()
     runner = Recording(platform)
