@@ -13,12 +13,14 @@ from dataclasses import fields, replace
 from typing import Any
 
 import msgspec
+import structlog
 
 from fyke.contracts.node import NodeGateway
 from fyke.domain.results.caps import LOG_LINE_BYTES
 from fyke.domain.results.intake import MAX_HEADER_CHARS
-from fyke.errors import InvalidRequest, StaleLease
+from fyke.errors import FykeError, InvalidRequest, StaleLease
 from fyke.gateway.file_urls import NodeFileAccess
+from fyke.gateway.leased_orders import LeasedOrders, end_of_too_large
 from fyke.kit.clock import Clock
 from fyke.model.attempt import AfterAttempt, AttemptReport, RunnerOrders, SiteTraffic
 from fyke.model.last_page import MAX_FILE_BYTES, MAX_TEXT, LastPage
@@ -28,7 +30,6 @@ from fyke.model.results import LAST_BATCH, MAX_HEADERS, MAX_ROW_BYTES, AttemptBa
 from fyke.model.run import AttemptKey, Outcome
 from fyke.model.runner import AttemptUsage
 from fyke.wire.nodes import (
-    LEASE_BYTES,
     AnyRequest,
     CheckPageRoom,
     CloseRows,
@@ -59,6 +60,8 @@ MAX_AGE_MS = 24 * 3600 * 1000  # of a log line that a node has kept
 MAX_COUNT = 2**62  # of a counter that a node reports
 LIMITS = (Outcome.TRAFFIC_CAP, Outcome.ROW_CAP)  # that a runner finds out
 
+log = structlog.get_logger()
+
 _json_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -71,7 +74,7 @@ class NodeOperations:
         self._gateway = gateway
         self._clock = clock
         self._held: dict[str, AttemptKey] = {}
-        self._orders: list[AttemptOrder] = []  # leased, and not sent yet
+        self._orders = LeasedOrders()
         own, files, rows = self._own, gateway.files, gateway.rows
         self._operations: dict[type, Callable[[Any], Awaitable[Any]]] = {
             ReplaceEarlier: lambda r: gateway.replace_earlier(),
@@ -106,7 +109,7 @@ class NodeOperations:
         """Find out which attempts the node has. Those that were not sent to it are not any more:
         it gives back what it does not know.
         """
-        self._orders.clear()
+        self._orders.take_all()
         self._held = {key.id: key for key in await self._gateway.active()}
 
     async def serve(self, request: AnyRequest) -> Any:
@@ -135,18 +138,25 @@ class NodeOperations:
         return owner if owner.attempt is None else FileOwner(self._own(owner.attempt))
 
     async def _lease(self, request: LeaseAttempts) -> list[AttemptOrder]:
-        """The orders that fit into one answer; the node asks for the others at once."""
+        """The orders that fit into one answer; the node asks for the others once it has started
+        these.
+        """
         if not self._orders:
             orders = await self._gateway.lease(request.capacity, idle=request.idle)
-            self._orders += orders
+            self._orders.add(orders)
             self._held |= {order.key.id: order.key for order in orders}
-        sent: list[AttemptOrder] = []
-        size = 0
-        while self._orders and size < LEASE_BYTES:
-            order = self._orders.pop(0)
-            size += order.input_size
-            sent.append(order)
-        return sent
+        fitting, too_large = self._orders.take()
+        for order in too_large:
+            await self._end_too_large(order)
+        return fitting
+
+    async def _end_too_large(self, order: AttemptOrder) -> None:
+        del self._held[order.key.id]
+        log.warning("order_too_large", attempt=order.key.id)
+        try:
+            await self._gateway.end(order.key, end_of_too_large(order))
+        except FykeError as error:  # the others are still sent, and this lease expires
+            log.error("attempt_with_a_large_order_not_ended", error=str(error))
 
     async def _list(self, _: ListAttempts) -> list[AttemptKey]:
         await self.load()

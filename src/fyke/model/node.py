@@ -91,11 +91,6 @@ class AttemptOrder:
     version: RunnableVersion
     environment: VersionEnvironment | None
 
-    @property
-    def input_size(self) -> int:
-        """The bytes of the input."""
-        return len(self.input_json.encode())
-
 
 @dataclass(frozen=True, slots=True)
 class PreparationOrder:

@@ -43,9 +43,6 @@ from fyke.reasons import Detail, Reason
 PROTOCOLS = (1, 1)  # the lowest and the highest that this release speaks
 ALPN = "fyke-node/1"
 FILES_ALPN = "http/1.1"  # on the same port, for the files that ``FileUrl`` names
-# an answer to ``LeaseAttempts`` has no further order once its inputs have so many bytes together;
-# the node asks again for the others
-LEASE_BYTES = 12 * 2**20
 
 A = TypeVar("A")
 
@@ -148,7 +145,9 @@ class CheckNode(NodeRequest[KnownNode | UnknownNode], frozen=True, tag="check"):
 
 
 class LeaseAttempts(NodeRequest[list[AttemptOrder]], frozen=True, tag="lease"):
-    """Lease what fits."""
+    """Lease what fits. After an answer with orders the node asks again, once it has started them:
+    the others may not have fitted into the message.
+    """
 
     capacity: Capacity
     idle: bool

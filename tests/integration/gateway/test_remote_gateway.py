@@ -22,6 +22,7 @@ from fyke.errors import (
     Unavailable,
 )
 from fyke.gateway import contact as gateway_contact
+from fyke.gateway.leased_orders import ANSWER_BYTES
 from fyke.link import gateway as remote_gateway
 from fyke.link import node_link
 from fyke.link.gateway import RemoteGateway
@@ -35,12 +36,12 @@ from fyke.model.node import (
     Registered,
 )
 from fyke.model.results import AttemptBatch, Header, PushedRow, RunTotals
-from fyke.model.run import SUCCESS, RunLimits
+from fyke.model.run import SUCCESS, Outcome, RunLimits
 from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
 from fyke.model.secret import InjectedSecrets
 from fyke.model.worker import VersionEnvironment
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
-from fyke.wire.nodes import LEASE_BYTES, CommitRows, NodeChanged, encode
+from fyke.wire.nodes import CommitRows, NodeChanged, encode
 from support.app import open_app
 from support.egress import until
 from support.remote_nodes import OWN, RemoteNode, open_remote
@@ -299,9 +300,39 @@ async def test_orders_with_large_inputs_come_in_several_answers(place: RemoteNod
     assert place.runner.called("lease") == [(ROOM,)]
 
 
+async def test_the_packages_of_a_version_count_once_for_each_order(place: RemoteNode) -> None:
+    remote, _ = await place.connected()
+    largest = 8 * 2**20
+    orders = [
+        replace(order, version=replace(order.version, requirements="x" * largest))
+        for order in orders_of(10, 10, 10, 10)
+    ]
+    place.runner.answers["lease"] = orders
+    found: list[AttemptOrder] = []
+    while len(found) < len(orders):
+        found += (part := await remote.lease(ROOM, idle=True))
+        assert part
+    assert found == orders
+
+
+async def test_an_order_that_fits_into_no_message_ends_its_attempt_alone(
+    place: RemoteNode,
+) -> None:
+    remote, link = await place.connected()
+    orders = orders_of(10, 25 * 2**20, 10)
+    place.runner.answers["lease"] = orders
+    assert await remote.lease(ROOM, idle=True) == [orders[0], orders[2]]
+    [(key, ended)] = place.runner.called("end")
+    assert key == orders[1].key and link.connected.is_set()
+    assert ended.end.outcome is Outcome.INTERNAL
+    assert "too large to be sent to a node (25.0 MiB; at most 24)" in ended.end.message
+    with pytest.raises(StaleLease):
+        await remote.start(orders[1].key)
+
+
 async def test_orders_that_were_not_asked_for_again_are_forgotten(place: RemoteNode) -> None:
     remote, _ = await place.connected()
-    place.runner.answers["lease"] = orders_of(LEASE_BYTES, 10)
+    place.runner.answers["lease"] = orders_of(ANSWER_BYTES, 10)
     [first] = await remote.lease(ROOM, idle=True)
     place.runner.answers["active"] = [first.key, replace(OWN, id="A1")]
     assert await remote.active() == place.runner.answers["active"]

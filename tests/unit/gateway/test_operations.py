@@ -7,12 +7,13 @@ from typing import Any, get_args
 
 import pytest
 
-from fyke.errors import InvalidRequest, StaleLease
+from fyke.errors import InvalidRequest, StaleLease, Unavailable
 from fyke.gateway.operations import MAX_AGE_MS, NodeOperations
 from fyke.kit.clock import ManualClock
 from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOrders, SiteTraffic
 from fyke.model.last_page import MAX_HTML, MAX_TEXT, LastPage, PageFile, PageFileKind
 from fyke.model.log import NewLogEntry
+from fyke.model.node import AttemptOrder
 from fyke.model.results import LAST_BATCH, AttemptBatch, Header, PushedRow
 from fyke.model.run import SUCCESS, AttemptKey, End, Outcome, RunLimits
 from fyke.model.runner import AttemptUsage, Capacity
@@ -216,7 +217,7 @@ async def test_a_returned_attempt_is_not_held() -> None:
 
 async def test_leased_attempts_are_held() -> None:
     operations, gateway = await opened()
-    order = type("Order", (), {"key": OWN, "input_size": 1})()
+    order = replace(sample(AttemptOrder), key=OWN)
     gateway.answers["lease"] = [order]
     capacity = Capacity(1.0, 512, 1)
     assert await operations.serve(LeaseAttempts(capacity, idle=True)) == [order]
@@ -226,6 +227,17 @@ async def test_leased_attempts_are_held() -> None:
     assert await operations.serve(ListAttempts()) == []
     with pytest.raises(StaleLease):
         await operations.serve(StartAttempt(OWN))
+
+
+async def test_an_attempt_with_a_large_order_that_cannot_be_ended_delays_no_other() -> None:
+    operations, gateway = await opened()
+    large = replace(sample(AttemptOrder), key=FOREIGN, input_json="x" * 25 * 2**20)
+    order = replace(large, key=OWN, input_json="{}")
+    gateway.answers |= {"lease": [large, order], "end": Unavailable("away")}
+    assert await operations.serve(LeaseAttempts(Capacity(1.0, 512, 2), idle=True)) == [order]
+    assert len(gateway.called("end")) == 1
+    with pytest.raises(StaleLease):
+        await operations.serve(StartAttempt(FOREIGN))
 
 
 async def test_operations_without_an_attempt_are_passed_on() -> None:
