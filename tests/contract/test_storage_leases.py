@@ -205,6 +205,16 @@ async def test_a_run_that_only_another_runner_is_large_enough_for_is_left_to_it(
     assert idle == ([] if left else [wanted.id])
 
 
+async def test_what_another_runner_says_of_itself_is_no_part_of_a_query(state: State) -> None:
+    strange = replace(LARGE, cpus=float("inf"))
+    await state.write(lambda tx: tx.runs.put_runner(replace(strange, heartbeat_at=tx.now)))
+    await seeded(state, 1, cpus=4)
+    young = await seeded(state, 1)
+    small = Capacity(2, 4000, 4, total=(2, 4000))
+    leases = await taken(state, small, idle=False)
+    assert [x.run.id for x in leases] == [young.id]
+
+
 async def test_a_silent_runner_does_not_count(state: State) -> None:
     old = RUNNER_SILENCE_MS + 1
     await state.write(lambda tx: tx.runs.put_runner(replace(LARGE, heartbeat_at=tx.now - old)))

@@ -19,13 +19,14 @@ from fyke.contracts.node import NodeGateway
 from fyke.domain.results.caps import LOG_LINE_BYTES
 from fyke.domain.results.intake import MAX_HEADER_CHARS
 from fyke.errors import FykeError, InvalidRequest, StaleLease
+from fyke.gateway.bounds import check_info
 from fyke.gateway.file_urls import NodeFileAccess
 from fyke.gateway.leased_orders import LeasedOrders, end_of_too_large
 from fyke.kit.clock import Clock
 from fyke.model.attempt import AfterAttempt, AttemptReport, RunnerOrders, SiteTraffic
 from fyke.model.last_page import MAX_FILE_BYTES, MAX_TEXT, LastPage
 from fyke.model.log import LogType, NewLogEntry
-from fyke.model.node import AttemptOrder
+from fyke.model.node import AttemptOrder, Registered
 from fyke.model.results import LAST_BATCH, MAX_HEADERS, MAX_ROW_BYTES, AttemptBatch
 from fyke.model.run import AttemptKey, Outcome
 from fyke.model.runner import AttemptUsage
@@ -78,7 +79,7 @@ class NodeOperations:
         own, files, rows = self._own, gateway.files, gateway.rows
         self._operations: dict[type, Callable[[Any], Awaitable[Any]]] = {
             ReplaceEarlier: lambda r: gateway.replace_earlier(),
-            RegisterNode: lambda r: gateway.register(r.info),
+            RegisterNode: self._register,
             LeaveNode: lambda r: gateway.leave(),
             LeaseAttempts: self._lease,
             ListAttempts: self._list,
@@ -120,6 +121,10 @@ class NodeOperations:
         if operation is None:
             raise InvalidRequest("This gateway does not serve this request")
         return await operation(request)
+
+    async def _register(self, request: RegisterNode) -> Registered:
+        check_info(request.info)
+        return await self._gateway.register(request.info)
 
     # --- attempts -----------------------------------------------------------------------------
 

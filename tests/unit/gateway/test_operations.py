@@ -16,7 +16,7 @@ from fyke.model.log import NewLogEntry
 from fyke.model.node import AttemptOrder
 from fyke.model.results import LAST_BATCH, AttemptBatch, Header, PushedRow
 from fyke.model.run import SUCCESS, AttemptKey, End, Outcome, RunLimits
-from fyke.model.runner import AttemptUsage, Capacity
+from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
 from fyke.reasons import Detail, DetailCode
 from fyke.wire.nodes import (
     AnyRequest,
@@ -62,6 +62,7 @@ LIES = [
 FAULT = Detail(DetailCode.STORE_AWAY)
 NOW = 1_700_000_000_000
 ENDED = AttemptEnd(SUCCESS, AttemptUsage(), closed_rows=99)
+INFO = RunnerInfo("", "", "full", "", 8.0, 4096, 0, browsers=2, browser_share=0.5)
 
 # what a request asks of the contract, for each that has the key of an attempt
 BY_KEY = {
@@ -238,6 +239,15 @@ async def test_an_attempt_with_a_large_order_that_cannot_be_ended_delays_no_othe
     assert len(gateway.called("end")) == 1
     with pytest.raises(StaleLease):
         await operations.serve(StartAttempt(FOREIGN))
+
+
+async def test_a_node_says_only_what_a_runner_can_say_of_itself() -> None:
+    operations, gateway = await opened()
+    with pytest.raises(InvalidRequest):
+        await operations.serve(RegisterNode(replace(INFO, browser_share=float("nan"))))
+    assert gateway.called("register") == []
+    await operations.serve(RegisterNode(INFO))
+    assert gateway.called("register") == [(INFO,)]
 
 
 async def test_operations_without_an_attempt_are_passed_on() -> None:

@@ -19,7 +19,7 @@ another one is large enough; any other subtask that does not fit ends the search
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import (
@@ -78,6 +78,19 @@ _CLAIM = Prepared(
 )
 _UNREPORTED = {"memory_bytes": 0, "browser_memory_bytes": 0}
 _ADD_ATTEMPT = Prepared(insert(attempts), *(column.name for column in attempts.c))
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """A part of a query, with the values of its parameters: what runners report of themselves is
+    never part of its text.
+    """
+
+    text: str = ""
+    values: tuple[float, ...] = ()
+
+
+_ALL = _Condition()
 
 
 class _CapacityLeft:
@@ -148,7 +161,7 @@ def queue_query(
     ``full``, ``started`` and ``excluded`` are numbers of ids. The parameters of the query are, in
     this order: the time; the latest time until which a returned subtask may wait; the ids of full
     accounts, whose runs are left out; the ids of started runs of these accounts, which are kept;
-    and the ids of excluded runs, which are left out.
+    the ids of excluded runs, which are left out; and those of ``for_others``.
     """
     template = QUEUE_WITHOUT_FULL if full else QUEUE
     sqlite = is_sqlite(connection)
@@ -177,28 +190,32 @@ def _unfit(offer: BrowserOffer | None) -> str:
     return programs + ("" if offer.headful else f" AND r.browser_mode <> '{BrowserMode.HEADFUL}'")
 
 
-def _larger(cpus: float, memory_mb: int, share: float) -> str:
+def _larger(cpus: float, memory_mb: int, share: float) -> _Condition:
     """The condition for attempts that need more than a runner of this size has."""
-    share = float(share)
-    return (
-        f"(r.cpus + {share!r} * r.browser_cpus > {float(cpus) + TOLERANCE!r}"
-        f" OR r.memory_mb + {share!r} * r.browser_memory_mb > {int(memory_mb)})"
+    return _Condition(
+        "(r.cpus + ? * r.browser_cpus > ? OR r.memory_mb + ? * r.browser_memory_mb > ?)",
+        (share, cpus + TOLERANCE, share, memory_mb),
     )
 
 
-def _for_others(capacity: Capacity, runners: Iterable[RunnerInfo]) -> str:
+def _for_others(capacity: Capacity, runners: Iterable[RunnerInfo]) -> _Condition:
     """The condition that leaves out what is larger than a runner with this ``capacity``, and not
-    larger than one of the others; "" without others.
+    larger than one of the others; without others, none.
     """
-    held = [
-        f"(NOT {_larger(other.cpus, other.memory_mb, other.browser_share if other.browsers else 0)}"
-        f"{_unfit(other.offer if other.has_browser else None)})"
-        for other in runners
-    ]
-    if capacity.total is None or not held:
-        return ""
+    if capacity.total is None:
+        return _ALL
     share = 0.0 if capacity.browsers is None else capacity.browser_share
-    return f" AND NOT ({_larger(*capacity.total, share)} AND ({' OR '.join(held)}))"
+    own = _larger(*capacity.total, share)
+    texts, values = list[str](), [*own.values]
+    for other in runners:
+        larger = _larger(
+            other.cpus, other.memory_mb, other.browser_share if other.browsers else 0.0
+        )
+        texts.append(f"(NOT {larger.text}{_unfit(other.offer if other.has_browser else None)})")
+        values += larger.values
+    if not texts:
+        return _ALL
+    return _Condition(f" AND NOT ({own.text} AND ({' OR '.join(texts)}))", tuple(values))
 
 
 def _texts(values: Iterable[str]) -> str:
@@ -219,7 +236,7 @@ class LeaseTable(SqlStore):
         plans = PlanCapacity(self._db)
         excluded: list[str] = []  # runs with all waiting subtasks locked by other runners
         leased: list[WaitingSubtask] = []
-        for_others: str | None = None
+        for_others: _Condition | None = None
         while left.slots > 0:
             limit = left.slots
             full = plans.full
@@ -231,11 +248,11 @@ class LeaseTable(SqlStore):
                 plans,
                 placeless=placeless,
                 offer=left.offer,
-                for_others=for_others or "",
+                for_others=for_others or _ALL,
             )
             if for_others is None and any(map(left.is_larger, waiting)):
                 for_others = _for_others(capacity, self._others(runner_id))
-                if for_others:
+                if for_others.text:
                     continue
             permitted = plans.permit(waiting)
             if len(permitted) < len(waiting) and plans.full != full:
@@ -271,7 +288,7 @@ class LeaseTable(SqlStore):
         *,
         placeless: bool = False,
         offer: BrowserOffer | None,
-        for_others: str = "",
+        for_others: _Condition = _ALL,
     ) -> list[WaitingSubtask]:
         full = plans.full
         started = plans.started_of(full)
@@ -283,11 +300,12 @@ class LeaseTable(SqlStore):
             len(started),
             placeless=placeless,
             offer=offer,
-            for_others=for_others,
+            for_others=for_others.text,
         )
         now = self._now()
         times = now, now + MAX_PAUSE_MS
-        rows = self._db.exec_driver_sql(statement, (*times, *full, *started, *excluded))
+        values = (*times, *full, *started, *excluded, *for_others.values)
+        rows = self._db.exec_driver_sql(statement, values)
         return [WaitingSubtask(*row) for row in rows]
 
     def _others(self, runner_id: str) -> list[RunnerInfo]:
