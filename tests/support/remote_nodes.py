@@ -30,6 +30,7 @@ from fyke.model.last_page import PageFileKind
 from fyke.model.node import ContactState
 from fyke.model.node_registry import Node
 from fyke.model.run import AttemptKey
+from fyke.model.runner import RunnerInfo
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.wire.nodes import ALPN, FILES_ALPN
 from support.app import App
@@ -38,6 +39,7 @@ from support.gateways import Gateway, a_token, open_gateway
 from support.scripted_gateway import ScriptedGateway
 
 OWN = AttemptKey("A1", "R1", 0, "1", 7)
+SIZE = RunnerInfo("", "", "full", "", cpus=8.0, memory_mb=4096, heartbeat_at=0)
 MASTER = b"master"
 
 
@@ -116,9 +118,12 @@ class RemoteNode:
         return RemoteGateway(link, notices, RemoteFiles(link), SystemClock()), link
 
     async def connected(self) -> tuple[RemoteGateway, NodeLink]:
-        """A node that has connected and renewed its certificate, with the attempt ``OWN``."""
+        """A node that has connected, renewed its certificate and registered, with the attempt
+        ``OWN``.
+        """
         remote, link = self.connect()
         await until(lambda: bool(self.certificates))
+        await remote.register(SIZE)
         self.runner.answers["active"] = [OWN]
         await remote.active()
         return remote, link

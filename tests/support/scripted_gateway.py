@@ -9,6 +9,7 @@ from typing import Any
 
 from fyke.contracts.signals import Listener
 from fyke.model.attempt import RunnerOrders
+from fyke.model.node import NodeState, Registered
 from fyke.model.results import AttemptBatch, RunTotals
 from fyke.model.run import AttemptKey
 
@@ -22,6 +23,7 @@ class ScriptedGateway:
         self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
         self.answers: dict[str, Any] = {
             "active": [*held],
+            "register": Registered(NodeState.READY, 15.0),
             "lease": [],
             "report": RunnerOrders({}, frozenset()),
             "totals": RunTotals(0, 0),

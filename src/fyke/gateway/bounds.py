@@ -6,17 +6,39 @@ column holds, that overflows a sum or that fills a page must not get further tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from fyke.contracts.execution import Isolation
-from fyke.errors import InvalidRequest
-from fyke.model.browser import BrowserProgram
-from fyke.model.runner import RunnerInfo
+import msgspec
 
+from fyke.contracts.execution import Isolation
+from fyke.domain.results.caps import LOG_LINE_BYTES
+from fyke.domain.results.intake import MAX_HEADER_CHARS
+from fyke.domain.runs.sites import MAX_SITES
+from fyke.errors import InvalidRequest
+from fyke.model.attempt import AttemptEnd, AttemptReport, SiteTraffic
+from fyke.model.browser import MAX_LINE, MAX_LINES, MAX_URL, MAX_URLS, BrowserProgram, BrowserReport
+from fyke.model.last_page import MAX_FILE_BYTES, LastPage
+from fyke.model.last_page import MAX_TEXT as MAX_PAGE_TEXT
+from fyke.model.log import LogType
+from fyke.model.results import LAST_BATCH, MAX_HEADERS, MAX_ROW_BYTES, AttemptBatch
+from fyke.model.run import Outcome
+from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
+from fyke.wire.nodes import encode
+
+# a counter: 256 TiB, or nearly a week with 512 GiB of memory. Counters of many attempts are added
+# up in columns of 63 bits: one that overflowed could not be written, and no attempt would end
+MAX_COUNT = 2**48
+MAX_STORED_ROW = 2 * MAX_ROW_BYTES  # with secrets masked, it may be longer than it was pushed
+# characters of a text in a reason: the output of a tool has 128 Ki, the last line of a Worker 64 Ki
+MAX_TEXT = 256 * 1024
+MAX_SAID_BYTES = 2 * 2**20  # of a whole end, reason or fault
 MAX_INFO_TEXT = 16 * 1024  # characters of a finding, or of another text about a runner
-MAX_MEMBERS = 256  # of a list or a mapping
+MAX_VERSION = 1000  # characters of the name and number of a browser
+MAX_DOMAIN = 255  # characters
+MAX_KINDS = 64  # of requests or answers that a browser counts
+MAX_MEMBERS = 256  # of any other list or mapping
 MAX_NUMBER = 2**53
 MAX_CPUS = 2**16
 MAX_MEMORY_MB = 2**40
@@ -24,24 +46,151 @@ MAX_PLACES = 2**16  # for attempts, or for browsers of attempts
 
 _ISOLATIONS = frozenset(level.value for level in Isolation)
 
+_json_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
 
 class ImpossibleRequest(InvalidRequest):
     """A request that no runner makes. A node that makes several loses its connection."""
 
 
+# --- runners -----------------------------------------------------------------------------------
+
+
 def check_info(info: RunnerInfo) -> None:
     """Raise ``ImpossibleRequest`` for what no runner says of itself."""
     check_record(info, MAX_INFO_TEXT)
-    check_range(info.cpus, MAX_CPUS, "cores")
-    check_range(info.memory_mb, MAX_MEMORY_MB, "MiB")
+    check_range(info.cpus, MAX_CPUS, "number of cores")
+    check_range(info.memory_mb, MAX_MEMORY_MB, "number of MiB")
     check_range(info.browser_share, 1, "part of a browser")
     for count in (info.browsers, info.idle_sandboxes):
         check_range(count, MAX_PLACES, "number")
-    check_range(info.idle_memory, MAX_NUMBER, "number of bytes")
+    check_range(info.idle_memory, MAX_COUNT, "number of bytes")
     if info.isolation not in _ISOLATIONS:
         raise ImpossibleRequest("There is no such level of isolation")
     if len(info.browser_programs) > len(BrowserProgram):
         raise ImpossibleRequest("A browser is named twice")
+
+
+def bounded_capacity(capacity: Capacity, info: RunnerInfo, slots: int) -> Capacity:
+    """The part of this capacity that the runner has, with at most so many slots. Raise
+    ``ImpossibleRequest``.
+    """
+    check_record(capacity, MAX_INFO_TEXT)
+    check_range(capacity.browser_share, 1, "part of a browser")
+    browsers = capacity.browsers
+    return replace(
+        capacity,
+        cpus=min(capacity.cpus, info.cpus),
+        memory_mb=min(capacity.memory_mb, info.memory_mb),
+        slots=min(capacity.slots, slots),
+        browsers=None if browsers is None else min(browsers, info.browsers),
+        total=(info.cpus, info.memory_mb),
+    )
+
+
+# --- attempts ----------------------------------------------------------------------------------
+
+
+def check_report(report: AttemptReport | AttemptEnd) -> None:
+    """Raise ``ImpossibleRequest`` for what no runner reports: counters determine the costs."""
+    _check_counts(report.usage)
+    if len(report.usage.browser_version) > MAX_VERSION:
+        raise ImpossibleRequest("The version of a browser is too long")
+    if report.sites is not None:
+        _check_sites(report.sites)
+    if report.browser is not None:
+        _check_browser(report.browser)
+
+
+def check_end(ended: AttemptEnd) -> None:
+    """Raise ``ImpossibleRequest`` for an end that no runner decides."""
+    if ended.end.outcome is Outcome.RETURNED:
+        raise ImpossibleRequest("An attempt that is returned does not end")
+    check_said(ended.end)
+    check_report(ended)
+    if ended.page is not None:
+        _check_page(ended.page)
+
+
+def check_said(*parts: Any) -> None:
+    """Raise ``ImpossibleRequest`` for an end, a reason or a fault that is too large."""
+    for part in parts:
+        check_record(part, MAX_TEXT)
+        if len(encode(part)) > MAX_SAID_BYTES:
+            raise ImpossibleRequest("A reason is too long")
+
+
+def _check_counts(record: AttemptUsage | SiteTraffic) -> None:
+    values = (getattr(record, field.name) for field in fields(record))
+    if not all(0 <= value <= MAX_COUNT for value in values if isinstance(value, int)):
+        raise ImpossibleRequest("A counter is negative, or too large")
+
+
+def _check_sites(sites: Sequence[SiteTraffic]) -> None:
+    if len(sites) > MAX_SITES + 1 or len({site.domain for site in sites}) < len(sites):
+        raise ImpossibleRequest("There are too many sites, or one is named twice")
+    for site in sites:
+        _check_counts(site)
+        if len(site.domain) > MAX_DOMAIN:
+            raise ImpossibleRequest("The name of a site is too long")
+
+
+def _check_browser(report: BrowserReport) -> None:
+    did = report.activity
+    if len(did.urls) > MAX_URLS or len(did.lines) > MAX_LINES:
+        raise ImpossibleRequest("A browser has too many lines or addresses")
+    texts = [*did.urls, *(line.source for line in did.lines), *(line.text for line in did.lines)]
+    if any(len(text) > max(MAX_URL, MAX_LINE) for text in texts):
+        raise ImpossibleRequest("A line or an address of a browser is too long")
+    for counts in (did.requests, did.received, did.statuses, did.console, did.cached, did.blocked):
+        if len(counts) > MAX_KINDS:
+            raise ImpossibleRequest("A browser counts too many kinds")
+        if any(len(kind) > MAX_KINDS for kind in counts):
+            raise ImpossibleRequest("The name of a kind is too long")
+        for count in counts.values():
+            check_range(count, MAX_COUNT, "counter")
+    for count in (did.pages, did.crashes, report.starts, *(line.at for line in did.lines)):
+        check_range(count, MAX_COUNT, "counter")
+
+
+def _check_page(page: LastPage) -> None:
+    sizes = {file.kind: file.size for file in page.files}
+    is_large = any(not 0 <= size <= MAX_FILE_BYTES[kind] for kind, size in sizes.items())
+    if is_large or len(sizes) < len(page.files):
+        raise ImpossibleRequest("A page has files that are too large, or too many")
+    if len(page.url) > MAX_PAGE_TEXT or len(page.title) > MAX_PAGE_TEXT:
+        raise ImpossibleRequest("The address or the title of a page is too long")
+    check_range(page.at, MAX_COUNT, "time")
+
+
+# --- rows and log lines ------------------------------------------------------------------------
+
+
+def check_batch(batch: AttemptBatch) -> None:
+    """Raise ``ImpossibleRequest`` for what no runner puts out."""
+    if not 0 < batch.number < LAST_BATCH:
+        raise ImpossibleRequest("A batch has no number, so it may be stored twice")
+    for row in batch.rows:
+        if len(row.data) > MAX_STORED_ROW:
+            raise ImpossibleRequest("A row is too large")
+        try:
+            _json_object.decode(row.data)
+            if not row.data.isascii():
+                row.data.decode()  # which the parser does not check
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise ImpossibleRequest("A row is not a JSON object") from None
+    kinds = set(LogType)
+    for entry in batch.log:
+        is_bad = "\0" in entry.content or entry.type not in kinds
+        if is_bad or len(entry.content.encode()) > LOG_LINE_BYTES:
+            raise ImpossibleRequest("A log line is too long, has a NUL, or is of an unknown kind")
+    headers = batch.headers or ()
+    size = sum(len(h.label) + len(h.key) + len(h.format) for h in headers)
+    if len(headers) > MAX_HEADERS or size > MAX_HEADER_CHARS:
+        raise ImpossibleRequest("The headers are too long, or too many")
+
+
+# --- any value ---------------------------------------------------------------------------------
 
 
 def check_range(value: float, most: float, what: str) -> None:

@@ -8,28 +8,34 @@ when the node no longer has the lease: that is left to the contract, which check
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import fields, replace
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-import msgspec
 import structlog
 
 from fyke.contracts.node import NodeGateway
-from fyke.domain.results.caps import LOG_LINE_BYTES
-from fyke.domain.results.intake import MAX_HEADER_CHARS
 from fyke.errors import FykeError, InvalidRequest, StaleLease
-from fyke.gateway.bounds import check_info
+from fyke.gateway.bounds import (
+    ImpossibleRequest,
+    bounded_capacity,
+    check_batch,
+    check_end,
+    check_info,
+    check_report,
+    check_said,
+)
 from fyke.gateway.file_urls import NodeFileAccess
 from fyke.gateway.leased_orders import LeasedOrders, end_of_too_large
 from fyke.kit.clock import Clock
-from fyke.model.attempt import AfterAttempt, AttemptReport, RunnerOrders, SiteTraffic
-from fyke.model.last_page import MAX_FILE_BYTES, MAX_TEXT, LastPage
-from fyke.model.log import LogType, NewLogEntry
+from fyke.model.attempt import AfterAttempt, AttemptReport, RunnerOrders
+from fyke.model.log import NewLogEntry
 from fyke.model.node import AttemptOrder, Registered
-from fyke.model.results import LAST_BATCH, MAX_HEADERS, MAX_ROW_BYTES, AttemptBatch
+from fyke.model.results import AttemptBatch
 from fyke.model.run import AttemptKey, Outcome
-from fyke.model.runner import AttemptUsage
+from fyke.model.runner import RunnerInfo
 from fyke.wire.nodes import (
     AnyRequest,
     CheckPageRoom,
@@ -56,14 +62,13 @@ from fyke.wire.nodes import (
     TakePreparation,
 )
 
-MAX_STORED_ROW = 2 * MAX_ROW_BYTES  # with secrets masked, it may be longer than it was pushed
 MAX_AGE_MS = 24 * 3600 * 1000  # of a log line that a node has kept
-MAX_COUNT = 2**62  # of a counter that a node reports
+MAX_HELD = 1024  # attempts of a node, whatever its size
+LEASE_SLOTS = 16  # attempts of one lease: their orders, with their inputs, are in memory
+REGISTER_SECONDS = 5.0  # for which a lease waits until the node has said what it is
 LIMITS = (Outcome.TRAFFIC_CAP, Outcome.ROW_CAP)  # that a runner finds out
 
 log = structlog.get_logger()
-
-_json_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class NodeOperations:
@@ -76,6 +81,9 @@ class NodeOperations:
         self._clock = clock
         self._held: dict[str, AttemptKey] = {}
         self._orders = LeasedOrders()
+        self._leasing = asyncio.Lock()
+        self._info: RunnerInfo | None = None  # as it has registered on this connection
+        self._registered = asyncio.Event()
         own, files, rows = self._own, gateway.files, gateway.rows
         self._operations: dict[type, Callable[[Any], Awaitable[Any]]] = {
             ReplaceEarlier: lambda r: gateway.replace_earlier(),
@@ -92,9 +100,9 @@ class NodeOperations:
             CommitRows: self._commit,
             CloseRows: lambda r: rows.close(own(r.key).id),
             CountRows: lambda r: rows.totals(own(r.key).run_id),
-            NoteEnvironment: lambda r: gateway.note_environment(own(r.key), r.known, r.reason),
+            NoteEnvironment: self._note_environment,
             TakePreparation: lambda r: gateway.take_preparation(),
-            EndPreparation: lambda r: gateway.end_preparation(r.version_id, r.reason or r.fault),
+            EndPreparation: self._end_preparation,
             CheckPageRoom: lambda r: files.page_room(own(r.key)),
             DiscardPage: lambda r: files.discard_page(own(r.key)),
         }
@@ -115,7 +123,7 @@ class NodeOperations:
 
     async def serve(self, request: AnyRequest) -> Any:
         """The answer to a request, of the type that it names. Raise ``StaleLease`` for an attempt
-        that the node does not have, ``InvalidRequest`` for what no runner sends.
+        that the node does not have, ``ImpossibleRequest`` for what no runner sends.
         """
         operation = self._operations.get(type(request))
         if operation is None:
@@ -124,7 +132,10 @@ class NodeOperations:
 
     async def _register(self, request: RegisterNode) -> Registered:
         check_info(request.info)
-        return await self._gateway.register(request.info)
+        registered = await self._gateway.register(request.info)
+        self._info = request.info
+        self._registered.set()
+        return registered
 
     # --- attempts -----------------------------------------------------------------------------
 
@@ -144,16 +155,26 @@ class NodeOperations:
 
     async def _lease(self, request: LeaseAttempts) -> list[AttemptOrder]:
         """The orders that fit into one answer; the node asks for the others once it has started
-        these.
+        these. Nothing is leased for a node that has not said what it is.
         """
-        if not self._orders:
-            orders = await self._gateway.lease(request.capacity, idle=request.idle)
-            self._orders.add(orders)
-            self._held |= {order.key.id: order.key for order in orders}
-        fitting, too_large = self._orders.take()
-        for order in too_large:
-            await self._end_too_large(order)
-        return fitting
+        async with self._leasing:
+            if not self._orders and (info := await self._known_info()) is not None:
+                slots = min(LEASE_SLOTS, MAX_HELD - len(self._held))
+                capacity = bounded_capacity(request.capacity, info, slots)
+                orders = await self._gateway.lease(capacity, idle=request.idle)
+                self._orders.add(orders)
+                self._held |= {order.key.id: order.key for order in orders}
+            fitting, too_large = self._orders.take()
+            for order in too_large:
+                await self._end_too_large(order)
+            return fitting
+
+    async def _known_info(self) -> RunnerInfo | None:
+        """What the node is; None when it does not say so in time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REGISTER_SECONDS):
+                await self._registered.wait()
+        return self._info
 
     async def _end_too_large(self, order: AttemptOrder) -> None:
         del self._held[order.key.id]
@@ -170,15 +191,12 @@ class NodeOperations:
     async def _reach_limit(self, request: ReachLimit) -> None:
         key = self._own(request.key)
         if request.end.outcome not in LIMITS:
-            raise InvalidRequest("A run does not end for this reason because of a limit")
+            raise ImpossibleRequest("A run does not end for this reason because of a limit")
+        check_said(request.end)
         await self._gateway.limit_reached(key, request.end)
 
     async def _end(self, request: EndAttempt) -> AfterAttempt | None:
-        if request.ended.end.outcome is Outcome.RETURNED:
-            raise InvalidRequest("An attempt that is returned does not end")
-        _check_counts(request.ended.usage, request.ended.sites)
-        if request.ended.page is not None:
-            _check_page(request.ended.page)
+        check_end(request.ended)
         # rows are counted here, whatever the node says
         ended = replace(request.ended, closed_rows=None)
         after = await self._gateway.end(self._own_or_ended(request.key), ended)
@@ -186,6 +204,7 @@ class NodeOperations:
         return after
 
     async def _give_back(self, request: GiveAttemptBack) -> AfterAttempt | None:
+        check_said(request.fault)
         key, only = self._own_or_ended(request.key), request.unstarted_only
         after = await self._gateway.give_back(key, request.fault, unstarted_only=only)
         self._held.pop(request.key.id, None)
@@ -194,7 +213,7 @@ class NodeOperations:
     async def _report(self, request: ReportAttempts) -> RunnerOrders:
         own, foreign = list[AttemptReport](), set[str]()
         for report in request.reports:
-            _check_counts(report.usage, report.sites)
+            check_report(report)
             try:
                 own.append(replace(report, key=self._own(report.key)))
             except StaleLease:
@@ -204,6 +223,17 @@ class NodeOperations:
             self._held.pop(attempt_id, None)
         return replace(orders, lost=orders.lost | foreign)
 
+    # --- environments -------------------------------------------------------------------------
+
+    async def _note_environment(self, request: NoteEnvironment) -> None:
+        check_said(request.known, request.reason)
+        key = self._own(request.key)
+        await self._gateway.note_environment(key, request.known, request.reason)
+
+    async def _end_preparation(self, request: EndPreparation) -> None:
+        check_said(request.reason, request.fault)
+        await self._gateway.end_preparation(request.version_id, request.reason or request.fault)
+
     # --- rows and log lines -------------------------------------------------------------------
 
     async def _commit(self, request: CommitRows) -> list[bool]:
@@ -211,7 +241,7 @@ class NodeOperations:
         are_own = [self._holds(batch) for batch in request.batches]
         own = [batch for batch, is_own in zip(request.batches, are_own, strict=True) if is_own]
         for batch in own:
-            _check(batch)
+            check_batch(batch)
             group = self._held[batch.attempt_id].number  # whatever the node says
             batch.log = [self._dated(entry, group, request.now) for entry in batch.log]
         stored = iter(await self._gateway.rows.commit(own) if own else [])
@@ -225,46 +255,3 @@ class NodeOperations:
         """The line with the time of this clock: as long ago as the node says, by its own."""
         age = min(max(0, now - entry.timestamp), MAX_AGE_MS)
         return replace(entry, group=group, timestamp=self._clock.now_ms() - age)
-
-
-def _check_counts(usage: AttemptUsage, sites: Sequence[SiteTraffic] | None) -> None:
-    """Raise ``InvalidRequest`` for counters that no runner reports: they determine the costs."""
-    records: list[AttemptUsage | SiteTraffic] = [usage, *(sites or ())]
-    for record in records:
-        values = (getattr(record, field.name) for field in fields(record))
-        if not all(0 <= value <= MAX_COUNT for value in values if isinstance(value, int)):
-            raise InvalidRequest("A counter is negative, or too large")
-
-
-def _check_page(page: LastPage) -> None:
-    """Raise ``InvalidRequest`` for a page that no runner has made."""
-    sizes = {file.kind: file.size for file in page.files}
-    is_large = any(not 0 <= size <= MAX_FILE_BYTES[kind] for kind, size in sizes.items())
-    if is_large or len(sizes) < len(page.files):
-        raise InvalidRequest("A page has files that are too large, or too many")
-    if len(page.url) > MAX_TEXT or len(page.title) > MAX_TEXT:
-        raise InvalidRequest("The address or the title of a page is too long")
-
-
-def _check(batch: AttemptBatch) -> None:
-    """Raise ``InvalidRequest`` for what no runner puts out."""
-    if not 0 < batch.number < LAST_BATCH:
-        raise InvalidRequest("A batch has no number, so it may be stored twice")
-    for row in batch.rows:
-        if len(row.data) > MAX_STORED_ROW:
-            raise InvalidRequest("A row is too large")
-        try:
-            _json_object.decode(row.data)
-            if not row.data.isascii():
-                row.data.decode()  # which the parser does not check
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise InvalidRequest("A row is not a JSON object") from None
-    kinds = set(LogType)
-    for entry in batch.log:
-        is_bad = "\0" in entry.content or entry.type not in kinds
-        if is_bad or len(entry.content.encode()) > LOG_LINE_BYTES:
-            raise InvalidRequest("A log line is too long, has a NUL, or is of an unknown kind")
-    headers = batch.headers or ()
-    size = sum(len(h.label) + len(h.key) + len(h.format) for h in headers)
-    if len(headers) > MAX_HEADERS or size > MAX_HEADER_CHARS:
-        raise InvalidRequest("The headers are too long, or too many")

@@ -62,6 +62,7 @@ from fyke.wire.nodes import (
 from support.app import App, open_app
 from support.egress import until
 from support.gateways import Gateway, open_gateway
+from support.remote_nodes import SIZE
 from support.samples import sample
 from support.scripted_gateway import ScriptedGateway
 
@@ -344,7 +345,7 @@ async def test_a_node_that_registers_was_seen(place: Place) -> None:
         tx.nodes.change(replace(tx.nodes.lock("n1"), seen_at=1, state_by="ada"))
 
     await place.app.storage.write(forget)
-    await link.ask(sample(RegisterNode))
+    await link.ask(RegisterNode(SIZE))
     node = await place.app.storage.read(lambda tx: tx.nodes.get("n1"))
     assert node is not None and node.seen_at > 1 and node.state_by == "ada"
 

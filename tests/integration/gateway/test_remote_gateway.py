@@ -44,7 +44,7 @@ from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.wire.nodes import CommitRows, NodeChanged, encode
 from support.app import open_app
 from support.egress import until
-from support.remote_nodes import OWN, RemoteNode, open_remote
+from support.remote_nodes import OWN, SIZE, RemoteNode, open_remote
 from support.samples import sample
 
 pytestmark = pytest.mark.anyio
@@ -53,7 +53,7 @@ FAULT = Detail(DetailCode.STORE_AWAY)
 FAILED = Reason.of(ReasonCode.BAD_REQUIREMENT, line="-e .")
 CAPPED = end_of(Reason.of(ReasonCode.TRAFFIC_CAP, traffic_bytes=5))
 ENDED = AttemptEnd(SUCCESS, AttemptUsage(), sites=(SiteTraffic("a.example", 3),))
-ROOM = Capacity(8.0, 4096, 8)
+ROOM = Capacity(8.0, 4096, 8, total=(8.0, 4096))
 BATCH = AttemptBatch(
     "R1",
     "A1",
@@ -160,6 +160,8 @@ async def test_an_operation_whose_connection_is_lost_is_made_again(
     del place.runner.delays[name]
     place.runner.answers["active"] = [OWN] if name != "active" else answer
     await link.connected.wait()
+    if name == "lease":
+        await remote.register(SIZE)  # as a node does when it has connected
     assert await call(remote) == answer
     assert place.runner.called(name)[-2:] == [arrives] * 2
 

@@ -7,11 +7,34 @@ from typing import Any
 
 import pytest
 
+from fyke.domain.runs.sites import MAX_SITES
 from fyke.errors import InvalidRequest
-from fyke.gateway.bounds import MAX_INFO_TEXT, MAX_MEMBERS, check_info
-from fyke.model.browser import BrowserProgram
-from fyke.model.runner import RunnerInfo
-from fyke.reasons import Detail, DetailCode
+from fyke.gateway.bounds import (
+    MAX_COUNT,
+    MAX_INFO_TEXT,
+    MAX_MEMBERS,
+    MAX_TEXT,
+    ImpossibleRequest,
+    check_end,
+    check_info,
+    check_report,
+    check_said,
+)
+from fyke.model.attempt import OTHER_SITES, AttemptEnd, AttemptReport, SiteTraffic
+from fyke.model.browser import (
+    MAX_LINE,
+    MAX_LINES,
+    MAX_URL,
+    MAX_URLS,
+    BrowserActivity,
+    BrowserProgram,
+    BrowserReport,
+    ConsoleLevel,
+    ConsoleLine,
+)
+from fyke.model.run import SUCCESS, AttemptKey, End, Outcome
+from fyke.model.runner import AttemptUsage, RunnerInfo
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.wire.nodes import RegisterNode, decode_request, encode
 
 NAN, INF = float("nan"), float("inf")
@@ -46,3 +69,86 @@ def test_what_no_runner_says_of_itself_is_refused(change: dict[str, Any]) -> Non
 def test_what_runners_say_of_themselves_is_accepted(isolation: str) -> None:
     check_info(replace(INFO, isolation=isolation, trouble=Detail(DetailCode.DISK_SHORT)))
     check_info(replace(INFO, isolation=isolation, browsers=0, browser_share=0.0))
+
+
+# --- what attempts report ----------------------------------------------------------------------
+
+KEY = AttemptKey("A1", "R1", 0, "1", 7)
+LINE = ConsoleLine(5, ConsoleLevel.ERROR, "x" * MAX_LINE, "y" * MAX_URL)
+SITES = tuple(SiteTraffic(f"{n}.example", 5, 6, 7) for n in range(MAX_SITES))
+ACTIVITY = BrowserActivity(
+    {"document": 5}, {"document": MAX_COUNT}, {"2xx": 1}, {"error": 9}, 1, 2,
+    ("u" * MAX_URL,) * MAX_URLS, (LINE,) * MAX_LINES,
+)  # fmt: skip
+LARGEST = AttemptReport(
+    KEY,
+    AttemptUsage(MAX_COUNT, browser_version="chromium 140"),
+    (*SITES, SiteTraffic(OTHER_SITES)),
+    BrowserReport(ACTIVITY, 3),
+)
+BAD_USAGES: list[dict[str, Any]] = [
+    {"traffic_bytes": -1}, {"cpu_ms": MAX_COUNT + 1}, {"browser_version": "x" * 1001},
+]  # fmt: skip
+BAD_SITES = [
+    (*SITES, SiteTraffic(OTHER_SITES), SiteTraffic("a")),
+    (SiteTraffic("a"), SiteTraffic("a")),
+    (SiteTraffic("x" * 256),),
+    (SiteTraffic("a", failures=2**62),),
+]
+BAD_ACTIVITIES: list[dict[str, Any]] = [
+    {"urls": ("u",) * (MAX_URLS + 1)}, {"urls": ("u" * (MAX_URL + 1),)},
+    {"lines": (LINE,) * (MAX_LINES + 1)}, {"lines": (replace(LINE, text="x" * (MAX_LINE + 1)),)},
+    {"lines": (replace(LINE, source="x" * (MAX_URL + 1)),)}, {"lines": (replace(LINE, at=2**62),)},
+    {"requests": {str(n): 1 for n in range(65)}}, {"console": {"x" * 65: 1}},
+    {"blocked": {"image": -1}}, {"cached": {"image": 2**62}}, {"pages": -1}, {"crashes": 2**62},
+]  # fmt: skip
+BAD_REPORTS = [
+    *(replace(LARGEST, usage=replace(LARGEST.usage, **change)) for change in BAD_USAGES),
+    *(replace(LARGEST, sites=sites) for sites in BAD_SITES),
+    *(
+        replace(LARGEST, browser=BrowserReport(replace(ACTIVITY, **change)))
+        for change in BAD_ACTIVITIES
+    ),
+    replace(LARGEST, browser=BrowserReport(starts=-1)),
+]
+
+
+def test_the_largest_report_of_a_runner_is_accepted() -> None:
+    check_report(LARGEST)
+    check_end(AttemptEnd(SUCCESS, LARGEST.usage, LARGEST.sites, LARGEST.browser))
+
+
+@pytest.mark.parametrize("report", BAD_REPORTS, ids=range(len(BAD_REPORTS)))
+def test_what_no_runner_reports_is_refused(report: AttemptReport) -> None:
+    ended = AttemptEnd(SUCCESS, report.usage, report.sites, report.browser)
+    with pytest.raises(ImpossibleRequest):
+        check_report(report)
+    with pytest.raises(ImpossibleRequest):
+        check_end(ended)
+
+
+def test_sums_of_the_largest_counters_fit_into_a_column() -> None:
+    assert 30_000 * MAX_COUNT < 2**63
+
+
+OUTPUT = "x" * 128 * 1024  # of a tool that installs packages
+REASON = Reason(ReasonCode.INTERNAL, {"detail": OUTPUT})
+BAD_SAID: list[Any] = [
+    End(Outcome.EXIT_CODE, "x" * (MAX_TEXT + 1)),
+    End(Outcome.EXIT_CODE, "", Reason(ReasonCode.INTERNAL, {"detail": "x" * (MAX_TEXT + 1)})),
+    Reason(ReasonCode.INTERNAL, {"exit_code": INF}),
+    Reason(ReasonCode.INTERNAL, {"exit_code": 2**63}),
+    Reason(ReasonCode.INTERNAL, {"packages": ["x"] * (MAX_MEMBERS + 1)}),
+    Detail(DetailCode.UNFORESEEN, {str(n): 1 for n in range(MAX_MEMBERS + 1)}),
+    Detail(DetailCode.UNFORESEEN, {str(n): OUTPUT for n in range(17)}),
+]
+
+
+@pytest.mark.parametrize("said", BAD_SAID, ids=range(len(BAD_SAID)))
+def test_reasons_that_no_runner_gives_are_refused(said: Any) -> None:
+    with pytest.raises(ImpossibleRequest):
+        check_said(said)
+
+
+def test_the_output_of_a_tool_is_accepted_as_a_reason() -> None:
+    check_said(End(Outcome.INTERNAL, "failed: " + OUTPUT, REASON), None, REASON)

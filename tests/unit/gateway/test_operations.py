@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
 
 from fyke.errors import InvalidRequest, StaleLease, Unavailable
-from fyke.gateway.operations import MAX_AGE_MS, NodeOperations
+from fyke.gateway import operations as module
+from fyke.gateway.bounds import ImpossibleRequest
+from fyke.gateway.leased_orders import ANSWER_BYTES
+from fyke.gateway.operations import LEASE_SLOTS, MAX_AGE_MS, MAX_HELD, NodeOperations
 from fyke.kit.clock import ManualClock
 from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOrders, SiteTraffic
 from fyke.model.last_page import MAX_HTML, MAX_TEXT, LastPage, PageFile, PageFileKind
@@ -88,6 +92,12 @@ async def opened(*held: AttemptKey) -> tuple[NodeOperations, ScriptedGateway]:
     gateway = ScriptedGateway(*held)
     operations = NodeOperations(gateway, ManualClock(NOW))
     await operations.load()
+    return operations, gateway
+
+
+async def registered(*held: AttemptKey) -> tuple[NodeOperations, ScriptedGateway]:
+    operations, gateway = await opened(*held)
+    await operations.serve(RegisterNode(INFO))
     return operations, gateway
 
 
@@ -217,7 +227,7 @@ async def test_a_returned_attempt_is_not_held() -> None:
 
 
 async def test_leased_attempts_are_held() -> None:
-    operations, gateway = await opened()
+    operations, gateway = await registered()
     order = replace(sample(AttemptOrder), key=OWN)
     gateway.answers["lease"] = [order]
     capacity = Capacity(1.0, 512, 1)
@@ -231,7 +241,7 @@ async def test_leased_attempts_are_held() -> None:
 
 
 async def test_an_attempt_with_a_large_order_that_cannot_be_ended_delays_no_other() -> None:
-    operations, gateway = await opened()
+    operations, gateway = await registered()
     large = replace(sample(AttemptOrder), key=FOREIGN, input_json="x" * 25 * 2**20)
     order = replace(large, key=OWN, input_json="{}")
     gateway.answers |= {"lease": [large, order], "end": Unavailable("away")}
@@ -250,6 +260,58 @@ async def test_a_node_says_only_what_a_runner_can_say_of_itself() -> None:
     assert gateway.called("register") == [(INFO,)]
 
 
+async def test_a_node_leases_no_more_than_it_has() -> None:
+    operations, gateway = await registered(*(replace(OWN, id=f"A{n}") for n in range(10)))
+    huge = Capacity(1e15, 2**50, 10**9, browsers=10**9, browser_share=0.1)
+    await operations.serve(LeaseAttempts(huge, idle=True))
+    total = INFO.cpus, INFO.memory_mb
+    leased = replace(huge, cpus=8.0, memory_mb=4096, slots=LEASE_SLOTS, browsers=2, total=total)
+    assert gateway.called("lease") == [(leased,)]
+    small = Capacity(-1.0, 100, 3, browsers=-1)
+    await operations.serve(LeaseAttempts(small, idle=False))
+    assert gateway.called("lease")[1] == (replace(small, total=total),)
+    for strange in ({"cpus": float("nan")}, {"cpus": float("inf")}, {"browser_share": 2.0}):
+        with pytest.raises(ImpossibleRequest):
+            await operations.serve(LeaseAttempts(replace(small, **strange), idle=True))
+    assert len(gateway.called("lease")) == 2
+
+
+async def test_a_node_has_a_limited_number_of_attempts() -> None:
+    held = [replace(OWN, id=f"A{n}") for n in range(MAX_HELD - 2)]
+    operations, gateway = await registered(*held)
+    await operations.serve(LeaseAttempts(Capacity(1.0, 512, 10), idle=True))
+    assert gateway.called("lease")[0][0].slots == 2
+
+
+async def test_nothing_is_leased_before_the_node_has_said_what_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    operations, gateway = await opened()
+    order = replace(sample(AttemptOrder), key=OWN)
+    gateway.answers["lease"] = [order]
+    request = LeaseAttempts(Capacity(1.0, 512, 1), idle=True)
+    asked = asyncio.create_task(operations.serve(request))
+    await asyncio.sleep(0)
+    assert gateway.called("lease") == []
+    await operations.serve(RegisterNode(INFO))
+    assert await asked == [order]
+    monkeypatch.setattr(module, "REGISTER_SECONDS", 0)
+    silent, gateway = await opened()
+    assert await silent.serve(request) == [] == gateway.called("lease")
+
+
+async def test_two_leases_at_the_same_time_hold_the_orders_of_one() -> None:
+    operations, gateway = await registered()
+    size = ANSWER_BYTES // 2 + 1
+    key = replace(OWN, id="A5")
+    orders = [replace(sample(AttemptOrder), key=key, input_json="x" * size) for key in (OWN, key)]
+    gateway.answers["lease"] = orders
+    request = LeaseAttempts(Capacity(1.0, 512, 2), idle=True)
+    both = await asyncio.gather(operations.serve(request), operations.serve(request))
+    assert both == [orders[:1], orders[1:]]
+    assert len(gateway.called("lease")) == 1
+
+
 async def test_operations_without_an_attempt_are_passed_on() -> None:
     operations, gateway = await opened()
     for request in (
@@ -264,6 +326,7 @@ async def test_operations_without_an_attempt_are_passed_on() -> None:
 BAD_COUNTS = [
     AttemptReport(OWN, AttemptUsage(traffic_bytes=-1)),
     AttemptReport(OWN, AttemptUsage(cpu_ms=2**63)),
+    AttemptReport(OWN, AttemptUsage(memory_mb_ms=2**49)),  # sums of it overflow
     AttemptReport(OWN, AttemptUsage(), (SiteTraffic("a.example", bytes_down=-5),)),
 ]
 
