@@ -17,9 +17,11 @@ from fyke.contracts.signals import PREPARE, STOP, WORK
 from fyke.domain.nodes.authority import NodeIdentity, identity_of
 from fyke.domain.nodes.presence import NodeGreeting, NodePresence, SupersededBy
 from fyke.errors import Forbidden, FykeError, InvalidRequest, Unavailable
+from fyke.gateway.bounds import ImpossibleRequest
 from fyke.gateway.contact import FindContact, SharedContact, in_doubt
 from fyke.gateway.file_urls import NodeFileAccess
 from fyke.gateway.listener import Peer
+from fyke.gateway.node_output import NodeOutput, TooMuchOutput
 from fyke.gateway.operations import NodeOperations
 from fyke.kit.certificates import BadCertificate, expiry_of
 from fyke.kit.clock import Clock
@@ -55,6 +57,8 @@ from fyke.wire.nodes import (
 HELLO_SECONDS = 10.0
 HELLO_BYTES = 64 * 1024  # of a message before the welcome
 REGISTER_BYTES = 256 * 1024  # of a request to register
+REQUEST_BYTES = 8 * 2**20  # of any other request that is not rows; a node sends no more
+MAX_IMPOSSIBLE = 5  # requests that no runner makes, on one connection
 LISTEN_SECONDS = 3600.0
 EXPIRED = "the certificate of the node has expired"
 # before each request it is checked that the node still has its name; before these only when the
@@ -92,6 +96,7 @@ class NodeSessions:
         self._open: set[NodeSession] = set()
         self._current: dict[str, NodeSession] = {}  # by name of the node
         self._unknown: dict[NodeIdentity, NodeSession] = {}  # those without a welcome
+        self._outputs: dict[str, NodeOutput] = {}  # by name of the node
         self._checks: dict[NodeIdentity, asyncio.Task[KnownNode | UnknownNode]] = {}
 
     def accept(self, peer: Peer) -> asyncio.Protocol | None:
@@ -135,6 +140,10 @@ class NodeSessions:
             return UnknownNode()
         return KnownNode(node.address, node.seen_at)
 
+    def output_of(self, name: str) -> NodeOutput:
+        """What the node with this name has put out."""
+        return self._outputs.setdefault(name, NodeOutput())
+
     def known(self, session: NodeSession) -> None:
         """The node of this session is welcome, or its connection has ended."""
         if self._unknown.get(session.identity) is session:
@@ -176,7 +185,8 @@ class NodeSession:
         self._node: Node | None = None
         self._operations: NodeOperations | None = None
         self._notifying: asyncio.Task[None] | None = None
-        self._has_greeted = self._has_ended = False
+        self._has_greeted = self._has_ended = self._is_ending = False
+        self._impossible = 0  # requests that no runner makes
         self.is_greeting = False  # also after the end of the connection
         self._log = log.bind(node=identity.name, address=address)
         self._expiry: asyncio.TimerHandle | None = None
@@ -205,14 +215,27 @@ class NodeSession:
         )
 
     async def _serve(self, body: bytes) -> bytes:
+        if self._is_ending:
+            raise RequestFailed(encode_error(Forbidden("The connection is being closed")))
         try:
             return await self._answer(body)
         except BadNodeMessage as error:
-            self._log.warning("bad_message_of_node", error=str(error))
+            self._note_impossible(str(error))
             wrong = InvalidRequest("The message is not one of this protocol")
             raise RequestFailed(encode_error(wrong)) from error
         except FykeError as error:
+            if isinstance(error, ImpossibleRequest):
+                self._note_impossible(error.message, is_last=isinstance(error, TooMuchOutput))
             raise RequestFailed(encode_error(error)) from error
+
+    def _note_impossible(self, problem: str, *, is_last: bool = False) -> None:
+        """Note a request that no runner makes. After a few of them the connection ends: to read
+        large ones keeps all other nodes waiting.
+        """
+        self._impossible += 1
+        self._log.warning("bad_message_of_node", error=problem)
+        if is_last or self._impossible >= MAX_IMPOSSIBLE:
+            self._end_soon("it does not keep the limits of a node")
 
     async def _answer(self, body: bytes) -> bytes:
         request = decode_request(body)
@@ -229,7 +252,9 @@ class NodeSession:
         if self._operations is None or self._node is None:
             raise Forbidden("The first request is a hello")
         if isinstance(request, RegisterNode) and len(body) > REGISTER_BYTES:
-            raise InvalidRequest("The node says too much of itself")
+            raise ImpossibleRequest("The node says too much of itself")
+        if len(body) > REQUEST_BYTES and not isinstance(request, CommitRows):
+            raise ImpossibleRequest("The request is too large")
         await self._check(self._node, request)
         if isinstance(request, RenewCertificate):
             return await self._renew(request)
@@ -278,7 +303,8 @@ class NodeSession:
         gateway = self._sessions.open_gateway(node)
         open_files = self._sessions.open_files
         files = open_files(node) if open_files is not None else None
-        operations = NodeOperations(gateway, self._sessions.clock, files)
+        output = self._sessions.output_of(node.name)
+        operations = NodeOperations(gateway, self._sessions.clock, files, output)
         await operations.load()
         if self._has_ended:  # what is started now would not be stopped
             raise Unavailable("The connection has ended")
@@ -301,6 +327,7 @@ class NodeSession:
     def _end_soon(self, reason: str) -> None:
         """End the connection after the answer, which is sent in this step of the event loop."""
         self._log.warning("node_refused", reason=reason)
+        self._is_ending = True
         asyncio.get_running_loop().call_soon(self.requests.stream.finish, reason)
 
     def _on_notice(self, _body: bytes) -> None:

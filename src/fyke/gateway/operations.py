@@ -29,6 +29,7 @@ from fyke.gateway.bounds import (
 )
 from fyke.gateway.file_urls import NodeFileAccess
 from fyke.gateway.leased_orders import LeasedOrders, end_of_too_large
+from fyke.gateway.node_output import NodeOutput
 from fyke.kit.clock import Clock
 from fyke.model.attempt import AfterAttempt, AttemptReport, RunnerOrders
 from fyke.model.log import NewLogEntry
@@ -72,13 +73,20 @@ log = structlog.get_logger()
 
 
 class NodeOperations:
-    """The operations of one node on one connection. ``load`` it before the first request."""
+    """The operations of one node on one connection. ``load`` it before the first request.
+    ``output`` is what the node has put out on all its connections.
+    """
 
     def __init__(
-        self, gateway: NodeGateway, clock: Clock, access: NodeFileAccess | None = None
+        self,
+        gateway: NodeGateway,
+        clock: Clock,
+        access: NodeFileAccess | None = None,
+        output: NodeOutput | None = None,
     ) -> None:
         self._gateway = gateway
         self._clock = clock
+        self._output = output or NodeOutput()
         self._held: dict[str, AttemptKey] = {}
         self._orders = LeasedOrders()
         self._leasing = asyncio.Lock()
@@ -163,7 +171,10 @@ class NodeOperations:
                 capacity = bounded_capacity(request.capacity, info, slots)
                 orders = await self._gateway.lease(capacity, idle=request.idle)
                 self._orders.add(orders)
-                self._held |= {order.key.id: order.key for order in orders}
+                for order in orders:
+                    self._held[order.key.id] = order.key
+                    if order.is_empty:
+                        self._output.begin(order.key.run_id)
             fitting, too_large = self._orders.take()
             for order in too_large:
                 await self._end_too_large(order)
@@ -237,15 +248,32 @@ class NodeOperations:
     # --- rows and log lines -------------------------------------------------------------------
 
     async def _commit(self, request: CommitRows) -> list[bool]:
-        """Store the batches of the node's attempts; those of others count as closed."""
+        """Store the batches of the node's attempts; those of others count as closed. Raise
+        ``TooMuchOutput`` for runs with more than a run may have.
+        """
         are_own = [self._holds(batch) for batch in request.batches]
         own = [batch for batch, is_own in zip(request.batches, are_own, strict=True) if is_own]
         for batch in own:
             check_batch(batch)
             group = self._held[batch.attempt_id].number  # whatever the node says
             batch.log = [self._dated(entry, group, request.now) for entry in batch.log]
-        stored = iter(await self._gateway.rows.commit(own) if own else [])
+        stored = iter(await self._store(own) if own else [])
         return [is_own and next(stored) for is_own in are_own]
+
+    async def _store(self, batches: list[AttemptBatch]) -> list[bool]:
+        rows, counted = self._gateway.rows, list[AttemptBatch]()
+        try:
+            for batch in batches:
+                await self._output.admit(batch, rows.totals)
+                counted.append(batch)
+            stored = await rows.commit(batches)
+            counted = [
+                batch for batch, is_stored in zip(batches, stored, strict=True) if not is_stored
+            ]
+            return stored
+        finally:
+            for batch in counted:
+                self._output.forget(batch)
 
     def _holds(self, batch: AttemptBatch) -> bool:
         held = self._held.get(batch.attempt_id)

@@ -22,16 +22,18 @@ from fyke.domain.nodes.authority import (
 from fyke.domain.nodes.presence import FORGOTTEN, NodePresence
 from fyke.domain.nodes.tokens import TokenRequest
 from fyke.errors import Forbidden, InvalidRequest, StaleLease, Unavailable
-from fyke.gateway import node_session
+from fyke.gateway import node_output, node_session
 from fyke.gateway.node_session import NodeSessions
 from fyke.kit.certificates import CertifiedKey, expiry_of, new_authority, new_request
 from fyke.kit.clock import ManualClock, SystemClock
 from fyke.kit.sealing import Sealer
+from fyke.kit.stream_frames import SendLane
 from fyke.kit.stream_requests import RequestFailed, StreamLost, StreamRequests
 from fyke.kit.tls import client_context
 from fyke.link.connect import connect
 from fyke.link.join import JoinedInstallation, join
 from fyke.model.node import ContactState, Registered
+from fyke.model.results import AttemptBatch, PushedRow, RunTotals
 from fyke.model.run import AttemptKey
 from fyke.model.secret import InjectedSecrets
 from fyke.wire.nodes import (
@@ -41,8 +43,10 @@ from fyke.wire.nodes import (
     CheckContact,
     CheckNode,
     CommitRows,
+    EndPreparation,
     Hello,
     KnownNode,
+    LeaveNode,
     ListAttempts,
     NodeRequest,
     OutdatedNode,
@@ -254,6 +258,57 @@ async def test_messages_are_small_before_the_welcome(place: Place) -> None:
     await link.ask(HELLO)
     with pytest.raises(RequestFailed):  # it is read, and no message of the protocol
         await link.requests.ask(bytes(4 * node_session.HELLO_BYTES))
+
+
+@pytest.mark.parametrize("body", [b"x" * 100, encode(RegisterNode(replace(SIZE, cpus=-1.0)))])
+async def test_a_connection_ends_after_a_few_requests_that_no_runner_makes(
+    place: Place, body: bytes
+) -> None:
+    link = await place.connect()
+    await link.ask(HELLO)
+    for _ in range(node_session.MAX_IMPOSSIBLE - 1):
+        with pytest.raises(RequestFailed):
+            await link.requests.ask(body)
+    assert await link.ask(CheckContact()) is ContactState.CUT_OFF
+    with pytest.raises(RequestFailed):
+        await link.requests.ask(body)
+    await until(lambda: bool(link.losses))
+
+
+async def test_requests_after_the_last_bad_one_are_not_read(place: Place) -> None:
+    link = await place.connect()
+    await link.ask(HELLO)
+    asked = [link.requests.ask(b"x") for _ in range(node_session.MAX_IMPOSSIBLE)]
+    late = link.requests.ask(encode(LeaveNode()))
+    *_, answer = await asyncio.gather(*asked, late, return_exceptions=True)
+    assert isinstance(answer, RequestFailed | StreamLost)
+    assert place.runner.called("leave") == []
+
+
+async def test_a_large_request_is_refused_unless_it_has_rows(place: Place) -> None:
+    link = await place.connect()
+    await link.ask(HELLO)
+    large = EndPreparation("x" * (node_session.REQUEST_BYTES + 1))
+    with pytest.raises(RequestFailed) as failed:
+        await link.requests.ask(encode(large), SendLane.BULK)
+    assert decode_error(failed.value.body).message == "The request is too large"
+    assert place.runner.called("end_preparation") == []
+
+
+async def test_a_connection_ends_when_a_run_puts_out_too_much(
+    place: Place, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(node_output, "MAX_ROWS", 1)
+    own = AttemptKey("A1", "R1", 0, "1", 7)
+    place.runner.answers |= {"active": [own], "totals": RunTotals(1, 7)}
+    batch = AttemptBatch("R1", "A1", [PushedRow(b"{}")], number=1)
+    for _ in range(2):  # connecting again changes nothing
+        link = await place.connect()
+        await link.ask(HELLO)
+        with pytest.raises(InvalidRequest, match="more than a run may"):
+            await link.ask(CommitRows((batch,), 5))
+        await until(lambda link=link: bool(link.losses))
+    assert place.runner.called("commit") == []
 
 
 async def test_a_connection_has_one_hello(place: Place) -> None:

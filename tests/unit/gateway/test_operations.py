@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
 
 from fyke.errors import InvalidRequest, StaleLease, Unavailable
+from fyke.gateway import node_output
 from fyke.gateway import operations as module
 from fyke.gateway.bounds import ImpossibleRequest
 from fyke.gateway.leased_orders import ANSWER_BYTES
+from fyke.gateway.node_output import TooMuchOutput
 from fyke.gateway.operations import LEASE_SLOTS, MAX_AGE_MS, MAX_HELD, NodeOperations
 from fyke.kit.clock import ManualClock
 from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOrders, SiteTraffic
 from fyke.model.last_page import MAX_HTML, MAX_TEXT, LastPage, PageFile, PageFileKind
 from fyke.model.log import NewLogEntry
 from fyke.model.node import AttemptOrder
-from fyke.model.results import LAST_BATCH, AttemptBatch, Header, PushedRow
+from fyke.model.results import LAST_BATCH, AttemptBatch, Header, PushedRow, RunTotals
 from fyke.model.run import SUCCESS, AttemptKey, End, Outcome, RunLimits
 from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
 from fyke.reasons import Detail, DetailCode
@@ -151,6 +154,30 @@ async def test_rows_of_other_attempts_count_as_closed() -> None:
     assert gateway.called("commit") == [([batches[1]],)]
     assert await operations.serve(CommitRows(batches[:1], NOW)) == [False]
     assert len(gateway.called("commit")) == 1
+
+
+async def test_output_is_counted_when_it_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_output, "MAX_ROWS", 2)
+    operations, gateway = await opened(OWN)
+    batch = AttemptBatch("R1", "A1", [PushedRow(b'{"a":1}')], number=1)
+
+    async def away(batches: list[AttemptBatch]) -> list[bool]:
+        raise Unavailable("away")
+
+    async def closed(batches: list[AttemptBatch]) -> list[bool]:
+        return [False for _ in batches]
+
+    for commit in (away, closed):
+        with monkeypatch.context() as patch, suppress(Unavailable):
+            patch.setattr(gateway, "commit", commit)
+            for _ in range(3):
+                await operations.serve(CommitRows((batch,), NOW))
+    for number in (1, 2):
+        await operations.serve(CommitRows((replace(batch, number=number),), NOW))
+    gateway.answers["totals"] = RunTotals(2, 14)
+    with pytest.raises(TooMuchOutput):
+        await operations.serve(CommitRows((replace(batch, number=3),), NOW))
+    assert len(gateway.called("commit")) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,86 @@
+"""How much the runs of a node have put out.
+
+A runner keeps the caps of a run by itself (``domain.results.caps``). A node that was taken over
+does not, so here they are kept once more, with a margin: rows are counted for each machine apart,
+lines of the platform are in no cap, and what is sent again counts again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fyke.domain.results.caps import LOG_RECORD_BYTES, LOG_RUN_BYTES
+from fyke.gateway.bounds import ImpossibleRequest
+from fyke.model.results import MAX_RUN_ROW_BYTES, MAX_RUN_ROWS, AttemptBatch, RunTotals
+
+MAX_ROWS = 2 * MAX_RUN_ROWS
+MAX_ROW_BYTES = 2 * MAX_RUN_ROW_BYTES
+MAX_LOG_BYTES = 4 * LOG_RUN_BYTES  # with the lines of the platform
+REMEMBERED_RUNS = 1024
+
+Totals = Callable[[str], Awaitable[RunTotals]]
+
+
+class TooMuchOutput(ImpossibleRequest):
+    """A run has put out more than a run may. The node loses its connection."""
+
+
+@dataclass(slots=True)
+class RunOutput:
+    """The rows and the log of one run."""
+
+    rows: int = 0
+    row_bytes: int = 0
+    log_bytes: int = 0
+
+    @property
+    def has_too_many_rows(self) -> bool:
+        return self.rows > MAX_ROWS or self.row_bytes > MAX_ROW_BYTES
+
+    def add(self, batch: AttemptBatch, sign: int = 1) -> None:
+        self.rows += sign * len(batch.rows)
+        self.row_bytes += sign * sum(len(row.data) for row in batch.rows)
+        lines = sum(len(entry.content.encode()) + LOG_RECORD_BYTES for entry in batch.log)
+        self.log_bytes += sign * lines
+
+
+class NodeOutput:
+    """The latest runs of one node, on all its connections to this gateway."""
+
+    def __init__(self) -> None:
+        self._runs: OrderedDict[str, RunOutput] = OrderedDict()
+
+    def begin(self, run_id: str) -> None:
+        """The node has leased an attempt of a run that has no rows yet."""
+        self._runs.setdefault(run_id, RunOutput())
+
+    async def admit(self, batch: AttemptBatch, totals: Totals) -> None:
+        """Count a batch before it is stored. Raise ``TooMuchOutput`` if its run has more than it
+        may; then it is not counted.
+        """
+        run = await self._of(batch.run_id, totals)
+        run.add(batch)
+        if run.has_too_many_rows:  # some may have replaced others, or be counted twice
+            stored = await totals(batch.run_id)
+            run.rows, run.row_bytes = stored.rows, stored.row_bytes
+            run.add(AttemptBatch(batch.run_id, batch.attempt_id, batch.rows))
+        if run.has_too_many_rows or run.log_bytes > MAX_LOG_BYTES:
+            run.add(batch, -1)
+            raise TooMuchOutput("A run has put out more than a run may")
+
+    def forget(self, batch: AttemptBatch) -> None:
+        """A batch that was admitted was not stored."""
+        if (run := self._runs.get(batch.run_id)) is not None:
+            run.add(batch, -1)
+
+    async def _of(self, run_id: str, totals: Totals) -> RunOutput:
+        if run_id not in self._runs:
+            stored = await totals(run_id)
+            self._runs.setdefault(run_id, RunOutput(stored.rows, stored.row_bytes))
+        self._runs.move_to_end(run_id)
+        run = self._runs[run_id]
+        while len(self._runs) > REMEMBERED_RUNS:
+            self._runs.popitem(last=False)
+        return run

@@ -1,0 +1,92 @@
+"""The output of runs, as the gateway counts it."""
+
+from __future__ import annotations
+
+import pytest
+
+from fyke.gateway import node_output
+from fyke.gateway.node_output import NodeOutput, TooMuchOutput
+from fyke.model.log import NewLogEntry
+from fyke.model.results import AttemptBatch, PushedRow, RunTotals
+
+pytestmark = pytest.mark.anyio
+ROW = b'{"a":1}'
+
+
+class Stored:
+    """The rows that the store has of each run, and how often it was asked."""
+
+    def __init__(self, rows: int = 0, row_bytes: int = 0) -> None:
+        self.found = RunTotals(rows, row_bytes)
+        self.asked: list[str] = []
+
+    async def totals(self, run_id: str) -> RunTotals:
+        self.asked.append(run_id)
+        return self.found
+
+
+def batch(rows: int = 0, lines: int = 0, run_id: str = "R1") -> AttemptBatch:
+    log = [NewLogEntry(2, "1", "x" * 84, 0)] * lines  # 100 bytes each
+    return AttemptBatch(run_id, "A1", [PushedRow(ROW)] * rows, log=log, number=1)
+
+
+@pytest.fixture(autouse=True)
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_output, "MAX_ROWS", 10)
+    monkeypatch.setattr(node_output, "MAX_ROW_BYTES", 100)
+    monkeypatch.setattr(node_output, "MAX_LOG_BYTES", 1000)
+
+
+async def test_a_run_has_no_more_rows_than_a_run_may_have() -> None:
+    output, stored = NodeOutput(), Stored()
+    output.begin("R1")  # it has none, so they are not counted
+    await output.admit(batch(10), stored.totals)
+    assert stored.asked == []
+    stored.found = RunTotals(10, 70)
+    with pytest.raises(TooMuchOutput):
+        await output.admit(batch(1), stored.totals)
+    with pytest.raises(TooMuchOutput):  # the refused one is not counted
+        await output.admit(batch(1), stored.totals)
+    await output.admit(batch(1, run_id="R2"), Stored().totals)
+
+
+async def test_rows_that_replaced_others_count_once() -> None:
+    output, stored = NodeOutput(), Stored(rows=3)
+    output.begin("R1")
+    for _ in range(20):
+        await output.admit(batch(4), stored.totals)
+    assert stored.asked
+
+
+async def test_the_bytes_of_rows_are_limited() -> None:
+    output = NodeOutput()
+    output.begin("R1")
+    large = AttemptBatch("R1", "A1", [PushedRow(b"x" * 101)], number=1)
+    with pytest.raises(TooMuchOutput):
+        await output.admit(large, Stored().totals)
+
+
+async def test_what_a_run_has_stored_before_counts() -> None:
+    output, stored = NodeOutput(), Stored(8, 56)
+    await output.admit(batch(2), stored.totals)
+    assert stored.asked == ["R1"]
+    stored.found = RunTotals(10, 70)
+    with pytest.raises(TooMuchOutput):
+        await output.admit(batch(1), stored.totals)
+
+
+async def test_a_log_has_no_more_than_a_log_may_have() -> None:
+    output, stored = NodeOutput(), Stored()
+    await output.admit(batch(lines=10), stored.totals)
+    with pytest.raises(TooMuchOutput):
+        await output.admit(batch(lines=1), stored.totals)
+    output.forget(batch(lines=1))  # one that was not stored
+    await output.admit(batch(lines=1), stored.totals)
+
+
+async def test_the_latest_runs_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_output, "REMEMBERED_RUNS", 2)
+    output, stored = NodeOutput(), Stored()
+    for run_id in ("R1", "R2", "R1", "R3", "R1", "R2"):
+        await output.admit(batch(1, run_id=run_id), stored.totals)
+    assert stored.asked == ["R1", "R2", "R3", "R2"]
