@@ -11,7 +11,7 @@ import pytest
 from fyke.contracts.state import Transaction
 from fyke.domain.nodes.service import NodeService, NodeStores, RunnerName
 from fyke.domain.secrets.inject import secret_location
-from fyke.errors import StaleLease
+from fyke.errors import InvalidRequest, StaleLease
 from fyke.kit.clock import ManualClock
 from fyke.kit.sealing import Sealer
 from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport
@@ -412,3 +412,23 @@ async def test_the_environment_of_a_version_is_noted_and_prepared(place: Place) 
     after = await found()
     assert (after.state, after.tries) == (EnvironmentState.PREPARING, 1)
     assert await service.take_preparation() is None, "later"
+
+
+@pytest.mark.parametrize(
+    ("asked", "granted"), [((9.0, 9999), (2.0, 4096)), ((0.5, 512), (0.5, 512))]
+)
+async def test_browsers_of_nodes_are_within_the_limits_of_the_installation(
+    place: Place, asked: tuple[float, int], granted: tuple[float, int]
+) -> None:
+    rules = replace(place.setup.rules, browser_cpus=2.0, browser_memory_max_mb=4096)
+    place.stores = replace(place.stores, rules=rules)
+    _, _, [key] = await leased(place)
+    limits = await place.service(joined=True).reserve_browser(key, *asked)
+    assert (limits.browser_cpus, limits.browser_memory_mb) == granted
+
+
+async def test_an_installation_without_browsers_gives_none_to_those_of_nodes(place: Place) -> None:
+    _, run, [key] = await leased(place)
+    with pytest.raises(InvalidRequest, match="no browser"):
+        await place.service(joined=True).reserve_browser(key, 1.0, 512)
+    assert not (await place.setup.stored(run)).limits.browser_memory_mb

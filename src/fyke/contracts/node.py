@@ -96,8 +96,9 @@ class NodeGateway(Protocol):
         ...
 
     async def reserve_browser(self, key: AttemptKey, cpus: float, memory_mb: int) -> RunLimits:
-        """Let the attempts of a run have a browser with these limits; return the run's limits:
-        those of an earlier call if there was one.
+        """Let the attempts of a run have a browser with these limits, or those of the installation
+        where a node asks for more; return the run's limits: those of an earlier call if there was
+        one.
 
         Raise ``InvalidRequest``, ``CapReached``, ``InsufficientBalance`` or ``InsufficientTraffic``
         when it cannot be paid for.
@@ -164,8 +165,9 @@ class AttemptRows(Protocol):
     async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
         """Store the batches; return for each whether it is durable. False: its attempt is closed.
         Repeated with the same batches, which have numbers: nothing is stored twice, and what was
-        stored is answered as durable, also after its attempt was closed. Batches of an attempt are
-        committed in the order of their numbers, each after the answer to the one before.
+        stored is answered as durable, also after its attempt was closed, until the attempt has
+        ended: then all are answered as closed. Batches of an attempt are committed in the order of
+        their numbers, each after the answer to the one before.
         """
         ...
 

@@ -88,6 +88,14 @@ def bounded_capacity(capacity: Capacity, info: RunnerInfo, slots: int) -> Capaci
     )
 
 
+def check_browser_limits(cpus: float, memory_mb: int) -> None:
+    """Raise ``ImpossibleRequest`` for what no browser is."""
+    check_range(cpus, MAX_CPUS, "number of cores")
+    check_range(memory_mb, MAX_MEMORY_MB, "number of MiB")
+    if not cpus or not memory_mb:
+        raise ImpossibleRequest("A browser needs something of the machine")
+
+
 # --- attempts ----------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from fyke.gateway.bounds import (
     ImpossibleRequest,
     bounded_capacity,
     check_batch,
+    check_browser_limits,
     check_end,
     check_info,
     check_report,
@@ -35,7 +36,7 @@ from fyke.model.attempt import AfterAttempt, AttemptReport, RunnerOrders
 from fyke.model.log import NewLogEntry
 from fyke.model.node import AttemptOrder, Registered
 from fyke.model.results import AttemptBatch
-from fyke.model.run import AttemptKey, Outcome
+from fyke.model.run import AttemptKey, Outcome, RunLimits
 from fyke.model.runner import RunnerInfo
 from fyke.wire.nodes import (
     AnyRequest,
@@ -101,7 +102,7 @@ class NodeOperations:
             ListAttempts: self._list,
             StartAttempt: lambda r: gateway.start(own(r.key)),
             ReportAttempts: self._report,
-            ReserveBrowser: lambda r: gateway.reserve_browser(own(r.key), r.cpus, r.memory_mb),
+            ReserveBrowser: self._reserve_browser,
             ReachLimit: self._reach_limit,
             EndAttempt: self._end,
             GiveAttemptBack: self._give_back,
@@ -154,8 +155,14 @@ class NodeOperations:
             raise StaleLease
         return held
 
-    def _own_or_ended(self, key: AttemptKey) -> AttemptKey:
-        return self._own(key) if key.id in self._held else key
+    def _own_or_ended(self, key: AttemptKey) -> AttemptKey | None:
+        """The key by the lease, or that of an attempt which the node does not have any more; None
+        when it has another lease of this attempt.
+        """
+        held = self._held.get(key.id)
+        if held is None:
+            return key
+        return held if held.token == key.token else None
 
     def _own_file(self, owner: FileOwner) -> FileOwner:
         """The owner by the lease. Preparations are checked by the contract alone."""
@@ -199,6 +206,11 @@ class NodeOperations:
         await self.load()
         return [*self._held.values()]
 
+    async def _reserve_browser(self, request: ReserveBrowser) -> RunLimits:
+        check_browser_limits(request.cpus, request.memory_mb)
+        key = self._own(request.key)
+        return await self._gateway.reserve_browser(key, request.cpus, request.memory_mb)
+
     async def _reach_limit(self, request: ReachLimit) -> None:
         key = self._own(request.key)
         if request.end.outcome not in LIMITS:
@@ -208,15 +220,19 @@ class NodeOperations:
 
     async def _end(self, request: EndAttempt) -> AfterAttempt | None:
         check_end(request.ended)
+        if (key := self._own_or_ended(request.key)) is None:
+            return None
         # rows are counted here, whatever the node says
         ended = replace(request.ended, closed_rows=None)
-        after = await self._gateway.end(self._own_or_ended(request.key), ended)
+        after = await self._gateway.end(key, ended)
         self._held.pop(request.key.id, None)
         return after
 
     async def _give_back(self, request: GiveAttemptBack) -> AfterAttempt | None:
         check_said(request.fault)
-        key, only = self._own_or_ended(request.key), request.unstarted_only
+        if (key := self._own_or_ended(request.key)) is None:
+            return None
+        only = request.unstarted_only
         after = await self._gateway.give_back(key, request.fault, unstarted_only=only)
         self._held.pop(request.key.id, None)
         return after

@@ -238,9 +238,28 @@ async def test_an_end_counts_the_rows_of_the_gateway_and_may_be_repeated() -> No
         await operations.serve(StartAttempt(OWN))
     await operations.serve(EndAttempt(OWN, ENDED))  # the contract checks the key
     assert len(gateway.called("end")) == 2
-    again, gateway = await opened(OWN)
-    with pytest.raises(StaleLease):
-        await again.serve(EndAttempt(replace(OWN, token=6), ENDED))
+
+
+async def test_an_earlier_lease_of_an_attempt_is_lost() -> None:
+    operations, gateway = await opened(OWN)
+    earlier = replace(OWN, token=6)
+    assert await operations.serve(EndAttempt(earlier, ENDED)) is None
+    assert await operations.serve(GiveAttemptBack(earlier, FAULT)) is None
+    assert gateway.called("end") == gateway.called("give_back") == []
+    await operations.serve(StartAttempt(OWN))  # the node still has the later one
+    assert gateway.called("start") == [(OWN,)]
+
+
+@pytest.mark.parametrize(
+    ("cpus", "memory_mb"),
+    [(float("nan"), 512), (float("inf"), 512), (-1.0, 512), (0.0, 512), (1.0, 0), (1.0, -1),
+     (1e18, 512), (1.0, 2**62)],
+)  # fmt: skip
+async def test_limits_that_no_browser_has_are_refused(cpus: float, memory_mb: int) -> None:
+    operations, gateway = await opened(OWN)
+    with pytest.raises(ImpossibleRequest):
+        await operations.serve(ReserveBrowser(OWN, cpus, memory_mb))
+    assert gateway.called("reserve_browser") == []
 
 
 async def test_a_returned_attempt_is_not_held() -> None:

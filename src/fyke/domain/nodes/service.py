@@ -30,7 +30,7 @@ from fyke.domain.runs.leasing import lease_waiting
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.secrets.inject import RunSecrets
-from fyke.errors import FykeError, StaleLease
+from fyke.errors import FykeError, InvalidRequest, StaleLease
 from fyke.kit.clock import Clock
 from fyke.kit.ids import run_number
 from fyke.kit.sealing import Sealer
@@ -249,7 +249,15 @@ class NodeService:
         return orders
 
     async def reserve_browser(self, key: AttemptKey, cpus: float, memory_mb: int) -> RunLimits:
-        """See ``NodeGateway.reserve_browser``."""
+        """See ``NodeGateway.reserve_browser``. A node has settings of its own, but what runs are
+        charged for is at most that which the installation allows.
+        """
+        if self._joined:
+            rules = self._stores.rules
+            cpus = min(cpus, rules.browser_cpus)
+            memory_mb = min(memory_mb, rules.browser_memory_max_mb)
+            if not cpus or not memory_mb:
+                raise InvalidRequest("The installation gives Workers no browser")
         return await self._attempts.reserve_browser(key, self._runner.id, cpus, memory_mb)
 
     async def limit_reached(self, key: AttemptKey, end: End) -> None:
