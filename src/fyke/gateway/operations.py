@@ -2,8 +2,9 @@
 
 A node names attempts by their keys. A key counts only if this node has the lease of the attempt
 with that token; the other members are taken from the lease, not from the node. So a node that was
-taken over reads and changes nothing of other nodes' attempts. An end or a return may be repeated
-when the node no longer has the lease: that is left to the contract, which checks every key too.
+taken over reads and changes nothing of other nodes' attempts; but it may lease all that waits, as
+every node may. An end or a return may be repeated when the node no longer has the lease: that is
+left to the contract, which checks every key too.
 """
 
 from __future__ import annotations
