@@ -1,7 +1,7 @@
 """What no runner sends: the bounds of all that a node says.
 
 A node may have been taken over. What it sends is stored, added up and shown, so a value that no
-column holds, that overflows a sum or that fills a page must not get further than here.
+column can contain, that overflows a sum or that fills a page must not get further than here.
 """
 
 from __future__ import annotations
@@ -201,10 +201,10 @@ def check_batch(batch: AttemptBatch) -> None:
 # --- any value ---------------------------------------------------------------------------------
 
 
-def check_range(value: float, most: float, what: str) -> None:
+def check_range(value: float, most: float, noun: str) -> None:
     """Raise ``ImpossibleRequest`` unless the value is from 0 to ``most``; NaN is not."""
     if not 0 <= value <= most:
-        raise ImpossibleRequest(f"A {what} is negative, or too large")
+        raise ImpossibleRequest(f"A {noun} is negative, or too large")
 
 
 def check_record(value: Any, most: int) -> None:
