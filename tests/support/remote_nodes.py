@@ -78,7 +78,6 @@ class RemoteNode:
     joined: JoinedInstallation
     state: ContactState = ContactState.ANSWERED
     asked: int = 0
-    changes: int = 0
     certificates: list[CertifiedKey] = field(default_factory=list)
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
@@ -96,14 +95,11 @@ class RemoteNode:
         self.asked += 1
         return self.state
 
-    def changed(self) -> None:
-        self.changes += 1
-
     def connect(
         self, runner_id: str = "R1", *gateways: tuple[str, int]
     ) -> tuple[RemoteGateway, NodeLink]:
         """A node that connects now."""
-        notices = NodeNotices(self.changed)
+        notices = NodeNotices()
         link = NodeLink(
             gateways or (self.gateway.address,),
             self.joined.authority,

@@ -58,14 +58,13 @@ async def serve_node(settings: Settings) -> None:
             async with open_browsers(
                 settings, sandbox, cpus=size.cpus, memory_mb=size.memory_mb
             ) as browser:
-                changed = asyncio.Event()
-                notices = NodeNotices(changed.set)
+                notices = NodeNotices()
                 link = _link(settings, node, notices)
                 gateway = RemoteGateway(link, notices, RemoteFiles(link), SystemClock())
                 runner = make_runner(settings, gateway, sandbox, egress, report, warm, browser)
                 drain_on_sigterm(runner, sandbox, ReasonCode.NODE_DRAINED)
                 async with warm.kept():
-                    await _run(runner, link, changed)
+                    await _run(runner, link)
         finally:
             await egress.stop()
 
@@ -83,10 +82,9 @@ def _link(settings: Settings, node: NodeFolder, notices: NodeNotices) -> NodeLin
     )
 
 
-async def _run(runner: Runner, link: NodeLink, changed: asyncio.Event) -> None:
+async def _run(runner: Runner, link: NodeLink) -> None:
     """Run until the runner has drained, or the link has ended for good."""
     linking = asyncio.create_task(link.run())
-    registering = asyncio.create_task(_register_when(changed, runner))
     running = asyncio.create_task(_run_when_connected(runner, link))
     try:
         await asyncio.wait({running, linking}, return_when=asyncio.FIRST_COMPLETED)
@@ -99,7 +97,7 @@ async def _run(runner: Runner, link: NodeLink, changed: asyncio.Event) -> None:
         await asyncio.wait({running}, timeout=STOP_SECONDS)
         raise NodeEnded(f"{ended.text}; {_REMEDIES[ended.end]}")
     finally:
-        tasks = (linking, registering, running)
+        tasks = (linking, running)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -115,11 +113,3 @@ async def _run_when_connected(runner: Runner, link: NodeLink) -> None:
             waiter.cancel()
     if link.connected.is_set():
         await runner.run()
-
-
-async def _register_when(changed: asyncio.Event, runner: Runner) -> None:
-    """Register at once when the installation says that something about this node was changed."""
-    while True:
-        await changed.wait()
-        changed.clear()
-        await runner.register()

@@ -143,8 +143,7 @@ class RemoteFiles:
         """
         http = await asyncio.to_thread(import_module, "httpx2")  # which takes a while
         timeout = http.Timeout(IDLE_SECONDS, connect=CONNECT_SECONDS)
-        headers = {"accept-encoding": "identity", **file.headers}
-        options: dict[str, Any] = {"content": data, "headers": headers}
+        options: dict[str, Any] = {"content": data, "headers": {"accept-encoding": "identity"}}
         is_own = _is_own(file)
         if is_own:
             (host, port), context = self._link.files()

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 
 from fyke.contracts.signals import PREPARE, STOP, WORK
-from fyke.wire.nodes import AnyNotice, AttemptsStopped, NodeChanged, PreparationWaits, WorkWaits
+from fyke.wire.nodes import AnyNotice, AttemptsStopped, PreparationWaits, WorkWaits
 
 _TOPICS: dict[type, str] = {WorkWaits: WORK, AttemptsStopped: STOP, PreparationWaits: PREPARE}
 
 
 class NodeNotices:
-    """Wakes the listeners of this process. ``on_changed`` is called when the node is to register
-    now; it must not block.
-    """
+    """Wakes the listeners of this process."""
 
-    def __init__(self, on_changed: Callable[[], None]) -> None:
-        self._on_changed = on_changed
+    def __init__(self) -> None:
         self._listeners: set[NoticeListener] = set()
 
     def receive(self, notice: AnyNotice) -> None:
         """Pass on a notice of the gateway."""
-        if isinstance(notice, NodeChanged):
-            self._on_changed()
-        else:
-            self._deliver([_TOPICS[type(notice)]])
+        self._deliver([_TOPICS[type(notice)]])
 
     def connected(self) -> None:
         """Pass on all that may have been reported while there was no connection."""
         self._deliver(_TOPICS.values())
-        self._on_changed()
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[NoticeListener]:

@@ -125,10 +125,6 @@ class Runner:
         for attempt_runner in list(self._attempt_runners.values()):
             attempt_runner.stop(end_of(Reason(code)))
 
-    async def register(self) -> None:
-        """Report now, and learn what the operator has decided about this machine."""
-        await self._report_safely(register=True)
-
     @property
     def running(self) -> int:
         """How many attempts are running."""

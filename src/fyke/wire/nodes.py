@@ -226,11 +226,10 @@ class CountRows(NodeRequest[RunTotals], frozen=True, tag="totals"):
 
 class FileUrl(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where one file is read or written within some minutes. A path without a host is one of this
-    gateway. ``headers`` are to be sent.
+    gateway.
     """
 
     url: str
-    headers: dict[str, str] = {}
 
 
 class FileOwner(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -310,10 +309,6 @@ class AttemptsStopped(NodeNotice, frozen=True, tag="stop"):
     """Attempts of this node are to be stopped: report them now."""
 
 
-class NodeChanged(NodeNotice, frozen=True, tag="changed"):
-    """The state of the node or the shared settings have changed: register now."""
-
-
 AnyRequest: TypeAlias = (
     Hello | ReplaceEarlier | RegisterNode | LeaveNode | RenewCertificate | CheckContact | CheckNode
     | LeaseAttempts | ListAttempts | StartAttempt | ReportAttempts | ReserveBrowser | ReachLimit
@@ -321,7 +316,7 @@ AnyRequest: TypeAlias = (
     | NoteEnvironment | TakePreparation | EndPreparation | FindBundle
     | CheckPageRoom | StorePage | DiscardPage
 )  # fmt: skip
-AnyNotice: TypeAlias = WorkWaits | PreparationWaits | AttemptsStopped | NodeChanged
+AnyNotice: TypeAlias = WorkWaits | PreparationWaits | AttemptsStopped
 
 
 # --- errors ------------------------------------------------------------------------------------

@@ -29,10 +29,8 @@ from fyke.model.node import NodeState, Registered
 from fyke.model.run import End
 from fyke.model.runner import AttemptUsage
 from fyke.reasons import Reason, ReasonCode
-from fyke.runner import loop
 from fyke.runner.loop import Runner, RunnerSize
 from fyke.settings import Settings
-from fyke.wire.nodes import NodeChanged, encode
 from support.app import open_app
 from support.egress import until
 from support.remote_nodes import OWN, RemoteNode, open_remote
@@ -239,24 +237,6 @@ async def test_workers_that_do_not_stop_delay_the_end_for_a_limited_time(
     with pytest.raises(NodeEnded):
         await asyncio.wait_for(serving, 20)
     assert attempt.ends == [STOPPED] and not attempt.has_stopped
-
-
-async def test_a_node_registers_at_once_when_something_about_it_was_changed(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "REPORT_SECONDS", 3600.0)
-    serving = asyncio.create_task(node.serve_node(machine.settings))
-    await machine.takes()
-    await until(
-        lambda: len(machine.place.runner.called("register")) == 2
-    )  # its own, and the link's
-    machine.place.runner.answers["register"] = Registered(NodeState.CORDONED, 15.0)
-    [session] = machine.place.sessions._open
-    session.requests.notify(encode(NodeChanged()))
-    await until(lambda: machine.runner._state is NodeState.CORDONED)
-    assert len(machine.place.runner.called("register")) == 3
-    os.kill(os.getpid(), signal.SIGTERM)
-    await serving
 
 
 async def test_a_renewed_certificate_is_kept(machine: Machine) -> None:

@@ -41,7 +41,7 @@ from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
 from fyke.model.secret import InjectedSecrets
 from fyke.model.worker import VersionEnvironment
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
-from fyke.wire.nodes import CommitRows, NodeChanged, encode
+from fyke.wire.nodes import CommitRows, encode
 from support.app import open_app
 from support.egress import until
 from support.remote_nodes import OWN, SIZE, RemoteNode, open_remote
@@ -356,10 +356,6 @@ async def test_notices_wake_the_runner(place: RemoteNode) -> None:
         for topic in (STOP, WORK, PREPARE):
             place.runner.topics.put_nowait(topic)
             assert await listener.wait(all_topics, 10) == topic
-        before = place.changes
-        [session] = place.sessions._open
-        session.requests.notify(encode(NodeChanged()))
-        await until(lambda: place.changes == before + 1)
 
 
 # --- contact -----------------------------------------------------------------------------------

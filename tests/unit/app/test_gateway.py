@@ -85,7 +85,7 @@ async def test_a_node_that_connects_is_served_as_the_runner_of_its_name(
 ) -> None:
     async with listening(app.runtime(settings)) as address:
         found = await joined(app, address)
-        notices = NodeNotices(lambda: None)
+        notices = NodeNotices()
         link = NodeLink(
             [address], found.authority, found.own, release="0.2.0", runner_id="R1",
             on_notice=notices.receive, on_certificate=lambda _: None,

@@ -8,14 +8,14 @@ import pytest
 
 from fyke.contracts.signals import PREPARE, STOP, WORK
 from fyke.link.notices import NodeNotices
-from fyke.wire.nodes import AttemptsStopped, NodeChanged, PreparationWaits, WorkWaits
+from fyke.wire.nodes import AttemptsStopped, PreparationWaits, WorkWaits
 
 pytestmark = pytest.mark.anyio
 ALL = frozenset({WORK, STOP, PREPARE})
 
 
 async def test_a_topic_counts_once_and_others_are_kept() -> None:
-    notices = NodeNotices(lambda: None)
+    notices = NodeNotices()
     notices.receive(WorkWaits())
     async with notices.listen() as one, notices.listen() as other:
         assert await one.wait(ALL, 0) is None  # it was before
@@ -28,7 +28,7 @@ async def test_a_topic_counts_once_and_others_are_kept() -> None:
 
 
 async def test_those_that_wait_are_woken() -> None:
-    notices = NodeNotices(lambda: None)
+    notices = NodeNotices()
     async with notices.listen() as listener:
         waiting = [
             asyncio.create_task(listener.wait(frozenset({topic}), 10)) for topic in (PREPARE, STOP)
@@ -42,13 +42,9 @@ async def test_those_that_wait_are_woken() -> None:
         assert await listener.wait(ALL, 0.01) is None
 
 
-async def test_changes_are_reported_also_after_a_connection() -> None:
-    changes: list[int] = []
-    notices = NodeNotices(lambda: changes.append(1))
+async def test_a_connection_signals_all_that_may_have_been_missed() -> None:
+    notices = NodeNotices()
     async with notices.listen() as listener:
-        notices.receive(NodeChanged())
-        assert changes == [1] and await listener.wait(ALL, 0) is None
         notices.connected()
-        assert changes == [1, 1]
         assert {await listener.wait(ALL, 0) for _ in ALL} == ALL
     assert not notices._listeners

@@ -445,15 +445,15 @@ async def test_a_node_that_is_not_ready_takes_and_prepares_nothing(state: NodeSt
     platform = Leasing("a")
     runner = Recording(platform)
     platform.state = state
-    await runner.register()
+    await runner._report_safely(register=True)
     await runner._take_attempts()
     assert not await runner._preparer._prepare_next()
     assert (platform.takes, platform.preparations, runner.begun) == (0, 0, [])
     runner._capacity_freed.clear()
-    await runner.register()
+    await runner._report_safely(register=True)
     assert not runner._capacity_freed.is_set()  # nothing has changed
     platform.state = NodeState.READY
-    await runner.register()
+    await runner._report_safely(register=True)
     assert runner._capacity_freed.is_set()
     await runner._take_attempts()
     await runner._preparer._prepare_next()
@@ -487,7 +487,7 @@ class Draining:
 
     async def learns(self, state: NodeState, drain_ms: int | None = None) -> None:
         self.platform.state, self.platform.drain_ms = state, drain_ms
-        await self.runner.register()
+        await self.runner._report_safely(register=True)
 
 
 async def test_a_draining_node_stops_what_is_left_at_the_end_of_its_time(
