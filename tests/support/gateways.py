@@ -60,7 +60,7 @@ async def open_gateway(
     authority = NodeAuthority(storage, Sealer(b"master"), clock)
     known = await authority.ensure()
     joining = NodeJoining(storage, authority, clock)
-    sessions = JoinSessions(joining, known.certificate, ("gateway.example:8110",))
+    sessions = JoinSessions(joining, known.certificate)
     gateway = Gateway(storage, NodeTokens(storage, authority), known, sessions)
     accept = {node_join.ALPN: sessions.accept, **(more or {})}
     own = certify_gateway(known, clock.now_ms() / 1000)

@@ -175,7 +175,7 @@ def join_from(
         pass
     joined = asyncio.run(join(address, token, name, pool, labels))
     answer = joined.answer
-    gateways = tuple(answer.gateways) or (_text_of(address),)
+    gateways = (_text_of(address),)
     node = NodeFolder(
         answer.name, answer.pool, answer.labels, gateways, joined.authority, joined.own
     )

@@ -29,14 +29,11 @@ log = structlog.get_logger()
 
 
 class JoinSessions:
-    """``authority`` is its certificate in PEM, ``gateways`` the addresses that nodes are given."""
+    """``authority`` is its certificate in PEM."""
 
-    def __init__(
-        self, joining: NodeJoining, authority: str, gateways: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, joining: NodeJoining, authority: str) -> None:
         self.joining = joining
         self.authority = authority
-        self.gateways = gateways
         self._open: set[JoinSession] = set()
 
     def accept(self, peer: Peer) -> asyncio.Protocol | None:
@@ -122,10 +119,7 @@ class JoinSession:
             raise RequestFailed(encode_error(refusal)) from refusal
         node = joined.node
         log.info("node_joined", node=node.name, pool=node.pool, address=address)
-        gateways = self._sessions.gateways
-        return encode(
-            NodeJoined(node.name, node.pool, dict(node.labels), joined.certificate, gateways)
-        )
+        return encode(NodeJoined(node.name, node.pool, dict(node.labels), joined.certificate))
 
 
 def _fault(error: Exception) -> bytes:

@@ -39,13 +39,12 @@ class AuthorityShown(msgspec.Struct, frozen=True):
 
 
 class NodeJoined(msgspec.Struct, frozen=True):
-    """``gateways`` are addresses, best first; none for the one that was asked."""
+    """The node as it is known now, with its ``certificate`` in PEM."""
 
     name: str
     pool: str
     labels: dict[str, str]
     certificate: str
-    gateways: tuple[str, ...] = ()
 
 
 _requests: msgspec.msgpack.Decoder[ShowAuthority | JoinNode] = msgspec.msgpack.Decoder(

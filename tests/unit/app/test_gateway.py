@@ -75,7 +75,7 @@ async def joined(app: App, address: tuple[str, int]) -> JoinedInstallation:
 async def test_a_machine_joins_with_a_token_of_the_server(app: App, settings: Settings) -> None:
     async with listening(app.runtime(settings)) as address:
         found = await joined(app, address)
-    assert (found.answer.name, found.answer.pool, found.answer.gateways) == ("n1", "eu", ())
+    assert (found.answer.name, found.answer.pool) == ("n1", "eu")
     node = await app.storage.read(lambda tx: tx.nodes.get("n1"))
     assert node is not None and node.pool == "eu"
 

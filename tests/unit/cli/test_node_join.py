@@ -66,7 +66,7 @@ async def test_the_folder_has_what_a_node_needs(app: App, gateway: Gateway, tmp_
         "name": "n1",
         "pool": "eu",
         "labels": {"disk": "ssd"},
-        "gateways": ["gateway.example:8110"],
+        "gateways": [f"127.0.0.1:{gateway.address[1]}"],
     }
     assert (code, json.loads(out)) == (0, known | {"home": str(home)})
     [file] = home.iterdir()
@@ -77,10 +77,9 @@ async def test_the_folder_has_what_a_node_needs(app: App, gateway: Gateway, tmp_
     client_context(gateway.authority.certificate, own, ["x"])  # the key is that of the certificate
 
 
-async def test_the_gateway_that_was_asked_is_kept_where_it_names_no_other(
+async def test_it_says_what_was_joined_and_where(
     app: App, gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gateway.sessions.gateways = ()
     monkeypatch.setenv("FYKE_NODE_TOKEN", await a_token(app, gateway))
     monkeypatch.setattr(socket, "gethostname", lambda: "Worker-7")
     code, out, _ = await joined(gateway, tmp_path / "node")

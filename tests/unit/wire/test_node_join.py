@@ -19,7 +19,7 @@ from fyke.wire.node_join import (
 )
 from fyke.wire.nodes import BadNodeMessage, encode
 
-JOINED = NodeJoined("n1", "eu", {"a": "b"}, "PEM", ("192.0.2.1:8110",))
+JOINED = NodeJoined("n1", "eu", {"a": "b"}, "PEM")
 
 
 @pytest.mark.parametrize(
