@@ -383,9 +383,9 @@ async def test_the_contact_is_that_of_this_process(place: Place, alone: bool) ->
 
     service = NodeService(RunnerName("r1", "n", "here"), place.stores, is_cut_off)
     await service.register(INFO)
-    state = ContactState.CUT_OFF if alone else ContactState.SHARED_OUTAGE
-    assert ((await service.contact()).state, asked) == (state, [0])
-    assert (await place.service().contact()).state is ContactState.SHARED_OUTAGE
+    state = ContactState.CUT_OFF if alone else ContactState.DOWN_FOR_ALL
+    assert (await service.contact(), asked) == (state, [0])
+    assert await place.service().contact() is ContactState.DOWN_FOR_ALL
 
 
 # --- environments ------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import structlog
 
@@ -19,15 +19,11 @@ from fyke.app.serving import until_stopped
 from fyke.contracts.node import NodeGateway
 from fyke.contracts.signals import SignalReader
 from fyke.domain.nodes.authority import NodeAuthority, NodeIdentity, certify_gateway
+from fyke.domain.nodes.contact import IsCutOff, StateContact, count_servers, never_cut_off
 from fyke.domain.nodes.file_places import FilePlaces
 from fyke.domain.nodes.joining import NodeJoining
 from fyke.domain.nodes.presence import NodePresence
-from fyke.domain.nodes.service import (
-    SERVER_SILENCE_MS,
-    NodeService,
-    RunnerName,
-    never_cut_off,
-)
+from fyke.domain.nodes.service import NodeService, RunnerName
 from fyke.domain.nodes.tokens import NO_POSTGRES
 from fyke.domain.results.output_signals import OutputSignals
 from fyke.errors import Refused, Unavailable
@@ -40,7 +36,6 @@ from fyke.kit.clock import SystemClock
 from fyke.kit.ids import new_ulid
 from fyke.kit.sealing import Sealer
 from fyke.kit.tls import server_context
-from fyke.model.node import ContactState
 from fyke.model.node_registry import Node
 from fyke.model.runner import NODE_PLACE
 from fyke.settings import Settings
@@ -62,7 +57,7 @@ async def serve_gateway(settings: Settings, heartbeat: Heartbeat) -> None:
         await until_stopped(_serve(runtime, cut_off.is_cut_off))
 
 
-async def _serve(runtime: Runtime, is_cut_off: Callable[[int], Awaitable[bool]]) -> None:
+async def _serve(runtime: Runtime, is_cut_off: IsCutOff) -> None:
     async with listening(runtime, is_cut_off) as (host, port):
         log.info("gateway_listens", host=host, port=port)
         await asyncio.Event().wait()
@@ -70,10 +65,10 @@ async def _serve(runtime: Runtime, is_cut_off: Callable[[int], Awaitable[bool]])
 
 @contextlib.asynccontextmanager
 async def listening(
-    runtime: Runtime, is_cut_off: Callable[[int], Awaitable[bool]] = never_cut_off
+    runtime: Runtime, is_cut_off: IsCutOff = never_cut_off
 ) -> AsyncIterator[tuple[str, int]]:
     """Accept nodes, and machines that join, while the context is open; yield the address.
-    ``is_cut_off`` is as in ``NodeService``.
+    ``is_cut_off`` is that of ``StateContact``.
     """
     settings, storage, clock = runtime.settings, runtime.storage, SystemClock()
     master = master_secret(settings)
@@ -88,7 +83,7 @@ async def listening(
         opening.gateway,
         clock,
         open_files=opening.files,
-        find_contact=opening.contact,
+        find_contact=opening.contact.state,
     )
     files = FileSessions(runtime.blobs, opening.signer, clock)
     accept = {
@@ -116,16 +111,14 @@ async def listening(
 class _Opening:
     """What the gateway has for each node that connects."""
 
-    def __init__(
-        self, runtime: Runtime, master: bytes, is_cut_off: Callable[[int], Awaitable[bool]]
-    ) -> None:
+    def __init__(self, runtime: Runtime, master: bytes, is_cut_off: IsCutOff) -> None:
         runtime.results.watch(OutputSignals(runtime.signals).stored)
         self._runtime = runtime
         self._stores = node_stores(runtime)
         self._is_cut_off = is_cut_off
         self.signer = FileSigner(master)
         self._urls = FileUrls(runtime.blobs, self.signer, SystemClock())
-        self._servers = 0
+        self.contact = StateContact(is_cut_off)
 
     def gateway(self, node: Node) -> NodeGateway:
         """The operations of a node, for its current runner."""
@@ -138,19 +131,11 @@ class _Opening:
         places = FilePlaces(runtime.storage, runtime.blobs, node.runner_id)
         return NodeFileAccess(places, self._urls, NodeIdentity(node.name, node.join_id))
 
-    async def contact(self) -> ContactState:
-        """See ``NodeGateway.contact``, for this process."""
-        if await self._is_cut_off(self._servers):
-            return ContactState.CUT_OFF
-        return ContactState.SHARED_OUTAGE
-
     async def count_servers(self) -> None:
         """Count the servers now and then, until cancelled."""
         while True:
             with contextlib.suppress(Unavailable):
-                self._servers = await self._runtime.storage.read(
-                    lambda tx: tx.servers.count_active(tx.now - SERVER_SILENCE_MS)
-                )
+                self.contact.servers = await self._runtime.storage.read(count_servers)
             await asyncio.sleep(COUNT_SECONDS)
 
 

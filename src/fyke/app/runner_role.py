@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
@@ -15,7 +14,8 @@ from fyke.app.runner_browsers import open_browsers
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.contracts.signals import SignalReader
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.nodes.service import NodeService, NodeStores, RunnerName, never_cut_off
+from fyke.domain.nodes.contact import IsCutOff, never_cut_off
+from fyke.domain.nodes.service import NodeService, NodeStores, RunnerName
 from fyke.domain.results.output_signals import OutputSignals
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.egress.client import EgressClient
@@ -87,9 +87,7 @@ async def rename_copied_node(settings: Settings, storage: Storage) -> None:
         log.warning("node_renamed", node=new, copied_from=name)
 
 
-def gateway_in_place(
-    runtime: Runtime, is_cut_off: Callable[[int], Awaitable[bool]] = never_cut_off
-) -> NodeService:
+def gateway_in_place(runtime: Runtime, is_cut_off: IsCutOff = never_cut_off) -> NodeService:
     """The installation of a runner in this process, for a new start of it."""
     settings = runtime.settings
     runtime.results.watch(OutputSignals(runtime.signals).stored)

@@ -18,7 +18,7 @@ from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOr
 from fyke.model.last_page import PageContent, PageFileKind
 from fyke.model.node import (
     AttemptOrder,
-    Contact,
+    ContactState,
     PreparationOrder,
     Registered,
     RunnableVersion,
@@ -45,7 +45,7 @@ class NodeGateway(Protocol):
         """Signals to this runner: ``WORK``, ``STOP`` and ``PREPARE``. They may be lost."""
         ...
 
-    async def contact(self) -> Contact:
+    async def contact(self) -> ContactState:
         """Asked when leases were not renewed for a while. Takes a few seconds at most, and raises
         nothing.
         """

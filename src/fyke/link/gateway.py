@@ -17,12 +17,11 @@ from fyke.contracts.signals import Listener
 from fyke.errors import FykeError, InvalidRequest, StaleLease, Unavailable
 from fyke.kit.clock import Clock
 from fyke.kit.stream_frames import MAX_MESSAGE, SendLane
-from fyke.link.node_link import LinkEnd, LinkEnded, NodeLink
+from fyke.link.node_link import NodeLink
 from fyke.link.notices import NodeNotices
 from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOrders
 from fyke.model.node import (
     AttemptOrder,
-    Contact,
     ContactState,
     PreparationOrder,
     Registered,
@@ -32,7 +31,7 @@ from fyke.model.run import AttemptKey, End, RunLimits
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.model.secret import InjectedSecrets
 from fyke.model.worker import VersionEnvironment
-from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
+from fyke.reasons import Detail, Reason
 from fyke.wire.nodes import (
     CloseRows,
     CommitRows,
@@ -119,22 +118,22 @@ class RemoteGateway:
     def listen(self) -> AbstractAsyncContextManager[Listener]:
         return self._notices.listen()
 
-    async def contact(self) -> Contact:
+    async def contact(self) -> ContactState:
         """Asks the gateway. When that says that it alone has lost the state, the next one is tried;
         until it answers, this runner is cut off.
         """
         if self._link.ended is not None:
-            return _ended(self._link.ended)
+            return ContactState.CUT_OFF
         at = self._answered_at
         if at is not None and time.monotonic() - at < ANSWERED_SECONDS:
-            return Contact(ContactState.ANSWERED)
+            return ContactState.ANSWERED
         state = ContactState.CUT_OFF
         with suppress(TimeoutError, FykeError):
             async with asyncio.timeout(CONTACT_SECONDS):
                 state = await self._link.contact()
                 if state is ContactState.CUT_OFF:
                     self._link.leave("the gateway has lost its database")
-        return _ended(self._link.ended) if self._link.ended is not None else Contact(state)
+        return ContactState.CUT_OFF if self._link.ended is not None else state
 
     async def replace_earlier(self) -> int:
         return await self.ask(ReplaceEarlier())
@@ -241,13 +240,6 @@ class RemoteRows:
 
     async def totals(self, run_id: str) -> RunTotals:
         return await self._gateway.ask(CountRows(self._gateway.key_in(run_id)))
-
-
-def _ended(ended: LinkEnded) -> Contact:
-    if ended.end is not LinkEnd.SUPERSEDED:
-        return Contact(ContactState.CUT_OFF)
-    detail = Detail.of(DetailCode.NODE_SUPERSEDED, address=ended.address)
-    return Contact(ContactState.SUPERSEDED, reason_with_detail(ReasonCode.INTERNAL, detail))
 
 
 def _split_reports(reports: tuple[AttemptReport, ...]) -> Iterator[ReportAttempts]:

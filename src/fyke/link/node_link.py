@@ -69,13 +69,10 @@ class LinkEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LinkEnded:
-    """The end of a link, with a sentence for the operator. ``address``: of the machine that has
-    the node's name.
-    """
+    """The end of a link, with a sentence for the operator."""
 
     end: LinkEnd
     text: str
-    address: str = ""
 
 
 class NodeLink:
@@ -206,7 +203,7 @@ class NodeLink:
         match answer:
             case SupersededNode():
                 text = f"Another machine has the name of this node: {answer.address}"
-                return LinkEnded(LinkEnd.SUPERSEDED, text, answer.address)
+                return LinkEnded(LinkEnd.SUPERSEDED, text)
             case UnknownNode():
                 text = "The installation has forgotten this node, or it has joined again"
                 return LinkEnded(LinkEnd.UNKNOWN, text)

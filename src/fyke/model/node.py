@@ -128,14 +128,5 @@ class ContactState(StrEnum):
     """Why the leases of a runner are not renewed."""
 
     ANSWERED = "answered"  # the last call was answered
-    SHARED_OUTAGE = "shared_outage"  # no process can write the state, so none ends an attempt
+    DOWN_FOR_ALL = "down_for_all"  # no process can write the state, so none ends an attempt
     CUT_OFF = "cut_off"  # others may reach the state; if in doubt
-    SUPERSEDED = "superseded"  # another machine has taken the name of this one
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """The contact of a runner with the installation. ``reason`` says by what it is superseded."""
-
-    state: ContactState
-    reason: Reason | None = None

@@ -147,7 +147,6 @@ class DetailCode(StrEnum):
     BLOBS_AWAY = "blobs_away"
     REGISTRY_AWAY = "registry_away"  # of packages
     RUNNER_LOST_EARLY = "runner_lost_early"
-    NODE_SUPERSEDED = "node_superseded"  # another machine has its name
     UNFORESEEN = "unforeseen"
 
 

@@ -458,10 +458,6 @@ DETAILS: Mapping[DetailCode, DetailTexts] = {
         _("the package registry could not be reached: %(problem)s"),
     ),
     DetailCode.RUNNER_LOST_EARLY: _detail(_("the runner was lost or stopped first")),
-    DetailCode.NODE_SUPERSEDED: _detail(
-        _("another machine has the name of this node: %(address)s"),
-        _("remove one of the two, or let it join with another name"),
-    ),
     DetailCode.UNFORESEEN: _detail(_("the platform failed: %(problem)s")),
 }  # fmt: skip
 

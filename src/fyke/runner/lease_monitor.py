@@ -1,5 +1,5 @@
 """Stops the Workers of a runner that is cut off from the database while others reach it, before
-another process may declare its attempts lost. A shared outage stops nothing.
+another process may declare its attempts lost. A database that is down for all stops nothing.
 
 Times are monotonic and do not depend on a report that hangs.
 """
@@ -9,16 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
-from fyke.model.node import Contact, ContactState
+from fyke.model.node import ContactState
 from fyke.model.runner import LEASE_SECONDS
-from fyke.reasons import sentence
 
 CHECK_INTERVAL = 0.5
 # of a lease: ``contact`` takes up to 3 s, a Worker has 5 s to end after SIGTERM, 1 s is a reserve
 STOP_SECONDS = 9.0
 GAP_SECONDS = 3.0
 NOT_RENEWED = "its lease could not be renewed, and others may reach the database and end it soon"
-CUT_OFF = (ContactState.CUT_OFF, ContactState.SUPERSEDED)
 
 
 class LeaseMonitor:
@@ -28,7 +26,7 @@ class LeaseMonitor:
 
     def __init__(
         self,
-        contact: Callable[[], Awaitable[Contact]],
+        contact: Callable[[], Awaitable[ContactState]],
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -37,7 +35,6 @@ class LeaseMonitor:
         self._renewed: dict[str, float] = {}
         self._checked_at = clock()
         self.lease_seconds = LEASE_SECONDS
-        self.why = ""  # those of the latest ``overdue`` must be stopped
 
     def now(self) -> float:
         """The time to pass to ``renewed``, taken before the call that renews."""
@@ -55,7 +52,7 @@ class LeaseMonitor:
     async def overdue(self) -> list[str]:
         """The attempts that must be stopped now. Call it every ``CHECK_INTERVAL``.
 
-        After a shared outage, and after a gap between two calls, for example on a paused machine,
+        After an outage for all, and after a gap between two calls, for example on a paused machine,
         every attempt has a full new term, as the servers give every lease one.
         """
         now = self._clock()
@@ -63,14 +60,12 @@ class LeaseMonitor:
             self._renew_all(now)
         overdue = self.lease_seconds - STOP_SECONDS
         late = [key for key, at in self._renewed.items() if now - at > overdue]
-        contact = await self._contact() if late else None
-        is_cut_off = contact is not None and contact.state in CUT_OFF
+        is_cut_off = bool(late) and await self._contact() is ContactState.CUT_OFF
         self._checked_at = self._clock()
-        if late and not is_cut_off:
-            self._renew_all(self._checked_at)
-        if contact is None or not is_cut_off:
+        if not is_cut_off:
+            if late:
+                self._renew_all(self._checked_at)
             return []
-        self.why = NOT_RENEWED if contact.reason is None else sentence(contact.reason)
         return [key for key in late if key in self._renewed]
 
     def _renew_all(self, at: float) -> None:

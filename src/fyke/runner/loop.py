@@ -25,7 +25,7 @@ from fyke.runner.attempt import AttemptDependencies, AttemptRunner
 from fyke.runner.browser import AttemptBrowser
 from fyke.runner.browser_places import BrowserPlaces
 from fyke.runner.faults import find_trouble
-from fyke.runner.lease_monitor import CHECK_INTERVAL, LeaseMonitor
+from fyke.runner.lease_monitor import CHECK_INTERVAL, NOT_RENEWED, LeaseMonitor
 from fyke.runner.preparer import Preparer
 from fyke.runner.run_caches import RunCaches
 from fyke.telemetry.repeated import RepeatedProblem
@@ -411,7 +411,7 @@ class Runner:
                     log.error(
                         "cut_off_so_the_worker_is_stopped",
                         attempt=attempt_id,
-                        why=self._monitor.why,
+                        why=NOT_RENEWED,
                         problem=self._reporting.text,
                     )
                     attempt_runner.stop(end_of(Reason(ReasonCode.RUNNER_LOST)))

@@ -12,7 +12,7 @@ from fyke.gateway.contact import SharedContact, in_doubt
 from fyke.model.node import ContactState
 
 pytestmark = pytest.mark.anyio
-ANSWERED, SHARED = ContactState.ANSWERED, ContactState.SHARED_OUTAGE
+ANSWERED, SHARED = ContactState.ANSWERED, ContactState.DOWN_FOR_ALL
 
 
 async def test_nodes_share_a_question_also_when_one_has_gone(monkeypatch: Any) -> None:

@@ -7,9 +7,8 @@ import pytest
 from fyke.app.cut_off import ANSWER_SECONDS
 from fyke.kit.clock import ManualClock
 from fyke.link.gateway import CONTACT_SECONDS
-from fyke.model.node import Contact, ContactState
-from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail
-from fyke.runner.lease_monitor import CHECK_INTERVAL, NOT_RENEWED, STOP_SECONDS, LeaseMonitor
+from fyke.model.node import ContactState
+from fyke.runner.lease_monitor import CHECK_INTERVAL, STOP_SECONDS, LeaseMonitor
 from fyke.runner.loop import REPORT_SECONDS
 from fyke.runner.watch import TERM_GRACE_SECONDS
 from fyke.settings import Settings
@@ -24,17 +23,14 @@ class Setup:
     def __init__(self, lease_seconds: float = 15.0) -> None:
         self.clock = ManualClock()
         self.cut_off, self.delay = False, 0.0
-        self.superseded: Reason | None = None
         self.calls = 0
         self.monitor = LeaseMonitor(self._contact, clock=self.clock.monotonic)
         self.monitor.lease_seconds = lease_seconds
 
-    async def _contact(self) -> Contact:
+    async def _contact(self) -> ContactState:
         self.calls += 1
         self.clock.advance(self.delay)
-        if self.superseded is not None:
-            return Contact(ContactState.SUPERSEDED, self.superseded)
-        return Contact(ContactState.CUT_OFF if self.cut_off else ContactState.SHARED_OUTAGE)
+        return ContactState.CUT_OFF if self.cut_off else ContactState.DOWN_FOR_ALL
 
     async def check(self, seconds: float) -> list[str]:
         """Check every half second for that long; return the first attempts to stop."""
@@ -93,17 +89,6 @@ async def test_a_cut_off_runner_waits_as_long_as_the_lease_allows(lease_seconds:
     assert setup.calls == 0
     assert await setup.check(1) == ["a"]
     assert setup.clock.monotonic() + 3 + 5 < lease_seconds
-
-
-async def test_it_says_why_they_must_be_stopped(setup: Setup) -> None:
-    setup.cut_off = True
-    await setup.check(20)
-    assert setup.monitor.why == NOT_RENEWED
-    setup.superseded = reason_with_detail(
-        ReasonCode.INTERNAL, Detail.of(DetailCode.NODE_SUPERSEDED, address="192.0.2.9")
-    )
-    await setup.check(20)
-    assert "192.0.2.9" in setup.monitor.why
 
 
 async def test_only_attempts_that_were_not_renewed_are_stopped(setup: Setup) -> None:

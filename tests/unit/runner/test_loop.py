@@ -16,7 +16,7 @@ from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
 from fyke.model.attempt import AfterAttempt, RunnerOrders
 from fyke.model.browser import BrowserOffer, BrowserProgram
-from fyke.model.node import Contact, ContactState, NodeState, Registered
+from fyke.model.node import ContactState, NodeState, Registered
 from fyke.model.run import End
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
@@ -229,9 +229,9 @@ async def test_a_cut_off_runner_stops_the_attempts_it_cannot_renew(
     monkeypatch.setattr(loop, "CHECK_INTERVAL", 0.001)
     clock, asked, stopped = ManualClock(), list[float](), list[ReasonCode]()
 
-    async def alone() -> Contact:
+    async def alone() -> ContactState:
         asked.append(clock.monotonic())
-        return Contact(ContactState.CUT_OFF)
+        return ContactState.CUT_OFF
 
     platform: Any = Platform()
     monitor = LeaseMonitor(alone, clock=clock.monotonic)

@@ -7,7 +7,7 @@ the same code.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
@@ -18,6 +18,7 @@ from fyke.contracts.results import Results
 from fyke.contracts.signals import Listener, Signals
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.logs import system
+from fyke.domain.nodes.contact import IsCutOff, StateContact, count_servers, never_cut_off
 from fyke.domain.nodes.files import InstallationFiles
 from fyke.domain.nodes.held import HeldAttempt, HeldAttempts
 from fyke.domain.nodes.rows import NodeRows
@@ -38,7 +39,6 @@ from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOr
 from fyke.model.log import NewLogEntry
 from fyke.model.node import (
     AttemptOrder,
-    Contact,
     ContactState,
     NodeState,
     OrderedWorker,
@@ -54,7 +54,6 @@ from fyke.model.secret import InjectedSecrets
 from fyke.model.worker import VersionEnvironment
 from fyke.reasons import Detail, Reason, ReasonCode
 
-SERVER_SILENCE_MS = 15_000  # a server without a heartbeat for so long is not counted
 LAST_LINE = 1  # the number of the batch with the last line of a run
 
 log = structlog.get_logger()
@@ -92,21 +91,14 @@ class _Ordered:
     environment: VersionEnvironment | None
 
 
-async def never_cut_off(servers: int) -> bool:
-    """``is_cut_off`` for a database file, from which no runner can be cut off."""
-    return False
-
-
 class NodeService:
-    """Serves one runner. ``is_cut_off`` gets the last known number of servers, and returns whether
-    only this process is cut off from the state.
-    """
+    """Serves one runner. ``is_cut_off`` is that of ``StateContact``."""
 
     def __init__(
         self,
         runner: RunnerName,
         stores: NodeStores,
-        is_cut_off: Callable[[int], Awaitable[bool]] = never_cut_off,
+        is_cut_off: IsCutOff = never_cut_off,
         *,
         joined: bool = False,
     ) -> None:
@@ -116,8 +108,7 @@ class NodeService:
         self._actor = f"runner {runner.id}"
         self._stores = stores
         self._storage = stores.storage
-        self._is_cut_off = is_cut_off
-        self._servers = 0
+        self._contact = StateContact(is_cut_off)
         self._attempts = Attempts(stores.storage, stores.results, stores.rules)
         self._environments = VersionEnvironments(stores.storage)
         self._secrets = RunSecrets(stores.storage, stores.sealer, stores.clock)
@@ -131,11 +122,9 @@ class NodeService:
         """See ``NodeGateway.listen``."""
         return self._stores.signals.listen()
 
-    async def contact(self) -> Contact:
+    async def contact(self) -> ContactState:
         """See ``NodeGateway.contact``."""
-        if await self._is_cut_off(self._servers):
-            return Contact(ContactState.CUT_OFF)
-        return Contact(ContactState.SHARED_OUTAGE)
+        return await self._contact.state()
 
     async def replace_earlier(self) -> int:
         """See ``NodeGateway.replace_earlier``."""
@@ -174,10 +163,9 @@ class NodeService:
             left = None
             if node is not None and state is NodeState.DRAINING:
                 left = max(0, node.drain_until - tx.now)
-            servers = tx.servers.count_active(tx.now - SERVER_SILENCE_MS)
-            return servers, Registered(state, seconds, drain_ms=left)
+            return count_servers(tx), Registered(state, seconds, drain_ms=left)
 
-        self._servers, registered = await self._storage.write(work)
+        self._contact.servers, registered = await self._storage.write(work)
         return registered
 
     def _node(self, tx: Transaction) -> Node | None:
