@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from fyke.contracts.state import Transaction
+from fyke.domain.runs.attempts import GivenBack
 from fyke.domain.runs.returns import TRIES
 from fyke.errors import StaleLease
-from fyke.model.attempt import AttemptEnd, GivenBack, SiteTraffic
+from fyke.model.attempt import AttemptEnd, SiteTraffic
 from fyke.model.run import SUCCESS, AttemptKey, End, Outcome, Run, RunState
 from fyke.model.runner import AttemptUsage, Lease
 from fyke.reasons import Detail, DetailCode

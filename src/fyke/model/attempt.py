@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fyke.model.browser import BrowserReport
 from fyke.model.last_page import LastPage
-from fyke.model.run import AttemptKey, End, Run
+from fyke.model.run import AttemptKey, End
 from fyke.model.runner import AttemptUsage
 
 OTHER_SITES = "(other)"  # the domain of all sites beyond the first 200 of an attempt
@@ -50,14 +50,6 @@ class RunnerOrders:
     stop: dict[str, End]  # by attempt id
     lost: frozenset[str]
     next_check_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GivenBack:
-    """An attempt was returned: the current run, and how long its subtask is not leased."""
-
-    run: Run | None
-    pause_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

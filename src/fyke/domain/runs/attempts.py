@@ -26,7 +26,7 @@ from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease
 from fyke.kit.decimals import millionths
-from fyke.model.attempt import AttemptEnd, AttemptReport, GivenBack, RunnerOrders
+from fyke.model.attempt import AttemptEnd, AttemptReport, RunnerOrders
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import (
@@ -50,6 +50,14 @@ log = structlog.get_logger()
 LIVE = frozenset({RunState.READY, RunState.RUNNING})
 STOPPING = frozenset({RunState.ABORTING, RunState.ENDING})
 LEASES_CHECKED = "leases_checked"  # fact of the installation: when a server last checked the leases
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """An attempt was returned: the current run, and how long its subtask is not leased."""
+
+    run: Run | None
+    pause_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

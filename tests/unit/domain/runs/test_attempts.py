@@ -6,13 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.attempts import Attempts, GivenBack
 from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.returns import TRIES
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease, Unavailable
-from fyke.model.attempt import AttemptEnd, AttemptReport, GivenBack
+from fyke.model.attempt import AttemptEnd, AttemptReport
 from fyke.model.billing import Prices
 from fyke.model.callback import DeliveryKind
 from fyke.model.log import LogType
