@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from fyke.domain.workers.archive import MAX_BUNDLE
-from fyke.errors import BlobsAway, FykeError, InvalidRequest, Unavailable, VersionUnavailable
+from fyke.domain.workers.bundles import files_missing
+from fyke.errors import BlobsAway, FykeError, InvalidRequest, Unavailable
 from fyke.link.node_link import NodeLink
 from fyke.model.last_page import PageContent
 from fyke.model.node import GATEWAY_HOST, RunnableVersion
 from fyke.model.run import AttemptKey
-from fyke.reasons import Reason, ReasonCode
 from fyke.wire.nodes import (
     CheckPageRoom,
     DiscardPage,
@@ -91,8 +91,7 @@ class RemoteFiles:
             file = await self._link.ask(FindBundle(file_owner, digest, direct=False))
             found = await self._fetch(file, target, digest, MAX_BUNDLE)
         if found != digest:
-            code, number = ReasonCode.VERSION_FILES_MISSING, version.number
-            raise VersionUnavailable(Reason.of(code, number=number, sha256=found))
+            raise files_missing(version.number, sha256=found)
 
     # --- last pages ---------------------------------------------------------------------------
 

@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from fyke.contracts.blobs import Blobs
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.runs.last_pages import page_blob
-from fyke.domain.workers.bundles import bundle_name
-from fyke.errors import InvalidRequest, StaleLease, VersionUnavailable
+from fyke.domain.workers.bundles import bundle_name, files_missing
+from fyke.errors import InvalidRequest, StaleLease
 from fyke.model.last_page import MAX_FILE_BYTES, MAX_PAGES, PageFileKind
 from fyke.model.run import Attempt, AttemptKey
 from fyke.model.worker import EnvironmentState, Version
-from fyke.reasons import Reason, ReasonCode
 
 
 class FilePlaces:
@@ -41,7 +40,7 @@ class FilePlaces:
             raise InvalidRequest("must be that of the version", field="digest")
         name = bundle_name(version.digest)
         if not await self._blobs.exists(name):
-            raise _missing(version.number)
+            raise files_missing(version.number)
         return name
 
     async def page(
@@ -76,7 +75,7 @@ class FilePlaces:
             raise StaleLease
         version = tx.workers.version(run.worker_id, run.version)
         if version is None:
-            raise _missing(run.version)
+            raise files_missing(run.version)
         return version
 
     def _prepared(self, tx: Transaction, version_id: str) -> Version:
@@ -87,7 +86,3 @@ class FilePlaces:
         if environment.runner_id != self._runner_id or version is None:
             raise StaleLease
         return version
-
-
-def _missing(number: str) -> VersionUnavailable:
-    return VersionUnavailable(Reason.of(ReasonCode.VERSION_FILES_MISSING, number=number))

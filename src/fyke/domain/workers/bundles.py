@@ -47,12 +47,13 @@ async def stream_bundle(blobs: Blobs, digest: str, number: str) -> AsyncGenerato
                     found.update(chunk)
                 yield chunk
     except FileNotFoundError:
-        raise _unavailable(number) from None
+        raise files_missing(number) from None
     if found.hexdigest() != digest:
-        raise _unavailable(number, sha256=found.hexdigest())
+        raise files_missing(number, sha256=found.hexdigest())
 
 
-def _unavailable(number: str, sha256: str | None = None) -> VersionUnavailable:
+def files_missing(number: str, sha256: str | None = None) -> VersionUnavailable:
+    """The error of a version whose bundle is not there, or is another one with this ``sha256``."""
     return VersionUnavailable(
         Reason.of(ReasonCode.VERSION_FILES_MISSING, number=number, sha256=sha256)
     )
