@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from fyke.app.folder import NODE_FILE, PERMISSIONS, is_node, write_private
 from fyke.domain.nodes.authority import NodeIdentity, identity_of
 from fyke.errors import Conflict
 from fyke.kit.certificates import BadCertificate, CertifiedKey, expiry_of
+from fyke.kit.gateway_address import parse_gateway
+from fyke.kit.hostports import join_host_port
 from fyke.kit.tls import client_context
 from fyke.link.check import check_node
 from fyke.link.join import join
@@ -41,9 +42,8 @@ class NodeFolder:
     own: CertifiedKey = field(repr=False)
 
     def addresses(self) -> list[tuple[str, int]]:
-        """Host and port of each gateway."""
-        parts = [urlsplit(f"//{gateway}") for gateway in self.gateways]
-        return [(part.hostname or "", part.port or GATEWAY_PORT) for part in parts]
+        """Host and port of each gateway. Raises ``ValueError``."""
+        return [parse_gateway(gateway) for gateway in self.gateways]
 
 
 class _BadPart(Exception):
@@ -103,9 +103,10 @@ def _has_addresses(node: NodeFolder) -> bool:
     if not all(isinstance(gateway, str) for gateway in node.gateways):
         return False
     try:
-        return all(host for host, _ in node.addresses())
+        node.addresses()
     except ValueError:
         return False
+    return True
 
 
 def _check_certificates(node: NodeFolder) -> None:
@@ -175,7 +176,7 @@ def join_from(
         pass
     joined = asyncio.run(join(address, token, name, pool, labels))
     answer = joined.answer
-    gateways = (_text_of(address),)
+    gateways = (join_host_port(*address),)
     node = NodeFolder(
         answer.name, answer.pool, answer.labels, gateways, joined.authority, joined.own
     )
@@ -192,8 +193,3 @@ def _check_unused(home: Path) -> None:
         )
     if any((home / file).exists() for file in _OF_INSTALLATIONS):
         raise Conflict(f"The folder {home} is that of an installation, not of a node; {remedy}")
-
-
-def _text_of(address: tuple[str, int]) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -42,6 +42,7 @@ from fyke.domain.services import Foundations, Services
 from fyke.errors import Unavailable
 from fyke.kit.clock import SystemClock
 from fyke.kit.descriptors import raise_limit
+from fyke.kit.hostports import join_host_port
 from fyke.model.account import Plan
 from fyke.settings import Settings
 from fyke.timers.access import AccessTimer
@@ -233,7 +234,7 @@ def gateway_address(settings: Settings) -> str:
     host = settings.gateway_host
     if host in ("0.0.0.0", "::"):  # noqa: S104 - any address of this machine
         host = urlsplit(settings.public_url).hostname or socket.gethostname()
-    return f"[{host}]:{settings.gateway_port}" if ":" in host else f"{host}:{settings.gateway_port}"
+    return join_host_port(host, settings.gateway_port)
 
 
 def _spool(settings: Settings) -> Spool:

@@ -6,7 +6,6 @@ import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import typer
 
@@ -15,6 +14,7 @@ from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.node import LabelOption, label_text, labels_of, nodes
 from fyke.cli.output import Output
 from fyke.cli.settings import load_settings
+from fyke.kit.gateway_address import parse_gateway
 from fyke.model.gateway import GATEWAY_PORT
 
 if TYPE_CHECKING:
@@ -135,16 +135,11 @@ def _make_for_owner(home: Path, service_user: str) -> None:
 
 def gateway_of(url: str) -> tuple[str, int]:
     """Host and port of the gateway. Raises ``CommandFailed``."""
-    text = url.removeprefix("https://").rstrip("/")
     try:
-        parts = urlsplit(f"//{text}")
-        host, port = parts.hostname, parts.port or GATEWAY_PORT
+        return parse_gateway(url.removeprefix("https://").rstrip("/"))
     except ValueError:
-        host = None
-    if not host or parts.netloc != text or parts.username is not None:
         raise CommandFailed(
             f"{url}: must be the address of a gateway, such as gateway.example:{GATEWAY_PORT} or "
             f"[2001:db8::1]:{GATEWAY_PORT}, as fyke node token prints it",
             Exit.USAGE,
-        )
-    return host, port
+        ) from None

@@ -23,6 +23,7 @@ from fyke.egress.upstream_handshake import (
     socks_connect,
     socks_greet,
 )
+from fyke.kit.hostports import join_host_port
 from fyke.kit.resolver import Resolver, Unresolvable
 
 __all__ = ["Upstream", "UpstreamDown", "UpstreamFailed"]
@@ -62,8 +63,7 @@ class Upstream:
     @property
     def name(self) -> str:
         """The URL without user and password, for logs and health."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{self.scheme}://{join_host_port(self.host, self.port)}"
 
     @property
     def resolves(self) -> bool:

@@ -12,6 +12,8 @@ import re
 import socket
 from ipaddress import IPv4Address, ip_address
 
+from fyke.kit.hostports import join_host_port
+
 _MAX_HEAD = 16 * 1024
 _NO_LOGIN, _PASSWORD = 0, 2
 _IPV4, _NAME, _IPV6 = 1, 3, 4
@@ -75,7 +77,7 @@ async def http_connect(
 
     Raise ``UpstreamFailed`` or ``UpstreamDown``.
     """
-    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    target = join_host_port(host, port)
     lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
     if user or password:
         token = base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -57,6 +57,11 @@ def split_host_port(text: str, default_port: int | None = None) -> tuple[str, in
     return host, parse_port(port)
 
 
+def join_host_port(host: Host, port: int) -> str:
+    """``host:port``, or ``[v6]:port``."""
+    return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+
+
 def is_localhost(name: str) -> bool:
     """Whether a parsed name is localhost or below it: this machine, without a look-up."""
     return name == "localhost" or name.endswith(".localhost")

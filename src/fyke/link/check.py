@@ -6,6 +6,7 @@ import asyncio
 
 from fyke.errors import Unavailable
 from fyke.kit.certificates import CertifiedKey
+from fyke.kit.hostports import join_host_port
 from fyke.kit.stream_frames import SendLane
 from fyke.kit.stream_requests import StreamRequests
 from fyke.kit.tls import client_context
@@ -30,7 +31,7 @@ async def check_node(
         async with asyncio.timeout(ANSWER_SECONDS):
             return await ask(requests, CheckNode(), SendLane.CONTROL)
     except TimeoutError:
-        raise Unavailable(f"{address[0]}:{address[1]} does not answer") from None
+        raise Unavailable(f"{join_host_port(*address)} does not answer") from None
     finally:
         requests.stream.close("nothing more is asked")
 

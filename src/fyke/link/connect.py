@@ -8,6 +8,7 @@ import socket
 import ssl
 
 from fyke.errors import Unavailable
+from fyke.kit.hostports import join_host_port
 from fyke.kit.stream_requests import StreamRequests
 from fyke.model.node import GATEWAY_HOST
 
@@ -21,7 +22,7 @@ async def connect(
     other end is not the gateway that the context accepts, or refuses this one.
     """
     loop = asyncio.get_running_loop()
-    where = f"{address[0]}:{address[1]}"
+    where = join_host_port(*address)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             transport, _ = await loop.create_connection(

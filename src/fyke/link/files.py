@@ -26,6 +26,7 @@ import structlog
 from fyke.domain.workers.archive import MAX_BUNDLE
 from fyke.domain.workers.bundles import files_missing
 from fyke.errors import BlobsAway, FykeError, InvalidRequest, Unavailable
+from fyke.kit.hostports import join_host_port
 from fyke.link.node_link import NodeLink
 from fyke.model.last_page import PageContent
 from fyke.model.node import GATEWAY_HOST, RunnableVersion
@@ -146,7 +147,7 @@ class RemoteFiles:
         is_own = _is_own(file)
         if is_own:
             (host, port), context = self._link.files()
-            url = f"https://{f'[{host}]' if ':' in host else host}:{port}{file.url}"
+            url = f"https://{join_host_port(host, port)}{file.url}"
             options["extensions"] = {"sni_hostname": GATEWAY_HOST}
             # a proxy in the environment is none for gateways, as for the stream
             client = http.AsyncClient(verify=context, timeout=timeout, trust_env=False)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from fyke.errors import Forbidden, FykeError, Unavailable
 from fyke.kit.certificates import BadCertificate, CertifiedKey, fingerprint, new_request
+from fyke.kit.hostports import join_host_port
 from fyke.kit.stream_requests import RequestFailed, StreamLost, StreamRequests
 from fyke.kit.tls import client_context, unverified_context
 from fyke.link.connect import connect
@@ -65,7 +66,7 @@ async def _find_authority(address: tuple[str, int], expected: str) -> str:
         raise Unavailable("The gateway has sent an answer of another kind") from error
     if found != expected:
         raise Forbidden(
-            f"{address[0]}:{address[1]} is a gateway of another installation than the token: "
+            f"{join_host_port(*address)} is a gateway of another installation than the token: "
             "nothing was sent to it. Check the address, or use a token of that installation"
         )
     return authority

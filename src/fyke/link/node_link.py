@@ -20,6 +20,7 @@ import structlog
 from fyke.errors import Forbidden, FykeError, OutcomeUnknown, Unavailable
 from fyke.kit.backoff import delay
 from fyke.kit.certificates import CertifiedKey, expiry_of, new_request
+from fyke.kit.hostports import join_host_port
 from fyke.kit.stream_frames import SendLane
 from fyke.kit.stream_requests import RequestFailed, StreamLost, StreamRequests
 from fyke.kit.tls import client_context
@@ -196,7 +197,7 @@ class NodeLink:
                 answer = await self._greet(requests)
         except TimeoutError:
             requests.stream.close("no answer to the hello")
-            raise Unavailable(f"{gateway[0]}:{gateway[1]} does not answer the hello") from None
+            raise Unavailable(f"{join_host_port(*gateway)} does not answer the hello") from None
         except BaseException:
             requests.stream.close("the hello has failed")
             raise

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.kit.hostports import BadHost, is_localhost, parse_host, parse_port, split_host_port
+from fyke.kit.hostports import (
+    BadHost,
+    Host,
+    is_localhost,
+    join_host_port,
+    parse_host,
+    parse_port,
+    split_host_port,
+)
 
 
 @pytest.mark.parametrize(
@@ -122,3 +130,11 @@ def test_split() -> None:
 def test_localhost() -> None:
     assert is_localhost("localhost") and is_localhost("x.localhost")
     assert not is_localhost("localhost.example") and not is_localhost("notlocalhost")
+
+
+@pytest.mark.parametrize(
+    "host", ["name.example", ip_address("192.0.2.1"), ip_address("2001:db8::1")]
+)
+def test_hosts_and_ports_are_joined_as_they_are_split(host: Host) -> None:
+    name, port = split_host_port(join_host_port(host, 8110))
+    assert (parse_host(name), port) == (host, 8110)

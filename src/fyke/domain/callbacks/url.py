@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules
-from fyke.kit.hostports import BadHost, Host, is_localhost, parse_host
+from fyke.kit.hostports import BadHost, Host, is_localhost, join_host_port, parse_host
 
 MAX_URL = 2048
 MAIL = "mailto:"  # scheme of mail addresses, to which the installation's mail server sends
@@ -51,7 +51,7 @@ class CallbackRules:
             raise _invalid(str(error)) from error
         port = _port(parts)
         if self._is_private(host, port):
-            entry = f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+            entry = join_host_port(host, port)
             raise _invalid(
                 f"{host} port {port} is not on the public internet; "
                 f"the operator can exempt it with {_SETTING}={entry}"
@@ -76,8 +76,7 @@ def receiver_of(url: str, field: str = "callback_url") -> str:
     try:
         parts = _split(url)
         host = parse_host(parts.hostname or "")
-        name = f"[{host}]" if ":" in str(host) else str(host)
-        return f"{parts.scheme}://{name}:{_port(parts)}"
+        return f"{parts.scheme}://{join_host_port(host, _port(parts))}"
     except BadHost as error:
         raise InvalidRequest(str(error), field=field) from error
     except InvalidRequest as error:

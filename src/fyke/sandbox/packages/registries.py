@@ -19,7 +19,7 @@ from typing import Any
 
 from fyke.contracts.tools import ToolAccess, ToolKind, ToolLimits, ToolRunner, ToolSpec
 from fyke.kit.addresses import AddressRules
-from fyke.kit.hostports import Host, parse_host
+from fyke.kit.hostports import Host, join_host_port, parse_host
 from fyke.kit.interfaces import own_addresses
 from fyke.sandbox.packages.package_client import PackageClient, Registry
 
@@ -38,8 +38,7 @@ class RegistryLocation:
     port: int
 
     def __str__(self) -> str:
-        host = str(self.host)
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        return join_host_port(self.host, self.port)
 
 
 class Registries:
