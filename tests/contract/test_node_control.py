@@ -95,6 +95,8 @@ async def test_the_attempts_of_a_forgotten_node_end_at_once(setup: Setup) -> Non
     ended = await setup.check_ended_once(run)
     assert ended.reason is not None and ended.reason.code is ReasonCode.RUNNER_LOST
     assert (await setup.results.totals(run.id, frozenset())).rows == 3
+    [left] = await setup.storage.read(lambda tx: tx.runs.runners(0))
+    assert left.id == "r2"
 
 
 async def test_attempts_of_another_node_go_on(setup: Setup) -> None:

@@ -356,20 +356,25 @@ async def test_what_is_decided_about_a_node_does_not_count_for_others(place: Pla
     assert await place.service("r2", node="m", joined=True).register(INFO) == ready  # forgotten
 
 
-async def test_a_new_runner_replaces_those_of_its_place_and_silent_ones_of_its_node(
+async def test_a_new_runner_replaces_those_of_its_place_and_silent_ones(
     place: Place,
 ) -> None:
     service, _, [key] = await leased(place)
     await service.register(INFO)
     await place.service("other", place="there", node="m").register(INFO)
-    silent = replace(INFO, id="silent", node="n", place="gone", heartbeat_at=1)
-    await place.setup.storage.write(lambda tx: tx.runs.put_runner(silent))
+    now, day_ms = await place.setup.storage.read(lambda tx: tx.now), 24 * 3600 * 1000
+    for runner in (
+        replace(INFO, id="silent", node="n", place="gone", heartbeat_at=now - day_ms),
+        replace(INFO, id="back", node="o", place="away", heartbeat_at=now - 6 * day_ms),
+        replace(INFO, id="never", node="p", place="lost", heartbeat_at=now - 8 * day_ms),
+    ):
+        await place.setup.storage.write(lambda tx, runner=runner: tx.runs.put_runner(runner))
     new = place.service("new")
     await new.register(INFO)
     assert await new.replace_earlier() == 1
     assert await place.active("r1") == []
     known = await place.setup.storage.read(lambda tx: tx.runs.runners(0))
-    assert {runner.id for runner in known} == {"new", "other"}
+    assert {runner.id for runner in known} == {"new", "other", "back"}
     assert await service.end(key, ENDED) is None
 
 

@@ -52,8 +52,9 @@ class NodeGateway(Protocol):
         ...
 
     async def replace_earlier(self) -> int:
-        """End the attempts of earlier runners of this place and forget these runners; return how
-        many attempts were ended. Called once, after the first ``register``.
+        """End the attempts of earlier runners of this place and forget these runners, and those of
+        any place that were silent for a week; return how many attempts were ended. Called once,
+        after the first ``register``.
         """
         ...
 

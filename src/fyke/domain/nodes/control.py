@@ -84,6 +84,7 @@ class NodeControl:
         await self._storage.write(work)
         try:
             await self._attempts.end_of_place(NODE_PLACE + name)
+            await self._storage.write(lambda tx: _drop_runners(tx, NODE_PLACE + name))
         except FykeError as error:  # the node is forgotten nevertheless
             log.warning("attempts_of_forgotten_node_not_ended", node=name, error=str(error))
 
@@ -109,6 +110,12 @@ class NodeControl:
             return node
 
         return await self._storage.write(work)
+
+
+def _drop_runners(tx: Transaction, place: str) -> None:
+    for runner in tx.runs.runners(0):
+        if runner.place == place:
+            tx.runs.drop_runner(runner.id)
 
 
 def _require_rights(caller: Caller, action: str) -> None:

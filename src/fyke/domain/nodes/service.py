@@ -54,6 +54,7 @@ from fyke.model.secret import InjectedSecrets
 from fyke.model.worker import VersionEnvironment
 from fyke.reasons import Detail, Reason, ReasonCode
 
+KEEP_RUNNERS_MS = 7 * 24 * 3600 * 1000  # those of other places, while they are silent
 LAST_LINE = 1  # the number of the batch with the last line of a run
 
 log = structlog.get_logger()
@@ -136,7 +137,8 @@ class NodeService:
             for runner in tx.runs.runners(0):
                 replaced = runner.place == own.place
                 silent = runner.node == own.node and runner.id not in active
-                if runner.id != own.id and (replaced or silent):
+                unused = runner.heartbeat_at < tx.now - KEEP_RUNNERS_MS
+                if runner.id != own.id and (replaced or silent or unused):
                     tx.runs.drop_runner(runner.id)
 
         await self._storage.write(forget)
