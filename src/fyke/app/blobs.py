@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from fyke.app.restored import INSTALLATION_ID as _ID
-from fyke.app.restored import MARK, become_another, id_of_copy, is_restored, refuse_restored
+from fyke.app.blob_place import INSTALLATION_ID as _ID
+from fyke.app.blob_place import MARK, PLACE
+from fyke.app.restored import become_another, id_of_copy, is_restored, refuse_restored
 from fyke.app.state import addresses, open_state
 from fyke.contracts.blobs import Blobs, BlobsRefused, Folder, StoredBlob
 from fyke.contracts.state import Storage, Transaction
@@ -26,7 +27,6 @@ from fyke.storage.sql.dialects import for_reading, long_transaction, make_engine
 from fyke.storage.sql.failures import unavailable_when_unreadable
 from fyke.storage.sql.schema import first_value
 
-PLACE = "blobs_url"  # the fact about the installation: where its blobs are, if they are in S3
 _CHECK_SECONDS = 15.0
 _COPY = "stop Fyke on all machines, and copy them with: fyke db copy-blobs"
 _OTHER_SERVER = (

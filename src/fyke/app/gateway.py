@@ -13,7 +13,7 @@ from fyke import __version__
 from fyke.app.cut_off import CutOff
 from fyke.app.folder import master_secret
 from fyke.app.heartbeat import Heartbeat
-from fyke.app.runner_role import node_stores
+from fyke.app.node_stores import node_stores
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.app.serving import until_stopped
 from fyke.contracts.node import NodeGateway

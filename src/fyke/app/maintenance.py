@@ -310,7 +310,7 @@ def place_of_copy(folder: Path) -> str:
     """The place in S3 of the blobs, "" if they are in a folder, from the state in ``folder``, which
     is not in use.
     """
-    from fyke.app.blobs import PLACE
+    from fyke.app.blob_place import PLACE
 
     with contextlib.closing(sqlite3.connect(folder / STATE)) as connection:
         if not _has_table(connection, "installation"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fyke.app.blob_place import INSTALLATION_ID, MARK
 from fyke.contracts.blobs import Blobs
 from fyke.contracts.state import Storage, Transaction
 from fyke.errors import Conflict
@@ -16,8 +17,6 @@ from fyke.kit.ids import new_ulid
 from fyke.settings import Settings
 
 RESTORED = "restored"  # the file, in the data folder
-MARK = "installation"  # the blob with the id of the installation that uses the place
-INSTALLATION_ID = "installation_id"  # the fact with this id
 
 
 def mark_restored(folder: Path) -> None:
@@ -42,8 +41,8 @@ def refuse_restored(settings: Settings) -> None:
     if settings.blobs_url and is_restored(settings):
         raise Conflict(
             f"{settings.home} was restored from a backup, and its blobs are in "
-            f"{settings.blobs_url}. Never may two installations use one place: each removes what "
-            "only the other needs. If the original is never started again, run: fyke db "
+            f"{settings.blobs_url}. Two installations must never use the same place: each removes "
+            "what only the other needs. If the original is never started again, run: fyke db "
             "accept-blobs. If this is a copy beside it, such as a trial, set blobs_url to nothing "
             "or to a new place, and run: fyke db copy-blobs"
         )

@@ -7,22 +7,21 @@ from pathlib import Path
 import structlog
 
 from fyke.app.cut_off import CutOff
-from fyke.app.folder import master_secret, write_private
+from fyke.app.folder import write_private
 from fyke.app.heartbeat import Heartbeat
+from fyke.app.node_stores import node_stores
 from fyke.app.runner import drain_on_sigterm, make_runner, only_runner, open_sandbox, runner_size
 from fyke.app.runner_browsers import open_browsers
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.contracts.signals import SignalReader
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.nodes.contact import IsCutOff, never_cut_off
-from fyke.domain.nodes.service import NodeService, NodeStores, RunnerName
+from fyke.domain.nodes.service import NodeService, RunnerName
 from fyke.domain.results.output_signals import OutputSignals
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.egress.client import EgressClient
-from fyke.kit.clock import SystemClock
 from fyke.kit.descriptors import raise_limit
 from fyke.kit.ids import new_ulid
-from fyke.kit.sealing import Sealer
 from fyke.sandbox.warm import WarmSandboxes
 from fyke.settings import Settings
 
@@ -93,17 +92,3 @@ def gateway_in_place(runtime: Runtime, is_cut_off: IsCutOff = never_cut_off) -> 
     runtime.results.watch(OutputSignals(runtime.signals).stored)
     name = RunnerName(new_ulid(), node_name(settings), place(settings))
     return NodeService(name, node_stores(runtime), is_cut_off)
-
-
-def node_stores(runtime: Runtime) -> NodeStores:
-    """What serves the runners of this installation."""
-    return NodeStores(
-        storage=runtime.storage,
-        results=runtime.results,
-        blobs=runtime.blobs,
-        signals=runtime.signals,
-        rules=runtime.rules,
-        sealer=Sealer(master_secret(runtime.settings)),
-        clock=SystemClock(),
-        lease_seconds=runtime.settings.lease_seconds,
-    )

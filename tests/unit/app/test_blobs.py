@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from fyke.app import blobs as module
+from fyke.app.blob_place import MARK
 from fyke.app.blobs import (
-    MARK,
     Copied,
     check_blobs,
     copy_blobs,

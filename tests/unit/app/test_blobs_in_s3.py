@@ -16,7 +16,8 @@ from typing import Any, cast
 import pytest
 
 from fyke.app import prune as prunes
-from fyke.app.blobs import MARK, PLACE, copy_blobs, folder_blobs, open_blobs
+from fyke.app.blob_place import MARK, PLACE
+from fyke.app.blobs import copy_blobs, folder_blobs, open_blobs
 from fyke.app.folder import make_home, write_private
 from fyke.app.maintenance import check
 from fyke.app.maintenance import check_place as check_setting

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from fyke.app import blobs as blobs_module
 from fyke.app import prune as prunes
-from fyke.app.blobs import MARK, accept_blobs, check_blobs, copy_blobs, open_blobs, try_place
+from fyke.app.blob_place import MARK
+from fyke.app.blobs import accept_blobs, check_blobs, copy_blobs, open_blobs, try_place
 from fyke.app.folder import make_home, write_private
 from fyke.app.prune import Kind, Prune
 from fyke.app.restored import RESTORED, is_restored
@@ -28,7 +29,7 @@ from support.prepared import rows_in, state_in
 from support.s3_servers import S3Server, moto_server, s3_settings
 
 pytestmark = pytest.mark.anyio
-REFUSED = "two installations use one place"
+REFUSED = "must never use the same place"
 NEWER = "rows/newer.jsonl.zst"
 
 

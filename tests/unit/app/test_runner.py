@@ -14,7 +14,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from fyke.app import runner, runner_role, server
+from fyke.app import node_stores, runner, runner_role, server
 from fyke.app.folder import make_home
 from fyke.app.runner import only_runner, open_sandbox, runner_size
 from fyke.app.state import open_state
@@ -83,12 +83,12 @@ def test_leases_last_as_long_as_set_in_the_server_and_the_runner(
         )
 
     note(server, "LeaseTimer")
-    note(runner_role, "NodeStores")
+    note(node_stores, "NodeStores")
     monkeypatch.setattr(server, "master_secret", lambda _: b"")
-    monkeypatch.setattr(runner_role, "master_secret", lambda _: bytes(32))
+    monkeypatch.setattr(node_stores, "master_secret", lambda _: bytes(32))
     runtime = MagicMock(settings=changed)
     server._timers(runtime, MagicMock(), MagicMock())
-    runner_role.node_stores(runtime)
+    node_stores.node_stores(runtime)
     assert built["LeaseTimer"][0][1] == built["NodeStores"][1]["lease_seconds"] == 60
 
 
