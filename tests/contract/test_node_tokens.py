@@ -32,6 +32,7 @@ State = Any
 
 MINUTES = "must be more than 0 and at most 43200, which is 30 days"
 OWNER = Caller("acme", "acme", True, "u", "", user_name="ada", session_id="s", verified_at=2**60)
+EXPIRED = TokenRequest(minutes=1e-7)  # with the time at which it is made
 
 
 @pytest.fixture
@@ -109,8 +110,7 @@ async def test_a_token_is_bound_to_pool_names_and_labels(state: State, tokens: N
 async def test_expired_and_revoked_tokens_are_refused_with_the_cause(
     state: State, tokens: NodeTokens
 ) -> None:
-    short = await tokens.create(OWNER, TokenRequest(minutes=1e-7))
-    await asyncio.sleep(0.002)
+    short = await tokens.create(OWNER, EXPIRED)
     assert await refusal(state, short) == "This token has expired"
     token = await tokens.create(OWNER, TokenRequest("eu", uses=0))
     await tokens.revoke(OWNER, token.token.id)
@@ -224,8 +224,7 @@ async def test_a_gateway_is_needed_while_a_machine_may_join_or_has_joined(
         await state.write(lambda tx, name=node.name: tx.nodes.remove(name))
     await revoke_all()
     assert not await is_needed()
-    await tokens.create(OWNER, TokenRequest(minutes=1e-7))
-    await asyncio.sleep(0.002)
+    await tokens.create(OWNER, EXPIRED)
     assert not await is_needed()
     once = await tokens.create(OWNER, TokenRequest())
     assert await is_needed()

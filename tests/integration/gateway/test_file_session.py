@@ -11,6 +11,7 @@ from typing import Any
 
 import h11
 import pytest
+from structlog.testing import capture_logs
 
 from fyke.domain.runs.last_pages import page_blob
 from fyke.errors import InvalidRequest
@@ -232,13 +233,21 @@ async def test_a_slow_reader_is_ended_and_takes_little_memory(
 
 
 async def test_a_large_head_is_refused(place: RemoteNode) -> None:
-    assert await status_of(place, f"GET {path(place)} HTTP/1.1\r\nx: {'y' * 70_000}") in (0, 431)
+    with capture_logs() as logged:
+        assert await status_of(place, f"GET {path(place)} HTTP/1.1\r\nx: {'y' * 70_000}") == 0
+        await until(lambda: not place.file_sessions._open)
+    [error] = [line["error"] for line in logged if line["event"] == "file_not_transferred"]
+    assert "too long" in error
 
 
 async def test_bytes_of_another_protocol_end_the_connection(place: RemoteNode) -> None:
     end = await opened(place)
-    end.writer.write(b"\x16\x03\x01\x00\xff\r\n\r\n" * 20)
-    assert b"200" not in await end.answer()
+    with capture_logs() as logged:
+        end.writer.write(b"\x16\x03\x01\x00\xff\r\n\r\n" * 20)
+        assert await end.answer() == b""
+        await until(lambda: not place.file_sessions._open)
+    [error] = [line["error"] for line in logged if line["event"] == "file_not_transferred"]
+    assert "illegal request line" in error
 
 
 async def test_a_node_has_few_transfers_at_a_time(place: RemoteNode, monkeypatch: Any) -> None:

@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from fyke.app import gateway
 from fyke.app.gateway import listening, serve_gateway
 from fyke.app.heartbeat import Heartbeat
 from fyke.app.server import gateway_address
@@ -113,26 +115,30 @@ async def test_a_gateway_that_stops_leaves_its_port(app: App, settings: Settings
         assert second == port
 
 
-async def test_the_role_serves_until_sigterm(tmp_path: Path, postgres_state_url: str) -> None:
+async def test_the_role_serves_until_sigterm(
+    tmp_path: Path, postgres_state_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listens = asyncio.get_running_loop().create_future()
+
+    @asynccontextmanager
+    async def noted(*arguments: Any) -> AsyncIterator[tuple[str, int]]:
+        async with listening(*arguments) as address:
+            listens.set_result(address)
+            yield address
+
+    monkeypatch.setattr(gateway, "listening", noted)
     (tmp_path / "secret.key").write_text(SECRET.hex())
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = free.getsockname()
-    settings = Settings(home=tmp_path, database_url=postgres_state_url, gateway_port=address[1])
+    settings = Settings(home=tmp_path, database_url=postgres_state_url)
+    settings = settings.model_copy(update={"gateway_port": 0})
     serving = asyncio.create_task(serve_gateway(settings, Heartbeat("gateway", None)))
-    while True:
-        try:
-            found = await join(address, f"fyken_{'a' * 43}.{'b' * 43}", "n1", "", {})
-        except Unavailable:  # it does not listen yet
-            await asyncio.sleep(0.01)
-            assert not serving.done()
-        except Forbidden:  # a token of another installation, so there is a gateway
-            break
-        else:
-            raise AssertionError(found)
+    await asyncio.wait({serving, listens}, return_when=asyncio.FIRST_COMPLETED)
+    address, token = listens.result(), f"fyken_{'a' * 43}.{'b' * 43}"
+    with pytest.raises(Forbidden):  # a token of another installation
+        await join(address, token, "n1", "", {})
     os.kill(os.getpid(), signal.SIGTERM)
     await serving
     with pytest.raises(Unavailable, match="No connection"):
-        await join(address, f"fyken_{'a' * 43}.{'b' * 43}", "n1", "", {})
+        await join(address, token, "n1", "", {})
 
 
 async def test_a_server_learns_at_once_that_a_token_was_made(app: App) -> None:

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from fyke.app.node_folder import NodeFolder, write_node
-from fyke.app.roles import RoleName
 from fyke.cli import handover, root_start
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.node_up import up
 from support.commands import command
 from support.node_folders import a_node
+
+NO_INSTALLATION = "The folder {folder} is that of a node: start it with fyke node up"
 
 
 class Replaced(Exception):
@@ -85,24 +86,29 @@ def test_another_folder_is_refused_and_left_as_it_is(
     assert [*tmp_path.iterdir()] == [] and became == {}
 
 
-@pytest.mark.parametrize("user", [0, 1000])
-@pytest.mark.parametrize("words", [("up",), ("serve", "--role")], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    ("words", "user", "code", "text"),
+    [
+        ("up", 0, Exit.CONFLICT, NO_INSTALLATION),
+        ("up", 1000, Exit.CONFLICT, NO_INSTALLATION),
+        ("serve --role runner", 1000, Exit.CONFLICT, NO_INSTALLATION),
+        ("serve --role runner", 0, Exit.USAGE, "A role does not run as root"),
+    ],
+)
 def test_the_folder_of_a_node_is_no_installation(
     became: dict[str, Any],
     node: NodeFolder,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    words: tuple[str, ...],
+    words: str,
     user: int,
+    code: Exit,
+    text: str,
 ) -> None:
-    if words == ("serve", "--role"):
-        if user == 0:
-            pytest.skip("no role runs as root")
-        words = (*words, RoleName.RUNNER)
     monkeypatch.setattr(os, "geteuid", lambda: user)
-    _, _, error = command(*words, "--home", tmp_path)
-    assert isinstance(error, CommandFailed) and error.code is Exit.CONFLICT
-    assert f"The folder {tmp_path} is that of a node: start it with fyke node up" in str(error)
+    _, _, error = command(*words.split(), "--home", tmp_path)
+    assert isinstance(error, CommandFailed) and error.code is code
+    assert text.format(folder=tmp_path) in str(error)
     assert [path.name for path in tmp_path.iterdir()] == ["node.json"]
 
 

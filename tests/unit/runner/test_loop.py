@@ -202,7 +202,7 @@ async def test_a_runner_that_cannot_reach_its_installation_can_be_stopped() -> N
 async def test_the_next_report_comes_when_a_charge_reaches_its_cap(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(loop, "REPORT_SECONDS", 5.0)
+    monkeypatch.setattr(loop, "REPORT_SECONDS", 3600.0)
     times: list[float] = []
     twice = asyncio.Event()
 
@@ -218,9 +218,9 @@ async def test_the_next_report_comes_when_a_charge_reaches_its_cap(
     )
     await runner._report_safely()
     reporting = asyncio.create_task(runner._report_regularly())
-    await asyncio.wait_for(twice.wait(), 4)
+    await asyncio.wait_for(twice.wait(), 20)
     reporting.cancel()
-    assert 0.04 <= times[1] - times[0] < 4
+    assert times[1] - times[0] >= 0.04
 
 
 async def test_a_cut_off_runner_stops_the_attempts_it_cannot_renew(
@@ -472,10 +472,13 @@ class Draining:
         )
         self.runner._attempt_runners["a"] = cast(Any, attempt)
         self.timers: list[asyncio.TimerHandle] = []
+        self.seconds: list[float] = []  # of them
+        self.has_stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         call_later = loop.call_later
 
         def noted(seconds: float, *args: Any, **options: Any) -> asyncio.TimerHandle:
+            self.seconds.append(seconds)
             self.timers.append(call_later(seconds, *args, **options))
             return self.timers[-1]
 
@@ -484,6 +487,7 @@ class Draining:
     def _stop(self, end: End) -> None:
         assert end.reason is not None
         self.ends.append(end.reason.code)
+        self.has_stopped.set()
 
     async def learns(self, state: NodeState, drain_ms: int | None = None) -> None:
         self.platform.state, self.platform.drain_ms = state, drain_ms
@@ -495,11 +499,8 @@ async def test_a_draining_node_stops_what_is_left_at_the_end_of_its_time(
 ) -> None:
     draining = Draining(monkeypatch)
     await draining.learns(NodeState.DRAINING, 30)
-    assert draining.ends == []
-    began = asyncio.get_running_loop().time()
-    while not draining.ends:
-        await asyncio.sleep(0.001)
-    assert asyncio.get_running_loop().time() - began > 0.02
+    assert (draining.ends, draining.seconds) == ([], [0.03])
+    await draining.has_stopped.wait()
     assert draining.ends == [ReasonCode.NODE_DRAINED]
 
 
@@ -511,8 +512,8 @@ async def test_a_later_drain_counts_instead_of_the_earlier_one(
     await draining.learns(NodeState.DRAINING, 0)
     first, second = draining.timers
     assert first.cancelled() and not second.cancelled()
-    while not draining.ends:
-        await asyncio.sleep(0.001)
+    await draining.has_stopped.wait()
+    assert draining.ends == [ReasonCode.NODE_DRAINED]
 
 
 @pytest.mark.parametrize("state", [NodeState.READY, NodeState.CORDONED])
