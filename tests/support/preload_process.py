@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -17,6 +18,8 @@ import socket
 import sys
 import tempfile
 import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -190,40 +193,68 @@ async def preload_frozen() -> Any:
     }
 
 
-async def role_frozen() -> Any:
-    """The process of one role is frozen: it is replaced, and the other roles keep running. The root
-    supervisor has replaced the launcher.
-    """
-    with tempfile.TemporaryDirectory() as name, socket.create_server(("127.0.0.1", 0)) as listener:
-        folder = Path(name)
-        record = RoleRecord(folder / "roles.json")
-        with (folder / "log").open("w") as log:
-            supervisor = Supervisor(
-                listener.fileno(),
-                log.fileno(),
-                "info",
-                lease_seconds=15,
-                launcher=True,
-                browser=True,
-                servers=2,
-                record=record,
-                silence=4,
-            )
+@dataclass
+class RunningRoles:
+    """A supervisor in a folder of its own. ``logged`` has the lines of the log at the end."""
+
+    supervisor: Supervisor
+    folder: Path
+    logged: list[dict[str, Any]] = field(default_factory=list)
+
+    def recorded(self) -> dict[str, Any]:
+        """The processes of the roles, as written down."""
+        found: dict[str, Any] = json.loads((self.folder / "roles.json").read_text())
+        return found
+
+
+@contextlib.asynccontextmanager
+async def supervising(
+    *, node: bool = False, launcher: bool = False, browser: bool = False, **options: Any
+) -> AsyncIterator[RunningRoles]:
+    """Start the roles; drain them at the end."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        listener = None if node else stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        log = stack.enter_context((folder / "log").open("w"))
+        supervisor = Supervisor(
+            None if listener is None else listener.fileno(),
+            log.fileno(),
+            "info",
+            lease_seconds=15,
+            launcher=launcher,
+            browser=browser,
+            servers=2,
+            record=RoleRecord(folder / "roles.json"),
+            **options,
+        )
+        here = RunningRoles(supervisor, folder)
+        if launcher:
             events, writing = os.pipe()
             os.write(writing, b'{"code": -9, "reason": "it exited with status -9"}\n' * 2)
             os.close(writing)
             supervisor.hear_launcher(events)
-            supervisor.start()
-            first = await processes(supervisor, {})
-            first["runner"].send_signal(signal.SIGSTOP)
-            second = await processes(supervisor, {"runner": first["runner"]})
-            same = [role for role, child in first.items() if second[role] is child]
-            recorded = json.loads((folder / "roles.json").read_text())
-            await supervisor.drain(1, asyncio.Event(), lambda text: None)
-        logged = [json.loads(line) for line in (folder / "log").read_text().splitlines()]
-    ends = [(line["event"], line["code"]) for line in logged if line["event"].endswith("_ended")]
+        supervisor.start()
+        yield here
+        await supervisor.drain(1, asyncio.Event(), lambda text: None)
+        here.logged += [json.loads(line) for line in (folder / "log").read_text().splitlines()]
+
+
+async def role_frozen() -> Any:
+    """The process of one role is frozen: it is replaced, and the other roles keep running. The root
+    supervisor has replaced the launcher.
+    """
+    async with supervising(launcher=True, browser=True, silence=4) as here:
+        first = await processes(here.supervisor, {})
+        first["runner"].send_signal(signal.SIGSTOP)
+        second = await processes(here.supervisor, {"runner": first["runner"]})
+        same = [role for role, child in first.items() if second[role] is child]
+        recorded = here.recorded()
     return {
-        "ends": ends,
+        "ends": [
+            (line["event"], line["code"])
+            for line in here.logged
+            if line["event"].endswith("_ended")
+        ],
         "status": await first["runner"].wait(),
         "same": sorted(same),
         "recorded": {name: pid for name, (pid, _) in recorded.items()},
@@ -233,29 +264,15 @@ async def role_frozen() -> Any:
 
 async def gateway_needed() -> Any:
     """A server reports that a gateway is needed; the gateway is killed later."""
-    with tempfile.TemporaryDirectory() as name, socket.create_server(("127.0.0.1", 0)) as listener:
-        folder = Path(name)
-        with (folder / "log").open("w") as log:
-            supervisor = Supervisor(
-                listener.fileno(),
-                log.fileno(),
-                "info",
-                lease_seconds=15,
-                launcher=False,
-                browser=False,
-                servers=2,
-                record=RoleRecord(folder / "roles.json"),
-            )
-            supervisor.start()
-            before = await processes(supervisor, {})
-            for server in (before["server"], before["server-2"]):
-                server.send_signal(signal.SIGUSR1)
-            while len(supervisor._roles) == len(before):
-                await asyncio.sleep(0.02)
-            first = await processes(supervisor, {})
-            first["gateway"].kill()
-            second = await processes(supervisor, {"gateway": first["gateway"]})
-            await supervisor.drain(1, asyncio.Event(), lambda text: None)
+    async with supervising() as here:
+        before = await processes(here.supervisor, {})
+        for server in (before["server"], before["server-2"]):
+            server.send_signal(signal.SIGUSR1)
+        while len(here.supervisor._roles) == len(before):
+            await asyncio.sleep(0.02)
+        first = await processes(here.supervisor, {})
+        first["gateway"].kill()
+        second = await processes(here.supervisor, {"gateway": first["gateway"]})
     return {
         "before": sorted(before),
         "after": sorted(second),
@@ -268,35 +285,20 @@ async def node_ended() -> Any:
     """The roles of a node: the egress is killed, then the runner ends because the installation does
     not serve the node any more.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with (folder / "log").open("w") as log:
-            supervisor = Supervisor(
-                None,
-                log.fileno(),
-                "info",
-                lease_seconds=15,
-                launcher=False,
-                browser=True,
-                servers=2,
-                record=RoleRecord(folder / "roles.json"),
-            )
-            supervisor.start()
-            first = await processes(supervisor, {})
-            first["egress"].kill()
-            second = await processes(supervisor, {"egress": first["egress"]})
-            was_ended = supervisor.node_ended.is_set()
-            second["runner"].send_signal(signal.SIGUSR2)
-            await supervisor.node_ended.wait()
-            [runner] = [role for role in supervisor._roles if role.name == "runner"]
-            assert runner.restart_task is not None
-            await runner.restart_task  # it is not started again
-            await supervisor.drain(1, asyncio.Event(), lambda text: None)
-        logged = [json.loads(line) for line in (folder / "log").read_text().splitlines()]
+    async with supervising(node=True, browser=True) as here:
+        first = await processes(here.supervisor, {})
+        first["egress"].kill()
+        second = await processes(here.supervisor, {"egress": first["egress"]})
+        was_ended = here.supervisor.node_ended.is_set()
+        second["runner"].send_signal(signal.SIGUSR2)
+        await here.supervisor.node_ended.wait()
+        [runner] = [role for role in here.supervisor._roles if role.name == "runner"]
+        assert runner.restart_task is not None
+        await runner.restart_task  # it is not started again
     return {
         "roles": sorted(second),
         "before": was_ended,
-        "ends": [line["role"] for line in logged if line["event"] == "role_ended"],
+        "ends": [line["role"] for line in here.logged if line["event"] == "role_ended"],
         "statuses": {name: await child.wait() for name, child in second.items()},
     }
 
