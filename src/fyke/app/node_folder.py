@@ -18,8 +18,7 @@ from fyke.app.folder import NODE_FILE, PERMISSIONS, is_node, write_private
 from fyke.domain.nodes.authority import NodeIdentity, identity_of
 from fyke.errors import Conflict
 from fyke.kit.certificates import BadCertificate, CertifiedKey, expiry_of
-from fyke.kit.gateway_address import parse_gateway
-from fyke.kit.hostports import join_host_port
+from fyke.kit.hostports import join_host_port, parse_address
 from fyke.kit.tls import client_context
 from fyke.link.check import check_node
 from fyke.link.join import join
@@ -43,7 +42,7 @@ class NodeFolder:
 
     def addresses(self) -> list[tuple[str, int]]:
         """Host and port of each gateway. Raises ``ValueError``."""
-        return [parse_gateway(gateway) for gateway in self.gateways]
+        return [parse_address(gateway, GATEWAY_PORT) for gateway in self.gateways]
 
 
 class _BadPart(Exception):

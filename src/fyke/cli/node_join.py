@@ -14,7 +14,7 @@ from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.node import LabelOption, label_text, labels_of, nodes
 from fyke.cli.output import Output
 from fyke.cli.settings import load_settings
-from fyke.kit.gateway_address import parse_gateway
+from fyke.kit.hostports import parse_address
 from fyke.model.gateway import GATEWAY_PORT
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _make_for_owner(home: Path, service_user: str) -> None:
 def gateway_of(url: str) -> tuple[str, int]:
     """Host and port of the gateway. Raises ``CommandFailed``."""
     try:
-        return parse_gateway(url.removeprefix("https://").rstrip("/"))
+        return parse_address(url.removeprefix("https://").rstrip("/"), GATEWAY_PORT)
     except ValueError:
         raise CommandFailed(
             f"{url}: must be the address of a gateway, such as gateway.example:{GATEWAY_PORT} or "

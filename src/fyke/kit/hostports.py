@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import urlsplit
 
 Address = IPv4Address | IPv6Address
 Host = str | IPv4Address | IPv6Address
@@ -55,6 +56,16 @@ def split_host_port(text: str, default_port: int | None = None) -> tuple[str, in
     if ":" in host and not host.endswith("]"):
         raise BadHost("an IPv6 address with a port needs brackets: [2001:db8::1]:80")
     return host, parse_port(port)
+
+
+def parse_address(text: str, default_port: int) -> tuple[str, int]:
+    """Host and port of ``host``, ``host:port`` or ``[v6]:port``, as people and settings write where
+    to connect to. Raise ``ValueError`` for anything else. What the host is, the resolver decides.
+    """
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname or parts.netloc != text or parts.username is not None:
+        raise ValueError("it must be HOST, HOST:PORT or [IPV6]:PORT")
+    return parts.hostname, parts.port or default_port
 
 
 def join_host_port(host: Host, port: int) -> str:
