@@ -37,41 +37,46 @@ def token(
     pool: Annotated[
         str,
         typer.Option(
-            "--pool", help="The pool that the nodes get (default: the one that they name)."
+            "--pool", help="The pool of nodes that join with it (default: the one they ask for)."
         ),
     ] = "",
     label: Annotated[
         list[str] | None,
         typer.Option(
-            "--label", help="A label that a node must have; may be repeated.", metavar="NAME=VALUE"
+            "--label",
+            help="A label that a node must have to join; may be repeated.",
+            metavar="NAME=VALUE",
         ),
     ] = None,
     names: Annotated[
         str,
         typer.Option(
             "--names",
-            help="The name that a node must have, or a pattern such as 'gpu-*' (default: any).",
+            help="The name that a node must have to join, or a pattern such as 'gpu-*' (default: "
+            "any).",
             metavar="PATTERN",
         ),
     ] = "",
     uses: Annotated[
         int,
         typer.Option(
-            "--uses", help="How many machines may join; 0: any number. Needs --pool.", metavar="N"
+            "--uses",
+            help="How many machines may join with it; 0: any number. All but 1 need --pool.",
+            metavar="N",
         ),
     ] = 1,
     expires: Annotated[
         str,
         typer.Option(
             "--expires",
-            help="How long it is valid, such as 30m, 12h or 7d; at most 30d.",
+            help="How long the token is valid, such as 30m, 12h or 7d; at most 30d.",
             metavar="TIME",
         ),
     ] = "1h",
 ) -> None:
-    """Create a token, with which a machine joins as a node; write it to standard output, only once.
+    """Create a token with which a machine joins as a node, and print it. It is not shown again.
 
-    Nodes need PostgreSQL. With its first token the gateway starts, at the address in the settings
+    Nodes need PostgreSQL. The first token starts the gateway, at the address in the settings
     gateway_host and gateway_port.
 
     \b
@@ -95,14 +100,14 @@ def token(
     )
     if made.gateway.rpartition(":")[0] in LOOPBACK:
         server.out.say(
-            f"Only this machine reaches {made.gateway}: set gateway_host to an address that the "
-            "other one reaches, and restart Fyke."
+            f"Only this machine can reach {made.gateway}: set gateway_host to an address that the "
+            "other one can reach, and restart Fyke."
         )
 
 
 @server_command(nodes, "tokens")
 def list_tokens(server: ServerContext) -> None:
-    """The tokens for nodes, without their text.
+    """List the tokens for nodes, but not their text.
 
     \b
     Examples:
@@ -151,7 +156,7 @@ def revoke(
 
 @server_command(nodes, "list")
 def list_nodes(server: ServerContext) -> None:
-    """The nodes of this installation.
+    """List the nodes of this installation.
 
     \b
     Examples:
@@ -181,7 +186,7 @@ def list_nodes(server: ServerContext) -> None:
 
 @server_command(nodes, "show")
 def show(server: ServerContext, name: Name) -> None:
-    """Show what is known of a node.
+    """Show what is known about a node.
 
     \b
     Examples:
@@ -210,7 +215,7 @@ def show(server: ServerContext, name: Name) -> None:
 
 @server_command(nodes, "cordon")
 def cordon(server: ServerContext, name: Name) -> None:
-    """Let a node take no more attempts. It continues those that it has.
+    """Stop a node from taking new attempts. It finishes those that it has.
 
     \b
     Examples:
@@ -218,12 +223,12 @@ def cordon(server: ServerContext, name: Name) -> None:
     """
     with _node(name):
         node = server.client.cordon_node(name)
-    _say(server, node, f"{name} takes no more attempts. fyke node uncordon {name} undoes this.")
+    _say(server, node, f"{name} takes no new attempts. To undo this: fyke node uncordon {name}")
 
 
 @server_command(nodes, "uncordon")
 def uncordon(server: ServerContext, name: Name) -> None:
-    """Let a node take attempts again.
+    """Let a node take new attempts again.
 
     \b
     Examples:
@@ -241,11 +246,13 @@ def drain(
     seconds: Annotated[
         int,
         typer.Option(
-            "--seconds", help="How long attempts may go on; at most 604800, 7 days.", metavar="S"
+            "--seconds", help="How long attempts may go on; at most 604800 (7 days).", metavar="S"
         ),
     ] = 3600,
 ) -> None:
-    """Let a node take no more attempts, and stop those that it still has after some time.
+    """Stop a node from taking new attempts; it finishes those it has.
+
+    Attempts that still run after --seconds are stopped.
 
     \b
     Examples:
@@ -255,12 +262,12 @@ def drain(
     with _node(name):
         node = server.client.drain_node(name, seconds)
     until = formatting.when_with_zone(node.drain_until)
-    _say(server, node, f"{name} takes no more attempts; those that it has may go on until {until}.")
+    _say(server, node, f"{name} takes no new attempts. Those that it has may go on until {until}.")
 
 
 @server_command(nodes, "forget")
 def forget(server: ServerContext, name: Name, yes: YesOption = False) -> None:
-    """Remove a node. It is refused at once, and attempts that it still has are lost.
+    """Remove a node. Its connection is refused immediately, and its attempts are lost.
 
     \b
     Examples:

@@ -32,29 +32,35 @@ def join(
     url: Annotated[
         str,
         typer.Argument(
-            help="Its address, HOST or HOST:PORT, as fyke node token prints it (default port: "
-            f"{GATEWAY_PORT}).",
+            help="Address of the gateway, HOST or HOST:PORT, as fyke node token prints it (default "
+            f"port: {GATEWAY_PORT}).",
             metavar="GATEWAY",
         ),
     ],
     token: Annotated[
         str | None,
-        typer.Option("--token", help=f"A token of fyke node token (default: {TOKEN})."),
+        typer.Option(
+            "--token", help=f"A token from fyke node token (default: the variable {TOKEN})."
+        ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="Name of the node (default: the host name).")
+        str | None, typer.Option("--name", help="The name of the node (default: the host name).")
     ] = None,
     pool: Annotated[
-        str, typer.Option("--pool", help="Its pool (default: that of the token, or default).")
+        str,
+        typer.Option(
+            "--pool", help="The pool of the node (default: that of the token, or else default)."
+        ),
     ] = "",
     label: LabelOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make this machine a node of an installation; write certificate and key to the data folder.
+    """Make this machine a node of an installation.
 
-    The machine sends its token only to a gateway of the installation that made it. A folder that is
-    a node or an installation is refused, with exit status 5.
+    Its certificate and key are written to the data folder. The token is sent only to a gateway of
+    the installation that made it. A data folder that already belongs to a node or an installation
+    is refused, with exit status 5.
 
     \b
     Examples:

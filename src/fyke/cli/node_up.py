@@ -25,9 +25,9 @@ def up(
 ) -> None:
     """Run the Workers of the installation that this machine has joined, until Ctrl-C.
 
-    The node connects to its gateway, and again whenever the connection ends; it listens on no port.
-    It ends with exit status 7 when the installation has forgotten it, when another machine has its
-    name, and when the two are of releases that do not fit.
+    The node connects to its gateway, and connects again whenever the connection ends. It listens on
+    no port. It ends with exit status 7 when the installation has forgotten it, when another machine
+    has its name, or when the releases of the two do not fit together.
 
     \b
     Examples:

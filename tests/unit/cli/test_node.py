@@ -81,7 +81,7 @@ def test_the_name_that_a_token_needs_is_shown(names: str, option: str) -> None:
 def test_a_gateway_that_no_other_machine_reaches_is_reported(host: str) -> None:
     made = msgspec.structs.replace(MADE, gateway=f"{host}:8110")
     messages = run(token, create_node_token=made).messages
-    assert f"Only this machine reaches {host}:8110: set gateway_host" in messages
+    assert f"Only this machine can reach {host}:8110: set gateway_host" in messages
 
 
 def test_a_token_as_json_has_its_text_and_its_limits() -> None:
