@@ -117,6 +117,18 @@ async def test_a_shared_log_can_be_read_if_the_link_includes_it(
     assert len(earlier.all("//ol/li")) == 100
 
 
+async def test_the_operator_sees_on_which_machine_a_run_ran(app: App, owner: Visitor) -> None:
+    run = await finished(app, [{"n": 1}])
+    _, [subtask] = await app.services.parts.page(app.owner, run, offset=0, limit=1)
+    facts = (await owner.get(f"/runs/{run}")).one("//*[@id='run-facts']").text_content()
+    assert "node node" in " ".join(facts.split())
+    subtasks = await owner.get(f"/runs/{run}/subtasks")
+    assert subtasks.all("//td[@data-label='Attempts']//span[text()='node']")
+    events = await owner.get(f"/runs/{run}/events")
+    assert events.all("//td[@data-label='By']/p[text()='node']")
+    assert events.all(f"//td[@data-label='Event']/span[text()='{subtask.subtask.number}']")
+
+
 async def test_subtasks_events_and_input_are_shown(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     custom = {"urls": [{"url": "https://a.example"}, {"url": "https://b.example"}]}

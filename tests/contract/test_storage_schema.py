@@ -311,8 +311,9 @@ COLUMNS_SINCE_S0010 = {
     ),
     "attempts": (
         "browser_ms", "browser_cpu_ms", "browser_memory_peak_bytes", "browser_memory_mb_ms",
-        "browser_version", "browser_memory_bytes",
+        "browser_version", "browser_memory_bytes", "node",
     ),
+    "run_events": ("number", "node"),
     "runners": (
         "idle_sandboxes", "idle_memory", "browsers", "browser_share", "browser_problem",
         "browser_programs", "browser_display",

@@ -88,6 +88,7 @@ structlog.configure(
 SECRET = bytes(range(32))
 KEYS = "keys.json"  # beside the prepared databases: account to key
 RUNNER = "01HFRUNNER0000000000000000"
+MACHINE = "node"  # on which it is
 SCHEMA: dict[str, Any] = {
     "description": "Pages to read",
     "b": "urls",
@@ -245,7 +246,7 @@ class App:
         """
 
         def work(tx: Any) -> None:
-            runner = RunnerInfo(RUNNER, "node", "full", "", 8, 8192, tx.now, trouble=trouble)
+            runner = RunnerInfo(RUNNER, MACHINE, "full", "", 8, 8192, tx.now, trouble=trouble)
             tx.runs.put_runner(replace(runner, browsers=browsers, **browser))
 
         await self.storage.write(work)
@@ -256,7 +257,7 @@ class App:
         )
 
         def work(tx: Any) -> list[Lease]:
-            leases: list[Lease] = tx.runs.lease(RUNNER, room, tx.now + 60_000)
+            leases: list[Lease] = tx.runs.lease(RUNNER, room, tx.now + 60_000, node=MACHINE)
             return leases
 
         return await self.storage.write(work)
@@ -266,7 +267,7 @@ class App:
         leases = await self.lease()
         for lease in leases:
             await self.results.open_attempt(lease.run.id, lease.attempt.id)
-            await self.attempts.started(lease.attempt.key, lease.attempt.runner_id)
+            await self.attempts.started(lease.attempt.key, RUNNER, MACHINE)
         return leases
 
     async def push(

@@ -142,7 +142,8 @@ def show(server: ServerContext, run: RunArgument) -> None:
     detail, run_summary = server.client.run(run), server.client.run_summary(run)
     browser = server.client.run_usage(run).browser
     if server.out.as_json:
-        more = {"hidden": run_summary.hidden, "browser": browser and data_of(browser)}
+        browser_use = browser and data_of(browser)
+        more = {"hidden": run_summary.hidden, "browser": browser_use, "nodes": run_summary.nodes}
         server.out.json({**detail_data(detail), **more, **ending_data(run_summary)})
         return
     pairs: list[tuple[str, object]] = [
@@ -157,6 +158,8 @@ def show(server: ServerContext, run: RunArgument) -> None:
         ("took", formatting.span(run_summary.duration)),
         ("origin", detail.origin),
     ]
+    if run_summary.nodes:
+        pairs.append(("ran on", ", ".join(run_summary.nodes)))
     if browser:
         used = formatting.span(browser.ms / 1000), formatting.memory(browser.memory_peak)
         pairs.append(("browser", f"{browser.version}, {used[0]}, up to {used[1]} of memory"))

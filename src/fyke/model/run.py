@@ -238,6 +238,7 @@ class Attempt:
     browser_memory_peak_bytes: int = 0
     browser_memory_mb_ms: int = 0  # as ``memory_mb_ms``
     browser_version: str = ""  # program and number; empty when it had no browser
+    node: str = ""  # the machine of its runner; attempts of older releases have none
 
     @property
     def key(self) -> AttemptKey:
@@ -263,7 +264,9 @@ def duration(started_at: int, until: int, gap: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class RunEvent:
-    """One entry of a run's history, written in the transaction that changes its state."""
+    """One entry of a run's history, written in the transaction that changes its state. Of an event
+    of one attempt, ``number`` is that of its subtask, and ``node`` its machine.
+    """
 
     run_id: str
     at: int
@@ -273,6 +276,8 @@ class RunEvent:
     actor: str
     detail: str
     reason: Reason | None = None
+    number: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

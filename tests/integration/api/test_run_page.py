@@ -16,7 +16,7 @@ from fyke.model.run import Outcome
 from fyke.model.runner import AttemptUsage
 from fyke.reasons import Reason, ReasonCode
 from support.api import Api, client, fails, start_body
-from support.app import App, open_app
+from support.app import MACHINE, App, open_app
 
 pytestmark = pytest.mark.anyio
 
@@ -159,6 +159,11 @@ async def test_subtasks_show_their_input_and_attempts(api: Api, app: App, run_sl
     assert (attempt["outcome"], attempt["reason"], attempt["traffic"]) == (
         "timeout", "too long", 2048,
     )  # fmt: skip
+    assert attempt["node"] == MACHINE
+    assert (await data(api, f"/api/fyke/runs/{run_slug}"))["nodes"] == [MACHINE]
+    events = (await data(api, f"/api/fyke/runs/{run_slug}/events"))["list"]
+    [start] = [event for event in events if event["kind"] == "AttemptStarted"]  # type: ignore[union-attr]
+    assert start["node"] == MACHINE and len(start["number"]) == len(second["number"])
 
 
 async def test_a_share_link_is_created_listed_and_revoked(

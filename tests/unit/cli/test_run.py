@@ -99,6 +99,16 @@ def test_the_browser_of_a_run_is_shown_with_its_version_time_and_memory() -> Non
     )
 
 
+def test_the_machines_of_a_run_are_shown_where_they_are_known() -> None:
+    answers = {
+        "run": detail(FAILED),
+        "run_summary": msgspec.structs.replace(SUMMARY, nodes=["a", "b"]),
+    }
+    assert run(show, "R1", **answers).fields["ran on"] == "a, b"
+    assert json.loads(run(show, "R1", as_json=True, **answers).data)["nodes"] == ["a", "b"]
+    assert "ran on" not in run(show, "R1", **answers | {"run_summary": SUMMARY}).fields
+
+
 def test_the_waiting_reason_of_an_ended_run_is_not_requested() -> None:
     ended = summary(ReasonCode.OUT_OF_MEMORY.value, None)
     server = run(show, "R1", run=detail(FAILED, "out of memory"), run_summary=ended)

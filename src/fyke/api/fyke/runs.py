@@ -44,7 +44,8 @@ class RunRoutes:
         """The state of a run, or how it ended, with the cause and the next step."""
         view = await self.runs.get(call.caller, slug)
         hidden = await self.results.hidden_count(call.caller, slug)
-        return wire.RunSummary.of(view, await self.endings.of(view), hidden)
+        nodes = await self.subtasks.nodes(call.caller, slug)
+        return wire.RunSummary.of(view, await self.endings.of(view), hidden, nodes)
 
     @delete(RUN, scope=Scope.WRITE, errors=(RunNotFound, Refused))
     async def delete_run(self, call: Call, slug: RunSlug) -> None:

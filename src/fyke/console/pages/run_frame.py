@@ -28,7 +28,7 @@ class RunFrame:
     view: RunView
     ending: RunEnding
     waits: WaitReason | None
-    node: str
+    nodes: list[str]
     current: str
     live: str
     hidden: int = 0
@@ -102,7 +102,7 @@ class RunFrames:
             view=run_view,
             ending=await self.endings.of(run_view),
             waits=waits,
-            node=await self.subtasks.node(view.caller, run.id),
+            nodes=await self.subtasks.nodes(view.caller, run.id),
             current=at + tab,
             live=f"{at}/live?{live}" if live and not run.state.terminal else "",
             hidden=await self.results.hidden_count(view.caller, run.id),

@@ -111,13 +111,16 @@ class RunStore(Protocol):
         """The number of subtasks of an active run that have not ended, from a counter."""
         ...
 
-    def lease(self, runner_id: str, capacity: Capacity, lease_until: int) -> list[Lease]:
+    def lease(
+        self, runner_id: str, capacity: Capacity, lease_until: int, *, node: str = ""
+    ) -> list[Lease]:
         """Lease waiting subtasks of ready and running runs that fit into ``capacity``, by run, the
         oldest first, then by ordinal. Each becomes running and gets an attempt with a new id and
         token 1. Two runners never get the same subtask. The first subtask that does not fit ends
         the search, so that small runs do not starve a large one. A run that cannot start because
         of its account's plan is skipped, and so is a returned subtask before its time, and one that
-        is larger than the ``total`` capacity, if another active runner is large enough.
+        is larger than the ``total`` capacity, if another active runner is large enough. The
+        attempts are on the machine ``node``.
         """
         ...
 
@@ -134,6 +137,14 @@ class RunStore(Protocol):
 
     def attempts_between(self, run_id: str, first: int, last: int) -> list[Attempt]:
         """Attempts of the subtasks with ordinals ``first`` to ``last``, in the same order."""
+        ...
+
+    def nodes_of(self, run_id: str) -> list[str]:
+        """The machines of the run's attempts as far as they are known, by name."""
+        ...
+
+    def active_by_node(self) -> dict[str, int]:
+        """How many active attempts each machine has; those without any are left out."""
         ...
 
     def has_started(self, run_id: str) -> bool:

@@ -187,7 +187,8 @@ class NodeService:
             if node is not None and node.state is not NodeState.READY:
                 return [], []  # its runner does not know yet
             until = tx.now + self._lease_ms
-            leases = lease_waiting(tx, self._runner.id, capacity, until, idle=idle)
+            own = self._runner
+            leases = lease_waiting(tx, own.id, capacity, until, idle=idle, node=own.node)
             orders, without_version = list[tuple[Run, AttemptOrder]](), list[Lease]()
             ordering = _Ordering(tx)
             for lease in leases:
@@ -225,7 +226,7 @@ class NodeService:
         held = await self._held.of(key)
         opening = asyncio.create_task(self._secrets.of(held.account_id, held.worker_id))
         try:
-            await self._attempts.started(key, self._runner.id)
+            await self._attempts.started(key, self._runner.id, self._runner.node)
             return await opening
         finally:
             opening.cancel()

@@ -63,10 +63,12 @@ class GivenBack:
 @dataclass(frozen=True, slots=True)
 class _NextTry:
     """What follows the return of an attempt. ``times``: how often in a row its fault has occurred;
-    ``end``: that of its subtask, None when it is tried again after ``pause_ms``.
+    ``end``: that of its subtask, None when it is tried again after ``pause_ms``. ``node``: where
+    the attempt was.
     """
 
     times: int
+    node: str
     end: End | None
     pause_ms: int = 0
 
@@ -81,9 +83,9 @@ class Attempts:
         # when the next sample of each reported run is due; other runners may add one before
         self._next_samples: dict[str, int] = {}
 
-    async def started(self, key: AttemptKey, runner_id: str) -> None:
-        """Record that the Worker's process is about to start. Repeated: the time of the first call
-        stays. Raises ``StaleLease``.
+    async def started(self, key: AttemptKey, runner_id: str, node: str = "") -> None:
+        """Record that the Worker's process is about to start, on ``node``. Repeated: the time of
+        the first call stays. Raises ``StaleLease``.
         """
 
         def work(tx: Transaction) -> bool:
@@ -91,7 +93,8 @@ class Attempts:
                 return False
             run = tx.runs.lock(key.run_id)
             if run is not None:
-                apply(tx, self._rules, run, AttemptStarted(), f"runner {runner_id}")
+                event = AttemptStarted(key.number, node)
+                apply(tx, self._rules, run, event, f"runner {runner_id}")
             return True
 
         if not await self._storage.write(work):
@@ -265,7 +268,8 @@ class Attempts:
                 tx.runs.end_subtask(run.id, key.ordinal, following.end)
                 return GivenBack(self._after_subtask(tx, run, actor))
             tx.runs.return_subtask(run.id, key.ordinal, tx.now + following.pause_ms)
-            event = _returned_event(tx, run, End(Outcome.RETURNED, message, reason))
+            end = End(Outcome.RETURNED, message, reason)
+            event = _returned_event(tx, run, end, key.number, following.node)
             return GivenBack(apply(tx, self._rules, run, event, actor), following.pause_ms)
 
         return await self._storage.write(work)
@@ -451,17 +455,21 @@ def _next_try(tx: Transaction, run: Run, key: AttemptKey, fault: Reason) -> _Nex
         if attempt.id == key.id
     ]
     in_a_row = returned_in_a_row([*earlier, *latest], fault)
-    times = len(in_a_row)
+    times, node = len(in_a_row), latest[0].node if latest else ""
     if run.state not in LIVE:
-        return _NextTry(times, End(run.outcome or Outcome.ABORTED, run.err_msg, run.reason))
+        end = End(run.outcome or Outcome.ABORTED, run.err_msg, run.reason)
+        return _NextTry(times, node, end)
     if is_too_often(fault, in_a_row):
-        return _NextTry(times, end_of(replace(fault, params={**fault.params, "times": times})))
-    return _NextTry(times, None, pause_ms(times))
+        end = end_of(replace(fault, params={**fault.params, "times": times}))
+        return _NextTry(times, node, end)
+    return _NextTry(times, node, None, pause_ms(times))
 
 
-def _returned_event(tx: Transaction, run: Run, fault: End) -> AttemptReturned:
+def _returned_event(
+    tx: Transaction, run: Run, fault: End, number: str, node: str
+) -> AttemptReturned:
     others_started = run.state is RunState.RUNNING and tx.runs.has_started(run.id)
-    return AttemptReturned(others_started, fault)
+    return AttemptReturned(others_started, fault, number, node)
 
 
 def _browser_event(tx: Transaction, run: Run, granted: Run, actor: str) -> RunEvent:

@@ -13,16 +13,16 @@ from fyke.model.runner import Capacity, Lease
 
 
 def lease_waiting(
-    tx: Transaction, runner_id: str, capacity: Capacity, until: int, *, idle: bool
+    tx: Transaction, runner_id: str, capacity: Capacity, until: int, *, idle: bool, node: str = ""
 ) -> list[Lease]:
-    """Lease attempts that fit into the free ``capacity``, until this time in ms. An ``idle`` runner
-    also takes one attempt that needs more than its whole capacity, if no other runner has that: it
-    runs slowly, but it runs.
+    """Lease attempts that fit into the free ``capacity``, until this time in ms, to a runner on the
+    machine ``node``. An ``idle`` runner also takes one attempt that needs more than its whole
+    capacity, if no other runner has that: it runs slowly, but it runs.
     """
     if capacity.slots <= 0:
         return []
-    leases = tx.runs.lease(runner_id, capacity, until)
+    leases = tx.runs.lease(runner_id, capacity, until, node=node)
     if leases or not idle:
         return leases
     unbounded = replace(capacity, cpus=1e9, memory_mb=2**40, slots=1)
-    return tx.runs.lease(runner_id, unbounded, until)
+    return tx.runs.lease(runner_id, unbounded, until, node=node)

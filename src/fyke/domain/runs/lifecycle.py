@@ -41,17 +41,23 @@ from fyke.reasons import Reason, ReasonCode
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """A Worker's process of this run was started."""
+    """A Worker's process of this run was started: for the subtask ``number``, on ``node``."""
+
+    number: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptReturned:
     """An attempt was returned to the queue before its Worker's first instruction, because of
     ``fault``. ``others_started``: other attempts of the run have started, and may have ended.
+    ``number`` and ``node`` are as in ``AttemptStarted``.
     """
 
     others_started: bool
     fault: End
+    number: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

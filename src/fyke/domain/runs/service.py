@@ -372,8 +372,10 @@ class Runs:
         return run_id
 
     async def events(self, caller: Caller, run_id: str) -> list[RunEvent]:
+        """The history of a run; with machines only for the operator. Raises ``RunNotFound``."""
         await self._owned(caller, run_id)
-        return await self._storage.read(lambda tx: tx.runs.events(run_id))
+        events = await self._storage.read(lambda tx: tx.runs.events(run_id))
+        return events if caller.operator else [replace(event, node="") for event in events]
 
     async def list(
         self, caller: Caller, filter: RunFilter, *, offset: int, limit: int

@@ -1,8 +1,11 @@
-"""Reads the subtasks of a run in pages: inputs, outcomes and attempts."""
+"""Reads the subtasks of a run in pages: inputs, outcomes and attempts.
+
+Only the operator sees on which machines they ran.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
@@ -26,16 +29,16 @@ class SubtaskReader:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    async def node(self, caller: Caller, run_id: str) -> str:
-        """The node of the first subtask's latest attempt, empty when it is unknown. Raises
-        ``RunNotFound``.
+    async def nodes(self, caller: Caller, run_id: str) -> list[str]:
+        """The machines on which the run has attempts, by name. Raises ``RunNotFound``, except for
+        other accounts than the operator's, which get none.
         """
+        if not caller.operator:
+            return []
 
-        def work(tx: Transaction) -> str:
+        def work(tx: Transaction) -> list[str]:
             own_run(tx, caller, run_id)
-            attempts = tx.runs.attempts_between(run_id, 0, 0)
-            runners = {runner.id: runner.node for runner in tx.runs.runners(0)}
-            return runners.get(attempts[-1].runner_id, "") if attempts else ""
+            return tx.runs.nodes_of(run_id)
 
         return await self._storage.read(work)
 
@@ -54,6 +57,8 @@ class SubtaskReader:
             return run.subtasks, subtasks, attempts
 
         count, subtasks, attempts = await self._storage.read(work)
+        if not caller.operator:
+            attempts = [replace(attempt, node="") for attempt in attempts]
         return count, [
             SubtaskView(
                 subtask,

@@ -20,6 +20,7 @@ from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
 from fyke.domain.runs.lifecycle import (
     AbortRequested,
     AttemptReturned,
+    AttemptStarted,
     Event,
     Instruction,
     Transition,
@@ -74,6 +75,7 @@ def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> 
 def _record(tx: Transaction, run: Run, event: Event, step: Transition, actor: str) -> None:
     """Add the event to the history of the run."""
     end = event.fault if isinstance(event, AttemptReturned) else step.end
+    of_attempt = event if isinstance(event, AttemptStarted | AttemptReturned) else None
     tx.runs.add_event(
         RunEvent(
             run_id=run.id,
@@ -84,6 +86,8 @@ def _record(tx: Transaction, run: Run, event: Event, step: Transition, actor: st
             actor=actor,
             detail=end.message if end else "",
             reason=end.reason if end else None,
+            number=of_attempt.number if of_attempt else "",
+            node=of_attempt.node if of_attempt else "",
         )
     )
 

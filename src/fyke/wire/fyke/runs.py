@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from fyke.reasons import Hint
 
 GbSeconds = Annotated[float, Meta(ge=0, description="memory over time; a GB has 1024 MiB")]
+MachineText = Annotated[
+    str, Meta(description="the machine that ran it; empty except for the operator's account")
+]
 _WAITS = [
     ReasonCode.PLAN,
     ReasonCode.NO_RUNNER,
@@ -98,9 +102,15 @@ class RunSummary(Answer):
     errors: Annotated[
         list[LogLineItem], Meta(description="the last error lines, if there is a hint")
     ]
+    nodes: Annotated[
+        list[str],
+        Meta(description="the machines on which it has attempts, only for the operator's account"),
+    ] = []
 
     @classmethod
-    def of(cls, view: RunView, ending: RunEnding, hidden: int) -> RunSummary:
+    def of(
+        cls, view: RunView, ending: RunEnding, hidden: int, nodes: Sequence[str] = ()
+    ) -> RunSummary:
         """``hidden``: the number of hidden rows."""
         run = view.run
         reason = run.reason if run.state.terminal else None
@@ -123,6 +133,7 @@ class RunSummary(Answer):
             duration=run.duration_ms(view.now) / 1000,
             hint=HintItem.of(ending.hint) if ending.hint else None,
             errors=[LogLineItem.of(line) for line in ending.errors],
+            nodes=[*nodes],
         )
 
 
@@ -135,6 +146,10 @@ class RunEventItem(Answer):
     detail: str
     reason_code: ReasonCodeText
     reason_params: ReasonParams
+    number: Annotated[
+        str, Meta(description="of the subtask in the log; empty: not about one attempt")
+    ] = ""
+    node: MachineText = ""
 
     @classmethod
     def of(cls, event: RunEvent) -> RunEventItem:
@@ -147,6 +162,8 @@ class RunEventItem(Answer):
             detail=event.detail,
             reason_code=code_of(event.reason),
             reason_params=params_of(event.reason),
+            number=event.number,
+            node=event.node,
         )
 
 
@@ -191,6 +208,7 @@ class AttemptItem(Answer):
     started_at: UnixSeconds
     finished_at: UnixSeconds
     browser_ms: Annotated[Count, Meta(description="how long it had a browser")] = 0
+    node: MachineText = ""
 
     @classmethod
     def of(cls, attempt: Attempt) -> AttemptItem:
@@ -210,6 +228,7 @@ class AttemptItem(Answer):
             browser_ms=attempt.browser_ms,
             started_at=seconds(attempt.started_at),
             finished_at=seconds(attempt.finished_at),
+            node=attempt.node,
         )
 
 

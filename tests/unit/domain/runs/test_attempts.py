@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,7 @@ from fyke.domain.runs.attempts import Attempts, GivenBack
 from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.returns import TRIES
+from fyke.domain.runs.subtask_reader import SubtaskReader
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease, Unavailable
 from fyke.model.attempt import AttemptEnd, AttemptReport
@@ -19,8 +23,9 @@ from fyke.model.log import LogType
 from fyke.model.run import SUCCESS, End, Origin, Outcome, Run, RunLimits, RunState, Subtask
 from fyke.model.runner import AttemptUsage, Lease, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
+from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.sql.state.runs.store import SqlRuns
-from support.stores import Stores
+from support.stores import ROOM, Stores
 
 pytestmark = pytest.mark.anyio
 LEASE = 60_000
@@ -406,6 +411,40 @@ async def test_the_same_fault_ends_the_subtask_when_it_occurs_too_often(setup: S
     )
     assert stored.reason is not None and stored.reason.code is ReasonCode.NOT_STARTED
     assert (stored.usage_micros, stored.busy_ms) == (0, 0)
+
+
+async def leased_on(setup: Setup, node: str) -> Lease:
+    [lease] = await setup.stores.write(
+        lambda tx: tx.runs.lease(f"runner of {node}", ROOM, tx.now + 60_000, node=node)
+    )
+    return lease
+
+
+async def test_the_history_and_the_subtasks_name_machine_and_subtask(
+    setup: Setup, tmp_path: Path
+) -> None:
+    run = await setup.stores.run()
+    first = await leased_on(setup, "n1")
+    await setup.attempts.started(first.attempt.key, first.attempt.runner_id, "n1")
+    await setup.attempts.give_back(first.attempt.key, AWAY, actor="test")
+    setup.stores.clock.advance(5)
+    second = await leased_on(setup, "n2")
+    reader = SubtaskReader(setup.stores.storage)
+    with closing(DatagramSignals(tmp_path / "signals")) as signals:
+        runs = setup.stores.runs(tmp_path, setup.rules, signals)
+    number = first.attempt.number
+    for operator, names in ((True, ("n1", "n2")), (False, ("", ""))):
+        caller = replace(setup.stores.caller, operator=operator)
+        events = await runs.events(caller, run.id)
+        assert [(event.kind, event.number, event.node) for event in events] == [
+            ("AttemptStarted", number, names[0]),
+            ("AttemptReturned", number, names[0]),
+        ]
+        _, [subtask] = await reader.page(caller, run.id, offset=0, limit=9)
+        assert tuple(attempt.node for attempt in subtask.attempts) == names
+        assert await reader.nodes(caller, run.id) == [name for name in names if name]
+    assert second.attempt.node == "n2"
+    assert await setup.stores.read(lambda tx: tx.runs.active_by_node()) == {"n2": 1}
 
 
 async def test_a_registry_that_cannot_be_reached_ends_the_subtask_after_two_minutes(

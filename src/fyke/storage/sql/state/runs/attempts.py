@@ -108,6 +108,15 @@ class AttemptTable(SqlStore):
         order = attempts.c.ordinal, attempts.c.id
         return many(self._db.execute(query.order_by(*order)), Attempt)
 
+    def nodes_of(self, run_id: str) -> list[str]:
+        named = attempts.c.run_id == run_id, attempts.c.node != ""
+        query = select(attempts.c.node).where(*named).distinct().order_by(attempts.c.node)
+        return list(self._db.execute(query).scalars())
+
+    def active_by_node(self) -> dict[str, int]:
+        query = select(attempts.c.node, func.count()).where(_ACTIVE).group_by(attempts.c.node)
+        return {str(node): int(count) for node, count in self._db.execute(query)}
+
     def has_started(self, run_id: str) -> bool:
         started = exists().where(attempts.c.run_id == run_id, attempts.c.started_at > 0)
         return bool(self._db.execute(select(started)).scalar_one())

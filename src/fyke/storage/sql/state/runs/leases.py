@@ -231,7 +231,9 @@ class LeaseTable(SqlStore):
 
     _now: Callable[[], int]
 
-    def lease(self, runner_id: str, capacity: Capacity, lease_until: int) -> list[Lease]:
+    def lease(
+        self, runner_id: str, capacity: Capacity, lease_until: int, *, node: str = ""
+    ) -> list[Lease]:
         left = _CapacityLeft(capacity)
         plans = PlanCapacity(self._db)
         excluded: list[str] = []  # runs with all waiting subtasks locked by other runners
@@ -268,7 +270,7 @@ class LeaseTable(SqlStore):
                 continue
             elif len(claimed) == len(planned) < max(len(permitted), limit):
                 break  # the next one does not fit, or there is none
-        return self._add_attempts(runner_id, lease_until, leased) if leased else []
+        return self._add_attempts(runner_id, node, lease_until, leased) if leased else []
 
     def has_startable(self, offer: BrowserOffer | None) -> bool:
         plans = PlanCapacity(self._db)
@@ -363,14 +365,14 @@ class LeaseTable(SqlStore):
         return [replace(by_run[row.run_id], ordinal=row.ordinal) for row in self._db.execute(free)]
 
     def _add_attempts(
-        self, runner_id: str, lease_until: int, leased: Sequence[WaitingSubtask]
+        self, runner_id: str, node: str, lease_until: int, leased: Sequence[WaitingSubtask]
     ) -> list[Lease]:
         run_by_id = runs_by_id(self._db, {item.run_id for item in leased})
         subtask_by_key = self._subtasks_by_key([(item.run_id, item.ordinal) for item in leased])
         leases = []
         for item in leased:
             subtask = subtask_by_key[item.run_id, item.ordinal]
-            attempt = _new_attempt(subtask, runner_id, lease_until)
+            attempt = _new_attempt(subtask, runner_id, node, lease_until)
             leases.append(Lease(attempt, subtask, run_by_id[item.run_id]))
         rows = [columns(lease.attempt) | _UNREPORTED for lease in leases]
         _ADD_ATTEMPT.run_many(self._db, rows)
@@ -401,7 +403,7 @@ def _fitting(waiting: list[WaitingSubtask], left: _CapacityLeft) -> list[Waiting
     return fitting
 
 
-def _new_attempt(subtask: Subtask, runner_id: str, lease_until: int) -> Attempt:
+def _new_attempt(subtask: Subtask, runner_id: str, node: str, lease_until: int) -> Attempt:
     counters: dict[str, Any] = dict.fromkeys(
         ("rows", "traffic_bytes", "cpu_ms", "memory_peak_bytes", "started_at", "finished_at"), 0
     )
@@ -415,5 +417,6 @@ def _new_attempt(subtask: Subtask, runner_id: str, lease_until: int) -> Attempt:
         lease_until=lease_until,
         outcome=None,
         err_msg="",
+        node=node,
         **counters,
     )

@@ -197,8 +197,8 @@ attempts = Table(
     number_column("memory_peak_bytes"),
     number_column("started_at"),
     number_column("finished_at"),
-    # the last reported memory of an active attempt and that of its browser, which is the last
-    # column; not part of its record
+    # the last reported memory of an active attempt, and below that of its browser; not part of its
+    # record
     number_column("memory_bytes"),
     number_column("memory_mb_ms"),
     *reason_columns(),
@@ -209,6 +209,7 @@ attempts = Table(
     number_column("browser_memory_mb_ms"),
     text_column("browser_version"),
     number_column("browser_memory_bytes"),
+    text_column("node"),  # the machine of its runner
     Index(None, "run_id", "ordinal", "id"),
 )
 partial_index(
@@ -234,6 +235,8 @@ run_events = Table(
     text_column("actor"),
     text_column("detail"),
     *reason_columns(),
+    text_column("number"),
+    text_column("node"),
     Index(None, "run_id", "seq"),
 )
 
