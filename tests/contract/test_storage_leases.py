@@ -10,6 +10,7 @@ import pytest
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.leasing import lease_waiting
+from fyke.domain.runs.returns import OTHERS_FIRST_MS
 from fyke.model.attempt import AttemptEnd
 from fyke.model.browser import ANY_BROWSER, NO_BROWSER, BrowserMode, BrowserOffer, BrowserProgram
 from fyke.model.run import MAX_PAUSE_MS, End, Outcome, RunState, SubtaskState
@@ -17,6 +18,7 @@ from fyke.model.runner import AttemptUsage, Capacity, Lease, Renewal, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode, reason_with_detail
 from fyke.storage.sql.state.check import check
 from support.leases import WIDE, leased, seeded
+from support.statements import executed
 
 pytestmark = pytest.mark.anyio
 SHELL, CHROMIUM = BrowserProgram.HEADLESS_SHELL, BrowserProgram.CHROMIUM
@@ -262,6 +264,98 @@ async def test_a_returned_subtask_is_leased_again_from_its_time_on(state: State)
     assert (waiting.state, waiting.not_before) == (SubtaskState.WAITING, now + 30_000)
     assert running.state is SubtaskState.RUNNING
     assert check(state.storage.engine) == []
+
+
+OTHER = RunnerInfo("r2", "n2", "full", "", 8, 10_000, 0)
+
+
+async def put(state: State, runner: RunnerInfo) -> None:
+    await state.write(lambda tx: tx.runs.put_runner(replace(runner, heartbeat_at=tx.now)))
+
+
+async def leased_on(state: State, node: str, slots: int = 100) -> list[Lease]:
+    room = replace(WIDE, slots=slots)
+    return await state.write(lambda tx: tx.runs.lease(f"r of {node}", room, 100, node=node))
+
+
+async def returned_by(state: State, node: str, slots: int, ago: int = 1) -> None:
+    """Let a machine lease subtasks and return them, with pauses that ended so many ms ago."""
+    leases = await leased_on(state, node, slots)
+    now = await state.read(lambda tx: tx.now)
+    assert len(leases) == slots
+    for lease in leases:
+        assert await give_back(state, lease, now - ago)
+
+
+@pytest.mark.parametrize(
+    ("other", "needs", "left"),
+    [
+        (OTHER, {}, True),
+        (OTHER, {"cpus": 8, "memory_mb": 10_000}, True),
+        (OTHER, {"cpus": 9}, False),
+        (OTHER, {**BROWSER, "browser_required": True}, False),
+        (replace(OTHER, node="n1"), {}, False),
+        (replace(OTHER, draining=True), {}, False),
+        (replace(OTHER, trouble=Detail(DetailCode.STORE_AWAY)), {}, False),
+        (replace(OTHER, isolation="no-limits"), {}, False),
+        (None, {}, False),
+    ],
+)
+async def test_what_a_machine_has_returned_is_left_to_one_that_could_take_it(
+    state: State, other: RunnerInfo | None, needs: dict[str, Any], left: bool
+) -> None:
+    """Only these subtasks: the machine takes others of the same run."""
+    if other is not None:
+        await put(state, other)
+    browsers = {"browsers": 9, "browser_ready": True, "offer": ANY_BROWSER}
+    room = replace(WIDE, **browsers) if "browser_required" in needs else WIDE
+
+    def lease(tx: Transaction, node: str) -> list[int]:
+        return [x.subtask.ordinal for x in tx.runs.lease(f"r of {node}", room, 100, node=node)]
+
+    await seeded(state, 3, **needs)
+    now = await state.read(lambda tx: tx.now)
+    first = await state.write(
+        lambda tx: tx.runs.lease("r of n1", replace(room, slots=2), 100, node="n1")
+    )
+    for given in first:
+        await give_back(state, given, now - 1)
+    assert await state.write(lambda tx: lease(tx, "n1")) == ([2] if left else [0, 1, 2])
+    assert await state.write(lambda tx: lease(tx, "n2")) == ([0, 1] if left else [])
+
+
+async def test_a_subtask_is_left_to_other_machines_only_for_a_while(state: State) -> None:
+    await put(state, OTHER)
+    await seeded(state)
+    await returned_by(state, "n1", 1)
+    assert await leased_on(state, "n1") == []
+    await returned_by(state, "n2", 1, ago=OTHERS_FIRST_MS)
+    assert len(await leased_on(state, "n1")) == 1
+
+
+async def test_what_all_machines_have_returned_each_may_take(state: State) -> None:
+    await put(state, OTHER)
+    await put(state, replace(OTHER, id="r1", node="n1"))
+    run = await seeded(state)
+    await returned_by(state, "n1", 1)
+    await returned_by(state, "n2", 1)
+    assert await state.read(lambda tx: tx.runs.nodes_of(run.id)) == ["n1", "n2"]
+    await put(state, replace(OTHER, id="r3", node="n3"))
+    assert await leased_on(state, "n2") == []
+    await state.write(lambda tx: tx.runs.drop_runner("r3"))
+    await returned_by(state, "n2", 1)
+    assert len(await leased_on(state, "n1")) == 1
+
+
+async def test_other_runners_are_read_only_for_what_may_be_left_to_them(state: State) -> None:
+    async def reads() -> int:
+        with executed() as statements:
+            [lease] = await leased_on(state, "n1", 1)
+        await give_back(state, lease, await state.read(lambda tx: tx.now) - 1)
+        return sum("FROM runners" in sql for sql, _ in statements)
+
+    await seeded(state)
+    assert [await reads(), await reads()] == [0, 1]
 
 
 async def test_a_clock_that_was_set_back_does_not_prolong_the_pause(state: State) -> None:

@@ -18,6 +18,7 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.billing.service import extend_hold
 from fyke.domain.logs import system
 from fyke.domain.runs.charge_caps import ChargeCaps
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, can_run, takes_attempts
 from fyke.domain.runs.lifecycle import AttemptReturned, AttemptStarted, LimitReached, SubtaskEnded
 from fyke.domain.runs.outcome import end_of, traffic_cap
 from fyke.domain.runs.returns import fault_of, is_too_often, pause_ms, returned_in_a_row
@@ -459,10 +460,19 @@ def _next_try(tx: Transaction, run: Run, key: AttemptKey, fault: Reason) -> _Nex
     if run.state not in LIVE:
         end = End(run.outcome or Outcome.ABORTED, run.err_msg, run.reason)
         return _NextTry(times, node, end)
-    if is_too_often(fault, in_a_row):
+    if is_too_often(fault, in_a_row) and not _another_could(tx, run, in_a_row):
         end = end_of(replace(fault, params={**fault.params, "times": times}))
         return _NextTry(times, node, end)
     return _NextTry(times, node, None, pause_ms(times))
+
+
+def _another_could(tx: Transaction, run: Run, returned: Sequence[Attempt]) -> bool:
+    """Whether all of these attempts were on one machine, and another one could take the next."""
+    machines = {attempt.node for attempt in returned}
+    return len(machines) == 1 and any(
+        runner.node not in machines and takes_attempts(runner) and can_run(runner, run)
+        for runner in tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
+    )
 
 
 def _returned_event(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from fyke.contracts.execution import Isolation
 from fyke.contracts.state import Transaction
+from fyke.model.run import Run
 from fyke.model.runner import RunnerInfo
 from fyke.model.worker import Version, Worker
 from fyke.reasons import Reason, ReasonCode
@@ -20,6 +21,22 @@ def can_execute(runner: RunnerInfo, *, own: bool) -> bool:
     if runner.isolation == Isolation.NO_LIMITS.value:
         return own
     return runner.unsafe
+
+
+def takes_attempts(runner: RunnerInfo) -> bool:
+    """Whether an active runner takes attempts of all accounts now, as far as is known."""
+    return not runner.draining and runner.trouble is None and can_execute(runner, own=False)
+
+
+def can_run(runner: RunnerInfo, run: Run) -> bool:
+    """Whether the runner is large enough for an attempt of this run, and has the browser that the
+    run requires.
+    """
+    if not runner.is_large_enough(run.limits):
+        return False
+    if not run.browser_required:
+        return True
+    return runner.has_browser and not runner.offer.problem_with(run.browser_choice)
 
 
 def refusal_of_runners(tx: Transaction, worker: Worker) -> Reason | None:

@@ -4,6 +4,9 @@ Nothing has been scraped or charged yet, so the subtask waits again, with growin
 fault that occurs too often in a row ends it; the returned attempts of the subtask are counted. A
 package registry has a time instead, because its clients need from seconds to minutes to give up,
 and so has the storage of bundles, whose outage shall end no run.
+
+What one machine has returned, others take first. Only where none of them could take it, or they
+have returned it too, does a fault end the subtask.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ REGISTRY_MS = 120_000  # after the first attempt that a registry has failed
 REGISTRY_TRIES = 2  # at least
 BLOBS_MS = 86_400_000
 FIRST_PAUSE_MS = 1000
+OTHERS_FIRST_MS = 30_000  # after its pause a subtask is left to machines that have not returned it
 
 
 def fault_of(detail: Detail) -> Reason:

@@ -12,7 +12,7 @@ import pytest
 from fyke.domain.runs.attempts import Attempts, GivenBack
 from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.outcome import HIDING
-from fyke.domain.runs.returns import TRIES
+from fyke.domain.runs.returns import OTHERS_FIRST_MS, TRIES
 from fyke.domain.runs.subtask_reader import SubtaskReader
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease, Unavailable
@@ -418,6 +418,44 @@ async def leased_on(setup: Setup, node: str) -> Lease:
         lambda tx: tx.runs.lease(f"runner of {node}", ROOM, tx.now + 60_000, node=node)
     )
     return lease
+
+
+async def test_a_fault_of_one_machine_ends_no_subtask_that_another_could_take(
+    setup: Setup,
+) -> None:
+    run = await setup.stores.run()
+    other = RunnerInfo("R2", "n2", "full", "", 8, 8192, 0)
+
+    async def put() -> None:
+        await setup.stores.write(lambda tx: tx.runs.put_runner(replace(other, heartbeat_at=tx.now)))
+
+    for times in range(1, TRIES + 3):
+        one = await leased_on(setup, "n1")
+        await put()
+        line = await setup.attempts.returned_line(one.attempt.key, AWAY)
+        assert f"(attempt {times}; tried again in" in line.content
+        found = await setup.attempts.give_back(one.attempt.key, AWAY, actor="test")
+        assert found is not None and found.pause_ms
+        setup.stores.clock.advance((found.pause_ms + OTHERS_FIRST_MS) / 1000)
+    one = await leased_on(setup, "n2")
+    await put()
+    await setup.attempts.give_back(one.attempt.key, AWAY, actor="test")
+    stored = await setup.stores.stored(run)
+    assert stored.state is RunState.FAILED and f"{TRIES + 3} times" in stored.err_msg
+
+
+async def test_a_fault_ends_the_subtask_if_the_other_machine_could_not_take_it(
+    setup: Setup,
+) -> None:
+    run = await setup.stores.run()
+    small = RunnerInfo("R2", "n2", "full", "", 0.001, 1, 0)
+    for _ in range(TRIES):
+        one = await leased_on(setup, "n1")
+        await setup.stores.write(lambda tx: tx.runs.put_runner(replace(small, heartbeat_at=tx.now)))
+        found = await setup.attempts.give_back(one.attempt.key, AWAY, actor="test")
+        assert found is not None
+        setup.stores.clock.advance(found.pause_ms / 1000)
+    assert (await setup.stores.stored(run)).state is RunState.FAILED
 
 
 async def test_the_history_and_the_subtasks_name_machine_and_subtask(

@@ -117,6 +117,7 @@ class WaitingSubtask:
     running: bool  # whether its run has started; plans limit only starts
     browser_cpus: float = 0.0
     browser_memory_mb: int = 0
+    not_before: int = 0  # the end of its pause, if an attempt was returned
 
 
 Item = TypeVar("Item", bound=WaitingSubtask)

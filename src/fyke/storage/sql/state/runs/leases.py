@@ -12,8 +12,10 @@ rules out deadlocks:
 
 If other runners got all subtasks of these runs, repeat without these runs. Runs that wait for the
 plan of their account are skipped, as are those with a browser while no place for one is free,
-those that require one if the runner has none, and those that are larger than the whole runner, if
-another one is large enough; any other subtask that does not fit ends the search.
+those that require one if the runner has none, those that are larger than the whole runner, if
+another one is large enough, and for a while those that its machine has returned, if another one has
+not; any other subtask that does not fit ends the search. Other runners are read only when the queue
+has a subtask that may be left to them.
 """
 
 from __future__ import annotations
@@ -30,10 +32,12 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    tuple_,
     update,
 )
 
-from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, can_execute
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, takes_attempts
+from fyke.domain.runs.returns import OTHERS_FIRST_MS
 from fyke.kit.ids import new_ulid
 from fyke.model.browser import ANY_BROWSER, BrowserMode, BrowserOffer, BrowserProgram
 from fyke.model.run import MAX_PAUSE_MS, Attempt, Subtask, SubtaskState
@@ -48,7 +52,8 @@ from fyke.storage.sql.state.runs.tables import attempts, runs, runs_by_id, subta
 # CROSS JOIN makes SQLite start with the queue, which is short, and not with all past runs.
 QUEUE = (
     "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running',"
-    " r.browser_cpus, r.browser_memory_mb FROM subtasks s {join} runs r {on} r.id = s.run_id"
+    " r.browser_cpus, r.browser_memory_mb, s.not_before"
+    " FROM subtasks s {join} runs r {on} r.id = s.run_id"
     " WHERE s.state = 'waiting' AND r.state IN ('ready', 'running') AND {due}{excluded}"
     " ORDER BY s.run_id, s.ordinal LIMIT {limit}"
 )
@@ -58,7 +63,8 @@ QUEUE = (
 # would scan all past runs.
 QUEUE_WITHOUT_FULL = (
     "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running',"
-    " r.browser_cpus, r.browser_memory_mb FROM runs r{by} {join} subtasks s {on} s.run_id = r.id"
+    " r.browser_cpus, r.browser_memory_mb, s.not_before"
+    " FROM runs r{by} {join} subtasks s {on} s.run_id = r.id"
     " WHERE r.state IN ('ready', 'running') AND s.state = 'waiting' AND {due}"
     " AND (r.state = 'running' OR r.account_id NOT IN ({full}){started}){excluded}"
     " ORDER BY r.id, s.ordinal LIMIT {limit}"
@@ -68,6 +74,13 @@ QUEUE_WITHOUT_FULL = (
 # A returned subtask waits for its time, but never longer than the longest pause: the clock may have
 # been set back since.
 _DUE = "(s.not_before <= ? OR s.not_before > ?)"
+
+
+# Of a waiting subtask, all attempts were returned.
+_RETURNED_BY = (
+    "EXISTS (SELECT 1 FROM attempts a"
+    " WHERE a.run_id = s.run_id AND a.ordinal = s.ordinal AND a.node = ?)"
+)
 
 
 _CLAIM = Prepared(
@@ -87,7 +100,7 @@ class _Condition:
     """
 
     text: str = ""
-    values: tuple[float, ...] = ()
+    values: tuple[object, ...] = ()
 
 
 _ALL = _Condition()
@@ -198,24 +211,35 @@ def _larger(cpus: float, memory_mb: int, share: float) -> _Condition:
     )
 
 
-def _for_others(capacity: Capacity, runners: Iterable[RunnerInfo]) -> _Condition:
+def _fits(runner: RunnerInfo) -> _Condition:
+    """The condition for attempts that the runner could take while it runs nothing else."""
+    share = runner.browser_share if runner.browsers else 0.0
+    larger = _larger(runner.cpus, runner.memory_mb, share)
+    unfit = _unfit(runner.offer if runner.has_browser else None)
+    return _Condition(f"NOT {larger.text}{unfit}", larger.values)
+
+
+def _for_others(
+    capacity: Capacity, node: str, runners: Iterable[RunnerInfo], now: int
+) -> _Condition:
     """The condition that leaves out what is larger than a runner with this ``capacity``, and not
-    larger than one of the others; without others, none.
+    larger than one of the others; and what its machine ``node`` has returned, and one of the others
+    that could take it has not. Without others, none.
     """
-    if capacity.total is None:
-        return _ALL
-    share = 0.0 if capacity.browsers is None else capacity.browser_share
-    own = _larger(*capacity.total, share)
-    texts, values = list[str](), [*own.values]
-    for other in runners:
-        larger = _larger(
-            other.cpus, other.memory_mb, other.browser_share if other.browsers else 0.0
-        )
-        texts.append(f"(NOT {larger.text}{_unfit(other.offer if other.has_browser else None)})")
-        values += larger.values
-    if not texts:
-        return _ALL
-    return _Condition(f" AND NOT ({own.text} AND ({' OR '.join(texts)}))", tuple(values))
+    fits = [(other.node, _fits(other)) for other in runners]
+    text, values = "", list[object]()
+    if capacity.total is not None and fits:
+        own = _larger(*capacity.total, 0.0 if capacity.browsers is None else capacity.browser_share)
+        held = " OR ".join(f"({fit.text})" for _, fit in fits)
+        text = f" AND NOT ({own.text} AND ({held}))"
+        values = [*own.values, *(value for _, fit in fits for value in fit.values)]
+    elsewhere = [(name, fit) for name, fit in fits if name != node]
+    if elsewhere:
+        new = " OR ".join(f"({fit.text} AND NOT {_RETURNED_BY})" for _, fit in elsewhere)
+        text += f" AND NOT (s.not_before > ? AND s.not_before <= ? AND {_RETURNED_BY} AND ({new}))"
+        values += [now - OTHERS_FIRST_MS, now, node]
+        values += [value for name, fit in elsewhere for value in (*fit.values, name)]
+    return _Condition(text, tuple(values))
 
 
 def _texts(values: Iterable[str]) -> str:
@@ -238,7 +262,7 @@ class LeaseTable(SqlStore):
         plans = PlanCapacity(self._db)
         excluded: list[str] = []  # runs with all waiting subtasks locked by other runners
         leased: list[WaitingSubtask] = []
-        for_others: _Condition | None = None
+        for_others, others = _ALL, None
         while left.slots > 0:
             limit = left.slots
             full = plans.full
@@ -250,10 +274,13 @@ class LeaseTable(SqlStore):
                 plans,
                 placeless=placeless,
                 offer=left.offer,
-                for_others=for_others or _ALL,
+                for_others=for_others,
             )
-            if for_others is None and any(map(left.is_larger, waiting)):
-                for_others = _for_others(capacity, self._others(runner_id))
+            if others is None and any(
+                left.is_larger(item) or self._was_returned(item) for item in waiting
+            ):
+                others = self._others(runner_id)
+                for_others = _for_others(capacity, node, others, self._now())
                 if for_others.text:
                     continue
             permitted = plans.permit(waiting)
@@ -262,7 +289,8 @@ class LeaseTable(SqlStore):
             planned = _fitting(permitted, left.copy())
             if not planned:
                 break
-            claimed = self._claim(planned, left, plans)
+            exact = any(other.node != node for other in others or ())
+            claimed = self._claim(planned, left, plans, exact=exact)
             leased += claimed
             if not claimed:
                 excluded += dict.fromkeys(item.run_id for item in planned)
@@ -313,21 +341,26 @@ class LeaseTable(SqlStore):
     def _others(self, runner_id: str) -> list[RunnerInfo]:
         """The other runners that take attempts of all accounts now."""
         active = RunnerTable(self._db).runners(self._now() - RUNNER_SILENCE_MS)
-        return [
-            other
-            for other in active
-            if other.id != runner_id
-            and not other.draining
-            and other.trouble is None
-            and can_execute(other, own=False)
-        ]
+        return [other for other in active if other.id != runner_id and takes_attempts(other)]
+
+    def _was_returned(self, item: WaitingSubtask) -> bool:
+        """Whether the subtask may be left to machines that have not returned it."""
+        now = self._now()
+        return now - OTHERS_FIRST_MS < item.not_before <= now
 
     def _claim(
-        self, planned: list[WaitingSubtask], left: _CapacityLeft, plans: PlanCapacity
+        self,
+        planned: list[WaitingSubtask],
+        left: _CapacityLeft,
+        plans: PlanCapacity,
+        *,
+        exact: bool,
     ) -> list[WaitingSubtask]:
-        """Mark subtasks of the planned runs as running, as far as they are still free and fit."""
+        """Mark subtasks of the planned runs as running, as far as they are still free and fit; with
+        ``exact`` only planned ones.
+        """
         if not is_sqlite(self._db):
-            planned = plans.confirm(self._lock(planned))
+            planned = plans.confirm(self._lock(planned, exact=exact))
         claimed = _fitting(planned, left)
         if claimed:
             running = str(SubtaskState.RUNNING)
@@ -343,8 +376,10 @@ class LeaseTable(SqlStore):
         now, at = self._now(), subtasks.c.not_before
         return or_(at <= now, at > now + MAX_PAUSE_MS)
 
-    def _lock(self, planned: list[WaitingSubtask]) -> list[WaitingSubtask]:
-        """Steps 2 and 3 above. Returns at most as many subtasks as planned, of the same runs."""
+    def _lock(self, planned: list[WaitingSubtask], *, exact: bool) -> list[WaitingSubtask]:
+        """Steps 2 and 3 above. Returns at most as many subtasks as planned, of the same runs, and
+        with ``exact`` no others: of one run some may be left to other machines.
+        """
         by_run = {item.run_id: item for item in planned}
         shared = (
             select(runs.c.id, runs.c.state)
@@ -362,6 +397,9 @@ class LeaseTable(SqlStore):
             .limit(len(planned))
             .with_for_update(skip_locked=True)
         )
+        if exact:
+            keys = [(item.run_id, item.ordinal) for item in planned]
+            free = free.where(tuple_(subtasks.c.run_id, subtasks.c.ordinal).in_(keys))
         return [replace(by_run[row.run_id], ordinal=row.ordinal) for row in self._db.execute(free)]
 
     def _add_attempts(
