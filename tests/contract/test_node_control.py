@@ -10,6 +10,7 @@ import pytest
 
 from fyke.domain.nodes.control import MAX_DRAIN_SECONDS, NodeControl
 from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.errors import Forbidden, InvalidRequest, NotFound, Unavailable
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller, Role
@@ -46,30 +47,52 @@ async def nodes(state: State) -> NodeControl:
 
 
 async def test_a_node_is_cordoned_and_uncordoned(state: State, nodes: NodeControl) -> None:
-    cordoned = await nodes.cordon(OWNER, "c1")
+    cordoned = (await nodes.cordon(OWNER, "c1")).node
     assert (cordoned.state, cordoned.state_by) == (NodeState.CORDONED, "ada")
-    assert cordoned.state_at > 0 and await nodes.get(OWNER, "c1") == cordoned
-    assert await nodes.cordon(OWNER, "c1") == cordoned  # it keeps who did it, and when
-    ready = await nodes.uncordon(replace(OWNER, user_name="bob", role=Role.MEMBER), "c1")
+    assert cordoned.state_at > 0 and (await nodes.get(OWNER, "c1")).node == cordoned
+    assert (await nodes.cordon(OWNER, "c1")).node == cordoned  # it keeps who did it, and when
+    ready = (await nodes.uncordon(replace(OWNER, user_name="bob", role=Role.MEMBER), "c1")).node
     kept = replace(NODE, state_by="bob", state_at=ready.state_at)
-    assert ready == kept and ready in await nodes.list(OWNER)
+    assert ready == kept and ready in [view.node for view in await nodes.list(OWNER)]
 
 
 async def test_what_was_decided_before_does_not_stay(state: State, nodes: NodeControl) -> None:
     reason = Reason.of(ReasonCode.DISK_FULL, free_mb=1, floor_mb=2)
     earlier = replace(NODE, state=NodeState.CORDONED, state_by="engine", reason=reason)
     await state.write(lambda tx: tx.nodes.change(earlier))
-    assert (await nodes.uncordon(OWNER, "c1")).reason is None
+    assert (await nodes.uncordon(OWNER, "c1")).node.reason is None
 
 
 async def test_the_time_of_a_drain_begins_with_each_call(nodes: NodeControl) -> None:
-    first = await nodes.drain(OWNER, "c1", 3600)
+    first = (await nodes.drain(OWNER, "c1", 3600)).node
     assert first.state is NodeState.DRAINING
     assert first.drain_until == first.state_at + 3_600_000
-    second = await nodes.drain(OWNER, "c1", 0)
+    second = (await nodes.drain(OWNER, "c1", 0)).node
     assert second.drain_until == second.state_at < first.drain_until
-    stopped = await nodes.cordon(OWNER, "c1")
+    stopped = (await nodes.cordon(OWNER, "c1")).node
     assert (stopped.state, stopped.drain_until) == (NodeState.CORDONED, 0)
+
+
+async def test_a_node_that_has_reported_lately_is_connected(
+    state: State, nodes: NodeControl
+) -> None:
+    assert not (await nodes.get(OWNER, "c1")).connected
+    for silent, connected in ((RUNNER_SILENCE_MS - 5_000, True), (RUNNER_SILENCE_MS + 1, False)):
+        await state.write(lambda tx, ms=silent: tx.nodes.change(replace(NODE, seen_at=tx.now - ms)))
+        view = await nodes.get(OWNER, "c1")
+        assert (view.connected, view.attempts) == (connected, 0)
+        assert view in await nodes.list(OWNER)
+
+
+async def test_the_attempts_that_a_node_has_are_counted(setup: Setup) -> None:
+    await setup.storage.write(lambda tx: tx.nodes.add(replace(NODE, runner_id="r1")))
+    await setup.storage.write(lambda tx: tx.nodes.add(replace(NODE, name="c2", runner_id="r3")))
+    nodes = NodeControl(setup.storage, setup.attempts)
+    _, leases = await setup.start(3)
+    assert {lease.attempt.runner_id for lease in leases} == {"r1"}
+    assert [view.attempts for view in await nodes.list(OWNER)] == [3, 0]
+    await setup.end(leases[0])
+    assert (await nodes.cordon(OWNER, "c1")).attempts == 2
 
 
 async def test_a_forgotten_node_is_gone(nodes: NodeControl) -> None:
@@ -136,7 +159,7 @@ async def test_others_change_nothing(nodes: NodeControl, caller: Caller) -> None
     for change in CHANGES:
         with pytest.raises(Forbidden):
             await change(nodes, caller, "c1")
-    assert await nodes.get(OWNER, "c1") == NODE
+    assert (await nodes.get(OWNER, "c1")).node == NODE
     if not caller.operator:
         with pytest.raises(Forbidden):
             await nodes.list(caller)

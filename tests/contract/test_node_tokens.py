@@ -115,9 +115,10 @@ async def test_expired_and_revoked_tokens_are_refused_with_the_cause(
     token = await tokens.create(OWNER, TokenRequest("eu", uses=0))
     await tokens.revoke(OWNER, token.token.id)
     assert await refusal(state, token) == "This token was revoked"
-    for token_id in (token.token.id, new_ulid()):
-        with pytest.raises(NotFound):
-            await tokens.revoke(OWNER, token_id)
+    with pytest.raises(Refused, match="revoked already"):
+        await tokens.revoke(OWNER, token.token.id)
+    with pytest.raises(NotFound, match="list the tokens"):
+        await tokens.revoke(OWNER, new_ulid())
 
 
 async def test_tokens_are_listed_and_old_ones_removed(state: State, tokens: NodeTokens) -> None:

@@ -122,11 +122,11 @@ def list_tokens(server: ServerContext) -> None:
         [
             (
                 item.id,
-                item.pool,
-                item.names,
-                label_text(item.labels),
+                item.pool or "-",
+                item.names or "-",
+                label_text(item.labels) or "-",
                 f"{item.used} of {item.uses}" if item.uses else f"{item.used}",
-                item.created_by,
+                item.created_by or "-",
                 formatting.when(item.expires_at),
                 formatting.when(item.revoked_at),
             )
@@ -146,7 +146,7 @@ def revoke(
     Examples:
       fyke node revoke 01JG...
     """
-    with _found(f"no valid token {token_id}", "fyke node tokens"):
+    with _found(f"no token {token_id}", "fyke node tokens"):
         server.client.revoke_node_token(token_id)
     if server.out.as_json:
         server.out.json({"revoked": token_id})
@@ -168,16 +168,28 @@ def list_nodes(server: ServerContext) -> None:
         server.out.json([data_of(item) for item in items])
         return
     server.out.table(
-        ("name", "pool", "state", "labels", "last seen", "address", "release"),
+        (
+            "name",
+            "pool",
+            "state",
+            "connected",
+            "attempts",
+            "labels",
+            "last seen",
+            "address",
+            "release",
+        ),
         [
             (
                 item.name,
                 item.pool,
                 item.state.value,
-                label_text(item.labels),
+                _connected(item),
+                item.attempts,
+                label_text(item.labels) or "-",
                 formatting.when(item.seen_at),
-                item.address,
-                item.release,
+                item.address or "-",
+                item.release or "-",
             )
             for item in items
         ],
@@ -205,6 +217,8 @@ def show(server: ServerContext, name: Name) -> None:
         ("set by", node.state_by or "-"),
         ("reason", node.reason or "-"),
         ("drain until", formatting.when(node.drain_until)),
+        ("connected", _connected(node)),
+        ("attempts", node.attempts),
         ("joined", formatting.when(node.joined_at)),
         ("last seen", formatting.when(node.seen_at)),
         ("address", node.address or "-"),
@@ -291,22 +305,35 @@ def labels_of(options: list[str] | None) -> dict[str, str]:
         name, sign, value = text.partition("=")
         if not sign:
             raise CommandFailed(f"--label {text}: must be NAME=VALUE, such as disk=ssd", Exit.USAGE)
+        if name in labels:
+            raise CommandFailed(f"--label {text}: {name} has a value already", Exit.USAGE)
         labels[name] = value
     return labels
 
 
 def minutes_of(text: str) -> int:
     """The minutes of ``--expires``. Raises ``CommandFailed``."""
+    from fyke.domain.nodes.tokens import MAX_MINUTES
+
     found = _DURATION.fullmatch(text)
     if found is None:
         raise CommandFailed(
             f"--expires {text}: must be minutes, hours or days, such as 30m, 12h or 7d", Exit.USAGE
         )
-    return int(found[1]) * _MINUTES[found[2]]
+    minutes = int(found[1]) * _MINUTES[found[2]]
+    if not 1 <= minutes <= MAX_MINUTES:
+        raise CommandFailed(
+            f"--expires {text}: must be 1m to {MAX_MINUTES // _MINUTES['d']}d", Exit.USAGE
+        )
+    return minutes
 
 
 def label_text(labels: dict[str, str]) -> str:
     return " ".join(f"{name}={value}" for name, value in sorted(labels.items()))
+
+
+def _connected(node: NodeItem) -> str:
+    return "yes" if node.connected else "no"
 
 
 def _needed(made: CreatedNodeToken) -> str:

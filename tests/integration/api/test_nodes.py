@@ -56,9 +56,11 @@ async def test_a_token_is_revoked_once(api: Api) -> None:
     assert (await api.send("DELETE", f"{TOKENS}/{token}")).status_code == 200
     [listed] = reads_as(NodeTokenList, await api.get(TOKENS)).items
     assert listed.revoked_at
-    for absent in (token, "absent"):
-        answer = await api.send("DELETE", f"{TOKENS}/{absent}")
-        fails(answer, 404, 4040, "list the tokens to see their ids")
+    fails(
+        await api.send("DELETE", f"{TOKENS}/{token}"), 400, 4000, "This token was revoked already"
+    )
+    answer = await api.send("DELETE", f"{TOKENS}/absent")
+    fails(answer, 404, 4040, "list the tokens to see their ids")
 
 
 @pytest.mark.parametrize(
@@ -102,6 +104,7 @@ async def test_a_node_is_shown_with_what_was_decided(app: App, api: Api) -> None
     assert (node.name, node.pool, node.labels, node.ephemeral) == ("n1", "eu", {"gpu": "no"}, False)
     assert (node.state, node.state_by, node.state_at) == (NodeState.CORDONED, "ada", 6)
     assert node.reason_code == "disk_full" and "1" in node.reason and node.reason_params
+    assert (node.connected, node.attempts) == (False, 0)
     assert (node.address, node.release, node.joined_at, node.seen_at) == (
         "192.0.2.1", "0.2.0", 5, 7,
     )  # fmt: skip

@@ -37,6 +37,8 @@ NODE = NodeItem(
     reason_code="",
     reason_params={},
     drain_until=1_700_000_000,
+    connected=False,
+    attempts=3,
     ephemeral=False,
     joined_at=1_700_000_000,
     seen_at=0,
@@ -97,6 +99,22 @@ def test_other_times_are_refused(text: str) -> None:
     assert refused.value.code is Exit.USAGE
 
 
+@pytest.mark.parametrize("text", ["31d", "721h", "0m"])
+def test_a_time_that_is_too_short_or_too_long_is_refused_in_the_units_of_the_option(
+    text: str,
+) -> None:
+    with pytest.raises(CommandFailed, match=f"--expires {text}: must be 1m to 30d") as refused:
+        minutes_of(text)
+    assert refused.value.code is Exit.USAGE
+    assert (minutes_of("30d"), minutes_of("1m")) == (43_200, 1)
+
+
+def test_a_label_has_one_value() -> None:
+    with pytest.raises(CommandFailed, match="--label a=2: a has a value already") as refused:
+        run(token, "", ["a=1", "b=1", "a=2"])
+    assert refused.value.code is Exit.USAGE
+
+
 def test_a_label_has_a_name_and_a_value() -> None:
     with pytest.raises(CommandFailed, match="--label gpu: must be NAME=VALUE") as refused:
         run(token, "", ["gpu"])
@@ -107,8 +125,8 @@ def test_tokens_are_listed_with_their_uses() -> None:
     once = msgspec.structs.replace(TOKEN, id="T2", uses=1, used=0)
     lines = run(list_tokens, node_tokens=[TOKEN, once]).data.splitlines()
     assert lines[0].split()[:5] == ["ID", "POOL", "NAMES", "LABELS", "USED"]
-    assert lines[1].split()[:4] == ["T1", "gpu", "a=b", "3"]
-    assert lines[2].split()[:6] == ["T2", "gpu", "a=b", "0", "of", "1"]
+    assert lines[1].split()[:4] == ["T1", "gpu", "-", "a=b"]
+    assert lines[2].split()[:7] == ["T2", "gpu", "-", "a=b", "0", "of", "1"]
     data = json.loads(run(list_tokens, as_json=True, node_tokens=[TOKEN]).data)
     assert data[0]["id"] == "T1" and "token" not in data[0]
 
@@ -117,8 +135,11 @@ def test_nodes_are_listed() -> None:
     title, line = run(list_nodes, nodes=[NODE]).data.splitlines()
     assert title.split()[:3] == ["NAME", "POOL", "STATE"]
     assert line.split() == [
-        "gpu-1", "gpu", "draining", "disk=ssd", "rack=2", "-", "192.0.2.1", "0.2.0",
+        "gpu-1", "gpu", "draining", "no", "3", "disk=ssd", "rack=2", "-", "192.0.2.1", "0.2.0",
     ]  # fmt: skip
+    bare = msgspec.structs.replace(NODE, connected=True, labels={}, address="", release="")
+    cells = run(list_nodes, nodes=[bare]).data.splitlines()[1].split()
+    assert cells == ["gpu-1", "gpu", "draining", "yes", "3", "-", "-", "-", "-"]
     assert json.loads(run(list_nodes, as_json=True, nodes=[NODE]).data)[0]["name"] == "gpu-1"
 
 
@@ -126,7 +147,8 @@ def test_a_node_is_shown() -> None:
     fields = run(show, "gpu-1", node=NODE).fields
     assert (fields["state"], fields["set by"], fields["reason"]) == ("draining", "ada", "-")
     assert fields["drain until"].startswith("2023-11-1") and fields["last seen"] == "-"
-    assert json.loads(run(show, "gpu-1", as_json=True, node=NODE).data)["pool"] == "gpu"
+    assert (fields["connected"], fields["attempts"]) == ("no", "3")
+    assert json.loads(run(show, "gpu-1", as_json=True, node=NODE).data)["attempts"] == 3
 
 
 @pytest.mark.parametrize(
@@ -166,7 +188,7 @@ def test_what_is_missing_is_named_with_the_command_that_lists_the_rest() -> None
     with pytest.raises(CommandFailed, match='no node n1; "fyke node list" lists') as missing:
         run(cordon, "n1", cordon_node=absent)
     assert missing.value.code is Exit.NOT_FOUND
-    with pytest.raises(CommandFailed, match='no valid token T9; "fyke node tokens" lists'):
+    with pytest.raises(CommandFailed, match='no token T9; "fyke node tokens" lists'):
         run(revoke, "T9", revoke_node_token=absent)
     with pytest.raises(ApiError):
         run(show, "n1", node=ApiError(401, 4010, "Unauthorized access"))

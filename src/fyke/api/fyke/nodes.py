@@ -99,7 +99,7 @@ class NodeRoutes:
         token = await self.tokens.create(call.caller, body.checked())
         return wire.CreatedNodeToken.with_text(token, self.gateway)
 
-    @delete(f"{TOKENS}/{{id}}", scope=Scope.ADMIN, errors=(Forbidden, NotFound))
+    @delete(f"{TOKENS}/{{id}}", scope=Scope.ADMIN, errors=(Forbidden, NotFound, Refused))
     async def revoke_node_token(self, call: Call, id: Name) -> None:
         """Revoke a token for nodes. Nodes that have joined with it stay.
 

@@ -143,8 +143,8 @@ class RunStore(Protocol):
         """The machines of the run's attempts as far as they are known, by name."""
         ...
 
-    def active_by_node(self) -> dict[str, int]:
-        """How many active attempts each machine has; those without any are left out."""
+    def active_by_runner(self) -> dict[str, int]:
+        """How many active attempts each runner has, by its id; those without any are left out."""
         ...
 
     def has_started(self, run_id: str) -> bool:

@@ -5,7 +5,8 @@ A node learns of it with its next report, and a forgotten one at its next reques
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -14,6 +15,7 @@ from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor, require_operator, require_owner
 from fyke.domain.nodes.rules import MAX_NAME
 from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.errors import FykeError, InvalidRequest, NotFound
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
@@ -27,6 +29,17 @@ _ADVICE = "list the nodes to see their names"
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node as the operator sees it: ``connected`` if it has reported lately, and with how many
+    active ``attempts``.
+    """
+
+    node: Node
+    connected: bool
+    attempts: int
+
+
 class NodeControl:
     """The nodes, for the operator. All methods raise ``Forbidden``, and those with a name
     ``NotFound``.
@@ -36,28 +49,37 @@ class NodeControl:
         self._storage = storage
         self._attempts = attempts
 
-    async def list(self, caller: Caller) -> list[Node]:
+    async def list(self, caller: Caller) -> list[NodeView]:
         """All nodes by name."""
         require_operator(caller, "Listing nodes")
-        return await self._storage.read(lambda tx: tx.nodes.all())
 
-    async def get(self, caller: Caller, name: str) -> Node:
+        def work(tx: Transaction) -> list[NodeView]:
+            active = tx.runs.active_by_runner()
+            return [_view(tx, node, active) for node in tx.nodes.all()]
+
+        return await self._storage.read(work)
+
+    async def get(self, caller: Caller, name: str) -> NodeView:
         require_operator(caller, "Reading a node")
-        return _found(await self._storage.read(lambda tx: tx.nodes.get(name)), name)
 
-    async def cordon(self, caller: Caller, name: str) -> Node:
+        def work(tx: Transaction) -> NodeView:
+            return _view(tx, _found(tx.nodes.get(name), name), tx.runs.active_by_runner())
+
+        return await self._storage.read(work)
+
+    async def cordon(self, caller: Caller, name: str) -> NodeView:
         """Let the node take no more attempts; it continues those that it has, also when it was
         draining. Repeated: no effect.
         """
         _require_rights(caller, "Cordoning a node")
         return await self._change(caller, name, NodeState.CORDONED, AuditAction.NODE_CORDONED)
 
-    async def uncordon(self, caller: Caller, name: str) -> Node:
+    async def uncordon(self, caller: Caller, name: str) -> NodeView:
         """Let the node take attempts again. Repeated: no effect."""
         _require_rights(caller, "Uncordoning a node")
         return await self._change(caller, name, NodeState.READY, AuditAction.NODE_UNCORDONED)
 
-    async def drain(self, caller: Caller, name: str, seconds: int) -> Node:
+    async def drain(self, caller: Caller, name: str, seconds: int) -> NodeView:
         """Let the node take no more attempts, and stop those that it still has after this time.
         Repeated: the time begins again. Raises ``InvalidRequest``.
         """
@@ -90,13 +112,13 @@ class NodeControl:
 
     async def _change(
         self, caller: Caller, name: str, state: NodeState, action: AuditAction, seconds: int = 0
-    ) -> Node:
+    ) -> NodeView:
         is_draining = state is NodeState.DRAINING
 
-        def work(tx: Transaction) -> Node:
+        def work(tx: Transaction) -> NodeView:
             before = _found(tx.nodes.lock(name), name)
             if before.state is state and not is_draining:
-                return before
+                return _view(tx, before, tx.runs.active_by_runner())
             node = replace(
                 before,
                 state=state,
@@ -107,7 +129,7 @@ class NodeControl:
             )
             tx.nodes.change(node)
             record(tx, caller, action, name, f"within {seconds} s" if is_draining else "")
-            return node
+            return _view(tx, node, tx.runs.active_by_runner())
 
         return await self._storage.write(work)
 
@@ -121,6 +143,11 @@ def _drop_runners(tx: Transaction, place: str) -> None:
 def _require_rights(caller: Caller, action: str) -> None:
     require_operator(caller, action)
     require_editor(caller, action)
+
+
+def _view(tx: Transaction, node: Node, active: Mapping[str, int]) -> NodeView:
+    connected = node.seen_at > 0 and tx.now - node.seen_at <= RUNNER_SILENCE_MS
+    return NodeView(node, connected, active.get(node.runner_id, 0))
 
 
 def _found(node: Node | None, name: str) -> Node:

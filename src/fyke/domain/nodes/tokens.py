@@ -100,17 +100,16 @@ class NodeTokens:
         return await self._storage.read(lambda tx: tx.node_tokens.all())
 
     async def revoke(self, caller: Caller, token_id: str) -> None:
-        """Revoke a token; nodes that have joined with it stay. Raises ``Forbidden``, and
-        ``NotFound`` also for one that was revoked before.
+        """Revoke a token; nodes that have joined with it stay. Raises ``Forbidden``, ``NotFound``,
+        and ``Refused`` for one that was revoked before.
         """
         _require_rights(caller, "Revoking a token for nodes")
 
         def work(tx: Transaction) -> None:
             if not tx.node_tokens.revoke(token_id, tx.now):
-                raise NotFound(
-                    f"There is no such token, or it was revoked before; {_ADVICE}",
-                    details=[_ADVICE],
-                )
+                if any(token.id == token_id for token in tx.node_tokens.all()):
+                    raise Refused("This token was revoked already")
+                raise NotFound(f"There is no such token; {_ADVICE}", details=[_ADVICE])
             record(tx, caller, AuditAction.NODE_TOKEN_REVOKED, token_id)
 
         await self._storage.write(work)

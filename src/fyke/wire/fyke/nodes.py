@@ -17,7 +17,8 @@ from fyke.wire.reasons import ReasonCodeText, ReasonParams, code_of, params_of
 from fyke.wire.units import seconds
 
 if TYPE_CHECKING:
-    from fyke.model.node_registry import NewNodeToken, Node, NodeToken
+    from fyke.domain.nodes.control import NodeView
+    from fyke.model.node_registry import NewNodeToken, NodeToken
 
 
 def to_labels(value: object) -> dict[str, str]:
@@ -93,6 +94,8 @@ class NodeItem(Answer):
     reason_code: ReasonCodeText
     reason_params: ReasonParams
     drain_until: TimeOrNever
+    connected: Annotated[bool, Meta(description="whether it has reported within 20 seconds")]
+    attempts: Annotated[int, Meta(ge=0, description="how many it has now")]
     ephemeral: Annotated[bool, Meta(description="whether it joined with a token for several uses")]
     joined_at: TimeOrNever
     seen_at: Annotated[TimeOrNever, Meta(description="when it last reported")]
@@ -100,7 +103,8 @@ class NodeItem(Answer):
     release: Annotated[str, Meta(description="of Fyke on the node; empty: not connected yet")]
 
     @classmethod
-    def of(cls, node: Node) -> NodeItem:
+    def of(cls, view: NodeView) -> NodeItem:
+        node = view.node
         return cls(
             name=node.name,
             pool=node.pool,
@@ -112,6 +116,8 @@ class NodeItem(Answer):
             reason_code=code_of(node.reason),
             reason_params=params_of(node.reason),
             drain_until=seconds(node.drain_until),
+            connected=view.connected,
+            attempts=view.attempts,
             ephemeral=node.ephemeral,
             joined_at=seconds(node.joined_at),
             seen_at=seconds(node.seen_at),

@@ -482,7 +482,8 @@ async def test_the_history_and_the_subtasks_name_machine_and_subtask(
         assert tuple(attempt.node for attempt in subtask.attempts) == names
         assert await reader.nodes(caller, run.id) == [name for name in names if name]
     assert second.attempt.node == "n2"
-    assert await setup.stores.read(lambda tx: tx.runs.active_by_node()) == {"n2": 1}
+    counts = await setup.stores.read(lambda tx: tx.runs.active_by_runner())
+    assert counts == {second.attempt.runner_id: 1}
 
 
 async def test_a_registry_that_cannot_be_reached_ends_the_subtask_after_two_minutes(

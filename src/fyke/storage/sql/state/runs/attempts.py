@@ -113,9 +113,10 @@ class AttemptTable(SqlStore):
         query = select(attempts.c.node).where(*named).distinct().order_by(attempts.c.node)
         return list(self._db.execute(query).scalars())
 
-    def active_by_node(self) -> dict[str, int]:
-        query = select(attempts.c.node, func.count()).where(_ACTIVE).group_by(attempts.c.node)
-        return {str(node): int(count) for node, count in self._db.execute(query)}
+    def active_by_runner(self) -> dict[str, int]:
+        runner_id = attempts.c.runner_id
+        query = select(runner_id, func.count()).where(_ACTIVE).group_by(runner_id)
+        return {str(runner): int(count) for runner, count in self._db.execute(query)}
 
     def has_started(self, run_id: str) -> bool:
         started = exists().where(attempts.c.run_id == run_id, attempts.c.started_at > 0)
