@@ -16,6 +16,7 @@ class BootedNode(Booted):
     """``fyke node up`` in a separate folder, after ``fyke node join``."""
 
     name = ""
+    server: Booted
 
     def environment(self) -> dict[str, str]:
         found = super().environment()
@@ -40,7 +41,7 @@ class BootedNode(Booted):
             return json.loads(done.stdout)
 
         found: dict[str, Any] = server.wait_for(joined, "the gateway", 30)
-        self.name = found["name"]
+        self.name, self.server = found["name"], server
         return found
 
     def start(self, *arguments: str) -> BootedNode:
@@ -50,6 +51,9 @@ class BootedNode(Booted):
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self.wait_for(lambda: "link_connected" in self.log.read_text(), "the connection", 30)
+        # the server leaves large runs to a node only when its runner has reported
+        show = ("node", "show", self.name)
+        self.wait_for(lambda: Cli(self.server).json(*show)["connected"], "the first report", 30)
         return self
 
     def wait(self, seconds: float) -> int:

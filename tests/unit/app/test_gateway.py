@@ -29,11 +29,10 @@ from fyke.link.join import JoinedInstallation, join
 from fyke.link.node_link import NodeLink
 from fyke.link.notices import NodeNotices
 from fyke.model.node import NodeState, Registered
-from fyke.model.runner import RunnerInfo
 from fyke.settings import Settings
 from fyke.timers.gateway import LOOK_SECONDS, GatewayTimer
 from support.app import SECRET, App, open_app
-from support.samples import sample
+from support.remote_nodes import SIZE
 
 pytestmark = pytest.mark.anyio
 
@@ -95,7 +94,7 @@ async def test_a_node_that_connects_is_served_as_the_runner_of_its_name(
         running = asyncio.create_task(link.run())
         await link.connected.wait()
         remote = RemoteGateway(link, notices, RemoteFiles(link), SystemClock())
-        registered = await remote.register(sample(RunnerInfo))
+        registered = await remote.register(SIZE)
         assert registered == Registered(NodeState.READY, settings.lease_seconds)
         [runner] = await app.storage.read(lambda tx: tx.runs.runners(0))
         assert (runner.id, runner.node, runner.place) == ("R1", "n1", "node/n1")
