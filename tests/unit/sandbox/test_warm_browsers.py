@@ -250,10 +250,15 @@ async def test_the_memory_that_a_waiting_browser_takes_does_not_end_it(cold: Col
 
 
 async def test_a_browser_waits_no_longer_than_the_setting(cold: Cold) -> None:
-    warm = browsers(cold, idle_seconds=0.01)
+    warm = browsers(cold, idle_seconds=600)
     async with warm.kept():
         await warm.open(SPEC)
-        await until(lambda: len(cold.opened) == 2)
+        await until(lambda: cold.waiting)
+        warm._starts[0] -= 300  # as if these seconds had passed since the start
+        warm._changed.set()
+        await until(lambda: not warm._changed.is_set())
+        assert cold.waiting
+        warm._starts[0] -= 300
         await until(lambda: not cold.waiting)
         assert await warm.idle_sandboxes() == IdleSandboxes()
 

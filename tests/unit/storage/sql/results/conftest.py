@@ -56,6 +56,7 @@ async def flushing(
     """A runner that flushes; attempt ``a`` has pushed 1, and pushes alone."""
     monkeypatch.setattr(pace, "ALONE_SECONDS", 0)
     monkeypatch.setattr(pace, "SLOW_FLUSHES_SECONDS", 10)
+    monkeypatch.setattr(pace, "SLOW_SECONDS", 10)  # of a flush on a busy machine
     async with opened(url, tmp_path, runner=True, durable=True) as store:
         for attempt in "ab":
             await store.open_attempt(RUN, attempt)

@@ -194,15 +194,18 @@ async def test_nothing_is_written_after_a_failure_until_all_was_moved(
 async def test_a_flush_that_hangs_keeps_nothing_but_rows_waiting(
     flushing: JournaledResults, monkeypatch: pytest.MonkeyPatch, cancelled: bool
 ) -> None:
-    flush, disk = os.fdatasync, threading.Event()
+    flush, hangs, disk = os.fdatasync, threading.Event(), threading.Event()
 
     def hanging(descriptor: int) -> None:
+        hangs.set()
         assert disk.wait(30)
         flush(descriptor)
 
     monkeypatch.setattr(os, "fdatasync", hanging)
     first = asyncio.create_task(flushing.append(batch(2)))
-    await asyncio.sleep(0)  # returns while the disk hangs
+    while not hangs.is_set():
+        assert not first.done()
+        await asyncio.sleep(0)
     assert await flushing.append(batch(3)) is None
     others = asyncio.gather(*(flushing.commit([batch(3, attempt=attempt)]) for attempt in "ab"))
     await asyncio.sleep(0)
