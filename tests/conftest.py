@@ -6,6 +6,7 @@ import gc
 import signal
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -109,6 +110,15 @@ def _is_fast(item: pytest.Item) -> bool:
 
 def _place(test: str) -> int:
     return next((place for place, folder in enumerate(ORDER) if test.startswith(folder)), 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    if config.getoption("dist") != "loadfile":
+        return None
+    from support.units import UnitScheduling
+
+    return UnitScheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -24,7 +24,9 @@ from support.two_servers import BootedPair, answers, booted_pair
 
 pytestmark = pytest.mark.needs("postgres")
 
-ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+PARTS = 4  # of the suite, which run in parallel
 # Tests of processes, users and databases, and these here: they choose their own servers.
 OF_ONE_SERVER = ("bad_day", "first_process", "plain_user", "postgres", "two_servers")
 # These test the runner, processes of a command, or a separate database.
@@ -295,13 +297,16 @@ def test_one_of_the_servers_may_end(pair: BootedPair, quick: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(2400)
-def test_the_end_to_end_suite_passes_on_two_servers() -> None:
-    """Runs the tests of server behaviour, for which any platform will do, in a separate session."""
-    names = (*OF_ONE_SERVER, *WITHOUT_SERVERS)
-    left_out = [f"--ignore=tests/e2e/test_{name}.py" for name in names]
-    left_out += [f"--deselect=tests/e2e/{one}" for one in OF_ONE_DATABASE]
+@pytest.mark.parametrize("part", range(PARTS), ids="part {}".format)
+def test_the_end_to_end_suite_passes_on_two_servers(part: int) -> None:
+    """Runs the tests of server behaviour, for which any platform will do, in a separate session
+    for each part of the files.
+    """
+    names = {f"test_{name}.py" for name in (*OF_ONE_SERVER, *WITHOUT_SERVERS)}
+    files = sorted(path for path in HERE.glob("test_*.py") if path.name not in names)
+    left_out = [f"--deselect=tests/e2e/{one}" for one in OF_ONE_DATABASE]
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "tests/e2e", "-m", "not long", *left_out],
+        [sys.executable, "-m", "pytest", *files[part::PARTS], "-m", "not long", *left_out],
         cwd=ROOT,
         env={**os.environ, SERVERS: "2"},
         capture_output=True,
@@ -310,4 +315,4 @@ def test_the_end_to_end_suite_passes_on_two_servers() -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stdout[-20_000:]
-    assert ended.stdout.count(".") > 60  # the tests were found
+    assert ended.stdout.count(".") > 60 / PARTS  # the tests were found
