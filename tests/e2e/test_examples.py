@@ -19,6 +19,7 @@ import pytest
 from support.booted import Booted
 from support.projects import python_project
 
+pytestmark = pytest.mark.timeout(300)  # the first build with Go compiles what it needs
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ROWS = 205  # three pages
 PUSHES = f"""
@@ -98,7 +99,7 @@ def php(folder: Path) -> list[str]:
 
 def go(folder: Path) -> list[str]:
     build = ["go", "build", "-o", str(folder / "example"), "."]
-    subprocess.run(build, cwd=EXAMPLES / "go", check=True, timeout=110)
+    subprocess.run(build, cwd=EXAMPLES / "go", check=True, timeout=280)
     return [str(folder / "example")]
 
 

@@ -425,9 +425,8 @@ def test_the_retry_helper_of_the_guide_succeeds_under_a_low_limit(platform: Boot
     def ask() -> httpx2.Response:
         return httpx2.post(info, headers={"api-key": slow["key"]}, json={}, timeout=30)
 
-    answers = [ask() for _ in range(10)]  # a server reads the rate of a key at its first request
-    refused = answers[-1]
-    assert refused.status_code == 429
+    # a server reads the rate of a key at its first request
+    refused = next(found for found in (ask() for _ in range(50)) if found.status_code == 429)
     assert refused.json() == {
         "code": 4290,
         "message": "Too many requests, please try again later",
@@ -436,13 +435,12 @@ def test_the_retry_helper_of_the_guide_succeeds_under_a_low_limit(platform: Boot
     assert int(refused.headers["retry-after"]) >= 1
 
     waited: list[int] = []
-    result = ask().json()
+    result = refused.json()
     while result["code"] == 4290 and len(waited) < 5:
         waited.append(2 ** len(waited))
         time.sleep(waited[-1])
         result = ask().json()
     assert result["code"] == 0
-    assert waited[:1] == [1]
     # another key has a separate limit, and public operations need no key
     assert platform.raw("/api/v1/account/info").json()["code"] == 0
     assert httpx2.get(f"{platform.url}/api/proxy/region").json()["code"] == 0

@@ -137,6 +137,7 @@ def lines(platform: Booted, run: str) -> list[dict[str, Any]]:
     return listed
 
 
+@pytest.mark.timeout(300)  # the first build with Go compiles what it needs
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_new_project_runs_at_once(
     platform: Booted, site: str, tmp_path: Path, language: str

@@ -51,10 +51,13 @@ class BootedNode(Booted):
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self.wait_for(lambda: "link_connected" in self.log.read_text(), "the connection", 30)
-        # the server leaves large runs to a node only when its runner has reported
-        show = ("node", "show", self.name)
-        self.wait_for(lambda: Cli(self.server).json(*show)["connected"], "the first report", 30)
+        # before its first report, the server takes large runs itself
+        self.wait_for(self._has_reported, "the first report", 30)
         return self
+
+    def _has_reported(self) -> bool:
+        runners = self.server.read("/api/fyke/runners")["list"]
+        return self.name in [runner["node"] for runner in runners]
 
     def wait(self, seconds: float) -> int:
         """Wait until it ends by itself; return its exit status."""
