@@ -368,7 +368,10 @@ class SandboxProcess:
         try:
             group = self.group.processes()
             members = group or list(self._tree().pids)
-            return await asyncio.to_thread(inspect_host, *self._pids, group, self._missing, members)
+            user = self.user if os.geteuid() == 0 else None
+            return await asyncio.to_thread(
+                inspect_host, *self._pids, group, self._missing, members, user=user
+            )
         except (OSError, subprocess.SubprocessError) as error:
             raise SandboxStartFailed(f"the sandbox cannot be inspected: {error}") from error
 

@@ -50,3 +50,11 @@ def test_an_ended_process_is_an_error() -> None:
 def test_a_host_view_round_trips_through_a_message() -> None:
     view = HostView(3, ("a", "b"), "ENOSPC", True)
     assert HostView.of_message(view.to_message() | {"command_line": ["a", "b"]}) == view
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_process_is_viewed_as_the_user_of_its_sandbox(sleeper: int) -> None:
+    """That one may not read what belongs to us."""
+    view = outside.inspect_host(sleeper, sleeper, [], user=65534)
+    assert view.environment == 0
+    assert "Permission denied" in view.nesting
