@@ -64,3 +64,10 @@ def test_the_files_of_a_running_fyke_are_not_replaced(tmp_path: Path) -> None:
     assert (refused.returncode, output) == (1, "")
     assert message.startswith(f"Fyke is running from {tmp_path} (process {running.pid}), and")
     assert bash(install, tmp_path).communicate()[0] == "installed\n"
+
+
+def test_an_installation_alone_takes_no_options_of_a_start() -> None:
+    up = SETUP.parents[1] / "up"
+    refused = subprocess.run([up, "--install", "--once"], capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "--install starts nothing" in refused.stderr
