@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from fyke.contracts.state import Transaction
+from fyke.domain.nodes.leaving import SILENCE_MS, forget_silent
 from fyke.domain.nodes.service import NodeService, NodeStores, RunnerName
 from fyke.domain.secrets.inject import secret_location
-from fyke.errors import InvalidRequest, StaleLease
+from fyke.errors import Conflict, InvalidRequest, StaleLease
 from fyke.kit.clock import ManualClock
 from fyke.kit.sealing import Sealer
 from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport
@@ -354,6 +355,51 @@ async def test_what_is_decided_about_a_node_does_not_count_for_others(place: Pla
     ready = Registered(NodeState.READY, 15.0)
     assert await place.service().register(INFO) == ready  # the server's own, of the same name
     assert await place.service("r2", node="m", joined=True).register(INFO) == ready  # forgotten
+
+
+async def test_a_node_that_an_engine_made_forgets_itself_and_nothing_else(place: Place) -> None:
+    """The name may belong to another machine by then."""
+    storage, owner = place.setup.storage, replace(account(), operator=True)
+    other = Node("m", "eu", {}, "", "J2", True, 1, runner_id="r2")
+
+    def work(tx: Transaction) -> None:
+        if tx.accounts.operator() is None:
+            tx.accounts.add(owner)
+        tx.nodes.add(Node("n", "eu", {}, "", "J1", True, 1, runner_id="r1"))
+        tx.nodes.add(other)
+
+    await storage.write(work)
+    await place.service("r1", joined=True).leave()
+    await place.service("r2", joined=True).leave(forget=True)  # not the runner of n
+    await place.service("r1").leave(forget=True)  # the server's own, of the same name
+    assert await storage.read(lambda tx: tx.nodes.get("n")) is not None
+    for _ in range(2):
+        await place.service("r1", joined=True).leave(forget=True)
+    assert await storage.read(lambda tx: tx.nodes.get("n")) is None
+    assert await storage.read(lambda tx: tx.nodes.get("m")) == other
+
+
+async def test_a_node_that_the_operator_named_does_not_forget_itself(place: Place) -> None:
+    node = Node("n", "eu", {}, "", "J1", False, 1, runner_id="r1")
+    await place.setup.storage.write(lambda tx: tx.nodes.add(node))
+    with pytest.raises(Conflict, match="only fyke node forget removes its name"):
+        await place.service("r1", joined=True).leave(forget=True)
+    assert await place.setup.storage.read(lambda tx: tx.nodes.get("n")) == node
+
+
+async def test_silent_nodes_of_engines_are_forgotten_after_a_day(place: Place) -> None:
+    storage = place.setup.storage
+
+    def work(tx: Transaction) -> None:
+        for name, ephemeral, age in (("a", True, 1), ("b", True, 0), ("c", False, 1)):
+            seen_at = tx.now - age * (SILENCE_MS + 1)
+            tx.nodes.add(Node(name, "eu", {}, "", "J1", ephemeral, 1, seen_at=seen_at))
+
+    await storage.write(work)
+    assert await forget_silent(storage) == 1
+    assert await forget_silent(storage) == 0
+    names = [node.name for node in await storage.read(lambda tx: tx.nodes.all())]
+    assert names == ["b", "c"]
 
 
 async def test_a_new_runner_replaces_those_of_its_place_and_silent_ones(

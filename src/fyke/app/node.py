@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from fyke import __version__
 from fyke.app.folder import write_private
-from fyke.app.node_folder import NodeFolder, keep_certificate, read_node
+from fyke.app.node_folder import NodeFolder, keep_certificate, leave_folder, read_node
 from fyke.app.runner import drain_on_sigterm, make_runner, only_runner, open_sandbox, runner_size
 from fyke.app.runner_browsers import open_browsers
 from fyke.egress.client import EgressClient
-from fyke.errors import NodeEnded
+from fyke.errors import FykeError, NodeEnded
 from fyke.kit.clock import SystemClock
 from fyke.kit.descriptors import raise_limit
 from fyke.kit.ids import new_ulid
@@ -26,6 +27,7 @@ from fyke.sandbox.warm import WarmSandboxes
 from fyke.settings import Settings
 
 STOP_SECONDS = 8.0  # for Workers of a node that has ended; one has 5 s after SIGTERM
+LEAVE_SECONDS = 5.0
 _REMEDIES = {
     LinkEnd.SUPERSEDED: (
         "if this machine is a copy, delete its node.json and join with another name; if not, stop "
@@ -40,8 +42,9 @@ log = structlog.get_logger()
 
 async def serve_node(settings: Settings) -> None:
     """Run attempts of the installation until SIGTERM and the end of the running ones; a second
-    SIGTERM stops them. Raise ``NodeEnded`` when the installation does not serve this node any more;
-    its attempts have been stopped.
+    SIGTERM stops them. Then leave the installation, with the setting ``node_leave``. Raise
+    ``NodeEnded`` when the installation does not serve this node any more; its attempts have been
+    stopped.
     """
     raise_limit()
     with only_runner(settings):
@@ -64,7 +67,7 @@ async def serve_node(settings: Settings) -> None:
                 runner = make_runner(settings, gateway, sandbox, egress, report, warm, browser)
                 drain_on_sigterm(runner, sandbox, ReasonCode.NODE_DRAINED)
                 async with warm.kept():
-                    await _run(runner, link)
+                    await _run(runner, link, lambda: _leave(settings, gateway))
         finally:
             await egress.stop()
 
@@ -82,14 +85,15 @@ def _link(settings: Settings, node: NodeFolder, notices: NodeNotices) -> NodeLin
     )
 
 
-async def _run(runner: Runner, link: NodeLink) -> None:
-    """Run until the runner has drained, or the link has ended for good."""
+async def _run(runner: Runner, link: NodeLink, leave: Callable[[], Awaitable[None]]) -> None:
+    """Run until the runner has drained, then ``leave``; or until the link has ended for good."""
     linking = asyncio.create_task(link.run())
     running = asyncio.create_task(_run_when_connected(runner, link))
     try:
         await asyncio.wait({running, linking}, return_when=asyncio.FIRST_COMPLETED)
         if not linking.done():
-            return running.result()
+            running.result()
+            return await leave()
         ended: LinkEnded = linking.result()
         runner.drain()
         runner.stop_all()
@@ -101,6 +105,22 @@ async def _run(runner: Runner, link: NodeLink) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _leave(settings: Settings, gateway: RemoteGateway) -> None:
+    """Let the installation forget this node, if it is to. A node that cannot say so is forgotten a
+    day later.
+    """
+    if not settings.node_leave:
+        return
+    try:
+        async with asyncio.timeout(LEAVE_SECONDS):
+            await gateway.leave(forget=True)
+    except (FykeError, TimeoutError) as error:
+        log.warning("node_has_not_left", problem=str(error) or "no answer in time")
+    else:
+        leave_folder(settings.home)
+        log.info("node_left")
 
 
 async def _run_when_connected(runner: Runner, link: NodeLink) -> None:

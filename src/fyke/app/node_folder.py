@@ -9,14 +9,16 @@ import asyncio
 import json
 import ssl
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from fyke.app.folder import NODE_FILE, PERMISSIONS, is_node, write_private
 from fyke.domain.nodes.authority import NodeIdentity, identity_of
-from fyke.errors import Conflict
+from fyke.errors import Conflict, FykeError
 from fyke.kit.certificates import BadCertificate, CertifiedKey, expiry_of
 from fyke.kit.hostports import join_host_port, parse_address
 from fyke.kit.tls import client_context
@@ -147,6 +149,23 @@ def write_node(home: Path, node: NodeFolder) -> None:
         "key": node.own.key,
     }
     write_private(home / NODE_FILE, json.dumps(data, indent=1))
+
+
+def leave_folder(home: Path) -> None:
+    """Make the folder of a node one that may join again."""
+    (home / NODE_FILE).unlink(missing_ok=True)
+
+
+def is_outdated(node: NodeFolder) -> bool:
+    """Whether the node has to join again: its certificate has expired, or the installation has
+    forgotten it. False when no gateway answers.
+    """
+    if expiry_of(node.own.certificate) < time.time():
+        return True
+    for address in node.addresses():
+        with suppress(FykeError):
+            return isinstance(ask_gateway(node, address), UnknownNode)
+    return False
 
 
 def ask_gateway(node: NodeFolder, address: tuple[str, int]) -> KnownNode | UnknownNode:

@@ -54,6 +54,7 @@ from fyke.timers.gateway import GatewayTimer
 from fyke.timers.last_pages import DAY_MS, LastPageTimer
 from fyke.timers.leases import LeaseTimer
 from fyke.timers.loop import Timer, TimerBoard, run_timers
+from fyke.timers.nodes import SilentNodeTimer
 from fyke.timers.retention import RetentionTimer
 from fyke.timers.schedules import ScheduleTimer
 from fyke.timers.sealing import SealTimer
@@ -116,8 +117,7 @@ async def _server_timers(
     runtime: Runtime, share: RateShare, heartbeat: Heartbeat
 ) -> AsyncIterator[list[Timer]]:
     """Register this server among those of its database, which share the rate limits; yield its
-    timer, and the one that finds out when a gateway for nodes is needed. A single server on SQLite
-    needs none."""
+    timer, and those for nodes. A single server on SQLite needs none."""
     if not runtime.settings.database_url and runtime.settings.servers == 1:
         yield []
         return
@@ -126,7 +126,10 @@ async def _server_timers(
         await timer.join()
     more: list[Timer] = []
     if runtime.settings.database_url:
-        more = [GatewayTimer(runtime.storage, runtime.signals, heartbeat.need_gateway)]
+        more = [
+            GatewayTimer(runtime.storage, runtime.signals, heartbeat.need_gateway),
+            SilentNodeTimer(runtime.storage),
+        ]
     try:
         yield [timer, *more]
     finally:

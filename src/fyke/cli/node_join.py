@@ -19,6 +19,7 @@ from fyke.model.gateway import GATEWAY_PORT
 
 if TYPE_CHECKING:
     from fyke.app.node_folder import NodeFolder
+    from fyke.settings import Settings
 
 TOKEN = "FYKE_NODE_TOKEN"  # noqa: S105 - the name of a variable
 _REMEDY = (
@@ -67,6 +68,20 @@ def join(
       fyke node join gateway.example:8110 --token fyken_...
       FYKE_NODE_TOKEN=fyken_... fyke node join 10.0.0.5 --name gpu-1 --pool gpu --label disk=ssd
     """
+    settings = load_settings(home=home)
+    node = join_installation(settings, url, token, name, pool, label)
+    _print(Output(as_json), node, settings.home)
+
+
+def join_installation(
+    settings: Settings,
+    url: str,
+    token: str | None,
+    name: str | None,
+    pool: str,
+    label: list[str] | None,
+) -> NodeFolder:
+    """Join with the options of the command. Raises ``CommandFailed`` and ``FykeError``."""
     from fyke.app.node_folder import join_from
     from fyke.cli.listening import unwritable
     from fyke.cli.owner import as_owner
@@ -83,20 +98,18 @@ def join(
         )
     parse_token(text)
     own_name = name or socket.gethostname().lower()
-    settings = load_settings(home=home)
     try:
         if os.geteuid() == 0:
             _make_for_owner(settings.home, settings.service_user)
         os.umask(0o077)
         with as_owner(settings.home, settings.service_user):
-            node = join_from(settings.home, address, text, own_name, pool, labels)
+            return join_from(settings.home, address, text, own_name, pool, labels)
     except Forbidden as error:
         raise CommandFailed(error.message, Exit.AUTH) from None
     except Unavailable as error:
         raise CommandFailed(f"{error.message}; {_REMEDY}", Exit.UNREACHABLE) from None
     except OSError as error:
         raise unwritable(settings, error) from None
-    _print(Output(as_json), node, settings.home)
 
 
 def _print(out: Output, node: NodeFolder, home: Path) -> None:

@@ -5,21 +5,47 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fyke.cli.context import HomeOption, JsonOption
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.cli.node import nodes
+from fyke.cli.node import LabelOption, nodes
+from fyke.cli.node_join import TOKEN, join_installation
 from fyke.cli.output import Output
 from fyke.cli.settings import load_settings
+
+if TYPE_CHECKING:
+    from fyke.settings import Settings
 
 
 @nodes.command("up")
 def up(
     home: HomeOption = None,
     as_json: JsonOption = False,
+    gateway: Annotated[
+        str | None,
+        typer.Option(
+            "--join",
+            help=f"Join first, with the token in {TOKEN}, unless this folder is a node that the "
+            "installation knows.",
+            metavar="GATEWAY",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="With --join: its name (default: the host name).")
+    ] = None,
+    pool: Annotated[str, typer.Option("--pool", help="With --join: its pool.")] = "",
+    label: LabelOption = None,
+    leave: Annotated[
+        bool,
+        typer.Option(
+            "--leave",
+            help="When it is stopped, leave the installation, which forgets the node. Only for "
+            "one that has joined with a token for several uses.",
+        ),
+    ] = False,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
     launcher_events: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -33,6 +59,7 @@ def up(
     Examples:
       fyke node up
       fyke node up --home /var/lib/fyke-node --json
+      FYKE_NODE_TOKEN=fyken_... fyke node up --join gateway.example:8110 --leave
     """
     from fyke.app.folder import is_node
     from fyke.app.node_folder import read_node
@@ -41,7 +68,10 @@ def up(
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # set by a shell for background jobs
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.umask(0o077)
-    settings = load_settings(home=home)
+    settings = load_settings(home=home, node_leave=leave or None)
+    if gateway is not None:
+        _join_once(settings, gateway, name, pool, label)
+    os.environ.pop(TOKEN, None)  # no process of the node needs it
     if not is_node(settings.home):
         raise CommandFailed(
             f"The folder {settings.home} is not that of a node: join an installation with "
@@ -64,3 +94,21 @@ def up(
         out.say(f"Node {node.name} of the pool {node.pool}; gateway {' '.join(node.gateways)}")
     sys.stdout.flush()
     supervise(settings, None, launcher_events)
+
+
+def _join_once(
+    settings: Settings, gateway: str, name: str | None, pool: str, label: list[str] | None
+) -> None:
+    """Join unless this folder is a node already. One that the installation has forgotten, or whose
+    certificate has expired, joins again.
+    """
+    from fyke.app.folder import is_node
+    from fyke.app.node_folder import is_outdated, leave_folder, read_node
+    from fyke.cli.owner import as_owner
+
+    if is_node(settings.home):
+        with as_owner(settings.home, settings.service_user):
+            if not os.environ.get(TOKEN) or not is_outdated(read_node(settings.home)):
+                return
+            leave_folder(settings.home)
+    join_installation(settings, gateway, None, name, pool, label)

@@ -144,6 +144,7 @@ def _role_environment(settings: Settings, *, browser: bool) -> dict[str, str]:
         "FYKE_HOST": settings.host,
         "FYKE_PORT": settings.port,
         "FYKE_SERVERS": settings.servers,
+        "FYKE_NODE_LEAVE": int(settings.node_leave),
     }
     if not browser:
         overrides["FYKE_BROWSER"] = "off"

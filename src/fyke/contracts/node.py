@@ -64,8 +64,10 @@ class NodeGateway(Protocol):
         """
         ...
 
-    async def leave(self) -> None:
-        """Forget this runner, which has no attempts any more. Repeated: no effect."""
+    async def leave(self, *, forget: bool = False) -> None:
+        """Forget this runner, which has no attempts any more; with ``forget`` its node too. Raise
+        ``Conflict`` for a node that only the operator forgets. Repeated: no effect.
+        """
         ...
 
     # --- attempts -----------------------------------------------------------------------------

@@ -98,7 +98,7 @@ class NodeOperations:
         self._operations: dict[type, Callable[[Any], Awaitable[Any]]] = {
             ReplaceEarlier: lambda r: gateway.replace_earlier(),
             RegisterNode: self._register,
-            LeaveNode: lambda r: gateway.leave(),
+            LeaveNode: lambda r: gateway.leave(forget=r.forget),
             LeaseAttempts: self._lease,
             ListAttempts: self._list,
             StartAttempt: lambda r: gateway.start(own(r.key)),

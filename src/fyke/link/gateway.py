@@ -141,8 +141,8 @@ class RemoteGateway:
     async def register(self, info: RunnerInfo) -> Registered:
         return await self.ask(RegisterNode(info))
 
-    async def leave(self) -> None:
-        await self.ask(LeaveNode())
+    async def leave(self, *, forget: bool = False) -> None:
+        await self.ask(LeaveNode(forget))
 
     # --- attempts -----------------------------------------------------------------------------
 

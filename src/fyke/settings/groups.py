@@ -246,6 +246,12 @@ class NodeSettings(BaseModel):
     load balancer has to pass on TCP connections as they are.
     """
 
+    node_leave: bool = Field(default=False, examples=["1"])
+    """On a node that has joined with a token for several uses: whether it leaves the installation
+    when it is stopped, so that nothing of it remains in the list of nodes. For engines that make a
+    node and remove it; ``fyke node up --leave`` sets it.
+    """
+
 
 class AccountSettings(BaseModel):
     """Accounts and publishing."""

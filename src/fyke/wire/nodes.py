@@ -111,7 +111,9 @@ class RegisterNode(NodeRequest[Registered], frozen=True, tag="register"):
 
 
 class LeaveNode(NodeRequest[None], frozen=True, tag="leave"):
-    """The runner ends, and has no attempts."""
+    """The runner ends, and has no attempts. ``forget``: so does the node, which an engine made."""
+
+    forget: bool = False
 
 
 class RenewCertificate(NodeRequest[str], frozen=True, tag="renew"):

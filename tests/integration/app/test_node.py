@@ -19,10 +19,11 @@ from typing import Any, cast
 import pytest
 
 from fyke.app import node
+from fyke.app.folder import is_node
 from fyke.app.node_folder import NodeFolder, read_node, write_node
 from fyke.contracts.execution import IdleSandboxes, Isolation, IsolationReport
 from fyke.domain.runs.outcome import end_of
-from fyke.errors import NodeEnded
+from fyke.errors import Conflict, NodeEnded
 from fyke.kit.certificates import expiry_of
 from fyke.model.attempt import AttemptReport
 from fyke.model.node import NodeState, Registered
@@ -188,6 +189,22 @@ async def test_the_first_sigterm_waits_for_the_attempts_and_the_second_stops_the
     os.kill(os.getpid(), signal.SIGTERM)
     await serving
     assert attempt.ends == [DRAINED] and attempt.has_stopped
+
+
+@pytest.mark.parametrize("is_forgotten", [True, False])
+async def test_a_node_that_leaves_keeps_its_folder_only_if_it_is_not_forgotten(
+    machine: Machine, is_forgotten: bool
+) -> None:
+    if not is_forgotten:
+        machine.place.runner.answers["leave"] = Conflict("only the operator")
+    machine.settings = machine.settings.model_copy(update={"node_leave": True})
+    serving = asyncio.create_task(node.serve_node(machine.settings))
+    await machine.takes()
+    assert machine.place.runner.called("leave") == []
+    os.kill(os.getpid(), signal.SIGTERM)
+    await serving
+    assert machine.place.runner.calls[-1] == ("leave", (), {"forget": True})
+    assert is_node(machine.settings.home) is not is_forgotten
 
 
 async def test_a_node_that_was_never_connected_stops_at_sigterm(machine: Machine) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from fyke.app.gateway import listening
+from fyke.app.node_folder import read_node
+from fyke.cli import up
 from fyke.cli.errors import Exit, failure_of
 from fyke.settings import Settings
 from support.app import SECRET
@@ -73,6 +75,33 @@ def test_a_machine_joins_and_is_drained_and_forgotten(gateway: str, tmp_path: Pa
     assert "eu" in node("list") and "n*" in node("tokens") and "eu" in node("show", "n2")
     assert node_json("forget", "n1", "--yes") == {"forgotten": "n1"}
     assert 'no node n1; "fyke node list" lists them' in node("show", "n1", code=Exit.NOT_FOUND)
+
+
+def test_a_node_joins_as_it_starts_and_again_when_it_was_forgotten(
+    gateway: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+
+    def supervise(settings: Settings, *_: Any) -> None:
+        started.append(read_node(settings.home).own.certificate)
+
+    monkeypatch.setattr(up, "supervise", supervise)
+    words = ("up", "--join", gateway, "--name", "n1", "--home", tmp_path / "n1")
+    assert "A token is missing" in node(*words, code=Exit.USAGE)
+    for expected in (1, 1, 2):
+        monkeypatch.setenv("FYKE_NODE_TOKEN", made_token())
+        node(*words)
+        assert len(set(started)) == expected
+        if len(started) == 2:
+            node("forget", "n1", "--yes")
+    assert [one["name"] for one in node_json("list")] == ["n1"]
+    assert "FYKE_NODE_TOKEN" not in os.environ
+    node(*words)  # without a token it starts as what it is
+    assert started[-1] == started[-2]
+
+
+def made_token() -> str:
+    return str(node_json("token", "--pool", "eu", "--uses", 2)["token"])
 
 
 def test_a_revoked_token_lets_no_machine_join(gateway: str, tmp_path: Path) -> None:

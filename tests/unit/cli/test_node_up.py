@@ -61,6 +61,7 @@ def test_a_node_becomes_the_supervisor_of_its_roles(
     assert became["module"] == "fyke.cli.supervise"
     assert (became["listener"], became["first_job"]) == (None, None)
     assert became["environment"]["FYKE_HOME"] == str(tmp_path)
+    assert became["environment"]["FYKE_NODE_LEAVE"] == "0"
     assert (tmp_path / "work").is_dir() and not [*tmp_path.glob("*.db")]
     assert not (tmp_path / "secret.key").exists()
 
@@ -127,3 +128,13 @@ def test_root_starts_it_again_as_the_owner_of_the_folder(
     _, out, error = command("node", "up", "--home", tmp_path, "--json")
     assert isinstance(error, Replaced) and out == ""  # that process prints
     assert started == [["node", "up", "--json", "--home", str(tmp_path)]]
+
+
+def test_a_node_that_is_to_leave_does_not_pass_its_token_on(
+    became: dict[str, Any], node: NodeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FYKE_NODE_TOKEN", "fyken_x.y")
+    with pytest.raises(Replaced):
+        up(str(tmp_path), leave=True)
+    assert became["environment"]["FYKE_NODE_LEAVE"] == "1"
+    assert "FYKE_NODE_TOKEN" not in became["environment"]

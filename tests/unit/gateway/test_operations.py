@@ -367,6 +367,8 @@ async def test_operations_without_an_attempt_are_passed_on() -> None:
     names = ["active", "replace_earlier", "leave", "take_preparation", "end_preparation"]
     assert [name for name, _, _ in gateway.calls] == names
     assert gateway.calls[-1][1] == ("V1", FAULT)
+    await operations.serve(LeaveNode(forget=True))
+    assert gateway.calls[2][2] == {"forget": False} and gateway.calls[-1][2] == {"forget": True}
 
 
 BAD_COUNTS = [

@@ -21,6 +21,7 @@ from fyke.domain.logs import system
 from fyke.domain.nodes.contact import IsCutOff, StateContact, count_servers, never_cut_off
 from fyke.domain.nodes.files import InstallationFiles
 from fyke.domain.nodes.held import HeldAttempt, HeldAttempts
+from fyke.domain.nodes.leaving import forget_itself
 from fyke.domain.nodes.rows import NodeRows
 from fyke.domain.results.caps import cut_line
 from fyke.domain.runs.attempts import Attempts
@@ -173,9 +174,16 @@ class NodeService:
     def _node(self, tx: Transaction) -> Node | None:
         return tx.nodes.get(self._runner.node) if self._joined else None
 
-    async def leave(self) -> None:
+    async def leave(self, *, forget: bool = False) -> None:
         """See ``NodeGateway.leave``."""
-        await self._storage.write(lambda tx: tx.runs.drop_runner(self._runner.id))
+        own = self._runner
+
+        def work(tx: Transaction) -> None:
+            tx.runs.drop_runner(own.id)
+            if forget and self._joined:
+                forget_itself(tx, own.node, own.id)
+
+        await self._storage.write(work)
 
     # --- attempts ---------------------------------------------------------------------------------
 
