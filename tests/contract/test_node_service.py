@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from fyke.contracts.state import Transaction
-from fyke.domain.nodes.leaving import SILENCE_MS, forget_silent
 from fyke.domain.nodes.service import NodeService, NodeStores, RunnerName
 from fyke.domain.secrets.inject import secret_location
 from fyke.errors import Conflict, InvalidRequest, StaleLease
@@ -385,21 +384,6 @@ async def test_a_node_that_the_operator_named_does_not_forget_itself(place: Plac
     with pytest.raises(Conflict, match="only fyke node forget removes its name"):
         await place.service("r1", joined=True).leave(forget=True)
     assert await place.setup.storage.read(lambda tx: tx.nodes.get("n")) == node
-
-
-async def test_silent_nodes_of_engines_are_forgotten_after_a_day(place: Place) -> None:
-    storage = place.setup.storage
-
-    def work(tx: Transaction) -> None:
-        for name, ephemeral, age in (("a", True, 1), ("b", True, 0), ("c", False, 1)):
-            seen_at = tx.now - age * (SILENCE_MS + 1)
-            tx.nodes.add(Node(name, "eu", {}, "", "J1", ephemeral, 1, seen_at=seen_at))
-
-    await storage.write(work)
-    assert await forget_silent(storage) == 1
-    assert await forget_silent(storage) == 0
-    names = [node.name for node in await storage.read(lambda tx: tx.nodes.all())]
-    assert names == ["b", "c"]
 
 
 async def test_a_new_runner_replaces_those_of_its_place_and_silent_ones(

@@ -62,6 +62,7 @@ TOOLS = {
     "go": Tool("golang-go", ("go",)),
     "go_grpc": Tool("golang-google-grpc-dev", (), _go_grpc),
     "ip": Tool("iproute2", ("ip",)),
+    "kubectl": Tool("kubernetes-client", ("kubectl",)),
     "java": Tool("default-jdk-headless", ("javac", "java")),
     "jq": Tool("jq", ("jq",)),
     "nc": Tool("netcat-openbsd", ("nc",)),

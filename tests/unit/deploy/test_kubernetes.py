@@ -1,0 +1,148 @@
+"""The manifests for Kubernetes: rendered by kubectl, and checked with the schemas of its versions.
+
+There is no cluster here. What these tests cannot find, the page says.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml  # type: ignore[import-untyped]
+from typer.main import get_command
+
+from fyke.cli import root_supervisor, supervisor
+from fyke.cli.main import app
+from fyke.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "deploy" / "kubernetes"
+PAGE = (ROOT / "docs" / "how-to" / "kubernetes.md").read_text()
+OTHER_GROUPS = {"keda.sh/v1alpha1"}
+VERSIONS = ("1.33", "1.37")
+pytestmark = pytest.mark.needs("kubectl")
+
+
+@cache
+def rendered(folder: str) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        ["kubectl", "kustomize", FOLDER / folder], capture_output=True, text=True, check=True
+    )
+    return [*yaml.safe_load_all(done.stdout)]
+
+
+def named(kind: str, name: str, folder: str = "example") -> dict[str, Any]:
+    [found] = [
+        one for one in rendered(folder) if (one["kind"], one["metadata"]["name"]) == (kind, name)
+    ]
+    return found
+
+
+def pods() -> list[dict[str, Any]]:
+    kinds = ("Deployment", "StatefulSet")
+    return [one["spec"]["template"] for one in rendered("example") if one["kind"] in kinds]
+
+
+def variables(pod: dict[str, Any]) -> dict[str, str]:
+    """The variables of a pod with a value."""
+    [container] = pod["spec"]["containers"]
+    found = {one["name"]: one["value"] for one in container["env"] if "value" in one}
+    maps = [one["configMapRef"]["name"] for one in container.get("envFrom", ())]
+    return found | {k: v for name in maps for k, v in named("ConfigMap", name)["data"].items()}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("folder", ["installation", "node", "example"])
+def test_the_manifests_have_the_fields_of_kubernetes(folder: str, version: str) -> None:
+    checked = [one for one in rendered(folder) if one["apiVersion"] not in OTHER_GROUPS]
+    assert checked
+    for one in checked:
+        kubernetes_validate.validate(one, version, strict=True)
+
+
+def test_a_field_that_does_not_exist_would_be_found() -> None:
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(pod | {"spec": {"drain": 1}}, VERSIONS[0], strict=True)
+
+
+def test_a_pod_has_the_options_of_a_container_and_no_more() -> None:
+    options = (ROOT / "deploy" / "container" / "podman-options").read_text()
+    capabilities = re.findall(r"--cap-add=(\S+)", options)[0].split(",")
+    assert len(pods()) == 3
+    for pod in pods():
+        spec, [container] = pod["spec"], pod["spec"]["containers"]
+        assert spec["hostUsers"] is False and not spec["automountServiceAccountToken"]
+        assert spec["securityContext"]["seccompProfile"]["type"] == "Localhost"
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
+        context = container["securityContext"]
+        assert context["capabilities"] == {"drop": ["ALL"], "add": capabilities}
+        assert context["procMount"] == "Unmasked" and "privileged" not in context
+        assert context["allowPrivilegeEscalation"] is False and context["readOnlyRootFilesystem"]
+
+
+def test_a_pod_has_the_time_that_draining_takes() -> None:
+    for pod in pods():
+        longest = int(variables(pod)["FYKE_DRAIN_SECONDS"]) + supervisor.IDLE_END_SECONDS
+        longest += 5 * supervisor.STOP_SECONDS + root_supervisor.LAUNCHER_END_SECONDS
+        assert pod["spec"]["terminationGracePeriodSeconds"] > longest
+
+
+def test_the_commands_and_settings_exist() -> None:
+    for pod in pods():
+        at = get_command(app)
+        words = pod["spec"]["containers"][0]["args"]
+        while words and not words[0].startswith("-"):
+            at, *words = at.commands[words[0]], *words[1:]  # type: ignore[attr-defined]
+        known = {option for parameter in at.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("-")} <= known
+        settings = {f"FYKE_{name.upper()}" for name in Settings.model_fields}
+        assert set(variables(pod)) <= settings
+
+
+def test_secrets_are_made_by_the_operator_as_the_page_says() -> None:
+    names = set(re.findall(r"secretKeyRef': \{'key': '\w+', 'name': '([\w-]+)'", str(pods())))
+    assert names == {"fyke-database", "fyke-node-token", "fyke-node-token-large"}
+    assert not [one for one in rendered("example") if one["kind"] == "Secret"]
+    assert all(f"secret generic {name} " in PAGE for name in (*names, "fyke-demand"))
+
+
+def test_a_node_asks_the_gateway_by_its_service() -> None:
+    service, allowed = named("Service", "fyke-gateway"), named("NetworkPolicy", "fyke")
+    [port] = service["spec"]["ports"]
+    for name in ("fyke-node-default", "fyke-node-large"):
+        pod = named("Deployment", name)["spec"]["template"]
+        arguments = pod["spec"]["containers"][0]["args"]
+        assert f"{service['metadata']['name']}:{port['port']}" in arguments
+        [rule] = [rule for rule in allowed["spec"]["ingress"] if "from" in rule]
+        wanted = rule["from"][0]["podSelector"]["matchLabels"]
+        assert wanted.items() <= pod["metadata"]["labels"].items()
+    installation = named("StatefulSet", "fyke")["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= installation.items()
+
+
+def test_pools_are_told_apart_by_their_labels() -> None:
+    for kind in ("Deployment", "PodDisruptionBudget"):
+        for pool in ("default", "large"):
+            selector = named(kind, f"fyke-node-{pool}")["spec"]["selector"]["matchLabels"]
+            assert selector["pool"] == pool
+
+
+def test_the_scaler_counts_in_nodes_of_the_size_of_its_deployment() -> None:
+    scaled = named("ScaledObject", "fyke-node-default")["spec"]
+    pod = named("Deployment", scaled["scaleTargetRef"]["name"])["spec"]["template"]
+    [trigger] = scaled["triggers"]
+    query = trigger["metadata"]["query"]
+    found = re.search(r"cpus / ([\d.]+), memory_mb / ([\d.]+)\)", query)
+    assert found is not None and "pool = 'default'" in query
+    size = variables(pod)
+    assert float(found[1]) == float(size["FYKE_RUNNER_CPUS"])
+    assert float(found[2]) == float(size["FYKE_RUNNER_MEMORY_MB"])
+    assert named("TriggerAuthentication", trigger["authenticationRef"]["name"])
+    large = variables(named("Deployment", "fyke-node-large")["spec"]["template"])
+    assert (large["FYKE_RUNNER_CPUS"], large["FYKE_RUNNER_MEMORY_MB"]) == ("8", "14336")
