@@ -126,7 +126,7 @@ def test_a_node_asks_the_gateway_by_its_service() -> None:
     assert service["spec"]["selector"].items() <= installation.items()
 
 
-def test_pools_are_told_apart_by_their_labels() -> None:
+def test_a_pool_selects_its_own_pods() -> None:
     for kind in ("Deployment", "PodDisruptionBudget"):
         for pool in ("default", "large"):
             selector = named(kind, f"fyke-node-{pool}")["spec"]["selector"]["matchLabels"]
