@@ -43,21 +43,24 @@ def named(kind: str, name: str, folder: str = "example") -> dict[str, Any]:
     return found
 
 
-def pods() -> list[dict[str, Any]]:
+def pods(folder: str = "example") -> list[dict[str, Any]]:
     kinds = ("Deployment", "StatefulSet")
-    return [one["spec"]["template"] for one in rendered("example") if one["kind"] in kinds]
+    return [one["spec"]["template"] for one in rendered(folder) if one["kind"] in kinds]
 
 
-def variables(pod: dict[str, Any]) -> dict[str, str]:
+def variables(pod: dict[str, Any], folder: str = "example") -> dict[str, str]:
     """The variables of a pod with a value."""
     [container] = pod["spec"]["containers"]
     found = {one["name"]: one["value"] for one in container["env"] if "value" in one}
-    maps = [one["configMapRef"]["name"] for one in container.get("envFrom", ())]
-    return found | {k: v for name in maps for k, v in named("ConfigMap", name)["data"].items()}
+    sources = container.get("envFrom", ())
+    maps = [one["configMapRef"]["name"] for one in sources if "configMapRef" in one]
+    return found | {
+        k: v for name in maps for k, v in named("ConfigMap", name, folder)["data"].items()
+    }
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("folder", ["installation", "node", "example"])
+@pytest.mark.parametrize("folder", ["apart", "installation", "node", "example"])
 def test_the_manifests_have_the_fields_of_kubernetes(folder: str, version: str) -> None:
     checked = [one for one in rendered(folder) if one["apiVersion"] not in OTHER_GROUPS]
     assert checked
@@ -86,6 +89,18 @@ def test_a_pod_has_the_options_of_a_container_and_no_more() -> None:
         assert context["allowPrivilegeEscalation"] is False and context["readOnlyRootFilesystem"]
 
 
+def test_pods_that_run_no_workers_have_no_rights_at_all() -> None:
+    assert len(pods("apart")) == 2
+    user = re.findall(r"--uid (\d+)", (ROOT / "deploy/container/Containerfile").read_text())
+    for pod in pods("apart"):
+        spec, [container] = pod["spec"], pod["spec"]["containers"]
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert [str(spec["securityContext"]["runAsUser"])] == user
+        context = container["securityContext"]
+        assert context["capabilities"] == {"drop": ["ALL"]} and "privileged" not in context
+        assert spec["hostUsers"] is False and not spec["automountServiceAccountToken"]
+
+
 def test_a_pod_has_the_time_that_draining_takes() -> None:
     for pod in pods():
         longest = int(variables(pod)["FYKE_DRAIN_SECONDS"]) + supervisor.IDLE_END_SECONDS
@@ -93,8 +108,9 @@ def test_a_pod_has_the_time_that_draining_takes() -> None:
         assert pod["spec"]["terminationGracePeriodSeconds"] > longest
 
 
-def test_the_commands_and_settings_exist() -> None:
-    for pod in pods():
+@pytest.mark.parametrize("folder", ["apart", "example"])
+def test_the_commands_and_settings_exist(folder: str) -> None:
+    for pod in pods(folder):
         at = get_command(app)
         words = pod["spec"]["containers"][0]["args"]
         while words and not words[0].startswith("-"):
@@ -102,14 +118,15 @@ def test_the_commands_and_settings_exist() -> None:
         known = {option for parameter in at.params for option in parameter.opts}
         assert {word for word in words if word.startswith("-")} <= known
         settings = {f"FYKE_{name.upper()}" for name in Settings.model_fields}
-        assert set(variables(pod)) <= settings
+        assert set(variables(pod, folder)) <= settings
 
 
 def test_secrets_are_made_by_the_operator_as_the_page_says() -> None:
     names = set(re.findall(r"secretKeyRef': \{'key': '\w+', 'name': '([\w-]+)'", str(pods())))
     assert names == {"fyke-database", "fyke-node-token", "fyke-node-token-large"}
     assert not [one for one in rendered("example") if one["kind"] == "Secret"]
-    assert all(f"secret generic {name} " in PAGE for name in (*names, "fyke-demand"))
+    names |= {"fyke-demand", "fyke-secret", "fyke-s3"}
+    assert all(f"secret generic {name} " in PAGE for name in names)
 
 
 def test_a_node_asks_the_gateway_by_its_service() -> None:
