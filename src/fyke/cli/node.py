@@ -16,11 +16,10 @@ from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import data_of
 
 if TYPE_CHECKING:
-    from fyke.wire.fyke.nodes import CreatedNodeToken, NodeItem
+    from fyke.wire.fyke.nodes import NodeItem
 
 nodes = group()
 
-LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
 _DURATION = re.compile(r"([0-9]{1,6})([mhd])")
 _MINUTES = {"m": 1, "h": 60, "d": 24 * 60}
 
@@ -85,6 +84,7 @@ def token(
       fyke node token --pool gpu --names 'gpu-*' --uses 10 --expires 7d
       fyke node token --label disk=ssd --json
     """
+    from fyke.domain.nodes.rules import is_local_only, join_options
     from fyke.wire.fyke.nodes import NodeTokenToCreate
 
     request = NodeTokenToCreate(pool, labels_of(label), names, uses, minutes_of(expires))
@@ -96,9 +96,9 @@ def token(
     until = formatting.when_with_zone(made.expires_at)
     server.out.say(
         f"It is valid until {until}, and is not shown again. On the machine that joins:\n"
-        f"  fyke node join {made.gateway} --token TOKEN{_needed(made)}"
+        f"  fyke node join {made.gateway} --token TOKEN{join_options(made.names, made.labels)}"
     )
-    if made.gateway.rpartition(":")[0] in LOOPBACK:
+    if is_local_only(made.gateway):
         server.out.say(
             f"Only this machine can reach {made.gateway}: set gateway_host to an address that the "
             "other one can reach, and restart Fyke."
@@ -218,7 +218,11 @@ def show(server: ServerContext, name: Name) -> None:
         ("reason", node.reason or "-"),
         ("drain until", formatting.when(node.drain_until)),
         ("connected", _connected(node)),
+        ("takes runs", _availability(node)),
         ("attempts", node.attempts),
+        ("cores", f"{node.cpus_taken:g} of {node.cpus:g} in use" if node.cpus else "-"),
+        ("memory", f"{node.memory_taken} of {node.memory} MB in use" if node.memory else "-"),
+        ("isolation", _isolation(node)),
         ("joined", formatting.when(node.joined_at)),
         ("last seen", formatting.when(node.seen_at)),
         ("address", node.address or "-"),
@@ -336,11 +340,26 @@ def _connected(node: NodeItem) -> str:
     return "yes" if node.connected else "no"
 
 
-def _needed(made: CreatedNodeToken) -> str:
-    """The options that a machine needs for this token."""
-    name = " --name NAME" if "*" in made.names else f" --name {made.names}"
-    labels = "".join(f" --label {name}={value}" for name, value in sorted(made.labels.items()))
-    return f"{name if made.names else ''}{labels}"
+def _availability(node: NodeItem) -> str:
+    """Whether the node takes attempts, or else why not."""
+    known = {
+        "ready": "yes",
+        "operator_only": "only those of your own Workers, because their limits cannot be enforced",
+        "not_connected": "no: it has not connected since it joined; start it with fyke node up",
+        "silent": "no: it does not report",
+        "draining": "no: it is draining",
+        "cordoned": "no: it is cordoned",
+        "starting": "not yet: it is starting",
+        "stopping": "no: it is being stopped",
+        "no_isolation": "no: an isolation check failed; run fyke doctor on it",
+        "trouble": f"no: {node.trouble}",
+    }
+    return known.get(node.availability.value, node.availability.value)
+
+
+def _isolation(node: NodeItem) -> str:
+    because = f": {node.isolation_reason}" if node.isolation_reason else ""
+    return f"{node.isolation}{because}" if node.isolation else "-"
 
 
 def _say(server: ServerContext, node: NodeItem, sentence: str) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fyke.domain.nodes.authority import NodeAuthority
+from fyke.domain.nodes.machines import Availability
 from fyke.domain.nodes.tokens import NodeTokens, parse_token
 from fyke.kit.certificates import fingerprint
 from fyke.kit.clock import SystemClock
 from fyke.kit.sealing import Sealer
 from fyke.model.node import NodeState
 from fyke.model.node_registry import Node
-from fyke.reasons import Reason, ReasonCode
+from fyke.model.runner import RunnerInfo
+from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.wire.fyke.nodes import CreatedNodeToken, NodeItem, NodeList, NodeTokenList
 from support.answers import reads_as
 from support.api import Api, client, fails
@@ -108,6 +111,27 @@ async def test_a_node_is_shown_with_what_was_decided(app: App, api: Api) -> None
     assert (node.address, node.release, node.joined_at, node.seen_at) == (
         "192.0.2.1", "0.2.0", 5, 7,
     )  # fmt: skip
+
+
+async def test_a_node_is_shown_with_what_it_has(app: App, api: Api) -> None:
+    await add_node(app, runner_id="R1")
+    bare = reads_as(NodeItem, await api.get(f"{NODES}/n1"))
+    assert (bare.availability, bare.isolation) == (Availability.NOT_CONNECTED, "")
+    assert (bare.cpus, bare.cpus_taken, bare.memory, bare.memory_taken) == (0, 0, 0, 0)
+
+    def report(tx: Any) -> None:
+        stored = tx.nodes.get("n1")
+        tx.nodes.change(replace(stored, seen_at=tx.now))
+        trouble = Detail(DetailCode.EGRESS_AWAY)
+        runner = RunnerInfo("R1", "n1", "no-limits", "why", 2.5, 4096, tx.now, place="node/n1")
+        tx.runs.put_runner(replace(runner, trouble=trouble, browsers=3))
+
+    await app.storage.write(report)
+    node = reads_as(NodeItem, await api.get(f"{NODES}/n1"))
+    assert (node.availability, node.connected) == (Availability.TROUBLE, True)
+    assert node.trouble == "the egress process does not answer"
+    assert (node.isolation, node.isolation_reason) == ("no-limits", "why")
+    assert (node.cpus, node.memory, node.browsers) == (2.5, 4096, 3)
 
 
 async def test_a_node_is_cordoned_drained_uncordoned_and_forgotten(app: App, api: Api) -> None:

@@ -22,6 +22,7 @@ from fyke.cli.node import (
     uncordon,
 )
 from fyke.client.errors import ApiError
+from fyke.domain.nodes.machines import Availability
 from fyke.model.node import NodeState
 from fyke.wire.fyke.nodes import CreatedNodeToken, NodeItem, NodeTokenItem, NodeTokenToCreate
 from support.scripted import ScriptedServer
@@ -44,6 +45,15 @@ NODE = NodeItem(
     seen_at=0,
     address="192.0.2.1",
     release="0.2.0",
+    availability=Availability.SILENT,
+    trouble="",
+    isolation="no-limits",
+    isolation_reason="limits: memory.max is read-only",
+    cpus=8.0,
+    cpus_taken=3.5,
+    memory=8192,
+    memory_taken=2048,
+    browsers=0,
 )
 TOKEN = NodeTokenItem("T1", "gpu", {"a": "b"}, "", 0, 3, "ada", 0, 1_700_000_000, 0)
 MADE = CreatedNodeToken(
@@ -148,6 +158,28 @@ def test_a_node_is_shown() -> None:
     assert (fields["state"], fields["set by"], fields["reason"]) == ("draining", "ada", "-")
     assert fields["drain until"].startswith("2023-11-1") and fields["last seen"] == "-"
     assert (fields["connected"], fields["attempts"]) == ("no", "3")
+    assert fields["cores"] == "3.5 of 8 in use"
+    assert fields["memory"] == "2048 of 8192 MB in use"
+    assert fields["isolation"] == "no-limits: limits: memory.max is read-only"
+
+
+def test_a_node_that_has_not_reported_has_no_size() -> None:
+    bare = msgspec.structs.replace(NODE, cpus=0.0, memory=0, isolation="", isolation_reason="")
+    fields = run(show, "gpu-1", node=bare).fields
+    assert (fields["cores"], fields["memory"], fields["isolation"]) == ("-", "-", "-")
+
+
+@pytest.mark.parametrize("availability", Availability)
+def test_a_node_says_whether_it_takes_runs(availability: Availability) -> None:
+    node = msgspec.structs.replace(NODE, availability=availability, trouble="the disk is full")
+    text = run(show, "gpu-1", node=node).fields["takes runs"]
+    expected = {
+        Availability.READY: "yes",
+        Availability.OPERATOR_ONLY: "only those of your own Workers",
+        Availability.STARTING: "not yet: ",
+        Availability.TROUBLE: "no: the disk is full",
+    }
+    assert text.startswith(expected.get(availability, "no: "))
     assert json.loads(run(show, "gpu-1", as_json=True, node=NODE).data)["attempts"] == 3
 
 

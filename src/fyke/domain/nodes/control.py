@@ -5,17 +5,24 @@ A node learns of it with its next report, and a forgotten one at its next reques
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor, require_operator, require_owner
+from fyke.domain.nodes.machines import (
+    MachineAttempt,
+    MachineFacts,
+    Machines,
+    MachineView,
+    NodeView,
+    attempts_on,
+)
 from fyke.domain.nodes.rules import MAX_NAME
 from fyke.domain.runs.attempts import Attempts
-from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.errors import FykeError, InvalidRequest, NotFound
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
@@ -27,17 +34,6 @@ MAX_DRAIN_SECONDS = 7 * 24 * 3600
 _ADVICE = "list the nodes to see their names"
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class NodeView:
-    """A node as the operator sees it: ``connected`` if it has reported lately, and with how many
-    active ``attempts``.
-    """
-
-    node: Node
-    connected: bool
-    attempts: int
 
 
 class NodeControl:
@@ -52,18 +48,40 @@ class NodeControl:
     async def list(self, caller: Caller) -> list[NodeView]:
         """All nodes by name."""
         require_operator(caller, "Listing nodes")
+        return await self._storage.read(lambda tx: MachineFacts(tx).nodes())
 
-        def work(tx: Transaction) -> list[NodeView]:
-            active = tx.runs.active_by_runner()
-            return [_view(tx, node, active) for node in tx.nodes.all()]
-
-        return await self._storage.read(work)
+    async def machines(self, caller: Caller) -> Machines:
+        """All nodes, and the machines of the installation itself."""
+        require_operator(caller, "Listing nodes")
+        return await self._storage.read(lambda tx: MachineFacts(tx).machines())
 
     async def get(self, caller: Caller, name: str) -> NodeView:
         require_operator(caller, "Reading a node")
+        return await self._storage.read(lambda tx: _view(tx, _found(tx.nodes.get(name), name)))
 
-        def work(tx: Transaction) -> NodeView:
-            return _view(tx, _found(tx.nodes.get(name), name), tx.runs.active_by_runner())
+    async def get_with_attempts(
+        self, caller: Caller, name: str
+    ) -> tuple[NodeView, Sequence[MachineAttempt]]:
+        """A node, and the attempts that it has now."""
+        require_operator(caller, "Reading a node")
+
+        def work(tx: Transaction) -> tuple[NodeView, Sequence[MachineAttempt]]:
+            node = _found(tx.nodes.get(name), name)
+            return _view(tx, node), attempts_on(tx, caller, node.runner_id)
+
+        return await self._storage.read(work)
+
+    async def own_with_attempts(
+        self, caller: Caller, runner_id: str
+    ) -> tuple[MachineView, Sequence[MachineAttempt]]:
+        """A machine of the installation itself, by the id of its runner. Raises ``NotFound``."""
+        require_operator(caller, "Reading a machine")
+
+        def work(tx: Transaction) -> tuple[MachineView, Sequence[MachineAttempt]]:
+            machine = MachineFacts(tx).own(runner_id)
+            if machine is None:
+                raise NotFound
+            return machine, attempts_on(tx, caller, runner_id)
 
         return await self._storage.read(work)
 
@@ -118,7 +136,7 @@ class NodeControl:
         def work(tx: Transaction) -> NodeView:
             before = _found(tx.nodes.lock(name), name)
             if before.state is state and not is_draining:
-                return _view(tx, before, tx.runs.active_by_runner())
+                return _view(tx, before)
             node = replace(
                 before,
                 state=state,
@@ -129,7 +147,7 @@ class NodeControl:
             )
             tx.nodes.change(node)
             record(tx, caller, action, name, f"within {seconds} s" if is_draining else "")
-            return _view(tx, node, tx.runs.active_by_runner())
+            return _view(tx, node)
 
         return await self._storage.write(work)
 
@@ -145,9 +163,8 @@ def _require_rights(caller: Caller, action: str) -> None:
     require_editor(caller, action)
 
 
-def _view(tx: Transaction, node: Node, active: Mapping[str, int]) -> NodeView:
-    connected = node.seen_at > 0 and tx.now - node.seen_at <= RUNNER_SILENCE_MS
-    return NodeView(node, connected, active.get(node.runner_id, 0))
+def _view(tx: Transaction, node: Node) -> NodeView:
+    return MachineFacts(tx).node(node)
 
 
 def _found(node: Node | None, name: str) -> Node:

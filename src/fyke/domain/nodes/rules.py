@@ -13,6 +13,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _PATTERN = re.compile(r"[a-z0-9.-]*\*?[a-z0-9.-]*")
 _LABEL_NAME = re.compile(r"[a-z0-9]([a-z0-9./_-]*[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
 _SHORT = re.compile(r"[0-9A-Za-z.+_-]{1,64}")
 _ENDS = "and must begin and end with a letter or digit"
 _RULE = "must have 1 to 63 lower-case letters, digits, dots or hyphens, and begin and end with a "
@@ -62,3 +63,18 @@ def label_problems(field: str, labels: Mapping[str, str]) -> list[Problem]:
 def is_short(text: str) -> bool:
     """Whether it may be the id or the release of a runner."""
     return _SHORT.fullmatch(text) is not None
+
+
+def join_options(name_pattern: str, labels: Mapping[str, str]) -> str:
+    """The options of ``fyke node join`` that a machine needs for a token with these conditions,
+    each with a space before it.
+    """
+    name = "NAME" if "*" in name_pattern else name_pattern
+    options = [f"--name {name}"] if name else []
+    options += [f"--label {label}={value}" for label, value in sorted(labels.items())]
+    return "".join(f" {option}" for option in options)
+
+
+def is_local_only(gateway: str) -> bool:
+    """Whether no other machine reaches a gateway at this ``host:port``."""
+    return gateway.rpartition(":")[0] in _LOOPBACK

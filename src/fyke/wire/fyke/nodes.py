@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta
 
 from fyke.domain.nodes.control import MAX_DRAIN_SECONDS
+from fyke.domain.nodes.machines import Availability
 from fyke.domain.nodes.rules import MAX_LABELS
 from fyke.domain.nodes.tokens import MAX_MINUTES, MAX_USES, TokenRequest
 from fyke.model.node import NodeState
-from fyke.reasons import sentence
-from fyke.wire.common import Items, TimeOrNever
+from fyke.reasons import detail_sentence, sentence
+from fyke.wire.common import Count, Items, TimeOrNever, known_values
 from fyke.wire.fields import Answer, Integer, ParsedBy, Request, Text, to_object, to_text
 from fyke.wire.reasons import ReasonCodeText, ReasonParams, code_of, params_of
 from fyke.wire.units import seconds
 
 if TYPE_CHECKING:
-    from fyke.domain.nodes.control import NodeView
+    from fyke.domain.nodes.machines import NodeView
     from fyke.model.node_registry import NewNodeToken, NodeToken
 
 
@@ -101,10 +102,33 @@ class NodeItem(Answer):
     seen_at: Annotated[TimeOrNever, Meta(description="when it last reported")]
     address: Annotated[str, Meta(description="from which it last connected")]
     release: Annotated[str, Meta(description="of Fyke on the node; empty: not connected yet")]
+    availability: Annotated[
+        Availability,
+        Meta(
+            description="whether it takes attempts, or else why not. `not_connected`: since it "
+            "joined; `starting`: it has not reported yet; `stopping`: it is being stopped on the "
+            "machine itself; `trouble`: see there; `no_isolation`: an isolation check failed; "
+            "`operator_only`: it takes only Workers of the operator, for want of hard limits"
+        ),
+    ]
+    trouble: Annotated[str, Meta(description="why it cannot start Workers, else empty")]
+    isolation: Annotated[
+        str,
+        known_values(["full", "no-limits", "none"]),
+        Meta(description="of its sandbox; empty: it has not reported yet"),
+    ]
+    isolation_reason: Annotated[str, Meta(description="why its isolation is not full, else empty")]
+    cpus: Annotated[float, Meta(description="cores for attempts; 0: it has not reported yet")]
+    cpus_taken: Annotated[float, Meta(description="cores that its attempts reserve")]
+    memory: Annotated[Count, Meta(description="MB for attempts")]
+    memory_taken: Annotated[Count, Meta(description="MB that its attempts reserve")]
+    browsers: Annotated[
+        Count, Meta(description="how many attempts may have a browser at once; 0 = it has none")
+    ]
 
     @classmethod
     def of(cls, view: NodeView) -> NodeItem:
-        node = view.node
+        node, runner = view.node, view.runner
         return cls(
             name=node.name,
             pool=node.pool,
@@ -123,6 +147,15 @@ class NodeItem(Answer):
             seen_at=seconds(node.seen_at),
             address=node.address,
             release=node.release,
+            availability=view.availability,
+            trouble=detail_sentence(runner.trouble) if runner and runner.trouble else "",
+            isolation=runner.isolation if runner else "",
+            isolation_reason=runner.reason if runner else "",
+            cpus=runner.cpus if runner else 0.0,
+            cpus_taken=view.cpus_taken,
+            memory=runner.memory_mb if runner else 0,
+            memory_taken=view.memory_taken_mb,
+            browsers=runner.browsers if runner else 0,
         )
 
 

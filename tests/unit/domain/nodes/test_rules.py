@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.nodes.rules import label_problems, matches, name_problem, pattern_problem
+from fyke.domain.nodes.rules import (
+    is_local_only,
+    join_options,
+    label_problems,
+    matches,
+    name_problem,
+    pattern_problem,
+)
 
 
 @pytest.mark.parametrize("name", ["a", "n1", "gpu-01.rack-2", "x" * 63])
@@ -59,3 +66,25 @@ def test_labels() -> None:
         {"a": "x" * 64},
     ):
         assert len(label_problems("labels", labels)) == 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "labels", "options"),
+    [
+        ("", {}, ""),
+        ("n1", {}, " --name n1"),
+        ("gpu-*", {"b": "2", "a": "1"}, " --name NAME --label a=1 --label b=2"),
+    ],
+)
+def test_the_options_that_a_machine_needs_to_join(
+    pattern: str, labels: dict[str, str], options: str
+) -> None:
+    assert join_options(pattern, labels) == options
+
+
+@pytest.mark.parametrize(
+    ("gateway", "expected"),
+    [("127.0.0.1:8110", True), ("[::1]:1", True), ("localhost:8110", True), ("192.0.2.2:1", False)],
+)
+def test_a_gateway_that_only_its_machine_reaches(gateway: str, expected: bool) -> None:
+    assert is_local_only(gateway) is expected
