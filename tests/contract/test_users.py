@@ -273,9 +273,13 @@ async def test_the_audit_log_is_newest_first_and_loses_the_oldest(state: State) 
 
     await state.write(add)
 
-    def page(account: str, before: int = 0, limit: int = 9, action: str = "") -> Any:
+    def page(
+        account: str, before: int = 0, limit: int = 9, action: str = "", target: str = ""
+    ) -> Any:
         return state.read(
-            lambda tx: tx.audit.page(account, before=before, limit=limit, action=action)
+            lambda tx: tx.audit.page(
+                account, before=before, limit=limit, action=action, target=target
+            )
         )
 
     newest = await page("a")
@@ -283,6 +287,8 @@ async def test_the_audit_log_is_newest_first_and_loses_the_oldest(state: State) 
     assert newest[0].detail == "\ufffd" and newest[0].at > 1_700_000_000_000
     assert [entry.target for entry in await page("a", newest[0].seq, 1)] == ["t1"]
     assert [entry.target for entry in await page("a", action=AuditAction.ROLE)] == ["t0"]
+    assert [entry.target for entry in await page("a", target="t1")] == ["t1"]
+    assert await page("a", target="t2") == await page("a", target="t1\0") == []
     assert await state.write(lambda tx: tx.audit.remove_before(newest[0].at, 9)) == 0
     assert await state.write(lambda tx: tx.audit.remove_before(newest[0].at + 1, 2)) == 2
     assert [entry.target for entry in await page("a")] == ["t3"]

@@ -221,9 +221,11 @@ class AuditStore(Protocol):
     """The audit log. Entries are never changed; old ones are removed."""
 
     def add(self, entry: NewAudit) -> None: ...
-    def page(self, account_id: str, *, before: int, limit: int, action: str) -> list[AuditEntry]:
-        """Entries of ``action`` ("" = any) with ``seq`` below ``before`` (0 = no limit), newest
-        first.
+    def page(
+        self, account_id: str, *, before: int, limit: int, action: str, target: str = ""
+    ) -> list[AuditEntry]:
+        """Entries of ``action`` and about ``target`` ("" = any) with ``seq`` below ``before`` (0 =
+        no limit), newest first.
         """
         ...
 

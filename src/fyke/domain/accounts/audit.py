@@ -5,6 +5,8 @@ Entries are never changed, and only removed after the retention period.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit_actions import action_of
 from fyke.domain.accounts.rights import require_owner
@@ -66,3 +68,21 @@ class AuditLog:
         return await self._storage.read(
             lambda tx: tx.audit.page(caller.account_id, before=before, limit=limit, action=action)
         )
+
+    async def about(
+        self, caller: Caller, target: str, actions: Sequence[AuditAction], limit: int = 20
+    ) -> list[AuditEntry]:
+        """The latest entries of these actions about ``target``, newest first. Raises
+        ``Forbidden``.
+        """
+        require_owner(caller, "Reading the audit log")
+
+        def work(tx: Transaction) -> list[AuditEntry]:
+            found = []
+            for action in actions:  # each is a short range of an index; the whole log may be long
+                found += tx.audit.page(
+                    caller.account_id, before=0, limit=limit, action=action, target=target
+                )
+            return sorted(found, key=lambda entry: entry.seq, reverse=True)[:limit]
+
+        return await self._storage.read(work)

@@ -181,10 +181,14 @@ class SqlAudit(SqlStore):
     def add(self, entry: NewAudit) -> None:
         self._db.execute(audit.insert(), {**columns(entry), "at": self._now()})
 
-    def page(self, account_id: str, *, before: int, limit: int, action: str) -> list[AuditEntry]:
+    def page(
+        self, account_id: str, *, before: int, limit: int, action: str, target: str = ""
+    ) -> list[AuditEntry]:
         query = select(audit).where(audit.c.account_id == account_id)
         if action:
             query = query.where(audit.c.action == action)
+        if target:
+            query = query.where(audit.c.target == to_storable_text(target))
         if before:
             query = query.where(audit.c.seq < before)
         return many(self._db.execute(query.order_by(audit.c.seq.desc()).limit(limit)), AuditEntry)
