@@ -14,6 +14,7 @@ from support import all_editors
 from support.app import App
 from support.console_workers import add_versions
 from support.list_seed import seed_lists
+from support.node_seed import seed_nodes
 from support.run_seed import RichRun, seed_run
 from support.task_seed import seed_tasks
 from support.user_seed import seed_users
@@ -35,6 +36,7 @@ class SeededAccount:
     webhooks: dict[str, str] = field(default_factory=dict)  # addresses
     tasks: dict[str, str] = field(default_factory=dict)  # addresses
     lists: dict[str, str] = field(default_factory=dict)  # addresses
+    nodes: dict[str, str] = field(default_factory=dict)  # addresses
 
     def addresses(self) -> dict[str, str]:
         """An address for each page's path with parameters, and more for special states."""
@@ -43,6 +45,7 @@ class SeededAccount:
             **self.webhooks,
             **self.tasks,
             **self.lists,
+            **self.nodes,
             "/docs/{page}": "/docs/runWorker",
             "/w/{owner}/{name}": f"/w/{self.places}",
             "/w/{owner}/{name}/api": f"/w/{self.places}/api",
@@ -103,6 +106,7 @@ async def seed(app: App) -> SeededAccount:
     seeded.webhooks = await seed_webhooks(app)
     seeded.tasks = await seed_tasks(app, worker.id)
     seeded.lists = await seed_lists(app, worker.id)
+    seeded.nodes = await seed_nodes(app)
     seeded.places = (await app.publish("places", schema=all_editors.SCHEMA)).path
     return seeded
 

@@ -26,6 +26,8 @@ from fyke.console.pages import (
     keyboard,
     keys,
     mail_address,
+    node_tokens,
+    nodes,
     overview,
     own_account,
     own_workers,
@@ -150,6 +152,8 @@ def all_pages(
         *_notification_pages(services),
         *admin.AdminPages(services.installation, services.accounts, services.spending).pages(),
         *isolation.IsolationPages(services.overview).pages(),
+        *nodes.NodePages(services.nodes, services.audit, services.gateway).pages(),
+        *node_tokens.NodeTokenPages(services.node_tokens, services.gateway).pages(),
         *assets.AssetPages(statics).pages(),
     ]
 

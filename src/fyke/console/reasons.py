@@ -8,7 +8,17 @@ from typing import Protocol
 from fyke.console.run_options import name_options
 from fyke.console.texts import gettext
 from fyke.errors import FykeError
-from fyke.reasons import Hint, Reason, ReasonCode, cause, check_name, next_step, sentence
+from fyke.reasons import (
+    Detail,
+    Hint,
+    Reason,
+    ReasonCode,
+    cause,
+    check_name,
+    detail_sentence,
+    next_step,
+    sentence,
+)
 from fyke.reasons.codes import ENDS
 
 _MODULES = re.compile(r"^(?:\w+\.)+(?=[A-Z]\w*:)")
@@ -60,6 +70,12 @@ def alert_text(alert: AlertRecord) -> str:
     if alert.reason.code in ENDS:
         return gettext("The run failed: %(reason)s") % {"reason": text}
     return text
+
+
+def detail_text(detail: Detail) -> str:
+    """The finding, and the remedy where there is one."""
+    text = detail_sentence(detail, gettext)
+    return text[:1].upper() + text[1:]
 
 
 def check_name_of(name: str) -> str:

@@ -60,6 +60,11 @@ class NodeToken:
     used: int = 0
     revoked_at: int = 0
 
+    def is_valid(self, now: int) -> bool:
+        """Whether a machine may join with it."""
+        has_uses = not self.uses or self.used < self.uses
+        return has_uses and not self.revoked_at and self.expires_at > now
+
 
 @dataclass(frozen=True, slots=True)
 class NewNodeToken:

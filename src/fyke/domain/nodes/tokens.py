@@ -163,12 +163,7 @@ def needs_gateway(tx: Transaction) -> bool:
     """Whether there is a node, or a token with which one may join."""
     if tx.nodes.all():
         return True
-    return any(_is_valid(token, tx.now) for token in tx.node_tokens.all())
-
-
-def _is_valid(token: NodeToken, now: int) -> bool:
-    has_uses = not token.uses or token.used < token.uses
-    return has_uses and not token.revoked_at and token.expires_at > now
+    return any(token.is_valid(tx.now) for token in tx.node_tokens.all())
 
 
 def _require_rights(caller: Caller, action: str) -> None:
