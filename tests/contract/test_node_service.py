@@ -68,12 +68,18 @@ class Place:
         await self.setup.storage.write(work)
         return made, published
 
-    async def run(self, parts: int = 1, number: str = "1.0.0") -> Run:
+    async def run(self, parts: int = 1, number: str = "1.0.0", **changes: Any) -> Run:
         made, _ = await self.publish()
 
         def work(tx: Transaction) -> Run:
             return seed_run(
-                tx, made.account_id, made.id, parts, version=number, callback_url=CALLBACK
+                tx,
+                made.account_id,
+                made.id,
+                parts,
+                version=number,
+                callback_url=CALLBACK,
+                **changes,
             )
 
         run: Run = await self.setup.storage.write(work)
@@ -336,9 +342,51 @@ async def test_a_node_gets_attempts_only_while_it_is_ready(place: Place, state: 
     """Its runner learns of the decision some seconds later."""
     node = Node("n", "eu", {}, "", "J1", False, 1, state=state)
     await place.setup.storage.write(lambda tx: tx.nodes.add(node))
-    await place.run()
+    await place.run(pool="eu")
     orders = await place.service(joined=True).lease(ROOM, idle=True)
     assert len(orders) == (state is NodeState.READY)
+
+
+async def test_pool_and_labels_are_those_that_the_installation_knows(place: Place) -> None:
+    node = Node("n", "eu", {"gpu": "yes"}, "", "J1", False, 1)
+    await place.setup.storage.write(lambda tx: tx.nodes.add(node))
+    lying = replace(INFO, pool="default", labels={"gpu": "no"})
+    service = place.service(joined=True)
+    await service.register(lying)
+    [known] = await place.setup.storage.read(lambda tx: tx.runs.runners(0))
+    assert (known.pool, known.labels) == ("eu", {"gpu": "yes"})
+    await place.run()
+    await place.run(pool="eu", labels={"gpu": "no"})
+    mine = await place.run(pool="eu", labels={"gpu": "yes"})
+    assert [order.key.run_id for order in await service.lease(ROOM, idle=True)] == [mine.id]
+
+
+async def test_the_runner_of_the_installation_has_the_pool_of_the_settings(place: Place) -> None:
+    name = RunnerName("r1", "n", "here", "small", {"disk": "ssd"})
+    service = NodeService(name, place.stores)
+    await service.register(INFO)
+    await place.run()
+    mine = await place.run(pool="small", labels={"disk": "ssd"})
+    assert [order.key.run_id for order in await service.lease(ROOM, idle=True)] == [mine.id]
+
+
+@pytest.mark.parametrize(
+    ("isolation", "unsafe", "leases"),
+    [
+        ("full", False, ["theirs", "own"]),
+        ("no-limits", False, ["own"]),
+        ("none", True, ["theirs", "own"]),
+        ("none", False, []),
+    ],
+)
+async def test_a_runner_gets_no_attempts_that_it_must_not_run(
+    place: Place, isolation: str, unsafe: bool, leases: list[str]
+) -> None:
+    service = place.service()
+    await service.register(replace(INFO, isolation=isolation, unsafe=unsafe))
+    runs = {"theirs": await place.run(), "own": await place.run(operators_worker=True)}
+    orders = await service.lease(ROOM, idle=True)
+    assert [order.key.run_id for order in orders] == [runs[name].id for name in leases]
 
 
 async def test_the_time_of_a_drain_is_over_and_not_negative(place: Place) -> None:

@@ -31,7 +31,7 @@ from fyke.storage.sql.state.check import check
 from fyke.storage.sql.state.columns import VERSION_TABLE, metadata
 from fyke.storage.sql.state.runs.admission import under_way_query
 from fyke.storage.sql.state.runs.attempts import active_query
-from fyke.storage.sql.state.runs.leases import queue_query
+from fyke.storage.sql.state.runs.queues import queue_query
 from fyke.storage.sql.state.runs.store import newest_query, page_query, past_query
 from fyke.storage.sql.state.schema import SCHEMA, migrate
 from fyke.storage.sql.state.storage import open_storage
@@ -229,8 +229,8 @@ async def test_frequent_queries_use_indexes(state: State) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE")
     with for_reading(engine).connect() as connection, connection.begin():
-        queue = plan(connection, queue_query(connection, 10), (0, 0))
-        assert "ix_subtasks_waiting" in queue
+        queue = plan(connection, queue_query(connection, 10), ("default", 0, 0))
+        assert "ix_subtasks_waiting_of_pool" in queue
         filters = [
             RunFilter(),
             RunFilter(states=(RunState.FAILED,)),
@@ -286,9 +286,9 @@ async def test_runs_that_wait_for_a_plan_are_skipped_without_reading_history(
     engine.dispose()  # SQLite reads the statistics when it opens the file
     with for_reading(engine).connect() as connection, connection.begin():
         past = queue_query(connection, 10, excluded=1, full=1, started=2)
-        queue = plan(connection, past, (0, 0, owner, *run_ids[:2], run_ids[2]))
+        queue = plan(connection, past, ("default", 0, 0, owner, *run_ids[:2], run_ids[2]))
         going = plan(connection, under_way_query(connection, by_account=False))
-    assert "ix_runs_open" in queue and "subtasks" in queue
+    assert "ix_runs_open_of_pool" in queue and "subtasks" in queue
     assert "SCAN r USING INDEX sqlite_autoindex" not in queue  # the runs of all time, in order
     assert "ix_runs_under_way" in going
     assert not [line for line in queue.splitlines() if reads_a_whole_table(line)], queue
@@ -302,13 +302,21 @@ INDEXES_SINCE_S0011 = (
     "ix_runs_not_succeeded",
     "ix_runs_account_id_origin_created_at_id",
     "ix_runs_account_id_version_created_at_id",
+    "ix_runs_open_of_pool",
+    "ix_subtasks_waiting_of_pool",
+)
+INDEXES_BEFORE_S0027 = (
+    "CREATE INDEX ix_runs_open ON runs (id, account_id, state) WHERE state IN ('ready', 'running')",
+    "CREATE INDEX ix_subtasks_waiting ON subtasks (run_id, ordinal) WHERE state = 'waiting'",
 )
 COLUMNS_SINCE_S0010 = {
     "runs": (
         "subtasks_ended", "ended_cpu_ms", "ended_traffic_bytes", "ended_rows",
         "browser_cpus", "browser_memory_mb", "browser_ms", "browser_required",
         "browser_memory_asked", "browser_block", "browser_mode", "browser_program",
+        "pool", "pool_asked", "labels", "region_of_node", "operators_worker",
     ),
+    "subtasks": ("pool",),
     "attempts": (
         "browser_ms", "browser_cpu_ms", "browser_memory_peak_bytes", "browser_memory_mb_ms",
         "browser_version", "browser_memory_bytes", "node",
@@ -316,7 +324,7 @@ COLUMNS_SINCE_S0010 = {
     "run_events": ("number", "node"),
     "runners": (
         "idle_sandboxes", "idle_memory", "browsers", "browser_share", "browser_problem",
-        "browser_programs", "browser_display",
+        "browser_programs", "browser_display", "pool", "labels",
     ),
     "versions": ("browser", "browser_declared"),
     "uploads": ("browser", "browser_declared"),
@@ -342,6 +350,8 @@ async def test_the_upgrade_counts_the_ended_subtasks_and_usage_of_open_runs(stat
     with engine_at(state.url) as engine, for_writing(engine).begin() as connection:
         for name in INDEXES_SINCE_S0011:
             connection.exec_driver_sql(f"DROP INDEX {name}")
+        for create in INDEXES_BEFORE_S0027:
+            connection.exec_driver_sql(create)
         for table, names in COLUMNS_SINCE_S0010.items():
             for name in names:
                 connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {name}")

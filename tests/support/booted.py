@@ -289,7 +289,7 @@ class Booted:
 
     def start_over_isolation(self, slug: str, *, key: str | None = None) -> str:
         """Start a run although the isolation of the only runner does not suffice for it, as if a
-        better runner had just been lost.
+        better runner had just been lost; it waits.
         """
         body = {"scraper_slug": slug, "input": {"parameters": {"system": {}, "custom": {}}}}
 

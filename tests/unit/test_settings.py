@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -64,3 +65,17 @@ def test_a_place_in_s3_is_checked(tmp_path: Path, name: str, value: str, rule: s
 def test_the_secret_of_s3_is_not_shown(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, s3_secret="wJalrXUtnFEMI")
     assert "wJalr" not in f"{settings!r} {masked(settings.s3_secret)}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("default_pool", "", "at least 1 character"),
+        ("default_pool", "EU", "must have 1 to 63 lower-case letters"),
+        ("runner_pool", "e u", "must have 1 to 63 lower-case letters"),
+        ("runner_labels", {"gpu": ""}, "the value of the label gpu has 1 to 63"),
+    ],
+)
+def test_pools_and_labels_are_checked(tmp_path: Path, name: str, value: Any, rule: str) -> None:
+    with pytest.raises(ValidationError, match=rule):
+        Settings(home=tmp_path, **{name: value})

@@ -74,7 +74,8 @@ async def listening(
     master = master_secret(settings)
     authority = NodeAuthority(storage, Sealer(master), clock)
     known = await authority.ensure()
-    joins = JoinSessions(NodeJoining(storage, authority, clock), known.certificate)
+    joining = NodeJoining(storage, authority, clock, settings.default_pool)
+    joins = JoinSessions(joining, known.certificate)
     presence = NodePresence(storage, authority, clock, new_ulid())
     opening = _Opening(runtime, master, is_cut_off)
     sessions = NodeSessions(

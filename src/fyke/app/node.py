@@ -21,6 +21,7 @@ from fyke.link.files import RemoteFiles
 from fyke.link.gateway import RemoteGateway
 from fyke.link.node_link import LinkEnd, LinkEnded, NodeLink
 from fyke.link.notices import NodeNotices
+from fyke.model.placement import REGION_LABEL
 from fyke.reasons import ReasonCode
 from fyke.runner.loop import Runner
 from fyke.sandbox.warm import WarmSandboxes
@@ -64,7 +65,8 @@ async def serve_node(settings: Settings) -> None:
                 notices = NodeNotices()
                 link = _link(settings, node, notices)
                 gateway = RemoteGateway(link, notices, RemoteFiles(link), SystemClock())
-                runner = make_runner(settings, gateway, sandbox, egress, report, warm, browser)
+                deps = (settings, gateway, sandbox, egress, report, warm, browser)
+                runner = make_runner(*deps, region=node.labels.get(REGION_LABEL, ""))
                 drain_on_sigterm(runner, sandbox, ReasonCode.NODE_DRAINED)
                 async with warm.kept():
                     await _run(runner, link, lambda: _leave(settings, gateway))

@@ -87,10 +87,12 @@ def make_runner(
     warm: WarmSandboxes | None = None,
     browser: BrowserDependencies | None = None,
     no_browser: str = NO_BROWSER,
+    *,
+    region: str = "",
 ) -> Runner:
     """Build a runner; the egress notifies it of reached limits and refusals, and the gateway
     of browsers of what their connections need. Attempts get their sandboxes from ``warm`` if given.
-    ``no_browser`` says why there is none.
+    ``no_browser`` says why there is none. ``region`` is that of the machine itself, if it has one.
     """
     deps = AttemptDependencies(
         gateway=gateway,
@@ -102,7 +104,7 @@ def make_runner(
         isolation=report,
         unsafe=settings.unsafe,
         work_bytes=settings.work_mb * 2**20,
-        regions=frozenset(region.upper() for region in settings.egress_upstreams),
+        regions=frozenset({*(code.upper() for code in settings.egress_upstreams), region}),
         browser=browser,
         no_browser=no_browser,
     )

@@ -22,6 +22,7 @@ from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.egress.client import EgressClient
 from fyke.kit.descriptors import raise_limit
 from fyke.kit.ids import new_ulid
+from fyke.model.placement import REGION_LABEL
 from fyke.sandbox.warm import WarmSandboxes
 from fyke.settings import Settings
 
@@ -50,7 +51,8 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
                     settings, sandbox, cpus=size.cpus, memory_mb=size.memory_mb
                 ) as browser:
                     gateway = gateway_in_place(runtime, cut_off.is_cut_off)
-                    runner = make_runner(settings, gateway, sandbox, egress, report, warm, browser)
+                    deps = (settings, gateway, sandbox, egress, report, warm, browser)
+                    runner = make_runner(*deps, region=settings.runner_labels.get(REGION_LABEL, ""))
                     drain_on_sigterm(runner, sandbox)
                     async with warm.kept():
                         await runner.run()
@@ -90,5 +92,6 @@ def gateway_in_place(runtime: Runtime, is_cut_off: IsCutOff = never_cut_off) -> 
     """The installation of a runner in this process, for a new start of it."""
     settings = runtime.settings
     runtime.results.watch(OutputSignals(runtime.signals).stored)
-    name = RunnerName(new_ulid(), node_name(settings), place(settings))
+    pool, labels = runtime.rules.own_pool, settings.runner_labels
+    name = RunnerName(new_ulid(), node_name(settings), place(settings), pool, labels)
     return NodeService(name, node_stores(runtime), is_cut_off)

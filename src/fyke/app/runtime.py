@@ -104,4 +104,7 @@ def rules(settings: Settings) -> Rules:
         browser_cpus=settings.browser_cpus if browsers else 0.0,
         browser_memory_mb=settings.browser_memory_mb if browsers else 0,
         browser_memory_max_mb=settings.browser_memory_max_mb if browsers else 0,
+        default_pool=settings.default_pool,
+        own_pool=settings.runner_pool or settings.default_pool,
+        proxy_regions=frozenset(region.upper() for region in settings.egress_upstreams),
     )

@@ -145,6 +145,29 @@ BrowserBlockOption = Annotated[
     ),
 ]
 
+PoolOption = Annotated[
+    str | None,
+    typer.Option("--pool", help="Pool of nodes whose machines run it.", metavar="NAME"),
+]
+
+
+def _labels(labels: list[str] | None) -> list[str] | None:
+    for label in labels or ():
+        if "=" not in label:
+            raise typer.BadParameter(f'"{label}" must have the form name=value, such as gpu=yes')
+    return labels
+
+
+LabelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label",
+        help="A label that the machine must have, such as gpu=yes; may be repeated.",
+        metavar="NAME=VALUE",
+        callback=_labels,
+    ),
+]
+
 # parameter of a command to its annotation and the member of ``system`` on the wire
 _OPTIONS = {
     "memory": (MemoryOption, "memory"),
@@ -158,6 +181,8 @@ _OPTIONS = {
     "region": (RegionOption, "proxy_region"),
     "egress_allow": (EgressAllowOption, "egress_allow"),
     "browser_block": (BrowserBlockOption, "browser_block"),
+    "pool": (PoolOption, "pool"),
+    "label": (LabelOption, "labels"),
 }
 _FIELD = re.compile(r"input\.parameters\.system\.(\w+)")
 
@@ -246,7 +271,7 @@ class GivenOptions(dict[str, object]):
 
 NO_OPTIONS = GivenOptions({})
 RUN_OPTIONS = (*_OPTIONS,)
-LOCAL_OPTIONS = tuple(name for name in RUN_OPTIONS if name != "max_charge")
+LOCAL_OPTIONS = tuple(n for n in RUN_OPTIONS if n not in ("max_charge", "pool", "label"))
 LIMIT_OPTIONS = RUN_OPTIONS[:5]
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -288,4 +313,6 @@ def _member(name: str, value: Any) -> object:
         return "headful" if value else "headless"
     if name == "browser_program":
         return value.value
+    if name == "label":
+        return dict(text.split("=", 1) for text in value)
     return value.split(",") if name == "browser_block" else value

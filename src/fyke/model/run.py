@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from fyke.model.browser import BrowserBlock, BrowserChoice, BrowserMode, BrowserProgram
+from fyke.model.placement import DEFAULT_POOL
 from fyke.reasons import Reason
 
 
@@ -164,6 +165,11 @@ class Run:
     browser_block: tuple[BrowserBlock, ...] = ()  # what they do not load
     browser_mode: BrowserMode = BrowserMode.UNSET  # as its start asks, or its version declares
     browser_program: str = ""  # a ``BrowserProgram``; "" when its start asks for none
+    pool: str = DEFAULT_POOL  # whose machines lease its subtasks
+    pool_asked: bool = False  # its start has named the pool
+    labels: Mapping[str, str] = field(default_factory=dict)  # that these machines must have
+    region_of_node: bool = False  # they must have the label ``region`` with its region, too
+    operators_worker: bool = False  # runners without limits may execute it
 
     @property
     def browser_choice(self) -> BrowserChoice:

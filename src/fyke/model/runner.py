@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from fyke.model.browser import ANY_BROWSER, NO_BROWSER, BrowserOffer, BrowserProgram
+from fyke.model.placement import DEFAULT_POOL
 from fyke.model.run import Attempt, Run, RunLimits, Subtask
 from fyke.reasons import Detail
 
@@ -81,7 +83,8 @@ class RunnerInfo:
     for an attempt and use ``idle_memory`` bytes. ``browsers`` is how many attempts may have one, 0
     when it has none, and ``browser_share`` as in ``Capacity``. ``browser_problem``: why it cannot
     be used, "" also while that is being checked. ``browser_programs`` are those that it has, with a
-    virtual display if ``browser_display``; none until they were found.
+    virtual display if ``browser_display``; none until they were found. ``pool`` and ``labels`` are
+    those of its machine, as the installation knows them.
     """
 
     id: str
@@ -103,6 +106,8 @@ class RunnerInfo:
     browser_problem: str = ""
     browser_programs: tuple[BrowserProgram, ...] = ()
     browser_display: bool = False
+    pool: str = DEFAULT_POOL
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def offer(self) -> BrowserOffer:
@@ -130,6 +135,13 @@ class RunnerInfo:
             load.cpus + share * load.browser_cpus,
             load.memory_mb + math.ceil(share * load.browser_memory_mb),
         )
+
+    def has_room(self, load: RunnerLoad, need: RunnerLoad) -> bool:
+        """Whether an attempt with the load ``need`` fits beside this load."""
+        if need.browsers and self.lacks_places(load):
+            return False
+        (cpus, memory_mb), (more_cpus, more_mb) = self.reserved(load), self.reserved(need)
+        return cpus + more_cpus <= self.cpus + TOLERANCE and memory_mb + more_mb <= self.memory_mb
 
     def lacks_places(self, load: RunnerLoad) -> bool:
         """Whether it takes no attempt with a browser beside this load."""
@@ -183,8 +195,8 @@ class Renewed:
 
 @dataclass(frozen=True, slots=True)
 class RunnerLoad:
-    """The limits of the active attempts of one runner and of their browsers, added up; ``browsers``
-    of these attempts may have one.
+    """The limits of the active ``attempts`` of one runner and of their browsers, added up;
+    ``browsers`` of these attempts may have one.
     """
 
     runner_id: str
@@ -193,10 +205,11 @@ class RunnerLoad:
     browsers: int = 0
     browser_cpus: float = 0.0
     browser_memory_mb: int = 0
+    attempts: int = 0
 
 
 def load_of(limits: RunLimits) -> RunnerLoad:
     """The load of one attempt with these limits, on no runner yet."""
     browsers = 1 if limits.browser_memory_mb else 0
     browser = limits.browser_cpus, limits.browser_memory_mb
-    return RunnerLoad("", limits.cpus, limits.memory_mb, browsers, *browser)
+    return RunnerLoad("", limits.cpus, limits.memory_mb, browsers, *browser, attempts=1)

@@ -80,6 +80,8 @@ class ReasonCode(StrEnum):
     PREPARING = "preparing"
     PLAN = "plan"
     NO_RUNNER = "no_runner"
+    NO_NODE = "no_node"  # no machine of its pool takes attempts
+    NO_LABELS = "no_labels"  # no machine of its pool has the labels that it asks for
     RUNNER_TROUBLE = "runner_trouble"  # no runner can start a Worker now
     NEXT_TRY = "next_try"  # a fault has returned it to the queue
     QUEUE = "queue"

@@ -302,7 +302,21 @@ WAITS: Mapping[ReasonCode, Forms] = {
           "new; start it again with fyke up"),
         _("no runner is alive; start one with fyke up"),
     ),
-    ReasonCode.RUNNER_TROUBLE: (_("the runner on %(node)s cannot start Workers: %(detail)s"),),
+    ReasonCode.NO_NODE: (
+        _("no machine of the pool %(pool)s takes new runs: %(stopping)s are connected, and all of "
+          "them are cordoned, drained or stopped (%(nodes)s)"),
+        _("no machine of the pool %(pool)s takes new runs: %(stopping)s are connected, and all of "
+          "them are cordoned, drained or stopped"),
+        _("no machine of the pool %(pool)s is connected; it has the nodes %(nodes)s"),
+        _("no machine of the pool %(pool)s is connected"),
+    ),
+    ReasonCode.NO_LABELS: (
+        _("no connected machine of the pool %(pool)s has the labels %(labels)s"),
+    ),
+    ReasonCode.RUNNER_TROUBLE: (
+        _("the runner on %(node)s cannot start Workers: %(detail)s"),
+        _("no runner can start Workers: %(detail)s"),
+    ),
     ReasonCode.NEXT_TRY: (
         _("the Worker could not be started: %(detail)s. It will be retried in %(retry_ms)s"),
     ),

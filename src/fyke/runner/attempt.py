@@ -95,7 +95,7 @@ class AttemptDependencies:
     isolation: IsolationReport
     unsafe: bool
     work_bytes: int  # limit of the Worker's own folder
-    regions: frozenset[str]  # regions that have an upstream
+    regions: frozenset[str]  # that have an upstream, and that of the machine itself
     browser: BrowserDependencies | None = None  # None: every connection to a browser gets a 503
     no_browser: str = NO_BROWSER  # why
     isolation_notes: RunNotes = field(default_factory=RunNotes)

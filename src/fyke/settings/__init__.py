@@ -18,6 +18,7 @@ from pydantic_settings import (
 
 from fyke.kit.category_names import parse_category
 from fyke.kit.mail_servers import check_sender, parse_server
+from fyke.kit.node_names import checked_labels, checked_name
 from fyke.kit.s3_place import clean_s3_url, parse_endpoint
 from fyke.settings.config_file import ConfigFile, ConfigFileError
 from fyke.settings.groups import (
@@ -96,6 +97,16 @@ class Settings(  # fields are in the reverse order of the bases
             region: " ".join(map(str, entry)) if isinstance(entry, list | tuple) else entry
             for region, entry in value.items()
         }
+
+    @field_validator("default_pool", "runner_pool")
+    @classmethod
+    def _check_pool(cls, value: str) -> str:
+        return checked_name(value)
+
+    @field_validator("runner_labels")
+    @classmethod
+    def _check_labels(cls, value: dict[str, str]) -> dict[str, str]:
+        return checked_labels(value)
 
     @field_validator("blobs_url")
     @classmethod

@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from fyke.model.gateway import GATEWAY_PORT
+from fyke.model.placement import DEFAULT_POOL
 
 SYSTEM_HOME = Path("/var/lib/fyke")
 
@@ -307,6 +308,21 @@ class RunnerSettings(BaseModel):
 
     runner_slots: int = Field(default=64, ge=1, examples=["8"])
     """How many attempts may run at the same time, whatever their size."""
+
+    default_pool: str = Field(default=DEFAULT_POOL, min_length=1, examples=["workers"])
+    """The pool of runs, and of nodes that join, which do not name one. See docs/how-to/nodes.md."""
+
+    runner_pool: str = Field(default="", examples=["small"])
+    """The pool of this machine, if it is not a node. Empty: ``default_pool``. In another pool it
+    runs only what asks for that.
+    """
+
+    runner_labels: Annotated[
+        dict[str, str], TypeText("map of names to texts, as JSON in the environment")
+    ] = Field(default_factory=dict, examples=['{"disk":"ssd"}'])
+    """The labels of this machine, if it is not a node. With ``region``, such as ``DE``, it takes
+    runs of that region for which ``egress_upstreams`` has no proxies.
+    """
 
     lease_seconds: Annotated[int, SECONDS] = Field(default=15, ge=12, le=600, examples=["60"])
     """How long an attempt stays with a runner that does not renew its lease; after that it counts

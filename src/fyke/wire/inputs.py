@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from fyke.domain.workers.parameters import MAX_BROWSER_MB
+from fyke.kit.node_names import MAX_LABELS
 from fyke.model.browser import BrowserBlock
 from fyke.wire.fields import DocumentedAs, ParsedBy, Request, to_object
 
@@ -68,6 +69,19 @@ class SystemSettings(Request):
     ) = UNSET
     browser_block: (
         Annotated[list[BrowserBlock], Meta(description="what its browsers do not load")] | UnsetType
+    ) = UNSET
+    pool: (
+        Annotated[
+            str, Meta(description="whose machines run it; absent: the setting `default_pool`")
+        ]
+        | UnsetType
+    ) = UNSET
+    labels: (
+        Annotated[
+            dict[str, str],
+            Meta(description=f"labels that these machines must have; at most {MAX_LABELS}"),
+        ]
+        | UnsetType
     ) = UNSET
 
 

@@ -73,8 +73,16 @@ def test_the_program_may_have_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert request.system == {"browser_program": "chromium"}
 
 
+def test_pool_and_labels_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = "--pool", "eu", "--label", "gpu=yes", "--label", "disk=a=b"
+    _, [(_, request)] = started(monkeypatch, *options)
+    assert request.system == {"pool": "eu", "labels": {"gpu": "yes", "disk": "a=b"}}
+    result, calls = started(monkeypatch, "--label", "gpu")
+    assert (result.exit_code, calls) == (2, [])
+
+
 def test_every_option_of_a_start_has_its_name_in_errors() -> None:
-    given = dict.fromkeys(RUN_OPTIONS, 1) | {"browser_block": "media"}
+    given = dict.fromkeys(RUN_OPTIONS, 1) | {"browser_block": "media", "label": ["gpu=yes"]}
     for name, member in zip(given, GivenOptions(given | {"browser_program": PROGRAM}), strict=True):
         named = with_option_names(f"{SYSTEM}{member} is", {name: 1})
         assert named == f"--{name.replace('_', '-')} is"

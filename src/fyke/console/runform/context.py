@@ -20,6 +20,7 @@ from fyke.domain.forms.pairs import FormContent, content_of
 from fyke.domain.forms.rows import rows_of, too_large
 from fyke.domain.workers.parameters import ParsedInput, read_input
 from fyke.errors import InvalidRequest
+from fyke.model.placement import labels_text
 from fyke.model.worker import SystemDefaults
 
 
@@ -74,7 +75,9 @@ def form_context_of(
         else content_of(form, value.custom, value.system)
     )
     context = FormContext(JSON_VIEW if form.broken else view)
-    context.options, context.browser_options = options(values, errors, form.browser_mb)
+    context.options, context.browser_options = options(
+        values, errors, form.browser_mb, has_nodes=form.has_nodes
+    )
     context.system_rest = values.system_rest
     context.options_open = any(error.path.startswith("system.") for error in errors)
     context.options_line = _options_line(value.system, defaults)
@@ -146,3 +149,7 @@ def _option_texts(parsed: ParsedInput) -> Iterable[str]:
     if parsed.browser.asked:
         yield parsed.browser.asked.value
     yield parsed.region or _("any region")
+    if parsed.pool:
+        yield _("pool %(pool)s") % {"pool": parsed.pool}
+    if parsed.labels:
+        yield labels_text(parsed.labels)

@@ -22,7 +22,7 @@ from fyke.domain.forms.model import (
 )
 from fyke.domain.forms.pairs import SYSTEM, FormContent, control
 from fyke.domain.forms.rows import cell_name, rows_of
-from fyke.domain.forms.system import BROWSER_FIELDS, FIELDS
+from fyke.domain.forms.system import BROWSER_FIELDS, FIELDS, NODE_FIELDS
 
 BLANK_ROWS = 3  # of an empty table
 SEARCHABLE_FROM = 13  # options; a shorter select is easier to use than a search
@@ -112,10 +112,10 @@ def groups(form: RunForm, sent: FormContent, errors: Iterable[InputError]) -> li
 
 
 def options(
-    sent: FormContent, errors: Iterable[InputError], browser_mb: int
+    sent: FormContent, errors: Iterable[InputError], browser_mb: int, *, has_nodes: bool = False
 ) -> tuple[list[Control], list[Control]]:
     """The run options, and those of browsers: where runs have none (``browser_mb`` is 0), only the
-    options with a value or an error.
+    options with a value or an error; the same for those of nodes.
     """
     faults = _by_path(errors)
     shown: tuple[list[Control], list[Control]] = ([], [])
@@ -123,7 +123,8 @@ def options(
         posted, wrong = sent.system.get(name, {}), faults.get(f"system.{name}", [])
         of_browser = name in BROWSER_FIELDS
         empty = not wrong and decode(FIELDS[name], posted).value in (ABSENT, [])
-        if of_browser and not browser_mb and empty:
+        is_useless = (of_browser and not browser_mb) or (name in NODE_FIELDS and not has_nodes)
+        if is_useless and empty:
             continue
         item = shown_option(name, browser_mb)
         control_of = _control(item, f"s{number}", control(name, part=SYSTEM), posted, wrong)

@@ -8,6 +8,7 @@ from typing import Protocol
 from fyke.model.attempt import AttemptEnd, SiteTraffic
 from fyke.model.browser import BrowserOffer, BrowserReport, BrowserTexts
 from fyke.model.last_page import LastPage
+from fyke.model.placement import ANYTHING, DEFAULT_POOL, Placement
 from fyke.model.queue import QueuedStart
 from fyke.model.run import (
     Attempt,
@@ -112,21 +113,30 @@ class RunStore(Protocol):
         ...
 
     def lease(
-        self, runner_id: str, capacity: Capacity, lease_until: int, *, node: str = ""
+        self,
+        runner_id: str,
+        capacity: Capacity,
+        lease_until: int,
+        *,
+        node: str = "",
+        placement: Placement = ANYTHING,
+        spread: bool = False,
     ) -> list[Lease]:
-        """Lease waiting subtasks of ready and running runs that fit into ``capacity``, by run, the
-        oldest first, then by ordinal. Each becomes running and gets an attempt with a new id and
-        token 1. Two runners never get the same subtask. The first subtask that does not fit ends
-        the search, so that small runs do not starve a large one. A run that cannot start because
-        of its account's plan is skipped, and so is a returned subtask before its time, and one that
-        is larger than the ``total`` capacity, if another active runner is large enough. The
-        attempts are on the machine ``node``.
+        """Lease waiting subtasks of ready and running runs that fit into ``capacity``, and that a
+        runner with this ``placement`` takes, by run, the oldest first, then by ordinal. Each
+        becomes running and gets an attempt with a new id and token 1. Two runners never get the
+        same subtask. The first subtask that does not fit ends the search, so that small runs do not
+        starve a large one. A run that cannot start because of its account's plan is skipped, and so
+        is a returned subtask before its time, and one that is larger than the ``total`` capacity,
+        if another active runner of the pool is large enough. With ``spread`` other runners of the
+        pool get their share, see ``domain.runs.spread``. The attempts are on the machine ``node``.
         """
         ...
 
-    def has_startable(self, offer: BrowserOffer | None) -> bool:
-        """Whether a subtask waits that ``lease`` would return to a runner with enough capacity and
-        this offer of browsers; None for one that takes no run that requires a browser.
+    def has_startable(self, offer: BrowserOffer | None, placement: Placement = ANYTHING) -> bool:
+        """Whether a subtask waits that ``lease`` would return to a runner with enough capacity,
+        this placement and this offer of browsers; None for one that takes no run that requires a
+        browser.
         """
         ...
 
@@ -237,7 +247,12 @@ class RunStore(Protocol):
         """Ids of the worker's ready runs without an active attempt, oldest first."""
         ...
 
-    def put_runner(self, runner: RunnerInfo) -> None: ...
+    def put_runner(self, runner: RunnerInfo) -> int:
+        """Write what a runner reports; return how many other active runners of its pool take
+        attempts.
+        """
+        ...
+
     def runners(self, active_since: int) -> list[RunnerInfo]:
         """Runners with a heartbeat since ``active_since``."""
         ...
@@ -314,9 +329,11 @@ class AdmissionStore(Protocol):
         """
         ...
 
-    def count_ahead(self, run_id: str, limit: int, *, placeless: bool = False) -> int:
-        """The number of waiting subtasks of all older runs, counted up to ``limit``; ``placeless``:
-        only of those that need no place for a browser.
+    def count_ahead(
+        self, run_id: str, limit: int, *, pool: str = DEFAULT_POOL, placeless: bool = False
+    ) -> int:
+        """The number of waiting subtasks of all older runs of the pool, counted up to ``limit``;
+        ``placeless``: only of those that need no place for a browser.
         """
         ...
 

@@ -23,6 +23,7 @@ from fyke.domain.runs.browsers import limits_at_start, missing_for_start
 from fyke.domain.runs.estimate import Basis, Estimate, estimate
 from fyke.domain.runs.estimates import basis_of
 from fyke.domain.runs.isolation import refusal_of_builds, refusal_of_runners
+from fyke.domain.runs.placement import check_pool
 from fyke.domain.runs.rerun import rerun_input
 from fyke.domain.runs.summary import summary_of_text
 from fyke.domain.runs.transitions import Rules
@@ -126,14 +127,21 @@ class RunForms:
 
         Raise ``WorkerNotFound``, ``UnknownVersion``, ``VersionUnavailable``.
         """
-        view = await self._read(lambda tx: _form_view(tx, caller, ref, number))
+        view, has_nodes = await self._read(
+            lambda tx: (_form_view(tx, caller, ref, number), bool(tx.nodes.all()))
+        )
         browser_mb = self.browser_mb(view.version.browser)
-        return replace(view, form=replace(view.form, browser_mb=browser_mb))
+        form = replace(view.form, browser_mb=browser_mb, has_nodes=has_nodes)
+        return replace(view, form=form)
 
     async def check(self, caller: Caller, view: FormView, raw: RawInput) -> InputCheck:
         """Return the input of ``raw`` with its errors, and the preview of its start."""
         value, plan = await asyncio.to_thread(self._plan, view, raw)
-        state = await self._read(lambda tx: _account_state(tx, caller, view, plan.parsed))
+        state = await self._read(
+            lambda tx: _account_state(tx, self._rules, caller, view, plan.parsed)
+        )
+        if state.unknown_pool:
+            plan = SplitPreview(0, state.unknown_pool)
         usage = None
         if plan.limits is not None:
             limits = self._rules.with_browser(plan.limits)
@@ -306,22 +314,29 @@ class _AccountState:
     month: SpendingMonth | None
     basis: Basis
     refused: Reason | None
+    unknown_pool: str  # the error of a start
 
 
 def _account_state(
-    tx: Transaction, caller: Caller, view: FormView, parsed: ParsedInput | None
+    tx: Transaction, rules: Rules, caller: Caller, view: FormView, parsed: ParsedInput | None
 ) -> _AccountState:
     account = tx.accounts.get(caller.account_id)
     if account is None:
         raise UserMissing
+    pool, unknown_pool = (parsed.pool if parsed else "") or rules.default_pool, ""
+    try:
+        check_pool(tx, rules, pool)
+    except InvalidRequest as error:
+        unknown_pool = error.message
     return _AccountState(
         account=account,
         waits=plan_limit(tx, account.id),
         month=month_of(tx, account),
         basis=basis_of(tx, account.id, view.worker.id, view.version.number),
-        refused=refusal_of_runners(tx, view.worker)
+        refused=refusal_of_runners(tx, view.worker, pool)
         or refusal_of_builds(view.worker, view.version)
-        or missing_for_start(tx, view.version, parsed),
+        or missing_for_start(tx, rules, view.version, parsed),
+        unknown_pool=unknown_pool,
     )
 
 
@@ -348,7 +363,7 @@ def _without_defaults(tx: Transaction, run: Run) -> NormalisedInput:
         parsed = read_input({"parameters": {"system": rest, "custom": {}}}, defaults)
         is_same = (parsed.limits, parsed.browser) == (whole.limits, whole.browser)
         is_default = is_same and parsed.region == run.region
-        if is_default and name not in ("egress_allow", "browser_block"):
+        if is_default and name not in ("egress_allow", "browser_block", "pool", "labels"):
             value = NormalisedInput(rest, value.custom)
     return value
 

@@ -35,7 +35,7 @@ def _checkboxes(name: str, values: Iterable[str]) -> FormField:
     return _option(name, "array", "checkbox", ControlKind.CHECKBOXES, options=options)
 
 
-# those of browsers last
+# those of nodes, and then those of browsers, are last
 FIELDS: dict[str, FormField] = {
     item.name: item
     for item in (
@@ -48,12 +48,15 @@ FIELDS: dict[str, FormField] = {
         _number("max_total_charge", "USD"),
         _number("max_total_traffic", "MB"),
         _option("proxy_region", "string", "input", ControlKind.LINE),
+        _option("pool", "string", "input", ControlKind.LINE),
+        _option("labels", "object", "input", ControlKind.LINE),
         _number("browser_memory", "MB"),
         _select("browser", "string", {one.value: one.value for one in BrowserMode if one}),
         _select("browser_program", "string", {one.value: one.value for one in BrowserProgram}),
         _checkboxes("browser_block", [one.value for one in BrowserBlock]),
     )
 }
+NODE_FIELDS = frozenset({"pool", "labels"})
 BROWSER_FIELDS = frozenset(name for name in FIELDS if name.startswith("browser"))
 
 

@@ -21,9 +21,9 @@ from fyke.domain.nodes.machines import (
     NodeView,
     attempts_on,
 )
-from fyke.domain.nodes.rules import MAX_NAME
 from fyke.domain.runs.attempts import Attempts
 from fyke.errors import FykeError, InvalidRequest, NotFound
+from fyke.kit.node_names import MAX_NAME
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.node import NodeState

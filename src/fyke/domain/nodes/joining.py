@@ -17,8 +17,8 @@ from fyke.kit.clock import Clock
 from fyke.kit.ids import new_ulid
 from fyke.model.audit import AuditAction, NewAudit
 from fyke.model.node_registry import Node, NodeToken
+from fyke.model.placement import DEFAULT_POOL
 
-DEFAULT_POOL = "default"
 SILENCE_MS = 60_000  # the name of a node that was made by an engine is free after that
 
 
@@ -44,7 +44,14 @@ class JoinedNode:
 class NodeJoining:
     """Lets machines join."""
 
-    def __init__(self, storage: Storage, authority: NodeAuthority, clock: Clock) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        authority: NodeAuthority,
+        clock: Clock,
+        default_pool: str = DEFAULT_POOL,
+    ) -> None:
+        self._default_pool = default_pool
         self._storage = storage
         self._authority = authority
         self._clock = clock
@@ -64,7 +71,7 @@ class NodeJoining:
         if token is None or authority is None:
             raise Forbidden(UNKNOWN)
         identity = NodeIdentity(request.name, new_ulid())
-        pool = request.pool or token.pool or DEFAULT_POOL
+        pool = request.pool or token.pool or self._default_pool
         try:  # before the token is used
             now = self._clock.now_ms() / 1000
             certificate = certify_node(authority, request.certificate_request, identity, now)

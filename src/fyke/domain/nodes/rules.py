@@ -6,24 +6,17 @@ import re
 from collections.abc import Mapping
 
 from fyke.errors import Problem
+from fyke.kit.node_names import MAX_NAME, label_rules, name_rule
 
-MAX_NAME = 63
-MAX_LABELS = 16
-_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _PATTERN = re.compile(r"[a-z0-9.-]*\*?[a-z0-9.-]*")
-_LABEL_NAME = re.compile(r"[a-z0-9]([a-z0-9./_-]*[a-z0-9])?")
-_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
 _SHORT = re.compile(r"[0-9A-Za-z.+_-]{1,64}")
-_ENDS = "and must begin and end with a letter or digit"
-_RULE = "must have 1 to 63 lower-case letters, digits, dots or hyphens, and begin and end with a "
 
 
 def name_problem(field: str, name: str) -> Problem | None:
     """What is wrong with the name of a node or of a pool."""
-    if len(name) <= MAX_NAME and _NAME.fullmatch(name):
-        return None
-    return Problem(f"{_RULE}letter or digit", field)
+    rule = name_rule(name)
+    return Problem(rule, field) if rule else None
 
 
 def pattern_problem(field: str, pattern: str) -> Problem | None:
@@ -47,17 +40,7 @@ def matches(pattern: str, name: str) -> bool:
 
 def label_problems(field: str, labels: Mapping[str, str]) -> list[Problem]:
     """What is wrong with labels."""
-    if len(labels) > MAX_LABELS:
-        return [Problem(f"has {len(labels)} labels; the limit is {MAX_LABELS}", field)]
-    problems = []
-    for name, value in labels.items():
-        if len(name) > MAX_NAME or not _LABEL_NAME.fullmatch(name):
-            rule = f"the name of a label has 1 to 63 lower-case letters, digits or . / _ -, {_ENDS}"
-            problems.append(Problem(f"{rule}: {name[:MAX_NAME]!r}", field))
-        elif len(value) > MAX_NAME or not _LABEL_VALUE.fullmatch(value):
-            rule = f"the value of the label {name} has 1 to 63 letters, digits or . _ -, {_ENDS}"
-            problems.append(Problem(rule, field))
-    return problems
+    return [Problem(rule, field) for rule in label_rules(labels)]
 
 
 def is_short(text: str) -> bool:

@@ -7,9 +7,9 @@ the same code.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -26,7 +26,7 @@ from fyke.domain.nodes.rows import NodeRows
 from fyke.domain.results.caps import cut_line
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.environments import VersionEnvironments
-from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, placement_of
 from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.runs.leasing import lease_waiting
 from fyke.domain.runs.outcome import end_of
@@ -48,6 +48,7 @@ from fyke.model.node import (
     RunnableVersion,
 )
 from fyke.model.node_registry import Node
+from fyke.model.placement import DEFAULT_POOL, Placement
 from fyke.model.results import LAST_BATCH, AttemptBatch
 from fyke.model.run import AttemptKey, End, Run, RunLimits
 from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
@@ -77,11 +78,15 @@ class NodeStores:
 
 @dataclass(frozen=True, slots=True)
 class RunnerName:
-    """One start of a runner (``id``) on a machine (``node``). For ``place`` see ``RunnerInfo``."""
+    """One start of a runner (``id``) on a machine (``node``). For ``place`` see ``RunnerInfo``.
+    ``pool`` and ``labels`` are for a machine that is no node.
+    """
 
     id: str
     node: str
     place: str
+    pool: str = DEFAULT_POOL
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,8 @@ class NodeService:
         """``joined``: the runner is that of a node, whose state the operator decides."""
         self._runner = runner
         self._joined = joined
+        self._info: RunnerInfo | None = None  # as it has registered here
+        self._others = 0  # in its pool, at that time
         self._actor = f"runner {runner.id}"
         self._stores = stores
         self._storage = stores.storage
@@ -149,13 +156,13 @@ class NodeService:
         """See ``NodeGateway.register``."""
         own, seconds = self._runner, self._stores.lease_seconds
 
-        def work(tx: Transaction) -> tuple[int, Registered]:
+        def work(tx: Transaction) -> tuple[int, int, Registered]:
             node = self._node(tx)
             state = node.state if node is not None else NodeState.READY
             draining = info.draining or state is not NodeState.READY
-            tx.runs.put_runner(
+            others = tx.runs.put_runner(
                 replace(
-                    info,
+                    self._placed(info, node),
                     id=own.id,
                     node=own.node,
                     place=own.place,
@@ -166,13 +173,29 @@ class NodeService:
             left = None
             if node is not None and state is NodeState.DRAINING:
                 left = max(0, node.drain_until - tx.now)
-            return count_servers(tx), Registered(state, seconds, drain_ms=left)
+            return others, count_servers(tx), Registered(state, seconds, drain_ms=left)
 
-        self._contact.servers, registered = await self._storage.write(work)
+        found = await self._storage.write(work)
+        self._others, self._contact.servers, registered = found
+        self._info = info
         return registered
 
     def _node(self, tx: Transaction) -> Node | None:
         return tx.nodes.get(self._runner.node) if self._joined else None
+
+    def _placed(self, info: RunnerInfo, node: Node | None) -> RunnerInfo:
+        """With pool and labels as the installation knows them, whatever the runner says."""
+        own = node or self._runner
+        return replace(info, pool=own.pool, labels=own.labels)
+
+    def _placement(self, node: Node | None) -> Placement | None:
+        """Which runs the runner takes; None if none. What has not registered yet runs nothing that
+        it must not: the runner itself refuses that.
+        """
+        if self._info is not None:
+            return placement_of(self._placed(self._info, node))
+        own = node or self._runner
+        return Placement(own.pool, tuple(sorted(own.labels.items())))
 
     async def leave(self, *, forget: bool = False) -> None:
         """See ``NodeGateway.leave``."""
@@ -194,9 +217,21 @@ class NodeService:
             node = self._node(tx)
             if node is not None and node.state is not NodeState.READY:
                 return [], []  # its runner does not know yet
+            placement = self._placement(node)
+            if placement is None:
+                return [], []
             until = tx.now + self._lease_ms
             own = self._runner
-            leases = lease_waiting(tx, own.id, capacity, until, idle=idle, node=own.node)
+            leases = lease_waiting(
+                tx,
+                own.id,
+                capacity,
+                until,
+                idle=idle,
+                node=own.node,
+                placement=placement,
+                spread=self._others > 0,
+            )
             orders, without_version = list[tuple[Run, AttemptOrder]](), list[Lease]()
             ordering = _Ordering(tx)
             for lease in leases:

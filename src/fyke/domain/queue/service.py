@@ -142,6 +142,7 @@ class RunQueue:
         refuse_deleted(tx, item.worker_id)
         asked = run.browser_memory_asked
         check_device(tx, run.account_id, run.limits, browser_memory_asked=asked)
+        self._runs.check_pool(tx, run)
         waiting, _ = tx.queue.page(caller.account_id, True, offset=0, limit=1)
         if waiting >= MAX_WAITING:
             raise Refused(Reason.of(ReasonCode.QUEUE_FULL, most=MAX_WAITING))

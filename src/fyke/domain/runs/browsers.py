@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fyke.contracts.state import Transaction
-from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
+from fyke.domain.runs.isolation import active_runners
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.workers.parameters import ParsedInput
 from fyke.errors import InvalidRequest
@@ -98,13 +98,15 @@ def missing_browser(
 def missing_for_run(
     tx: Transaction, run: Run, runners: Sequence[RunnerInfo] | None = None
 ) -> Reason | None:
-    """Why none of ``runners``, by default the active ones, has the browser that a run needs. None
-    as above, and for a run that needs none.
+    """Why none of ``runners``, by default the active ones of its pool, has the browser that a run
+    needs. None as above, and for a run that needs none.
     """
     if not run.browser_required:
         return None
     choice = run.browser_choice
-    missing = missing_browser(_active(tx) if runners is None else runners, choice)
+    if runners is None:
+        runners = active_runners(tx, run.pool)
+    missing = missing_browser(runners, choice)
     option = asking_option(choice, memory_asked=run.browser_memory_asked)
     if missing is None or not option:
         return missing
@@ -114,14 +116,15 @@ def missing_for_run(
 
 
 def missing_for_start(
-    tx: Transaction, version: Version, parsed: ParsedInput | None
+    tx: Transaction, rules: Rules, version: Version, parsed: ParsedInput | None
 ) -> Reason | None:
     """As above for a run of ``version`` with this input, None for one that cannot be read."""
     option = _option_of(parsed) if parsed else ""
     if not option and not version.browser.certain:
         return None
     choice = choice_at_start(version, parsed.browser if parsed else ANY_CHOICE)
-    missing = missing_browser(_active(tx), choice)
+    pool = parsed.pool if parsed else ""
+    missing = missing_browser(active_runners(tx, pool or rules.default_pool), choice)
     if missing is None or version.browser.certain:
         return missing
     return _by_option(missing, option)
@@ -135,20 +138,18 @@ def _by_option(missing: Reason, option: str) -> Reason:
 
 
 def check_blocking(tx: Transaction, run: Run) -> None:
-    """Raise ``InvalidRequest`` if a run blocks requests, and no active runner has a browser."""
-    if run.browser_block and missing_browser(_active(tx)) is not None:
+    """Raise ``InvalidRequest`` if a run blocks requests, and no active runner of its pool has a
+    browser.
+    """
+    if run.browser_block and missing_browser(active_runners(tx, run.pool)) is not None:
         rule = "is for the browser, and no runner has one that can be used"
         raise InvalidRequest(rule, field=_BLOCK, remedy=f"{_LEAVE_OUT}, or see fyke doctor")
 
 
 def reserved_where_possible(tx: Transaction, run: Run) -> Run:
-    """The run as it is started: without its browser if no active runner has one."""
+    """The run as it is started: without its browser if no active runner of its pool has one."""
     if run.browser_required or not run.limits.browser_memory_mb:
         return run
-    if missing_browser(_active(tx)) is None:
+    if missing_browser(active_runners(tx, run.pool)) is None:
         return run
     return replace(run, limits=replace(run.limits, browser_cpus=0.0, browser_memory_mb=0))
-
-
-def _active(tx: Transaction) -> list[RunnerInfo]:
-    return tx.runs.runners(tx.now - RUNNER_SILENCE_MS)

@@ -9,10 +9,16 @@ of that installation is recorded as well. Only faults of the platform are retrie
 from __future__ import annotations
 
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, refusal
+from fyke.domain.runs.isolation import (
+    RUNNER_SILENCE_MS,
+    is_operators,
+    placement_of,
+    refusal,
+)
 from fyke.domain.runs.returns import pause_ms
 from fyke.model.browser import BrowserOffer
 from fyke.model.node import OrderedWorker, PreparationOrder, RunnableVersion
+from fyke.model.placement import DEFAULT_POOL, Placement
 from fyke.model.runner import RunnerInfo
 from fyke.model.worker import MAX_PREPARATION_PAUSE_MS, EnvironmentState, VersionEnvironment
 from fyke.reasons import Detail, Reason, ReasonCode, reason_with_detail
@@ -78,8 +84,7 @@ class VersionEnvironments:
             return None
         if not tx.environments.claim(before, runner_id):
             return None
-        operator = tx.accounts.operator()
-        own = operator is not None and worker.account_id == operator.id
+        own = is_operators(tx, worker)
         this_runner = [runner for runner in _active_runners(tx) if runner.id == runner_id]
         return PreparationOrder(
             OrderedWorker.of(worker, is_operators=own),
@@ -92,14 +97,26 @@ class VersionEnvironments:
         """Worker and number of the version whose turn it is."""
         active = _active_runners(tx)
         waiting = tx.environments.waiting({runner.id for runner in active} - {runner_id})
-        # a run that requires a browser may wait for days until a runner has one
-        able = [r.offer for r in active if r.has_browser and not r.draining]
-        offers: set[BrowserOffer | None] = {*able} or {None}
-        if not waiting or any(map(tx.runs.has_startable, offers)):
+        if not waiting or _has_startable(tx, active, runner_id):
             return None
         accounts = sorted(waiting)
         after = (account for account in accounts if account > self._served)
         return waiting[next(after, accounts[0])]
+
+
+def _has_startable(tx: Transaction, active: list[RunnerInfo], runner_id: str) -> bool:
+    """Whether a run waits that could start in the pool of this runner. One that asks for a browser
+    or for labels may wait for days until a machine has them.
+    """
+    pool = next((runner.pool for runner in active if runner.id == runner_id), DEFAULT_POOL)
+    able = [r for r in active if r.pool == pool and not r.draining]
+    with_browser = [r for r in able if r.has_browser]
+    placements = {(placement_of(r), r.offer) for r in with_browser}
+    plain = {placement_of(r) for r in able} or {Placement(pool)}
+    plain -= {placement for placement, _ in placements}
+    found: list[tuple[Placement | None, BrowserOffer | None]] = [*placements]
+    found += [(placement, None) for placement in plain]
+    return any(tx.runs.has_startable(offer, of) for of, offer in found if of is not None)
 
 
 def _active_runners(tx: Transaction) -> list[RunnerInfo]:

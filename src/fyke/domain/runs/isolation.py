@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from fyke.contracts.execution import Isolation
 from fyke.contracts.state import Transaction
+from fyke.model.placement import REGION_LABEL, Placement
 from fyke.model.run import Run
 from fyke.model.runner import RunnerInfo
 from fyke.model.worker import Version, Worker
@@ -24,29 +25,56 @@ def can_execute(runner: RunnerInfo, *, own: bool) -> bool:
 
 
 def takes_attempts(runner: RunnerInfo) -> bool:
-    """Whether an active runner takes attempts of all accounts now, as far as is known."""
-    return not runner.draining and runner.trouble is None and can_execute(runner, own=False)
+    """Whether an active runner takes attempts now, as far as is known."""
+    return not runner.draining and runner.trouble is None and placement_of(runner) is not None
+
+
+def placement_of(runner: RunnerInfo) -> Placement | None:
+    """Which runs the runner takes; None if it may execute no Worker."""
+    if not can_execute(runner, own=True):
+        return None
+    labels = tuple(sorted(runner.labels.items()))
+    return Placement(runner.pool, labels, not can_execute(runner, own=False))
+
+
+def is_placed(runner: RunnerInfo, run: Run) -> bool:
+    """Whether the machine of the runner is in the pool of the run, and has the labels and the
+    region that the run asks of it.
+    """
+    if runner.pool != run.pool or not run.labels.items() <= runner.labels.items():
+        return False
+    return not run.region_of_node or runner.labels.get(REGION_LABEL) == run.region
 
 
 def can_run(runner: RunnerInfo, run: Run) -> bool:
-    """Whether the runner is large enough for an attempt of this run, and has the browser that the
-    run requires.
+    """Whether the runner may take the run: is on such a machine, is large enough for an attempt,
+    may execute its Worker, and has the browser that the run requires.
     """
-    if not runner.is_large_enough(run.limits):
+    if not is_placed(runner, run) or not runner.is_large_enough(run.limits):
+        return False
+    if not can_execute(runner, own=run.operators_worker):
         return False
     if not run.browser_required:
         return True
     return runner.has_browser and not runner.offer.problem_with(run.browser_choice)
 
 
-def refusal_of_runners(tx: Transaction, worker: Worker) -> Reason | None:
-    """Why no active runner may execute the worker. None if one may, and also if no runner is
-    active, because then runs wait.
-    """
-    runners = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
+def is_operators(tx: Transaction, worker: Worker) -> bool:
+    """Whether the worker belongs to the operator's account."""
     operator = tx.accounts.operator()
-    own = operator is not None and worker.account_id == operator.id
-    return refusal(runners, own=own)
+    return operator is not None and worker.account_id == operator.id
+
+
+def active_runners(tx: Transaction, pool: str) -> list[RunnerInfo]:
+    """The active runners of a pool."""
+    return [r for r in tx.runs.runners(tx.now - RUNNER_SILENCE_MS) if r.pool == pool]
+
+
+def refusal_of_runners(tx: Transaction, worker: Worker, pool: str) -> Reason | None:
+    """Why no active runner of the pool may execute the worker. None if one may, and also if no
+    runner is active, because then runs wait.
+    """
+    return refusal(active_runners(tx, pool), own=is_operators(tx, worker))
 
 
 def refusal(runners: Sequence[RunnerInfo], *, own: bool) -> Reason | None:

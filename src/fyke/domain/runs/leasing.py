@@ -9,20 +9,32 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fyke.contracts.state import Transaction
+from fyke.model.placement import ANYTHING, Placement
 from fyke.model.runner import Capacity, Lease
 
 
 def lease_waiting(
-    tx: Transaction, runner_id: str, capacity: Capacity, until: int, *, idle: bool, node: str = ""
+    tx: Transaction,
+    runner_id: str,
+    capacity: Capacity,
+    until: int,
+    *,
+    idle: bool,
+    node: str = "",
+    placement: Placement = ANYTHING,
+    spread: bool = False,
 ) -> list[Lease]:
     """Lease attempts that fit into the free ``capacity``, until this time in ms, to a runner on the
-    machine ``node``. An ``idle`` runner also takes one attempt that needs more than its whole
-    capacity, if no other runner has that: it runs slowly, but it runs.
+    machine ``node``, which takes runs with this ``placement``. An ``idle`` runner also takes one
+    attempt that needs more than its whole capacity, if no other runner has that: it runs slowly,
+    but it runs. ``spread``: there are others in its pool.
     """
     if capacity.slots <= 0:
         return []
-    leases = tx.runs.lease(runner_id, capacity, until, node=node)
+    leases = tx.runs.lease(
+        runner_id, capacity, until, node=node, placement=placement, spread=spread
+    )
     if leases or not idle:
         return leases
     unbounded = replace(capacity, cpus=1e9, memory_mb=2**40, slots=1)
-    return tx.runs.lease(runner_id, unbounded, until, node=node)
+    return tx.runs.lease(runner_id, unbounded, until, node=node, placement=placement)

@@ -30,4 +30,8 @@ def rerun_input(run: Run) -> dict[str, Any]:
         system["egress_allow"] = list(run.egress_allow)
     if run.browser_block:
         system["browser_block"] = [*run.browser_block]
+    if run.pool_asked:
+        system["pool"] = run.pool
+    if run.labels:
+        system["labels"] = dict(run.labels)
     return {"parameters": {"system": system, "custom": json.loads(run.input_json)}}

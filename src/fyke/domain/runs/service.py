@@ -29,8 +29,9 @@ from fyke.domain.runs.browsers import (
     missing_for_run,
     reserved_where_possible,
 )
-from fyke.domain.runs.isolation import refusal_of_runners
+from fyke.domain.runs.isolation import is_operators, refusal_of_runners
 from fyke.domain.runs.last_pages import LastPages
+from fyke.domain.runs.placement import check_pool, with_node_region
 from fyke.domain.runs.rerun import rerun_input
 from fyke.domain.runs.sampling import traffic_so_far
 from fyke.domain.runs.split import split
@@ -175,6 +176,10 @@ class Runs:
         run = self._new_run(caller, request, worker, version, parsed, checked)
         return run, worker, checked.parts
 
+    def check_pool(self, tx: Transaction, run: Run) -> None:
+        """Raise ``InvalidRequest`` when there is no such pool."""
+        check_pool(tx, self._rules, run.pool)
+
     def refuse_without_space(self) -> None:
         """Raise ``Unavailable`` when the disk is too full for a new run."""
         shortage = self._disk_shortage()
@@ -222,6 +227,9 @@ class Runs:
             region=parsed.region or self._rules.default_region,
             egress_allow=parsed.egress_allow,
             browser_block=parsed.browser_block,
+            pool=parsed.pool or self._rules.default_pool,
+            pool_asked=bool(parsed.pool),
+            labels=parsed.labels,
             input_json=checked.json,
             callback_url=request.callback_url,
             subtasks=len(checked.parts),
@@ -257,7 +265,10 @@ class Runs:
             check_device(tx, run.account_id, run.limits, browser_memory_asked=asked)
             if request.origin in IMMEDIATE_ORIGINS:
                 check_plan(tx, run.account_id)
-            dated = replace(reserved_where_possible(tx, run), created_at=tx.now)
+            placed = replace(
+                with_node_region(tx, self._rules, run), operators_worker=is_operators(tx, worker)
+            )
+            dated = replace(reserved_where_possible(tx, placed), created_at=tx.now)
             hold = place_hold(tx, self._rules.prices, dated)
             admitted = replace(dated, hold_micros=hold.micros, bound=hold.bound)
             tx.runs.add(admitted, _subtasks(admitted, parts, tx.now))
@@ -281,11 +292,12 @@ class Runs:
         return started
 
     def _check_runners(self, tx: Transaction, worker: Worker, run: Run) -> None:
-        """Raise ``RunRefused`` when no active runner may execute the worker, or none has the
-        browser that the run requires, and ``InvalidRequest`` when none has the browser that it
-        has an option for. Without any runner, the run waits.
+        """Raise ``RunRefused`` when no active runner of the pool may execute the worker, or none
+        has the browser that the run requires, and ``InvalidRequest`` for an unknown pool, and when
+        none has the browser that the run has an option for. Without any runner, the run waits.
         """
-        reason = refusal_of_runners(tx, worker) or missing_for_run(tx, run)
+        self.check_pool(tx, run)
+        reason = refusal_of_runners(tx, worker, run.pool) or missing_for_run(tx, run)
         if reason is not None:
             raise RunRefused(reason)
         check_blocking(tx, run)

@@ -30,6 +30,7 @@ from fyke.domain.runs.outcome import end_of
 from fyke.domain.webhooks.outbox import queue_run_event
 from fyke.domain.workers.facts import verdict
 from fyke.model.billing import Prices
+from fyke.model.placement import DEFAULT_POOL
 from fyke.model.run import Attempt, Outcome, Run, RunEvent, RunLimits
 from fyke.reasons import Reason, ReasonCode
 
@@ -46,6 +47,9 @@ class Rules:
     browser_cpus: float = 0.0  # the limits of a browser; both are 0 where Workers get none
     browser_memory_mb: int = 0
     browser_memory_max_mb: int = 0  # that a start may ask for
+    default_pool: str = DEFAULT_POOL
+    own_pool: str = DEFAULT_POOL  # of runners that are no nodes
+    proxy_regions: frozenset[str] = frozenset()  # with proxies; "*" for all others
 
     def with_browser(self, limits: RunLimits) -> RunLimits:
         """The limits of a run whose attempts have a browser each, with the memory that its start

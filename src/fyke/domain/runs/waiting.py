@@ -8,9 +8,11 @@ from functools import cached_property
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.runs.browsers import missing_for_run
-from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, can_execute, is_placed, refusal
 from fyke.domain.runs.returns import pause_ms, returned_in_a_row
 from fyke.model.account import Caller
+from fyke.model.node_registry import Node
+from fyke.model.placement import REGION_LABEL, labels_text
 from fyke.model.run import MAX_PAUSE_MS, Attempt, Outcome, Run, RunState
 from fyke.model.run_list import ListCursor, RunSearch
 from fyke.model.runner import RunnerInfo, RunnerLoad, load_of
@@ -37,14 +39,14 @@ class WaitReasons:
     async def reason(self, caller: Caller, run_id: str) -> WaitReason:
         """The reason why a run of the account waits. Raises ``RunNotFound``."""
         return await self._storage.read(
-            lambda tx: _WaitFacts(tx).reason(own_run(tx, caller, run_id))
+            lambda tx: _WaitFacts(tx, caller).reason(own_run(tx, caller, run_id))
         )
 
     async def reasons(self, caller: Caller) -> list[WaitReason]:
         """The reasons of the account's waiting runs, newest first, at most ``MAX_LISTED``."""
 
         def work(tx: Transaction) -> list[WaitReason]:
-            return _reasons(tx, tx.admission.ready(caller.account_id, MAX_LISTED))
+            return _reasons(tx, caller, tx.admission.ready(caller.account_id, MAX_LISTED))
 
         return await self._storage.read(work)
 
@@ -61,7 +63,7 @@ class WaitReasons:
             )
             cursors = walked.cursors[:limit]
             following = cursors[-1] if len(walked.cursors) > limit else None
-            return _reasons(tx, [cursor.run_id for cursor in cursors]), following
+            return _reasons(tx, caller, [cursor.run_id for cursor in cursors]), following
 
         return await self._storage.read(work)
 
@@ -69,17 +71,20 @@ class WaitReasons:
 _NOT_STARTED = RunSearch(states=(RunState.READY,))
 
 
-def _reasons(tx: Transaction, run_ids: list[str]) -> list[WaitReason]:
-    facts = _WaitFacts(tx)
+def _reasons(tx: Transaction, caller: Caller, run_ids: list[str]) -> list[WaitReason]:
+    facts = _WaitFacts(tx, caller)
     runs = (tx.runs.get(run_id) for run_id in run_ids)
     return [facts.reason(run) for run in runs if run is not None]
 
 
 class _WaitFacts:
-    """The facts that waiting depends on, in one transaction; facts for all runs are read once."""
+    """The facts that waiting depends on, in one transaction; facts for all runs are read once. Only
+    the operator's account sees names of machines.
+    """
 
-    def __init__(self, tx: Transaction) -> None:
+    def __init__(self, tx: Transaction, caller: Caller) -> None:
         self._tx = tx
+        self._shows_machines = caller.operator
         self._plan_reasons: dict[str, Reason | None] = {}
 
     @cached_property
@@ -105,14 +110,51 @@ class _WaitFacts:
             self._plan_reasons[account_id] = _plan_reason(self._tx, account_id)
         return self._plan_reasons[account_id]
 
+    def _no_runner(self, run: Run, stopping: list[RunnerInfo]) -> Reason:
+        """The reason without a runner that takes attempts; ``stopping`` are those that do not."""
+        nodes = [node.name for node in self._nodes if node.pool == run.pool]
+        own = [runner.node for runner in stopping if runner.node not in nodes]
+        if self._shows_machines and len(own) == len(stopping) == 1 and not nodes:
+            return Reason.of(ReasonCode.NO_RUNNER, node=own[0])
+        if not stopping and not nodes and not run.pool_asked and not self._runners:
+            return Reason(ReasonCode.NO_RUNNER)
+        names = [runner.node for runner in stopping] or nodes
+        return Reason.of(
+            ReasonCode.NO_NODE,
+            pool=run.pool,
+            stopping=len(stopping) or None,
+            nodes=names if names and self._shows_machines else None,
+        )
+
+    @cached_property
+    def _nodes(self) -> list[Node]:
+        return self._tx.nodes.all()
+
+    def _takers(self, run: Run) -> list[RunnerInfo] | Reason:
+        """The runners that may take the run, whatever room they have; without any, the reason."""
+        of_pool = [runner for runner in self._runners if runner.pool == run.pool]
+        placed = [runner for runner in of_pool if is_placed(runner, run)]
+        if of_pool and not placed:
+            labels = dict(run.labels)
+            if run.region_of_node:
+                labels[REGION_LABEL] = run.region
+            text = labels_text(labels)
+            return Reason.of(ReasonCode.NO_LABELS, pool=run.pool, labels=text)
+        own = run.operators_worker
+        if refused := refusal(placed, own=own):
+            return refused
+        fitting = [runner for runner in placed if can_execute(runner, own=own)]
+        taking = [runner for runner in fitting if not runner.draining]
+        return taking or self._no_runner(run, fitting)
+
     def _runner_reason(self, run: Run, attempts: list[Attempt]) -> Reason:
-        runners = [runner for runner in self._runners if not runner.draining]
-        if not runners:
-            stopping = self._runners[0].node if self._runners else None
-            return Reason.of(ReasonCode.NO_RUNNER, node=stopping)
+        runners = self._takers(run)
+        if isinstance(runners, Reason):
+            return runners
         able = [runner for runner in runners if runner.trouble is None]
         if not able and (trouble := runners[0].trouble):
-            return reason_with_detail(ReasonCode.RUNNER_TROUBLE, trouble, node=runners[0].node)
+            node = runners[0].node if self._shows_machines else None
+            return reason_with_detail(ReasonCode.RUNNER_TROUBLE, trouble, node=node)
         if again := _next_try(attempts, self._tx.now):
             return again
         if missing := missing_for_run(self._tx, run, able):
@@ -128,7 +170,9 @@ class _WaitFacts:
         capacity, fits = _capacity(run, able, self._loads)
         if run.browser_required and "largest_cpus" in capacity:
             capacity["browser_runners"] = len(able)
-        ahead = self._tx.admission.count_ahead(run.id, MAX_AHEAD, placeless=placeless)
+        ahead = self._tx.admission.count_ahead(
+            run.id, MAX_AHEAD, pool=run.pool, placeless=placeless
+        )
         if ahead:
             return Reason.of(ReasonCode.QUEUE, ahead=ahead, **capacity)
         if fits:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_task
 from fyke.domain.runs.transitions import Rules
-from fyke.domain.tasks.run_options import check_options, check_plan
+from fyke.domain.tasks.run_options import check_options, check_places
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import problems
 from fyke.domain.workers.lookup import find_version, find_worker
@@ -111,7 +111,7 @@ class TaskBoard:
         found = [(problem.name, problem.sentence) for problem in problems(schema, custom)]
         try:
             options = check_options(caller, self._rules, version, task_input)
-            await self._storage.read(lambda tx: check_plan(tx, caller, options))
+            await self._storage.read(lambda tx: check_places(tx, caller, self._rules, options))
         except (InvalidRequest, Forbidden) as error:
             found.append((error.problems[0].field, error.message))
         return tuple(found)

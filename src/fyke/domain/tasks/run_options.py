@@ -5,6 +5,7 @@ from __future__ import annotations
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.admission import check_addresses, check_device
 from fyke.domain.runs.browsers import limits_at_start
+from fyke.domain.runs.placement import check_pool
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.workers.parameters import ParsedInput, read_input
 from fyke.model.account import Caller
@@ -34,9 +35,14 @@ def check_options(
     return parsed
 
 
-def check_plan(tx: Transaction, caller: Caller, options: ParsedInput | None) -> None:
-    """Raise ``InvalidRequest`` when the plan does not allow the device of these options."""
+def check_places(
+    tx: Transaction, caller: Caller, rules: Rules, options: ParsedInput | None
+) -> None:
+    """Raise ``InvalidRequest`` when the plan does not allow the device of these options, or there
+    is no such pool.
+    """
     if options is not None:
+        check_pool(tx, rules, options.pool)
         asked = options.limits.browser_memory_mb > 0
         check_device(tx, caller.account_id, options.limits, browser_memory_asked=asked)
 

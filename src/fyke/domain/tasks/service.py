@@ -22,7 +22,7 @@ from fyke.domain.schedules.editing import (
     require_run_scope,
 )
 from fyke.domain.schedules.rules import OWN_NAMES, Names
-from fyke.domain.tasks.run_options import check_options, check_plan, has_options
+from fyke.domain.tasks.run_options import check_options, check_places, has_options
 from fyke.domain.workers.lookup import NEWEST
 from fyke.domain.workers.parameters import ParsedInput
 from fyke.errors import (
@@ -131,7 +131,7 @@ class Tasks:
         options = await self._options(caller, task, input)
 
         def work(tx: Transaction) -> Task:
-            check_plan(tx, caller, options)
+            check_places(tx, caller, self._rules, options)
             dated = replace(task, created_at=tx.now, updated_at=tx.now)
             tx.tasks.add(dated)
             if schedule is not None:
@@ -250,7 +250,7 @@ class Tasks:
             task = lock_own_task(tx, caller, task_id)
             if revision is not None and task.revision != revision:
                 raise EditedMeanwhile(task)
-            check_plan(tx, caller, options)
+            check_places(tx, caller, self._rules, options)
             if edit.input is not None or edit.version is not None:
                 require_run_scope(caller, tx.schedules.get(task_id))
             changed = _edited(tx, task, edit, number)

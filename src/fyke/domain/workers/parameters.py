@@ -6,13 +6,16 @@ object without ``parameters`` is the Worker's own input.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from fyke.errors import InvalidRequest
+from fyke.kit.node_names import label_rules, name_rule
 from fyke.model.billing import MICROS
 from fyke.model.browser import BrowserBlock, BrowserChoice, BrowserMode, BrowserProgram
 from fyke.model.run import RunLimits
@@ -40,6 +43,8 @@ class ParsedInput:
     egress_allow: tuple[str, ...]
     browser_block: tuple[BrowserBlock, ...]
     custom: dict[str, Any]
+    pool: str = ""  # "" = the installation's default
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def cpus_for(memory_mb: int) -> float:
@@ -65,6 +70,8 @@ def read_input(raw: object, defaults: SystemDefaults) -> ParsedInput:
         egress_allow=_egress_allow(system),
         browser_block=_browser_block(system),
         custom=custom,
+        pool=_pool(system),
+        labels=_labels(system),
     )
 
 
@@ -279,3 +286,34 @@ def _browser_block(system: dict[str, Any]) -> tuple[BrowserBlock, ...]:
     if unknown is not None:
         raise InvalidRequest(f'"{unknown[:80]}" must be one of {names}', field=field)
     return tuple(one for one in BrowserBlock if one in value)
+
+
+def _pool(system: dict[str, Any]) -> str:
+    value = _first_value(system, "pool")
+    if value is None:
+        return ""
+    field = "input.parameters.system.pool"
+    if not isinstance(value, str):
+        raise InvalidRequest("must be the name of a pool of nodes", field=field)
+    if rule := name_rule(value):
+        raise InvalidRequest(rule, field=field)
+    return value
+
+
+def _labels(system: dict[str, Any]) -> dict[str, str]:
+    """An object of texts, or one text such as ``gpu=yes, disk=ssd``."""
+    value = _first_value(system, "labels")
+    field = "input.parameters.system.labels"
+    rule = 'must be an object of texts such as {"gpu": "yes"}'
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        if not all(sign for _, sign, _ in pairs):
+            raise InvalidRequest("must have the form name=value, separated by commas", field=field)
+        value = {name.strip(): text.strip() for name, _, text in pairs}
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise InvalidRequest(rule, field=field)
+    if rules := label_rules(value):
+        raise InvalidRequest(rules[0], field=field)
+    return {name: value[name] for name in sorted(value)}

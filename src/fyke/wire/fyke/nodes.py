@@ -8,8 +8,8 @@ from msgspec import Meta
 
 from fyke.domain.nodes.control import MAX_DRAIN_SECONDS
 from fyke.domain.nodes.machines import Availability
-from fyke.domain.nodes.rules import MAX_LABELS
 from fyke.domain.nodes.tokens import MAX_MINUTES, MAX_USES, TokenRequest
+from fyke.kit.node_names import MAX_LABELS
 from fyke.model.node import NodeState
 from fyke.reasons import detail_sentence, sentence
 from fyke.wire.common import Count, Items, TimeOrNever, known_values

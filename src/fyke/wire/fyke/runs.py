@@ -39,6 +39,10 @@ MachineText = Annotated[
 _WAITS = [
     ReasonCode.PLAN,
     ReasonCode.NO_RUNNER,
+    ReasonCode.NO_NODE,
+    ReasonCode.NO_LABELS,
+    ReasonCode.LIMITS_MISSING,
+    ReasonCode.ISOLATION_MISSING,
     ReasonCode.RUNNER_TROUBLE,
     ReasonCode.NEXT_TRY,
     ReasonCode.QUEUE,

@@ -9,7 +9,7 @@ from fyke.console.runform.controls import BLANK_ROWS, Control, groups, ids_of, o
 from fyke.domain.forms.describe import describe
 from fyke.domain.forms.model import InputError
 from fyke.domain.forms.pairs import FormContent, content_of
-from fyke.domain.forms.system import BROWSER_FIELDS, FIELDS
+from fyke.domain.forms.system import BROWSER_FIELDS, FIELDS, NODE_FIELDS
 from support import all_editors
 
 FORM = describe(json.dumps(all_editors.SCHEMA))
@@ -41,7 +41,7 @@ def test_an_error_links_to_the_id_of_its_control() -> None:
 
 
 def test_options_of_a_browser_are_shown_where_runs_have_one() -> None:
-    plain, of_browser = options(FormContent(), [], 1024)
+    plain, of_browser = options(FormContent(), [], 1024, has_nodes=True)
     names = [item.field.name for item in (*plain, *of_browser)]
     assert names == list(FIELDS)
     assert {item.field.name for item in of_browser} == BROWSER_FIELDS
@@ -59,6 +59,16 @@ def test_an_option_of_a_browser_with_a_value_or_an_error_can_be_removed() -> Non
     sent = content_of(FORM, {}, {"browser_block": ["images"]})
     shown = options(sent, [InputError("system.browser", "must be one of")], 0)[1]
     assert [item.field.name for item in shown] == ["browser", "browser_block"]
+
+
+def test_options_of_nodes_are_shown_where_there_are_nodes_or_they_have_a_value() -> None:
+    def shown(sent: FormContent, *, has_nodes: bool) -> set[str]:
+        plain, _ = options(sent, [], 0, has_nodes=has_nodes)
+        return {item.field.name for item in plain} & NODE_FIELDS
+
+    assert shown(FormContent(), has_nodes=False) == set()
+    assert shown(FormContent(), has_nodes=True) == {"pool", "labels"}
+    assert shown(content_of(FORM, {}, {"pool": "eu"}), has_nodes=False) == {"pool"}
 
 
 def test_a_value_that_the_control_cannot_show_is_shown_as_json() -> None:

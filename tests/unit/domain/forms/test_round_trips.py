@@ -42,6 +42,8 @@ SYSTEMS = st.fixed_dictionaries(
         "cpus": st.sampled_from([0.5, "1"]),
         "browser_block": st.sampled_from([["images"], ["fonts", "images"], ["videos"], "images"]),
         "egress_allow": st.just(["10.0.0.1:80"]),
+        "pool": st.sampled_from(["eu", "", "E U", None, 1]),
+        "labels": st.sampled_from([{"gpu": "yes"}, {}, "gpu=yes", "gpu", None]),
     },
 )
 

@@ -303,7 +303,7 @@ async def test_a_refusal_names_what_needs_the_browser(
 
     def work(tx: Transaction) -> tuple[Reason | None, Reason | None]:
         return missing_for_run(tx, run), missing_for_start(
-            tx, version, start(memory=128 if asked else 0)
+            tx, RULES, version, start(memory=128 if asked else 0)
         )
 
     for found in await stores.storage.read(work):

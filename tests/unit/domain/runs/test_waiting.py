@@ -13,6 +13,7 @@ from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.runs.waiting import WaitReasons
 from fyke.model.billing import Prices
+from fyke.model.node_registry import Node
 from fyke.model.runner import RunnerInfo
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
 from support.stores import Stores
@@ -20,12 +21,15 @@ from support.stores import Stores
 pytestmark = pytest.mark.anyio
 
 
-async def reason(stores: Stores, *runners: RunnerInfo, **changes: Any) -> Reason | None:
-    """Why a new run waits beside these runners."""
+async def reason(
+    stores: Stores, *runners: RunnerInfo, operator: bool = True, **changes: Any
+) -> Reason | None:
+    """Why a new run waits beside these runners, as the operator sees it."""
     for runner in runners:
         await stores.write(lambda tx, one=runner: tx.runs.put_runner(one))  # type: ignore[misc]
     run = await stores.run(cpus=1, memory_mb=512, **changes)
-    return (await WaitReasons(stores.storage).reason(stores.caller, run.id)).reason
+    caller = replace(stores.caller, operator=operator)
+    return (await WaitReasons(stores.storage).reason(caller, run.id)).reason
 
 
 def runner(stores: Stores, name: str, cpus: float = 4) -> RunnerInfo:
@@ -43,6 +47,79 @@ async def test_a_runner_that_is_being_stopped_is_the_reason_rather_than_its_free
 ) -> None:
     stopping = replace(runner(stores, "a"), draining=True)
     assert await reason(stores, stopping) == Reason.of(ReasonCode.NO_RUNNER, node="node-a")
+
+
+async def test_only_the_operator_sees_names_of_machines(stores: Stores) -> None:
+    stopping = replace(runner(stores, "a"), draining=True)
+    found = await reason(stores, stopping, operator=False)
+    assert found == Reason.of(ReasonCode.NO_NODE, pool="default", stopping=1)
+    troubled = replace(runner(stores, "a"), trouble=DISK)
+    found = await reason(stores, troubled, operator=False)
+    assert found is not None and "node" not in found.params
+    assert sentence(found).startswith("no runner can start Workers: the disk of the runner has")
+
+
+async def node(stores: Stores, name: str, pool: str = "eu") -> None:
+    known = Node(name, pool, {}, "", "J", ephemeral=False, joined_at=1)
+    assert await stores.write(lambda tx: tx.nodes.add(known))
+
+
+async def test_a_pool_without_a_connected_machine_is_the_reason(stores: Stores) -> None:
+    found = await reason(stores, runner(stores, "a"), pool="eu")
+    assert found == Reason.of(ReasonCode.NO_NODE, pool="eu")
+    await node(stores, "n1")
+    await node(stores, "n2", "us")
+    found = await reason(stores, pool="eu")
+    assert found is not None
+    assert sentence(found) == "no machine of the pool eu is connected; it has the nodes n1"
+    found = await reason(stores, pool="eu", operator=False)
+    assert found == Reason.of(ReasonCode.NO_NODE, pool="eu")
+
+
+async def test_a_pool_whose_machines_are_all_drained_is_the_reason(stores: Stores) -> None:
+    await node(stores, "n1")
+    drained = replace(runner(stores, "n1"), node="n1", pool="eu", draining=True)
+    found = await reason(stores, drained, runner(stores, "a"), pool="eu")
+    assert found is not None
+    assert sentence(found) == (
+        "no machine of the pool eu takes new runs: 1 are connected, and all of them are cordoned, "
+        "drained or stopped (n1)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("needs", "labels"),
+    [
+        ({"labels": {"gpu": "yes", "disk": "ssd"}}, "disk=ssd, gpu=yes"),
+        ({"region": "DE", "region_of_node": True}, "region=DE"),
+        ({"region": "DE", "region_of_node": True, "labels": {"gpu": "no"}}, "gpu=no, region=DE"),
+    ],
+)
+async def test_labels_that_no_connected_machine_has_are_the_reason(
+    stores: Stores, needs: dict[str, Any], labels: str
+) -> None:
+    partly = replace(runner(stores, "a"), labels={"gpu": "yes", "region": "FR"})
+    found = await reason(stores, partly, **needs)
+    assert found == Reason.of(ReasonCode.NO_LABELS, pool="default", labels=labels)
+
+
+async def test_machines_that_may_not_execute_the_worker_are_the_reason(stores: Stores) -> None:
+    limited = replace(runner(stores, "a"), isolation="no-limits", reason="no cgroups")
+    found = await reason(stores, limited)
+    assert found == Reason.of(ReasonCode.LIMITS_MISSING, check="", seen="", detail="no cgroups")
+    found = await reason(stores, limited, operators_worker=True)
+    assert found is not None and found.code is ReasonCode.QUEUE
+
+
+async def test_the_room_is_that_of_machines_that_may_take_the_run(stores: Stores) -> None:
+    others = [
+        replace(runner(stores, "b", cpus=16), pool="eu"),
+        replace(runner(stores, "c", cpus=16), isolation="no-limits"),
+    ]
+    small = replace(runner(stores, "a", cpus=0.5), labels={"gpu": "yes"})
+    plain = runner(stores, "d", cpus=16)
+    found = await reason(stores, small, *others, plain, labels={"gpu": "yes"})
+    assert found is not None and found.params["largest_cpus"] == 0.5
 
 
 async def test_the_room_is_that_of_runners_that_take_runs(stores: Stores) -> None:

@@ -205,6 +205,28 @@ def test_a_refused_input_is_answered_with_the_expected_form(raw: object, message
             f'{SYSTEM}.browser_block: "videos" must be one of images, media, fonts, stylesheets',
         ),
         ({"egress_allow": [1]}, f'{SYSTEM}.egress_allow must be a list of "host:port"'),
+        ({"pool": 1}, f"{SYSTEM}.pool must be the name of a pool of nodes"),
+        (
+            {"pool": "EU"},
+            f"{SYSTEM}.pool must have 1 to 63 lower-case letters, digits, dots or hyphens, and "
+            "begin and end with a letter or digit",
+        ),
+        *(
+            (
+                {"labels": asked},
+                f'{SYSTEM}.labels must be an object of texts such as {{"gpu": "yes"}}',
+            )
+            for asked in (["gpu"], {"gpu": 1}, 7)
+        ),
+        (
+            {"labels": "gpu"},
+            f"{SYSTEM}.labels must have the form name=value, separated by commas",
+        ),
+        (
+            {"labels": {"gpu": "a b"}},
+            f"{SYSTEM}.labels: the value of the label gpu has 1 to 63 letters, digits or . _ -, "
+            "and must begin and end with a letter or digit",
+        ),
         (
             {"egress_allow": ["h" * 90]},
             f'{SYSTEM}.egress_allow: "{"h" * 80}" must have the form host:port',
@@ -228,6 +250,22 @@ def test_the_memory_of_the_browser_is_asked_for_in_whole_megabytes(
 ) -> None:
     limits = read({"browser_memory": given}).limits
     assert (limits.browser_memory_mb, limits.browser_cpus) == (size, 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "labels"),
+    [
+        (None, {}),
+        ({}, {}),
+        ("", {}),
+        ({"gpu": "yes", "disk": "ssd"}, {"disk": "ssd", "gpu": "yes"}),
+        ("gpu=yes, disk = ssd,", {"disk": "ssd", "gpu": "yes"}),
+    ],
+)
+def test_labels_are_an_object_or_a_text(given: object, labels: dict[str, str]) -> None:
+    parsed = read({"labels": given, "pool": "eu"})
+    assert (parsed.labels, [*parsed.labels]) == (labels, [*labels])
+    assert (parsed.pool, read().pool, read({"pool": ""}).pool) == ("eu", "", "")
 
 
 def test_types_that_browsers_do_not_load_are_given_once_and_in_order() -> None:

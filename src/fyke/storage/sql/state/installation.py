@@ -5,10 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Column, Double, Table, and_, delete, func, literal_column, select, update
+from sqlalchemy import (
+    Column,
+    Double,
+    Insert,
+    Table,
+    and_,
+    delete,
+    func,
+    literal_column,
+    select,
+    update,
+)
 
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.model.runner import RunnerInfo
 from fyke.storage.sql.dialects import insert_new, upsert
 from fyke.storage.sql.state.columns import flag_column, metadata, number_column, text_column
@@ -44,6 +56,8 @@ runners = Table(
     text_column("browser_problem"),
     text_column("browser_programs"),  # separated by blanks
     flag_column("browser_display"),
+    text_column("pool"),
+    text_column("labels"),  # JSON object, empty without labels
 )
 
 
@@ -71,11 +85,20 @@ class SqlServers(SqlStore):
 class RunnerTable(SqlStore):
     """The part of ``RunStore`` for runners."""
 
-    def put_runner(self, runner: RunnerInfo) -> None:
+    def put_runner(self, runner: RunnerInfo) -> int:
         trouble = json.dumps(asdict(runner.trouble)) if runner.trouble else ""
         values = columns(runner) | {"checks": json.dumps(runner.checks), "trouble": trouble}
         values["browser_programs"] = " ".join(runner.browser_programs)
-        self._db.execute(upsert(self._db, runners, values, key=("id",)))
+        values["labels"] = json.dumps(dict(runner.labels)) if runner.labels else ""
+        other = runners.alias("other")
+        others = (
+            select(func.count())
+            .select_from(other)
+            .where(other.c.pool == runner.pool, other.c.id != runner.id, ~other.c.draining)
+            .where(other.c.heartbeat_at >= runner.heartbeat_at - RUNNER_SILENCE_MS)
+        )
+        put = cast(Insert, upsert(self._db, runners, values, key=("id",)))
+        return int(self._db.execute(put.returning(others.scalar_subquery())).scalar_one())
 
     def runners(self, active_since: int) -> list[RunnerInfo]:
         query = select(runners).where(runners.c.heartbeat_at >= active_since)
@@ -91,6 +114,7 @@ def _runner(row: Mapping[Any, Any]) -> RunnerInfo:
     values["checks"] = json.loads(values["checks"])
     values["trouble"] = json.loads(values["trouble"] or "null")
     values["browser_programs"] = values["browser_programs"].split()
+    values["labels"] = json.loads(values["labels"] or "{}")
     return record(values, RunnerInfo)
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, bindparam, func, select, text
 
 from fyke.model.account import Plan
+from fyke.model.placement import DEFAULT_POOL
 from fyke.model.runner import RunnerLoad
 from fyke.storage.sql.dialects import fetch_all, is_sqlite
 from fyke.storage.sql.state.accounts import accounts
@@ -53,9 +54,13 @@ class SqlAdmission(SqlStore):
         row = self._db.execute(query).first()
         return None if row is None else (row.id, row.hold_micros)
 
-    def count_ahead(self, run_id: str, limit: int, *, placeless: bool = False) -> int:
+    def count_ahead(
+        self, run_id: str, limit: int, *, pool: str = DEFAULT_POOL, placeless: bool = False
+    ) -> int:
         older = select(subtasks.c.run_id).where(
-            text("subtasks.state = 'waiting'"), subtasks.c.run_id < run_id
+            text("subtasks.state = 'waiting'"),
+            subtasks.c.pool == pool,
+            subtasks.c.run_id < run_id,
         )
         if placeless:
             older = older.join(runs, runs.c.id == subtasks.c.run_id)
@@ -70,6 +75,7 @@ class SqlAdmission(SqlStore):
             func.count(func.nullif(runs.c.browser_memory_mb, 0)),
             func.sum(runs.c.browser_cpus),
             func.sum(runs.c.browser_memory_mb),
+            func.count(),
         )
         query = (
             select(attempts.c.runner_id, *sums)
@@ -78,8 +84,8 @@ class SqlAdmission(SqlStore):
             .group_by(attempts.c.runner_id)
         )
         return [
-            RunnerLoad(runner, float(cpus), int(memory), browsers, float(cores), int(megabytes))
-            for runner, cpus, memory, browsers, cores, megabytes in self._db.execute(query)
+            RunnerLoad(runner, float(cpus), int(memory), browsers, float(cores), int(megabytes), n)
+            for runner, cpus, memory, browsers, cores, megabytes, n in self._db.execute(query)
         ]
 
     def ready(self, account_id: str, limit: int) -> list[str]:
@@ -118,6 +124,14 @@ class WaitingSubtask:
     browser_cpus: float = 0.0
     browser_memory_mb: int = 0
     not_before: int = 0  # the end of its pause, if an attempt was returned
+    labels: str = ""  # as stored
+
+    @property
+    def load(self) -> RunnerLoad:
+        """What an attempt takes."""
+        browsers = 1 if self.browser_memory_mb else 0
+        browser = self.browser_cpus, self.browser_memory_mb
+        return RunnerLoad("", self.cpus, self.memory_mb, browsers, *browser, attempts=1)
 
 
 Item = TypeVar("Item", bound=WaitingSubtask)

@@ -1,8 +1,8 @@
 """Leasing of waiting subtasks to runners.
 
-On SQLite the transaction is exclusive, and one query of the queue is enough. On PostgreSQL several
-runners lease at the same time. All transactions that change subtasks lock the run first, which
-rules out deadlocks:
+Each pool has a queue of its own; a runner reads that of its pool. On SQLite the transaction is
+exclusive, and one query of the queue is enough. On PostgreSQL several runners lease at the same
+time. All transactions that change subtasks lock the run first, which rules out deadlocks:
 
 1. read the queue without locks; select the subtasks that fit and that plans allow to start;
 2. lock their runs in shared mode, which waits for a transaction that is ending one of them, and
@@ -12,21 +12,23 @@ rules out deadlocks:
 
 If other runners got all subtasks of these runs, repeat without these runs. Runs that wait for the
 plan of their account are skipped, as are those with a browser while no place for one is free,
-those that require one if the runner has none, those that are larger than the whole runner, if
-another one is large enough, and for a while those that its machine has returned, if another one has
-not; any other subtask that does not fit ends the search. Other runners are read only when the queue
-has a subtask that may be left to them.
+those that require one if the runner has none, those of Workers that it may not execute, those for
+machines of another region or with labels that its machine lacks, those that are larger than the
+whole runner, if another one is large enough, and for a while those that its machine has returned,
+if another one has not; any other subtask that does not fit ends the search. Labels are compared
+once the queue has shown a run that asks for some, and other runners are read only when it has a
+subtask that may be left to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     bindparam,
     insert,
     or_,
@@ -36,52 +38,28 @@ from sqlalchemy import (
     update,
 )
 
-from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, takes_attempts
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, placement_of, takes_attempts
 from fyke.domain.runs.returns import OTHERS_FIRST_MS
+from fyke.domain.runs.spread import share, with_room
 from fyke.kit.ids import new_ulid
-from fyke.model.browser import ANY_BROWSER, BrowserMode, BrowserOffer, BrowserProgram
+from fyke.model.browser import BrowserOffer
+from fyke.model.placement import ANYTHING, Placement
 from fyke.model.run import MAX_PAUSE_MS, Attempt, Subtask, SubtaskState
-from fyke.model.runner import TOLERANCE, Capacity, Lease, RunnerInfo
-from fyke.storage.sql.dialects import driver_sql, fetch_all, is_sqlite
+from fyke.model.runner import TOLERANCE, Capacity, Lease, RunnerInfo, RunnerLoad
+from fyke.storage.sql.dialects import fetch_all, is_sqlite
 from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.installation import RunnerTable
 from fyke.storage.sql.state.records import SqlStore, columns, record
-from fyke.storage.sql.state.runs.admission import PlanCapacity, WaitingSubtask
+from fyke.storage.sql.state.runs.admission import PlanCapacity, SqlAdmission, WaitingSubtask
+from fyke.storage.sql.state.runs.queues import (
+    ALL,
+    Condition,
+    SeenLabels,
+    for_others_condition,
+    placed_condition,
+    queue_query,
+)
 from fyke.storage.sql.state.runs.tables import attempts, runs, runs_by_id, subtasks
-
-# CROSS JOIN makes SQLite start with the queue, which is short, and not with all past runs.
-QUEUE = (
-    "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running',"
-    " r.browser_cpus, r.browser_memory_mb, s.not_before"
-    " FROM subtasks s {join} runs r {on} r.id = s.run_id"
-    " WHERE s.state = 'waiting' AND r.state IN ('ready', 'running') AND {due}{excluded}"
-    " ORDER BY s.run_id, s.ordinal LIMIT {limit}"
-)
-
-# The queue without runs that full accounts cannot start. It starts with the runs, because a run
-# that waits for its plan may have many subtasks. INDEXED BY, because without statistics SQLite
-# would scan all past runs.
-QUEUE_WITHOUT_FULL = (
-    "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running',"
-    " r.browser_cpus, r.browser_memory_mb, s.not_before"
-    " FROM runs r{by} {join} subtasks s {on} s.run_id = r.id"
-    " WHERE r.state IN ('ready', 'running') AND s.state = 'waiting' AND {due}"
-    " AND (r.state = 'running' OR r.account_id NOT IN ({full}){started}){excluded}"
-    " ORDER BY r.id, s.ordinal LIMIT {limit}"
-)
-
-
-# A returned subtask waits for its time, but never longer than the longest pause: the clock may have
-# been set back since.
-_DUE = "(s.not_before <= ? OR s.not_before > ?)"
-
-
-# Of a waiting subtask, all attempts were returned.
-_RETURNED_BY = (
-    "EXISTS (SELECT 1 FROM attempts a"
-    " WHERE a.run_id = s.run_id AND a.ordinal = s.ordinal AND a.node = ?)"
-)
-
 
 _CLAIM = Prepared(
     update(subtasks).where(
@@ -91,19 +69,6 @@ _CLAIM = Prepared(
 )
 _UNREPORTED = {"memory_bytes": 0, "browser_memory_bytes": 0}
 _ADD_ATTEMPT = Prepared(insert(attempts), *(column.name for column in attempts.c))
-
-
-@dataclass(frozen=True, slots=True)
-class _Condition:
-    """A part of a query, with the values of its parameters: what runners report of themselves is
-    never part of its text.
-    """
-
-    text: str = ""
-    values: tuple[object, ...] = ()
-
-
-_ALL = _Condition()
 
 
 class _CapacityLeft:
@@ -156,98 +121,39 @@ class _CapacityLeft:
         return left.is_possible
 
 
-def queue_query(
-    connection: Connection,
-    limit: int,
-    excluded: int = 0,
-    full: int = 0,
-    started: int = 0,
-    *,
-    placeless: bool = False,
-    offer: BrowserOffer | None = ANY_BROWSER,
-    for_others: str = "",
-) -> str:
-    """Return the query for the first ``limit`` subtasks of the queue; ``placeless``: only those
-    that need no place for a browser. Those that ask for more of one than ``offer`` are left out;
-    without an offer, all that require one. ``for_others`` is a condition of ``_for_others``.
+class _Elsewhere:
+    """What of the queue of a pool is for other machines than that of one runner."""
 
-    ``full``, ``started`` and ``excluded`` are numbers of ids. The parameters of the query are, in
-    this order: the time; the latest time until which a returned subtask may wait; the ids of full
-    accounts, whose runs are left out; the ids of started runs of these accounts, which are kept;
-    the ids of excluded runs, which are left out; and those of ``for_others``.
-    """
-    template = QUEUE_WITHOUT_FULL if full else QUEUE
-    sqlite = is_sqlite(connection)
-    statement = template.format(
-        by=" INDEXED BY ix_runs_open" if sqlite else "",
-        join="CROSS JOIN" if sqlite else "JOIN",
-        on="ON",
-        due=_DUE,
-        full=_placeholders(full),
-        started=f" OR r.id IN ({_placeholders(started)})" if started else "",
-        excluded=(f" AND s.run_id NOT IN ({_placeholders(excluded)})" if excluded else "")
-        + (" AND r.browser_memory_mb = 0" if placeless else "")
-        + _unfit(offer)
-        + for_others,
-        limit=int(limit),
-    )
-    return driver_sql(connection, statement)
+    def __init__(
+        self, table: LeaseTable, runner_id: str, node: str, capacity: Capacity, placement: Placement
+    ) -> None:
+        self._table = table
+        self._runner_id, self._node = runner_id, node
+        self._capacity = capacity
+        self._pool = placement.pool
+        self._others: list[RunnerInfo] | None = None  # read only when something may be theirs
+        self.labels = SeenLabels(placement)
+        self.condition = ALL
 
+    @property
+    def is_used(self) -> bool:
+        """Whether subtasks of one run may be for different machines."""
+        return any(other.node != self._node for other in self._others or ())
 
-def _unfit(offer: BrowserOffer | None) -> str:
-    """The condition that leaves out what requires another browser than there is."""
-    if offer is None:
-        return " AND NOT r.browser_required"
-    missing = [program.value for program in BrowserProgram if program not in offer.programs]
-    programs = f" AND r.browser_program NOT IN ({_texts(missing)})" if missing else ""
-    return programs + ("" if offer.headful else f" AND r.browser_mode <> '{BrowserMode.HEADFUL}'")
-
-
-def _larger(cpus: float, memory_mb: int, share: float) -> _Condition:
-    """The condition for attempts that need more than a runner of this size has."""
-    return _Condition(
-        "(r.cpus + ? * r.browser_cpus > ? OR r.memory_mb + ? * r.browser_memory_mb > ?)",
-        (share, cpus + TOLERANCE, share, memory_mb),
-    )
-
-
-def _fits(runner: RunnerInfo) -> _Condition:
-    """The condition for attempts that the runner could take while it runs nothing else."""
-    share = runner.browser_share if runner.browsers else 0.0
-    larger = _larger(runner.cpus, runner.memory_mb, share)
-    unfit = _unfit(runner.offer if runner.has_browser else None)
-    return _Condition(f"NOT {larger.text}{unfit}", larger.values)
-
-
-def _for_others(
-    capacity: Capacity, node: str, runners: Iterable[RunnerInfo], now: int
-) -> _Condition:
-    """The condition that leaves out what is larger than a runner with this ``capacity``, and not
-    larger than one of the others; and what its machine ``node`` has returned, and one of the others
-    that could take it has not. Without others, none.
-    """
-    fits = [(other.node, _fits(other)) for other in runners]
-    text, values = "", list[object]()
-    if capacity.total is not None and fits:
-        own = _larger(*capacity.total, 0.0 if capacity.browsers is None else capacity.browser_share)
-        held = " OR ".join(f"({fit.text})" for _, fit in fits)
-        text = f" AND NOT ({own.text} AND ({held}))"
-        values = [*own.values, *(value for _, fit in fits for value in fit.values)]
-    elsewhere = [(name, fit) for name, fit in fits if name != node]
-    if elsewhere:
-        new = " OR ".join(f"({fit.text} AND NOT {_RETURNED_BY})" for _, fit in elsewhere)
-        text += f" AND NOT (s.not_before > ? AND s.not_before <= ? AND {_RETURNED_BY} AND ({new}))"
-        values += [now - OTHERS_FIRST_MS, now, node]
-        values += [value for name, fit in elsewhere for value in (*fit.values, name)]
-    return _Condition(text, tuple(values))
-
-
-def _texts(values: Iterable[str]) -> str:
-    return ", ".join(f"'{value}'" for value in values)
-
-
-def _placeholders(count: int) -> str:
-    return ", ".join("?" * count)
+    def has_some(self, waiting: list[WaitingSubtask], left: _CapacityLeft) -> bool:
+        """Whether some of these are for others, so that the queue has to be read again."""
+        has_new, has_foreign = self.labels.see(waiting)
+        is_first = self._others is None and any(
+            left.is_larger(item) or self._table.was_returned(item) for item in waiting
+        )
+        if is_first:
+            self._others = self._table.others(self._runner_id, self._pool)
+        if not is_first and not (has_new and self._others):
+            return has_foreign
+        self.condition = for_others_condition(
+            self._capacity, self._node, self._others or (), self.labels, self._table.now
+        )
+        return has_foreign or bool(self.condition.text)
 
 
 class LeaseTable(SqlStore):
@@ -255,15 +161,28 @@ class LeaseTable(SqlStore):
 
     _now: Callable[[], int]
 
+    @property
+    def now(self) -> int:
+        """The time of the transaction."""
+        return self._now()
+
     def lease(
-        self, runner_id: str, capacity: Capacity, lease_until: int, *, node: str = ""
+        self,
+        runner_id: str,
+        capacity: Capacity,
+        lease_until: int,
+        *,
+        node: str = "",
+        placement: Placement = ANYTHING,
+        spread: bool = False,
     ) -> list[Lease]:
         left = _CapacityLeft(capacity)
         plans = PlanCapacity(self._db)
         excluded: list[str] = []  # runs with all waiting subtasks locked by other runners
         leased: list[WaitingSubtask] = []
-        for_others, others = _ALL, None
-        while left.slots > 0:
+        elsewhere = _Elsewhere(self, runner_id, node, capacity, placement)
+        most = None if spread else left.slots  # that are taken; known with the first planned ones
+        while left.slots > 0 and (most is None or len(leased) < most):
             limit = left.slots
             full = plans.full
             # runs that need a browser do not delay others while all places for one are taken
@@ -272,25 +191,24 @@ class LeaseTable(SqlStore):
                 limit,
                 excluded,
                 plans,
+                placement,
+                elsewhere.labels,
                 placeless=placeless,
                 offer=left.offer,
-                for_others=for_others,
+                for_others=elsewhere.condition,
             )
-            if others is None and any(
-                left.is_larger(item) or self._was_returned(item) for item in waiting
-            ):
-                others = self._others(runner_id)
-                for_others = _for_others(capacity, node, others, self._now())
-                if for_others.text:
-                    continue
+            if elsewhere.has_some(waiting, left):
+                continue  # read the queue again, without what is for other machines
             permitted = plans.permit(waiting)
             if len(permitted) < len(waiting) and plans.full != full:
                 continue  # read the queue again, without the accounts that are full now
             planned = _fitting(permitted, left.copy())
             if not planned:
                 break
-            exact = any(other.node != node for other in others or ())
-            claimed = self._claim(planned, left, plans, exact=exact)
+            if most is None:
+                most = self._share(runner_id, placement.pool, planned[0], len(permitted))
+            planned = planned[: most - len(leased)]
+            claimed = self._claim(planned, left, plans, placement, exact=elsewhere.is_used)
             leased += claimed
             if not claimed:
                 excluded += dict.fromkeys(item.run_id for item in planned)
@@ -300,11 +218,14 @@ class LeaseTable(SqlStore):
                 break  # the next one does not fit, or there is none
         return self._add_attempts(runner_id, node, lease_until, leased) if leased else []
 
-    def has_startable(self, offer: BrowserOffer | None) -> bool:
+    def has_startable(self, offer: BrowserOffer | None, placement: Placement = ANYTHING) -> bool:
         plans = PlanCapacity(self._db)
+        labels = SeenLabels(placement)
         while True:
             full = plans.full
-            waiting = self._queue(1, [], plans, offer=offer)
+            waiting = self._queue(1, [], plans, placement, labels, offer=offer)
+            if labels.see(waiting)[1]:
+                continue
             if plans.permit(waiting):
                 return True
             if plans.full == full:
@@ -315,13 +236,18 @@ class LeaseTable(SqlStore):
         limit: int,
         excluded: list[str],
         plans: PlanCapacity,
+        placement: Placement,
+        labels: SeenLabels,
         *,
         placeless: bool = False,
         offer: BrowserOffer | None,
-        for_others: _Condition = _ALL,
+        for_others: Condition = ALL,
     ) -> list[WaitingSubtask]:
         full = plans.full
         started = plans.started_of(full)
+        where = placed_condition(placement)
+        if labels.foreign or for_others.text:
+            where = where.and_also(labels.condition, for_others)
         statement = queue_query(
             self._db,
             limit,
@@ -330,20 +256,37 @@ class LeaseTable(SqlStore):
             len(started),
             placeless=placeless,
             offer=offer,
-            for_others=for_others.text,
+            conditions=where.text,
         )
         now = self._now()
         times = now, now + MAX_PAUSE_MS
-        values = (*times, *full, *started, *excluded, *for_others.values)
+        values = (placement.pool, *times, *full, *started, *excluded, *where.values)
         rows = self._db.exec_driver_sql(statement, values)
         return [WaitingSubtask(*row) for row in rows]
 
-    def _others(self, runner_id: str) -> list[RunnerInfo]:
-        """The other runners that take attempts of all accounts now."""
+    def others(self, runner_id: str, pool: str) -> list[RunnerInfo]:
+        """The other runners of the pool that take attempts now."""
         active = RunnerTable(self._db).runners(self._now() - RUNNER_SILENCE_MS)
-        return [other for other in active if other.id != runner_id and takes_attempts(other)]
+        others = [other for other in active if other.id != runner_id and other.pool == pool]
+        return [other for other in others if takes_attempts(other)]
 
-    def _was_returned(self, item: WaitingSubtask) -> bool:
+    def _share(self, runner_id: str, pool: str, first: WaitingSubtask, waiting: int) -> int:
+        """How many subtasks the runner takes of those that wait and fit it, beside the others that
+        have room for the first of them.
+        """
+        if waiting == 1:
+            return 1
+        loads = {load.runner_id: load for load in SqlAdmission(self._db).loads()}
+        labels = json.loads(first.labels or "{}")
+        others = [
+            other
+            for other in self.others(runner_id, pool)
+            if (placement := placement_of(other)) and placement.has(labels)
+        ]
+        own = loads.get(runner_id, RunnerLoad(runner_id)).attempts
+        return share(waiting, own, with_room(others, loads, first.load))
+
+    def was_returned(self, item: WaitingSubtask) -> bool:
         """Whether the subtask may be left to machines that have not returned it."""
         now = self._now()
         return now - OTHERS_FIRST_MS < item.not_before <= now
@@ -353,6 +296,7 @@ class LeaseTable(SqlStore):
         planned: list[WaitingSubtask],
         left: _CapacityLeft,
         plans: PlanCapacity,
+        placement: Placement,
         *,
         exact: bool,
     ) -> list[WaitingSubtask]:
@@ -360,7 +304,7 @@ class LeaseTable(SqlStore):
         ``exact`` only planned ones.
         """
         if not is_sqlite(self._db):
-            planned = plans.confirm(self._lock(planned, exact=exact))
+            planned = plans.confirm(self._lock(planned, placement.pool, exact=exact))
         claimed = _fitting(planned, left)
         if claimed:
             running = str(SubtaskState.RUNNING)
@@ -376,7 +320,9 @@ class LeaseTable(SqlStore):
         now, at = self._now(), subtasks.c.not_before
         return or_(at <= now, at > now + MAX_PAUSE_MS)
 
-    def _lock(self, planned: list[WaitingSubtask], *, exact: bool) -> list[WaitingSubtask]:
+    def _lock(
+        self, planned: list[WaitingSubtask], pool: str, *, exact: bool
+    ) -> list[WaitingSubtask]:
         """Steps 2 and 3 above. Returns at most as many subtasks as planned, of the same runs, and
         with ``exact`` no others: of one run some may be left to other machines.
         """
@@ -392,7 +338,8 @@ class LeaseTable(SqlStore):
         ]
         free = (
             select(subtasks.c.run_id, subtasks.c.ordinal)
-            .where(text("state = 'waiting'"), subtasks.c.run_id.in_(open_runs), self._due())
+            .where(text("state = 'waiting'"), subtasks.c.pool == pool, self._due())
+            .where(subtasks.c.run_id.in_(open_runs))
             .order_by(subtasks.c.run_id, subtasks.c.ordinal)
             .limit(len(planned))
             .with_for_update(skip_locked=True)

@@ -153,6 +153,7 @@ _FIXED = {
     "id", "account_id", "worker_id", "version", "task_id", "key_id", "origin", "created_at",
     "cpus", "memory_mb", "timeout_s", "max_charge_micros", "max_traffic_bytes", "bound",
     "browser_cpus", "browser_memory_mb", "browser_mode", "browser_program",
+    "pool", "pool_asked", "labels", "region_of_node", "operators_worker",
     "region", "egress_allow", "browser_block", "input_json", "summary", "callback_url", "subtasks",
     "subtasks_ended", *(f"ended_{name}" for name in ENDED_COUNTERS),
 }  # fmt: skip
@@ -200,11 +201,9 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
 
     def add(self, run: Run, subtasks: Sequence[Subtask]) -> None:
         _ADD.run(self._db, run_columns(run) | _NOTHING_ENDED)
-        self._add_subtasks(subtasks)
+        rows = [columns(subtask) | {"pool": run.pool} for subtask in subtasks]
+        _ADD_SUBTASK.run_many(self._db, rows)
         self._counts.add(run.account_id, run.worker_id, run.state, 1)
-
-    def _add_subtasks(self, new: Sequence[Subtask]) -> None:
-        _ADD_SUBTASK.run_many(self._db, [columns(subtask) for subtask in new])
 
     def get(self, run_id: str) -> Run | None:
         return self._get(_BY_ID, run_id)

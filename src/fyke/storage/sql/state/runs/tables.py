@@ -55,6 +55,11 @@ runs = Table(
     flag_column("browser_memory_asked"),
     text_column("browser_mode"),
     text_column("browser_program"),
+    text_column("pool"),
+    flag_column("pool_asked"),
+    text_column("labels"),  # JSON object with sorted names, empty without labels
+    flag_column("region_of_node"),
+    flag_column("operators_worker"),
     text_column("region"),
     text_column("egress_allow"),  # JSON list
     text_column("browser_block"),  # JSON list
@@ -109,7 +114,8 @@ partial_index(
 )
 # with account and state, so that runs that wait for their plan are skipped in the index
 partial_index(
-    "ix_runs_open",
+    "ix_runs_open_of_pool",
+    runs.c.pool,
     runs.c.id,
     runs.c.account_id,
     runs.c.state,
@@ -170,10 +176,12 @@ subtasks = Table(
     text_column("err_msg"),
     *reason_columns(),
     number_column("not_before"),
+    text_column("pool"),  # that of its run
 )
-# the queue: only waiting subtasks
+# the queues: only waiting subtasks
 partial_index(
-    "ix_subtasks_waiting",
+    "ix_subtasks_waiting_of_pool",
+    subtasks.c.pool,
     subtasks.c.run_id,
     subtasks.c.ordinal,
     where="state = 'waiting'",
@@ -270,6 +278,10 @@ def run_of(row: Mapping[Any, Any]) -> Run:
     for name in _LISTS:
         text = values[name]
         values[name] = () if text == NOTHING else json.loads(text)
+    if values["labels"]:
+        values["labels"] = json.loads(values["labels"])
+    else:
+        del values["labels"]
     return convert(values, Run, strict=False)
 
 
@@ -277,6 +289,7 @@ def run_columns(run: Run) -> dict[str, Any]:
     values = columns(run)
     values |= values.pop("limits")
     values |= {name: json.dumps(values[name]) for name in _LISTS}
+    values["labels"] = json.dumps(values["labels"], sort_keys=True) if run.labels else ""
     return values
 
 
