@@ -43,7 +43,7 @@ async def nodes(state: State) -> NodeControl:
 
     await state.write(work)
     attempts: Any = Attempts(state, cast(Any, None), FREE)  # there are none
-    return NodeControl(state, attempts)
+    return NodeControl(state, attempts, FREE)
 
 
 async def test_a_node_is_cordoned_and_uncordoned(state: State, nodes: NodeControl) -> None:
@@ -87,7 +87,7 @@ async def test_a_node_that_has_reported_lately_is_connected(
 async def test_the_attempts_that_a_node_has_are_counted(setup: Setup) -> None:
     await setup.storage.write(lambda tx: tx.nodes.add(replace(NODE, runner_id="r1")))
     await setup.storage.write(lambda tx: tx.nodes.add(replace(NODE, name="c2", runner_id="r3")))
-    nodes = NodeControl(setup.storage, setup.attempts)
+    nodes = NodeControl(setup.storage, setup.attempts, setup.rules)
     _, leases = await setup.start(3)
     assert {lease.attempt.runner_id for lease in leases} == {"r1"}
     assert [view.attempts for view in await nodes.list(OWNER)] == [3, 0]
@@ -114,7 +114,7 @@ async def test_the_attempts_of_a_forgotten_node_end_at_once(setup: Setup) -> Non
     await setup.storage.write(work)
     run, leases = await setup.start(2)
     await setup.push(leases[0], 3)
-    await NodeControl(setup.storage, setup.attempts).forget(OWNER, "c1")
+    await NodeControl(setup.storage, setup.attempts, setup.rules).forget(OWNER, "c1")
     ended = await setup.check_ended_once(run)
     assert ended.reason is not None and ended.reason.code is ReasonCode.RUNNER_LOST
     assert (await setup.results.totals(run.id, frozenset())).rows == 3
@@ -130,7 +130,7 @@ async def test_attempts_of_another_node_go_on(setup: Setup) -> None:
 
     await setup.storage.write(work)
     run, _ = await setup.start()
-    await NodeControl(setup.storage, setup.attempts).forget(OWNER, "c1")
+    await NodeControl(setup.storage, setup.attempts, setup.rules).forget(OWNER, "c1")
     assert (await setup.stored(run)).state is RunState.RUNNING
 
 

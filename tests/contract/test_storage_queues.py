@@ -11,8 +11,8 @@ from fyke.contracts.state import Transaction
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.model.account import Plan
 from fyke.model.browser import NO_BROWSER
-from fyke.model.placement import ANYTHING, Placement
-from fyke.model.run import Run
+from fyke.model.placement import ANYTHING, Placement, PoolDemand
+from fyke.model.run import Run, RunState
 from fyke.model.runner import Capacity, Lease, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode, reason_with_detail
 from fyke.storage.sql.state.check import check
@@ -292,3 +292,37 @@ async def test_a_report_says_how_many_others_of_the_pool_take_attempts(state: St
         return [first, tx.runs.put_runner(info)]
 
     assert await state.write(put) == [0, 2]
+
+
+# --- demand ------------------------------------------------------------------------------------
+
+
+async def test_the_demand_of_a_pool_is_what_waits_and_what_runs(state: State) -> None:
+    browser = {"browser_cpus": 1.0, "browser_memory_mb": 1024}
+    await seeded(state, 2, cpus=0.5, memory_mb=512, pool="eu", **browser)
+    assert len(await taken(state, EU, replace(WIDE, slots=1))) == 1
+    await seeded(state, 3, cpus=2, memory_mb=1024)
+    ended = await seeded(state, cpus=4, pool="us", state=RunState.ABORTING)
+    [returned] = await state.write(lambda tx: tx.runs.lease("r", replace(WIDE, slots=1), 100))
+    now = await state.read(lambda tx: tx.now)
+
+    def give_back(tx: Transaction) -> None:
+        key = returned.attempt.key
+        tx.runs.return_attempt(key, "away", FAULT, 7, unstarted_only=False)
+        tx.runs.return_subtask(key.run_id, key.ordinal, now + 30_000)
+
+    await state.write(give_back)
+    assert ended.pool == "us"
+    assert await state.read(lambda tx: tx.admission.demand()) == [
+        PoolDemand("default", 2, 0, 4.0, 0.0, 2048, 0, 0, 0),
+        PoolDemand("eu", 1, 1, 0.5, 0.5, 512, 512, 1, 1),
+    ]
+
+
+async def test_the_query_for_scalers_answers_without_demand_too(state: State) -> None:
+    """As the page about nodes advises."""
+    await seeded(state, cpus=2, pool="eu")
+    query = "SELECT COALESCE(SUM(waiting_cpus + running_cpus), 0) FROM demand WHERE pool = '{}'"
+    with state.storage.engine.connect() as connection:
+        found = [connection.exec_driver_sql(query.format(pool)).scalar() for pool in ("eu", "us")]
+    assert found == [2, 0]

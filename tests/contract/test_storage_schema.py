@@ -348,6 +348,7 @@ async def test_the_upgrade_counts_the_ended_subtasks_and_usage_of_open_runs(stat
 
     ids = await state.write(before)
     with engine_at(state.url) as engine, for_writing(engine).begin() as connection:
+        connection.exec_driver_sql("DROP VIEW demand")
         for name in INDEXES_SINCE_S0011:
             connection.exec_driver_sql(f"DROP INDEX {name}")
         for create in INDEXES_BEFORE_S0027:

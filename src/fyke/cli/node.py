@@ -154,16 +154,65 @@ def revoke(
         server.out.say(f"The token {token_id} is revoked.")
 
 
+@server_command(nodes, "demand")
+def show_demand(server: ServerContext) -> None:
+    """Show what each pool is asked for: what waits and may begin now, and what runs.
+
+    \b
+    Examples:
+      fyke node demand
+      fyke node demand --json
+    """
+    items = server.client.node_demand()
+    if server.out.as_json:
+        server.out.json([data_of(item) for item in items])
+        return
+    server.out.table(
+        ("pool", "waiting", "cores", "MiB", "browsers", "running", "cores", "MiB", "browsers"),
+        [
+            (
+                item.pool,
+                f"{item.waiting}",
+                f"{item.waiting_cpus:g}",
+                f"{item.waiting_memory_mb}",
+                f"{item.waiting_browsers}",
+                f"{item.running}",
+                f"{item.running_cpus:g}",
+                f"{item.running_memory_mb}",
+                f"{item.running_browsers}",
+            )
+            for item in items
+        ],
+    )
+
+
 @server_command(nodes, "list")
-def list_nodes(server: ServerContext) -> None:
+def list_nodes(
+    server: ServerContext,
+    pool: Annotated[
+        str, typer.Option("--pool", help="Only those of this pool.", metavar="NAME")
+    ] = "",
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label", help="Only those with this label; may be repeated.", metavar="NAME=VALUE"
+        ),
+    ] = None,
+) -> None:
     """List the nodes of this installation.
 
     \b
     Examples:
       fyke node list
+      fyke node list --pool gpu --label disk=ssd
       fyke node list --json
     """
-    items = server.client.nodes()
+    wanted = labels_of(label).items()
+    items = [
+        item
+        for item in server.client.nodes()
+        if pool in ("", item.pool) and wanted <= item.labels.items()
+    ]
     if server.out.as_json:
         server.out.json([data_of(item) for item in items])
         return

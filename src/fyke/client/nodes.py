@@ -7,6 +7,7 @@ from fyke.client.connection import Connection, segment
 
 NODES = "/api/fyke/nodes"
 TOKENS = "/api/fyke/node-tokens"
+DEMAND = "/api/fyke/node-demand"
 
 
 class NodeCalls:
@@ -16,6 +17,9 @@ class NodeCalls:
 
     def nodes(self) -> list[wire.fyke.nodes.NodeItem]:
         return self._wire.get(NODES, wire.fyke.nodes.NodeList).items
+
+    def node_demand(self) -> list[wire.fyke.nodes.PoolDemandItem]:
+        return self._wire.get(DEMAND, wire.fyke.nodes.NodeDemand).items
 
     def node(self, name: str) -> wire.fyke.nodes.NodeItem:
         return self._wire.get(f"{NODES}/{segment(name)}", wire.fyke.nodes.NodeItem)

@@ -236,7 +236,7 @@ class Services:
         self.alerts = Alerts(storage, foundations.results, mails=foundations.mails)
         self.installation = Installation(storage, foundations.probe, foundations.health, clock)
         self.gateway = foundations.gateway
-        self.nodes = NodeControl(storage, Attempts(storage, foundations.results, rules))
+        self.nodes = NodeControl(storage, Attempts(storage, foundations.results, rules), rules)
         authority = NodeAuthority(storage, sealer, clock)
         self.node_tokens = NodeTokens(storage, authority, shared=bool(foundations.gateway))
         self.exports = Exports(storage, self.results, clock, foundations.scratch)

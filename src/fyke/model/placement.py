@@ -29,6 +29,24 @@ class Placement:
         return labels.items() <= dict(self.labels).items()
 
 
+@dataclass(frozen=True, slots=True)
+class PoolDemand:
+    """What the machines of a pool are asked for: the subtasks that wait and may be leased now, and
+    the attempts that run, each with their cores, their MiB, and how many may have a browser. The
+    size of browsers is not part of it.
+    """
+
+    pool: str
+    waiting: int = 0
+    running: int = 0
+    waiting_cpus: float = 0.0
+    running_cpus: float = 0.0
+    waiting_memory_mb: int = 0
+    running_memory_mb: int = 0
+    waiting_browsers: int = 0
+    running_browsers: int = 0
+
+
 ANYTHING = Placement()  # of the default pool
 
 

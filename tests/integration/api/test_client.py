@@ -216,6 +216,7 @@ def test_nodes_and_their_tokens(server: Served, fyke: FykeClient) -> None:
     assert [token.id for token in fyke.node_tokens() if token.revoked_at] == [made.id]
     node = Node("n1", "eu", {}, "", "J1", False, 0)
     server.do(server.app.storage.write(lambda tx: tx.nodes.add(node)))
+    assert [pool.pool for pool in fyke.node_demand()] == ["default", "eu"]
     assert fyke.cordon_node("n1").state == "cordoned"
     assert fyke.drain_node("n1", 5).state == "draining"
     assert [fyke.uncordon_node("n1")] == fyke.nodes() == [fyke.node("n1")]

@@ -17,9 +17,15 @@ from fyke.model.node import NodeState
 from fyke.model.node_registry import Node
 from fyke.model.runner import RunnerInfo
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
-from fyke.wire.fyke.nodes import CreatedNodeToken, NodeItem, NodeList, NodeTokenList
+from fyke.wire.fyke.nodes import (
+    CreatedNodeToken,
+    NodeDemand,
+    NodeItem,
+    NodeList,
+    NodeTokenList,
+)
 from support.answers import reads_as
-from support.api import Api, client, fails
+from support.api import Api, client, fails, start_body
 from support.app import SECRET, App
 
 pytestmark = pytest.mark.anyio
@@ -155,3 +161,15 @@ async def test_a_drain_that_is_too_long_is_refused(app: App, api: Api) -> None:
     await add_node(app)
     answer = await api.post(f"{NODES}/n1/drain", {"seconds": 604_801})
     fails(answer, 400, 4000, "seconds must be 0 to 604800, which is 7 days")
+
+
+async def test_the_demand_has_every_known_pool(app: App, api: Api) -> None:
+    await add_node(app)
+    worker = await app.publish()
+    await api.ok("/api/v1/scraper/run", start_body(worker.id))
+    leases = len(await app.lease())
+    items = reads_as(NodeDemand, await api.get("/api/fyke/node-demand")).items
+    assert [(item.pool, item.waiting, item.running) for item in items] == [
+        ("default", 0, leases),
+        ("eu", 0, 0),
+    ]

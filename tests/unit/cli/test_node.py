@@ -18,13 +18,20 @@ from fyke.cli.node import (
     minutes_of,
     revoke,
     show,
+    show_demand,
     token,
     uncordon,
 )
 from fyke.client.errors import ApiError
 from fyke.domain.nodes.machines import Availability
 from fyke.model.node import NodeState
-from fyke.wire.fyke.nodes import CreatedNodeToken, NodeItem, NodeTokenItem, NodeTokenToCreate
+from fyke.wire.fyke.nodes import (
+    CreatedNodeToken,
+    NodeItem,
+    NodeTokenItem,
+    NodeTokenToCreate,
+    PoolDemandItem,
+)
 from support.scripted import ScriptedServer
 
 NODE = NodeItem(
@@ -151,6 +158,27 @@ def test_nodes_are_listed() -> None:
     cells = run(list_nodes, nodes=[bare]).data.splitlines()[1].split()
     assert cells == ["gpu-1", "gpu", "draining", "yes", "3", "-", "-", "-", "-"]
     assert json.loads(run(list_nodes, as_json=True, nodes=[NODE]).data)[0]["name"] == "gpu-1"
+
+
+def test_nodes_are_listed_by_pool_and_labels() -> None:
+    other = msgspec.structs.replace(NODE, name="n2", pool="default", labels={"disk": "ssd"})
+
+    def names(*arguments: Any) -> list[str]:
+        data = json.loads(run(list_nodes, *arguments, as_json=True, nodes=[NODE, other]).data)
+        return [item["name"] for item in data]
+
+    assert names() == names("", ["disk=ssd"]) == ["gpu-1", "n2"]
+    assert names("gpu") == names("", ["disk=ssd", "rack=2"]) == ["gpu-1"]
+    assert names("default", ["rack=2"]) == []
+
+
+def test_the_demand_of_each_pool_is_shown() -> None:
+    demand = PoolDemandItem("eu", 2, 1, 1.5, 0.5, 1024, 512, 2, 0)
+    title, line = run(show_demand, node_demand=[demand]).data.splitlines()
+    assert title.split()[:3] == ["POOL", "WAITING", "CORES"]
+    assert line.split() == ["eu", "2", "1.5", "1024", "2", "1", "0.5", "512", "0"]
+    [data] = json.loads(run(show_demand, as_json=True, node_demand=[demand]).data)
+    assert (data["pool"], data["waiting_cpus"], data["running_memory_mb"]) == ("eu", 1.5, 512)
 
 
 def test_a_node_is_shown() -> None:

@@ -16,6 +16,7 @@ from fyke.wire.fyke import nodes as wire
 
 NODES = "/api/fyke/nodes"
 TOKENS = "/api/fyke/node-tokens"
+DEMAND = "/api/fyke/node-demand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,15 @@ class NodeRoutes:
         are lost; drain it first to let them end.
         """
         await self.nodes.forget(call.caller, name)
+
+    @get(DEMAND, scope=Scope.ADMIN, errors=(Forbidden,))
+    async def get_node_demand(self, call: Call) -> wire.NodeDemand:
+        """What each pool of nodes is asked for: subtasks that wait, and attempts that run.
+
+        For the operator, and for programs that scale nodes.
+        """
+        pools = await self.nodes.demand(call.caller)
+        return wire.NodeDemand([wire.PoolDemandItem.of(pool) for pool in pools])
 
     @get(TOKENS, scope=Scope.ADMIN, errors=(Forbidden,))
     async def list_node_tokens(self, call: Call) -> wire.NodeTokenList:

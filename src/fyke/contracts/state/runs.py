@@ -8,7 +8,7 @@ from typing import Protocol
 from fyke.model.attempt import AttemptEnd, SiteTraffic
 from fyke.model.browser import BrowserOffer, BrowserReport, BrowserTexts
 from fyke.model.last_page import LastPage
-from fyke.model.placement import ANYTHING, DEFAULT_POOL, Placement
+from fyke.model.placement import ANYTHING, DEFAULT_POOL, Placement, PoolDemand
 from fyke.model.queue import QueuedStart
 from fyke.model.run import (
     Attempt,
@@ -338,6 +338,10 @@ class AdmissionStore(Protocol):
         ...
 
     def loads(self) -> list[RunnerLoad]: ...
+    def demand(self) -> list[PoolDemand]:
+        """The pools that are asked for something, by name."""
+        ...
+
     def ready(self, account_id: str, limit: int) -> list[str]:
         """Ids of runs that have not started, newest first."""
         ...

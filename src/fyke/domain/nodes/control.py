@@ -22,12 +22,15 @@ from fyke.domain.nodes.machines import (
     attempts_on,
 )
 from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.placement import known_pools
+from fyke.domain.runs.transitions import Rules
 from fyke.errors import FykeError, InvalidRequest, NotFound
 from fyke.kit.node_names import MAX_NAME
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.node import NodeState
 from fyke.model.node_registry import Node
+from fyke.model.placement import PoolDemand
 from fyke.model.runner import NODE_PLACE
 
 MAX_DRAIN_SECONDS = 7 * 24 * 3600
@@ -41,8 +44,9 @@ class NodeControl:
     ``NotFound``.
     """
 
-    def __init__(self, storage: Storage, attempts: Attempts) -> None:
+    def __init__(self, storage: Storage, attempts: Attempts, rules: Rules) -> None:
         self._storage = storage
+        self._rules = rules
         self._attempts = attempts
 
     async def list(self, caller: Caller) -> list[NodeView]:
@@ -54,6 +58,17 @@ class NodeControl:
         """All nodes, and the machines of the installation itself."""
         require_operator(caller, "Listing nodes")
         return await self._storage.read(lambda tx: MachineFacts(tx).machines())
+
+    async def demand(self, caller: Caller) -> Sequence[PoolDemand]:
+        """What each known pool is asked for, by name."""
+        require_operator(caller, "Reading the demand for nodes")
+
+        def work(tx: Transaction) -> Sequence[PoolDemand]:
+            asked = {demand.pool: demand for demand in tx.admission.demand()}
+            pools = sorted({*known_pools(tx, self._rules), *asked})
+            return [asked.get(pool, PoolDemand(pool)) for pool in pools]
+
+        return await self._storage.read(work)
 
     async def get(self, caller: Caller, name: str) -> NodeView:
         require_operator(caller, "Reading a node")

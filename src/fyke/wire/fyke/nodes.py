@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
@@ -20,6 +21,7 @@ from fyke.wire.units import seconds
 if TYPE_CHECKING:
     from fyke.domain.nodes.machines import NodeView
     from fyke.model.node_registry import NewNodeToken, NodeToken
+    from fyke.model.placement import PoolDemand
 
 
 def to_labels(value: object) -> dict[str, str]:
@@ -160,6 +162,28 @@ class NodeItem(Answer):
 
 
 class NodeList(Items[NodeItem]):
+    pass
+
+
+class PoolDemandItem(Answer):
+    """A pool. Waiting are the subtasks that may begin now, running the attempts."""
+
+    pool: str
+    waiting: Annotated[int, Meta(ge=0, description="subtasks")]
+    running: Annotated[int, Meta(ge=0, description="attempts")]
+    waiting_cpus: Annotated[float, Meta(ge=0, description="cores, without browsers")]
+    running_cpus: Annotated[float, Meta(ge=0, description="cores, without browsers")]
+    waiting_memory_mb: Annotated[int, Meta(ge=0, description="MiB, without browsers")]
+    running_memory_mb: Annotated[int, Meta(ge=0, description="MiB, without browsers")]
+    waiting_browsers: Annotated[int, Meta(ge=0, description="how many of them may have a browser")]
+    running_browsers: Annotated[int, Meta(ge=0, description="how many of them may have a browser")]
+
+    @classmethod
+    def of(cls, demand: PoolDemand) -> PoolDemandItem:
+        return cls(**dataclasses.asdict(demand))
+
+
+class NodeDemand(Items[PoolDemandItem]):
     pass
 
 

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, bindparam, func, select, text
 
 from fyke.model.account import Plan
-from fyke.model.placement import DEFAULT_POOL
+from fyke.model.placement import DEFAULT_POOL, PoolDemand
 from fyke.model.runner import RunnerLoad
 from fyke.storage.sql.dialects import fetch_all, is_sqlite
 from fyke.storage.sql.state.accounts import accounts
-from fyke.storage.sql.state.records import SqlStore
+from fyke.storage.sql.state.records import SqlStore, record
 from fyke.storage.sql.state.runs.tables import attempts, runs, subtasks
 
 # a literal, because a partial index is used only if the statement has its condition verbatim
@@ -87,6 +87,11 @@ class SqlAdmission(SqlStore):
             RunnerLoad(runner, float(cpus), int(memory), browsers, float(cores), int(megabytes), n)
             for runner, cpus, memory, browsers, cores, megabytes, n in self._db.execute(query)
         ]
+
+    def demand(self) -> list[PoolDemand]:
+        # a view, which programs that scale nodes read as well
+        rows = fetch_all(self._db, "SELECT * FROM demand ORDER BY pool", ())
+        return [record(row, PoolDemand) for row in rows]
 
     def ready(self, account_id: str, limit: int) -> list[str]:
         query = (
