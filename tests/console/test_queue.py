@@ -12,6 +12,7 @@ import pytest
 from fyke.domain.queue.stream import QueueStream
 from fyke.domain.runs.service import StartRequest
 from fyke.model.billing import Prices
+from fyke.model.node_registry import Node
 from fyke.model.run import Origin
 from support.app import App, open_app
 from support.pages import Page, Visitor, visitor
@@ -33,6 +34,24 @@ async def hold(app: App, worker: Any, number: int) -> list[str]:
 
 def held(page: Page) -> list[str]:
     return [str(checkbox.get("value")) for checkbox in page.all("//input[@name='item']")]
+
+
+async def test_the_pool_of_a_waiting_run_is_shown_if_it_was_asked_for(
+    app: App, owner: Visitor
+) -> None:
+    node = Node("n1", "eu", {}, "", "J", ephemeral=False, joined_at=1)
+    await app.storage.write(lambda tx: tx.nodes.add(node))
+    worker = await app.publish()
+    asked = request(worker)
+    asked.input["parameters"]["system"]["pool"] = "eu"  # type: ignore[index]
+    for one in (asked, request(worker)):
+        await app.services.runs.start(app.owner, one)
+    page = await owner.get("/queue")
+    assert page.all("//*[@id='waits']//td[@data-label='Reason']/div/text()") == [
+        "no machine of the pool eu is connected; it has the nodes n1",
+        "pool eu",
+        "no runner is alive; start one with fyke up",
+    ]
 
 
 async def test_an_empty_queue_shows_the_used_capacity(app: App, owner: Visitor) -> None:

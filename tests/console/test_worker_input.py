@@ -13,6 +13,7 @@ from sqlalchemy import text as sql
 from fyke.errors import VersionUnavailable
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
+from fyke.model.node_registry import Node
 from fyke.model.run import RunFilter
 from support import all_editors
 from support.app import App
@@ -50,6 +51,27 @@ async def test_an_unchanged_form_starts_a_run_with_the_defaults(
     assert started.location == f"/runs/{run.id}"
     assert json.loads(run.input_json) == {**DEFAULTS, "pages": []}
     assert (run.origin.value, run.subtasks) == ("web", 2)
+
+
+async def test_pool_and_labels_are_options_where_there_are_nodes(
+    app: App, owner: Visitor, places: str
+) -> None:
+    assert "s:pool" not in sent(await owner.get(PLACES))
+    node = Node("n1", "eu", {}, "", "J", ephemeral=False, joined_at=1)
+    await app.storage.write(lambda tx: tx.nodes.add(node))
+    page = await owner.get(PLACES)
+    chosen = {"s:pool": "eu", "s:labels": "gpu=yes, disk=ssd"}
+    await press(owner, page, "start", 303, **chosen)
+    (run,) = await runs(app)
+    assert (run.pool, run.labels) == ("eu", {"gpu": "yes", "disk": "ssd"})
+    again = await owner.get(f"{PLACES}?from_run={run.id}")
+    assert sent(again)["s:pool"] == ["eu"]
+    await press(owner, again, "start", 303)
+    assert [(one.pool, one.labels) for one in await runs(app)] == [(run.pool, run.labels)] * 2
+    shown = await owner.get(f"/runs/{run.id}/input")
+    assert "disk=ssd, gpu=yes" in shown.text
+    unknown = await press(owner, page, "start", 422, **{"s:pool": "us"})
+    assert '"Pool" must be one of the pools of this installation: default, eu' in unknown.text
 
 
 async def test_every_editor_sends_the_typed_value(app: App, owner: Visitor, places: str) -> None:

@@ -75,6 +75,7 @@ class TaskEditPages:
             self._address(check),
             saved_input,
             browser_mb=self._browser_mb(check),
+            has_nodes=await self.forms.has_nodes(),
             json_view=check.version is None or view.query.get("view") == "json",
             option_errors=_option_errors(check),
         )
@@ -90,6 +91,7 @@ class TaskEditPages:
             view.form,
             partial(self.forms.read_file, view.caller),
             browser_mb=self._browser_mb(check),
+            has_nodes=await self.forms.has_nodes(),
         )
         typed = {name: view.form.get(name) for name in ("title", "description", "version")}
         revision = view.form.number("revision", -1)

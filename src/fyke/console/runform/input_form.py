@@ -64,15 +64,16 @@ def initial_form(
     saved_input: object = None,
     *,
     browser_mb: int,
+    has_nodes: bool = False,
     json_view: bool = False,
     own: bool = False,
     option_errors: tuple[InputError, ...] = (),
 ) -> InputForm:
-    """The form with a saved input, or with the defaults of the schema. ``browser_mb`` is that of
-    ``RunForm``, here and below. ``option_errors``: of run options, beside those that the form finds
-    itself.
+    """The form with a saved input, or with the defaults of the schema. ``browser_mb`` and
+    ``has_nodes`` are those of ``RunForm``, here and below. ``option_errors``: of run options,
+    beside those that the form finds itself.
     """
-    form = replace(describe(schema), browser_mb=browser_mb)
+    form = replace(describe(schema), browser_mb=browser_mb, has_nodes=has_nodes)
     raw = GivenInput(saved_input if saved_input is not None else start_value(form))
     value = normalise(form, raw, SystemDefaults())
     errors = () if saved_input is None else value.errors
@@ -84,12 +85,19 @@ def initial_form(
 
 
 async def read_submitted(
-    schema: str, address: str, pairs: PostedForm, read_file: FileReader, *, browser_mb: int
+    schema: str,
+    address: str,
+    pairs: PostedForm,
+    read_file: FileReader,
+    *,
+    browser_mb: int,
+    has_nodes: bool = False,
 ) -> tuple[InputForm, bool]:
     """The submitted form, and whether the button only changes what the form shows. ``read_file``
     reads a file as the value of a list.
     """
-    form, request = replace(describe(schema), browser_mb=browser_mb), form_request.read(pairs)
+    form = replace(describe(schema), browser_mb=browser_mb, has_nodes=has_nodes)
+    request = form_request.read(pairs)
     value = await asyncio.to_thread(normalise, form, request.raw, SystemDefaults())
     if request.button == "import":
         context = await _imported(form, request, value, pairs, read_file)

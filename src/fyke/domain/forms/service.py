@@ -122,13 +122,17 @@ class RunForms:
         """``RunForm.browser_mb`` of a version with this need."""
         return 0 if need is BrowserNeed.NONE else self._rules.browser_memory_mb
 
+    async def has_nodes(self) -> bool:
+        """``RunForm.has_nodes`` of all versions."""
+        return await self._read(_has_nodes)
+
     async def open(self, caller: Caller, ref: str, number: str | None = None) -> FormView:
         """Return the form of a version, by default of the newest.
 
         Raise ``WorkerNotFound``, ``UnknownVersion``, ``VersionUnavailable``.
         """
         view, has_nodes = await self._read(
-            lambda tx: (_form_view(tx, caller, ref, number), bool(tx.nodes.all()))
+            lambda tx: (_form_view(tx, caller, ref, number), _has_nodes(tx))
         )
         browser_mb = self.browser_mb(view.version.browser)
         form = replace(view.form, browser_mb=browser_mb, has_nodes=has_nodes)
@@ -291,6 +295,10 @@ class RunForms:
 
     async def _read(self, work: Callable[[Transaction], T]) -> T:
         return await self._storage.read(work)
+
+
+def _has_nodes(tx: Transaction) -> bool:
+    return bool(tx.nodes.all())
 
 
 def _form_view(tx: Transaction, caller: Caller, ref: str, number: str | None) -> FormView:

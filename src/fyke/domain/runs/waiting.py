@@ -24,10 +24,11 @@ MAX_LISTED = 100  # runs of one response
 
 @dataclass(frozen=True, slots=True)
 class WaitReason:
-    """``reason`` is None for a run that does not wait."""
+    """``reason`` is None for a run that does not wait. ``pool`` is "" unless its start named it."""
 
     run_id: str
     reason: Reason | None = None
+    pool: str = ""
 
 
 class WaitReasons:
@@ -103,7 +104,8 @@ class _WaitFacts:
         if any(attempt.outcome is None for attempt in attempts):
             return WaitReason(run.id, Reason(ReasonCode.PREPARING))
         full = self._plan_reason(run.account_id)
-        return WaitReason(run.id, full or self._runner_reason(run, attempts))
+        pool = run.pool if run.pool_asked else ""
+        return WaitReason(run.id, full or self._runner_reason(run, attempts), pool)
 
     def _plan_reason(self, account_id: str) -> Reason | None:
         if account_id not in self._plan_reasons:
