@@ -72,8 +72,8 @@ class NodePages:
     async def list(self, view: View) -> Response:
         machines = await self.nodes.machines(view.caller)
         pool = view.query.get("pool", "")
-        own = [] if pool else machines.own
-        nodes = [item for item in machines.nodes if pool in ("", item.node.pool)]
+        own = [item for item in machines.own if pool in ("", item.pool)]
+        nodes = [item for item in machines.nodes if pool in ("", item.pool)]
         return view.page_or_part(
             "admin/nodes.html",
             "machines",
@@ -183,7 +183,7 @@ def _values(machine: MachineView, attempts: Sequence[MachineAttempt]) -> dict[st
 
 
 def _pools(machines: Machines) -> list[str]:
-    return sorted({item.node.pool for item in machines.nodes})
+    return sorted({item.pool for item in (*machines.own, *machines.nodes) if item.pool})
 
 
 def _sums(machines: Sequence[MachineView | NodeView]) -> MachineSums:

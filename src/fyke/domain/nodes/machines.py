@@ -5,7 +5,7 @@ The machines of the installation itself are no nodes: their runner is beside a s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -50,6 +50,14 @@ class MachineView:
     availability: Availability
 
     @property
+    def pool(self) -> str:
+        return self.runner.pool if self.runner else ""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.runner.labels if self.runner else {}
+
+    @property
     def takes_attempts(self) -> bool:
         return self.availability in (Availability.READY, Availability.OPERATOR_ONLY)
 
@@ -57,6 +65,14 @@ class MachineView:
 @dataclass(frozen=True, slots=True)
 class NodeView(MachineView):
     node: Node
+
+    @property
+    def pool(self) -> str:
+        return self.node.pool
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        return self.node.labels
 
 
 @dataclass(frozen=True, slots=True)
