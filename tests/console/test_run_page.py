@@ -129,6 +129,26 @@ async def test_the_operator_sees_on_which_machine_a_run_ran(app: App, owner: Vis
     assert events.all(f"//td[@data-label='Event']/span[text()='{subtask.subtask.number}']")
 
 
+async def test_a_run_that_is_tried_again_says_so(app: App, owner: Visitor) -> None:
+    run = await started(app, max_retries=3)
+    await app.register_runner()
+    [lease] = await app.begin()
+    await app.push(lease, [{"n": 1}])
+    await app.end(lease, Outcome.RUNNER_LOST, reason=Reason(ReasonCode.RUNNER_LOST))
+    text = "it is tried again (1 of 3), because the machine node was lost"
+    assert (
+        text
+        in (await owner.get(f"/runs/{run}")).one("//*[contains(@class,'run-waits')]").text_content()
+    )
+    assert text in (await owner.get(f"/runs/{run}/subtasks")).text
+    assert "Lost; tried again" in (await owner.get(f"/runs/{run}/events")).text
+    assert "3 per subtask" in " ".join((await owner.get(f"/runs/{run}/input")).text.split())
+    await app.execute([{"n": 1}])
+    parts = await owner.get(f"/runs/{run}/subtasks")
+    assert "rows replaced" in parts.text
+    assert parts.one("//td[@data-label='Rows']").text_content().strip() == "1"
+
+
 async def test_subtasks_events_and_input_are_shown(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     custom = {"urls": [{"url": "https://a.example"}, {"url": "https://b.example"}]}

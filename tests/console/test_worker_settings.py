@@ -37,7 +37,7 @@ async def test_default_run_options_are_set_for_all_versions(app: App, owner: Vis
     at = f"{WORKER}/settings/run-options"
     typed = {
         "memory": "2048", "execute_limit_time_seconds": "soon",
-        "max_total_charge": "-1", "max_total_traffic": "12.5",
+        "max_total_charge": "-1", "max_total_traffic": "12.5", "max_retries": "2",
     }  # fmt: skip
     wrong = await owner.post(at, typed, status=422)
     assert {link.get("href") for link in wrong.all("//*[@id='faults']//a")} == {
@@ -49,7 +49,7 @@ async def test_default_run_options_are_set_for_all_versions(app: App, owner: Vis
     assert page.value("memory") == "2048" and page.value("max_total_traffic") == "12.5"
     form = await owner.get(f"{WORKER}?version=v1.0.2")
     line = form.one("//*[contains(@class,'options-line')]").text_content()
-    options = "2048 MB · 1 min 30 s · at most $0.50 · at most 12.5 MB · any region"
+    options = "2048 MB · 1 min 30 s · at most $0.50 · at most 12.5 MB · 2 retries · any region"
     assert line == options, "the form of every version shows the run options"
     async with visitor(app, app.other.user_id) as other:
         await other.post(at, typed, status=403)

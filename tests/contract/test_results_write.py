@@ -191,6 +191,25 @@ async def test_an_upsert_merges_fields_and_keeps_the_position(results: SqlResult
     assert await results.close_attempt("b") == 0
 
 
+async def test_upserts_are_not_merged_into_rows_of_an_attempt_that_has_released_them(
+    results: SqlResults,
+) -> None:
+    for attempt in "abc":
+        await results.open_attempt(RUN, attempt)
+    await results.commit([AttemptBatch(RUN, "a", [upsert(b'{"a":1}'), *plain(0)])])
+    await results.commit([AttemptBatch(RUN, "c", [upsert(b'{"c":1}', "2")])])
+    await results.close_attempt("a")
+    for _ in range(2):
+        await results.release_upserts("a")
+    await results.release_upserts("unknown")
+    await results.commit([AttemptBatch(RUN, "b", [upsert(b'{"b":1}')])])
+    await results.commit([AttemptBatch(RUN, "b", [upsert(b'{"b":2}'), upsert(b'{"b":3}', "2")])])
+    rows = [(row.attempt_id, row.data) for row in await everything(results)]
+    assert rows == [
+        ("a", b'{"a":1}'), ("a", plain(0)[0].data), ("c", b'{"c":1,"b":3}'), ("b", b'{"b":2}'),
+    ]  # fmt: skip
+
+
 async def test_one_commit_can_upsert_a_row_many_times(results: SqlResults) -> None:
     for attempt in ("a", "b"):
         await results.open_attempt(RUN, attempt)

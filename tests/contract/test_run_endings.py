@@ -52,6 +52,9 @@ class FullDisk:
         self._writes -= 1
         return await self._storage.write(work)
 
+    async def read(self, work: Any) -> Any:
+        return await self._storage.read(work)
+
 
 async def test_the_last_subtask_ends_the_run_and_counts_the_rows(setup: Setup) -> None:
     run, leases = await setup.start(2)

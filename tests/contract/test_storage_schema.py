@@ -314,19 +314,19 @@ COLUMNS_SINCE_S0010 = {
         "subtasks_ended", "ended_cpu_ms", "ended_traffic_bytes", "ended_rows",
         "browser_cpus", "browser_memory_mb", "browser_ms", "browser_required",
         "browser_memory_asked", "browser_block", "browser_mode", "browser_program",
-        "pool", "pool_asked", "labels", "region_of_node", "operators_worker",
+        "pool", "pool_asked", "labels", "region_of_node", "operators_worker", "max_retries",
     ),
     "subtasks": ("pool",),
     "attempts": (
         "browser_ms", "browser_cpu_ms", "browser_memory_peak_bytes", "browser_memory_mb_ms",
-        "browser_version", "browser_memory_bytes", "node",
+        "browser_version", "browser_memory_bytes", "node", "replaced",
     ),
     "run_events": ("number", "node"),
     "runners": (
         "idle_sandboxes", "idle_memory", "browsers", "browser_share", "browser_problem",
         "browser_programs", "browser_display", "pool", "labels",
     ),
-    "versions": ("browser", "browser_declared"),
+    "versions": ("browser", "browser_declared", "max_retries"),
     "uploads": ("browser", "browser_declared"),
     "run_samples": ("browser_memory_bytes",),
 }  # fmt: skip

@@ -88,6 +88,40 @@ def test_killing_the_runner_ends_its_runs_with_the_reason_and_keeps_their_rows(
     assert own_platform.ended(again)["status"] == SUCCEEDED
 
 
+@reaches(ReasonCode.RETRY)
+def test_a_run_with_retries_goes_on_with_the_rows_of_its_last_attempt(
+    own_platform: Booted,
+) -> None:
+    slug = own_platform.push(zoo("pushes_forever"), "pushes-forever")
+    run = own_platform.start_run(slug, max_retries=3)
+
+    def attempts() -> list[dict[str, Any]]:
+        [subtask] = own_platform.read(f"/api/fyke/runs/{run}/subtasks")["list"]
+        found: list[dict[str, Any]] = subtask["attempts"]
+        return found
+
+    def pushes(number: int) -> bool:
+        """Whether this attempt has started, and rows of it are shown."""
+        found = attempts()
+        is_started = len(found) == number and found[-1]["started_at"] > 0
+        return is_started and own_platform.detail(run)["results"] > 20
+
+    for number in (1, 2, 3):
+        own_platform.wait_for(lambda number=number: pushes(number), f"attempt {number}", 60)
+        own_platform.kill_role("runner")
+    # the third retry has a pause of two seconds
+    own_platform.wait_for(lambda: own_platform.waits(run)["code"] == "retry", "the reason", 60)
+    own_platform.wait_for(lambda: pushes(4), "the last attempt", 60)
+    own_platform.call("/api/v1/scraper/abort", {"run_slug": run})
+    detail = own_platform.ended(run)
+    assert detail["status"] == ABORTED
+    outcomes = [attempt["outcome"] for attempt in attempts()]
+    assert outcomes == ["runner_lost"] * 3 + ["aborted"]
+    numbers = [row["n"] for row in own_platform.rows(run)]
+    assert numbers == list(range(1, len(numbers) + 1)), "no row of two attempts"
+    assert len(numbers) == detail["results"] == max(a["rows"] for a in attempts())
+
+
 @reaches(ReasonCode.NO_RUNNER, ReasonCode.NO_NODE)
 def test_the_runs_of_a_runner_that_never_returns_end_within_thirty_seconds(
     own_platform: Booted,

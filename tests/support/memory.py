@@ -213,12 +213,16 @@ class MemoryRuns:
     def __init__(self) -> None:
         self.rows: dict[str, Run] = {}
         self.hidden: dict[str, frozenset[str]] = {}
+        self.replaced: dict[str, frozenset[str]] = {}
 
     def get(self, run_id: str) -> Run | None:
         return self.rows.get(run_id)
 
     def hidden_attempts(self, run_id: str) -> frozenset[str]:
         return self.hidden.get(run_id, frozenset())
+
+    def replaced_attempts(self, run_id: str) -> frozenset[str]:
+        return self.replaced.get(run_id, frozenset())
 
 
 class MemoryAudit:

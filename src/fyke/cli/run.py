@@ -144,6 +144,7 @@ def show(server: ServerContext, run: RunArgument) -> None:
     if server.out.as_json:
         browser_use = browser and data_of(browser)
         more = {"hidden": run_summary.hidden, "browser": browser_use, "nodes": run_summary.nodes}
+        more["max_retries"] = run_summary.max_retries
         server.out.json({**detail_data(detail), **more, **ending_data(run_summary)})
         return
     pairs: list[tuple[str, object]] = [
@@ -158,12 +159,17 @@ def show(server: ServerContext, run: RunArgument) -> None:
         ("took", formatting.span(run_summary.duration)),
         ("origin", detail.origin),
     ]
+    if run_summary.max_retries:
+        pairs.append(("retries", f"up to {run_summary.max_retries} for each subtask"))
     if run_summary.nodes:
         pairs.append(("ran on", ", ".join(run_summary.nodes)))
     if browser:
         used = formatting.span(browser.ms / 1000), formatting.memory(browser.memory_peak)
         pairs.append(("browser", f"{browser.version}, {used[0]}, up to {used[1]} of memory"))
-    if detail.status_name == Status.READY and (wait_reason := server.client.waiting(run).reason):
+    may_wait = detail.status_name == Status.READY or (
+        detail.status_name == Status.RUNNING and run_summary.max_retries
+    )
+    if may_wait and (wait_reason := server.client.waiting(run).reason):
         pairs.insert(2, ("waits", wait_reason))
     if detail.err_msg:
         pairs.insert(2, ("reason", detail.err_msg))

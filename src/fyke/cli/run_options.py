@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar, cast
 import typer
 
 from fyke.model.browser import BrowserBlock, BrowserProgram
+from fyke.model.run import MAX_RETRIES
 
 InputOption = Annotated[
     str | None,
@@ -86,6 +87,16 @@ MaxChargeOption = Annotated[
 MaxTrafficOption = Annotated[
     float | None,
     typer.Option("--max-traffic", help="MB of traffic that the run may use.", metavar="MB", min=0),
+]
+MaxRetriesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-retries",
+        help="How often a subtask is tried again after its machine was lost or drained.",
+        metavar="N",
+        min=0,
+        max=MAX_RETRIES,
+    ),
 ]
 BrowserMemoryOption = Annotated[
     int | None,
@@ -175,6 +186,7 @@ _OPTIONS = {
     "timeout": (TimeoutOption, "execute_limit_time_seconds"),
     "max_charge": (MaxChargeOption, "max_total_charge"),
     "max_traffic": (MaxTrafficOption, "max_total_traffic"),
+    "max_retries": (MaxRetriesOption, "max_retries"),
     "browser_memory": (BrowserMemoryOption, "browser_memory"),
     "headful": (HeadfulOption, "browser"),
     "browser_program": (BrowserProgramOption, "browser_program"),
@@ -271,7 +283,9 @@ class GivenOptions(dict[str, object]):
 
 NO_OPTIONS = GivenOptions({})
 RUN_OPTIONS = (*_OPTIONS,)
-LOCAL_OPTIONS = tuple(n for n in RUN_OPTIONS if n not in ("max_charge", "pool", "label"))
+LOCAL_OPTIONS = tuple(
+    name for name in RUN_OPTIONS if name not in ("max_charge", "max_retries", "pool", "label")
+)
 LIMIT_OPTIONS = RUN_OPTIONS[:5]
 F = TypeVar("F", bound=Callable[..., Any])
 

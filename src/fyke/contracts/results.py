@@ -52,6 +52,12 @@ class Results(Protocol):
         """Reject all further batches of this attempt; return the number of its rows."""
         ...
 
+    async def release_upserts(self, attempt_id: str) -> None:
+        """Let no later upsert be merged into a row of this closed attempt: the next one with its
+        key and value adds a row. Idempotent.
+        """
+        ...
+
     async def totals(self, run_id: str, hidden: frozenset[str]) -> RunTotals: ...
     async def headers(self, run_id: str) -> list[Header]:
         """Headers as declared by the attempts, one for each key; the first label wins."""

@@ -76,6 +76,7 @@ SUCCESS = End(Outcome.SUCCEEDED)
 MIN_GAP_MS = 3000  # shorter differences are the time that ending an attempt takes
 MAX_PAUSE_MS = 60_000  # the longest pause before a returned subtask is tried again
 MAX_LISTED_SUBTASKS = 100  # of one page
+MAX_RETRIES = 10  # of a subtask whose attempts were lost with their machine
 MAX_SHARE_DAYS = 365  # validity of a share link
 
 
@@ -121,6 +122,7 @@ class RunLimits:
     max_traffic_bytes: int  # whole run
     browser_cpus: float = 0.0  # cores, of the browser of an attempt
     browser_memory_mb: int = 0
+    max_retries: int = 0  # per subtask, of attempts that were lost with their machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +247,7 @@ class Attempt:
     browser_memory_mb_ms: int = 0  # as ``memory_mb_ms``
     browser_version: str = ""  # program and number; empty when it had no browser
     node: str = ""  # the machine of its runner; attempts of older releases have none
+    replaced: bool = False  # its rows are not shown, but those of another attempt of its subtask
 
     @property
     def key(self) -> AttemptKey:

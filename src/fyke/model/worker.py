@@ -161,6 +161,7 @@ class SystemDefaults:
     timeout_s: int = 1800
     max_charge_micros: int = 0
     max_traffic_bytes: int = 0
+    max_retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ class ReasonCode(StrEnum):
     NO_LABELS = "no_labels"  # no machine of its pool has the labels that it asks for
     RUNNER_TROUBLE = "runner_trouble"  # no runner can start a Worker now
     NEXT_TRY = "next_try"  # a fault has returned it to the queue
+    RETRY = "retry"  # its attempt was lost with the machine; also an event of a run
     QUEUE = "queue"
     ROOM = "room"
 
@@ -149,6 +150,9 @@ class DetailCode(StrEnum):
     BLOBS_AWAY = "blobs_away"
     REGISTRY_AWAY = "registry_away"  # of packages
     RUNNER_LOST_EARLY = "runner_lost_early"
+    MACHINE_LOST = "machine_lost"  # while the Worker was running; so are the next two
+    NODE_DRAINED = "node_drained"
+    PLATFORM_STOPPED = "platform_stopped"
     UNFORESEEN = "unforeseen"
 
 

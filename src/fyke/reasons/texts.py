@@ -320,6 +320,9 @@ WAITS: Mapping[ReasonCode, Forms] = {
     ReasonCode.NEXT_TRY: (
         _("the Worker could not be started: %(detail)s. It will be retried in %(retry_ms)s"),
     ),
+    ReasonCode.RETRY: (
+        _("it is tried again (%(times)s of %(most)s), because %(detail)s"),
+    ),
     ReasonCode.QUEUE: (
         _("older subtasks wait before it: %(ahead)s; it needs %(cpus)s cores and %(memory_mb)s MB, "
           "more than any of the runners with its browser has in all (%(browser_runners)s; "
@@ -472,6 +475,14 @@ DETAILS: Mapping[DetailCode, DetailTexts] = {
         _("the package registry could not be reached: %(problem)s"),
     ),
     DetailCode.RUNNER_LOST_EARLY: _detail(_("the runner was lost or stopped first")),
+    DetailCode.MACHINE_LOST: DetailTexts((
+        _("the machine %(node)s was lost"), _("its machine was lost"),
+    )),
+    DetailCode.NODE_DRAINED: DetailTexts((
+        _("the machine %(node)s was taken out of service"),
+        _("its machine was taken out of service"),
+    )),
+    DetailCode.PLATFORM_STOPPED: _detail(_("the platform was stopped")),
     DetailCode.UNFORESEEN: _detail(_("the platform failed: %(problem)s")),
 }  # fmt: skip
 

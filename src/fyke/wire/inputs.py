@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from fyke.domain.workers.parameters import MAX_BROWSER_MB
 from fyke.kit.node_names import MAX_LABELS
 from fyke.model.browser import BrowserBlock
+from fyke.model.run import MAX_RETRIES
 from fyke.wire.fields import DocumentedAs, ParsedBy, Request, to_object
 
 _MAX_LIMIT = 10**12
@@ -22,6 +23,14 @@ TimeLimit = Annotated[
 ]
 ChargeLimit = Annotated[float, Meta(ge=0, le=_MAX_LIMIT, description="US dollars, 0 = no limit")]
 TrafficLimit = Annotated[float, Meta(ge=0, le=_MAX_LIMIT, description="MB, 0 = no limit")]
+Retries = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=MAX_RETRIES,
+        description="how often a subtask is tried again after its machine was lost or drained",
+    ),
+]
 
 BrowserMemory = Annotated[
     int,
@@ -51,6 +60,7 @@ class SystemSettings(Request):
     execute_limit_time_seconds: TimeLimit | UnsetType = UNSET
     max_total_charge: ChargeLimit | UnsetType = UNSET
     max_total_traffic: TrafficLimit | UnsetType = UNSET
+    max_retries: Retries | UnsetType = UNSET
     browser_memory: BrowserMemory | UnsetType = UNSET
     browser: Browser | UnsetType = UNSET
     browser_program: BrowserProgramName | UnsetType = UNSET

@@ -13,7 +13,7 @@ from support.matrix import INPUT
 AT = "/api/fyke/workers/owner~reader/run-options"
 PLAIN = {
     "memory": 512, "execute_limit_time_seconds": 1800,
-    "max_total_charge": 0, "max_total_traffic": 0,
+    "max_total_charge": 0, "max_total_traffic": 0, "max_retries": 0,
 }  # fmt: skip
 
 
@@ -22,7 +22,7 @@ async def test_a_start_without_options_uses_the_defaults(app: App, api: Api) -> 
     assert (await api.get(AT)).json()["data"] == PLAIN
     options = {
         "memory": 1000, "execute_limit_time_seconds": "60",
-        "max_total_charge": 0.25, "max_total_traffic": 2,
+        "max_total_charge": 0.25, "max_total_traffic": 2, "max_retries": 3,
     }  # fmt: skip
     before = (await api.ok("/api/v1/scraper/run", {"scraper_slug": worker.id, "input": INPUT}))[
         "run_slug"
@@ -38,6 +38,10 @@ async def test_a_start_without_options_uses_the_defaults(app: App, api: Api) -> 
     assert (old.memory_mb, old.max_charge_micros) == (512, 0), "what was started keeps its own"
     assert (new.memory_mb, new.timeout_s) == (1024, 60)
     assert (new.max_charge_micros, new.max_traffic_bytes) == (250_000, 2_000_000)
+    assert (old.max_retries, new.max_retries) == (0, 3)
+    given = {"parameters": {"system": {"max_retries": 0}, "custom": INPUT["parameters"]["custom"]}}
+    own = await api.ok("/api/v1/scraper/run", {"scraper_slug": worker.id, "input": given})
+    assert (await runs.get(app.owner, own["run_slug"])).run.limits.max_retries == 0
 
 
 async def test_the_next_version_inherits_the_defaults(app: App, api: Api) -> None:

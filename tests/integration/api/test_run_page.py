@@ -166,6 +166,37 @@ async def test_subtasks_show_their_input_and_attempts(api: Api, app: App, run_sl
     assert start["node"] == MACHINE and len(start["number"]) == len(second["number"])
 
 
+async def test_a_subtask_that_is_tried_again_shows_why_and_which_rows_count(
+    api: Api, app: App
+) -> None:
+    worker = await app.publish("reader")
+    custom = {"urls": [{"url": "https://a.example"}]}
+    parameters = {"system": {"max_retries": 2}, "custom": custom}
+    body = start_body(worker.id, input={"parameters": parameters})
+    run = (await api.ok("/api/v1/scraper/run", body))["run_slug"]
+    await app.register_runner()
+    [first] = await app.begin()
+    await app.push(first, [{"n": 1}])
+    lost = Reason(ReasonCode.NODE_DRAINED)
+    await app.end(first, Outcome.RUNNER_LOST, reason=lost)
+    at = f"/api/fyke/runs/{run}"
+    waiting = await data(api, f"{at}/waiting")
+    text = f"it is tried again (1 of 2), because the machine {MACHINE} was taken out of service"
+    assert (waiting["code"], waiting["reason"]) == ("retry", text)
+    [subtask] = (await data(api, f"{at}/subtasks"))["list"]  # type: ignore[misc]  # a list
+    assert (subtask["state"], subtask["reason_code"]) == ("waiting", "retry")
+    [second] = await app.begin()
+    await app.push(second, [{"n": 1}, {"n": 2}])
+    await app.end(second)
+    [subtask] = (await data(api, f"{at}/subtasks"))["list"]  # type: ignore[misc]  # a list
+    assert [attempt["replaced"] for attempt in subtask["attempts"]] == [True, False]
+    summary = await data(api, at)
+    assert (summary["results"], summary["hidden"], summary["max_retries"]) == (2, 0, 2)
+    kinds = [event["kind"] for event in (await data(api, f"{at}/events"))["list"]]  # type: ignore[union-attr]
+    started = "AttemptStarted"
+    assert kinds == ["Accepted", started, "AttemptLost", started, "SubtaskEnded"]
+
+
 async def test_a_share_link_is_created_listed_and_revoked(
     api: Api, app: App, run_slug: str
 ) -> None:

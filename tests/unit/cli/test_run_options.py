@@ -68,6 +68,13 @@ def test_other_types_are_refused(monkeypatch: pytest.MonkeyPatch, types: str, me
     assert message in " ".join(result.stderr.replace("│", "").split())
 
 
+def test_retries_are_a_number_up_to_ten(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, [(_, request)] = started(monkeypatch, "--max-retries", "0")
+    assert request.system == {"max_retries": 0}
+    result, calls = started(monkeypatch, "--max-retries", "11")
+    assert (result.exit_code, calls) == (2, [])
+
+
 def test_the_program_may_have_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
     _, [(_, request)] = started(monkeypatch, "--browser-program", "Chromium")
     assert request.system == {"browser_program": "chromium"}

@@ -190,4 +190,5 @@ def _form_values(defaults: SystemDefaults) -> dict[str, str]:
         "execute_limit_time_seconds": str(defaults.timeout_s),
         "max_total_charge": f"{Decimal(charge) / MICROS:f}" if charge else "",
         "max_total_traffic": f"{Decimal(traffic) / 1_000_000:f}" if traffic else "",
+        "max_retries": str(defaults.max_retries or ""),
     }

@@ -13,6 +13,7 @@ from fyke.console.runform.controls import Control, FieldGroup, groups, ids_of, o
 from fyke.console.runform.form_request import FORM_VIEW, JSON_VIEW, MORE_ROWS
 from fyke.console.runform.labels import summary_error
 from fyke.console.texts import gettext as _
+from fyke.console.texts import ngettext
 from fyke.domain.forms.codec import encode
 from fyke.domain.forms.model import ABSENT, ControlKind, InputError, RunForm, pretty
 from fyke.domain.forms.normalise import NormalisedInput
@@ -140,6 +141,9 @@ def _option_texts(parsed: ParsedInput) -> Iterable[str]:
         yield _("at most %(price)s") % {"price": formats.money(limits.max_charge_micros)}
     if limits.max_traffic_bytes:
         yield _("at most %(size)s") % {"size": formats.size(limits.max_traffic_bytes)}
+    if limits.max_retries:
+        count = limits.max_retries
+        yield ngettext("%(num)s retry", "%(num)s retries", count) % {"num": count}
     if limits.browser_memory_mb:
         yield _("browser %(size)s MB") % {"size": limits.browser_memory_mb}
     if parsed.browser.headful:

@@ -210,7 +210,15 @@ class RunStore(Protocol):
         ...
 
     def hidden_attempts(self, run_id: str) -> frozenset[str]:
-        """Ids of the ended attempts whose rows are hidden because of their outcome."""
+        """Ids of the ended attempts whose rows are hidden because of their outcome, or replaced."""
+        ...
+
+    def replaced_attempts(self, run_id: str) -> frozenset[str]:
+        """Ids of the attempts whose rows are replaced by those of another attempt."""
+        ...
+
+    def set_replaced(self, attempt_id: str, replaced: bool) -> None:
+        """Write whether the rows of an attempt are replaced."""
         ...
 
     def known_attempts(self, attempt_ids: Sequence[str]) -> frozenset[str]:

@@ -65,11 +65,11 @@ def start_price(prices: Prices, limits: RunLimits, *, subtasks: int) -> int:
 
 
 def highest_charge(prices: Prices, limits: RunLimits, *, subtasks: int) -> int | None:
-    """The highest possible charge of a run in micros: each subtask up to its timeout, with its
-    browser if it may have one, and the traffic up to its cap. None when traffic costs money and
-    has no cap.
+    """The highest possible charge of a run in micros: each subtask up to its timeout, as often as
+    it may be tried, with its browser if it may have one, and the traffic up to its cap. None when
+    traffic costs money and has no cap.
     """
-    bound = _time_cost(prices, limits, limits.timeout_s * 1000) * subtasks
+    bound = _highest_time_cost(prices, limits, subtasks)
     if not prices.traffic_gb:
         return _rounded_up(bound)
     if not limits.max_traffic_bytes:
@@ -116,7 +116,7 @@ def hold(
     if highest is not None:
         bounds.append(Hold(highest))
     elif not limits.max_charge_micros:
-        time_price = _rounded_up(_time_cost(prices, limits, limits.timeout_s * 1000) * subtasks)
+        time_price = _rounded_up(_highest_time_cost(prices, limits, subtasks))
         all_there_is = max(time_price, rounded_down(available), _UNIT)
         bounds.append(Hold(all_there_is, SpendingBound.BALANCE))
     return min(bounds, key=lambda bound: bound.micros)
@@ -136,6 +136,11 @@ def format_usage(micros: int) -> str:
 
 def _rounded_up(micros: Fraction) -> int:
     return math.ceil(micros / _UNIT) * _UNIT
+
+
+def _highest_time_cost(prices: Prices, limits: RunLimits, subtasks: int) -> Fraction:
+    tries = subtasks * (1 + limits.max_retries)
+    return _time_cost(prices, limits, limits.timeout_s * 1000) * tries
 
 
 def _time_cost(prices: Prices, limits: RunLimits, milliseconds: int) -> Fraction:

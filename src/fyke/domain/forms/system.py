@@ -47,6 +47,7 @@ FIELDS: dict[str, FormField] = {
         _number("execute_limit_time_seconds", "seconds"),
         _number("max_total_charge", "USD"),
         _number("max_total_traffic", "MB"),
+        _number("max_retries", ""),
         _option("proxy_region", "string", "input", ControlKind.LINE),
         _option("pool", "string", "input", ControlKind.LINE),
         _option("labels", "object", "input", ControlKind.LINE),

@@ -30,6 +30,11 @@ def returned(number: str, reason: str, times: int, pause_ms: int, at: int) -> Ne
     return subtask_line(number, text, at, LogType.WARN)
 
 
+def retried(number: str, text: str, at: int) -> NewLogEntry:
+    """An attempt was lost, and the subtask is tried again; ``text`` says why and how often."""
+    return subtask_line(number, text[:1].upper() + text[1:], at, LogType.WARN)
+
+
 def failed(number: str, reason: str, last_lines: list[str], at: int) -> NewLogEntry:
     """The subtask has failed; ``last_lines`` are the last lines of the Worker's stderr."""
     text = "\n".join([reason, *last_lines])

@@ -186,7 +186,8 @@ class RunResults:
         source = await self.source(caller, run_id)
         if not source.hidden:
             return 0
-        stored = await self._results.totals(run_id, frozenset())
+        all_rows = await self.source(caller, run_id, failed_rows=True)
+        stored = await self._results.totals(run_id, all_rows.hidden)
         return stored.rows - (await self._results.totals(run_id, source.hidden)).rows
 
     async def totals(self, source: RunRows) -> RunTotals:
@@ -378,7 +379,8 @@ def _offset_after(order: RowOrder, at: Cursor) -> int:
 def _rows_of(tx: Transaction, run: Run, failed_rows: bool) -> RunRows:
     version = tx.workers.version(run.worker_id, run.version)
     schema = version.output_schema if version is not None else ""
-    hidden = frozenset[str]() if failed_rows else tx.runs.hidden_attempts(run.id)
+    runs = tx.runs
+    hidden = runs.replaced_attempts(run.id) if failed_rows else runs.hidden_attempts(run.id)
     return RunRows(run, hidden, schema)
 
 

@@ -8,7 +8,7 @@ a call that is repeated, because only a take-over changes it, and only while the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -17,15 +17,28 @@ from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.billing.service import extend_hold
 from fyke.domain.logs import system
-from fyke.domain.runs.charge_caps import ChargeCaps
-from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, can_run, takes_attempts
-from fyke.domain.runs.lifecycle import AttemptReturned, AttemptStarted, LimitReached, SubtaskEnded
-from fyke.domain.runs.outcome import end_of, traffic_cap
-from fyke.domain.runs.returns import fault_of, is_too_often, pause_ms, returned_in_a_row
+from fyke.domain.runs.charge_caps import (
+    ChargeCaps,
+    cap_reached,
+    exceeds_traffic,
+    limit_event,
+    traffic_limit_event,
+)
+from fyke.domain.runs.lifecycle import (
+    LIVE,
+    AttemptLost,
+    AttemptReturned,
+    AttemptStarted,
+    SubtaskEnded,
+)
+from fyke.domain.runs.next_try import next_try
+from fyke.domain.runs.outcome import end_of
+from fyke.domain.runs.retries import choose_rows, may_retry, retry_or_end
+from fyke.domain.runs.returns import fault_of, pause_ms, returned_in_a_row
 from fyke.domain.runs.sampling import add_last_sample, add_samples, traffic_so_far
 from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
-from fyke.errors import StaleLease
+from fyke.errors import StaleLease, Unavailable
 from fyke.kit.decimals import millionths
 from fyke.model.attempt import AttemptEnd, AttemptReport, RunnerOrders
 from fyke.model.log import NewLogEntry
@@ -48,7 +61,6 @@ from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
 
 log = structlog.get_logger()
 
-LIVE = frozenset({RunState.READY, RunState.RUNNING})
 STOPPING = frozenset({RunState.ABORTING, RunState.ENDING})
 LEASES_CHECKED = "leases_checked"  # fact of the installation: when a server last checked the leases
 
@@ -58,19 +70,6 @@ class GivenBack:
     """An attempt was returned: the current run, and how long its subtask is not leased."""
 
     run: Run | None
-    pause_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _NextTry:
-    """What follows the return of an attempt. ``times``: how often in a row its fault has occurred;
-    ``end``: that of its subtask, None when it is tried again after ``pause_ms``. ``node``: where
-    the attempt was.
-    """
-
-    times: int
-    node: str
-    end: End | None
     pause_ms: int = 0
 
 
@@ -94,7 +93,8 @@ class Attempts:
                 return False
             run = tx.runs.lock(key.run_id)
             if run is not None:
-                event = AttemptStarted(key.number, node)
+                is_retry = choose_rows(tx, self._rules, run, key.ordinal)
+                event = AttemptStarted(key.number, node, is_retry=is_retry)
                 apply(tx, self._rules, run, event, f"runner {runner_id}")
             return True
 
@@ -180,7 +180,7 @@ class Attempts:
         current = {run.id: run for run in runs}
         next_checks: list[int] = []
         for run in live:
-            event = _cap_reached(tx, charges, run, usage[run.id].traffic_bytes)
+            event = cap_reached(tx, charges, run, usage[run.id].traffic_bytes)
             if event is not None:
                 current[run.id] = apply(tx, self._rules, run, event, "limits") or run
             elif (left := charges.until_used_up(run)) is not None:
@@ -200,12 +200,13 @@ class Attempts:
             attempts = tx.runs.attempts(run.id)
             if not any(attempt.key == key for attempt in attempts):
                 raise StaleLease
-            apply(tx, self._rules, run, _limit_event(attempts, end), "limits")
+            apply(tx, self._rules, run, limit_event(attempts, end), "limits")
 
         await self._storage.write(work)
 
     async def ended(self, key: AttemptKey, ended: AttemptEnd, *, actor: str) -> Run | None:
-        """End the attempt and its subtask, and the run when it was the last subtask.
+        """End the attempt and its subtask, and the run when it was the last subtask. After a lost
+        attempt the subtask waits again while it has retries, see ``retries.py``.
 
         The attempt is closed for rows first, so that none are stored after the end: only its runner
         may call this, or a process that has taken it over. Returns the present run; None when the
@@ -215,22 +216,48 @@ class Attempts:
         rows = ended.closed_rows
         if rows is None:
             rows = await self._results.close_attempt(key.id)
+        if ended.end.outcome is Outcome.RUNNER_LOST:
+            await self._release_upserts(key, ended.end)
+        lines: list[NewLogEntry] = []
 
         def work(tx: Transaction) -> Run | None:
+            lines.clear()
             if not tx.runs.end_attempt(key, ended, rows, tx.now):
                 return _run_after_end(tx, key)
-            tx.runs.end_subtask(key.run_id, key.ordinal, ended.end)
             run = tx.runs.lock(key.run_id)
             if run is None:
                 return None
+            retry = retry_or_end(tx, self._rules, run, key, ended.end)
             fold(tx, run.id, key.id, ended.sites)
             if ended.browser is not None:
                 tx.browsers.report([(key.id, run.id, ended.browser)])
             if ended.page is not None:
                 tx.last_pages.add(key.id, run.id, ended.page, tx.now)
-            return self._after_subtask(tx, run, actor)
+            if retry is None:
+                return self._after_subtask(tx, run, actor)
+            lines.append(system.retried(key.number, retry.end.message, tx.now))
+            event = AttemptLost(retry.end, key.number, retry.node)
+            return apply(tx, self._rules, run, event, actor)
 
-        return await self._storage.write(work)
+        run = await self._storage.write(work)
+        if lines:
+            await self._write_lines(key.run_id, lines)
+        return run
+
+    async def _write_lines(self, run_id: str, lines: list[NewLogEntry]) -> None:
+        """Write lines of the platform about a run, whose attempt may not write any more."""
+        try:
+            await self._results.open_attempt(run_id, run_id)
+            await self._results.commit([AttemptBatch(run_id, run_id, log=lines)])
+        except Unavailable as error:  # the events of the run say the same
+            log.warning("lines_not_written", run=run_id, error=str(error))
+
+    async def _release_upserts(self, key: AttemptKey, end: End) -> None:
+        """The rows of an attempt that is tried again may be replaced, so nothing may be merged into
+        them any more.
+        """
+        if await self._storage.read(lambda tx: may_retry(tx, tx.runs.get(key.run_id), key, end)):
+            await self._results.release_upserts(key.id)
 
     async def give_back(
         self,
@@ -264,7 +291,8 @@ class Attempts:
             run = tx.runs.lock(key.run_id)
             if run is None:
                 return None
-            following = _next_try(tx, run, key, reason)
+            choose_rows(tx, self._rules, run, key.ordinal)
+            following = next_try(tx, run, key, reason)
             if following.end is not None:
                 tx.runs.end_subtask(run.id, key.ordinal, following.end)
                 return GivenBack(self._after_subtask(tx, run, actor))
@@ -285,7 +313,7 @@ class Attempts:
             run = tx.runs.get(key.run_id)
             if run is None:
                 return system.failed(number, sentence(reason), [], 0)
-            following = _next_try(tx, run, key, reason)
+            following = next_try(tx, run, key, reason)
             if following.end is not None:
                 return system.failed(number, following.end.message, [], 0)
             times, pause = following.times, following.pause_ms
@@ -295,9 +323,9 @@ class Attempts:
 
     def _after_subtask(self, tx: Transaction, run: Run, actor: str) -> Run | None:
         has_limit = run.state in LIVE and run.limits.max_traffic_bytes > 0
-        if has_limit and _exceeds_traffic(run, traffic_so_far(tx, run.id)):
+        if has_limit and exceeds_traffic(run, traffic_so_far(tx, run.id)):
             # short subtasks may end before a report with their total traffic
-            run = apply(tx, self._rules, run, _traffic_limit_event(tx, run), "limits") or run
+            run = apply(tx, self._rules, run, traffic_limit_event(tx, run), "limits") or run
         if run.state.terminal:
             return run
         if tx.runs.subtasks_left(run.id):
@@ -386,26 +414,6 @@ class Attempts:
         return await self.ended(attempt.key, AttemptEnd(end, usage), actor=actor) is not None
 
 
-def _cap_reached(
-    tx: Transaction, charges: ChargeCaps, run: Run, traffic_bytes: int
-) -> LimitReached | None:
-    """The event of a run that has reached a cap, else None. The proxy stops a single attempt
-    exactly at its traffic limit and reports that; the total of several attempts is known only here.
-    """
-    if _exceeds_traffic(run, traffic_bytes):
-        return _traffic_limit_event(tx, run)
-    reason = charges.reached(run)
-    return None if reason is None else _limit_event(tx.runs.attempts(run.id), end_of(reason))
-
-
-def _exceeds_traffic(run: Run, traffic_bytes: int) -> bool:
-    return 0 < run.limits.max_traffic_bytes < traffic_bytes
-
-
-def _traffic_limit_event(tx: Transaction, run: Run) -> LimitReached:
-    return _limit_event(tx.runs.attempts(run.id), end_of(traffic_cap(run.limits)))
-
-
 def _last_subtask_ended(tx: Transaction, run: Run) -> SubtaskEnded:
     subtasks = tx.runs.subtasks(run.id)
     first_failure = next((s for s in subtasks if s.outcome is not Outcome.SUCCEEDED), None)
@@ -446,35 +454,6 @@ def _given_back_before(tx: Transaction, key: AttemptKey) -> GivenBack | None:
     return GivenBack(tx.runs.get(key.run_id), given if was_paused else 0)
 
 
-def _next_try(tx: Transaction, run: Run, key: AttemptKey, fault: Reason) -> _NextTry:
-    """What follows the return of the subtask's latest attempt, which may be recorded already."""
-    attempts = tx.runs.attempts_between(run.id, key.ordinal, key.ordinal)
-    earlier = [attempt for attempt in attempts if attempt.id != key.id]
-    latest = [
-        replace(attempt, outcome=Outcome.RETURNED, reason=fault, finished_at=tx.now)
-        for attempt in attempts
-        if attempt.id == key.id
-    ]
-    in_a_row = returned_in_a_row([*earlier, *latest], fault)
-    times, node = len(in_a_row), latest[0].node if latest else ""
-    if run.state not in LIVE:
-        end = End(run.outcome or Outcome.ABORTED, run.err_msg, run.reason)
-        return _NextTry(times, node, end)
-    if is_too_often(fault, in_a_row) and not _another_could(tx, run, in_a_row):
-        end = end_of(replace(fault, params={**fault.params, "times": times}))
-        return _NextTry(times, node, end)
-    return _NextTry(times, node, None, pause_ms(times))
-
-
-def _another_could(tx: Transaction, run: Run, returned: Sequence[Attempt]) -> bool:
-    """Whether all of these attempts were on one machine, and another one could take the next."""
-    machines = {attempt.node for attempt in returned}
-    return len(machines) == 1 and any(
-        runner.node not in machines and takes_attempts(runner) and can_run(runner, run)
-        for runner in tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
-    )
-
-
 def _returned_event(
     tx: Transaction, run: Run, fault: End, number: str, node: str
 ) -> AttemptReturned:
@@ -488,7 +467,3 @@ def _browser_event(tx: Transaction, run: Run, granted: Run, actor: str) -> RunEv
     if extra := granted.hold_micros - run.hold_micros:
         detail += f"; {millionths(extra)} USD more are set aside"
     return RunEvent(run.id, tx.now, "BrowserReserved", run.state, run.state, actor, detail)
-
-
-def _limit_event(attempts: Iterable[Attempt], end: End) -> LimitReached:
-    return LimitReached(sum(1 for attempt in attempts if attempt.outcome is None), end)

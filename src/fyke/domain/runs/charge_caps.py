@@ -1,5 +1,5 @@
-"""Ends runs by their charge: at the reserved amount, and at caps of the account that were lowered
-after the start.
+"""Ends runs at their caps: that of their traffic, the reserved amount, and caps of the account that
+were lowered after the start.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from fyke.contracts.state import Transaction
 from fyke.domain.billing.caps import SpendingMonth, month_of
 from fyke.domain.billing.pricing import charge
+from fyke.domain.runs.lifecycle import LimitReached
+from fyke.domain.runs.outcome import end_of, traffic_cap
 from fyke.domain.runs.transitions import Rules, cost_micros, cost_of
 from fyke.model.account import Account
-from fyke.model.run import Run, SpendingBound
+from fyke.model.run import Attempt, End, Run, SpendingBound
 from fyke.reasons import Reason, ReasonCode
 
 HOUR_MS = 3_600_000
@@ -86,3 +88,27 @@ def _active_charges(tx: Transaction, rules: Rules, account_id: str) -> int:
     """The total charge of the account's active runs if they ended now."""
     runs = (tx.runs.get(run_id) for run_id in tx.admission.under_way(account_id))
     return sum(min(cost_micros(tx, rules, run), run.hold_micros) for run in runs if run)
+
+
+def cap_reached(
+    tx: Transaction, charges: ChargeCaps, run: Run, traffic_bytes: int
+) -> LimitReached | None:
+    """The event of a run that has reached a cap, else None. The proxy stops a single attempt
+    exactly at its traffic limit and reports that; the total of several attempts is known only here.
+    """
+    if exceeds_traffic(run, traffic_bytes):
+        return traffic_limit_event(tx, run)
+    reason = charges.reached(run)
+    return None if reason is None else limit_event(tx.runs.attempts(run.id), end_of(reason))
+
+
+def exceeds_traffic(run: Run, traffic_bytes: int) -> bool:
+    return 0 < run.limits.max_traffic_bytes < traffic_bytes
+
+
+def traffic_limit_event(tx: Transaction, run: Run) -> LimitReached:
+    return limit_event(tx.runs.attempts(run.id), end_of(traffic_cap(run.limits)))
+
+
+def limit_event(attempts: Iterable[Attempt], end: End) -> LimitReached:
+    return LimitReached(sum(1 for attempt in attempts if attempt.outcome is None), end)

@@ -21,6 +21,7 @@ aborted
 succeeded, AbortRequested    refused
 failed
 other      AttemptReturned   no change: the subtask waits again (``returns.py``)
+any        AttemptLost       no change: the subtask waits again (``retries.py``)
 terminal   anything else     no change: the first end counts
 running    AttemptReturned   no started attempts: ready; else running
 ========== ================= =====================================================
@@ -41,10 +42,13 @@ from fyke.reasons import Reason, ReasonCode
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """A Worker's process of this run was started: for the subtask ``number``, on ``node``."""
+    """A Worker's process of this run was started: for the subtask ``number``, on ``node``, after an
+    attempt that was lost if it ``is_retry``.
+    """
 
     number: str = ""
     node: str = ""
+    is_retry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,17 @@ class AttemptReturned:
     """
 
     others_started: bool
+    fault: End
+    number: str = ""
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLost:
+    """An attempt whose Worker has run was lost, and its subtask is tried again, as ``fault`` says.
+    ``number`` and ``node`` are as in ``AttemptStarted``.
+    """
+
     fault: End
     number: str = ""
     node: str = ""
@@ -86,7 +101,9 @@ class LimitReached:
     end: End
 
 
-Event = AttemptStarted | AttemptReturned | SubtaskEnded | AbortRequested | LimitReached
+Event = (
+    AttemptStarted | AttemptReturned | AttemptLost | SubtaskEnded | AbortRequested | LimitReached
+)
 
 
 class Instruction(Enum):
@@ -118,6 +135,8 @@ def advance(state: RunState, event: Event) -> Transition:
             return _started() if state is RunState.READY else Transition(state)
         case AttemptReturned():
             return _returned(state, event)
+        case AttemptLost():
+            return Transition(state)
         case SubtaskEnded():
             return _subtask_ended(state, event)
         case AbortRequested():
@@ -138,7 +157,7 @@ def _returned(state: RunState, event: AttemptReturned) -> Transition:
 
 # The state after the last subtask of a run that is being stopped.
 _STATE_AFTER_STOP = {RunState.ABORTING: RunState.ABORTED, RunState.ENDING: RunState.FAILED}
-_LIVE = (RunState.READY, RunState.RUNNING)
+LIVE = frozenset({RunState.READY, RunState.RUNNING})
 _STOP = (Instruction.END_WAITING, Instruction.STOP_ATTEMPTS)
 _END_NOW = (Instruction.END_WAITING, Instruction.FINISH)
 
@@ -156,7 +175,7 @@ def _subtask_ended(state: RunState, event: SubtaskEnded) -> Transition:
 def _abort(state: RunState, event: AbortRequested) -> Transition:
     if state in (RunState.SUCCEEDED, RunState.FAILED):
         raise RunNotAbortable(Reason.of(ReasonCode.RUN_ENDED, state=state.value))
-    if state not in _LIVE:
+    if state not in LIVE:
         return Transition(state)
     end = end_of(Reason(ReasonCode.ABORTED))
     if event.active_attempts:
@@ -165,7 +184,7 @@ def _abort(state: RunState, event: AbortRequested) -> Transition:
 
 
 def _limit(state: RunState, event: LimitReached) -> Transition:
-    if state not in _LIVE:
+    if state not in LIVE:
         return Transition(state)
     if event.active_attempts:
         return Transition(RunState.ENDING, event.end, _STOP)

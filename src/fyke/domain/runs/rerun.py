@@ -17,6 +17,7 @@ def rerun_input(run: Run) -> dict[str, Any]:
         "execute_limit_time_seconds": limits.timeout_s,
         "max_total_charge": limits.max_charge_micros / 1e6,
         "max_total_traffic": limits.max_traffic_bytes / 1e6,
+        "max_retries": limits.max_retries,
     }
     if run.browser_memory_asked:
         system["browser_memory"] = limits.browser_memory_mb

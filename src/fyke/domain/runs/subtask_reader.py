@@ -9,18 +9,28 @@ from dataclasses import dataclass, replace
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
+from fyke.domain.runs.retries import retry_reason
 from fyke.domain.runs.summary import summary_of_text
 from fyke.model.account import Caller
-from fyke.model.run import MAX_LISTED_SUBTASKS, Attempt, Subtask
+from fyke.model.run import MAX_LISTED_SUBTASKS, Attempt, Run, Subtask, SubtaskState
+from fyke.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class SubtaskView:
-    """A subtask with its input in one line and its attempts, in order of time."""
+    """A subtask with its input in one line and its attempts, in order of time. ``retry``: why it
+    waits to be tried again.
+    """
 
     subtask: Subtask
     summary: str
     attempts: list[Attempt]
+    retry: Reason | None = None
+
+    @property
+    def rows(self) -> int:
+        """The rows of its attempts, without those that are replaced by the rows of another."""
+        return sum(attempt.rows for attempt in self.attempts if not attempt.replaced)
 
 
 class SubtaskReader:
@@ -48,22 +58,25 @@ class SubtaskReader:
         """Total count, and one page by ordinal. Raises ``RunNotFound``."""
         limit = min(max(limit, 1), MAX_LISTED_SUBTASKS)
 
-        def work(tx: Transaction) -> tuple[int, list[Subtask], list[Attempt]]:
+        def work(tx: Transaction) -> tuple[Run, list[Subtask], list[Attempt]]:
             run = own_run(tx, caller, run_id)
             subtasks = tx.runs.subtask_page(run_id, offset=max(offset, 0), limit=limit)
             if not subtasks:
-                return run.subtasks, [], []
+                return run, [], []
             attempts = tx.runs.attempts_between(run_id, subtasks[0].ordinal, subtasks[-1].ordinal)
-            return run.subtasks, subtasks, attempts
+            return run, subtasks, attempts
 
-        count, subtasks, attempts = await self._storage.read(work)
+        run, subtasks, attempts = await self._storage.read(work)
         if not caller.operator:
             attempts = [replace(attempt, node="") for attempt in attempts]
-        return count, [
-            SubtaskView(
-                subtask,
-                summary_of_text(subtask.input_json),
-                [attempt for attempt in attempts if attempt.ordinal == subtask.ordinal],
-            )
+        return run.subtasks, [
+            _view(run, subtask, [a for a in attempts if a.ordinal == subtask.ordinal])
             for subtask in subtasks
         ]
+
+
+def _view(run: Run, subtask: Subtask, attempts: list[Attempt]) -> SubtaskView:
+    """``attempts`` have no machines when the reader may not see them."""
+    waits = subtask.state is SubtaskState.WAITING
+    retry = retry_reason(run, attempts, sees_nodes=True) if waits else None
+    return SubtaskView(subtask, summary_of_text(subtask.input_json), attempts, retry)

@@ -19,6 +19,7 @@ from fyke.domain.billing.service import settle
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
 from fyke.domain.runs.lifecycle import (
     AbortRequested,
+    AttemptLost,
     AttemptReturned,
     AttemptStarted,
     Event,
@@ -65,7 +66,8 @@ def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> 
     """
     step = advance(run.state, event)
     if step == Transition(run.state):
-        if isinstance(event, AttemptReturned):
+        is_retry = isinstance(event, AttemptStarted) and event.is_retry
+        if is_retry or isinstance(event, AttemptReturned | AttemptLost):
             _record(tx, run, event, step, actor)
         return run
     changed = _changed_run(tx, rules, run, step)
@@ -78,8 +80,10 @@ def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> 
 
 def _record(tx: Transaction, run: Run, event: Event, step: Transition, actor: str) -> None:
     """Add the event to the history of the run."""
-    end = event.fault if isinstance(event, AttemptReturned) else step.end
-    of_attempt = event if isinstance(event, AttemptStarted | AttemptReturned) else None
+    end = event.fault if isinstance(event, AttemptReturned | AttemptLost) else step.end
+    of_attempt = (
+        event if isinstance(event, AttemptStarted | AttemptReturned | AttemptLost) else None
+    )
     tx.runs.add_event(
         RunEvent(
             run_id=run.id,
@@ -129,7 +133,11 @@ def _changed_run(tx: Transaction, rules: Rules, run: Run, step: Transition) -> R
 def _with_totals(tx: Transaction, rules: Rules, run: Run) -> Run:
     """The run with its final figures: the visible rows, the traffic and cost of all attempts."""
     attempts = tx.runs.attempts(run.id)
-    visible = [a for a in attempts if a.outcome is None or a.outcome.value not in rules.hiding]
+    visible = [
+        a
+        for a in attempts
+        if not a.replaced and (a.outcome is None or a.outcome.value not in rules.hiding)
+    ]
     subtasks = tx.runs.subtasks(run.id)
     succeeded = sum(1 for s in subtasks if s.outcome is Outcome.SUCCEEDED)
     return replace(

@@ -9,6 +9,7 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.runs.browsers import missing_for_run
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, can_execute, is_placed, refusal
+from fyke.domain.runs.retries import first_retry
 from fyke.domain.runs.returns import pause_ms, returned_in_a_row
 from fyke.model.account import Caller
 from fyke.model.node_registry import Node
@@ -98,6 +99,8 @@ class _WaitFacts:
 
     def reason(self, run: Run) -> WaitReason:
         """Why ``run`` has not started."""
+        if run.state is RunState.RUNNING and run.limits.max_retries:
+            return self._retry(run)
         if run.state is not RunState.READY:
             return WaitReason(run.id)
         attempts = self._tx.runs.attempts(run.id)
@@ -106,6 +109,17 @@ class _WaitFacts:
         full = self._plan_reason(run.account_id)
         pool = run.pool if run.pool_asked else ""
         return WaitReason(run.id, full or self._runner_reason(run, attempts), pool)
+
+    def _retry(self, run: Run) -> WaitReason:
+        """Why a run waits that has started: none of its attempts is active, and one was lost."""
+        attempts = self._tx.runs.attempts(run.id)
+        outcomes = {attempt.outcome for attempt in attempts}
+        if None in outcomes or Outcome.RUNNER_LOST not in outcomes:
+            return WaitReason(run.id)
+        return WaitReason(run.id, self._runner_reason(run, attempts))
+
+    def _retry_reason(self, run: Run, attempts: list[Attempt]) -> Reason | None:
+        return first_retry(run, attempts, sees_nodes=self._shows_machines)
 
     def _plan_reason(self, account_id: str) -> Reason | None:
         if account_id not in self._plan_reasons:
@@ -157,7 +171,7 @@ class _WaitFacts:
         if not able and (trouble := runners[0].trouble):
             node = runners[0].node if self._shows_machines else None
             return reason_with_detail(ReasonCode.RUNNER_TROUBLE, trouble, node=node)
-        if again := _next_try(attempts, self._tx.now):
+        if again := _next_try(attempts, self._tx.now) or self._retry_reason(run, attempts):
             return again
         if missing := missing_for_run(self._tx, run, able):
             return missing

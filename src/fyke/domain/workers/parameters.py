@@ -18,7 +18,7 @@ from fyke.errors import InvalidRequest
 from fyke.kit.node_names import label_rules, name_rule
 from fyke.model.billing import MICROS
 from fyke.model.browser import BrowserBlock, BrowserChoice, BrowserMode, BrowserProgram
-from fyke.model.run import RunLimits
+from fyke.model.run import MAX_RETRIES, RunLimits
 
 if TYPE_CHECKING:
     from fyke.model.worker import SystemDefaults
@@ -64,6 +64,7 @@ def read_input(raw: object, defaults: SystemDefaults) -> ParsedInput:
             max_charge_micros=_money(system, "max_total_charge", defaults.max_charge_micros),
             max_traffic_bytes=_megabytes(system, "max_total_traffic", defaults.max_traffic_bytes),
             browser_memory_mb=_browser_memory(system),
+            max_retries=_retries(system, defaults),
         ),
         browser=_browser(system),
         region=_region(system, custom),
@@ -240,6 +241,19 @@ def _money(system: dict[str, Any], field: str, default: int) -> int:
 def _megabytes(system: dict[str, Any], field: str, default: int) -> int:
     cap = _cap(system, field)
     return default if cap is None else math.ceil(cap * 1_000_000)
+
+
+def _retries(system: dict[str, Any], defaults: SystemDefaults) -> int:
+    value = _first_value(system, "max_retries")
+    if value is None:
+        return defaults.max_retries
+    number = _number(value, "max_retries")
+    if not 0 <= number <= MAX_RETRIES or number != int(number):
+        raise InvalidRequest(
+            f"must be a whole number from 0 (no retries) to {MAX_RETRIES}",
+            field="input.parameters.system.max_retries",
+        )
+    return int(number)
 
 
 def _region(system: dict[str, Any], custom: dict[str, Any]) -> str:

@@ -18,7 +18,13 @@ from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.worker import SystemDefaults
 
-NAMES = ("memory", "execute_limit_time_seconds", "max_total_charge", "max_total_traffic")
+NAMES = (
+    "memory",
+    "execute_limit_time_seconds",
+    "max_total_charge",
+    "max_total_traffic",
+    "max_retries",
+)
 
 
 class DefaultRunOptions:
@@ -41,8 +47,8 @@ class DefaultRunOptions:
         self, caller: Caller, ref: str, options: Mapping[str, object]
     ) -> SystemDefaults:
         """Replace all options. ``options`` has members of ``NAMES`` in the units of a start (MB,
-        seconds, USD, MB; 0 of the last two = no limit); a member that is missing, None or ``""``
-        is reset to Fyke's own default.
+        seconds, USD, MB, number; 0 of the two caps = no limit); a member that is missing, None or
+        ``""`` is reset to Fyke's own default.
 
         Raise ``InvalidFields`` for the first invalid one, ``Forbidden``, ``WorkerNotFound``.
         """
@@ -85,4 +91,5 @@ def _read(system: Mapping[str, object]) -> SystemDefaults:
         timeout_s=limits.timeout_s,
         max_charge_micros=limits.max_charge_micros,
         max_traffic_bytes=limits.max_traffic_bytes,
+        max_retries=limits.max_retries,
     )

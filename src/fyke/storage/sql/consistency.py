@@ -56,7 +56,7 @@ _RULES = (
     (
         "run {0} has {1} results but its attempts add up to {2}",
         "SELECT r.id, r.results, coalesce(sum(s.rows), 0) FROM runs r"  # noqa: S608 - our own
-        " LEFT JOIN attempts s ON s.run_id = r.id"
+        " LEFT JOIN attempts s ON s.run_id = r.id AND NOT s.replaced"
         " WHERE r.state IN ('aborted', 'failed', 'succeeded') GROUP BY r.id, r.results"
         " HAVING r.results <> coalesce(sum(s.rows), 0) AND r.results <> coalesce(sum("
         f"CASE WHEN s.outcome IN ({_HIDING}) THEN 0 ELSE s.rows END), 0)",

@@ -10,7 +10,7 @@ from fyke.domain.runs.estimate import MAX_SAMPLES, MIN_RUNS
 from fyke.kit.spreadsheets import exact_usd
 from fyke.wire.common import Count, ExactUsd, UnixSeconds
 from fyke.wire.fields import Answer, Decimal, DocumentedAs, Integer, Request, Text
-from fyke.wire.inputs import ChargeLimit, Cpus, Memory, TimeLimit, TrafficLimit
+from fyke.wire.inputs import ChargeLimit, Cpus, Memory, Retries, TimeLimit, TrafficLimit
 from fyke.wire.units import megabytes, seconds, usd
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class RunOptionsToSet(Request):
     execute_limit_time_seconds: Annotated[Decimal, DocumentedAs(TimeLimit)] | None = None
     max_total_charge: Annotated[Decimal, DocumentedAs(ChargeLimit)] | None = None
     max_total_traffic: Annotated[Decimal, DocumentedAs(TrafficLimit)] | None = None
+    max_retries: Annotated[Decimal, DocumentedAs(Retries)] | None = None
 
 
 class EstimateQuery(RunOptionsToSet):
@@ -44,6 +45,9 @@ class RunOptions(Answer):
     execute_limit_time_seconds: Count
     max_total_charge: Annotated[int | float, Meta(description="US dollars, 0 = no limit")]
     max_total_traffic: Annotated[int | float, Meta(description="MB, 0 = no limit")]
+    max_retries: Annotated[
+        int, Meta(ge=0, description="of a subtask whose machine was lost or drained")
+    ] = 0
 
     @classmethod
     def of(cls, defaults: SystemDefaults) -> RunOptions:
@@ -52,6 +56,7 @@ class RunOptions(Answer):
             execute_limit_time_seconds=defaults.timeout_s,
             max_total_charge=usd(defaults.max_charge_micros),
             max_total_traffic=megabytes(defaults.max_traffic_bytes),
+            max_retries=defaults.max_retries,
         )
 
 

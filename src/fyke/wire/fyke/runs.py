@@ -45,6 +45,7 @@ _WAITS = [
     ReasonCode.ISOLATION_MISSING,
     ReasonCode.RUNNER_TROUBLE,
     ReasonCode.NEXT_TRY,
+    ReasonCode.RETRY,
     ReasonCode.QUEUE,
     ReasonCode.ROOM,
     ReasonCode.PREPARING,
@@ -110,6 +111,9 @@ class RunSummary(Answer):
         list[str],
         Meta(description="the machines on which it has attempts, only for the operator's account"),
     ] = []
+    max_retries: Annotated[
+        int, Meta(ge=0, description="of a subtask whose machine was lost or drained")
+    ] = 0
 
     @classmethod
     def of(
@@ -138,6 +142,7 @@ class RunSummary(Answer):
             hint=HintItem.of(ending.hint) if ending.hint else None,
             errors=[LogLineItem.of(line) for line in ending.errors],
             nodes=[*nodes],
+            max_retries=run.limits.max_retries,
         )
 
 
@@ -213,6 +218,9 @@ class AttemptItem(Answer):
     finished_at: UnixSeconds
     browser_ms: Annotated[Count, Meta(description="how long it had a browser")] = 0
     node: MachineText = ""
+    replaced: Annotated[
+        bool, Meta(description="whether the rows of another attempt of the subtask are shown")
+    ] = False
 
     @classmethod
     def of(cls, attempt: Attempt) -> AttemptItem:
@@ -233,6 +241,7 @@ class AttemptItem(Answer):
             started_at=seconds(attempt.started_at),
             finished_at=seconds(attempt.finished_at),
             node=attempt.node,
+            replaced=attempt.replaced,
         )
 
 
@@ -250,15 +259,16 @@ class SubtaskItem(Answer):
     @classmethod
     def of(cls, view: SubtaskView) -> SubtaskItem:
         subtask = view.subtask
+        reason = view.retry or subtask.reason
         return cls(
             ordinal=subtask.ordinal,
             number=subtask.number,
             input=view.summary,
             state=subtask.state,
             outcome=subtask.outcome.value if subtask.outcome else "",
-            reason=subtask.err_msg,
-            reason_code=code_of(subtask.reason),
-            reason_params=params_of(subtask.reason),
+            reason=sentence(view.retry) if view.retry else subtask.err_msg,
+            reason_code=code_of(reason),
+            reason_params=params_of(reason),
             attempts=[AttemptItem.of(attempt) for attempt in view.attempts],
         )
 

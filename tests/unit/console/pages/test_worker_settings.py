@@ -11,7 +11,7 @@ def test_a_missing_limit_is_an_empty_field() -> None:
     shown = _form_values(SystemDefaults(memory_mb=512, timeout_s=90))
     assert shown == {
         "memory": "512", "execute_limit_time_seconds": "90",
-        "max_total_charge": "", "max_total_traffic": "",
+        "max_total_charge": "", "max_total_traffic": "", "max_retries": "",
     }  # fmt: skip
 
 
@@ -25,5 +25,6 @@ def test_limits_are_dollars_and_megabytes_in_plain_digits() -> None:
 def test_the_shown_values_can_be_saved_unchanged() -> None:
     for defaults in (
         SystemDefaults(), SystemDefaults(max_charge_micros=1, max_traffic_bytes=10_000_000),
+        SystemDefaults(max_retries=10),
     ):  # fmt: skip
         assert option_errors(_form_values(defaults)) == {}

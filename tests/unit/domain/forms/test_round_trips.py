@@ -40,6 +40,7 @@ SYSTEMS = st.fixed_dictionaries(
         "max_total_charge": st.sampled_from([0, 0.1, "0.10", -1]),
         "proxy_region": st.sampled_from(["US", "", "us", None]),
         "cpus": st.sampled_from([0.5, "1"]),
+        "max_retries": st.sampled_from([0, 3, "10", 11, "often"]),
         "browser_block": st.sampled_from([["images"], ["fonts", "images"], ["videos"], "images"]),
         "egress_allow": st.just(["10.0.0.1:80"]),
         "pool": st.sampled_from(["eu", "", "E U", None, 1]),

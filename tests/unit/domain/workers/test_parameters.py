@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -56,6 +57,15 @@ def test_caps_are_exact_and_never_round_to_no_limit() -> None:
     assert limits.max_traffic_bytes == 1_500_000
 
 
+def test_retries_are_those_of_the_start_or_else_of_the_worker() -> None:
+    defaults = replace(DEFAULTS, max_retries=2)
+    for given, expected in (({}, 2), ({"max_retries": ""}, 2), ({"max_retries": 0}, 0),
+                            ({"max_retries": "10"}, 10)):  # fmt: skip
+        raw = {"parameters": {"system": given, "custom": {}}}
+        assert read_input(raw, defaults).limits.max_retries == expected
+    assert read({}).limits.max_retries == 0
+
+
 def test_a_sandbox_can_enforce_every_accepted_cpu_share() -> None:
     least, most = order.CPUS
     assert least <= MIN_CPUS < MAX_CPUS <= most
@@ -78,6 +88,10 @@ def test_a_sandbox_can_enforce_every_accepted_cpu_share() -> None:
         ({"max_total_charge": "1_0"}, "max_total_charge must be a number"),
         ({"max_total_charge": "\uff11.\uff15"}, "max_total_charge must be a number"),
         ({"cpus": True}, "cpus"),
+        ({"max_retries": 11}, "max_retries must be a whole number from 0 "),
+        ({"max_retries": -1}, "max_retries must be a whole number"),
+        ({"max_retries": 1.5}, "max_retries must be a whole number"),
+        ({"max_retries": "often"}, "max_retries must be a number"),
         ({"memory": 99999}, "memory"),
         ({"memory": -1}, "memory"),
         ({"proxy_region": "usa"}, "proxy_region"),

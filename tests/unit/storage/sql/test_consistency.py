@@ -55,6 +55,15 @@ def test_state_and_rows_that_belong_together_have_no_findings(files: tuple[Path,
     assert check_files(*files) == []
 
 
+def test_replaced_rows_are_not_among_the_results(files: tuple[Path, Path]) -> None:
+    lost = "UPDATE attempts SET outcome = 'runner_lost', replaced = 1 WHERE ordinal = 1"
+    change(files[0], lost)
+    assert check_files(*files) == []
+    change(files[0], "UPDATE runs SET results = 5")
+    [finding] = check_files(*files)
+    assert finding.endswith("has 5 results but its attempts add up to 3")
+
+
 @pytest.mark.parametrize(
     "database, statement, finding",
     [

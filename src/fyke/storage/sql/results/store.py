@@ -117,6 +117,9 @@ class SqlResults:
     async def close_attempt(self, attempt_id: str) -> int:
         return await self._write(lambda driver: write.close_attempt(driver, attempt_id))
 
+    async def release_upserts(self, attempt_id: str) -> None:
+        await self._write(lambda driver: write.release_upserts(driver, attempt_id))
+
     async def totals(self, run_id: str, hidden: frozenset[str]) -> RunTotals:
         def work(hidden: frozenset[str], last: int, driver: Driver) -> RunTotals:
             return read.totals(driver, run_id, hidden, looked_up=last)

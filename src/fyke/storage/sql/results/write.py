@@ -46,6 +46,14 @@ _CLOSE_ATTEMPT = """
     RETURNING rows
 """
 
+_LOCK_RUN = "SELECT number FROM results_runs WHERE number = ?"
+# from the upserts, of which most runs have none, and not from the rows
+_RELEASE_UPSERTS = """
+    DELETE FROM results_upserts WHERE run = ? AND EXISTS (
+        SELECT 1 FROM results_rows r WHERE r.id = results_upserts.row_id AND r.attempt = ?
+    )
+"""
+
 _TARGETS = """
     SELECT a.attempt_id, a.number, a.moved, a.closed, r.run_id,
         coalesce(r.number, 0), coalesce(r.rows, 0), coalesce(r.log_entries, 0)
@@ -268,6 +276,16 @@ def store_id(driver: Driver) -> bytes:
 def close_attempt(driver: Driver, attempt_id: str) -> int:
     """See ``Results.close_attempt``. Waits for a commit that has locked the attempt."""
     return int(driver.query(_CLOSE_ATTEMPT, (attempt_id,))[0][0])
+
+
+def release_upserts(driver: Driver, attempt_id: str) -> None:
+    """See ``Results.release_upserts``."""
+    found = driver.query(
+        "SELECT run, number FROM results_attempts WHERE attempt_id = ?", (attempt_id,)
+    )
+    for run, number in found:
+        driver.query(_LOCK_RUN + driver.for_update, (run,))
+        driver.run(_RELEASE_UPSERTS, (run, number))
 
 
 def chunks(values: Iterable[Any]) -> Iterator[tuple[Any, ...]]:

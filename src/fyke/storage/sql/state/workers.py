@@ -110,6 +110,7 @@ versions = Table(
     text_column("secrets"),  # JSON list of names
     text_column("browser"),
     flag_column("browser_declared"),
+    number_column("max_retries"),
     UniqueConstraint("worker_id", "number"),
     UniqueConstraint("worker_id", "seq"),
 )

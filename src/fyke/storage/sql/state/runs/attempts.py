@@ -196,13 +196,23 @@ class AttemptTable(SqlStore):
 
     def hidden_attempts(self, run_id: str) -> frozenset[str]:
         if not self._hiding:
-            return frozenset()
-        # runs with every page of rows, hence directly on the driver
+            return self.replaced_attempts(run_id)
         outcomes = [str(outcome) for outcome in sorted(self._hiding)]
-        statement = f"{_OF_RUN} AND outcome IN ({', '.join('?' * len(outcomes))})"
-        values = to_storable_text(run_id), *outcomes
-        found = self._db.exec_driver_sql(driver_sql(self._db, statement), values)
+        condition = f"(outcome IN ({', '.join('?' * len(outcomes))}) OR replaced)"
+        return self._ids_of(run_id, condition, *outcomes)
+
+    def replaced_attempts(self, run_id: str) -> frozenset[str]:
+        return self._ids_of(run_id, "replaced")
+
+    def _ids_of(self, run_id: str, condition: str, *values: str) -> frozenset[str]:
+        # runs with every page of rows, hence directly on the driver
+        statement = driver_sql(self._db, f"{_OF_RUN} AND {condition}")
+        found = self._db.exec_driver_sql(statement, (to_storable_text(run_id), *values))
         return frozenset(found.scalars())
+
+    def set_replaced(self, attempt_id: str, replaced: bool) -> None:
+        change = update(attempts).where(attempts.c.id == attempt_id)
+        self._db.execute(change.values(replaced=replaced))
 
     def known_attempts(self, attempt_ids: Sequence[str]) -> frozenset[str]:
         known: set[str] = set()

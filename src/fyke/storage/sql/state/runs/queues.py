@@ -45,7 +45,7 @@ QUEUE_WITHOUT_FULL = (
 _DUE = "(s.not_before <= ? OR s.not_before > ?)"
 
 
-# Of a waiting subtask, all attempts were returned.
+# Of a waiting subtask, all attempts were returned or lost.
 _RETURNED_BY = (
     "EXISTS (SELECT 1 FROM attempts a"
     " WHERE a.run_id = s.run_id AND a.ordinal = s.ordinal AND a.node = ?)"

@@ -152,7 +152,7 @@ _COUNT_ENDED = "UPDATE runs SET subtasks_ended = subtasks_ended + ? WHERE id = ?
 _FIXED = {
     "id", "account_id", "worker_id", "version", "task_id", "key_id", "origin", "created_at",
     "cpus", "memory_mb", "timeout_s", "max_charge_micros", "max_traffic_bytes", "bound",
-    "browser_cpus", "browser_memory_mb", "browser_mode", "browser_program",
+    "browser_cpus", "browser_memory_mb", "browser_mode", "browser_program", "max_retries",
     "pool", "pool_asked", "labels", "region_of_node", "operators_worker",
     "region", "egress_allow", "browser_block", "input_json", "summary", "callback_url", "subtasks",
     "subtasks_ended", *(f"ended_{name}" for name in ENDED_COUNTERS),

@@ -63,6 +63,7 @@ runs = Table(
     text_column("region"),
     text_column("egress_allow"),  # JSON list
     text_column("browser_block"),  # JSON list
+    number_column("max_retries"),
     text_column("input_json"),
     text_column("callback_url"),
     number_column("subtasks"),
@@ -218,6 +219,7 @@ attempts = Table(
     text_column("browser_version"),
     number_column("browser_memory_bytes"),
     text_column("node"),  # the machine of its runner
+    flag_column("replaced"),
     Index(None, "run_id", "ordinal", "id"),
 )
 partial_index(
