@@ -88,8 +88,8 @@ async def test_the_machine_of_the_installation_comes_first(app: App, owner: Visi
     await app.register_runner()
     page = await owner.get(NODES)
     assert rows(page) == {
-        "node": f"node this installation default Connected 0 0 of 8 cores 0 of 8 GB full {__version__} "
-        "now",
+        "node": "node this installation default Connected 0 0 of 8 cores 0 of 8 GB full "
+        f"{__version__} now",
     }
     commands = page.all("//code[@class='command']/text()")
     assert commands == [
