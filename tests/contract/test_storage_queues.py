@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import ProgrammingError
 
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
@@ -326,3 +327,21 @@ async def test_the_query_for_scalers_answers_without_demand_too(state: State) ->
     with state.storage.engine.connect() as connection:
         found = [connection.exec_driver_sql(query.format(pool)).scalar() for pool in ("eu", "us")]
     assert found == [2, 0]
+
+
+async def test_a_role_may_read_the_view_alone(state: State) -> None:
+    """As the page about nodes advises for programs that scale them."""
+    if state.storage.engine.dialect.name == "sqlite":
+        pytest.skip("a file has no roles")
+    await seeded(state, pool="eu")
+    with state.storage.engine.connect() as connection:
+        for sql in (
+            "CREATE ROLE fyke_demand_reader",
+            "GRANT SELECT ON demand TO fyke_demand_reader",
+            "SET LOCAL ROLE fyke_demand_reader",
+        ):
+            connection.exec_driver_sql(sql)
+        assert connection.exec_driver_sql("SELECT pool FROM demand").scalars().all() == ["eu"]
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            connection.exec_driver_sql("SELECT * FROM runs")
+        connection.rollback()
