@@ -41,7 +41,7 @@ async def nodes(state: State) -> NodeControl:
 
     await state.write(work)
     attempts: Any = Attempts(state, cast(Any, None), FREE)  # there are none
-    return NodeControl(state, attempts)
+    return NodeControl(state, attempts, FREE)
 
 
 async def put(storage: State, silent_ms: int = 0, **members: Any) -> None:
@@ -135,7 +135,7 @@ async def test_attempts_reserve_a_part_of_their_machine(setup: Setup) -> None:
         tx.runs.put_runner(replace(RUNNER, id="r1", heartbeat_at=tx.now))
 
     await setup.storage.write(work)
-    nodes = NodeControl(setup.storage, setup.attempts)
+    nodes = NodeControl(setup.storage, setup.attempts, setup.rules)
     run, leases = await setup.start(3)
     mine = replace(OPERATOR, account_id=run.account_id)
     view, attempts = await nodes.get_with_attempts(mine, "c1")
@@ -153,7 +153,7 @@ async def test_attempts_reserve_a_part_of_their_machine(setup: Setup) -> None:
 async def test_only_the_oldest_attempts_are_listed(setup: Setup) -> None:
     await setup.storage.write(lambda tx: tx.nodes.add(replace(NODE, runner_id="r1")))
     _, leases = await setup.start(MAX_ATTEMPTS + 2)
-    nodes = NodeControl(setup.storage, setup.attempts)
+    nodes = NodeControl(setup.storage, setup.attempts, setup.rules)
     view, attempts = await nodes.get_with_attempts(OPERATOR, "c1")
     assert view.attempts == len(leases) == MAX_ATTEMPTS + 2
     oldest = sorted(lease.attempt.id for lease in leases)[:MAX_ATTEMPTS]

@@ -457,6 +457,7 @@ def test_the_node_commands_on_sqlite(cli: Cli) -> None:
     _, err = cli.run("node", "token", "--pool", "eu", "--uses", 2, code=5)
     assert "set database_url" in err and "docs/how-to/postgresql.md" in err
     assert cli.json("node", "list") == cli.json("node", "tokens") == []
+    assert [item["pool"] for item in cli.json("node", "demand")] == ["default"]
     assert "There is no token T1" in cli.run("node", "revoke", "T1", code=3)[1]
     assert "no node n1" in cli.run("node", "show", "n1", code=3)[1]
     cli.run("node", "cordon", "n1", code=3)

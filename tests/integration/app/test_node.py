@@ -132,7 +132,8 @@ class Machine:
         folder = NodeFolder("n1", "default", {}, gateways, joined.authority, joined.own)
         write_node(self.settings.home, folder)
 
-    def make_runner(self, _: Settings, gateway: Any, *__: Any) -> Runner:
+    def make_runner(self, _: Settings, gateway: Any, *__: Any, region: str) -> Runner:
+        assert region == ""  # its folder has no labels
         runner = Runner(RunnerSize(1, 512, 1), cast(Any, Parts(gateway)))
         self.runners.append(runner)
         return runner

@@ -12,7 +12,6 @@ import pytest
 from fyke.domain.runs.attempts import Attempts, GivenBack
 from fyke.domain.runs.lifecycle import AbortRequested
 from fyke.domain.runs.outcome import HIDING
-from fyke.domain.runs.returns import OTHERS_FIRST_MS, TRIES
 from fyke.domain.runs.subtask_reader import SubtaskReader
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import StaleLease, Unavailable
@@ -396,66 +395,11 @@ async def test_a_run_with_another_started_attempt_stays_running(setup: Setup, en
     assert (after.state, after.started_at) == (RunState.RUNNING, before.started_at)
 
 
-async def test_the_same_fault_ends_the_subtask_when_it_occurs_too_often(setup: Setup) -> None:
-    run, [one] = await leased(setup)
-    for _ in range(TRIES - 1):
-        found = await setup.attempts.give_back(one.attempt.key, AWAY, actor="test")
-        assert found is not None and found.run == run
-        setup.stores.clock.advance(found.pause_ms / 1000)
-        [one] = await setup.stores.lease()
-    assert await setup.attempts.give_back(one.attempt.key, AWAY, actor="test") is not None
-    stored = await setup.stores.stored(run)
-    assert (stored.state, stored.outcome) == (RunState.FAILED, Outcome.INTERNAL)
-    assert stored.err_msg == (
-        "The Worker could not be started, 10 times in a row: the egress process does not answer"
-    )
-    assert stored.reason is not None and stored.reason.code is ReasonCode.NOT_STARTED
-    assert (stored.usage_micros, stored.busy_ms) == (0, 0)
-
-
 async def leased_on(setup: Setup, node: str) -> Lease:
     [lease] = await setup.stores.write(
         lambda tx: tx.runs.lease(f"runner of {node}", ROOM, tx.now + 60_000, node=node)
     )
     return lease
-
-
-async def test_a_fault_of_one_machine_ends_no_subtask_that_another_could_take(
-    setup: Setup,
-) -> None:
-    run = await setup.stores.run()
-    other = RunnerInfo("R2", "n2", "full", "", 8, 8192, 0)
-
-    async def put() -> None:
-        await setup.stores.write(lambda tx: tx.runs.put_runner(replace(other, heartbeat_at=tx.now)))
-
-    for times in range(1, TRIES + 3):
-        one = await leased_on(setup, "n1")
-        await put()
-        line = await setup.attempts.returned_line(one.attempt.key, AWAY)
-        assert f"(attempt {times}; tried again in" in line.content
-        found = await setup.attempts.give_back(one.attempt.key, AWAY, actor="test")
-        assert found is not None and found.pause_ms
-        setup.stores.clock.advance((found.pause_ms + OTHERS_FIRST_MS) / 1000)
-    one = await leased_on(setup, "n2")
-    await put()
-    await setup.attempts.give_back(one.attempt.key, AWAY, actor="test")
-    stored = await setup.stores.stored(run)
-    assert stored.state is RunState.FAILED and f"{TRIES + 3} times" in stored.err_msg
-
-
-async def test_a_fault_ends_the_subtask_if_the_other_machine_could_not_take_it(
-    setup: Setup,
-) -> None:
-    run = await setup.stores.run()
-    small = RunnerInfo("R2", "n2", "full", "", 0.001, 1, 0)
-    for _ in range(TRIES):
-        one = await leased_on(setup, "n1")
-        await setup.stores.write(lambda tx: tx.runs.put_runner(replace(small, heartbeat_at=tx.now)))
-        found = await setup.attempts.give_back(one.attempt.key, AWAY, actor="test")
-        assert found is not None
-        setup.stores.clock.advance(found.pause_ms / 1000)
-    assert (await setup.stores.stored(run)).state is RunState.FAILED
 
 
 async def test_the_history_and_the_subtasks_name_machine_and_subtask(
