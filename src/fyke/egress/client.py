@@ -23,6 +23,7 @@ from fyke.egress.attempt_proxy import listener_key
 from fyke.egress.messages import (
     AddListener,
     BrowserRequested,
+    ChangePolicy,
     CloseAttempt,
     ConnectionRefused,
     OpenAttempt,
@@ -32,12 +33,14 @@ from fyke.egress.messages import (
     TrafficLimitReached,
     decode_reply,
     encode,
+    write_policy,
 )
 from fyke.errors import Unavailable
 from fyke.kit.addresses import AddressRules
 from fyke.kit.domains import Domains
 from fyke.kit.requests import UNAWAITED, ClientChannel, KeptConnection
 from fyke.model.attempt import SiteTraffic
+from fyke.model.node import EgressPolicy
 
 _log = logging.getLogger(__name__)
 
@@ -104,6 +107,7 @@ class EgressClient:
         self.on_refused: Callable[[str, str], None] = _ignore_refused
         self._timeout = timeout
         self._attempts: dict[str, _Attempt] = {}
+        self._policy: EgressPolicy | None = None  # None: the one that the process has started with
         self._site_counters = sites.SharedSiteCounters()
         self._connection = KeptConnection(
             socket_path, "egress", decode_reply, self._notified, self._reopen
@@ -119,6 +123,18 @@ class EgressClient:
         for attempt in self._attempts.values():
             attempt.shut()
         self._attempts.clear()
+
+    async def change(self, policy: EgressPolicy) -> None:
+        """Use another policy for attempts that are opened from now on; a process that starts later
+        gets it as well. Raise ``ValueError`` for a malformed one, after which the earlier one is
+        used, and ``Unavailable``, after which this one is used as soon as the process answers.
+        """
+        earlier, self._policy = self._policy, policy
+        try:
+            await self._request_until_answered(lambda channel: self._send_policy(channel, policy))
+        except ValueError:
+            self._policy = earlier
+            raise
 
     # the contract
 
@@ -258,6 +274,13 @@ class EgressClient:
         if self._connection.current is not None:
             self._connection.current.send(encode(request))
 
+    async def _send_policy(self, channel: ClientChannel, policy: EgressPolicy) -> str | None:
+        descriptor = write_policy(policy)
+        try:
+            return await channel.request(lambda seq: encode(ChangePolicy(seq)), [descriptor])
+        finally:
+            os.close(descriptor)
+
     async def _send_open(self, channel: ClientChannel, attempt: _Attempt) -> str | None:
         grant = attempt.grant
         descriptors = [attempt.counters, *(copy.fileno() for copy in attempt.listeners)]
@@ -322,7 +345,9 @@ class EgressClient:
             self.on_trip(attempt.grant.attempt_id)
 
     async def _reopen(self, channel: ClientChannel) -> None:
-        """Open the attempts that an earlier process served in the new one."""
+        """Bring a new process to the state of the earlier one: the policy, then its attempts."""
+        if self._policy is not None and (error := await self._send_policy(channel, self._policy)):
+            _log.error("the egress process does not take the settings: %s", error)
         for attempt in [known for known in self._attempts.values() if known.opened]:
             attempt_id = attempt.grant.attempt_id
             if attempt.cells[meter.TRIPPED]:

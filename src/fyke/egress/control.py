@@ -14,6 +14,7 @@ from fyke.egress.messages import (
     AddListener,
     AttemptRequest,
     BrowserRequested,
+    ChangePolicy,
     CheckProxies,
     CloseAttempt,
     ConnectionRefused,
@@ -27,6 +28,7 @@ from fyke.egress.messages import (
     TrafficLimitReached,
     decode_request,
     encode,
+    read_policy,
 )
 from fyke.egress.meter import map_shared
 from fyke.egress.proxy import Counters, Proxy
@@ -77,6 +79,8 @@ class ControlSession:
         )
 
     def _action(self, request: AttemptRequest, descriptors: list[int]) -> Awaitable[None]:
+        if isinstance(request, ChangePolicy):
+            return self._change_policy(descriptors)
         if isinstance(request, OpenAttempt):
             return self._open(request, descriptors)
         if isinstance(request, RefuseBrowser):
@@ -86,6 +90,11 @@ class ControlSession:
         if isinstance(request, RemoveListener):
             return self._remove_listener(request)
         return self._close_attempt(request)
+
+    async def _change_policy(self, descriptors: list[int]) -> None:
+        if len(descriptors) != 1:
+            raise ValueError("changing the policy needs the policy")
+        self._proxy.change(read_policy(descriptors[0]))
 
     async def _open(self, request: OpenAttempt, descriptors: list[int]) -> None:
         end = len(descriptors) - request.browser

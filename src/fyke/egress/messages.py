@@ -3,14 +3,18 @@
 Each request has a ``seq``, and is answered by one ``RequestDone`` (``ProxiesChecked`` for a
 ``CheckProxies``) with the same number. Sockets and the shared counters are sent with the packet as
 descriptors: for ``OpenAttempt`` the counters, the listeners, and the address of the browser if
-there is one; for ``RefuseBrowser`` and ``AddListener`` one listener.
+there is one; for ``RefuseBrowser`` and ``AddListener`` one listener; for ``ChangePolicy`` the
+policy, which may be larger than a packet.
 """
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
 from fyke.kit.requests import RequestDone
+from fyke.model.node import EgressPolicy
 
 
 class OpenAttempt(msgspec.Struct, frozen=True, tag="open"):
@@ -59,6 +63,12 @@ class CloseAttempt(msgspec.Struct, frozen=True, tag="close"):
     attempt_id: str
 
 
+class ChangePolicy(msgspec.Struct, frozen=True, tag="policy"):
+    """Use other rules, proxies and limits of sites for attempts that are opened from now on."""
+
+    seq: int
+
+
 class CheckProxies(msgspec.Struct, frozen=True, tag="look"):
     """Ask for the state of the regions' proxies; answered by ``ProxiesChecked``."""
 
@@ -100,10 +110,30 @@ class BrowserRequested(msgspec.Struct, frozen=True, tag="browser_asked"):
     attempt_id: str
 
 
-AttemptRequest = OpenAttempt | RefuseBrowser | AddListener | RemoveListener | CloseAttempt
+AttemptRequest = (
+    ChangePolicy | OpenAttempt | RefuseBrowser | AddListener | RemoveListener | CloseAttempt
+)
 Request = AttemptRequest | CheckProxies
 Reply = RequestDone | TrafficLimitReached | ConnectionRefused | BrowserRequested | ProxiesChecked
 
 encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(Request).decode
 decode_reply = msgspec.json.Decoder(Reply).decode
+_decode_policy = msgspec.json.Decoder(EgressPolicy).decode
+
+
+def write_policy(policy: EgressPolicy) -> int:
+    """A descriptor with the policy; the caller closes it."""
+    descriptor = os.memfd_create("egress-policy", os.MFD_CLOEXEC)
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(encode(policy))
+    return descriptor
+
+
+def read_policy(descriptor: int) -> EgressPolicy:
+    """What ``write_policy`` has written. Raise ``ValueError``."""
+    data = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+    try:
+        return _decode_policy(data)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"the policy cannot be read: {error}") from None

@@ -18,11 +18,12 @@ from fyke.egress.pools import Pools, ProxyState
 from fyke.egress.proxied_connection import browser_protocol, client_protocol
 from fyke.egress.rules import LookupRate, TargetRules
 from fyke.egress.site_counters import SiteCounters
-from fyke.egress.throttle import SiteThrottle, ThrottleRules
+from fyke.egress.throttle import SiteThrottle, ThrottleRules, throttle_rules
 from fyke.kit.addresses import AddressRules
 from fyke.kit.domains import Domains
 from fyke.kit.interfaces import own_addresses
 from fyke.kit.resolver import Resolver
+from fyke.model.node import EgressPolicy
 
 _SWEEPS_PER_IDLE = 10
 
@@ -63,12 +64,41 @@ class Proxy:
         self._throttle = None if throttle is None else SiteThrottle(throttle)
         self._rules = rules
         self._resolver = resolver or Resolver()
+        self._upstreams = dict(upstreams)
         self._pools = Pools(upstreams, self._resolver)
+        self._earlier_pools: list[tuple[Pools, set[str]]] = []  # with the attempts that use them
         self._own = own
         self._limits = limits or ProxyLimits()
         self._attempts: dict[str, AttemptProxy] = {}
         self._browsers: dict[str, list[NoBrowser]] = {}
         self._sweeper: asyncio.Task[None] | None = None
+
+    def change(self, policy: EgressPolicy) -> None:
+        """Use another policy for attempts that are opened from now on. Open ones keep their rules
+        and proxies; other limits of sites hold for them too, unless sites were not throttled
+        before, or are not any more. Raise ``ValueError`` for a malformed policy, and change
+        nothing.
+        """
+        rules = self._rules.with_exemptions(policy.allow)
+        if dict(policy.upstreams) != self._upstreams:
+            pools = Pools(policy.upstreams, self._resolver)
+            self._earlier_pools.append((self._pools, set(self._attempts)))
+            self._upstreams, self._pools = dict(policy.upstreams), pools
+            self._close_unused_pools()
+        self._rules = rules
+        throttle = throttle_rules(policy)
+        if throttle is None or self._throttle is None:
+            self._throttle = None if throttle is None else SiteThrottle(throttle)
+        else:
+            self._throttle.change(throttle)
+
+    def _close_unused_pools(self) -> None:
+        unused = [
+            pools for pools, users in self._earlier_pools if not users & self._attempts.keys()
+        ]
+        for pools in unused:
+            pools.close()
+        self._earlier_pools = [entry for entry in self._earlier_pools if entry[0] not in unused]
 
     async def open(
         self,
@@ -152,6 +182,7 @@ class Proxy:
         if attempt is None:
             return Traffic()
         attempt.stop(final=final)
+        self._close_unused_pools()
         return attempt.meter.close()
 
     async def stop(self) -> None:
@@ -161,7 +192,8 @@ class Proxy:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
-        self._pools.close()
+        for pools in (self._pools, *(pools for pools, _ in self._earlier_pools)):
+            pools.close()
         self._resolver.close()
 
     def _make_attempt(

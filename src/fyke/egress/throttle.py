@@ -15,6 +15,8 @@ import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 
+from fyke.model.node import EgressPolicy
+
 _HTTP = b"HTTP/1."
 _STATUS_END = len(b"HTTP/1.1 200")
 TOO_MANY, UNAVAILABLE = 429, 503
@@ -38,6 +40,17 @@ class ThrottleRules:
         return max(1.0, self.rate * 4)
 
 
+def throttle_rules(policy: EgressPolicy) -> ThrottleRules | None:
+    """The rules that throttle sites, or None."""
+    if not policy.site_guard:
+        return None
+    return ThrottleRules(
+        rate=policy.site_rate,
+        connections=policy.site_connections,
+        max_pause=policy.site_pause_seconds,
+    )
+
+
 class Throttled(Exception):
     """A connection to a site is refused for now; the message is one line for the client."""
 
@@ -56,6 +69,12 @@ class SiteRate:
         self.total = 0
         self.status = 0  # the cause of the pause
         self._paused_until, self._pauses = 0.0, 0
+
+    def change(self, rules: ThrottleRules, now: float) -> None:
+        """Use other limits. Connections that are open stay open; a pause goes on."""
+        self._refill(now)
+        self._rules = rules
+        self._tokens = min(self._tokens, rules.burst)
 
     def wait(self, now: float) -> float:
         """Seconds until the rate and the pause allow the next connection."""
@@ -153,6 +172,12 @@ class _Site:
         self._queues: OrderedDict[str, deque[asyncio.Future[SiteVisit]]] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
+    def change(self, rules: ThrottleRules) -> None:
+        """Use other limits, also for connections that wait."""
+        self._rules = rules
+        self.rate_limit.change(rules, time.monotonic())
+        self._admit_waiting()
+
     @property
     def is_removable(self) -> bool:
         return not self._queues and self.rate_limit.is_idle(time.monotonic())
@@ -242,6 +267,12 @@ class SiteThrottle:
 
     def __len__(self) -> int:
         return len(self._sites)
+
+    def change(self, rules: ThrottleRules) -> None:
+        """Use other limits, for all sites."""
+        self._rules = rules
+        for site in self._sites.values():
+            site.change(rules)
 
     async def enter(self, name: str, session: str) -> SiteVisit:
         """Wait until a run may open a connection to a site. Raise ``Throttled``."""

@@ -166,6 +166,12 @@ class AddressRules:
         more._own |= self._own
         return more
 
+    def with_exemptions(self, allow: Iterable[str]) -> AddressRules:
+        """Return a copy with other exemptions. Raise ``ValueError``."""
+        other = AddressRules(allow)
+        other._own = self._own
+        return other
+
     def exempt(self, ip: str | Address, port: int) -> bool:
         """Whether an allow entry names this address and port."""
         address = unwrap(ip_address(ip) if isinstance(ip, str) else ip)

@@ -6,7 +6,8 @@ callback URL, and no secrets but those of attempts that it has leased.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -113,15 +114,38 @@ class NodeState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class EgressPolicy:
+    """The settings of the egress, which are those of the installation on every machine. The fields
+    are as in ``EgressSettings``; ``upstreams`` may contain passwords.
+    """
+
+    allow: tuple[str, ...] = ()
+    upstreams: Mapping[str, str] = field(default_factory=dict, repr=False)
+    default_region: str = ""
+    site_guard: bool = True
+    site_rate: float = 50.0
+    site_connections: int = 200
+    site_pause_seconds: float = 30.0
+
+    def has_upstream(self, region: str) -> bool:
+        """Whether connections of this region go through a proxy."""
+        regions = {name.upper() for name in self.upstreams}
+        return "*" in regions or region.upper() in regions
+
+
+@dataclass(frozen=True, slots=True)
 class Registered:
-    """What the installation answers: the state of the node, how long a lease is valid without
-    renewal. ``drain_ms``: the time until
-    the attempts of a draining node are stopped.
+    """What the installation answers: the state of the node, and how long a lease is valid without
+    renewal. ``drain_ms``: the time until the attempts of a draining node are stopped.
+    ``settings_version`` is the number of the newest one, 0 without any. ``egress`` is what it says,
+    None if the runner has that version already.
     """
 
     state: NodeState
     lease_seconds: float
     drain_ms: int | None = None
+    settings_version: int = 0
+    egress: EgressPolicy | None = None
 
 
 class ContactState(StrEnum):

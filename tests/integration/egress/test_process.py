@@ -21,12 +21,14 @@ from fyke.errors import Unavailable
 from fyke.kit import channel
 from fyke.kit.addresses import AddressRules
 from fyke.model.attempt import SiteTraffic
+from fyke.model.node import EgressPolicy
 from support.egress import (
     ATTEMPT,
     SECRET,
     EgressProcess,
     Origin,
     client_and_process,
+    client_and_task,
     connect,
     downloads,
     echo,
@@ -266,6 +268,44 @@ async def test_the_end_of_the_runner_closes_all_its_attempts(tmp_path: Path) -> 
             with pytest.raises(ConnectionRefusedError):
                 await connect(port)
         await move(port_of(first), origin.port, 5)  # connections of another runner continue
+
+
+async def test_another_policy_is_for_attempts_that_open_later_and_survives_a_kill(
+    tmp_path: Path,
+) -> None:
+    many = {f"{a}{b}": "http://127.0.0.1:9" for a in "ABCDEFGHIJ" for b in "ABCDEFGHIJKLMN"}
+    long = {region: " ".join([url] * 40) for region, url in many.items()}  # more than a packet
+    async with client_and_process(tmp_path) as (client, process), Origin(echo) as origin:
+        earlier, later = listener(), listener()
+        await client.open([earlier], EgressGrant(ATTEMPT, SECRET, ""))
+        await client.change(EgressPolicy(allow=LOOPBACK, upstreams=long))
+        await client.open([later], EgressGrant("later", SECRET, ""))
+        for _ in range(2):
+            code, _, writer = await socks(port_of(later), "127.0.0.1", origin.port, "later")
+            assert code == 0
+            writer.close()
+            with pytest.raises(ValueError, match="region US"):
+                await client.change(EgressPolicy(upstreams={"US": "ftp://u:hunter2@a.example"}))
+            process.kill()
+            process.start()
+        code, _, writer = await socks(port_of(later), "127.0.0.1", origin.port, "later")
+        assert code == 0
+        writer.close()
+
+
+async def test_an_open_attempt_keeps_its_rules(tmp_path: Path) -> None:
+    async with client_and_task(tmp_path) as client, Origin(echo) as origin:
+        earlier = listener()
+        await client.change(EgressPolicy(allow=LOOPBACK))
+        await client.open([earlier], EgressGrant(ATTEMPT, SECRET, ""))
+        await client.change(EgressPolicy())
+        code, _, writer = await socks(port_of(earlier), "127.0.0.1", origin.port)
+        assert code == 0
+        writer.close()
+        await client.open([later := listener()], EgressGrant("later", SECRET, ""))
+        code, _, writer = await socks(port_of(later), "127.0.0.1", origin.port, "later")
+        assert code != 0
+        writer.close()
 
 
 async def test_only_the_same_user_can_connect_to_the_socket(tmp_path: Path) -> None:

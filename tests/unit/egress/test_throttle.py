@@ -164,6 +164,22 @@ async def test_a_cancelled_connection_occupies_no_slot() -> None:
         await throttle.enter("a.example", "run")
 
 
+async def test_other_limits_hold_at_once_also_for_what_waits() -> None:
+    throttle = SiteThrottle(ThrottleRules(connections=1, share=0))
+    first = await throttle.enter("a", "run")
+    waiting = asyncio.create_task(throttle.enter("a", "run"))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    throttle.change(ThrottleRules(connections=2, share=0))
+    second = await waiting
+    throttle.change(ThrottleRules(rate=0.001, connections=9, max_wait=0.01))
+    with pytest.raises(Throttled, match=r"may start 0\.001"):
+        for _ in range(3):
+            await throttle.enter("a", "run")
+    first.leave()
+    second.leave()
+
+
 async def test_idle_sites_are_removed() -> None:
     throttle = SiteThrottle(ThrottleRules(rate=1e9))
     visit = await throttle.enter("open.example", "run")
