@@ -16,6 +16,7 @@ from fyke.model.node import NodeState
 from fyke.model.node_registry import Node
 from fyke.model.run import Origin
 from fyke.model.runner import Capacity, RunnerInfo
+from fyke.model.settings_version import SettingsVersion
 from fyke.reasons import Detail, DetailCode
 from support.app import RUNNER, App
 from support.node_seed import seed_nodes
@@ -193,6 +194,23 @@ async def test_the_page_of_a_node_shows_what_runs_there(app: App, owner: Visitor
     assert part.one("/html/body/div | /div").get("id") == "live" and not part.all("//form")
     own = await owner.get(f"{NODES}/absent", status=404)
     assert own.all("//h1")
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [(2, "2"), (1, "1 the installation has 2"), (0, "- the installation has 2")],
+)
+async def test_the_page_of_a_node_shows_which_settings_it_has(
+    app: App, owner: Visitor, number: int, shown: str
+) -> None:
+    term = "//dt[. = 'Version of the settings']"
+    await add_node(app, runner={"settings_version": number})
+    assert not (await owner.get(f"{NODES}/n1")).all(term)
+    version = SettingsVersion(2, {}, "", (), "host", "place", 1)
+    await app.storage.write(lambda tx: tx.settings.add(version))
+    page = await owner.get(f"{NODES}/n1")
+    value = page.one(f"{term}/following-sibling::dd[1]").text_content()
+    assert " ".join(value.split()) == shown
 
 
 async def test_the_machine_of_the_installation_has_a_page_without_actions(

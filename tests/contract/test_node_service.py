@@ -10,6 +10,7 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.domain.nodes.service import NodeService, NodeStores, RunnerName
+from fyke.domain.nodes.settings_versions import sealed
 from fyke.domain.secrets.inject import secret_location
 from fyke.errors import Conflict, InvalidRequest, StaleLease
 from fyke.kit.clock import ManualClock
@@ -18,6 +19,7 @@ from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.node import (
     ContactState,
+    EgressPolicy,
     NodeState,
     OrderedWorker,
     Registered,
@@ -28,6 +30,7 @@ from fyke.model.results import AttemptBatch, PushedRow, RunTotals
 from fyke.model.run import SUCCESS, AttemptKey, Outcome, Run, RunState
 from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
 from fyke.model.secret import SealedSecret
+from fyke.model.settings_version import SettingsVersion
 from fyke.model.worker import EnvironmentState, VersionEnvironment
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.storage.blobs.filesystem import FilesystemBlobs
@@ -387,6 +390,22 @@ async def test_a_runner_gets_no_attempts_that_it_must_not_run(
     runs = {"theirs": await place.run(), "own": await place.run(operators_worker=True)}
     orders = await service.lease(ROOM, idle=True)
     assert [order.key.run_id for order in orders] == [runs[name].id for name in leases]
+
+
+async def test_a_runner_gets_the_settings_until_it_has_them(place: Place) -> None:
+    url = "http://u:hunter2@a.example:1"
+    values = {"egress_upstreams": {"US": url}, "egress_allow": ["10.0.0.1:80"], "site_rate": 5.0}
+    config, secrets = sealed(values, ("egress_upstreams",), place.stores.sealer)
+    version = SettingsVersion(3, config, secrets, (), "host", "place", 1)
+    await place.setup.storage.write(lambda tx: tx.settings.add(version))
+    policy = EgressPolicy(allow=("10.0.0.1:80",), upstreams={"US": url}, site_rate=5.0)
+    service = place.service()
+    expected = Registered(NodeState.READY, 15.0, settings_version=3, egress=policy)
+    assert await service.register(INFO) == expected
+    assert await service.register(replace(INFO, settings_version=2)) == expected
+    known = await service.register(replace(INFO, settings_version=3))
+    assert known == replace(expected, egress=None)
+    assert "hunter2" not in config and "hunter2" not in repr(expected)
 
 
 async def test_the_time_of_a_drain_is_over_and_not_negative(place: Place) -> None:

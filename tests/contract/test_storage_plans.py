@@ -23,6 +23,7 @@ from fyke.model.billing import Prices
 from fyke.model.queue import QueuedStart
 from fyke.model.run import SUCCESS, Outcome, Run, RunState
 from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerLoad
+from fyke.model.settings_version import ServerBeat
 from fyke.reasons import Reason, ReasonCode
 from fyke.storage.sql.state.storage import open_storage
 from support import records
@@ -304,7 +305,8 @@ async def test_numbers_of_the_queue_are_never_reused(state: State) -> None:
 
 async def test_servers_are_counted_by_their_last_heartbeat(state: State) -> None:
     for server, at in (("a", 100), ("b", 200), ("a", 300)):
-        await state.write(lambda tx, server=server, at=at: tx.servers.heartbeat(server, at))
+        beat = ServerBeat(server, at)
+        await state.write(lambda tx, beat=beat: tx.servers.heartbeat(beat))
     assert await state.read(lambda tx: tx.servers.count_active(200)) == 2
     assert await state.read(lambda tx: tx.servers.count_active(201)) == 1
     await state.write(lambda tx: tx.servers.drop_silent(201))

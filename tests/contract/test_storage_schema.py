@@ -324,8 +324,9 @@ COLUMNS_SINCE_S0010 = {
     "run_events": ("number", "node"),
     "runners": (
         "idle_sandboxes", "idle_memory", "browsers", "browser_share", "browser_problem",
-        "browser_programs", "browser_display", "pool", "labels",
+        "browser_programs", "browser_display", "pool", "labels", "settings_version",
     ),
+    "servers": ("place", "settings_version"),
     "versions": ("browser", "browser_declared", "max_retries"),
     "uploads": ("browser", "browser_declared"),
     "run_samples": ("browser_memory_bytes",),
@@ -356,7 +357,7 @@ async def test_the_upgrade_counts_the_ended_subtasks_and_usage_of_open_runs(stat
         for table, names in COLUMNS_SINCE_S0010.items():
             for name in names:
                 connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {name}")
-        for table in ("run_browser", "run_last_pages", "nodes", "node_tokens"):
+        for table in ("run_browser", "run_last_pages", "nodes", "node_tokens", "settings_versions"):
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = 's0010'")
     assert migrate(state.url).up_to_date

@@ -34,6 +34,7 @@ from fyke.model.schedule import (
     ScheduleSpec,
 )
 from fyke.model.secret import SealedSecret
+from fyke.model.settings_version import ServerBeat, SettingsVersion
 from fyke.model.submission import Submission, SubmissionState
 from fyke.model.upload import Upload, UploadSource, UploadState, UploadStep
 from fyke.model.user import OneTimeLink, Preferences, Purpose, SecondFactor, Session
@@ -66,7 +67,8 @@ def fill(tx: Transaction) -> None:
     _starts(tx, owner.id, worker.id, ended.id)
     _callbacks(tx, owner.id, ended.id)
     _alerts(tx, owner.id, ended)
-    tx.servers.heartbeat("server-a", AT)
+    tx.servers.heartbeat(ServerBeat("server-a", AT, "place", 1))
+    tx.settings.add(SettingsVersion(1, {"keep_days": 0}, "", ("keep_days",), "host", "place", AT))
     tx.runs.put_runner(
         RunnerInfo("runner-a", "node", "full", "", 2.0, 2048, AT, (("user", True, "ok"),))
     )

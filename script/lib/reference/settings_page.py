@@ -28,6 +28,14 @@ _KINDS: dict[Any, str] = {
 _HOME = "`/var/lib/fyke` for root, `~/.fyke` for other users"  # a default that depends on the user
 
 
+_AGREE = "[Must agree](#settings-that-must-agree) on all servers"
+_SHARED = {
+    "get it": f"{_AGREE}. Nodes get it from the installation.",
+    "do not use it": f"{_AGREE}.",
+    "have their own": f"{_AGREE}. Nodes have their own.",
+}
+
+
 def text() -> str:
     """The generated part of the page."""
     bases = [base for base in reversed(Settings.__mro__) if base.__module__ == groups.__name__]
@@ -44,6 +52,8 @@ def section(group: type[BaseModel]) -> Iterator[str]:
         yield f"### `{name}`\n"
         yield f"Type: {_type(field)}. Default: {_default(name, field)}.\n"
         yield from (f"{paragraph}\n" for paragraph in paragraphs(descriptions[name]))
+        marks = (item for item in field.metadata if isinstance(item, groups.Shared))
+        yield from (f"{_SHARED[mark.nodes]}\n" for mark in marks)
         example = (field.examples or [""])[0]
         yield f"```sh\nFYKE_{name.upper()}={example}\n```\n"
 

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from fyke.errors import InvalidRequest
 from fyke.settings import Settings
+from fyke.settings.shared import NOT_OF_NODES
 from fyke.telemetry.logging import redact
 
 
@@ -34,6 +35,15 @@ def origins_of(
         else:
             origins[name] = "default"
     return origins
+
+
+def ignored_on_node(settings: Settings, environment: Mapping[str, str]) -> list[str]:
+    """The settings that are set on this node although they are those of its installation.
+
+    Raises ``InvalidRequest`` for a file that is not valid TOML.
+    """
+    origins = origins_of(settings, {}, environment)
+    return [name for name in origins if name in NOT_OF_NODES and origins[name] != "default"]
 
 
 def secrets_in_file(settings: Settings) -> list[str]:

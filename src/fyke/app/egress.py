@@ -5,12 +5,15 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
+from fyke.app.egress_policy import own_policy
+from fyke.app.folder import is_node
 from fyke.app.serving import until_stopped
 from fyke.egress.process import serve_egress as serve_egress_process
-from fyke.egress.throttle import ThrottleRules
+from fyke.egress.throttle import throttle_rules
 from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
 from fyke.settings import Settings
+from fyke.settings.shared import for_node
 
 
 def inside_addresses(settings: Settings) -> frozenset[str]:
@@ -24,24 +27,16 @@ def inside_addresses(settings: Settings) -> frozenset[str]:
         return own_addresses()
 
 
-def throttle_rules(settings: Settings) -> ThrottleRules | None:
-    """The rules that throttle sites, or None."""
-    if not settings.site_guard:
-        return None
-    return ThrottleRules(
-        rate=settings.site_rate,
-        connections=settings.site_connections,
-        max_pause=settings.site_pause_seconds,
-    )
-
-
 async def serve_egress(settings: Settings) -> None:
-    """Run the proxy until SIGTERM."""
+    """Run the proxy until SIGTERM. The runner, which knows the settings of the installation, may
+    change the policy.
+    """
+    policy = own_policy(for_node(settings) if is_node(settings.home) else settings)
     await until_stopped(
         serve_egress_process(
             settings.egress_socket,
-            AddressRules(settings.egress_allow, inside_addresses(settings)),
-            settings.egress_upstreams,
-            throttle=throttle_rules(settings),
+            AddressRules(policy.allow, inside_addresses(settings)),
+            policy.upstreams,
+            throttle=throttle_rules(policy),
         )
     )

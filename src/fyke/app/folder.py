@@ -14,6 +14,7 @@ from fyke.reasons import Reason, ReasonCode
 from fyke.settings import Settings
 
 NODE_FILE = "node.json"  # only in the folder of a node, see ``fyke.app.node_folder``
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 PERMISSIONS = {"open": 0o711, "shared": 0o755, "private": 0o700}
 
 
@@ -46,6 +47,14 @@ def make_home(settings: Settings) -> None:
 def is_node(home: Path) -> bool:
     """Whether this is the folder of a node."""
     return (home / NODE_FILE).exists()
+
+
+def place(settings: Settings) -> str:
+    """Return ``RunnerInfo.place`` of this data folder. A copied folder or machine has a different
+    one.
+    """
+    folder = settings.home.stat()
+    return f"{BOOT_ID.read_text().strip()}/{folder.st_dev}/{folder.st_ino}"
 
 
 def write_private(path: Path, text: str) -> None:

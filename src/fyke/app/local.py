@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from fyke.app.browser_availability import serves_browsers
-from fyke.app.egress import inside_addresses, throttle_rules
+from fyke.app.egress import inside_addresses
+from fyke.app.egress_policy import own_policy
 from fyke.app.folder import create_secret, make_home
 from fyke.app.runner import make_runner, open_sandbox, runner_size
 from fyke.app.runner_browsers import open_browsers
@@ -33,6 +34,7 @@ from fyke.domain.runs.last_pages import SUFFIXES, page_blob
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.workers.builds import Builds
 from fyke.egress.local import LocalEgress
+from fyke.egress.throttle import throttle_rules
 from fyke.errors import InvalidKey, InvalidRequest, RunNotAbortable
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
@@ -219,7 +221,7 @@ async def _runner(runtime: Runtime, run: Run) -> AsyncIterator[asyncio.Task[None
     egress = LocalEgress(
         rules,
         settings.egress_upstreams,
-        throttle=throttle_rules(settings),
+        throttle=throttle_rules(own_policy(settings)),
         no_browser=no_browser,
     )
     sandbox = open_sandbox(settings)

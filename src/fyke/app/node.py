@@ -26,6 +26,7 @@ from fyke.reasons import ReasonCode
 from fyke.runner.loop import Runner
 from fyke.sandbox.warm import WarmSandboxes
 from fyke.settings import Settings
+from fyke.settings.shared import for_node
 
 STOP_SECONDS = 8.0  # for Workers of a node that has ended; one has 5 s after SIGTERM
 LEAVE_SECONDS = 5.0
@@ -48,6 +49,7 @@ async def serve_node(settings: Settings) -> None:
     stopped.
     """
     raise_limit()
+    settings = for_node(settings)
     with only_runner(settings):
         node = read_node(settings.home)
         write_private(settings.node_file, node.name)

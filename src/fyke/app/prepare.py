@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable
 
+from fyke.app.agreement import agree
 from fyke.app.blobs import check_blobs
 from fyke.app.folder import make_home
 from fyke.app.lost_databases import refuse_loss
@@ -26,10 +27,15 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def prepare(
-    settings: Settings, report: Callable[[str], None], *, seconds: float = DATABASE_SECONDS
+    settings: Settings,
+    report: Callable[[str], None],
+    *,
+    seconds: float = DATABASE_SECONDS,
+    change: bool = False,
 ) -> None:
     """Prepare the data folder. PostgreSQL may still be starting, so this waits ``seconds`` for it;
-    ``report`` gets a sentence when the wait begins and when it ends.
+    ``report`` gets a sentence when the wait begins and when it ends. ``change`` is as in
+    ``agree``.
 
     Raises ``FykeError`` and ``OSError``; where the disk may be full, with the free space.
     """
@@ -37,7 +43,7 @@ def prepare(
     waiting = False
     while True:
         try:
-            _prepare(settings, report)
+            _prepare(settings, report, change=change)
             break
         except Unavailable as error:
             if not settings.database_url or not seconds:
@@ -52,14 +58,14 @@ def prepare(
         report(f"PostgreSQL answered after {time.monotonic() - started:.0f} s")
 
 
-def _prepare(settings: Settings, report: Callable[[str], None]) -> None:
+def _prepare(settings: Settings, report: Callable[[str], None], *, change: bool) -> None:
     try:
         make_home(settings)
         # locked, so that roles that start at the same time make only one secret and owner key
         with locked(settings.run_dir / LOCK):
             refuse_loss(settings)
             migrate_all(settings)
-            asyncio.run(_prepare_state(settings, report))
+            asyncio.run(_prepare_state(settings, report, change=change))
     except Unavailable as error:
         if settings.database_url:
             raise
@@ -70,10 +76,13 @@ def _prepare(settings: Settings, report: Callable[[str], None]) -> None:
         raise Unavailable(f"{error.strerror}. {_free(settings)}") from error
 
 
-async def _prepare_state(settings: Settings, report: Callable[[str], None]) -> None:
+async def _prepare_state(
+    settings: Settings, report: Callable[[str], None], *, change: bool
+) -> None:
     async with open_state(settings) as storage:
         await claim_secret(settings, storage)
         await bootstrap(settings, storage)
+        await agree(settings, storage, report, change=change)
         await check_blobs(settings, storage, report)
 
 

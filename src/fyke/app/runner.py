@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Iterator
 
+from fyke.app.egress_policy import own_policy
 from fyke.app.find_links import find_links_folders
 from fyke.app.runner_browsers import connect
 from fyke.contracts.egress import NO_BROWSER, Egress
@@ -15,13 +16,16 @@ from fyke.contracts.execution import IsolationReport
 from fyke.contracts.node import NodeGateway
 from fyke.contracts.tools import ToolRunner
 from fyke.domain.results.intake import Intake
+from fyke.egress.client import EgressClient
 from fyke.errors import Conflict
 from fyke.kit.clock import SystemClock
 from fyke.kit.file_lock import locked
+from fyke.model.node import EgressPolicy
 from fyke.reasons import ReasonCode
 from fyke.runner.attempt import AttemptDependencies
 from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.bundles import BundleCache
+from fyke.runner.egress_rules import EgressRules
 from fyke.runner.loop import Runner, RunnerSize
 from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.sandbox.packages.environment import UvEnvironments
@@ -52,8 +56,7 @@ def open_environments(settings: Settings, tools: ToolRunner) -> UvEnvironments:
 
 def has_upstream(settings: Settings) -> bool:
     """Whether traffic without a region goes through a proxy."""
-    regions = {region.upper() for region in settings.egress_upstreams}
-    return "*" in regions or settings.default_region.upper() in regions
+    return own_policy(settings).has_upstream(settings.default_region)
 
 
 def runner_size(settings: Settings) -> RunnerSize:
@@ -94,17 +97,28 @@ def make_runner(
     of browsers of what their connections need. Attempts get their sandboxes from ``warm`` if given.
     ``no_browser`` says why there is none. ``region`` is that of the machine itself, if it has one.
     """
+    environments = open_environments(settings, sandbox.tools(egress))
+
+    async def change_policy(policy: EgressPolicy) -> None:
+        assert isinstance(egress, EgressClient)  # noqa: S101 - for mypy
+        await egress.change(policy)
+        default = policy.default_region
+        environments.route(default, upstream=policy.has_upstream(default))
+
+    is_changeable = isinstance(egress, EgressClient)  # not that of a local run
     deps = AttemptDependencies(
         gateway=gateway,
         sandbox=warm or sandbox,
-        environments=open_environments(settings, sandbox.tools(egress)),
+        environments=environments,
         egress=egress,
         intake=Intake(gateway.rows, SystemClock()),
         bundles=BundleCache(gateway.files, settings.bundles_dir),
         isolation=report,
         unsafe=settings.unsafe,
         work_bytes=settings.work_mb * 2**20,
-        regions=frozenset({*(code.upper() for code in settings.egress_upstreams), region}),
+        egress_rules=EgressRules(
+            own_policy(settings), change_policy if is_changeable else None, region=region
+        ),
         browser=browser,
         no_browser=no_browser,
     )

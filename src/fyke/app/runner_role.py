@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import structlog
 
 from fyke.app.cut_off import CutOff
-from fyke.app.folder import write_private
+from fyke.app.folder import place, write_private
 from fyke.app.heartbeat import Heartbeat
 from fyke.app.node_stores import node_stores
 from fyke.app.runner import drain_on_sigterm, make_runner, only_runner, open_sandbox, runner_size
@@ -26,8 +24,6 @@ from fyke.model.placement import REGION_LABEL
 from fyke.sandbox.warm import WarmSandboxes
 from fyke.settings import Settings
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
 log = structlog.get_logger()
 
 
@@ -36,6 +32,7 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
     raise_limit()  # an attempt needs about a dozen descriptors
     with only_runner(settings):
         async with open_runtime(settings, reader=SignalReader.RUNNER, runner=True) as runtime:
+            settings = runtime.settings
             heartbeat.watch_stores(runtime.store_paths)
             await rename_copied_node(settings, runtime.storage)
             egress = EgressClient(settings.egress_socket)
@@ -62,14 +59,6 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
 
 def node_name(settings: Settings) -> str:
     return settings.node_file.read_text().strip()
-
-
-def place(settings: Settings) -> str:
-    """Return ``RunnerInfo.place`` of this data folder. A copied folder or machine has a different
-    one.
-    """
-    folder = settings.home.stat()
-    return f"{BOOT_ID.read_text().strip()}/{folder.st_dev}/{folder.st_ino}"
 
 
 async def rename_copied_node(settings: Settings, storage: Storage) -> None:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from fyke.app.agreement import installation_settings
 from fyke.app.blobs import open_blobs
 from fyke.app.state import addresses, hiding, open_signals, open_state
 from fyke.contracts.blobs import Blobs
@@ -25,7 +26,9 @@ from fyke.storage.sql.state.storage import SqlStorage
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The components that server and runner share."""
+    """The components that server and runner share. Where ``settings`` must agree, they have the
+    values of the installation, which are of ``settings_version``.
+    """
 
     settings: Settings
     storage: SqlStorage
@@ -35,6 +38,7 @@ class Runtime:
     signals: Signals
     rules: Rules
     store_paths: tuple[StorePath, ...]
+    settings_version: int = 0
 
     async def inline(self) -> InlineStores | None:
         """Open both stores for reads in the event loop; None on PostgreSQL."""
@@ -57,6 +61,9 @@ async def open_runtime(
     ``runner``: this is the only runner of the data folder. It waits until what an earlier one has
     left in the journal is moved.
     """
+    given, number = settings, 0
+    if not own_files:
+        settings, number = await retry_while_unavailable(lambda: _agreed(given))
     signals = open_signals(settings, reader)
     processes = ProcessPool()
     blobs = open_blobs(settings)
@@ -80,11 +87,17 @@ async def open_runtime(
                 signals=signals,
                 rules=rules(settings),
                 store_paths=(storage.path(), results.path()),
+                settings_version=number,
             )
         finally:
             await processes.close()
             await results.close()
             signals.close()
+
+
+async def _agreed(settings: Settings) -> tuple[Settings, int]:
+    async with open_state(settings) as storage:
+        return await installation_settings(settings, storage)
 
 
 def rules(settings: Settings) -> Rules:

@@ -15,7 +15,7 @@ import uvicorn
 from fyke.api.app import ApiConfig, add_pages, build_app
 from fyke.api.protocol import LimitedProtocol
 from fyke.api.ratelimit import RateShare
-from fyke.app.folder import master_secret
+from fyke.app.folder import master_secret, place
 from fyke.app.git import open_git
 from fyke.app.health import ProxyProbe, disk
 from fyke.app.heartbeat import Heartbeat
@@ -66,6 +66,7 @@ from fyke.timers.uploads import UploadTimer
 async def serve_server(settings: Settings, listener: socket.socket, heartbeat: Heartbeat) -> None:
     """Serve on ``listener`` until SIGTERM."""
     async with open_runtime(settings, reader=SignalReader.SERVER) as runtime:
+        settings = runtime.settings
         heartbeat.watch_stores(runtime.store_paths)
         with open_outgoing(settings) as outgoing:
             async with open_git(settings) as git:
@@ -121,7 +122,13 @@ async def _server_timers(
     if not runtime.settings.database_url and runtime.settings.servers == 1:
         yield []
         return
-    timer = ServerTimer(runtime.storage, runtime.signals, share.counted)
+    timer = ServerTimer(
+        runtime.storage,
+        runtime.signals,
+        share.counted,
+        place=place(runtime.settings),
+        settings_version=runtime.settings_version,
+    )
     with contextlib.suppress(Unavailable):  # the timer tries again
         await timer.join()
     more: list[Timer] = []

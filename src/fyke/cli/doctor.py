@@ -50,6 +50,9 @@ SERVES_NONE_REMEDY = (
 )
 DRIVER_REMEDY = "install the driver of the same version (apt install chromium-driver)"
 GATEWAY_REMEDY = "check that Fyke runs there, and that this machine reaches the port"
+SETTINGS_REMEDY = (
+    "start all servers with the same values; a change is used after a restart of fyke up"
+)
 BLOBS_SECONDS = 30.0
 BLOBS_REMEDY = (
     "correct blobs_url, the address or the login (s3_endpoint, s3_region, s3_key_id, or AWS_* of "
@@ -92,9 +95,11 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     lines = [*_machine(settings)]
     if joined:  # it has no port, database or blobs
         lines.append(_node(settings.home))
+        lines += _settings_of_node(settings)
     else:
         lines += [_port(settings, server), *_processes(server)]
         lines += _database(settings)
+        lines += _shared_settings(settings)
         lines += _blobs(settings)
     lines += _registries(settings)
     level, reason, isolation = _isolation(settings, server)
@@ -377,6 +382,40 @@ def _database(settings: Settings) -> Iterator[CheckResult]:
         return
     detail = f"{kind}, tables at {versions.state.current} and {versions.rows.current or 'none'}"
     yield CheckResult("database", WARNING if versions.remedy else OK, detail, versions.remedy)
+
+
+def _shared_settings(settings: Settings) -> Iterator[CheckResult]:
+    """Whether the settings of this shell are those of the installation; nothing before the first
+    start, and without the database, of which another line says why.
+    """
+    import asyncio
+
+    from fyke.app.agreement import compare
+    from fyke.cli.owner import as_owner
+    from fyke.errors import FykeError
+
+    if not settings.secret_file.exists():
+        return
+    try:
+        with as_owner(settings.home, settings.service_user):
+            known, names = asyncio.run(compare(settings))
+    except (FykeError, CommandFailed, OSError):
+        return
+    if not known.number:
+        return
+    stored = formatting.when_with_zone(known.stored_at // 1000)
+    detail = f"version {known.number} of the installation, stored {stored} by {known.stored_by}"
+    if names:
+        detail = f"{', '.join(names)}: other values than in {detail}, which are used"
+    yield CheckResult("settings", WARNING if names else OK, detail, SETTINGS_REMEDY)
+
+
+def _settings_of_node(settings: Settings) -> Iterator[CheckResult]:
+    from fyke.app.configuration import ignored_on_node
+
+    if names := ignored_on_node(settings, os.environ):
+        detail = f"{', '.join(names)}: ignored, because a node uses those of its installation"
+        yield CheckResult("settings", WARNING, detail, "remove them here, and set them there")
 
 
 def _blobs(settings: Settings) -> Iterator[CheckResult]:

@@ -276,8 +276,16 @@ def show(server: ServerContext, name: Name) -> None:
         ("last seen", formatting.when(node.seen_at)),
         ("address", node.address or "-"),
         ("release", node.release or "-"),
+        ("settings", _settings(node)),
     ]
     server.out.fields(fields)
+
+
+def _settings(node: NodeItem) -> str:
+    version, newest = node.settings_version, node.newest_settings
+    if version == newest:
+        return f"version {version}" if version else "-"
+    return f"{f'version {version}' if version else 'none yet'}; the installation has {newest}"
 
 
 @server_command(nodes, "cordon")

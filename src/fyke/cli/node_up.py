@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fyke.cli.context import HomeOption, JsonOption
-from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.errors import CommandFailed, Exit, report
 from fyke.cli.node import LabelOption, nodes
 from fyke.cli.node_join import TOKEN, join_installation
 from fyke.cli.output import Output
@@ -61,6 +61,7 @@ def up(
       fyke node up --home /var/lib/fyke-node --json
       FYKE_NODE_TOKEN=fyken_... fyke node up --join gateway.example:8110 --leave
     """
+    from fyke.app.configuration import ignored_on_node
     from fyke.app.folder import is_node
     from fyke.app.node_folder import read_node
     from fyke.cli.up import supervise
@@ -87,6 +88,8 @@ def up(
 
         end_with_parent(parent)
     node = read_node(settings.home)
+    if ignored := ignored_on_node(settings, os.environ):
+        report(f"{', '.join(ignored)}: ignored on a node, which uses those of its installation")
     out = Output(as_json)
     if as_json:
         out.json({"name": node.name, "pool": node.pool, "gateways": node.gateways})

@@ -215,7 +215,7 @@ def run(request: ForkRequest) -> None:
         run_role(role, settings, rest[0] if rest else None, reports, name)
 
 
-def _prepare(settings: Settings, base: str, supervisor: int) -> None:
+def _prepare(settings: Settings, base: str, supervisor: int, change_settings: bool = False) -> None:
     """Create schema and first account, and write the server's URL to the data folder."""
     from fyke.app.folder import write_private
     from fyke.app.prepare import prepare
@@ -223,7 +223,7 @@ def _prepare(settings: Settings, base: str, supervisor: int) -> None:
     from fyke.telemetry.logging import configure
 
     configure(PREPARE, settings.log_level)
-    prepare(settings, report)
+    prepare(settings, report, change=change_settings)
     check_exposure(settings)
     write_private(settings.server_file, json.dumps({"url": base, "pid": supervisor}))
 

@@ -11,7 +11,7 @@ import typer
 from fyke.app.roles import RoleName, run_role
 from fyke.cli.collecting import USUAL_COLLECTIONS
 from fyke.cli.errors import CommandFailed, Exit, report
-from fyke.cli.settings import load_settings
+from fyke.cli.settings import ChangeSettings, load_settings
 
 
 def serve(
@@ -19,6 +19,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (server).")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on (server).")] = None,
     home: Annotated[str | None, typer.Option(help="The data folder.")] = None,
+    change_settings: ChangeSettings = False,
 ) -> None:
     """Run one role in the foreground, for installations of several machines.
 
@@ -41,7 +42,7 @@ def serve(
     settings = load_settings(home=home, host=host, port=port)
     refuse_node(settings)
     configure(role.value, settings.log_level)
-    prepare(settings, report)
+    prepare(settings, report, change=change_settings)
     listener = None
     if role is RoleName.SERVER:
         check_exposure(settings)

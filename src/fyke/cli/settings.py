@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.values import BY_PYDANTIC, OWN_RULE, number_rule
@@ -14,6 +16,14 @@ if TYPE_CHECKING:
     from fyke.settings import Settings
 
 
+ChangeSettings = Annotated[
+    bool,
+    typer.Option(
+        "--change-settings",
+        help="Change the settings of the installation to those of this machine while other servers "
+        "are active; restart these with the same values.",
+    ),
+]
 NUMBER_ERRORS = ("int_", "float_", "greater_than_equal", "less_than_equal")
 
 

@@ -48,6 +48,7 @@ class SupervisorConfig:
     servers: int
     first_job: dict[str, Any] | None
     launcher_events: int | None = None
+    change_settings: bool = False
 
 
 def main() -> None:
@@ -83,7 +84,10 @@ async def supervise(config: SupervisorConfig, preload: FirstPreload | None) -> i
         if config.first_job is None:
             return await _run_node(supervisor, stop)
         stops_after_tour = config.first_job["once"]
-        job = asyncio.create_task(_start_platform(supervisor, config.first_job, config.listener))
+        starting = _start_platform(
+            supervisor, config.first_job, config.listener, config.change_settings
+        )
+        job = asyncio.create_task(starting)
         stop_waiter = asyncio.create_task(stop.wait())
         await asyncio.wait({job, stop_waiter}, return_when=asyncio.FIRST_COMPLETED)
         code = Exit.INTERRUPTED if not job.done() else job.result()
@@ -115,14 +119,23 @@ async def _run_node(supervisor: Supervisor, stop: asyncio.Event) -> int:
 
 
 async def _start_platform(
-    supervisor: Supervisor, first_job: dict[str, Any], listener: int | None
+    supervisor: Supervisor,
+    first_job: dict[str, Any],
+    listener: int | None,
+    change_settings: bool = False,
 ) -> int:
     """Prepare schema and first account, start the roles, run the first job; return the exit status
     of the preparation or of the tour. Raises ``CommandFailed``.
     """
     assert listener is not None  # noqa: S101 - for mypy
     base = _base_url(listener)
-    code = await _run_task(supervisor, "prepare", base=base, supervisor=os.getpid())
+    code = await _run_task(
+        supervisor,
+        "prepare",
+        base=base,
+        supervisor=os.getpid(),
+        change_settings=change_settings,
+    )
     if code:
         return _exit_status(code, "The preparation of the database")
     supervisor.start()

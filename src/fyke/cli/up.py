@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from fyke.cli.settings import load_settings
+from fyke.cli.settings import ChangeSettings, load_settings
 
 if TYPE_CHECKING:
     from fyke.settings import Settings
@@ -33,6 +33,7 @@ def up(
         int | None,
         typer.Option(help="Server processes on this address: 1 to 64 (1).", min=1, max=64),
     ] = None,
+    change_settings: ChangeSettings = False,
     tour: Annotated[
         bool, typer.Option("--tour", help="Run one complete job and show every request.")
     ] = False,
@@ -68,7 +69,7 @@ def up(
         end_with_parent(parent)  # without the root supervisor there is no launcher
     first_job = {"tour": tour or once, "url": url, "once": once, "as_json": as_json}
     first_job["browser"] = browser
-    supervise(settings, first_job, launcher_events)
+    supervise(settings, first_job, launcher_events, change_settings=change_settings)
 
 
 def refuse_node(settings: Settings) -> None:
@@ -85,7 +86,11 @@ def refuse_node(settings: Settings) -> None:
 
 
 def supervise(
-    settings: Settings, first_job: dict[str, Any] | None, launcher_events: int | None
+    settings: Settings,
+    first_job: dict[str, Any] | None,
+    launcher_events: int | None,
+    *,
+    change_settings: bool = False,
 ) -> NoReturn:
     """Prepare the data folder, the lock and the port; become the supervisor, or raise
     ``CommandFailed``. Without a ``first_job`` it runs the roles of a node.
@@ -117,6 +122,7 @@ def supervise(
         "servers": settings.servers,
         "first_job": first_job,
         "launcher_events": launcher_events,
+        "change_settings": change_settings,
     }
     descriptors = [lock, log_to.fileno()]
     descriptors += [] if listener is None else [listener.fileno()]

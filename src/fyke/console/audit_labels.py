@@ -62,6 +62,7 @@ def audit_action_labels() -> dict[str, str]:
         AuditAction.RULE_ADDED: _("Added an alert rule"),
         AuditAction.RULE_CHANGED: _("Changed an alert rule"),
         AuditAction.RULE_REMOVED: _("Removed an alert rule"),
+        AuditAction.INSTALLATION_SETTINGS: _("Changed settings of the installation"),
         AuditAction.NODE_TOKEN_CREATED: _("Created a token for nodes"),
         AuditAction.NODE_JOINED: _("Joined as a node"),
         AuditAction.NODE_CORDONED: _("Cordoned a node"),

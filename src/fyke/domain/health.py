@@ -12,6 +12,7 @@ from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.model.account import Caller
 from fyke.model.health import Disk, HealthCheck, Level, ProxyReport
 from fyke.model.runner import RunnerInfo
+from fyke.model.settings_version import SERVER_SILENCE_MS
 from fyke.reasons import remedy_of, rule_of
 
 LOW_DISK = 4  # a warning below this multiple of the floor; below the floor no run starts
@@ -95,18 +96,19 @@ class Health:
         that have them. Raises ``Forbidden``.
         """
         require_operator(caller, "Checking sandboxes")
-        runners, loads = await self._storage.read(
-            lambda tx: (_active_runners(tx), tx.admission.loads())
+        runners, loads, settings = await self._storage.read(
+            lambda tx: (_active_runners(tx), tx.admission.loads(), _settings_checks(tx))
         )
         if not runners:
             remedy = "start one with fyke up; until then runs wait"
-            return [HealthCheck("runner", Level.BAD, NO_RUNNER, remedy)]
+            return [HealthCheck("runner", Level.BAD, NO_RUNNER, remedy), *settings]
         taken = {load.runner_id: load.browsers for load in loads}
-        return [
+        checks = [
             check
             for runner in runners
             for check in (_runner_check(runner), *_browser_checks(runner, taken.get(runner.id, 0)))
         ]
+        return [*checks, *settings]
 
     async def proxies(self, caller: Caller) -> list[HealthCheck]:
         """The proxies of the regions, none when there are no regions. Raises ``Forbidden``."""
@@ -116,6 +118,24 @@ class Health:
 
 def _active_runners(tx: Transaction) -> list[RunnerInfo]:
     return tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
+
+
+def _settings_checks(tx: Transaction) -> list[HealthCheck]:
+    """Runners and servers that do not use the newest settings of the installation."""
+    newest = tx.settings.newest_number()
+    checks = []
+    for runner in _active_runners(tx):
+        if runner.settings_version != newest:
+            found = f"version {runner.settings_version}" if runner.settings_version else "its own"
+            detail = f"its egress uses {found}; the installation has version {newest}"
+            remedy = "it gets them with its next report; if not, see its log"
+            checks.append(HealthCheck(f"settings of {runner.node}", Level.WARNING, detail, remedy))
+    beats = tx.servers.active(tx.now - SERVER_SILENCE_MS)
+    if earlier := sum(beat.settings_version != newest for beat in beats):
+        detail = f"{earlier} of {len(beats)} do not use version {newest} of the settings"
+        remedy = "restart them with the settings of that version"
+        checks.append(HealthCheck("settings of servers", Level.WARNING, detail, remedy))
+    return checks
 
 
 def _silence(report: ProcessReport) -> str:

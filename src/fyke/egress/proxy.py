@@ -75,7 +75,7 @@ class Proxy:
 
     def change(self, policy: EgressPolicy) -> None:
         """Use another policy for attempts that are opened from now on. Open ones keep their rules
-        and proxies; other limits of sites hold for them too, unless sites were not throttled
+        and proxies; other limits of sites apply to them too, unless sites were not throttled
         before, or are not any more. Raise ``ValueError`` for a malformed policy, and change
         nothing.
         """

@@ -64,7 +64,8 @@ def check_info(info: RunnerInfo) -> None:
     check_range(info.browser_share, 1, "part of a browser")
     for count in (info.browsers, info.idle_sandboxes):
         check_range(count, MAX_PLACES, "number")
-    check_range(info.idle_memory, MAX_COUNT, "number of bytes")
+    for number in (info.idle_memory, info.settings_version):
+        check_range(number, MAX_COUNT, "number")
     if info.isolation not in _ISOLATIONS:
         raise ImpossibleRequest("There is no such level of isolation")
     if len(info.browser_programs) > len(BrowserProgram):

@@ -62,6 +62,7 @@ class AuditAction(StrEnum):
     RULE_ADDED = "alert_rule.create"
     RULE_CHANGED = "alert_rule.change"
     RULE_REMOVED = "alert_rule.delete"
+    INSTALLATION_SETTINGS = "installation.settings"
     NODE_TOKEN_CREATED = "node.token"  # noqa: S105  # the name of an action
     NODE_JOINED = "node.join"
     NODE_CORDONED = "node.cordon"

@@ -84,7 +84,8 @@ class RunnerInfo:
     when it has none, and ``browser_share`` as in ``Capacity``. ``browser_problem``: why it cannot
     be used, "" also while that is being checked. ``browser_programs`` are those that it has, with a
     virtual display if ``browser_display``; none until they were found. ``pool`` and ``labels`` are
-    those of its machine, as the installation knows them.
+    those of its machine, as the installation knows them. ``settings_version`` is the number of the
+    version of the installation's settings that its egress has, 0 for none yet.
     """
 
     id: str
@@ -108,6 +109,7 @@ class RunnerInfo:
     browser_display: bool = False
     pool: str = DEFAULT_POOL
     labels: Mapping[str, str] = field(default_factory=dict)
+    settings_version: int = 0
 
     @property
     def offer(self) -> BrowserOffer:

@@ -58,6 +58,7 @@ from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.browser_places import BrowserPlaces
 from fyke.runner.browser_report import masked_report
 from fyke.runner.bundles import BundleCache
+from fyke.runner.egress_rules import EgressRules
 from fyke.runner.endings import EndRequest, StartRefused, in_time, together
 from fyke.runner.faults import EgressAway, detail_of, log_fault
 from fyke.runner.last_page import page_content
@@ -95,7 +96,7 @@ class AttemptDependencies:
     isolation: IsolationReport
     unsafe: bool
     work_bytes: int  # limit of the Worker's own folder
-    regions: frozenset[str]  # that have an upstream, and that of the machine itself
+    egress_rules: EgressRules
     browser: BrowserDependencies | None = None  # None: every connection to a browser gets a 503
     no_browser: str = NO_BROWSER  # why
     isolation_notes: RunNotes = field(default_factory=RunNotes)
@@ -425,7 +426,7 @@ class AttemptRunner:
 
     async def _open_egress(self, intake: AttemptIntake, sandbox: Sandbox, password: str) -> None:
         order = self.order
-        if order.region and not {order.region, "*"} & self._deps.regions:
+        if order.region and not self._deps.egress_rules.reaches(order.region):
             self._note(intake, f"proxy_region {order.region} has no upstream; going out directly.")
         grant = EgressGrant(
             attempt_id=self.key.id,

@@ -69,6 +69,7 @@ class Runner:
         self._trouble: Detail | None = None  # why no Worker can be started now
         self._state = NodeState.READY
         self._drained_at: asyncio.TimerHandle | None = None  # the end of a draining node's time
+        self._applying: asyncio.Task[None] | None = None
         self._fault_seen = asyncio.Event()  # an attempt was returned: check for trouble at once
         self._taking = RepeatedProblem("cannot_take_work", "takes_work_again")
         self._reporting = RepeatedProblem("cannot_report", "reports_again")
@@ -105,9 +106,10 @@ class Runner:
         finally:
             if self._drained_at is not None:
                 self._drained_at.cancel()
-            for task in (*helpers, committing):
+            ending = [*helpers, committing, *([self._applying] if self._applying else [])]
+            for task in ending:
                 task.cancel()
-            await asyncio.gather(*helpers, committing, return_exceptions=True)
+            await asyncio.gather(*ending, return_exceptions=True)
             with contextlib.suppress(FykeError):
                 await self._gateway.leave()
 
@@ -173,8 +175,15 @@ class Runner:
             browser_problem=self._places.problem,
             browser_programs=self._places.offer.programs,
             browser_display=self._places.offer.display,
+            settings_version=self._deps.egress_rules.version,
         )
-        self._follow(await self._gateway.register(info))
+        registered = await self._gateway.register(info)
+        self._follow(registered)
+        if registered.egress is None:
+            self._deps.egress_rules.keep()
+        elif self._applying is None or self._applying.done():
+            # apart from the reports, because the egress may not answer
+            self._applying = asyncio.create_task(self._apply_settings(registered))
 
     def _follow(self, registered: Registered) -> None:
         """Do what the operator has decided about this machine."""
@@ -190,6 +199,11 @@ class Runner:
             loop = asyncio.get_running_loop()
             seconds, code = registered.drain_ms / 1000, ReasonCode.NODE_DRAINED
             self._drained_at = loop.call_later(seconds, self.stop_all, code)
+
+    async def _apply_settings(self, registered: Registered) -> None:
+        if await self._deps.egress_rules.follow(registered):
+            self._capacity_freed.set()
+            await self._report_safely(register=True)
 
     async def _report_browser_checks(self) -> None:
         if self._deps.browser is not None:
@@ -229,7 +243,7 @@ class Runner:
 
     def _may_start(self) -> bool:
         is_ready = self._state is NodeState.READY and not self._draining.is_set()
-        return is_ready and self._trouble is None
+        return is_ready and self._trouble is None and self._deps.egress_rules.is_known
 
     async def _take_attempts(self) -> None:
         if not self._may_start():

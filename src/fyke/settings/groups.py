@@ -45,6 +45,23 @@ class Unit:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A setting that has to be the same on all servers of an installation: users would get another
+    answer, price or result depending on the machine that they reach. The database has its value,
+    with a version (``fyke.settings.shared``).
+
+    ``nodes``: whether nodes get it from there, have one of their own for what runs on them, or do
+    not use it. ``is_secret``: it may contain a password.
+    """
+
+    nodes: Literal["get it", "have their own", "do not use it"] = "do not use it"
+    is_secret: bool = False
+
+
+SHARED = Shared()
+FOR_NODES = Shared("get it")
+OWN_ON_NODES = Shared("have their own")
 SECONDS = Unit("seconds")
 MEBIBYTES = Unit("MiB")
 CommaList = Annotated[tuple[str, ...], NoDecode]
@@ -117,7 +134,7 @@ class ServerSettings(BaseModel):
     it.
     """
 
-    rate_limit: Annotated[int, Unit("requests per second")] = Field(
+    rate_limit: Annotated[int, Unit("requests per second"), SHARED] = Field(
         default=60, ge=0, examples=["200"]
     )
     """The limit of each key without its own limit, and of each address for requests without a key.
@@ -127,7 +144,7 @@ class ServerSettings(BaseModel):
     the ``servers`` of one machine.
     """
 
-    download_seconds: Annotated[int, SECONDS] = Field(default=900, ge=1, examples=["3600"])
+    download_seconds: Annotated[int, SECONDS, SHARED] = Field(default=900, ge=1, examples=["3600"])
     """How long a download link (``download_url``, ``all_logs_url``) is valid."""
 
     download_mb: Annotated[int, MEBIBYTES] = Field(default=4096, ge=0, examples=["20000"])
@@ -138,23 +155,23 @@ class ServerSettings(BaseModel):
     ``disk_floor_mb`` stays free.
     """
 
-    sync_wait_seconds: Annotated[int, SECONDS] = Field(default=300, ge=1, examples=["60"])
+    sync_wait_seconds: Annotated[int, SECONDS, SHARED] = Field(default=300, ge=1, examples=["60"])
     """How long a start with ``is_async`` false waits for the end of the run. After that it
     answers with the rows so far, and the run continues.
     """
 
-    abort_grace_seconds: Annotated[int, SECONDS] = Field(default=30, ge=0, examples=["60"])
+    abort_grace_seconds: Annotated[int, SECONDS, SHARED] = Field(default=30, ge=0, examples=["60"])
     """How long API v2 reports ``aborting`` after the Worker of an aborted run has stopped, to a
     client that has not read this status yet. A client that has read it gets ``aborted`` at once.
     Some clients wait for the first status, some for the second. With 0 all get ``aborted`` at once.
     """
 
-    require_callback_url: bool = Field(default=False, examples=["true"])
+    require_callback_url: Annotated[bool, SHARED] = Field(default=False, examples=["true"])
     """Whether starting a saved task and rerunning a run require a ``callback_url``, as on the
     original platform. When false, it is optional.
     """
 
-    categories: Annotated[CommaList, TypeText("list of `number:name`")] = Field(
+    categories: Annotated[CommaList, TypeText("list of `number:name`"), SHARED] = Field(
         default=(), examples=["1:Websites,2:Shops,56:Maps"]
     )
     """The names of the categories in the store, in display order. By default there are
@@ -197,14 +214,18 @@ class StorageSettings(BaseModel):
     )
     """The secret of ``s3_key_id``."""
 
-    durability: Literal["disk", "process"] = Field(default="disk", examples=["process"])
+    durability: Annotated[Literal["disk", "process"], SHARED] = Field(
+        default="disk", examples=["process"]
+    )
     """When a row is acknowledged. ``disk``: after it was flushed to disk, so a power failure loses
     no acknowledged row. ``process``: after the database has received it, so the crash of a process
     loses no acknowledged row, but a power failure may lose some of the most recent ones, not
     always the last.
     """
 
-    seal_rows: Annotated[int, Unit("rows")] = Field(default=10_000, ge=0, examples=["100000"])
+    seal_rows: Annotated[int, Unit("rows"), SHARED] = Field(
+        default=10_000, ge=0, examples=["100000"]
+    )
     """The rows of a run with at least this many are moved from the database into a compressed file,
     ``seal_after_seconds`` after its end. The file takes a fraction of the space and is deleted at
     once with the run; such runs are read like others. 0: all rows stay in the database, which is
@@ -212,12 +233,14 @@ class StorageSettings(BaseModel):
     data folder and none is of release 0.1.0. See docs/how-to/retention.md.
     """
 
-    seal_after_seconds: Annotated[int, SECONDS] = Field(default=600, ge=1, examples=["3600"])
+    seal_after_seconds: Annotated[int, SECONDS, SHARED] = Field(
+        default=600, ge=1, examples=["3600"]
+    )
     """How long after the end of a run its rows are moved into a file. Most results are read soon
     after the end, and sorted pages are faster from the database.
     """
 
-    keep_days: Annotated[int, Unit("days")] = Field(default=0, ge=0, examples=["30"])
+    keep_days: Annotated[int, Unit("days"), SHARED] = Field(default=0, ge=0, examples=["30"])
     """Finished runs older than this are removed with their rows and logs. 0 keeps them. The
     ledger is kept either way. Entries of the audit log are kept for the same time, with 0 for a
     year. See docs/how-to/retention.md.
@@ -257,14 +280,14 @@ class NodeSettings(BaseModel):
 class AccountSettings(BaseModel):
     """Accounts and publishing."""
 
-    default_plan: Literal["free", "starter", "pro", "business", "unlimited"] = Field(
-        default="free", examples=["pro"]
+    default_plan: Annotated[Literal["free", "starter", "pro", "business", "unlimited"], SHARED] = (
+        Field(default="free", examples=["pro"])
     )
     """The plan of new accounts: 2, 5, 10 or 50 runs at the same time, or no limit. The operator's
     own account is always ``unlimited``.
     """
 
-    password_words: Annotated[CommaList, TypeText("list of words")] = Field(
+    password_words: Annotated[CommaList, TypeText("list of words"), SHARED] = Field(
         default=(), examples=["acme,acme-data"]
     )
     """Names of your organisation, its products and projects. A password that is hardly more than
@@ -272,14 +295,16 @@ class AccountSettings(BaseModel):
     in docs/how-to/users-and-sign-in.md is refused.
     """
 
-    review: Literal["required", "off"] = Field(default="required", examples=["off"])
+    review: Annotated[Literal["required", "off"], SHARED] = Field(
+        default="required", examples=["off"]
+    )
     """``required``: other accounts can see and run a version only after a user of the operator's
     account has approved it (docs/how-to/publish-and-review.md). Private Workers, and those of the
     operator, need no review. ``off``: every account publishes without a review. Submissions that
     are waiting when this is switched off can still be decided.
     """
 
-    schema_by_slug: bool = Field(default=True, examples=["false"])
+    schema_by_slug: Annotated[bool, SHARED] = Field(default=True, examples=["false"])
     """Whether a request without a key can read the input schema of a private Worker by its slug
     (80 random bits, which cannot be guessed), as clients of the original platform expect:
     ``GET /api/scraper`` and, in v2, ``input-schema`` and ``internal``. The answer has no README
@@ -288,10 +313,12 @@ class AccountSettings(BaseModel):
     Worker is not found. When false, only a key of its account can read the schema.
     """
 
-    git_allow: AddressList = Field(default=(), examples=["git.example.internal:443"])
+    git_allow: Annotated[AddressList, SHARED] = Field(
+        default=(), examples=["git.example.internal:443"]
+    )
     """Git servers that are accepted although they are not on the public internet."""
 
-    schedule_failures: int = Field(default=10, ge=0, examples=["3"])
+    schedule_failures: Annotated[int, SHARED] = Field(default=10, ge=0, examples=["3"])
     """A schedule is switched off after this many failures in a row: refused starts and failed
     runs. Switching it on again resets the count. 0 never switches it off.
     """
@@ -309,7 +336,9 @@ class RunnerSettings(BaseModel):
     runner_slots: int = Field(default=64, ge=1, examples=["8"])
     """How many attempts may run at the same time, whatever their size."""
 
-    default_pool: str = Field(default=DEFAULT_POOL, min_length=1, examples=["workers"])
+    default_pool: Annotated[str, SHARED] = Field(
+        default=DEFAULT_POOL, min_length=1, examples=["workers"]
+    )
     """The pool of runs, and of nodes that join, which do not name one. See docs/how-to/nodes.md."""
 
     runner_pool: str = Field(default="", examples=["small"])
@@ -324,11 +353,13 @@ class RunnerSettings(BaseModel):
     runs of that region for which ``egress_upstreams`` has no proxies.
     """
 
-    lease_seconds: Annotated[int, SECONDS] = Field(default=15, ge=12, le=600, examples=["60"])
+    lease_seconds: Annotated[int, SECONDS, OWN_ON_NODES] = Field(
+        default=15, ge=12, le=600, examples=["60"]
+    )
     """How long an attempt stays with a runner that does not renew its lease; after that it counts
     as lost. Choose more where a failover of the database takes longer: a runner that is cut off
     stops its Workers 9 seconds before that time, and attempts of a runner that is gone end that
-    much later. All servers and runners of an installation need the same value.
+    much later.
     """
 
     warm_sandboxes: int = Field(default=4, ge=0, le=256, examples=["16"])
@@ -392,11 +423,13 @@ class RunnerSettings(BaseModel):
     are accepted again as soon as there is space. 0 switches the check off.
     """
 
-    max_subtasks: int = Field(default=1000, ge=1, examples=["100"])
+    max_subtasks: Annotated[int, SHARED] = Field(default=1000, ge=1, examples=["100"])
     """The maximum number of subtasks of a run. A start that needs more is refused.
     """
 
-    failed_rows: Literal["hide", "keep"] = Field(default="hide", examples=["keep"])
+    failed_rows: Annotated[Literal["hide", "keep"], SHARED] = Field(
+        default="hide", examples=["keep"]
+    )
     """What happens to the rows of a subtask whose Worker exited with a code other than 0 or by a
     signal. ``hide``: they are stored, but not shown, counted or exported. ``keep``: they are
     shown. Rows are not deleted in either case, and changing the setting shows or hides the rows
@@ -437,19 +470,21 @@ class BrowserSettings(BaseModel):
     The first needs half the memory and starts twice as fast.
     """
 
-    browser_memory_mb: Annotated[int, MEBIBYTES] = Field(default=1024, ge=128, examples=["2048"])
+    browser_memory_mb: Annotated[int, MEBIBYTES, OWN_ON_NODES] = Field(
+        default=1024, ge=128, examples=["2048"]
+    )
     """How much memory the browser of one attempt may use. A page that needs more crashes; the
     browser and the Worker continue.
     """
 
-    browser_memory_max_mb: Annotated[int, MEBIBYTES] = Field(
+    browser_memory_max_mb: Annotated[int, MEBIBYTES, OWN_ON_NODES] = Field(
         default=4096, ge=128, examples=["8192"]
     )
     """The most memory that a start may ask for with ``browser_memory``, in place of
     ``browser_memory_mb``.
     """
 
-    browser_cpus: Annotated[float, Unit("cores")] = Field(
+    browser_cpus: Annotated[float, Unit("cores"), OWN_ON_NODES] = Field(
         default=1, ge=0.1, le=64, examples=["0.5"]
     )
     """How much CPU the browser of one attempt may use."""
@@ -505,10 +540,12 @@ class BrowserSettings(BaseModel):
     or a browser may take up to 0.3 seconds longer.
     """
 
-    browser_keep_days: Annotated[int, Unit("days")] = Field(default=7, ge=1, examples=["30"])
+    browser_keep_days: Annotated[int, Unit("days"), SHARED] = Field(
+        default=7, ge=1, examples=["30"]
+    )
     """How long last pages are kept, at most as long as their runs (``keep_days``)."""
 
-    browser_live: bool = Field(default=True, examples=["false"])
+    browser_live: Annotated[bool, SHARED] = Field(default=True, examples=["false"])
     """Whether users can watch the browser of a running run on its page, and owners can take it
     over. See [Watch a browser](../how-to/watch-a-browser.md).
     """
@@ -517,7 +554,9 @@ class BrowserSettings(BaseModel):
 class EgressSettings(BaseModel):
     """Egress and callbacks."""
 
-    egress_allow: AddressList = Field(default=(), examples=["10.0.0.5:8080,10.1.0.0/16:443"])
+    egress_allow: Annotated[AddressList, FOR_NODES] = Field(
+        default=(), examples=["10.0.0.5:8080,10.1.0.0/16:443"]
+    )
     """Targets that every Worker of every account may reach although they are not on the public
     internet. A name allows only that name at that port. For a single run of the operator's
     account use ``input.parameters.system.egress_allow`` instead.
@@ -526,6 +565,7 @@ class EgressSettings(BaseModel):
     egress_upstreams: Annotated[
         dict[str, str],
         TypeText("map of region to one URL or a list of them, as JSON in the environment"),
+        Shared("get it", is_secret=True),
     ] = Field(
         default_factory=dict,
         examples=[
@@ -541,12 +581,12 @@ class EgressSettings(BaseModel):
     note. See docs/how-to/upstream-proxies.md.
     """
 
-    default_region: Annotated[str, TypeText("two capital letters")] = Field(
+    default_region: Annotated[str, TypeText("two capital letters"), FOR_NODES] = Field(
         default="", examples=["US"]
     )
     """The region of runs that do not name one."""
 
-    site_guard: bool = Field(default=True, examples=["off"])
+    site_guard: Annotated[bool, FOR_NODES] = Field(default=True, examples=["off"])
     """Whether connections to each site are throttled, across all runs of this machine. A site is a
     host name. New connections to it are limited in rate (``site_rate``) and number
     (``site_connections``, of which each run is guaranteed four). When the site answers 429 or
@@ -556,25 +596,27 @@ class EgressSettings(BaseModel):
     only rate and number are limited. Package installation is not throttled.
     """
 
-    site_rate: Annotated[float, Unit("connections per second")] = Field(
+    site_rate: Annotated[float, Unit("connections per second"), FOR_NODES] = Field(
         default=50, gt=0, examples=["10"]
     )
     """The rate of new connections to one host name, across all runs. After a pause, as many as in
     four seconds may start at once.
     """
 
-    site_connections: int = Field(default=200, ge=1, examples=["50"])
+    site_connections: Annotated[int, FOR_NODES] = Field(default=200, ge=1, examples=["50"])
     """How many connections to one host name may be open at the same time, across all runs."""
 
-    site_pause_seconds: Annotated[float, SECONDS] = Field(default=30, ge=0, examples=["120"])
+    site_pause_seconds: Annotated[float, SECONDS, FOR_NODES] = Field(
+        default=30, ge=0, examples=["120"]
+    )
     """The longest pause for a site that answers 429 or 503. 0: no pause."""
 
-    callback_allow: AddressList = Field(default=(), examples=["127.0.0.1:9000"])
+    callback_allow: Annotated[AddressList, SHARED] = Field(default=(), examples=["127.0.0.1:9000"])
     """Receivers of callbacks and webhooks that are accepted although they are not on the public
     internet.
     """
 
-    callback_running: bool = Field(default=True, examples=["false"])
+    callback_running: Annotated[bool, SHARED] = Field(default=True, examples=["false"])
     """Whether runs that were started through API v2 also call their ``callback_url`` when they
     start. When false, they call it only when they have ended, like runs of API v1.
     """
@@ -583,9 +625,9 @@ class EgressSettings(BaseModel):
 class MailSettings(BaseModel):
     """Mail."""
 
-    smtp_url: Annotated[str, TypeText("`smtp://USER:PASSWORD@HOST:PORT` or `smtps://`")] = Field(
-        default="", examples=["smtps://fyke:secret@mail.example.org"]
-    )
+    smtp_url: Annotated[
+        str, TypeText("`smtp://USER:PASSWORD@HOST:PORT` or `smtps://`"), Shared(is_secret=True)
+    ] = Field(default="", examples=["smtps://fyke:secret@mail.example.org"])
     """The server that sends the mail of alert rules. ``smtps`` uses TLS from the first byte, on
     port 465 unless the URL names one; ``smtp`` starts TLS when the server offers it, on port 587
     unless the URL names one. A password is sent over TLS only. User and password are optional;
@@ -593,7 +635,7 @@ class MailSettings(BaseModel):
     rule may name an address.
     """
 
-    mail_from: Annotated[str, TypeText("mail address, with or without a name")] = Field(
+    mail_from: Annotated[str, TypeText("mail address, with or without a name"), SHARED] = Field(
         default="", examples=["fyke@example.org"]
     )
     """The sender of the mail, by default ``fyke@`` and the host name of the mail server.
@@ -607,22 +649,22 @@ class PriceSettings(BaseModel):
     needed. See docs/how-to/limits-and-prices.md.
     """
 
-    price_cpu_hour: Annotated[Decimal, Unit("US dollars for one core and one hour")] = Field(
-        default=Decimal(0), ge=0, examples=["0.05"]
+    price_cpu_hour: Annotated[Decimal, Unit("US dollars for one core and one hour"), SHARED] = (
+        Field(default=Decimal(0), ge=0, examples=["0.05"])
     )
     """The price of CPU time."""
 
-    price_memory_gb_hour: Annotated[Decimal, Unit("US dollars for 1024 MiB and one hour")] = Field(
-        default=Decimal(0), ge=0, examples=["0.01"]
-    )
+    price_memory_gb_hour: Annotated[
+        Decimal, Unit("US dollars for 1024 MiB and one hour"), SHARED
+    ] = Field(default=Decimal(0), ge=0, examples=["0.01"])
     """The price of memory."""
 
-    price_traffic_gb: Annotated[Decimal, Unit("US dollars for 1,000,000,000 bytes")] = Field(
-        default=Decimal(0), ge=0, examples=["0.5"]
+    price_traffic_gb: Annotated[Decimal, Unit("US dollars for 1,000,000,000 bytes"), SHARED] = (
+        Field(default=Decimal(0), ge=0, examples=["0.5"])
     )
     """The price of traffic through the proxy, in both directions."""
 
-    traffic_quota: bool = Field(default=False, examples=["true"])
+    traffic_quota: Annotated[bool, SHARED] = Field(default=False, examples=["true"])
     """Whether traffic is deducted from the account's quota. An account without remaining traffic
     cannot start a run.
     """

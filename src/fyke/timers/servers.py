@@ -1,7 +1,8 @@
 """Counts the servers that share a database, so that they can share the rate limits.
 
 Each server sends heartbeats and counts the servers that do. A server that starts or stops sends a
-signal, and the other servers count again at once. A killed server still counts for ``SILENCE_MS``.
+signal, and the other servers count again at once. A killed server still counts for
+``SERVER_SILENCE_MS``.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from collections.abc import Callable
 from fyke.contracts.signals import SERVERS, Signals
 from fyke.contracts.state import Storage, Transaction
 from fyke.kit.ids import new_ulid
+from fyke.model.settings_version import SERVER_SILENCE_MS, ServerBeat
 
 HEARTBEAT_SECONDS = 5.0
-SILENCE_MS = 15_000
 
 
 class ServerTimer:
@@ -21,11 +22,22 @@ class ServerTimer:
 
     seconds = 0.0
 
-    def __init__(self, storage: Storage, signals: Signals, on_count: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        signals: Signals,
+        on_count: Callable[[int], None],
+        *,
+        place: str = "",
+        settings_version: int = 0,
+    ) -> None:
+        """``place`` and ``settings_version`` are as in ``ServerBeat``."""
         self._storage = storage
         self._signals = signals
         self._on_count = on_count
         self._id = new_ulid()
+        self._place = place
+        self._settings_version = settings_version
 
     async def join(self) -> None:
         """Send the first heartbeat and count the servers; called before the first request."""
@@ -49,9 +61,9 @@ class ServerTimer:
 
     async def _heartbeat(self, *, notify: bool) -> None:
         def work(tx: Transaction) -> int:
-            since = tx.now - SILENCE_MS
+            since = tx.now - SERVER_SILENCE_MS
             tx.servers.drop_silent(since)
-            tx.servers.heartbeat(self._id, tx.now)
+            tx.servers.heartbeat(ServerBeat(self._id, tx.now, self._place, self._settings_version))
             if notify:
                 tx.notify(SERVERS)
             return tx.servers.count_active(since)

@@ -16,6 +16,7 @@ from fyke.kit.sealing import Sealer
 from fyke.model.node import NodeState
 from fyke.model.node_registry import Node
 from fyke.model.runner import RunnerInfo
+from fyke.model.settings_version import SettingsVersion
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.wire.fyke.nodes import (
     CreatedNodeToken,
@@ -130,7 +131,9 @@ async def test_a_node_is_shown_with_what_it_has(app: App, api: Api) -> None:
         tx.nodes.change(replace(stored, seen_at=tx.now))
         trouble = Detail(DetailCode.EGRESS_AWAY)
         runner = RunnerInfo("R1", "n1", "no-limits", "why", 2.5, 4096, tx.now, place="node/n1")
-        tx.runs.put_runner(replace(runner, trouble=trouble, browsers=3))
+        tx.runs.put_runner(replace(runner, trouble=trouble, browsers=3, settings_version=1))
+        for number in (1, 2):
+            tx.settings.add(SettingsVersion(number, {}, "", (), "host", "place", 1))
 
     await app.storage.write(report)
     node = reads_as(NodeItem, await api.get(f"{NODES}/n1"))
@@ -138,6 +141,8 @@ async def test_a_node_is_shown_with_what_it_has(app: App, api: Api) -> None:
     assert node.trouble == "the egress process does not answer"
     assert (node.isolation, node.isolation_reason) == ("no-limits", "why")
     assert (node.cpus, node.memory, node.browsers) == (2.5, 4096, 3)
+    assert (bare.settings_version, bare.newest_settings) == (0, 0)
+    assert (node.settings_version, node.newest_settings) == (1, 2)
 
 
 async def test_a_node_is_cordoned_drained_uncordoned_and_forgotten(app: App, api: Api) -> None:

@@ -26,10 +26,11 @@ from fyke.domain.runs.outcome import end_of
 from fyke.errors import Conflict, NodeEnded
 from fyke.kit.certificates import expiry_of
 from fyke.model.attempt import AttemptReport
-from fyke.model.node import NodeState, Registered
+from fyke.model.node import EgressPolicy, NodeState, Registered
 from fyke.model.run import End
 from fyke.model.runner import AttemptUsage
 from fyke.reasons import Reason, ReasonCode
+from fyke.runner.egress_rules import EgressRules
 from fyke.runner.loop import Runner, RunnerSize
 from fyke.settings import Settings
 from support.app import open_app
@@ -60,6 +61,7 @@ class Parts:
 
     def __init__(self, gateway: Any) -> None:
         self.gateway = gateway
+        self.egress_rules = EgressRules(EgressPolicy())
 
     @property
     def sandbox(self) -> Parts:

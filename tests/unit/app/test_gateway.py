@@ -19,6 +19,7 @@ from fyke.app.gateway import listening, serve_gateway
 from fyke.app.heartbeat import Heartbeat
 from fyke.app.server import gateway_address
 from fyke.domain.nodes.authority import NodeAuthority
+from fyke.domain.nodes.settings_versions import sealed
 from fyke.domain.nodes.tokens import NodeTokens, TokenRequest
 from fyke.errors import Forbidden, Refused, Unavailable
 from fyke.kit.clock import SystemClock
@@ -28,7 +29,8 @@ from fyke.link.gateway import RemoteGateway
 from fyke.link.join import JoinedInstallation, join
 from fyke.link.node_link import NodeLink
 from fyke.link.notices import NodeNotices
-from fyke.model.node import NodeState, Registered
+from fyke.model.node import EgressPolicy, NodeState, Registered
+from fyke.model.settings_version import SettingsVersion
 from fyke.settings import Settings
 from fyke.timers.gateway import LOOK_SECONDS, GatewayTimer
 from support.app import SECRET, App, open_app
@@ -98,6 +100,15 @@ async def test_a_node_that_connects_is_served_as_the_runner_of_its_name(
         assert registered == Registered(NodeState.READY, settings.lease_seconds)
         [runner] = await app.storage.read(lambda tx: tx.runs.runners(0))
         assert (runner.id, runner.node, runner.place) == ("R1", "n1", "node/n1")
+        values = {"egress_upstreams": {"US": "http://u:p@a:1"}, "site_guard": False}
+        config, secret = sealed(values, ("egress_upstreams",), Sealer(SECRET))
+        version = SettingsVersion(1, config, secret, (), "", "", 1)
+        await app.storage.write(lambda tx: tx.settings.add(version))
+        policy = EgressPolicy(upstreams={"US": "http://u:p@a:1"}, site_guard=False)
+        changed = await remote.register(SIZE)
+        assert changed == replace(registered, settings_version=1, egress=policy)
+        has = await remote.register(replace(SIZE, settings_version=1))
+        assert has == replace(registered, settings_version=1)
         running.cancel()
     node = await app.storage.read(lambda tx: tx.nodes.get("n1"))
     assert node is not None and node.release == "0.2.0" and len(node.gateway_id) == 26

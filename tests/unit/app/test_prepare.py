@@ -67,11 +67,15 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setattr(module, "bootstrap", _bootstrapped)
     monkeypatch.setattr(module, "claim_secret", _bootstrapped)
     monkeypatch.setattr(module, "check_blobs", _bootstrapped)
+    monkeypatch.setattr(module, "agree", _agreed)
     monkeypatch.setattr(module, "open_state", lambda settings: nullcontext())
     return Settings(home=tmp_path / "home", database_url="postgresql://fyke@127.0.0.1/fyke")
 
 
 async def _bootstrapped(settings: Settings, *_: object) -> None: ...
+
+
+async def _agreed(settings: Settings, *_: object, **__: object) -> None: ...
 
 
 def test_postgresql_that_still_starts_is_awaited_and_the_wait_is_reported(

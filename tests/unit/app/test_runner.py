@@ -14,7 +14,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from fyke.app import node_stores, runner, runner_role, server
+from fyke.app import folder, node_stores, runner, runner_role, server
 from fyke.app.folder import make_home
 from fyke.app.runner import only_runner, open_sandbox, runner_size
 from fyke.app.state import open_state
@@ -94,7 +94,7 @@ def test_leases_last_as_long_as_set_in_the_server_and_the_runner(
 
 def runner_at_work(settings: Settings, name: str, **changes: Any) -> RunnerInfo:
     info = RunnerInfo(new_ulid(), name, "full", "", 1, 512, int(time.time() * 1000))
-    return replace(info, **({"place": runner_role.place(settings)} | changes))
+    return replace(info, **({"place": folder.place(settings)} | changes))
 
 
 @pytest.mark.anyio
@@ -120,7 +120,7 @@ async def test_a_copied_folder_gets_its_own_name(tmp_path: Path) -> None:
         await storage.write(lambda tx: tx.runs.put_runner(at_work))
         await runner_role.rename_copied_node(copy, storage)
         assert runner_role.node_name(copy) != name
-        assert runner_role.place(copy) != runner_role.place(original)
+        assert folder.place(copy) != folder.place(original)
 
 
 def test_the_memory_of_the_machine_is_in_mebibytes() -> None:

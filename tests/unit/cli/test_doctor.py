@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 import fyke.client
 from fyke.app import local, node_folder, registries, sandbox_users
 from fyke.app.local import MachineBrowser
+from fyke.app.prepare import prepare
 from fyke.cli import doctor
 from fyke.cli.context import Location
 from fyke.cli.doctor import (
@@ -521,6 +522,14 @@ def test_the_folder_of_a_node_is_checked_as_such(
     assert "n1 of the pool eu; certificate until 20" in known[0]
     assert f"gateway {where} knows it, last seen 2026-09-2" in known[0]
     assert not any(name in line for line in known for name in ("server", "database"))
+    (tmp_path / "config.toml").write_text("site_rate = 5\nrunner_slots = 3\n")
+    ignored = lines()
+    assert ignored[1].split(None, 2) == [
+        "warning",
+        "settings",
+        "site_rate: ignored, because a node uses those of its installation",
+    ]
+    (tmp_path / "config.toml").unlink()
     answers[0] = UnknownNode()
     forgotten = lines()
     assert forgotten[0].startswith("failed") and "has forgotten this node" in forgotten[0]
@@ -540,6 +549,20 @@ def test_the_folder_of_a_node_is_checked_as_such(
     others = lines()
     assert others[0].endswith("node.json cannot be read: Permission denied")
     assert others[1].endswith("-> run this command as its owner")
+
+
+def test_settings_that_differ_from_those_of_the_installation_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)  # the folder is not that of a service user
+    settings = Settings(home=tmp_path / "home")
+    assert not [*doctor._shared_settings(settings)]  # before the first start
+    prepare(settings, print)
+    [same] = doctor._shared_settings(settings)
+    assert same.state == "ok" and same.detail.startswith("version 1 of the installation, stored ")
+    [other] = doctor._shared_settings(settings.model_copy(update={"keep_days": 9}))
+    assert other.state == "warning"
+    assert other.detail.startswith("keep_days: other values than in version 1")
 
 
 def raising(error: Exception) -> Callable[..., Any]:

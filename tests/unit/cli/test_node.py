@@ -61,6 +61,8 @@ NODE = NodeItem(
     memory=8192,
     memory_taken=2048,
     browsers=0,
+    settings_version=2,
+    newest_settings=3,
 )
 TOKEN = NodeTokenItem("T1", "gpu", {"a": "b"}, "", 0, 3, "ada", 0, 1_700_000_000, 0)
 MADE = CreatedNodeToken(
@@ -189,6 +191,7 @@ def test_a_node_is_shown() -> None:
     assert fields["cores"] == "3.5 of 8 in use"
     assert fields["memory"] == "2048 of 8192 MB in use"
     assert fields["isolation"] == "no-limits: limits: memory.max is read-only"
+    assert fields["settings"] == "version 2; the installation has 3"
 
 
 def test_a_node_that_has_not_reported_has_no_size() -> None:

@@ -66,6 +66,26 @@ def test_a_node_becomes_the_supervisor_of_its_roles(
     assert not (tmp_path / "secret.key").exists()
 
 
+def test_it_says_which_settings_are_ignored(
+    became: dict[str, Any],
+    node: NodeFolder,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = 'lease_seconds = 20\negress_allow = ["10.0.0.5:80"]\nrunner_slots = 2\n'
+    (tmp_path / "config.toml").write_text(text + 'egress_upstreams = {US = "http://u:pw@a:1"}\n')
+    monkeypatch.setenv("FYKE_PRICE_CPU_HOUR", "0.05")
+    with pytest.raises(Replaced):
+        up(str(tmp_path))
+    first, _ = capfd.readouterr().err.splitlines()
+    names = "egress_allow, egress_upstreams, price_cpu_hour"
+    assert {*first.removeprefix("fyke: ").partition(": ignored")[0].split(", ")} == {
+        *names.split(", ")
+    }
+    assert "pw" not in first
+
+
 def test_it_says_what_it_is_as_json(
     became: dict[str, Any], node: NodeFolder, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,15 +1,17 @@
-"""What the health of an installation says about browsers."""
+"""What the health of an installation says about browsers, and about settings that must agree."""
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from fyke.domain.health import _browser_checks
+from fyke.domain.health import _browser_checks, _settings_checks
 from fyke.model.browser import BrowserProgram
 from fyke.model.health import Level
 from fyke.model.runner import RunnerInfo
+from fyke.model.settings_version import ServerBeat
 
 CHROMIUM = (BrowserProgram.CHROMIUM,)
 
@@ -39,3 +41,30 @@ def test_places_and_problems_of_browsers(
     checks = _browser_checks(runner, taken)
     assert [(check.level, check.detail) for check in checks] == expected
     assert all(check.name == "browsers of node" for check in checks)
+
+
+def test_runners_and_servers_with_other_settings_are_named() -> None:
+    runners = [
+        RunnerInfo(name, name, "full", "", 4, 8192, 0, settings_version=version)
+        for name, version in (("old", 3), ("new", 4), ("release-before", 0))
+    ]
+    beats = [ServerBeat("a", 1, settings_version=4), ServerBeat("b", 1, settings_version=3)]
+
+    def checks(newest: int) -> list[tuple[str, str]]:
+        tx = SimpleNamespace(
+            now=1,
+            settings=SimpleNamespace(newest_number=lambda: newest),
+            runs=SimpleNamespace(runners=lambda since: runners),
+            servers=SimpleNamespace(active=lambda since: beats),
+        )
+        found = _settings_checks(cast(Any, tx))
+        assert {check.level for check in found} <= {Level.WARNING}
+        return [(check.name, check.detail) for check in found]
+
+    assert checks(4) == [
+        ("settings of old", "its egress uses version 3; the installation has version 4"),
+        ("settings of release-before", "its egress uses its own; the installation has version 4"),
+        ("settings of servers", "1 of 2 do not use version 4 of the settings"),
+    ]
+    del runners[0], runners[1], beats[1]
+    assert not checks(4)

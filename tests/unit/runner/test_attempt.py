@@ -28,10 +28,12 @@ from fyke.errors import Unavailable
 from fyke.kit.file_lock import is_folder_locked
 from fyke.model.attempt import AfterAttempt, AttemptEnd, SiteTraffic
 from fyke.model.log import LogType
+from fyke.model.node import EgressPolicy
 from fyke.model.run import SUCCESS, AttemptKey, End, Outcome
 from fyke.model.secret import InjectedSecrets
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.runner import attempt
+from fyke.runner.egress_rules import EgressRules
 from fyke.runner.endings import StartRefused
 from support.attempt_runner import runner
 from support.blocking_results import BlockableResults, running
@@ -291,7 +293,7 @@ async def run_with(
     async with running(results) as intake:
         one = runner(
             intake=intake, gateway=ended, environments=working, sandbox=working, egress=working,
-            work_bytes=1, regions=frozenset(),
+            work_bytes=1, egress_rules=EgressRules(EgressPolicy()),
         )  # fmt: skip
         after = await one.execute()
         await one.closed()
@@ -506,7 +508,7 @@ async def test_an_attempt_that_waits_for_the_egress_can_be_stopped(
     async with running(results) as intake:
         one = runner(
             intake=intake, gateway=ended, environments=tools, sandbox=tools, egress=tools,
-            work_bytes=1, regions=frozenset(),
+            work_bytes=1, egress_rules=EgressRules(EgressPolicy()),
         )  # fmt: skip
         await one.execute()
     assert ended.faults == [Detail(DetailCode.RUNNER_LOST_EARLY)]

@@ -17,13 +17,16 @@ from fyke.domain.runs.outcome import end_of
 from fyke.errors import Unavailable
 from fyke.model.browser import BrowserBlock
 from fyke.model.last_page import KeepPages
+from fyke.model.node import EgressPolicy
 from fyke.model.run import SUCCESS, Outcome
 from fyke.model.worker import BrowserNeed
 from fyke.reasons import Reason, ReasonCode
 from fyke.runner.browser import BrowserTotals
+from fyke.runner.egress_rules import EgressRules
 from support.attempt_runner import runner
 from support.blocking_results import BlockableResults, running
 
+KEPT = EgressRules(EgressPolicy())
 pytestmark = pytest.mark.anyio
 
 
@@ -106,7 +109,7 @@ async def test_browser_ports_are_served_by_the_gateway_or_refused(
     egress = ports or GatewayPorts()
     async with running(results) as intake:
         taking = await intake.open("run", "A", "7")
-        one = runner(egress=egress, browser=ports, gateway=None, regions=())
+        one = runner(egress=egress, browser=ports, gateway=None, egress_rules=KEPT)
         block = (BrowserBlock.IMAGES,)
         one.order = replace(one.order, browser_block=block)
         await one._open_egress(taking, cast(Any, SimpleNamespace(listeners=listeners)), "p")
@@ -129,7 +132,7 @@ async def test_without_a_temporary_folder_only_the_proxy_leads_to_no_browser(
     listeners = dict.fromkeys(("proxy", "proxy6000", *names), 1)
     async with running(results) as intake:
         taking = await intake.open("run", "A", "7")
-        one = runner(egress=ports, browser=ports, gateway=None, regions=())
+        one = runner(egress=ports, browser=ports, gateway=None, egress_rules=KEPT)
         with capture_logs() as logs:
             await one._open_egress(taking, cast(Any, SimpleNamespace(listeners=listeners)), "p")
     assert ports.served == ([("gateway", 2)] if names else [])

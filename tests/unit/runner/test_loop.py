@@ -16,12 +16,13 @@ from fyke.errors import Unavailable
 from fyke.kit.clock import ManualClock
 from fyke.model.attempt import AfterAttempt, RunnerOrders
 from fyke.model.browser import BrowserOffer, BrowserProgram
-from fyke.model.node import ContactState, NodeState, Registered
+from fyke.model.node import ContactState, EgressPolicy, NodeState, Registered
 from fyke.model.run import End
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
 from fyke.runner import loop
 from fyke.runner.attempt import AttemptDependencies
+from fyke.runner.egress_rules import EgressRules
 from fyke.runner.lease_monitor import NOT_RENEWED, LeaseMonitor
 from fyke.runner.loop import Runner, RunnerSize
 
@@ -31,8 +32,9 @@ SIZE = RunnerSize(cpus=1, memory_mb=512, slots=1)
 
 def a_runner(gateway: Any, size: RunnerSize = SIZE, **more: Any) -> Runner:
     """A runner without a browser, which only reports."""
-    deps = cast(AttemptDependencies, SimpleNamespace(browser=None, gateway=gateway))
-    return Runner(size, deps, **more)
+    rules = EgressRules(EgressPolicy())
+    deps = SimpleNamespace(browser=None, gateway=gateway, egress_rules=rules)
+    return Runner(size, cast(AttemptDependencies, deps), **more)
 
 
 async def test_a_report_that_fails_in_any_way_does_not_end_the_runner() -> None:
@@ -120,6 +122,9 @@ class Platform:
         self.fault: Exception | None = None
         self.state, self.drain_ms = NodeState.READY, cast("int | None", None)
         self.preparations = 0
+        self.egress_rules = EgressRules(EgressPolicy())
+        self.settings: tuple[int, EgressPolicy] | None = None
+        self.leases = 0
 
     def __getattr__(self, name: str) -> Any:
         return self  # gateway, intake, sandbox, listener ...
@@ -128,7 +133,10 @@ class Platform:
         self.reported.append(info)
         if info.draining:
             self.draining.set()
-        return Registered(self.state, self.lease_seconds, drain_ms=self.drain_ms)
+        number, egress = self.settings or (0, None)
+        if info.settings_version == number:
+            egress = None
+        return Registered(self.state, self.lease_seconds, self.drain_ms, number, egress)
 
     async def replace_earlier(self) -> int:
         return 0
@@ -146,6 +154,7 @@ class Platform:
             raise self.fault
 
     async def lease(self, *_: Any, **__: Any) -> list[Any]:
+        self.leases += 1
         return []
 
     async def take_preparation(self) -> None:
@@ -178,6 +187,36 @@ async def test_a_runner_reports_at_once_that_it_is_being_stopped() -> None:
     assert [info.draining for info in platform.reported][-1]
     assert not running.done()
     attempt.set()
+    await asyncio.wait_for(running, 10)
+
+
+async def test_no_attempt_is_taken_before_the_egress_has_the_settings() -> None:
+    platform, applied = Platform(), list[EgressPolicy]()
+    answers, is_tried = [Unavailable("no answer"), ValueError("malformed")], asyncio.Event()
+
+    async def apply(policy: EgressPolicy) -> None:
+        assert not platform.leases
+        is_tried.set()
+        if answers:
+            raise answers.pop(0)
+        applied.append(policy)
+
+    policy = EgressPolicy(upstreams={"US": "http://u:hunter2@a.example:1"})
+    platform.settings = 4, policy
+    platform.egress_rules = EgressRules(EgressPolicy(), apply)
+    runner = Runner(SIZE, cast(Any, platform))
+    running = asyncio.create_task(runner.run())
+    while answers:
+        await is_tried.wait()
+        is_tried.clear()
+        await asyncio.sleep(0)
+        await runner._report_safely(register=True)
+    while not platform.leases:
+        await asyncio.sleep(0)
+    assert applied == [policy] and platform.egress_rules.policy == policy
+    assert [info.settings_version for info in platform.reported][-1] == 4
+    assert "hunter2" not in repr(policy)
+    runner.drain()
     await asyncio.wait_for(running, 10)
 
 

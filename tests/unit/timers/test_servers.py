@@ -13,7 +13,8 @@ import pytest
 from fyke.api.ratelimit import RateShare, TokenBuckets
 from fyke.contracts.signals import SERVERS
 from fyke.kit.clock import ManualClock
-from fyke.timers.servers import HEARTBEAT_SECONDS, SILENCE_MS, ServerTimer
+from fyke.model.settings_version import SERVER_SILENCE_MS, ServerBeat
+from fyke.timers.servers import HEARTBEAT_SECONDS, ServerTimer
 
 pytestmark = pytest.mark.anyio
 T = TypeVar("T")
@@ -35,8 +36,8 @@ class Heartbeats:
     def servers(self) -> Heartbeats:
         return self
 
-    def heartbeat(self, server_id: str, now: int) -> None:
-        self.at[server_id] = now
+    def heartbeat(self, beat: ServerBeat) -> None:
+        self.at[beat.id] = beat.heartbeat_at
 
     def count_active(self, since: int) -> int:
         return sum(at >= since for at in self.at.values())
@@ -112,7 +113,7 @@ async def test_the_share_of_a_silent_server_goes_to_the_others() -> None:
     first, second = two()
     await first.timer.join()
     await second.timer.join()  # its only heartbeat: it is killed
-    heartbeats = int(SILENCE_MS / 1000 / HEARTBEAT_SECONDS)
+    heartbeats = int(SERVER_SILENCE_MS / 1000 / HEARTBEAT_SECONDS)
     await first.send_heartbeats(heartbeats + 1)
     assert first.share.servers == 2  # the heartbeat may only be late
     assert first.allowed() == 60
@@ -143,7 +144,7 @@ async def test_a_server_is_counted_again_after_a_long_pause() -> None:
     first, second = two()
     await first.timer.join()
     await second.timer.join()
-    first.heartbeats.clock.advance(SILENCE_MS / 1000 + 1)
+    first.heartbeats.clock.advance(SERVER_SILENCE_MS / 1000 + 1)
     await first.send_heartbeats()
     assert first.share.servers == 1
     await second.send_heartbeats()

@@ -33,11 +33,11 @@ from fyke.contracts.state.runs import (
     RunListStore,
     RunStore,
     SampleStore,
-    ServerStore,
     ShareStore,
     SiteStore,
     StartKeyStore,
 )
+from fyke.contracts.state.settings import ServerStore, SettingsStore
 from fyke.contracts.state.workers import (
     EnvironmentStore,
     ScheduleStore,
@@ -85,6 +85,7 @@ class Transaction(Protocol):
     queue: QueueStore
     admission: AdmissionStore
     servers: ServerStore
+    settings: SettingsStore
     nodes: NodeStore
     node_tokens: NodeTokenStore
     ledger: LedgerStore

@@ -510,23 +510,6 @@ class ShareStore(Protocol):
         ...
 
 
-class ServerStore(Protocol):
-    """The servers that use this state."""
-
-    def heartbeat(self, server_id: str, now: int) -> None:
-        """Record a heartbeat."""
-        ...
-
-    def count_active(self, since: int) -> int:
-        """The number of servers with a heartbeat since ``since``."""
-        ...
-
-    def drop(self, server_id: str) -> None: ...
-    def drop_silent(self, since: int) -> None:
-        """Remove servers without a heartbeat since ``since``."""
-        ...
-
-
 class InstallationStore(Protocol):
     """Facts about the installation, and queries across all accounts."""
 

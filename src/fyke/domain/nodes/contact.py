@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from fyke.contracts.state import Transaction
 from fyke.model.node import ContactState
-
-SERVER_SILENCE_MS = 15_000  # a server without a heartbeat for so long is not counted
+from fyke.model.settings_version import SERVER_SILENCE_MS
 
 IsCutOff = Callable[[int], Awaitable[bool]]
 

@@ -39,7 +39,8 @@ class Availability(StrEnum):
 class MachineView:
     """A machine as the operator sees it: ``connected`` if it has reported lately, and with how many
     active ``attempts``. ``runner`` is what it last reported, None before that. Its attempts reserve
-    ``cpus_taken`` cores and ``memory_taken_mb``.
+    ``cpus_taken`` cores and ``memory_taken_mb``. ``newest_settings`` is the number of the version
+    of the settings that the installation has, 0 for none yet.
     """
 
     runner: RunnerInfo | None
@@ -48,6 +49,12 @@ class MachineView:
     cpus_taken: float
     memory_taken_mb: int
     availability: Availability
+    newest_settings: int
+
+    @property
+    def settings_version(self) -> int:
+        """The number of the version that the machine has, 0 for none yet."""
+        return self.runner.settings_version if self.runner else 0
 
     @property
     def pool(self) -> str:
@@ -106,6 +113,7 @@ class MachineFacts:
         self._runners = {runner.id: runner for runner in tx.runs.runners(0)}
         self._active = tx.runs.active_by_runner()
         self._loads = {load.runner_id: load for load in tx.admission.loads()}
+        self._newest_settings = tx.settings.newest_number()
 
     def machines(self) -> Machines:
         return Machines(self._own(), self.nodes())
@@ -125,6 +133,7 @@ class MachineFacts:
             cpus_taken=cpus,
             memory_taken_mb=memory_mb,
             availability=_of_node(node, runner, connected=connected),
+            newest_settings=self._newest_settings,
             node=node,
         )
 
@@ -150,6 +159,7 @@ class MachineFacts:
             cpus_taken=cpus,
             memory_taken_mb=memory_mb,
             availability=_of_runner(runner) if connected else Availability.SILENT,
+            newest_settings=self._newest_settings,
         )
 
     def _is_recent(self, at: int) -> bool:

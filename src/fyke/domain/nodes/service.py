@@ -23,6 +23,7 @@ from fyke.domain.nodes.files import InstallationFiles
 from fyke.domain.nodes.held import HeldAttempt, HeldAttempts
 from fyke.domain.nodes.leaving import forget_itself
 from fyke.domain.nodes.rows import NodeRows
+from fyke.domain.nodes.settings_versions import egress_policy
 from fyke.domain.results.caps import cut_line
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.environments import VersionEnvironments
@@ -173,7 +174,11 @@ class NodeService:
             left = None
             if node is not None and state is NodeState.DRAINING:
                 left = max(0, node.drain_until - tx.now)
-            return others, count_servers(tx), Registered(state, seconds, drain_ms=left)
+            number, egress = tx.settings.newest_number(), None
+            if number != info.settings_version:
+                number, egress = egress_policy(tx, self._stores.sealer)
+            registered = Registered(state, seconds, left, number, egress)
+            return others, count_servers(tx), registered
 
         found = await self._storage.write(work)
         self._others, self._contact.servers, registered = found

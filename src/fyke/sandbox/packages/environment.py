@@ -107,12 +107,17 @@ class UvEnvironments:
         package_installer = PackageInstaller(
             tools, InstallLimits(seconds, max_bytes), region=region, upstream=upstream
         )
+        self._package_installer = package_installer
         self._python = PythonInstaller(package_installer, settings, python)
         self._node = NodeInstaller(package_installer, settings)
         self._go = GoInstaller(package_installer, settings)
         self._trusted: set[tuple[str, str]] = set()  # key and Worker with a verified seal
         self._callers: Counter[str] = Counter()  # that build an environment or wait for it, by key
         self._failures: dict[str, tuple[float, EnvironmentFailed]] = {}  # until no caller is left
+
+    def route(self, region: str, *, upstream: bool) -> None:
+        """From the next installation on, fetch packages through another region."""
+        self._package_installer.route(region, upstream=upstream)
 
     def check_room(self) -> None:
         """Raise ``DiskShort`` when less than ``FREE_BYTES`` is left, which runs need."""

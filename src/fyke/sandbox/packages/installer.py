@@ -93,6 +93,11 @@ class PackageInstaller:
         self._upstream = upstream
         self._registries = Registries(tools, region)
 
+    def route(self, region: str, *, upstream: bool) -> None:
+        """Change the region; installations that have started go on with the earlier one."""
+        self._upstream = upstream
+        self._registries = Registries(self._tools, region)
+
     @asynccontextmanager
     async def install(
         self,

@@ -127,6 +127,10 @@ class NodeItem(Answer):
     browsers: Annotated[
         Count, Meta(description="how many attempts may have a browser at once; 0 = it has none")
     ]
+    settings_version: Annotated[Count, Meta(description="of the settings that it got; 0: none yet")]
+    newest_settings: Annotated[
+        Count, Meta(description="the version of the settings that the installation has")
+    ]
 
     @classmethod
     def of(cls, view: NodeView) -> NodeItem:
@@ -158,6 +162,8 @@ class NodeItem(Answer):
             memory=runner.memory_mb if runner else 0,
             memory_taken=view.memory_taken_mb,
             browsers=runner.browsers if runner else 0,
+            settings_version=view.settings_version,
+            newest_settings=view.newest_settings,
         )
 
 

@@ -1,4 +1,4 @@
-"""Facts about the installation, servers and runners, and queries across all accounts."""
+"""Facts about the installation, runners, and queries across all accounts."""
 
 from __future__ import annotations
 
@@ -27,13 +27,6 @@ from fyke.storage.sql.state.columns import flag_column, metadata, number_column,
 from fyke.storage.sql.state.records import SqlStore, columns, record, was_applied
 from fyke.storage.sql.state.runs.tables import run_counts, runs
 
-servers = Table(
-    "servers",
-    metadata,
-    text_column("id", key=True),
-    number_column("heartbeat_at"),
-)
-
 runners = Table(
     "runners",
     metadata,
@@ -58,28 +51,11 @@ runners = Table(
     flag_column("browser_display"),
     text_column("pool"),
     text_column("labels"),  # JSON object, empty without labels
+    number_column("settings_version"),
 )
 
 
 facts = Table("installation", metadata, text_column("name", key=True), text_column("value"))
-
-
-class SqlServers(SqlStore):
-    """Implements ``ServerStore``."""
-
-    def heartbeat(self, server_id: str, now: int) -> None:
-        values = {"id": server_id, "heartbeat_at": now}
-        self._db.execute(upsert(self._db, servers, values, key=("id",)))
-
-    def count_active(self, since: int) -> int:
-        query = select(func.count()).select_from(servers).where(servers.c.heartbeat_at >= since)
-        return self._db.execute(query).scalar_one()
-
-    def drop(self, server_id: str) -> None:
-        self._db.execute(delete(servers).where(servers.c.id == server_id))
-
-    def drop_silent(self, since: int) -> None:
-        self._db.execute(delete(servers).where(servers.c.heartbeat_at < since))
 
 
 class RunnerTable(SqlStore):

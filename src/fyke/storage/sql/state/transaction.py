@@ -37,11 +37,11 @@ from fyke.contracts.state.runs import (
     RunListStore,
     RunStore,
     SampleStore,
-    ServerStore,
     ShareStore,
     SiteStore,
     StartKeyStore,
 )
+from fyke.contracts.state.settings import ServerStore, SettingsStore
 from fyke.contracts.state.workers import (
     EnvironmentStore,
     ScheduleStore,
@@ -57,7 +57,7 @@ from fyke.storage.sql.state.accounts import SqlAccounts
 from fyke.storage.sql.state.alerts import SqlAlerts
 from fyke.storage.sql.state.billing import SqlLedger, SqlUsage
 from fyke.storage.sql.state.environments import SqlEnvironments
-from fyke.storage.sql.state.installation import SqlInstallation, SqlServers
+from fyke.storage.sql.state.installation import SqlInstallation
 from fyke.storage.sql.state.nodes import SqlNodes, SqlNodeTokens
 from fyke.storage.sql.state.outbox import SqlOutbox, SqlReceivers
 from fyke.storage.sql.state.preferences import SqlFavourites, SqlInputDefaults, SqlPreferences
@@ -74,6 +74,7 @@ from fyke.storage.sql.state.schedules import SqlSchedules
 from fyke.storage.sql.state.second_factors import SqlSecondFactors
 from fyke.storage.sql.state.secrets import SqlSecrets
 from fyke.storage.sql.state.sessions import SqlAudit, SqlLinks, SqlSessions
+from fyke.storage.sql.state.settings import SqlServers, SqlSettings
 from fyke.storage.sql.state.tasks import SqlTasks
 from fyke.storage.sql.state.webhooks import SqlWebhooks
 from fyke.storage.sql.state.workers import SqlWorkerFacts, SqlWorkers
@@ -125,6 +126,7 @@ class SqlTransaction:
     queue: cached_property[QueueStore] = _store(SqlQueue)
     admission: cached_property[AdmissionStore] = _store(SqlAdmission)
     servers: cached_property[ServerStore] = _store(SqlServers)
+    settings: cached_property[SettingsStore] = _store(SqlSettings)
     nodes: cached_property[NodeStore] = _store(SqlNodes)
     node_tokens: cached_property[NodeTokenStore] = _store(SqlNodeTokens)
     ledger: cached_property[LedgerStore] = _store(SqlLedger)
