@@ -101,6 +101,10 @@ def test_pods_that_run_no_workers_have_no_rights_at_all() -> None:
         assert spec["hostUsers"] is False and not spec["automountServiceAccountToken"]
 
 
+def test_an_old_server_ends_before_one_with_other_settings_starts() -> None:
+    assert named("Deployment", "fyke-server", "apart")["spec"]["strategy"] == {"type": "Recreate"}
+
+
 def test_a_pod_has_the_time_that_draining_takes() -> None:
     for pod in pods():
         longest = int(variables(pod)["FYKE_DRAIN_SECONDS"]) + supervisor.IDLE_END_SECONDS
