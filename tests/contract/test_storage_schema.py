@@ -357,7 +357,14 @@ async def test_the_upgrade_counts_the_ended_subtasks_and_usage_of_open_runs(stat
         for table, names in COLUMNS_SINCE_S0010.items():
             for name in names:
                 connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN {name}")
-        for table in ("run_browser", "run_last_pages", "nodes", "node_tokens", "settings_versions"):
+        for table in (
+            "run_browser",
+            "run_last_pages",
+            "nodes",
+            "node_tokens",
+            "settings_versions",
+            "environment_archives",
+        ):
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = 's0010'")
     assert migrate(state.url).up_to_date

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,7 @@ from fyke.link.join import JoinedInstallation, join
 from fyke.link.node_link import NodeLink
 from fyke.link.notices import NodeNotices
 from fyke.model.last_page import PageFileKind
-from fyke.model.node import ContactState
+from fyke.model.node import ContactState, EnvironmentPlace
 from fyke.model.node_registry import Node
 from fyke.model.run import AttemptKey
 from fyke.model.runner import RunnerInfo
@@ -48,6 +48,7 @@ class ScriptedPlaces:
 
     def __init__(self, owners: Mapping[AttemptKey | str, str]) -> None:
         self.owners = owners
+        self.environments: dict[AttemptKey | str, EnvironmentPlace] = {}
 
     async def bundle(self, owner: AttemptKey | str, digest: str) -> str:
         if owner not in self.owners:
@@ -55,6 +56,11 @@ class ScriptedPlaces:
         if self.owners[owner] != digest:
             raise InvalidRequest("must be that of the version", field="digest")
         return f"bundles/{digest}"
+
+    async def environment(self, owner: AttemptKey | str, keys: Sequence[str]) -> EnvironmentPlace:
+        if owner not in self.owners:
+            raise StaleLease
+        return self.environments.get(owner, EnvironmentPlace())
 
     async def page(
         self, key: AttemptKey, sizes: Mapping[PageFileKind, int]

@@ -38,6 +38,7 @@ from fyke.domain.results.export.spool import (
     folders_of_ended_processes,
     remove_folder_of_ended_process,
 )
+from fyke.domain.runs.environment_archives import archive_name
 from fyke.domain.workers.archive import unpack
 from fyke.domain.workers.bundles import bundle_name
 from fyke.kit.file_lock import locked
@@ -57,6 +58,7 @@ from fyke.storage.sql.page_files import page_files
 from fyke.storage.sql.sealed_files import named_files
 from fyke.storage.sql.state.references import (
     StartableVersion,
+    needed_archives,
     needed_bundles,
     startable_versions,
 )
@@ -73,6 +75,7 @@ class Kind(StrEnum):
     BUNDLE = "bundle"  # belongs to no version
     ROWS = "rows"  # belongs to no run
     PAGE = "last page"  # a file of one that is not stored
+    PACKED = "packed environment"  # belongs to no version that can be started
     UNPACKED = "unpacked bundle"
     ENVIRONMENT = "environment"
     PACKAGES = "package cache"
@@ -132,6 +135,7 @@ class Prune:
             *await self._bundles(),
             *await self._rows(),
             *await self._pages(),
+            *await self._packed(),
             *self._unpacked(digests),
             *await self._unused_environments(startable),
             *temporary_files(self._settings),
@@ -154,6 +158,8 @@ class Prune:
             return await self._blobs.delete_old(blob, time.time() - PUSH_SECONDS)
         if item.kind is Kind.PAGE:
             return await self._remove_page(f"{Folder.PAGES}/{item.path.name}")
+        if item.kind is Kind.PACKED:
+            return await self._remove_packed(item.path.name)
         if item.kind is Kind.UNPACKED:
             return self._remove_unpacked(item.path)
         if item.kind is Kind.ENVIRONMENT:
@@ -216,6 +222,23 @@ class Prune:
         if blob in self._named_pages():
             return False
         return await self._blobs.delete_old(blob, time.time() - PUSH_SECONDS)
+
+    async def _packed(self) -> list[Removable]:
+        """Packed environments that no version needs. One that is made again in this moment may be
+        removed: a machine that misses it wants it again, and installs the dependencies itself.
+        """
+        old = await self._old(Folder.ENVIRONMENTS, Kind.PACKED)
+        needed = self._needed_archives() if old else set()
+        return [item for item in old if item.path.name not in needed]
+
+    async def _remove_packed(self, digest: str) -> bool:
+        if digest in self._needed_archives():
+            return False
+        return await self._blobs.delete_old(archive_name(digest), time.time() - PUSH_SECONDS)
+
+    def _needed_archives(self) -> set[str]:
+        with for_reading(self._engine).connect() as connection, connection.begin():
+            return needed_archives(connection)
 
     async def _old(self, folder: Folder, kind: Kind) -> list[Removable]:
         before = time.time() - PUSH_SECONDS

@@ -13,7 +13,7 @@ from fyke.app.find_links import find_links_folders
 from fyke.app.runner_browsers import connect
 from fyke.contracts.egress import NO_BROWSER, Egress
 from fyke.contracts.execution import IsolationReport
-from fyke.contracts.node import NodeGateway
+from fyke.contracts.node import EnvironmentPublishing, NodeGateway
 from fyke.contracts.tools import ToolRunner
 from fyke.domain.results.intake import Intake
 from fyke.egress.client import EgressClient
@@ -90,12 +90,14 @@ def make_runner(
     warm: WarmSandboxes | None = None,
     browser: BrowserDependencies | None = None,
     no_browser: str = NO_BROWSER,
+    publishing: EnvironmentPublishing | None = None,
     *,
     region: str = "",
 ) -> Runner:
     """Build a runner; the egress notifies it of reached limits and refusals, and the gateway
     of browsers of what their connections need. Attempts get their sandboxes from ``warm`` if given.
-    ``no_browser`` says why there is none. ``region`` is that of the machine itself, if it has one.
+    ``no_browser`` says why there is none. ``publishing``: it packs environments for other machines.
+    ``region`` is that of the machine itself, if it has one.
     """
     environments = open_environments(settings, sandbox.tools(egress))
 
@@ -121,6 +123,7 @@ def make_runner(
         ),
         browser=browser,
         no_browser=no_browser,
+        publishing=publishing,
     )
     runner = Runner(runner_size(settings), deps)
     egress.on_trip = runner.traffic_tripped

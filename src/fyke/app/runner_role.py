@@ -49,7 +49,8 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
                 ) as browser:
                     gateway = gateway_in_place(runtime, cut_off.is_cut_off)
                     deps = (settings, gateway, sandbox, egress, report, warm, browser)
-                    runner = make_runner(*deps, region=settings.runner_labels.get(REGION_LABEL, ""))
+                    region = settings.runner_labels.get(REGION_LABEL, "")
+                    runner = make_runner(*deps, publishing=gateway.archives, region=region)
                     drain_on_sigterm(runner, sandbox)
                     async with warm.kept():
                         await runner.run()

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 MANIFEST = "manifest.json"
 NAMED_FILES = ("rows", "pages")  # folders of the blobs whose files may be deleted at any time
+MADE_AGAIN = (
+    "environments"  # a folder of the blobs whose files are made again when they are missing
+)
 CONFIG_FILES = ("secret.key", "config.toml")
 DATABASES = ("state.db", "rows.db")
 SUFFIXES = (".tar.gz", ".tgz", ".tar.zst")
@@ -107,7 +110,8 @@ def _blobs(folder: Path, *, named: bool) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         hidden = any(part.startswith(".") for part in parts)
-        if path.is_file() and not hidden and (named or parts[0] not in NAMED_FILES):
+        left_out = parts[0] == MADE_AGAIN or (not named and parts[0] in NAMED_FILES)
+        if path.is_file() and not hidden and not left_out:
             yield path
 
 

@@ -1,4 +1,4 @@
-"""Bundles, uploads, files of last pages, and files with the rows of ended runs."""
+"""Bundles, uploads, last pages, files with the rows of ended runs, and packed environments."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Folder(StrEnum):
     UPLOADS = "uploads"
     PAGES = "pages"  # files of last pages
     ROWS = "rows"  # of ended runs
+    ENVIRONMENTS = "environments"  # packed, for other machines; they can be made again
 
 
 class BlobsRefused(BlobsAway):

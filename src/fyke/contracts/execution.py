@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 from fyke.reasons import Detail, DetailCode, Reason, detail_sentence, sentence
 
 if TYPE_CHECKING:  # the launcher imports this module and is small
-    from fyke.model.node import RunnableVersion
+    from fyke.model.node import EnvironmentPlace, RunnableVersion
+    from fyke.model.worker import EnvironmentArchive
 
 
 class Isolation(StrEnum):
@@ -60,6 +61,12 @@ class Environment:
     warning: str = ""  # for the log of every run that uses it
 
 
+class FetchEnvironment(Protocol):
+    """``NodeFiles.environment`` for one owner."""
+
+    async def __call__(self, keys: Sequence[str], target: Path) -> EnvironmentPlace: ...
+
+
 class Environments(Protocol):
     """Installs each set of dependencies once and caches it."""
 
@@ -70,12 +77,31 @@ class Environments(Protocol):
         ...
 
     async def ensure(
-        self, version: RunnableVersion, bundle: Path, account_id: str, builds_allowed: bool
+        self,
+        version: RunnableVersion,
+        bundle: Path,
+        account_id: str,
+        builds_allowed: bool,
+        fetch: FetchEnvironment | None = None,
     ) -> Environment:
-        """Return the environment of a version; install it first if needed. ``bundle`` is the
-        unpacked project, ``account_id`` the owner of the Worker, ``builds_allowed`` whether
-        packages may run code during installation if the version requires it. Raise
-        ``EnvironmentFailed``.
+        """Return the environment of a version; fetch it first if needed, or else install it.
+        ``bundle`` is the unpacked project, ``account_id`` the owner of the Worker,
+        ``builds_allowed`` whether packages may run code during installation if the version requires
+        it. Raise ``EnvironmentFailed``.
+        """
+        ...
+
+    async def key(self, version: RunnableVersion, bundle: Path, account_id: str) -> str:
+        """The key under which other machines may have the environment, which is ready; "" if it is
+        for this machine only, or there is none.
+        """
+        ...
+
+    async def pack(
+        self, version: RunnableVersion, bundle: Path, account_id: str, target: Path
+    ) -> EnvironmentArchive | None:
+        """Pack the environment, which is ready, to a file; None as for ``key``. Raise
+        ``EnvironmentFailed`` if its files are not those that were installed.
         """
         ...
 

@@ -19,6 +19,7 @@ from fyke.model.last_page import PageContent, PageFileKind
 from fyke.model.node import (
     AttemptOrder,
     ContactState,
+    EnvironmentPlace,
     PreparationOrder,
     Registered,
     RunnableVersion,
@@ -27,7 +28,7 @@ from fyke.model.results import AttemptBatch, RunTotals
 from fyke.model.run import AttemptKey, End, RunLimits
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.model.secret import InjectedSecrets
-from fyke.model.worker import VersionEnvironment
+from fyke.model.worker import EnvironmentArchive, VersionEnvironment
 from fyke.reasons import Detail, Reason
 
 
@@ -195,6 +196,15 @@ class NodeFiles(Protocol):
         """
         ...
 
+    async def environment(
+        self, owner: AttemptKey | str, keys: Sequence[str], target: Path
+    ) -> EnvironmentPlace:
+        """Write the packed environment of the owner's version to a file, if the installation has
+        one for one of these ``keys``. What is there has the digest of ``EnvironmentPlace.archive``;
+        without an archive nothing was written.
+        """
+        ...
+
     async def page_room(self, key: AttemptKey) -> bool:
         """Whether the run of this attempt may have one more stored page."""
         ...
@@ -220,10 +230,41 @@ class NodeFilePlaces(Protocol):
         """
         ...
 
+    async def environment(self, owner: AttemptKey | str, keys: Sequence[str]) -> EnvironmentPlace:
+        """The packed environment of the owner's version, if there is one for one of the ``keys``.
+        A missing one is made from now on, if a machine of the installation can.
+        """
+        ...
+
     async def page(
         self, key: AttemptKey, sizes: Mapping[PageFileKind, int]
     ) -> Mapping[PageFileKind, str]:
         """The names of the blobs of a page with files of so many bytes. Raise ``InvalidRequest``
         for files that are too large, and when the run has enough pages.
         """
+        ...
+
+
+class EnvironmentPublishing(Protocol):
+    """Packing environments for other machines. Only runners beside the stores of the installation
+    have it: others run what is packed, with the secrets of their Workers. All methods may raise
+    ``Unavailable``.
+    """
+
+    async def take(self) -> PreparationOrder | None:
+        """Claim the next version whose environment is wanted, for as long as the runner is active;
+        None when there is none.
+        """
+        ...
+
+    async def reuse(self, version_id: str, key: str) -> bool:
+        """Let the claimed version have what was packed for another one with this key, if any."""
+        ...
+
+    async def store(self, archive: EnvironmentArchive, file: Path) -> None:
+        """Store a packed environment, for the version that was claimed."""
+        ...
+
+    async def failed(self, version_id: str) -> None:
+        """Record that there is nothing to pack now; it is tried again later."""
         ...

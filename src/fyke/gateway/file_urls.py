@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -21,15 +21,17 @@ import msgspec
 from fyke.contracts.blobs import Blobs
 from fyke.contracts.node import NodeFilePlaces
 from fyke.domain.nodes.authority import NodeIdentity
+from fyke.domain.runs.environment_archives import archive_name
 from fyke.errors import InvalidRequest
 from fyke.kit.clock import Clock
 from fyke.model.last_page import PageFileKind
 from fyke.model.run import AttemptKey
-from fyke.wire.nodes import FileOwner, FileUrl
+from fyke.wire.nodes import FileOwner, FileUrl, FoundEnvironment
 
 URL_SECONDS = 300.0  # in which a transfer begins
 PREFIX = "/files/"
 MAX_PATH = 1024
+MAX_KEYS = 4  # of the environments that a version may have on one machine
 _LABEL = b"fyke files of nodes: key of URLs, version 1"
 
 
@@ -123,6 +125,18 @@ class NodeFileAccess:
         """See ``NodeFilePlaces.bundle`` and ``FileUrls.to_read``."""
         name = await self._places.bundle(owner.attempt or owner.version_id, digest)
         return await self._urls.to_read(name, self._node, direct=direct)
+
+    async def environment(
+        self, owner: FileOwner, keys: Sequence[str], *, direct: bool = True
+    ) -> FoundEnvironment:
+        """See ``NodeFilePlaces.environment`` and ``FileUrls.to_read``."""
+        if len(keys) > MAX_KEYS:
+            raise InvalidRequest(f"must have at most {MAX_KEYS}", field="keys")
+        place = await self._places.environment(owner.attempt or owner.version_id, keys)
+        if place.archive is None:
+            return FoundEnvironment(place)
+        name = archive_name(place.archive.digest)
+        return FoundEnvironment(place, await self._urls.to_read(name, self._node, direct=direct))
 
     async def page(self, key: AttemptKey, sizes: Mapping[str, int]) -> dict[str, FileUrl]:
         """See ``NodeFilePlaces.page``."""

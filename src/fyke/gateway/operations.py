@@ -50,6 +50,7 @@ from fyke.wire.nodes import (
     EndPreparation,
     FileOwner,
     FindBundle,
+    FindEnvironment,
     GiveAttemptBack,
     LeaseAttempts,
     LeaveNode,
@@ -120,6 +121,9 @@ class NodeOperations:
             self._operations |= {
                 FindBundle: lambda r: access.bundle(
                     self._own_file(r.owner), r.digest, direct=r.direct
+                ),
+                FindEnvironment: lambda r: access.environment(
+                    self._own_file(r.owner), r.keys, direct=r.direct
                 ),
                 StorePage: lambda r: access.page(own(r.key), r.sizes),
             }

@@ -14,12 +14,12 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -29,7 +29,7 @@ from fyke.errors import BlobsAway, FykeError, InvalidRequest, Unavailable
 from fyke.kit.hostports import join_host_port
 from fyke.link.node_link import NodeLink
 from fyke.model.last_page import PageContent
-from fyke.model.node import GATEWAY_HOST, RunnableVersion
+from fyke.model.node import GATEWAY_HOST, EnvironmentPlace, RunnableVersion
 from fyke.model.run import AttemptKey
 from fyke.wire.nodes import (
     CheckPageRoom,
@@ -37,6 +37,8 @@ from fyke.wire.nodes import (
     FileOwner,
     FileUrl,
     FindBundle,
+    FindEnvironment,
+    FoundEnvironment,
     StorePage,
 )
 
@@ -57,7 +59,9 @@ log = structlog.get_logger()
 
 
 class RemoteFiles:
-    """``NodeFiles`` over a link. Environments are not exchanged: each node builds its own."""
+    """``NodeFiles`` over a link. Environments are only fetched: no other machine uses what a node
+    has installed.
+    """
 
     def __init__(self, link: NodeLink) -> None:
         self._link = link
@@ -76,23 +80,45 @@ class RemoteFiles:
         self, owner: AttemptKey | str, version: RunnableVersion, target: Path
     ) -> None:
         digest = version.digest
-        if isinstance(owner, AttemptKey):
-            file_owner = FileOwner(attempt=owner)
-        else:
-            file_owner = FileOwner(version_id=owner)
-        is_direct = time.monotonic() >= self._direct_at
-        file = await self._link.ask(FindBundle(file_owner, digest, is_direct))
-        try:
-            found = await self._fetch(file, target, digest, MAX_BUNDLE)
-        except Unavailable as error:
-            if _is_own(file):
-                raise
-            log.warning("file_not_fetched_from_s3", error=error.message)
-            self._direct_at = time.monotonic() + INDIRECT_SECONDS
-            file = await self._link.ask(FindBundle(file_owner, digest, direct=False))
-            found = await self._fetch(file, target, digest, MAX_BUNDLE)
+
+        async def find(*, direct: bool) -> FileUrl:
+            return await self._link.ask(FindBundle(_file_owner(owner), digest, direct))
+
+        found = await self._fetch_found(await find(direct=self._is_direct()), find, target, digest)
         if found != digest:
             raise files_missing(version.number, sha256=found)
+
+    # --- environments -------------------------------------------------------------------------
+
+    async def environment(
+        self, owner: AttemptKey | str, keys: Sequence[str], target: Path
+    ) -> EnvironmentPlace:
+        """See ``NodeFiles.environment``."""
+        async with self._bundles:
+            return await self._environment(owner, tuple(keys), target)
+
+    async def _environment(
+        self, owner: AttemptKey | str, keys: tuple[str, ...], target: Path
+    ) -> EnvironmentPlace:
+        async def ask(*, direct: bool) -> FoundEnvironment:
+            return await self._link.ask(FindEnvironment(_file_owner(owner), keys, direct))
+
+        async def find(*, direct: bool) -> FileUrl:
+            again = await ask(direct=direct)
+            if again.file is None or again.place != found.place:
+                raise Unavailable("A packed environment is not there any more")
+            return again.file
+
+        found = await ask(direct=self._is_direct())
+        archive = found.place.archive
+        if archive is None or found.file is None:
+            return found.place
+        if archive.key not in keys:
+            raise Unavailable("A packed environment is for another machine")
+        got = await self._fetch_found(found.file, find, target, archive.digest, archive.size)
+        if got != archive.digest:
+            raise Unavailable(f"A packed environment has the sha256 {got}, not {archive.digest}")
+        return found.place
 
     # --- last pages ---------------------------------------------------------------------------
 
@@ -115,6 +141,27 @@ class RemoteFiles:
         await self._link.ask(DiscardPage(key))
 
     # --- transfers ----------------------------------------------------------------------------
+
+    def _is_direct(self) -> bool:
+        return time.monotonic() >= self._direct_at
+
+    async def _fetch_found(
+        self,
+        file: FileUrl,
+        find: _Find,
+        target: Path,
+        digest: str,
+        most: int = MAX_BUNDLE,
+    ) -> str:
+        """``_fetch`` a file, from the gateway if it cannot be read from S3."""
+        try:
+            return await self._fetch(file, target, digest, most)
+        except Unavailable as error:
+            if _is_own(file):
+                raise
+            log.warning("file_not_fetched_from_s3", error=error.message)
+            self._direct_at = time.monotonic() + INDIRECT_SECONDS
+        return await self._fetch(await find(direct=False), target, digest, most)
 
     async def _fetch(self, file: FileUrl, target: Path, digest: str, most: int) -> str:
         """Write a file of at most ``most`` bytes to the new file ``target`` if it has this sha256;
@@ -167,6 +214,18 @@ class RemoteFiles:
             raise BlobsAway(f"A file was not transferred: {error!r}") from error
         except TimeoutError:
             raise BlobsAway(f"A file took more than {FILE_SECONDS:g} s") from None
+
+
+class _Find(Protocol):
+    """Asks where a file is; ``direct`` is as in ``FindBundle``."""
+
+    async def __call__(self, *, direct: bool) -> FileUrl: ...
+
+
+def _file_owner(owner: AttemptKey | str) -> FileOwner:
+    return (
+        FileOwner(attempt=owner) if isinstance(owner, AttemptKey) else FileOwner(version_id=owner)
+    )
 
 
 class _NewFile:

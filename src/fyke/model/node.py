@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fyke.model.browser import BrowserBlock, BrowserChoice
 from fyke.model.run import AttemptKey, RunLimits
-from fyke.model.worker import BrowserNeed, Language, VersionEnvironment
+from fyke.model.worker import BrowserNeed, EnvironmentArchive, Language, VersionEnvironment
 from fyke.reasons import Reason
 
 if TYPE_CHECKING:
@@ -103,6 +103,16 @@ class PreparationOrder:
     version: RunnableVersion
     environment: VersionEnvironment
     refusal: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentPlace:
+    """The packed environment that an installation has for a version, if any. ``pending``: a runner
+    makes it now.
+    """
+
+    archive: EnvironmentArchive | None = None
+    pending: bool = False
 
 
 class NodeState(StrEnum):

@@ -226,6 +226,24 @@ class VersionEnvironment:
 
 
 @dataclass(frozen=True, slots=True)
+class EnvironmentArchive:
+    """The packed environment of a version that other machines may fetch; wanted without ``digest``.
+
+    ``key`` determines what was installed and for which kind of machine, ``digest`` and ``tree`` are
+    the sha256 of the file and of its content, and ``size`` its bytes. ``runner_id``: the runner
+    that makes it. ``not_before``: when it is tried again after a failure, in ms.
+    """
+
+    version_id: str
+    key: str = ""
+    digest: str = ""
+    size: int = 0
+    tree: str = ""
+    runner_id: str = ""
+    not_before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One finding of the checker: location, rule and remedy."""
 

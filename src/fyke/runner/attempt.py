@@ -34,7 +34,7 @@ from fyke.contracts.execution import (
     SandboxSpec,
     SandboxUsage,
 )
-from fyke.contracts.node import NodeGateway
+from fyke.contracts.node import EnvironmentPublishing, NodeGateway
 from fyke.domain.logs import system
 from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.results.intake import AttemptIntake, Intake
@@ -97,6 +97,7 @@ class AttemptDependencies:
     unsafe: bool
     work_bytes: int  # limit of the Worker's own folder
     egress_rules: EgressRules
+    publishing: EnvironmentPublishing | None = None  # only beside the stores of the installation
     browser: BrowserDependencies | None = None  # None: every connection to a browser gets a 503
     no_browser: str = NO_BROWSER  # why
     isolation_notes: RunNotes = field(default_factory=RunNotes)
@@ -225,7 +226,11 @@ class AttemptRunner:
         try:
             environment = await self._stop.run_until_stopped(
                 self._deps.environments.ensure(
-                    self._version, bundle, worker.account_id, worker.builds_allowed
+                    self._version,
+                    bundle,
+                    worker.account_id,
+                    worker.builds_allowed,
+                    lambda *asked: self._deps.gateway.files.environment(self.key, *asked),
                 )
             )
         except EnvironmentFailed as failed:

@@ -1,18 +1,22 @@
 """Prepares the environments of published versions while no run waits.
 
 The dependencies are installed as for a run: by the same installer, in the same sandbox and with the
-same limits. A killed runner needs no clean-up: its claims end with its record.
+same limits. A runner of the installation also packs the environments that other machines want. A
+killed runner needs no clean-up: its claims end with its record.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import structlog
 
 from fyke.contracts.execution import EnvironmentFailed, RegistryAway
+from fyke.contracts.node import EnvironmentPublishing
 from fyke.contracts.signals import PREPARE
 from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.runs.outcome import is_platform_fault
@@ -47,19 +51,17 @@ class Preparer:
         """Prepare environments until cancelled."""
         async with self._gateway.listen() as listener:
             while True:
-                while await self._prepare_next():
+                while await self._do(self._prepare_next) or await self._do(self._publish_next):
                     pass
                 if await listener.wait(frozenset({PREPARE}), POLL_SECONDS):
                     await asyncio.sleep(SETTLE_SECONDS)
 
-    async def _prepare_next(self) -> bool:
-        """Prepare the next environment; False when there is none now."""
+    async def _do(self, work: Callable[[], Awaitable[bool]]) -> bool:
+        """Do the next piece of work; False when there is none now, or it cannot be done."""
         if not self._may_start():
             return False
         try:
-            order = await self._gateway.take_preparation()
-            if order is not None:
-                await self._prepare(order)
+            done = await work()
         except FykeError as error:
             self._problem.occurred(str(error))
             return False
@@ -67,7 +69,55 @@ class Preparer:
             self._problem.occurred(repr(error), error)
             return False
         self._problem.ended()
+        return done
+
+    async def _prepare_next(self) -> bool:
+        order = await self._gateway.take_preparation()
+        if order is not None:
+            await self._prepare(order)
         return order is not None
+
+    # --- for other machines -------------------------------------------------------------------
+
+    async def _publish_next(self) -> bool:
+        """Pack the next environment that other machines want, on a machine of the installation."""
+        publishing = self._deps.publishing
+        order = await publishing.take() if publishing is not None else None
+        if publishing is None or order is None:
+            return False
+        version, is_stored = order.version, False
+        try:
+            is_stored = await self._publish(publishing, order)
+        except Exception as error:
+            log_fault("environment_not_packed", error, detail_of(error), version=version.id)
+        if not is_stored:
+            await retry_while_unavailable(lambda: publishing.failed(version.id))
+        return True
+
+    async def _publish(self, publishing: EnvironmentPublishing, order: PreparationOrder) -> bool:
+        """Return whether the environment was packed. It is installed first if it is missing."""
+        if order.version.builds or await self._install(order) is not None:
+            return False
+        version, account, environments = (
+            order.version,
+            order.worker.account_id,
+            self._deps.environments,
+        )
+        bundle = await self._deps.bundles.ensure(version.id, version)
+        key = await environments.key(version, bundle, account)
+        if not key:
+            return False
+        if await publishing.reuse(version.id, key):
+            return True
+        with TemporaryDirectory(dir=bundle.parent, prefix=".packed-") as folder:
+            file = Path(folder, "environment")
+            archive = await environments.pack(version, bundle, account, file)
+            if archive is not None:
+                await publishing.store(archive, file)
+        log.info("environment_packed", version=version.id, bytes=archive and archive.size)
+        return archive is not None
+
+    # --- installing ---------------------------------------------------------------------------
 
     async def _prepare(self, order: PreparationOrder) -> None:
         version, end = order.version, self._gateway.end_preparation
@@ -94,7 +144,13 @@ class Preparer:
         except VersionUnavailable as missing:
             return missing.reason
         try:
-            await environments.ensure(version, bundle, worker.account_id, worker.builds_allowed)
+            await environments.ensure(
+                version,
+                bundle,
+                worker.account_id,
+                worker.builds_allowed,
+                lambda *asked: self._gateway.files.environment(version.id, *asked),
+            )
         except RegistryAway:
             raise
         except EnvironmentFailed as failed:

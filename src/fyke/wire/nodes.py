@@ -30,6 +30,7 @@ from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, RunnerOr
 from fyke.model.node import (
     AttemptOrder,
     ContactState,
+    EnvironmentPlace,
     PreparationOrder,
     Registered,
 )
@@ -271,6 +272,23 @@ class FindBundle(NodeRequest[FileUrl], frozen=True, tag="bundle"):
     direct: bool = True
 
 
+class FoundEnvironment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The packed environment of a version and where it is read, if there is one."""
+
+    place: EnvironmentPlace
+    file: FileUrl | None = None
+
+
+class FindEnvironment(NodeRequest[FoundEnvironment], frozen=True, tag="environment"):
+    """Where the packed environment of a version is read, if it has one of ``keys``. ``direct`` is
+    as in ``FindBundle``. There is no request to store one.
+    """
+
+    owner: FileOwner
+    keys: tuple[str, ...]
+    direct: bool = True
+
+
 class CheckPageRoom(NodeRequest[bool], frozen=True, tag="page_room"):
     """Whether the run of an attempt may have one more stored page."""
 
@@ -315,7 +333,7 @@ AnyRequest: TypeAlias = (
     Hello | ReplaceEarlier | RegisterNode | LeaveNode | RenewCertificate | CheckContact | CheckNode
     | LeaseAttempts | ListAttempts | StartAttempt | ReportAttempts | ReserveBrowser | ReachLimit
     | EndAttempt | GiveAttemptBack | CommitRows | CloseRows | CountRows
-    | NoteEnvironment | TakePreparation | EndPreparation | FindBundle
+    | NoteEnvironment | TakePreparation | EndPreparation | FindBundle | FindEnvironment
     | CheckPageRoom | StorePage | DiscardPage
 )  # fmt: skip
 AnyNotice: TypeAlias = WorkWaits | PreparationWaits | AttemptsStopped

@@ -38,6 +38,7 @@ from fyke.wire.nodes import (
     EndPreparation,
     FileOwner,
     FindBundle,
+    FindEnvironment,
     GiveAttemptBack,
     Hello,
     LeaseAttempts,
@@ -88,7 +89,7 @@ OTHERS = {
     ReplaceEarlier, RegisterNode, LeaveNode, TakePreparation, EndPreparation,
 }  # fmt: skip
 BY_SESSION = {Hello, RenewCertificate, CheckContact, CheckNode}
-BY_FILES = {FindBundle, StorePage}
+BY_FILES = {FindBundle, FindEnvironment, StorePage}
 
 
 async def opened(*held: AttemptKey) -> tuple[NodeOperations, ScriptedGateway]:
@@ -421,6 +422,10 @@ class Access:
         self.asked.append((owner, digest) if direct else "indirect")
         return "bundle"
 
+    async def environment(self, owner: FileOwner, keys: tuple[str, ...], *, direct: bool) -> str:
+        self.asked.append((owner, keys, direct))
+        return "environment"
+
     async def page(self, key: AttemptKey, sizes: dict[str, int]) -> str:
         self.asked.append((key, sizes))
         return "page"
@@ -431,7 +436,12 @@ async def test_files_are_those_of_own_attempts() -> None:
     operations = NodeOperations(ScriptedGateway(OWN), ManualClock(NOW), access)
     await operations.load()
     for lie in LIES:
-        for request in (FindBundle(FileOwner(attempt=lie), "d"), StorePage(lie, {})):
+        requests = (
+            FindBundle(FileOwner(attempt=lie), "d"),
+            FindEnvironment(FileOwner(attempt=lie), ("k",)),
+            StorePage(lie, {}),
+        )
+        for request in requests:
             with pytest.raises(StaleLease):
                 await operations.serve(request)
     assert access.asked == []

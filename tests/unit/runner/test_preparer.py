@@ -56,6 +56,7 @@ class Platform:
         self.installed: list[tuple[Any, ...]] = []
         self.waits = asyncio.Event()
         self.free = True
+        self.publishing: Any = None
 
     async def take_preparation(self) -> PreparationOrder | None:
         return self.waiting.pop(0) if self.waiting else None
@@ -74,7 +75,7 @@ class Platform:
             if self.missing is not None:
                 raise self.missing
             return "bundle"
-        self.installed.append(arguments)
+        self.installed.append(arguments[:4])
         if self.error is not None:
             raise self.error
         return Environment(None, "")
@@ -89,7 +90,9 @@ class Platform:
         raise AssertionError
 
     def make(self) -> Preparer:
-        deps = SimpleNamespace(gateway=self, environments=self, bundles=self)
+        deps = SimpleNamespace(
+            gateway=self, environments=self, bundles=self, publishing=self.publishing
+        )
         return Preparer(cast(Any, deps), lambda: self.free)
 
     async def until_idle(self) -> None:

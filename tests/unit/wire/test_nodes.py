@@ -94,6 +94,7 @@ REQUESTS = {
     "close": nodes.CloseRows,
     "totals": nodes.CountRows,
     "bundle": nodes.FindBundle,
+    "environment": nodes.FindEnvironment,
     "page_room": nodes.CheckPageRoom,
     "put_page": nodes.StorePage,
     "discard_page": nodes.DiscardPage,

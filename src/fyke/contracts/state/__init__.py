@@ -39,6 +39,7 @@ from fyke.contracts.state.runs import (
 )
 from fyke.contracts.state.settings import ServerStore, SettingsStore
 from fyke.contracts.state.workers import (
+    EnvironmentArchiveStore,
     EnvironmentStore,
     ScheduleStore,
     SecretStore,
@@ -69,6 +70,7 @@ class Transaction(Protocol):
     workers: WorkerStore
     worker_facts: WorkerFactStore
     environments: EnvironmentStore
+    environment_archives: EnvironmentArchiveStore
     favourites: FavouriteStore
     input_defaults: InputDefaultStore
     secrets: SecretStore

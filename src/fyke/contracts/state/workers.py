@@ -12,6 +12,7 @@ from fyke.model.task import Task
 from fyke.model.upload import Upload
 from fyke.model.worker import (
     BrowserNeed,
+    EnvironmentArchive,
     SystemDefaults,
     Version,
     VersionEnvironment,
@@ -178,6 +179,37 @@ class EnvironmentStore(Protocol):
 
     def put(self, environment: VersionEnvironment) -> None:
         """Write the result of an attempt, whichever runner prepares the environment."""
+        ...
+
+    def remove_of_worker(self, worker_id: str) -> None: ...
+
+
+class EnvironmentArchiveStore(Protocol):
+    """The packed environments of versions, one for each, and which are wanted."""
+
+    def get(self, version_id: str) -> EnvironmentArchive | None: ...
+    def with_key(self, key: str) -> EnvironmentArchive | None:
+        """One that was made for this key, of any version."""
+        ...
+
+    def want(self, version_id: str, lost: str = "") -> bool:
+        """Want the archive of a version, unless it is wanted or there; also if its file ``lost``
+        (a digest) is not there any more. Return whether that is new.
+        """
+        ...
+
+    def wanted(self, active: Collection[str]) -> tuple[str, str] | None:
+        """Worker id and number of the first version whose archive is wanted. Left out are versions
+        of deleted workers, and those of which a runner of ``active`` makes it.
+        """
+        ...
+
+    def claim(self, version_id: str, before: str, runner_id: str) -> bool:
+        """Let the runner make a wanted archive; False unless ``before`` is who makes it."""
+        ...
+
+    def end(self, after: EnvironmentArchive, runner_id: str) -> bool:
+        """Write the runner's result; False when the runner no longer makes this archive."""
         ...
 
     def remove_of_worker(self, worker_id: str) -> None: ...

@@ -44,6 +44,7 @@ class WorkerRemoval:
         await self._storage.write(lambda tx: tx.workers.free_name(worker.id))
         await self._storage.write(lambda tx: tx.secrets.remove_of_worker(worker.id))
         await self._storage.write(lambda tx: tx.environments.remove_of_worker(worker.id))
+        await self._storage.write(lambda tx: tx.environment_archives.remove_of_worker(worker.id))
         ended, has_more = 0, True
         while has_more:
             has_more, count = await self._storage.write(lambda tx: self._end_some(tx, worker.id))

@@ -1,20 +1,23 @@
 """Which files a runner on another machine may read and write: those of its own work only.
 
 It reads the bundle of the version of an attempt that it has, or of one that it prepares, by the
-digest of that version. It writes the last page of an attempt that it has, within the limits that
-pages have on one machine. The names of the blobs come from the state, never from the node.
+digest of that version, and the packed environment of that version. It writes the last page of an
+attempt that it has, within the limits that pages have on one machine, and nothing else. The names
+of the blobs come from the state, never from the node.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fyke.contracts.blobs import Blobs
 from fyke.contracts.state import Storage, Transaction
+from fyke.domain.runs.environment_archives import EnvironmentArchives
 from fyke.domain.runs.last_pages import page_blob
 from fyke.domain.workers.bundles import bundle_name, files_missing
 from fyke.errors import InvalidRequest, StaleLease
 from fyke.model.last_page import MAX_FILE_BYTES, MAX_PAGES, PageFileKind
+from fyke.model.node import EnvironmentPlace
 from fyke.model.run import Attempt, AttemptKey
 from fyke.model.worker import EnvironmentState, Version
 
@@ -26,22 +29,29 @@ class FilePlaces:
         self._storage = storage
         self._blobs = blobs
         self._runner_id = runner_id
+        self._archives = EnvironmentArchives(storage, blobs, runner_id)
 
     async def bundle(self, owner: AttemptKey | str, digest: str) -> str:
         """See ``NodeFilePlaces.bundle``."""
-
-        def work(tx: Transaction) -> Version:
-            if isinstance(owner, str):
-                return self._prepared(tx, owner)
-            return self._executed(tx, owner)
-
-        version = await self._storage.read(work)
+        version = await self._version(owner)
         if version.digest != digest:
             raise InvalidRequest("must be that of the version", field="digest")
         name = bundle_name(version.digest)
         if not await self._blobs.exists(name):
             raise files_missing(version.number)
         return name
+
+    async def environment(self, owner: AttemptKey | str, keys: Sequence[str]) -> EnvironmentPlace:
+        """See ``NodeFilePlaces.environment``."""
+        return await self._archives.find((await self._version(owner)).id, keys)
+
+    async def _version(self, owner: AttemptKey | str) -> Version:
+        def work(tx: Transaction) -> Version:
+            if isinstance(owner, str):
+                return self._prepared(tx, owner)
+            return self._executed(tx, owner)
+
+        return await self._storage.read(work)
 
     async def page(
         self, key: AttemptKey, sizes: Mapping[PageFileKind, int]

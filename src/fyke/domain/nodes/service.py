@@ -19,6 +19,7 @@ from fyke.contracts.signals import Listener, Signals
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.logs import system
 from fyke.domain.nodes.contact import IsCutOff, StateContact, count_servers, never_cut_off
+from fyke.domain.nodes.file_places import FilePlaces
 from fyke.domain.nodes.files import InstallationFiles
 from fyke.domain.nodes.held import HeldAttempt, HeldAttempts
 from fyke.domain.nodes.leaving import forget_itself
@@ -26,6 +27,7 @@ from fyke.domain.nodes.rows import NodeRows
 from fyke.domain.nodes.settings_versions import egress_policy
 from fyke.domain.results.caps import cut_line
 from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.environment_archives import EnvironmentArchives
 from fyke.domain.runs.environments import VersionEnvironments
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, placement_of
 from fyke.domain.runs.last_pages import LastPages
@@ -120,11 +122,14 @@ class NodeService:
         self._storage = stores.storage
         self._contact = StateContact(is_cut_off)
         self._attempts = Attempts(stores.storage, stores.results, stores.rules)
-        self._environments = VersionEnvironments(stores.storage)
+        self._environments = VersionEnvironments(stores.storage, joined=joined)
         self._secrets = RunSecrets(stores.storage, stores.sealer, stores.clock)
         self._held = HeldAttempts(stores.storage, runner.id)
         self.rows = NodeRows(stores.results, self._held.is_active)
-        self.files = InstallationFiles(stores.blobs, LastPages(stores.storage, stores.blobs))
+        places = FilePlaces(stores.storage, stores.blobs, runner.id)
+        last_pages = LastPages(stores.storage, stores.blobs)
+        self.files = InstallationFiles(stores.blobs, last_pages, places)
+        self.archives = EnvironmentArchives(stores.storage, stores.blobs, runner.id)
 
     # --- the runner -------------------------------------------------------------------------------
 

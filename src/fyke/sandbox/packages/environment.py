@@ -5,6 +5,7 @@ platform, the normalised requirements, the platform's base set), so two Workers 
 dependencies share a folder. Across accounts they share it only where the key determines every byte;
 otherwise, and whenever packages run code during installation, the account is part of the key.
 
+Where the installation has packed it already, it is fetched instead, see ``environment_archive``.
 A tool in a separate sandbox installs the packages. Its result is checked, moved, and sealed by a
 digest that is verified before another Worker gets the environment.
 """
@@ -15,7 +16,9 @@ import asyncio
 import hashlib
 import json
 import os
+import platform
 import shutil
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -26,14 +29,15 @@ from typing import Protocol
 
 import structlog
 
-from fyke.contracts.execution import Environment, EnvironmentFailed
+from fyke.contracts.execution import Environment, EnvironmentFailed, FetchEnvironment
 from fyke.contracts.tools import ToolRunner
+from fyke.errors import Unavailable
 from fyke.kit.file_lock import locked
 from fyke.model.node import RunnableVersion
-from fyke.model.worker import Language
+from fyke.model.worker import EnvironmentArchive, Language
 from fyke.reasons import Reason, ReasonCode
 from fyke.sandbox.isolation import relay_files
-from fyke.sandbox.packages import sealing
+from fyke.sandbox.packages import environment_archive, sealing
 from fyke.sandbox.packages.environment_go import GoInstaller
 from fyke.sandbox.packages.environment_node import NodeInstaller
 from fyke.sandbox.packages.environment_python import PythonInstaller
@@ -58,13 +62,19 @@ LOCKS = ".locks"  # a file for each environment: exclusive while it is built or 
 BUILDING = ".build-"  # with a key, the name of the folder of an unfinished environment
 CHANGED = ".changed-"  # and of one whose files have changed since it was sealed
 
+FETCHING = "fetch-"  # with a key, its lock while it is fetched
+FETCHED = ".fetched-"  # files on their way
+WAIT_SECONDS = 120.0  # for an environment that another machine makes now
+POLL_SECONDS = 1.0
+
 _LOCK_WAIT = 0.05  # seconds between two tries to take a lock
 
 
 class Recipe(Protocol):
     """How to install the dependencies of one version. ``inputs`` determine the key; ``locked`` is
     whether they determine every byte. ``warning`` is for the log of runs, ``fallback`` the recipe
-    for a lock file that does not match.
+    for a lock file that does not match. ``links``: the targets of the links that it makes, by
+    path; there are no others.
     """
 
     inputs: Sequence[str]
@@ -73,6 +83,9 @@ class Recipe(Protocol):
 
     @property
     def fallback(self) -> Recipe | None: ...
+
+    @property
+    def links(self) -> Mapping[str, str]: ...
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
         """Create and fill ``content``; ``building`` is a scratch folder. Return the output of the
@@ -103,6 +116,7 @@ class UvEnvironments:
         upstream: bool = False,
     ) -> None:
         self._root = root
+        self._max_bytes = max_bytes
         settings = dict(os.environ) if environ is None else dict(environ)
         package_installer = PackageInstaller(
             tools, InstallLimits(seconds, max_bytes), region=region, upstream=upstream
@@ -125,9 +139,14 @@ class UvEnvironments:
         check_disk(self._root, FREE_BYTES)
 
     async def ensure(
-        self, version: RunnableVersion, bundle: Path, account_id: str, builds_allowed: bool
+        self,
+        version: RunnableVersion,
+        bundle: Path,
+        account_id: str,
+        builds_allowed: bool,
+        fetch: FetchEnvironment | None = None,
     ) -> Environment:
-        """Return the environment of a version, built when it does not exist yet.
+        """Return the environment of a version, fetched or built when it does not exist yet.
 
         ``bundle`` is the unpacked project, ``account_id`` the owner of the Worker,
         ``builds_allowed`` whether packages may run code during installation. Raise
@@ -144,6 +163,10 @@ class UvEnvironments:
         existing = await self._find(recipe, terms, version.worker_id)
         if existing is not None:
             return existing
+        if fetch is not None and not builds:
+            fetched = await self._find_or_fetch(recipe, terms, version.worker_id, fetch)
+            if fetched is not None:
+                return fetched
         try:
             return await self._find_or_build(recipe, terms, version.worker_id)
         except LockOutOfStep:
@@ -155,11 +178,10 @@ class UvEnvironments:
         self, recipe: Recipe, terms: InstallTerms, worker_id: str
     ) -> Environment | None:
         """Return the existing environment of a recipe or of its fallback."""
-        for item in (recipe, recipe.fallback):
-            if item is not None:
-                existing = await asyncio.to_thread(self._look_up, _key(item, terms), worker_id)
-                if existing is not None:
-                    return replace(existing, warning=item.warning)
+        for item in _recipes(recipe):
+            existing = await asyncio.to_thread(self._look_up, _key(item, terms), worker_id)
+            if existing is not None:
+                return replace(existing, warning=item.warning)
         return None
 
     async def _find_or_build(
@@ -171,6 +193,116 @@ class UvEnvironments:
             existing = await asyncio.to_thread(self._existing, key, worker_id)
             environment = existing or await self._build(key, recipe, terms, worker_id)
         return replace(environment, warning=recipe.warning)
+
+    # --- other machines -----------------------------------------------------------------------
+
+    async def _find_or_fetch(
+        self, recipe: Recipe, terms: InstallTerms, worker_id: str, fetch: FetchEnvironment
+    ) -> Environment | None:
+        """Return the environment of a recipe or of its fallback as another machine has packed it.
+        None if there is none, or it cannot be used: then it is built here.
+        """
+        recipes = {_archive_key(item, terms): item for item in _recipes(recipe)}
+        self._prepare_root()
+        async with self._locked(FETCHING + _key(recipe, terms)):
+            existing = await self._find(recipe, terms, worker_id)
+            if existing is not None:
+                return existing
+            packed = await asyncio.to_thread(_new_file, self._root)
+            try:
+                archive = await _fetch_in_time(fetch, tuple(recipes), packed)
+                if archive is None:
+                    return None
+                item = recipes[archive.key]
+                await self._place(item, terms, worker_id, archive, packed)
+            except (Unavailable, environment_archive.BadArchive) as error:
+                log.warning("environment_not_fetched", problem=str(error))
+                return None
+            except OSError as error:
+                if error.errno not in DISK_FULL_ERRORS:
+                    raise
+                raise EnvironmentFailed(DISK_FULL) from None
+            finally:
+                await asyncio.to_thread(packed.unlink, missing_ok=True)
+            return await self._find(recipe, terms, worker_id)
+
+    async def _place(
+        self,
+        recipe: Recipe,
+        terms: InstallTerms,
+        worker_id: str,
+        archive: EnvironmentArchive,
+        packed: Path,
+    ) -> None:
+        """Unpack a file that has the digest of the archive. Raise ``BadArchive``."""
+        key = _key(recipe, terms)
+
+        def place() -> None:
+            try:
+                _make_empty(building)
+                environment_archive.unpack(packed, building, recipe.links, self._max_bytes)
+                if sealing.seal(building / CONTENT).digest != archive.tree:
+                    raise environment_archive.BadArchive("its files are not those that were packed")
+                _seal(building, (building / LOG).read_text("utf-8", "replace"))
+                self._replace(building, key)
+            finally:
+                shutil.rmtree(building, ignore_errors=True)
+
+        building = self._root / f"{BUILDING}{key}"
+        async with self._locked(key):
+            if await asyncio.to_thread(self._existing, key, worker_id) is None:
+                await asyncio.to_thread(place)
+                self._trusted.add((key, worker_id))
+                log.info("environment_fetched", key=key, bytes=archive.size)
+
+    async def key(self, version: RunnableVersion, bundle: Path, account_id: str) -> str:
+        """See ``Environments.key``."""
+        found = await self._packable(version, bundle, account_id)
+        return "" if found is None else _archive_key(*found)
+
+    async def pack(
+        self, version: RunnableVersion, bundle: Path, account_id: str, target: Path
+    ) -> EnvironmentArchive | None:
+        """See ``Environments.pack``."""
+        found = await self._packable(version, bundle, account_id)
+        if found is None:
+            return None
+        recipe, terms = found
+        folder = self._root / _key(recipe, terms)
+
+        def pack() -> EnvironmentArchive:
+            seal = sealing.read(folder / SEAL)
+            try:
+                if seal is None or sealing.read_tree(folder / CONTENT) != seal:
+                    raise environment_archive.BadArchive("its files have changed")
+                environment_archive.pack(folder, target, recipe.links)
+            except environment_archive.BadArchive as error:
+                reason = Reason.of(ReasonCode.PACKAGES_REFUSED, detail=str(error))
+                raise EnvironmentFailed(reason) from None
+            with target.open("rb", buffering=0) as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            key, size = _archive_key(recipe, terms), target.stat().st_size
+            return EnvironmentArchive(version.id, key, digest, size, seal.digest)
+
+        async with self._locked(folder.name):
+            return await asyncio.to_thread(pack)
+
+    async def _packable(
+        self, version: RunnableVersion, bundle: Path, account_id: str
+    ) -> tuple[Recipe, InstallTerms] | None:
+        """The recipe of the environment that exists. What was built by code of packages may depend
+        on the processor, and stays on its machine.
+        """
+        recipe = await self._recipe(version, bundle)
+        if recipe is None or (version.builds and version.language != Language.GO):
+            return None
+        terms = InstallTerms(account_id, builds=False)
+        for item in _recipes(recipe):
+            if await asyncio.to_thread((self._root / _key(item, terms) / SEAL).exists):
+                return item, terms
+        return None
+
+    # --- this machine -------------------------------------------------------------------------
 
     @asynccontextmanager
     async def _turn(self, key: str) -> AsyncIterator[None]:
@@ -209,8 +341,7 @@ class UvEnvironments:
         if recipe is None:
             return frozenset()
         terms = InstallTerms(account_id, version.builds and version.language != Language.GO)
-        recipes = (recipe, recipe.fallback)
-        return frozenset(_key(item, terms) for item in recipes if item is not None)
+        return frozenset(_key(item, terms) for item in _recipes(recipe))
 
     def _look_up(self, key: str, worker_id: str) -> Environment | None:
         """Like ``_existing``, but None while the environment is built or removed."""
@@ -293,6 +424,37 @@ def _key(recipe: Recipe, terms: InstallTerms) -> str:
     elif not recipe.locked:
         inputs += ["found for", terms.account_id]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+
+
+def _recipes(recipe: Recipe) -> list[Recipe]:
+    return [item for item in (recipe, recipe.fallback) if item is not None]
+
+
+def _archive_key(recipe: Recipe, terms: InstallTerms) -> str:
+    """The key of an environment together with what its bytes depend on between machines."""
+    machine = (os.uname().machine, *platform.libc_ver())
+    inputs = ["archive", 1, _key(recipe, terms), *machine]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+
+
+async def _fetch_in_time(
+    fetch: FetchEnvironment, keys: Sequence[str], target: Path
+) -> EnvironmentArchive | None:
+    """Fetch an archive to ``target``; wait for one that is being made, within bounds. Raise
+    ``Unavailable``.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        place = await fetch(keys, target)
+        if not place.pending or time.monotonic() >= deadline:
+            return place.archive
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _new_file(folder: Path) -> Path:
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=FETCHED)
+    os.close(descriptor)
+    return Path(name)
 
 
 def _seal(building: Path, output: str) -> None:

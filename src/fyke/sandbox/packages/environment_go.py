@@ -115,6 +115,7 @@ class GoRecipe:
     def __init__(self, installer: GoInstaller, go: str, digest: str, bundle: Path) -> None:
         self._installer = installer
         self._bundle = bundle
+        self.links: Mapping[str, str] = {}
         self.inputs: Sequence[str] = ("go", go, digest, *go_build.ARGUMENTS)
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:

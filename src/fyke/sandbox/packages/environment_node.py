@@ -160,6 +160,7 @@ class NodeRecipe:
         )
         self.locked = only_base or (lock is not None and not resolve and _has_all_hashes(lock))
         resolved = ("resolved",) if resolve else ()
+        self.links: Mapping[str, str] = {}
         self.inputs: Sequence[str] = ("node", version, self._package, self._lock, *resolved)
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:

@@ -129,6 +129,11 @@ class PythonRecipe:
             *self._lines,
         )
 
+    @property
+    def links(self) -> Mapping[str, str]:
+        major = self._interpreter.version.split(".")[0]
+        return dict.fromkeys(("bin/python", f"bin/python{major}"), self._installer.python)
+
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
         """Install in a sandbox; make a virtual environment of the packages in ``content``."""
         files = {"requirements.txt": "".join(f"{line}\n" for line in self._lines)}
@@ -186,9 +191,8 @@ class PythonRecipe:
 
     def _create_environment(self, content: Path) -> None:
         (content / "bin").mkdir()
-        major = self._interpreter.version.split(".")[0]
-        for name in ("python", f"python{major}"):
-            (content / "bin" / name).symlink_to(self._installer.python)
+        for name, target in self.links.items():
+            (content / name).symlink_to(target)
         lines = (
             f"home = {Path(self._installer.python).parent}",
             "include-system-site-packages = false",

@@ -39,6 +39,13 @@ def needed_bundles(connection: Connection) -> set[str]:
     return {digest for (digest,) in connection.exec_driver_sql(query)}
 
 
+def needed_archives(connection: Connection) -> set[str]:
+    """The digests of the packed environments that machines may fetch."""
+    versions = _VERSIONS.format(columns="v.id", of_runs=_OF_OPEN_RUNS)
+    query = f"SELECT digest FROM environment_archives WHERE version_id IN ({versions})"  # noqa: S608 - our own text
+    return {digest for (digest,) in connection.exec_driver_sql(query)}
+
+
 def usable_uploads(connection: Connection) -> set[str]:
     """The ids of the uploads that may be published, perhaps again."""
     query = "SELECT id FROM uploads WHERE state IN ('ready', 'published')"

@@ -43,6 +43,7 @@ from fyke.contracts.state.runs import (
 )
 from fyke.contracts.state.settings import ServerStore, SettingsStore
 from fyke.contracts.state.workers import (
+    EnvironmentArchiveStore,
     EnvironmentStore,
     ScheduleStore,
     SecretStore,
@@ -56,6 +57,7 @@ from fyke.storage.sql.dialects import POSTGRES_NOW, is_sqlite, now_ms
 from fyke.storage.sql.state.accounts import SqlAccounts
 from fyke.storage.sql.state.alerts import SqlAlerts
 from fyke.storage.sql.state.billing import SqlLedger, SqlUsage
+from fyke.storage.sql.state.environment_archives import SqlEnvironmentArchives
 from fyke.storage.sql.state.environments import SqlEnvironments
 from fyke.storage.sql.state.installation import SqlInstallation
 from fyke.storage.sql.state.nodes import SqlNodes, SqlNodeTokens
@@ -145,6 +147,9 @@ class SqlTransaction:
     )
     environments: cached_property[EnvironmentStore] = cached_property(
         lambda tx: SqlEnvironments(tx.connection, lambda: tx.now)
+    )
+    environment_archives: cached_property[EnvironmentArchiveStore] = cached_property(
+        lambda tx: SqlEnvironmentArchives(tx.connection, lambda: tx.now)
     )
     runs: cached_property[RunStore] = cached_property(
         lambda tx: SqlRuns(

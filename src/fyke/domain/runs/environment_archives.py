@@ -1,0 +1,157 @@
+"""Packed environments: made by the machines of the installation, fetched by all.
+
+Whoever makes the environment of a version decides what code runs beside its Worker, with its
+secrets, on every machine that fetches it. So archives are made only by runners beside the stores of
+the installation. A node has no operation that stores one, and what it installs is never read by
+others. It gets the archive of a version only while it has an attempt of that version or prepares
+it, as with the bundle; the name of the blob comes from the state.
+
+An archive is wanted as soon as several machines may need it: when an environment is ready, or when
+a machine asks in vain. Installations of one machine make none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from fyke.contracts.blobs import Blobs, Folder
+from fyke.contracts.signals import PREPARE
+from fyke.contracts.state import Storage, Transaction
+from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, refusal
+from fyke.model.node import EnvironmentPlace, OrderedWorker, PreparationOrder, RunnableVersion
+from fyke.model.runner import NODE_PLACE, RunnerInfo
+from fyke.model.worker import (
+    MAX_PREPARATION_PAUSE_MS,
+    EnvironmentArchive,
+    EnvironmentState,
+    VersionEnvironment,
+)
+
+_CHUNK = 2**20
+
+
+def archive_name(digest: str) -> str:
+    """The name of the blob of a packed environment."""
+    return f"{Folder.ENVIRONMENTS}/{digest}"
+
+
+def want_archive(tx: Transaction, version_id: str, lost: str = "") -> None:
+    """Let a runner of the installation pack the environment of a version, if there are several
+    machines. ``lost`` is as in ``EnvironmentArchiveStore.want``.
+    """
+    if _has_several_machines(tx) and tx.environment_archives.want(version_id, lost):
+        tx.notify(PREPARE)
+
+
+def _has_several_machines(tx: Transaction) -> bool:
+    active = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
+    return len({runner.node for runner in active}) > 1 or bool(tx.nodes.all())
+
+
+class EnvironmentArchives:
+    """The archives for one runner. ``take``, ``reuse``, ``store`` and ``failed`` implement
+    ``EnvironmentPublishing``, and are for runners of the installation only.
+    """
+
+    def __init__(self, storage: Storage, blobs: Blobs, runner_id: str) -> None:
+        self._storage = storage
+        self._blobs = blobs
+        self._runner_id = runner_id
+
+    # --- for all machines ---------------------------------------------------------------------
+
+    async def find(self, version_id: str, keys: Sequence[str]) -> EnvironmentPlace:
+        """The archive of a version if it has one of these ``keys``. One that is missing is wanted
+        from now on.
+        """
+        place, is_wanted = await self._storage.read(lambda tx: self._find(tx, version_id, keys))
+        archive, lost = place.archive, ""
+        if archive is not None and not await self._blobs.exists(archive_name(archive.digest)):
+            place, is_wanted, lost = EnvironmentPlace(), True, archive.digest
+        if is_wanted:
+            await self._storage.write(lambda tx: want_archive(tx, version_id, lost))
+        return place
+
+    def _find(
+        self, tx: Transaction, version_id: str, keys: Sequence[str]
+    ) -> tuple[EnvironmentPlace, bool]:
+        archive = tx.environment_archives.get(version_id)
+        if archive is not None and archive.digest:
+            return EnvironmentPlace(archive if archive.key in keys else None), False
+        makers = {runner.id for runner in _own_runners(tx)} - {self._runner_id}
+        if archive is not None and archive.runner_id in makers:
+            return EnvironmentPlace(pending=True), False
+        environment = tx.environments.get(version_id)
+        is_prepared = environment is not None and environment.state is EnvironmentState.PREPARING
+        pending = is_prepared and environment is not None and environment.runner_id in makers
+        return EnvironmentPlace(pending=pending), archive is None
+
+    # --- for machines of the installation -----------------------------------------------------
+
+    async def take(self) -> PreparationOrder | None:
+        """See ``EnvironmentPublishing.take``."""
+        if await self._storage.read(self._next) is None:
+            return None
+        return await self._storage.write(self._claim)
+
+    def _next(self, tx: Transaction) -> tuple[str, str] | None:
+        active = {runner.id for runner in tx.runs.runners(tx.now - RUNNER_SILENCE_MS)}
+        return tx.environment_archives.wanted(active - {self._runner_id})
+
+    def _claim(self, tx: Transaction) -> PreparationOrder | None:
+        turn = self._next(tx)
+        if turn is None:
+            return None
+        worker, version = tx.workers.get(turn[0]), tx.workers.version(*turn)
+        before = tx.environment_archives.get(version.id) if version else None
+        if worker is None or version is None or before is None:
+            return None
+        if not tx.environment_archives.claim(version.id, before.runner_id, self._runner_id):
+            return None
+        operator = tx.accounts.operator()
+        own = operator is not None and worker.account_id == operator.id
+        active = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
+        return PreparationOrder(
+            OrderedWorker.of(worker, is_operators=own),
+            RunnableVersion.of(version),
+            VersionEnvironment(version.id, EnvironmentState.READY),
+            refusal([runner for runner in active if runner.id == self._runner_id], own=own),
+        )
+
+    async def reuse(self, version_id: str, key: str) -> bool:
+        """See ``EnvironmentPublishing.reuse``."""
+        known = await self._storage.read(lambda tx: tx.environment_archives.with_key(key))
+        if known is None or not await self._blobs.exists(archive_name(known.digest)):
+            return False
+        own = EnvironmentArchive(version_id, key, known.digest, known.size, known.tree)
+        await self._storage.write(lambda tx: tx.environment_archives.end(own, self._runner_id))
+        return True
+
+    async def store(self, archive: EnvironmentArchive, file: Path) -> None:
+        """See ``EnvironmentPublishing.store``. The blob is there before the row that names it."""
+        await self._blobs.put_stream(archive_name(archive.digest), _chunks(file))
+        await self._storage.write(lambda tx: tx.environment_archives.end(archive, self._runner_id))
+
+    async def failed(self, version_id: str) -> None:
+        """See ``EnvironmentPublishing.failed``."""
+
+        def work(tx: Transaction) -> None:
+            later = tx.now + MAX_PREPARATION_PAUSE_MS
+            after = EnvironmentArchive(version_id, not_before=later)
+            tx.environment_archives.end(after, self._runner_id)
+
+        await self._storage.write(work)
+
+
+def _own_runners(tx: Transaction) -> list[RunnerInfo]:
+    """The active runners beside the stores of the installation."""
+    active = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
+    return [runner for runner in active if not runner.place.startswith(NODE_PLACE)]
+
+
+async def _chunks(file: Path) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(file.open, "rb") as stream:
+        while chunk := await asyncio.to_thread(stream.read, _CHUNK):
+            yield chunk
