@@ -84,7 +84,8 @@ class RemoteFiles:
         async def find(*, direct: bool) -> FileUrl:
             return await self._link.ask(FindBundle(_file_owner(owner), digest, direct))
 
-        found = await self._fetch_found(await find(direct=self._is_direct()), find, target, digest)
+        file = await find(direct=self._is_direct())
+        found = await self._fetch_found(file, find, target, digest, MAX_BUNDLE)
         if found != digest:
             raise files_missing(version.number, sha256=found)
 
@@ -151,7 +152,7 @@ class RemoteFiles:
         find: _Find,
         target: Path,
         digest: str,
-        most: int = MAX_BUNDLE,
+        most: int,
     ) -> str:
         """``_fetch`` a file, from the gateway if it cannot be read from S3."""
         try:

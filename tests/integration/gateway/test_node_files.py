@@ -20,7 +20,8 @@ from fyke.kit.clock import ManualClock, SystemClock
 from fyke.link import files as remote_files
 from fyke.link.files import RemoteFiles
 from fyke.model.last_page import LastPage, PageContent, PageFile, PageFileKind
-from fyke.model.node import RunnableVersion
+from fyke.model.node import EnvironmentPlace, RunnableVersion
+from fyke.model.worker import EnvironmentArchive
 from fyke.reasons import Detail, DetailCode
 from fyke.runner.faults import detail_of
 from fyke.storage.blobs.s3 import S3Blobs
@@ -239,6 +240,96 @@ async def test_transfers_wait_for_each_other(
     assert most < file_session.MAX_OF_NODE
     assert len([*tmp_path.glob("b[0-9]*")]) == count
     assert await place.blobs.get(page_blob(OWN.id, HTML)) == b"<p>"
+
+
+# --- environments ------------------------------------------------------------------------------
+
+
+ARCHIVE = EnvironmentArchive("V1", "k", DIGEST, len(DATA), "tree")
+FOUND = EnvironmentPlace(ARCHIVE)
+
+
+async def with_environment(place: RemoteNode, data: bytes = DATA) -> Any:
+    await place.blobs.put(f"environments/{DIGEST}", data)
+    place.places.environments = {OWN: FOUND, "V1": FOUND}
+    remote, _ = await place.connected()
+    return remote.files
+
+
+@pytest.mark.parametrize("owner", [OWN, "V1"])
+async def test_an_environment_is_fetched(place: RemoteNode, tmp_path: Path, owner: Any) -> None:
+    files = await with_environment(place)
+    assert await files.environment(owner, ["other", "k"], tmp_path / "new") == FOUND
+    assert (tmp_path / "new").read_bytes() == DATA
+    assert not [*tmp_path.glob(".fetched*")]
+
+
+async def test_without_an_environment_nothing_is_transferred(
+    place: RemoteNode, tmp_path: Path
+) -> None:
+    files = await with_environment(place)
+    for answer in (EnvironmentPlace(), EnvironmentPlace(pending=True)):
+        place.places.environments = {OWN: answer}
+        assert await files.environment(OWN, ["k"], tmp_path / "new") == answer
+    assert place.file_sessions.served == 0
+    assert not (tmp_path / "new").exists()
+
+
+async def test_the_environment_of_another_attempt_or_version_is_not_given(
+    place: RemoteNode, tmp_path: Path
+) -> None:
+    files = await with_environment(place)
+    place.places.owners = {OWN: DIGEST, replace(OWN, id="A9"): DIGEST}
+    for owner in (replace(OWN, id="A9"), "V1"):
+        with pytest.raises(StaleLease):
+            await files.environment(owner, ["k"], tmp_path / "new")
+    with pytest.raises(InvalidRequest, match="at most 4"):
+        await files.environment(OWN, ["k"] * 5, tmp_path / "new")
+
+
+@pytest.mark.parametrize("data", [DATA[:-1], DATA + b"x", b"", b"x" + DATA[1:]])
+async def test_an_environment_with_another_digest_is_not_there(
+    place: RemoteNode, tmp_path: Path, data: bytes
+) -> None:
+    files = await with_environment(place, data)
+    with pytest.raises(Unavailable, match=r"sha256|more than"):
+        await files.environment(OWN, ["k"], tmp_path / "new")
+    assert [*tmp_path.glob("*new*"), *tmp_path.glob(".fetched*")] == []
+
+
+async def test_an_environment_for_another_machine_is_not_taken(
+    place: RemoteNode, tmp_path: Path
+) -> None:
+    files = await with_environment(place)
+    with pytest.raises(Unavailable, match="for another machine"):
+        await files.environment(OWN, ["other"], tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+async def test_an_environment_in_s3_is_fetched_there(tmp_path: Path, templates: Path) -> None:
+    with s3_server("moto", tmp_path) as server:
+        blobs = S3Blobs(server.new_place(), server.access)
+        async with (
+            open_app(tmp_path, templates) as app,
+            open_remote(app, tmp_path / "b", blobs) as place,
+        ):
+            place.places.owners = {OWN: DIGEST}
+            files = await with_environment(place)
+            assert await files.environment(OWN, ["k"], tmp_path / "new") == FOUND
+            assert (tmp_path / "new").read_bytes() == DATA
+            assert place.file_sessions.served == 0
+
+
+async def test_an_environment_comes_from_the_gateway_where_s3_cannot_be_reached(
+    place: RemoteNode, tmp_path: Path, monkeypatch: Any
+) -> None:
+    async def elsewhere(name: str, _seconds: float, _method: str) -> str:
+        return f"http://127.0.0.1:9/{name}"  # where nothing listens
+
+    monkeypatch.setattr(place.blobs, "url", elsewhere)
+    files = await with_environment(place)
+    assert await files.environment(OWN, ["k"], tmp_path / "new") == FOUND
+    assert (tmp_path / "new").read_bytes() == DATA
 
 
 # --- pages -------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from fyke.domain.workers.bundles import bundle_name
 from fyke.kit.clock import ManualClock
 from fyke.model.node import RunnableVersion
 from fyke.model.run import RunState
-from fyke.model.worker import Language, Version
+from fyke.model.worker import EnvironmentArchive, Language, Version
 from fyke.reasons import Reason, ReasonCode
 from fyke.runner.bundles import BundleCache
 from fyke.runner.preparer import Preparer
@@ -274,6 +274,31 @@ async def test_files_of_last_pages_without_a_run_are_removed(
     needed = replace(item, path=kept)
     assert [await prune.remove(each) for each in (item, item, needed)] == [True, False, False]
     assert [path.name for path in left.parent.iterdir()] == [kept.name]
+
+
+async def test_packed_environments_of_no_startable_version_are_removed(
+    prune: Prune, settings: Settings, place: Place
+) -> None:
+    kept, deleted = await place.push("kept"), await place.push("deleted")
+    for version, digest in ((kept, "aa"), (deleted, "bb")):
+
+        def store(tx: Transaction, version_id: str = version.id, digest: str = digest) -> None:
+            tx.environment_archives.want(version_id)
+            tx.environment_archives.end(EnvironmentArchive(version_id, "k", digest), "")
+
+        await place.storage.write(store)
+    await place.storage.write(lambda tx: tx.workers.mark_deleted(deleted.worker_id, 1))
+    for digest in ("aa", "bb", "cc", "dd"):
+        await place.blobs.put(f"environments/{digest}", b"x")
+    folder = settings.blobs_dir / "environments"
+    for digest in ("aa", "bb", "cc"):
+        age(folder / digest)
+    found = [item for item in await prune.find() if item.kind is Kind.PACKED]
+    assert [item.path.name for item in found] == ["bb", "cc"]  # dd may belong to a new row
+    needed = replace(found[0], path=folder / "aa")
+    removed = [await prune.remove(item) for item in (*found, found[0], needed)]
+    assert removed == [True, True, False, False]
+    assert sorted(path.name for path in folder.iterdir()) == ["aa", "dd"]
 
 
 async def test_an_environment_that_is_being_built_is_kept(prune: Prune, settings: Settings) -> None:

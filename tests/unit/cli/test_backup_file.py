@@ -68,6 +68,14 @@ def test_a_backup_can_be_unpacked(settings: Settings, tmp_path: Path, name: str)
     assert [path.name for path in settings.scratch_dir.iterdir()] == ["backup.lock"]
 
 
+def test_packed_environments_are_not_in_a_backup(settings: Settings, tmp_path: Path) -> None:
+    for folder in ("environments", "uploads"):
+        (settings.blobs_dir / folder).mkdir(parents=True, exist_ok=True)
+        (settings.blobs_dir / folder / "one").write_bytes(b"x")
+    names = {path.parent.name for path in backup_file._blobs(settings.blobs_dir, named=True)}
+    assert "uploads" in names and "environments" not in names
+
+
 def test_a_backup_with_postgresql_has_no_databases(settings: Settings, tmp_path: Path) -> None:
     (settings.home / "state.db").unlink()
     elsewhere = settings.model_copy(update={"database_url": "postgresql://x/y"})
