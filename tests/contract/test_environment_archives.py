@@ -11,6 +11,7 @@ import pytest
 
 from contract.test_node_file_places import Place
 from contract.test_version_environments import published, report, taken
+from fyke.contracts.blobs import Blobs
 from fyke.contracts.node import NodeGateway
 from fyke.contracts.signals import PREPARE
 from fyke.contracts.state import Transaction
@@ -26,7 +27,9 @@ from fyke.model.worker import (
     VersionEnvironment,
 )
 from fyke.storage.blobs.filesystem import FilesystemBlobs
+from fyke.storage.blobs.s3 import S3Blobs
 from support.run_endings import Setup
+from support.s3_servers import s3_server
 
 pytestmark = pytest.mark.anyio
 State = Any
@@ -41,7 +44,7 @@ class Archives:
     def __init__(self, state: State, folder: Path) -> None:
         self.state = state
         self.folder = folder
-        self.blobs = FilesystemBlobs(folder / "blobs", durable=False)
+        self.blobs: Blobs = FilesystemBlobs(folder / "blobs", durable=False)
 
     def of(self, runner_id: str) -> EnvironmentArchives:
         return EnvironmentArchives(self.state.storage, self.blobs, runner_id)
@@ -153,6 +156,11 @@ async def test_a_failure_is_tried_again_later(archives: Archives) -> None:
     assert await archives.find(first) == EnvironmentPlace()
     await archives.store(second)
     assert await archives.take() is None
+    over = EnvironmentArchive(first.id, not_before=1)
+    await archives.state.write(lambda tx: tx.environment_archives.end(over, ""))
+    assert await archives.take() is None, "nobody has asked again"
+    await archives.find(first)
+    assert await archives.take() == first.id
 
 
 async def test_versions_with_the_same_packages_share_a_file(archives: Archives) -> None:
@@ -169,6 +177,19 @@ async def test_versions_with_the_same_packages_share_a_file(archives: Archives) 
     assert made is not None and (made.digest, made.key) == (DIGEST, "k")
     await archives.blobs.delete(archive_name(DIGEST))
     assert not await archives.of("R").reuse(second.id, "k"), "the file is gone"
+
+
+async def test_an_archive_may_be_in_s3(archives: Archives, tmp_path: Path) -> None:
+    (version,) = await published(archives.state, "1")
+    with s3_server("moto", tmp_path) as server:
+        archives.blobs = S3Blobs(server.new_place(), server.access)
+        await archives.find(version)
+        await archives.take()
+        await archives.store(version)
+        assert await archives.blobs.get(archive_name(DIGEST)) == DATA
+        assert (await archives.find(version)).archive is not None
+        await archives.blobs.delete(archive_name(DIGEST))
+        assert await archives.find(version) == EnvironmentPlace()
 
 
 # --- who may fetch them ------------------------------------------------------------------------

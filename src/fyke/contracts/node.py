@@ -266,5 +266,5 @@ class EnvironmentPublishing(Protocol):
         ...
 
     async def failed(self, version_id: str) -> None:
-        """Record that there is nothing to pack now; it is tried again later."""
+        """Record that there is nothing to pack now; it is tried again when a machine asks later."""
         ...

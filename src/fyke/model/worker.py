@@ -231,7 +231,7 @@ class EnvironmentArchive:
 
     ``key`` determines what was installed and for which kind of machine, ``digest`` and ``tree`` are
     the sha256 of the file and of its content, and ``size`` its bytes. ``runner_id``: the runner
-    that makes it. ``not_before``: when it is tried again after a failure, in ms.
+    that makes it. ``not_before``: from when it may be wanted again after a failure, in ms.
     """
 
     version_id: str

@@ -194,13 +194,15 @@ class EnvironmentArchiveStore(Protocol):
 
     def want(self, version_id: str, lost: str = "") -> bool:
         """Want the archive of a version, unless it is wanted or there; also if its file ``lost``
-        (a digest) is not there any more. Return whether that is new.
+        (a digest) is not there any more, and again some time after a failure. Return whether that
+        is new.
         """
         ...
 
     def wanted(self, active: Collection[str]) -> tuple[str, str] | None:
         """Worker id and number of the first version whose archive is wanted. Left out are versions
-        of deleted workers, and those of which a runner of ``active`` makes it.
+        of deleted workers, those of which a runner of ``active`` makes it, and failures that nobody
+        has wanted again.
         """
         ...
 

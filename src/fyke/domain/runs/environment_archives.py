@@ -86,7 +86,7 @@ class EnvironmentArchives:
         environment = tx.environments.get(version_id)
         is_prepared = environment is not None and environment.state is EnvironmentState.PREPARING
         pending = is_prepared and environment is not None and environment.runner_id in makers
-        return EnvironmentPlace(pending=pending), archive is None
+        return EnvironmentPlace(pending=pending), archive is None or archive.not_before > 0
 
     # --- for machines of the installation -----------------------------------------------------
 

@@ -236,8 +236,14 @@ class UvEnvironments:
     ) -> None:
         """Unpack a file that has the digest of the archive. Raise ``BadArchive``."""
         key = _key(recipe, terms)
+        building = self._root / f"{BUILDING}{key}"
 
-        def place() -> None:
+        def place() -> bool:
+            # here, because a caller that is cancelled does not wait for this thread
+            with locked(self._root / LOCKS / key):
+                return self._existing(key, worker_id) is None and unpack()
+
+        def unpack() -> bool:
             try:
                 _make_empty(building)
                 environment_archive.unpack(packed, building, recipe.links, self._max_bytes)
@@ -247,13 +253,11 @@ class UvEnvironments:
                 self._replace(building, key)
             finally:
                 shutil.rmtree(building, ignore_errors=True)
+            self._trusted.add((key, worker_id))
+            return True
 
-        building = self._root / f"{BUILDING}{key}"
-        async with self._locked(key):
-            if await asyncio.to_thread(self._existing, key, worker_id) is None:
-                await asyncio.to_thread(place)
-                self._trusted.add((key, worker_id))
-                log.info("environment_fetched", key=key, bytes=archive.size)
+        if await asyncio.to_thread(place):
+            log.info("environment_fetched", key=key, bytes=archive.size)
 
     async def key(self, version: RunnableVersion, bundle: Path, account_id: str) -> str:
         """See ``Environments.key``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from sqlalchemy import Connection, Table, delete, or_, select, text, update
+from sqlalchemy import Connection, Table, and_, delete, or_, select, text, update
 
 from fyke.model.worker import MAX_PREPARATION_PAUSE_MS, EnvironmentArchive
 from fyke.storage.sql.dialects import insert_new, to_storable_text
@@ -57,13 +57,16 @@ class SqlEnvironmentArchives(SqlStore):
         wanted = columns(EnvironmentArchive(version_id))
         if was_applied(self._db.execute(insert_new(self._db, archives), wanted)):
             return True
-        is_lost = archives.c.version_id == version_id, archives.c.digest == lost
-        query = update(archives).where(*is_lost, _STORED).values(**wanted)
+        of_version = archives.c.version_id == version_id
+        is_lost = and_(archives.c.digest == lost, _STORED)
+        # the clock may have been set back since, see leases.py
+        not_before, now = archives.c.not_before, self._now()
+        is_over = or_(not_before <= now, not_before > now + MAX_PREPARATION_PAUSE_MS)
+        has_failed = and_(_WANTED, not_before != 0, is_over)
+        query = update(archives).where(of_version, or_(is_lost, has_failed)).values(**wanted)
         return was_applied(self._db.execute(query))
 
     def wanted(self, active: Collection[str]) -> tuple[str, str] | None:
-        # the clock may have been set back since, see leases.py
-        not_before, now = archives.c.not_before, self._now()
         query = (
             select(versions.c.worker_id, versions.c.number)
             .join(archives, archives.c.version_id == versions.c.id)
@@ -72,9 +75,9 @@ class SqlEnvironmentArchives(SqlStore):
                 _WANTED,
                 workers.c.deleted_at == 0,
                 archives.c.runner_id.not_in(sorted(active)),
-                or_(not_before <= now, not_before > now + MAX_PREPARATION_PAUSE_MS),
+                archives.c.not_before == 0,
             )
-            .order_by(archives.c.not_before, archives.c.version_id)
+            .order_by(archives.c.version_id)
             .limit(1)
         )
         row = self._db.execute(query).first()
