@@ -102,6 +102,26 @@ def test_a_run_executes_on_the_node(server: Booted, worker: str, node: BootedNod
     assert not [*node.home.glob("*.db*")] and not (node.home / "secret.key").exists()
 
 
+def test_a_node_without_a_registry_fetches_the_environment(server: Booted) -> None:
+    with booted(BootedNode, start=False) as node:
+        node.variables = {  # with nothing that could be installed
+            "UV_FIND_LINKS": str(node.home / "none"),
+            "PIP_FIND_LINKS": str(node.home / "none"),
+            "UV_OFFLINE": "1",
+        }
+        node.join(server, next(_names))
+        worker = server.push(python_project("import grpc\nprint('has its packages')\n"), "packed")
+        packed = server.home / "blobs" / "environments"
+        server.wait_for(lambda: packed.is_dir() and [*packed.iterdir()], "the archive", 120)
+        node.start()
+        run = server.start_run(worker, memory=NEEDS_MB)
+        detail = server.ended(run)
+        assert detail["status"] == SUCCEEDED, (detail, node.tail())
+        assert executed_by(server, run) == [node.name]
+        assert "has its packages" in server.log_text(run)
+        assert "environment_fetched" in node.log.read_text()
+
+
 def test_a_killed_gateway_loses_and_doubles_no_row(
     server: Booted, worker: str, node: BootedNode
 ) -> None:

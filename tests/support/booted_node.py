@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from support.booted import FYKE, Booted
@@ -17,12 +19,18 @@ class BootedNode(Booted):
 
     name = ""
     server: Booted
+    variables: Mapping[str, str] = MappingProxyType({})  # of the machine
 
     def environment(self) -> dict[str, str]:
         found = super().environment()
         # the server's part of the range has the users of its own sandboxes
         base = int(found["FYKE_ATTEMPT_UID_BASE"]) + 2048
-        return {**found, "FYKE_ATTEMPT_UID_BASE": str(base), "FYKE_ATTEMPT_UIDS": "2048"}
+        return {
+            **found,
+            "FYKE_ATTEMPT_UID_BASE": str(base),
+            "FYKE_ATTEMPT_UIDS": "2048",
+            **self.variables,
+        }
 
     def join(self, server: Booted, name: str) -> dict[str, Any]:
         """Join as soon as the gateway listens; return what the command prints."""

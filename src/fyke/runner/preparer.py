@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import structlog
 
-from fyke.contracts.execution import EnvironmentFailed, RegistryAway
+from fyke.contracts.execution import EnvironmentFailed, FetchEnvironment, RegistryAway
 from fyke.contracts.node import EnvironmentPublishing
 from fyke.contracts.signals import PREPARE
 from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.runs.outcome import is_platform_fault
 from fyke.errors import FykeError, VersionUnavailable
-from fyke.model.node import PreparationOrder
+from fyke.model.node import EnvironmentPlace, PreparationOrder
 from fyke.reasons import Reason
 from fyke.runner.attempt import AttemptDependencies
 from fyke.runner.faults import detail_of, log_fault
@@ -51,7 +52,7 @@ class Preparer:
         """Prepare environments until cancelled."""
         async with self._gateway.listen() as listener:
             while True:
-                while await self._do(self._prepare_next) or await self._do(self._publish_next):
+                while await self._prepare_next() or await self._publish_next():
                     pass
                 if await listener.wait(frozenset({PREPARE}), POLL_SECONDS):
                     await asyncio.sleep(SETTLE_SECONDS)
@@ -72,6 +73,10 @@ class Preparer:
         return done
 
     async def _prepare_next(self) -> bool:
+        """Prepare the next environment; False when there is none now."""
+        return await self._do(self._prepare_one)
+
+    async def _prepare_one(self) -> bool:
         order = await self._gateway.take_preparation()
         if order is not None:
             await self._prepare(order)
@@ -80,7 +85,10 @@ class Preparer:
     # --- for other machines -------------------------------------------------------------------
 
     async def _publish_next(self) -> bool:
-        """Pack the next environment that other machines want, on a machine of the installation."""
+        """Pack the next environment that other machines want; False when there is none now."""
+        return self._deps.publishing is not None and await self._do(self._publish_one)
+
+    async def _publish_one(self) -> bool:
         publishing = self._deps.publishing
         order = await publishing.take() if publishing is not None else None
         if publishing is None or order is None:
@@ -96,13 +104,10 @@ class Preparer:
 
     async def _publish(self, publishing: EnvironmentPublishing, order: PreparationOrder) -> bool:
         """Return whether the environment was packed. It is installed first if it is missing."""
-        if order.version.builds or await self._install(order) is not None:
+        if order.version.builds or await self._install(order, fetch=None) is not None:
             return False
-        version, account, environments = (
-            order.version,
-            order.worker.account_id,
-            self._deps.environments,
-        )
+        version, account = order.version, order.worker.account_id
+        environments = self._deps.environments
         bundle = await self._deps.bundles.ensure(version.id, version)
         key = await environments.key(version, bundle, account)
         if not key:
@@ -123,7 +128,8 @@ class Preparer:
         version, end = order.version, self._gateway.end_preparation
         log.info("environment_preparing", worker=order.worker.path, version=version.number)
         try:
-            reason = await self._install(order)
+            fetch = partial(self._fetch, order.version.id)
+            reason = await self._install(order, fetch)
         except Exception as error:
             fault = detail_of(error)
             log_fault("environment_interrupted", error, fault, version=version.id)
@@ -132,7 +138,12 @@ class Preparer:
         log.info("environment_prepared", version=version.id, reason=reason and reason.code.value)
         await retry_while_unavailable(lambda: end(version.id, reason))
 
-    async def _install(self, order: PreparationOrder) -> Reason | None:
+    async def _fetch(self, version_id: str, keys: Sequence[str], target: Path) -> EnvironmentPlace:
+        return await self._gateway.files.environment(version_id, keys, target)
+
+    async def _install(
+        self, order: PreparationOrder, fetch: FetchEnvironment | None
+    ) -> Reason | None:
         """Return why the dependencies cannot be installed. A fault of the platform raises."""
         if order.refusal is not None:
             return order.refusal
@@ -145,11 +156,7 @@ class Preparer:
             return missing.reason
         try:
             await environments.ensure(
-                version,
-                bundle,
-                worker.account_id,
-                worker.builds_allowed,
-                lambda *asked: self._gateway.files.environment(version.id, *asked),
+                version, bundle, worker.account_id, worker.builds_allowed, fetch
             )
         except RegistryAway:
             raise

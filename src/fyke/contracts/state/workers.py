@@ -201,8 +201,8 @@ class EnvironmentArchiveStore(Protocol):
 
     def wanted(self, active: Collection[str]) -> tuple[str, str] | None:
         """Worker id and number of the first version whose archive is wanted. Left out are versions
-        of deleted workers, those of which a runner of ``active`` makes it, and failures that nobody
-        has wanted again.
+        of deleted workers, those of which a runner of ``active`` makes it, and failures that were
+        not wanted again.
         """
         ...
 

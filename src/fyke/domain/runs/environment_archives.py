@@ -1,10 +1,10 @@
 """Packed environments: made by the machines of the installation, fetched by all.
 
-Whoever makes the environment of a version decides what code runs beside its Worker, with its
-secrets, on every machine that fetches it. So archives are made only by runners beside the stores of
-the installation. A node has no operation that stores one, and what it installs is never read by
-others. It gets the archive of a version only while it has an attempt of that version or prepares
-it, as with the bundle; the name of the blob comes from the state.
+The machine that makes the environment of a version decides what code runs beside its Worker, with
+its secrets, on every machine that fetches it. So archives are made only by runners beside the
+stores of the installation. A node has no operation that stores one, and what it installs is never
+read by others. It gets the archive of a version only while it has an attempt of that version or
+prepares it, as with the bundle; the name of the blob comes from the state.
 
 An archive is wanted as soon as several machines may need it: when an environment is ready, or when
 a machine asks in vain. Installations of one machine make none.
@@ -86,7 +86,8 @@ class EnvironmentArchives:
         environment = tx.environments.get(version_id)
         is_prepared = environment is not None and environment.state is EnvironmentState.PREPARING
         pending = is_prepared and environment is not None and environment.runner_id in makers
-        return EnvironmentPlace(pending=pending), archive is None or archive.not_before > 0
+        is_missing = archive is None or archive.not_before > 0
+        return EnvironmentPlace(pending=pending), is_missing and _has_several_machines(tx)
 
     # --- for machines of the installation -----------------------------------------------------
 

@@ -131,12 +131,12 @@ def unpack(source: Path, target: Path, links: Mapping[str, str], max_bytes: int)
             raise BadArchive(f"the link {name} cannot be made: {error.strerror}") from None
 
 
-class _Stream(Protocol):
+class _PlainBytes(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
 @contextmanager
-def _decompressed(source: Path) -> Iterator[_Stream]:
+def _decompressed(source: Path) -> Iterator[_PlainBytes]:
     module = zstd_module()
     options = {module.DecompressionParameter.window_log_max: _MAX_WINDOW_LOG}
     with source.open("rb") as raw, module.ZstdFile(raw, "r", options=options) as stream:
@@ -149,7 +149,7 @@ def _decompressed(source: Path) -> Iterator[_Stream]:
 class _Reader:
     """Reads exact numbers of bytes."""
 
-    def __init__(self, stream: _Stream) -> None:
+    def __init__(self, stream: _PlainBytes) -> None:
         self._stream = stream
 
     def exactly(self, size: int) -> bytes:
