@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 import pytest
 
-from fyke.contracts.node import AttemptRows, NodeFiles, NodeGateway
+from fyke.contracts.node import AttemptRows, EnvironmentPublishing, NodeFiles, NodeGateway
 from fyke.errors import (
     CapReached,
     FykeError,
@@ -112,6 +112,15 @@ def test_every_operation_of_a_runner_has_a_request() -> None:
     assert operations == {*REQUESTS} | LOCAL
     others = {nodes.Hello, nodes.RenewCertificate, nodes.CheckNode}
     assert {*get_args(AnyRequest)} == {*REQUESTS.values()} | others
+
+
+def test_no_request_stores_an_environment() -> None:
+    """What a node has installed is used by no other machine."""
+    publishing = {name for name in vars(EnvironmentPublishing) if not name.startswith("_")}
+    assert publishing == {"take", "reuse", "store", "failed"}
+    assert publishing.isdisjoint(REQUESTS)
+    about = {request for request in get_args(AnyRequest) if "Environment" in request.__name__}
+    assert about == {nodes.FindEnvironment, nodes.NoteEnvironment}
 
 
 def test_a_message_of_another_release_is_read() -> None:

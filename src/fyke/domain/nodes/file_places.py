@@ -25,7 +25,11 @@ from fyke.model.worker import EnvironmentState, Version
 class FilePlaces:
     """``NodeFilePlaces`` of one runner."""
 
-    def __init__(self, storage: Storage, blobs: Blobs, runner_id: str) -> None:
+    def __init__(
+        self, storage: Storage, blobs: Blobs, runner_id: str, *, replaces_lost: bool = True
+    ) -> None:
+        """``replaces_lost`` is that of ``EnvironmentArchives.find``."""
+        self._replaces_lost = replaces_lost
         self._storage = storage
         self._blobs = blobs
         self._runner_id = runner_id
@@ -43,7 +47,8 @@ class FilePlaces:
 
     async def environment(self, owner: AttemptKey | str, keys: Sequence[str]) -> EnvironmentPlace:
         """See ``NodeFilePlaces.environment``."""
-        return await self._archives.find((await self._version(owner)).id, keys)
+        version = await self._version(owner)
+        return await self._archives.find(version.id, keys, replaces_lost=self._replaces_lost)
 
     async def _version(self, owner: AttemptKey | str) -> Version:
         def work(tx: Transaction) -> Version:

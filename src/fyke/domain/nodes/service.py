@@ -126,7 +126,8 @@ class NodeService:
         self._secrets = RunSecrets(stores.storage, stores.sealer, stores.clock)
         self._held = HeldAttempts(stores.storage, runner.id)
         self.rows = NodeRows(stores.results, self._held.is_active)
-        places = FilePlaces(stores.storage, stores.blobs, runner.id)
+        # a file that is missing here may be in the data folder of another machine
+        places = FilePlaces(stores.storage, stores.blobs, runner.id, replaces_lost=False)
         last_pages = LastPages(stores.storage, stores.blobs)
         self.files = InstallationFiles(stores.blobs, last_pages, places)
         self.archives = EnvironmentArchives(stores.storage, stores.blobs, runner.id)

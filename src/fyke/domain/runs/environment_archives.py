@@ -62,14 +62,16 @@ class EnvironmentArchives:
 
     # --- for all machines ---------------------------------------------------------------------
 
-    async def find(self, version_id: str, keys: Sequence[str]) -> EnvironmentPlace:
+    async def find(
+        self, version_id: str, keys: Sequence[str], *, replaces_lost: bool = True
+    ) -> EnvironmentPlace:
         """The archive of a version if it has one of these ``keys``. One that is missing is wanted
-        from now on.
+        from now on; with ``replaces_lost`` also one whose file is not there.
         """
         place, is_wanted = await self._storage.read(lambda tx: self._find(tx, version_id, keys))
         archive, lost = place.archive, ""
         if archive is not None and not await self._blobs.exists(archive_name(archive.digest)):
-            place, is_wanted, lost = EnvironmentPlace(), True, archive.digest
+            place, is_wanted, lost = EnvironmentPlace(), replaces_lost, archive.digest
         if is_wanted:
             await self._storage.write(lambda tx: want_archive(tx, version_id, lost))
         return place

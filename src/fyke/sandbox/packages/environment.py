@@ -31,7 +31,7 @@ import structlog
 
 from fyke.contracts.execution import Environment, EnvironmentFailed, FetchEnvironment
 from fyke.contracts.tools import ToolRunner
-from fyke.errors import Unavailable
+from fyke.errors import InvalidRequest, Unavailable
 from fyke.kit.file_lock import locked
 from fyke.model.node import RunnableVersion
 from fyke.model.worker import EnvironmentArchive, Language
@@ -215,7 +215,7 @@ class UvEnvironments:
                     return None
                 item = recipes[archive.key]
                 await self._place(item, terms, worker_id, archive, packed)
-            except (Unavailable, environment_archive.BadArchive) as error:
+            except (Unavailable, InvalidRequest, environment_archive.BadArchive) as error:
                 log.warning("environment_not_fetched", problem=str(error))
                 return None
             except OSError as error:
