@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from fyke.sandbox.isolation import cgroup_files
 from fyke.sandbox.isolation.cgroup_v1 import GroupV1
 from fyke.sandbox.isolation.cgroups import detect
 from fyke.sandbox.process import processes
+from fyke.sandbox.process.folders import WorkFolders
 from fyke.sandbox.process.launcher import Launcher, serve
 from fyke.sandbox.process.launcher_client import LauncherClient, LauncherGone
 from fyke.sandbox.process.order import BadLaunchOrder
@@ -481,6 +483,35 @@ async def test_no_sandbox_survives_a_killed_launcher(setup: SandboxSetup) -> Non
         assert (out, ended.code) == ("back\n", 0)
         await restarted.sandboxes[0].close()
         await client.close()
+
+
+async def test_a_launcher_of_a_copied_data_folder_ends_no_sandbox_of_the_original(
+    setup: SandboxSetup,
+) -> None:
+    names = await running(setup, 2)
+    before = sandboxes_of(names)
+    with data_folder() as copy:
+        shutil.copytree(setup.work, copy / "work")
+        assert {*os.listdir(copy / "work")} == names
+        with launcher(copy):
+            assert os.listdir(copy / "work") == []
+            assert sandboxes_of(names) == before
+    assert {*os.listdir(setup.work)} == names
+
+
+async def test_sandboxes_are_found_by_the_work_folders_of_a_renamed_data_folder(
+    setup: SandboxSetup,
+) -> None:
+    names = frozenset(await running(setup, 2))
+    before = sandboxes_of({*names})
+    renamed = setup.home.with_name(f"{setup.home.name}-renamed")
+    setup.home.rename(renamed)
+    try:
+        folders = WorkFolders(renamed / "work")
+        assert processes.with_work_folders(names, folders.places(names)) == before
+        folders.close()
+    finally:
+        renamed.rename(setup.home)
 
 
 async def test_a_regular_stop_leaves_no_files(setup: SandboxSetup) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from fyke.sandbox.isolation.cgroup_files import ControlGroups, remove
 from fyke.sandbox.isolation.cgroups import abandoned_groups
@@ -23,14 +23,15 @@ async def remove_stale(
     Also remove the empty control groups of installations whose launcher was killed.
 
     ``keep`` is called when the names are read: one that starts meanwhile must not be taken for one
-    that was left behind.
+    that was left behind. A copy of the data folder has the names of the sandboxes that ran when it
+    was copied: their processes are those of the other installation, and are left alone.
     """
     await asyncio.to_thread(_remove_abandoned_groups)
     names = frozenset(folders.names()) | frozenset(groups.names())
     stale = names - keep()
     if not stale:
         return []
-    await _end_processes(stale)
+    await _end_processes(stale, folders.places(stale))
     for name in sorted(stale):
         group = groups.find(name)
         group.kill()
@@ -44,10 +45,10 @@ def _remove_abandoned_groups() -> None:
         remove(group)
 
 
-async def _end_processes(names: frozenset[str]) -> None:
+async def _end_processes(names: frozenset[str], places: Mapping[str, tuple[int, int]]) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + END_SECONDS
-    while pids_by_name := await asyncio.to_thread(processes.with_work_folders, names):
+    while pids_by_name := await asyncio.to_thread(processes.with_work_folders, names, places):
         if loop.time() > deadline:
             raise SandboxStartFailed(f"processes of ended sandboxes do not end: {pids_by_name}")
         for pids in pids_by_name.values():

@@ -15,7 +15,7 @@ import secrets
 import shutil
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -68,6 +68,17 @@ class WorkFolders:
         """The names of all folders, in use or left by a crash."""
         with os.scandir(self._fd) as entries:
             return sorted(e.name for e in entries if e.is_dir(follow_symlinks=False))
+
+    def places(self, names: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Device and inode of each of these folders that exists. They stay when the data folder is
+        renamed, and a copy has others.
+        """
+        found = dict[str, tuple[int, int]]()
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                info = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
+                found[name] = info.st_dev, info.st_ino
+        return found
 
     def measure(self, name: str, limit: int) -> int:
         """Bytes on disk; the walk ends once ``limit`` is passed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,10 +166,13 @@ def _in_flight(folder: str, name: str) -> int:
     return 0
 
 
-def with_work_folders(names: frozenset[str]) -> dict[str, list[int]]:
+def with_work_folders(
+    names: frozenset[str], places: Mapping[str, tuple[int, int]] | None = None
+) -> dict[str, list[int]]:
     """Return, for each named work folder, the pids of processes that have it mounted.
 
-    Sandbox names are unique, so the last part of the mounted path identifies one.
+    Sandbox names are unique, except in copies of a data folder. ``places``, device and inode of
+    each work folder, tells those apart; the processes of a name without a place are left out.
     """
     pids_by_name: dict[str, list[int]] = {}
     for pid in _all_pids():
@@ -180,9 +183,22 @@ def with_work_folders(names: frozenset[str]) -> dict[str, list[int]]:
         for line in text.splitlines():
             root, point = line.split()[3:5]
             name = root.rsplit("/", 1)[-1]
-            if point in WORK_POINTS and name in names:
+            if point not in WORK_POINTS or name not in names:
+                continue
+            if places is None or (name in places and _place_in(pid, point) == places[name]):
                 pids_by_name.setdefault(name, []).append(pid)
     return pids_by_name
+
+
+def _place_in(pid: int, point: str) -> tuple[int, int] | None:
+    """Device and inode of what the process has at ``point``. The mounted path would not do: it is
+    relative to a file system, and that of the data folder may be mounted elsewhere.
+    """
+    try:
+        found = Path(f"{PROC}/{pid}/root{point}").lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _all_pids() -> list[int]:

@@ -22,6 +22,9 @@ class Remains:
     def names(self) -> set[str]:
         return self.found
 
+    def places(self, names: frozenset[str]) -> dict[str, tuple[int, int]]:
+        return {}
+
     def remove(self, name: str) -> None:
         self.removed.append(name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,20 @@ def test_a_folder_is_private_and_created_once(folders: WorkFolders) -> None:
     with pytest.raises(FileExistsError):
         folders.create("A", None)
     assert folders.names() == ["A"]
+
+
+def test_a_folder_keeps_its_place_in_a_renamed_data_folder(tmp_path: Path) -> None:
+    folders = WorkFolders(tmp_path / "home" / "work")
+    folders.create("A", None)
+    places = folders.places(["A", "MISSING"])
+    folders.close()
+    shutil.copytree(tmp_path / "home", tmp_path / "copy")
+    (tmp_path / "home").rename(tmp_path / "renamed")
+    for name, is_same in (("renamed", True), ("copy", False)):
+        other = WorkFolders(tmp_path / name / "work")
+        assert other.names() == ["A"]
+        assert (other.places(["A"]) == places) is is_same
+        other.close()
 
 
 def test_measure_counts_blocks_and_entries(folders: WorkFolders) -> None:

@@ -76,3 +76,25 @@ def test_descriptors_queued_in_sockets_are_counted() -> None:
 
 def test_without_a_sandbox_there_is_no_process() -> None:
     assert processes.with_work_folders(frozenset({"NONE"})) == {}
+
+
+@pytest.fixture
+def one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """There is one process, which has a folder with the last name A at /work; return it."""
+    process = tmp_path / "proc" / "7"
+    (process / "root" / "work").mkdir(parents=True)
+    line = "36 35 8:1 /srv/home/work/A /work rw - ext4 /dev/sda1 rw"
+    (process / "mountinfo").write_text(line + "\n")
+    monkeypatch.setattr(processes, "PROC", tmp_path / "proc")
+    return process / "root" / "work"
+
+
+def test_a_copy_of_a_work_folder_is_another_folder(one_process: Path, tmp_path: Path) -> None:
+    names = frozenset({"A"})
+    info, copy = one_process.stat(), tmp_path.stat()
+    assert processes.with_work_folders(names) == {"A": [7]}
+    assert processes.with_work_folders(names, {"A": (info.st_dev, info.st_ino)}) == {"A": [7]}
+    assert processes.with_work_folders(names, {"A": (copy.st_dev, copy.st_ino)}) == {}
+    assert processes.with_work_folders(names, {}) == {}
+    one_process.rmdir()  # as when the process has just ended
+    assert processes.with_work_folders(names, {"A": (info.st_dev, info.st_ino)}) == {}
