@@ -11,8 +11,10 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from fyke.domain.nodes.authority import NODE_SECONDS, NodeIdentity
 from fyke.domain.results.caps import LOG_RECORD_BYTES, LOG_RUN_BYTES
 from fyke.gateway.bounds import ImpossibleRequest
+from fyke.kit.clock import Clock
 from fyke.model.results import MAX_RUN_ROW_BYTES, MAX_RUN_ROWS, AttemptBatch, RunTotals
 
 MAX_ROWS = 2 * MAX_RUN_ROWS
@@ -84,3 +86,44 @@ class NodeOutput:
         while len(self._runs) > REMEMBERED_RUNS:
             self._runs.popitem(last=False)
         return run
+
+
+class NodeOutputs:
+    """What each node has put out, for as long as it may come back. One that joins again is another
+    node.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._outputs: dict[NodeIdentity, NodeOutput] = {}
+        self._left: dict[NodeIdentity, float] = {}  # and when, in order
+
+    def __len__(self) -> int:
+        return len(self._outputs)
+
+    def of(self, identity: NodeIdentity) -> NodeOutput:
+        """That of a node which connects. Forgets nodes that have been away for so long that their
+        certificates have expired.
+        """
+        before = self._clock.monotonic() - NODE_SECONDS
+        for other, left_at in list(self._left.items()):
+            if left_at >= before:
+                break
+            self.drop(other)
+        self.keep(identity)
+        return self._outputs.setdefault(identity, NodeOutput())
+
+    def keep(self, identity: NodeIdentity) -> None:
+        """The node is connected."""
+        self._left.pop(identity, None)
+
+    def left(self, identity: NodeIdentity) -> None:
+        """The node has no connection any more."""
+        self.keep(identity)
+        if identity in self._outputs:
+            self._left[identity] = self._clock.monotonic()
+
+    def drop(self, identity: NodeIdentity) -> None:
+        """The installation does not know the node any more."""
+        self.keep(identity)
+        self._outputs.pop(identity, None)

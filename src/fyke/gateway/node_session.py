@@ -21,7 +21,7 @@ from fyke.gateway.bounds import ImpossibleRequest
 from fyke.gateway.contact import FindContact, SharedContact, in_doubt
 from fyke.gateway.file_urls import NodeFileAccess
 from fyke.gateway.listener import Peer
-from fyke.gateway.node_output import NodeOutput, TooMuchOutput
+from fyke.gateway.node_output import NodeOutputs, TooMuchOutput
 from fyke.gateway.operations import NodeOperations
 from fyke.kit.certificates import BadCertificate, expiry_of
 from fyke.kit.clock import Clock
@@ -41,6 +41,7 @@ from fyke.wire.nodes import (
     Hello,
     HelloAnswer,
     KnownNode,
+    LeaveNode,
     OutdatedNode,
     PreparationWaits,
     RegisterNode,
@@ -96,7 +97,7 @@ class NodeSessions:
         self._open: set[NodeSession] = set()
         self._current: dict[str, NodeSession] = {}  # by name of the node
         self._unknown: dict[NodeIdentity, NodeSession] = {}  # those without a welcome
-        self._outputs: dict[str, NodeOutput] = {}  # by name of the node
+        self.outputs = NodeOutputs(clock)
         self._checks: dict[NodeIdentity, asyncio.Task[KnownNode | UnknownNode]] = {}
 
     def accept(self, peer: Peer) -> asyncio.Protocol | None:
@@ -140,10 +141,6 @@ class NodeSessions:
             return UnknownNode()
         return KnownNode(node.address, node.seen_at)
 
-    def output_of(self, name: str) -> NodeOutput:
-        """What the node with this name has put out."""
-        return self._outputs.setdefault(name, NodeOutput())
-
     def known(self, session: NodeSession) -> None:
         """The node of this session is welcome, or its connection has ended."""
         if self._unknown.get(session.identity) is session:
@@ -157,6 +154,7 @@ class NodeSessions:
         if other is not None and other.epoch > node.epoch:
             return other
         self._current[node.name] = session
+        self.outputs.keep(session.identity)
         if other is not None:
             other.requests.stream.close("the node has connected again")
         return None
@@ -166,8 +164,11 @@ class NodeSessions:
         self._open.discard(session)
         if not session.is_greeting:
             self.known(session)
-        if self._current.get(session.identity.name) is session:
+        current = self._current.get(session.identity.name)
+        if current is session:
             del self._current[session.identity.name]
+        if current is session or current is None or current.identity != session.identity:
+            self.outputs.left(session.identity)
 
     def close(self) -> None:
         """End all connections."""
@@ -258,7 +259,10 @@ class NodeSession:
         await self._check(self._node, request)
         if isinstance(request, RenewCertificate):
             return await self._renew(request)
-        return encode(await self._operations.serve(request))
+        answer = await self._operations.serve(request)
+        if isinstance(request, LeaveNode) and request.forget:
+            self._sessions.outputs.drop(self.identity)
+        return encode(answer)
 
     async def _check(self, node: Node, request: AnyRequest) -> None:
         """Raise ``Forbidden``, and end the connection, when another one has the node's name."""
@@ -295,15 +299,18 @@ class NodeSession:
         try:
             node = await self._sessions.presence.greet(self.identity, greeting)
         except Forbidden:
+            self._sessions.outputs.drop(self.identity)
             self._end_soon("the node is not known")
             return UnknownNode()
         if isinstance(node, SupersededBy):
             self._end_soon("another machine has the name of the node")
             return SupersededNode(node.address, node.seen_at)
+        if self._has_ended:
+            raise Unavailable("The connection has ended")
         gateway = self._sessions.open_gateway(node)
         open_files = self._sessions.open_files
         files = open_files(node) if open_files is not None else None
-        output = self._sessions.output_of(node.name)
+        output = self._sessions.outputs.of(self.identity)
         operations = NodeOperations(gateway, self._sessions.clock, files, output)
         await operations.load()
         if self._has_ended:  # what is started now would not be stopped

@@ -14,6 +14,7 @@ import pytest
 
 from fyke.contracts.signals import PREPARE, STOP, WORK
 from fyke.domain.nodes.authority import (
+    NODE_SECONDS,
     NodeAuthority,
     NodeIdentity,
     certify_gateway,
@@ -23,6 +24,7 @@ from fyke.domain.nodes.presence import FORGOTTEN, NodePresence
 from fyke.domain.nodes.tokens import TokenRequest
 from fyke.errors import Forbidden, InvalidRequest, StaleLease, Unavailable
 from fyke.gateway import node_output, node_session
+from fyke.gateway.node_output import NodeOutputs
 from fyke.gateway.node_session import NodeSessions
 from fyke.kit.certificates import CertifiedKey, expiry_of, new_authority, new_request
 from fyke.kit.clock import ManualClock, SystemClock
@@ -461,6 +463,46 @@ async def test_a_forgotten_node_is_refused_with_its_certificate(place: Place) ->
     back = await place.connect()
     assert await back.ask(hello(1)) == UnknownNode()
     await until(lambda: bool(back.losses))
+
+
+async def test_what_a_forgotten_node_has_put_out_is_forgotten(place: Place) -> None:
+    place.runner.answers["leave"] = None
+    first = await place.connect()
+    await first.ask(HELLO)
+    assert len(place.sessions.outputs) == 1
+    await first.ask(LeaveNode())
+    assert len(place.sessions.outputs) == 1  # it may come back
+    await place.app.storage.write(lambda tx: tx.nodes.remove("n1"))
+    second = await place.connect()
+    assert await second.ask(hello(1)) == UnknownNode()
+    assert len(place.sessions.outputs) == 0
+    place.node = await place.join()
+    third = await place.connect()
+    await third.ask(hello(0, "R3"))
+    assert len(place.sessions.outputs) == 1
+    await third.ask(LeaveNode(forget=True))
+    assert len(place.sessions.outputs) == 0
+
+
+async def test_what_a_node_has_put_out_is_known_while_it_is_away(place: Place) -> None:
+    clock = ManualClock()
+    place.sessions.outputs = outputs = NodeOutputs(clock)
+    first = await place.connect()
+    await first.ask(HELLO)
+    [session] = place.sessions._open
+    identity = session.identity
+    output = outputs.of(identity)
+    second = await place.connect()
+    await second.ask(hello(1))
+    await until(lambda: bool(first.losses) and len(place.sessions._open) == 1)
+    clock.advance(NODE_SECONDS + 1)  # it has a connection still
+    outputs.of(NodeIdentity("n2", "J"))
+    assert outputs.of(identity) is output
+    second.requests.stream.close("done")
+    await until(lambda: not place.sessions._open)
+    clock.advance(NODE_SECONDS + 1)
+    outputs.of(NodeIdentity("n3", "J"))
+    assert outputs.of(identity) is not output
 
 
 @pytest.mark.parametrize("protocols", [(2, 3), (0, 0)])

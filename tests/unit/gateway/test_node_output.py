@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fyke.domain.nodes.authority import NODE_SECONDS, NodeIdentity
 from fyke.gateway import node_output
-from fyke.gateway.node_output import NodeOutput, TooMuchOutput
+from fyke.gateway.node_output import NodeOutput, NodeOutputs, TooMuchOutput
+from fyke.kit.clock import ManualClock
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, PushedRow, RunTotals
 
@@ -90,3 +92,25 @@ async def test_the_latest_runs_are_remembered(monkeypatch: pytest.MonkeyPatch) -
     for run_id in ("R1", "R2", "R1", "R3", "R1", "R2"):
         await output.admit(batch(1, run_id=run_id), stored.totals)
     assert stored.asked == ["R1", "R2", "R3", "R2"]
+
+
+def test_output_is_known_for_as_long_as_a_node_may_come_back() -> None:
+    clock = ManualClock()
+    outputs = NodeOutputs(clock)
+    first, second, third = (NodeIdentity(name, "J1") for name in ("a", "b", "c"))
+    output = outputs.of(first)
+    outputs.of(second)
+    outputs.left(first)
+    clock.advance(NODE_SECONDS / 2)
+    assert outputs.of(first) is output  # it is back, and stays
+    clock.advance(NODE_SECONDS)
+    assert outputs.of(first) is output and len(outputs) == 2
+    outputs.left(second)
+    outputs.left(third)  # it was never welcome
+    clock.advance(NODE_SECONDS + 1)
+    outputs.of(third)
+    assert outputs.of(first) is output and len(outputs) == 2
+    assert outputs.of(NodeIdentity("a", "J2")) is not output
+    outputs.drop(first)
+    outputs.drop(first)
+    assert outputs.of(first) is not output
