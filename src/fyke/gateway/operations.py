@@ -177,8 +177,9 @@ class NodeOperations:
         """The orders that fit into one answer; the node asks for the others once it has started
         these. Nothing is leased for a node that has not said what it is.
         """
+        info = await self._known_info()
         async with self._leasing:
-            if not self._orders and (info := await self._known_info()) is not None:
+            if not self._orders and info is not None:
                 slots = min(LEASE_SLOTS, MAX_HELD - len(self._held))
                 capacity = bounded_capacity(request.capacity, info, slots)
                 orders = await self._gateway.lease(capacity, idle=request.idle)
@@ -200,7 +201,7 @@ class NodeOperations:
         return self._info
 
     async def _end_too_large(self, order: AttemptOrder) -> None:
-        del self._held[order.key.id]
+        self._held.pop(order.key.id, None)  # a report may have said that it is lost
         log.warning("order_too_large", attempt=order.key.id)
         try:
             await self._gateway.end(order.key, end_of_too_large(order))
@@ -208,8 +209,9 @@ class NodeOperations:
             log.error("attempt_with_a_large_order_not_ended", error=str(error))
 
     async def _list(self, _: ListAttempts) -> list[AttemptKey]:
-        await self.load()
-        return [*self._held.values()]
+        async with self._leasing:  # or what is leased meanwhile would be missing
+            await self.load()
+            return [*self._held.values()]
 
     async def _reserve_browser(self, request: ReserveBrowser) -> RunLimits:
         check_browser_limits(request.cpus, request.memory_mb)

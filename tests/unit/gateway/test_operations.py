@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from fyke.errors import InvalidRequest, StaleLease, Unavailable
-from fyke.gateway import node_output
+from fyke.gateway import leased_orders, node_output
 from fyke.gateway import operations as module
 from fyke.gateway.bounds import ImpossibleRequest
 from fyke.gateway.leased_orders import ANSWER_BYTES
@@ -285,6 +285,52 @@ async def test_leased_attempts_are_held() -> None:
     assert await operations.serve(ListAttempts()) == []
     with pytest.raises(StaleLease):
         await operations.serve(StartAttempt(OWN))
+
+
+async def test_what_is_leased_while_the_attempts_are_listed_is_held() -> None:
+    operations, gateway = await registered()
+    order = replace(sample(AttemptOrder), key=OWN)
+    gateway.answers |= {"lease": [order], "active": []}
+    entered, gate = gateway.delays["active"] = asyncio.Event(), asyncio.Event()
+    listing = asyncio.create_task(operations.serve(ListAttempts()))
+    await entered.wait()
+    leasing = asyncio.create_task(operations.serve(LeaseAttempts(Capacity(1.0, 512, 1), idle=True)))
+    for _ in range(5):  # a lease that does not wait would be over
+        await asyncio.sleep(0)
+    gate.set()
+    assert await listing == [] and await leasing == [order]
+    await operations.serve(StartAttempt(OWN))
+    assert gateway.called("start") == [(OWN,)]
+
+
+async def test_a_list_does_not_wait_until_the_node_has_said_what_it_is() -> None:
+    operations, _ = await opened(OWN)
+    request = LeaseAttempts(Capacity(1.0, 512, 1), idle=True)
+    leasing = asyncio.create_task(operations.serve(request))
+    await asyncio.sleep(0)
+    assert await operations.serve(ListAttempts()) == [OWN]
+    assert not leasing.done()
+    await operations.serve(RegisterNode(INFO))
+    await leasing
+
+
+async def test_a_large_order_of_an_attempt_that_is_lost_delays_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A report says that it is lost while an earlier large one is ended."""
+    monkeypatch.setattr(leased_orders, "MAX_ORDER_BYTES", 100_000)
+    operations, gateway = await registered()
+    large = replace(sample(AttemptOrder), key=FOREIGN, input_json="x" * 100_001)
+    later, order = replace(large, key=replace(OWN, id="A5")), replace(sample(AttemptOrder), key=OWN)
+    gateway.answers |= {"lease": [large, later, order]}
+    gateway.answers["report"] = RunnerOrders({}, frozenset({"A5"}))
+    entered, gate = gateway.delays["end"] = asyncio.Event(), asyncio.Event()
+    request = LeaseAttempts(Capacity(1.0, 512, 3), idle=True)
+    leasing = asyncio.create_task(operations.serve(request))
+    await entered.wait()
+    await operations.serve(ReportAttempts(()))
+    gate.set()
+    assert await leasing == [order]
 
 
 async def test_an_attempt_with_a_large_order_that_cannot_be_ended_delays_no_other() -> None:
