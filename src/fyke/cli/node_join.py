@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,7 +85,6 @@ def join_installation(
 ) -> NodeFolder:
     """Join with the options of the command. Raises ``CommandFailed`` and ``FykeError``."""
     from fyke.app.node_folder import join_from
-    from fyke.cli.listening import unwritable
     from fyke.cli.owner import as_owner
     from fyke.domain.nodes.tokens import parse_token
     from fyke.errors import Forbidden, Unavailable
@@ -99,17 +100,18 @@ def join_installation(
     parse_token(text)
     own_name = name or socket.gethostname().lower()
     try:
-        if os.geteuid() == 0:
-            _make_for_owner(settings.home, settings.service_user)
-        os.umask(0o077)
-        with as_owner(settings.home, settings.service_user):
-            return join_from(settings.home, address, text, own_name, pool, labels)
+        with _without_remains(settings.home):
+            if os.geteuid() == 0:
+                _give_to_service(settings)
+            os.umask(0o077)
+            with as_owner(settings.home, settings.service_user):
+                return join_from(settings.home, address, text, own_name, pool, labels)
     except Forbidden as error:
         raise CommandFailed(error.message, Exit.AUTH) from None
     except Unavailable as error:
         raise CommandFailed(f"{error.message}; {_REMEDY}", Exit.UNREACHABLE) from None
     except OSError as error:
-        raise unwritable(settings, error) from None
+        raise _unwritable(settings, error) from None
 
 
 def _print(out: Output, node: NodeFolder, home: Path) -> None:
@@ -141,15 +143,49 @@ def _print(out: Output, node: NodeFolder, home: Path) -> None:
     )
 
 
-def _make_for_owner(home: Path, service_user: str) -> None:
-    """Create a missing folder that belongs to the user who will work in it, not to root."""
-    from fyke.cli.owner import owner_of
+@contextlib.contextmanager
+def _without_remains(home: Path) -> Iterator[None]:
+    """Remove what was made of the folder and its parents for a join that fails, if it is empty."""
+    made = [folder for folder in (home, *home.parents) if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
 
-    if not home.exists():
-        owner = owner_of(home, service_user)
-        home.mkdir(parents=True)
-        home.chmod(0o711)
-        os.chown(home, *owner)
+
+def _give_to_service(settings: Settings) -> None:
+    """Give a folder that is missing, or is root's and not used yet, to the user who will work in
+    it, as ``fyke up`` does. One with other files stays root's: it may be no data folder.
+    """
+    from fyke.cli.root_start import chown_home, service_user_of
+
+    home = settings.home
+    if not home.exists() or (_is_of_root(home) and _is_unused(home)):
+        chown_home(settings, service_user_of(settings))
+
+
+def _is_unused(home: Path) -> bool:
+    return all(file.name == "config.toml" for file in home.iterdir())
+
+
+def _is_of_root(home: Path) -> bool:
+    return home.is_dir() and home.stat().st_uid == 0
+
+
+def _unwritable(settings: Settings, error: OSError) -> CommandFailed:
+    from fyke.cli.listening import unwritable
+
+    home, user = settings.home, settings.service_user
+    if os.geteuid() == 0 and _is_of_root(home):
+        return CommandFailed(
+            f"The data folder {home} belongs to root, so that the user {user}, which Fyke runs as, "
+            f"cannot write it. Choose another one with --home, or give it to that user: "
+            f"chown {user}: {home}"
+        )
+    return unwritable(settings, error)
 
 
 def gateway_of(url: str) -> tuple[str, int]:

@@ -31,10 +31,10 @@ def root_config(settings: Settings, arguments: list[str]) -> tuple[RootConfig, d
     """Give the data folder to the service user; return the configuration of the root supervisor and
     the environment of ``fyke ARGUMENTS``. Raises ``CommandFailed``.
     """
-    user = _service_user(settings)
+    user = service_user_of(settings)
     _check_program_is_readable()
     try:
-        _chown_home(settings, user)
+        chown_home(settings, user)
     except OSError as error:
         raise unwritable(settings, error) from None
     environment = _environment(settings, user)
@@ -44,7 +44,8 @@ def root_config(settings: Settings, arguments: list[str]) -> tuple[RootConfig, d
     return _config(settings, user, find_links, arguments), environment
 
 
-def _service_user(settings: Settings) -> pwd.struct_passwd:
+def service_user_of(settings: Settings) -> pwd.struct_passwd:
+    """The user that Fyke runs as. Raises ``CommandFailed``."""
     try:
         user = pwd.getpwnam(settings.service_user)
     except KeyError:
@@ -69,7 +70,7 @@ def _check_program_is_readable() -> None:
                 )
 
 
-def _chown_home(settings: Settings, user: pwd.struct_passwd) -> None:
+def chown_home(settings: Settings, user: pwd.struct_passwd) -> None:
     """Give the data folder to the service user, who must be able to traverse its parents.
 
     One that another user works in is refused and left as it is.

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pwd
+import shutil
 import socket
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from support.commands import command
 from support.gateways import Gateway, a_token, open_gateway
 
 pytestmark = pytest.mark.anyio
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner")
 NO_TOKEN = f"fyken_{'a' * 43}.{'b' * 43}"
 
 
@@ -124,7 +128,64 @@ def test_a_folder_that_root_cannot_make_is_named_with_what_to_do(
     home = tmp_path / "file" / "node"
     _, _, error = command("node", "join", "127.0.0.1:9", "--token", NO_TOKEN, "--home", home)
     assert isinstance(error, CommandFailed)
-    assert f"The data folder {home} cannot be written: " in str(error) and "--home" in str(error)
+    assert f"The data folder {home} lies below " in str(error) and "--home" in str(error)
+
+
+@pytest.mark.parametrize("parents", ["", "a/b/"])
+def test_a_refused_join_leaves_no_folder_that_it_made(tmp_path: Path, parents: str) -> None:
+    for home in (tmp_path / parents / "node", tmp_path / "kept"):
+        (tmp_path / "kept").mkdir(exist_ok=True)
+        _, _, error = command("node", "join", "127.0.0.1:9", "--token", NO_TOKEN, "--home", home)
+        assert isinstance(error, CommandFailed) and error.code is Exit.UNREACHABLE
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+@pytest.fixture
+def roots_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of root that other users can enter; the command runs as root."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setenv("FYKE_SERVICE_USER", "nobody")
+    folder = Path(tempfile.mkdtemp(prefix="fyke-join-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("files", [[], ["config.toml"]])
+async def test_an_unused_folder_of_root_is_given_to_the_service_user(
+    app: App, gateway: Gateway, roots_folder: Path, files: list[str]
+) -> None:
+    for file in files:
+        (roots_folder / file).write_text("")
+    token = await a_token(app, gateway)
+    words = ("--name", "n1", "--token", token)
+    code, _, error = await joined(gateway, roots_folder, *words)
+    assert (code, error) == (0, None)
+    nobody = pwd.getpwnam("nobody").pw_uid
+    assert roots_folder.stat().st_uid == (roots_folder / "node.json").stat().st_uid == nobody
+
+
+@ROOT_ONLY
+async def test_a_folder_of_root_with_other_files_stays_and_is_named_with_what_to_do(
+    app: App, gateway: Gateway, roots_folder: Path
+) -> None:
+    (roots_folder / "other").write_text("")
+    token = await a_token(app, gateway)
+    words = ("--name", "n1", "--token", token)
+    _, _, error = await joined(gateway, roots_folder, *words)
+    assert isinstance(error, CommandFailed) and f"chown nobody: {roots_folder}" in str(error)
+    assert roots_folder.stat().st_uid == 0
+    os.chown(roots_folder, pwd.getpwnam("nobody").pw_uid, -1)
+    assert (await joined(gateway, roots_folder, *words))[0] == 0
+
+
+@ROOT_ONLY
+def test_a_refused_join_of_root_leaves_no_folder(roots_folder: Path) -> None:
+    home = roots_folder / "a" / "node"
+    _, _, error = command("node", "join", "127.0.0.1:9", "--token", NO_TOKEN, "--home", home)
+    assert isinstance(error, CommandFailed) and error.code is Exit.UNREACHABLE
+    assert [*roots_folder.iterdir()] == []
 
 
 async def test_refusals_have_a_status_of_their_own(

@@ -34,7 +34,7 @@ def open_folder() -> Iterator[Path]:
 @ROOT_ONLY
 def test_new_parents_of_the_data_folder_can_be_traversed(open_folder: Path) -> None:
     home = open_folder / "a" / "b" / "home"
-    root_start._chown_home(Settings(home=home), USER)
+    root_start.chown_home(Settings(home=home), USER)
     assert home.stat().st_uid == USER.pw_uid
     assert home.parent.stat().st_mode & 0o777 == 0o755
 
@@ -44,7 +44,7 @@ def test_a_data_folder_that_the_user_cannot_reach_is_refused(open_folder: Path) 
     closed = open_folder / "closed"
     closed.mkdir(mode=0o700)
     with pytest.raises(CommandFailed, match=f"lies below {closed}.*service cannot enter"):
-        root_start._chown_home(Settings(home=closed / "home"), USER)
+        root_start.chown_home(Settings(home=closed / "home"), USER)
 
 
 @ROOT_ONLY
@@ -52,7 +52,7 @@ def test_no_folder_is_made_below_one_that_the_user_cannot_reach(open_folder: Pat
     closed = open_folder / "closed"
     closed.mkdir(mode=0o700)
     with pytest.raises(CommandFailed, match="lies below"):
-        root_start._chown_home(Settings(home=closed / "a" / "home"), USER)
+        root_start.chown_home(Settings(home=closed / "a" / "home"), USER)
     assert list(closed.iterdir()) == []
 
 
@@ -65,7 +65,7 @@ def test_a_folder_that_another_user_works_in_is_refused_and_stays_as_it_is(
     os.chown(home, 54_321, 54_321)
     before = home.stat()
     with pytest.raises(CommandFailed, match=r"belongs to the user 54321.*chown -R service:"):
-        root_start._chown_home(Settings(home=home), USER)
+        root_start.chown_home(Settings(home=home), USER)
     after = home.stat()
     assert (after.st_uid, after.st_gid, after.st_mode) == (54_321, 54_321, before.st_mode)
 
@@ -75,7 +75,7 @@ def test_an_empty_folder_is_given_to_the_user(open_folder: Path) -> None:
     home = open_folder / "home"
     home.mkdir()
     os.chown(home, 54_321, 54_321)
-    root_start._chown_home(Settings(home=home), USER)
+    root_start.chown_home(Settings(home=home), USER)
     assert home.stat().st_uid == USER.pw_uid
 
 
@@ -89,12 +89,12 @@ def test_other_users_cannot_list_the_cache(open_folder: Path) -> None:
 def test_the_error_for_a_missing_service_user_names_it(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, service_user="no-such-user")
     with pytest.raises(CommandFailed, match=r'no system user "no-such-user"\. Create one'):
-        root_start._service_user(settings)
+        root_start.service_user_of(settings)
 
 
 def test_the_service_user_must_not_be_root(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="must not be root"):
-        root_start._service_user(Settings(home=tmp_path, service_user="root"))
+        root_start.service_user_of(Settings(home=tmp_path, service_user="root"))
 
 
 def test_the_configuration_has_the_user_and_both_commands(tmp_path: Path) -> None:
