@@ -49,7 +49,11 @@ async def add_node(app: App, name: str = "n1", **members: Any) -> None:
 
     def work(tx: Any) -> None:
         node = Node(name, "eu", {"gpu": "no"}, "", "J", False, 5, runner_id=f"R-{name}", epoch=1)
-        tx.nodes.add(replace(node, **{"seen_at": tx.now, "release": __version__} | members))
+        tx.nodes.add(
+            replace(
+                node, **{"seen_at": tx.now, "gateway_id": "G1", "release": __version__} | members
+            )
+        )
         info = RunnerInfo(f"R-{name}", name, "full", "", 8, 8192, tx.now, place=f"node/{name}")
         tx.runs.put_runner(replace(info, **runner))
 
@@ -140,6 +144,13 @@ async def test_each_state_is_shown_in_words(app: App, owner: Visitor) -> None:
     assert shown["n5"].endswith("never") and "no limits" in shown["lab"]
     sums = [item.text_content() for item in page.all("//dl[contains(@class, 'figures')]//dd")]
     assert sums == ["7 of 13", "0", "0 of 106.5", "0 of 268 GB"]
+
+
+async def test_a_node_that_was_stopped_is_not_called_silent(app: App, owner: Visitor) -> None:
+    await add_node(app, gateway_id="", state=NodeState.CORDONED, state_by="ada")
+    await app.storage.write(lambda tx: tx.runs.drop_runner("R-n1"))
+    text = rows(await owner.get(NODES))["n1"]
+    assert "Stopped It was stopped on the machine itself. Cordoned by ada" in text
 
 
 @pytest.mark.parametrize("level", ["none", "full"])

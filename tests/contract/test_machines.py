@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 State = Any
 
 OPERATOR = Caller("acme", "acme", True, "u", "", user_name="ada", role=Role.VIEWER)
-NODE = Node("c1", "eu", {}, "", "J1", False, 5, runner_id="R1", epoch=1)
+NODE = Node("c1", "eu", {}, "", "J1", False, 5, runner_id="R1", epoch=1, gateway_id="G1")
 RUNNER = RunnerInfo("R1", "c1", "full", "", 8, 4096, 0, place="node/c1")
 AWAY = Detail(DetailCode.EGRESS_AWAY)
 
@@ -46,7 +46,7 @@ async def nodes(state: State) -> NodeControl:
 
 async def put(storage: State, silent_ms: int = 0, **members: Any) -> None:
     """Change the node and its runner, which have both reported ``silent_ms`` ago."""
-    names = {"state", "state_at", "joined_at", "drain_until"}
+    names = {"state", "state_at", "joined_at", "drain_until", "gateway_id"}
 
     def work(tx: Any) -> None:
         at = tx.now - silent_ms
@@ -77,6 +77,9 @@ async def put(storage: State, silent_ms: int = 0, **members: Any) -> None:
             {"silent_ms": RUNNER_SILENCE_MS + 1, "state": NodeState.CORDONED},
             Availability.SILENT,
         ),
+        # its runner may still be there after a report that was late
+        ({"gateway_id": "", "state": NodeState.CORDONED}, Availability.STOPPED),
+        ({"gateway_id": "", "silent_ms": RUNNER_SILENCE_MS + 1}, Availability.STOPPED),
     ],
 )
 async def test_the_first_reason_why_a_node_takes_no_attempts(
@@ -86,7 +89,7 @@ async def test_the_first_reason_why_a_node_takes_no_attempts(
     view = await nodes.get(OPERATOR, "c1")
     assert view.availability is expected
     assert view.takes_attempts is (expected in (Availability.READY, Availability.OPERATOR_ONLY))
-    assert view.connected is (expected is not Availability.SILENT)
+    assert view.connected is (expected not in (Availability.SILENT, Availability.STOPPED))
     assert await nodes.list(OPERATOR) == [view] == (await nodes.machines(OPERATOR)).nodes
 
 

@@ -26,7 +26,10 @@ pytestmark = pytest.mark.anyio
 State = Any
 
 OWNER = Caller("acme", "acme", True, "u", "", user_name="ada", session_id="s")
-NODE = Node("c1", "eu", {"gpu": "no"}, "", "J1", False, 5, runner_id="R1", epoch=3, seen_at=7)
+NODE = Node(
+    "c1", "eu", {"gpu": "no"}, "", "J1", False, 5,
+    runner_id="R1", epoch=3, gateway_id="G1", seen_at=7,
+)  # fmt: skip
 CHANGES: list[Callable[[NodeControl, Caller, str], Awaitable[object]]] = [
     lambda nodes, caller, name: nodes.cordon(caller, name),
     lambda nodes, caller, name: nodes.uncordon(caller, name),

@@ -445,6 +445,17 @@ async def test_a_node_that_an_engine_made_forgets_itself_and_nothing_else(place:
     assert await storage.read(lambda tx: tx.nodes.get("m")) == other
 
 
+async def test_a_node_that_has_stopped_is_at_no_gateway(place: Place) -> None:
+    storage = place.setup.storage
+    node = Node("n", "eu", {}, "", "J1", False, 1, runner_id="r1", gateway_id="G1", seen_at=5)
+    await storage.write(lambda tx: tx.nodes.add(node))
+    await place.service("r2", joined=True).leave()  # an earlier runner of n
+    await place.service("r1").leave()  # the server's own, of the same name
+    assert await storage.read(lambda tx: tx.nodes.get("n")) == node
+    await place.service("r1", joined=True).leave()
+    assert await storage.read(lambda tx: tx.nodes.get("n")) == replace(node, gateway_id="")
+
+
 async def test_a_node_that_the_operator_named_does_not_forget_itself(place: Place) -> None:
     node = Node("n", "eu", {}, "", "J1", False, 1, runner_id="r1")
     await place.setup.storage.write(lambda tx: tx.nodes.add(node))

@@ -30,6 +30,7 @@ def _node(name: str, pool: str, **members: Any) -> Node:
         "address": "192.0.2.17",
         "epoch": 1,
         "runner_id": f"R-{name}",
+        "gateway_id": "G1",
     }
     return Node(
         name=name,

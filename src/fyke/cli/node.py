@@ -403,6 +403,7 @@ def _availability(node: NodeItem) -> str:
         "ready": "yes",
         "operator_only": "only those of your own Workers, because their limits cannot be enforced",
         "not_connected": "no: it has not connected since it joined; start it with fyke node up",
+        "stopped": "no: it was stopped; start it with fyke node up",
         "silent": "no: it does not report",
         "draining": "no: it is draining",
         "cordoned": "no: it is cordoned",

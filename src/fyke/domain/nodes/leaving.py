@@ -1,10 +1,13 @@
-"""Nodes that engines make, and that end for good: they are forgotten without the operator.
+"""Nodes that stop. Those that engines make, and that end for good, are forgotten without the
+operator.
 
 A node that joined with a token for one use is not among them: the operator has named that machine,
 and what was decided about it, such as that it is cordoned, has to stay.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.nodes.authority import NODE_SECONDS
@@ -16,6 +19,15 @@ SILENCE_MS = int(NODE_SECONDS * 1000)  # its certificate has expired, so it cann
 ONLY_BY_OPERATOR = (
     "The node has joined with a token for one use; only fyke node forget removes its name"
 )
+
+
+def note_stopped(tx: Transaction, name: str, runner_id: str) -> None:
+    """No gateway has the node any more if this is its runner: it is not called connected until it
+    is seen to be silent.
+    """
+    node = tx.nodes.lock(name)
+    if node is not None and node.runner_id == runner_id:
+        tx.nodes.change(replace(node, gateway_id=""))
 
 
 def forget_itself(tx: Transaction, name: str, runner_id: str) -> None:

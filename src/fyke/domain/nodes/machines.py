@@ -24,6 +24,7 @@ class Availability(StrEnum):
     """Whether a machine takes attempts, and if not, why; the reason that comes first."""
 
     NOT_CONNECTED = "not_connected"  # since it joined
+    STOPPED = "stopped"  # on the machine itself
     SILENT = "silent"
     DRAINING = "draining"
     CORDONED = "cordoned"
@@ -124,7 +125,7 @@ class MachineFacts:
 
     def node(self, node: Node) -> NodeView:
         runner = self._runners.get(node.runner_id)
-        connected = node.seen_at > node.joined_at and self._is_recent(node.seen_at)
+        connected = _has_been(node) and node.gateway_id != "" and self._is_recent(node.seen_at)
         cpus, memory_mb = self._taken(runner)
         return NodeView(
             runner=runner,
@@ -202,10 +203,16 @@ def _is_of_node(runner: RunnerInfo) -> bool:
     return runner.place.startswith(NODE_PLACE)
 
 
+def _has_been(node: Node) -> bool:
+    """Whether the node has been connected since it joined."""
+    return node.seen_at > node.joined_at
+
+
 def _of_node(node: Node, runner: RunnerInfo | None, *, connected: bool) -> Availability:
     if not connected:
-        has_been = node.seen_at > node.joined_at
-        return Availability.SILENT if has_been else Availability.NOT_CONNECTED
+        if not _has_been(node):
+            return Availability.NOT_CONNECTED
+        return Availability.SILENT if node.gateway_id else Availability.STOPPED
     if node.state is NodeState.DRAINING:
         return Availability.DRAINING
     if node.state is NodeState.CORDONED:

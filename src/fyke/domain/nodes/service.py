@@ -22,7 +22,7 @@ from fyke.domain.nodes.contact import IsCutOff, StateContact, count_servers, nev
 from fyke.domain.nodes.file_places import FilePlaces
 from fyke.domain.nodes.files import InstallationFiles
 from fyke.domain.nodes.held import HeldAttempt, HeldAttempts
-from fyke.domain.nodes.leaving import forget_itself
+from fyke.domain.nodes.leaving import forget_itself, note_stopped
 from fyke.domain.nodes.rows import NodeRows
 from fyke.domain.nodes.settings_versions import egress_policy
 from fyke.domain.results.caps import cut_line
@@ -214,6 +214,8 @@ class NodeService:
 
         def work(tx: Transaction) -> None:
             tx.runs.drop_runner(own.id)
+            if self._joined:
+                note_stopped(tx, own.node, own.id)
             if forget and self._joined:
                 forget_itself(tx, own.node, own.id)
 

@@ -97,7 +97,9 @@ class NodeItem(Answer):
     reason_code: ReasonCodeText
     reason_params: ReasonParams
     drain_until: TimeOrNever
-    connected: Annotated[bool, Meta(description="whether it has reported within 20 seconds")]
+    connected: Annotated[
+        bool, Meta(description="whether it has reported within 20 seconds and not stopped")
+    ]
     attempts: Annotated[int, Meta(ge=0, description="how many it has now")]
     ephemeral: Annotated[bool, Meta(description="whether it joined with a token for several uses")]
     joined_at: TimeOrNever
@@ -108,9 +110,10 @@ class NodeItem(Answer):
         Availability,
         Meta(
             description="whether it takes attempts, or else why not. `not_connected`: since it "
-            "joined; `starting`: it has not reported yet; `stopping`: it is being stopped on the "
-            "machine itself; `trouble`: see there; `no_isolation`: an isolation check failed; "
-            "`operator_only`: it takes only Workers of the operator, for want of hard limits"
+            "joined; `stopped`: it was stopped on the machine itself; `starting`: it has not "
+            "reported yet; `stopping`: it is being stopped on the machine itself; `trouble`: see "
+            "there; `no_isolation`: an isolation check failed; `operator_only`: it takes only "
+            "Workers of the operator, for want of hard limits"
         ),
     ]
     trouble: Annotated[str, Meta(description="why it cannot start Workers, else empty")]
