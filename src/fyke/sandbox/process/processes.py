@@ -171,8 +171,8 @@ def with_work_folders(
 ) -> dict[str, list[int]]:
     """Return, for each named work folder, the pids of processes that have it mounted.
 
-    Sandbox names are unique, except in copies of a data folder. ``places``, device and inode of
-    each work folder, tells those apart; the processes of a name without a place are left out.
+    Sandbox names are unique, except that a copy of a data folder has the same. ``places`` is device
+    and inode of each work folder: then processes that have another one mounted are left out.
     """
     pids_by_name: dict[str, list[int]] = {}
     for pid in _all_pids():
