@@ -69,7 +69,8 @@ async def test_a_token_names_the_authority_and_is_used_once(
     now = await state.read(lambda tx: tx.now)
     assert 3_590_000 < token.token.expires_at - now <= 3_600_000
     assert (await spent(state, token)).id == token.token.id
-    assert await refusal(state, token) == "This token was used already"
+    used_up = "This token was used up: 1 of 1; make another with fyke node token"
+    assert await refusal(state, token) == used_up
 
 
 async def test_what_is_stored_cannot_be_used(state: State, tokens: NodeTokens) -> None:
@@ -96,7 +97,7 @@ async def test_a_token_is_bound_to_pool_names_and_labels(state: State, tokens: N
     request = TokenRequest("eu", {"gpu": "no"}, "gpu-*", uses=2, minutes=24 * 60)
     token = await tokens.create(OWNER, request)
     labels = {"gpu": "no", "rack": "1"}
-    names = "This token is for nodes with names such as gpu-* only"
+    names = "The name n1 does not match gpu-*, which this token requires; choose one with --name"
     assert await refusal(state, token, "n1", labels=labels) == names
     pool = "This token is for the pool eu only"
     assert await refusal(state, token, "gpu-1", pool="us", labels=labels) == pool
@@ -104,17 +105,19 @@ async def test_a_token_is_bound_to_pool_names_and_labels(state: State, tokens: N
     assert await refusal(state, token, "gpu-1", labels={"gpu": "yes"}) == label
     for name in ("gpu-1", "gpu-2"):
         await spent(state, token, name, labels=labels)
-    assert await refusal(state, token, "gpu-3", labels=labels) == "This token was used already"
+    used_up = "This token was used up: 2 of 2; make another with fyke node token"
+    assert await refusal(state, token, "gpu-3", labels=labels) == used_up
 
 
 async def test_expired_and_revoked_tokens_are_refused_with_the_cause(
     state: State, tokens: NodeTokens
 ) -> None:
+    another = "; make another with fyke node token"
     short = await tokens.create(OWNER, EXPIRED)
-    assert await refusal(state, short) == "This token has expired"
+    assert await refusal(state, short) == f"This token has expired{another}"
     token = await tokens.create(OWNER, TokenRequest("eu", uses=0))
     await tokens.revoke(OWNER, token.token.id)
-    assert await refusal(state, token) == "This token was revoked"
+    assert await refusal(state, token) == f"This token was revoked{another}"
     with pytest.raises(Refused, match="revoked already"):
         await tokens.revoke(OWNER, token.token.id)
     with pytest.raises(NotFound, match="list the tokens"):

@@ -13,6 +13,8 @@ from fyke.kit.stream_requests import StreamRequests
 from fyke.model.node import GATEWAY_HOST
 
 CONNECT_SECONDS = 10.0
+_NO_GATEWAY = "answers, but is no gateway (the port of the console?)"
+_ADDRESS = "use the address that fyke node token prints"
 
 
 async def connect(
@@ -34,10 +36,12 @@ async def connect(
         reason = error.verify_message
         raise Unavailable(f"{where} is not a gateway of this installation: {reason}") from error
     except (OSError, ssl.SSLError) as error:
+        if getattr(error, "reason", "") == "WRONG_VERSION_NUMBER":  # an answer without TLS
+            raise Unavailable(f"{where} {_NO_GATEWAY}", remedy=_ADDRESS) from error
         raise Unavailable(f"No connection to {where}: {_reason(error)}") from error
     if transport.get_extra_info("ssl_object").selected_alpn_protocol() is None:
         requests.stream.close("the other end has another protocol")
-        raise Unavailable(f"{where} is not a gateway")
+        raise Unavailable(f"{where} {_NO_GATEWAY}", remedy=_ADDRESS)
 
 
 def _reason(error: OSError) -> str:

@@ -39,6 +39,11 @@ class Node:
     release: str = ""
     seen_at: int = 0
 
+    @property
+    def has_connected(self) -> bool:
+        """Whether it has reported since it joined."""
+        return self.seen_at > self.joined_at
+
 
 @dataclass(frozen=True, slots=True)
 class NodeToken:

@@ -121,8 +121,9 @@ async def test_a_node_is_shown_with_what_was_decided(app: App, api: Api) -> None
 
 
 async def test_a_node_is_shown_with_what_it_has(app: App, api: Api) -> None:
-    await add_node(app, runner_id="R1", gateway_id="G1")
+    await add_node(app, runner_id="R1", gateway_id="G1", seen_at=5000)  # as it joins with
     bare = reads_as(NodeItem, await api.get(f"{NODES}/n1"))
+    assert (bare.joined_at, bare.seen_at) == (5, 0)
     assert (bare.availability, bare.isolation) == (Availability.NOT_CONNECTED, "")
     assert (bare.cpus, bare.cpus_taken, bare.memory, bare.memory_taken) == (0, 0, 0, 0)
 

@@ -112,7 +112,9 @@ async def test_a_token_is_used_once(app: App, gateway: Gateway) -> None:
     )
     refused = [error for error in found if isinstance(error, BaseException)]
     assert len(refused) == 3
-    assert {str(error) for error in refused} == {"This token was used already"}
+    assert {str(error) for error in refused} == {
+        "This token was used up: 1 of 1; make another with fyke node token"
+    }
     assert len(await app.storage.read(lambda tx: tx.nodes.all())) == 1
 
 
@@ -120,9 +122,19 @@ async def test_a_token_is_used_once(app: App, gateway: Gateway) -> None:
     ("options", "name", "pool", "message"),
     [
         ({"pool": "eu"}, "n1", "us", "This token is for the pool eu only"),
-        ({"name_pattern": "g-*"}, "n1", "", "This token is for nodes with names such as g-* only"),
+        (
+            {"name_pattern": "g-*"},
+            "n1",
+            "",
+            "The name n1 does not match g-*, which this token requires; choose one with --name",
+        ),
         ({"labels": {"a": "b"}}, "n1", "", "This token is for nodes with the label a=b only"),
-        ({"minutes": 1e-7}, "n1", "", "This token has expired"),
+        (
+            {"minutes": 1e-7},
+            "n1",
+            "",
+            "This token has expired; make another with fyke node token",
+        ),
     ],
 )
 async def test_a_token_allows_what_it_was_made_for(
@@ -281,6 +293,24 @@ async def test_addresses_without_a_gateway_are_named() -> None:
     refused = f"No connection to 127.0.0.1:{address[1]}: Connection refused$"
     with pytest.raises(Unavailable, match=refused):
         await join(address, token, "n1", "", {})
+
+
+async def test_a_server_that_is_no_gateway_is_named_with_the_way_out() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        address = server.sockets[0].getsockname()
+        with pytest.raises(Unavailable) as refused:
+            await join(address, "fyken_" + "a" * 43 + "." + "b" * 43, "n1", "", {})
+    assert refused.value.message == (
+        f"127.0.0.1:{address[1]} answers, but is no gateway (the port of the console?); use the "
+        "address that fyke node token prints"
+    )
 
 
 async def test_a_certificate_of_another_authority_is_refused(

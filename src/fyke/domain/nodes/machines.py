@@ -125,7 +125,7 @@ class MachineFacts:
 
     def node(self, node: Node) -> NodeView:
         runner = self._runners.get(node.runner_id)
-        connected = _has_been(node) and node.gateway_id != "" and self._is_recent(node.seen_at)
+        connected = node.has_connected and node.gateway_id != "" and self._is_recent(node.seen_at)
         cpus, memory_mb = self._taken(runner)
         return NodeView(
             runner=runner,
@@ -203,14 +203,9 @@ def _is_of_node(runner: RunnerInfo) -> bool:
     return runner.place.startswith(NODE_PLACE)
 
 
-def _has_been(node: Node) -> bool:
-    """Whether the node has been connected since it joined."""
-    return node.seen_at > node.joined_at
-
-
 def _of_node(node: Node, runner: RunnerInfo | None, *, connected: bool) -> Availability:
     if not connected:
-        if not _has_been(node):
+        if not node.has_connected:
             return Availability.NOT_CONNECTED
         return Availability.SILENT if node.gateway_id else Availability.STOPPED
     if node.state is NodeState.DRAINING:

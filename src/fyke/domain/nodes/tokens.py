@@ -64,7 +64,7 @@ class NodeTokens:
         used more than once.
         """
         _require_rights(caller, "Making a token for nodes")
-        if problems := _problems(request):
+        if problems := token_problems(request):
             raise InvalidRequest.of(problems)
         await self._storage.read(lambda tx: require_user(tx, caller, "Making a token for nodes"))
         if not self._shared:
@@ -142,15 +142,19 @@ def spend(tx: Transaction, text: str, name: str, pool: str, labels: Mapping[str,
     if tx.node_tokens.use(token.digest, tx.now):
         return token
     if token.revoked_at:
-        raise Forbidden("This token was revoked")
-    expired = token.expires_at <= tx.now
-    raise Forbidden("This token has expired" if expired else "This token was used already")
+        ending = "was revoked"
+    elif token.expires_at <= tx.now:
+        ending = "has expired"
+    else:
+        ending = f"was used up: {token.uses} of {token.uses}"
+    raise Forbidden(f"This token {ending}; make another with fyke node token")
 
 
 def _refusal(token: NodeToken, name: str, pool: str, labels: Mapping[str, str]) -> str:
     """Why a node may not join with a valid token; "" if it may."""
     if token.name_pattern and not matches(token.name_pattern, name):
-        return f"This token is for nodes with names such as {token.name_pattern} only"
+        required = f"{token.name_pattern}, which this token requires"
+        return f"The name {name} does not match {required}; choose one with --name"
     if token.pool and pool != token.pool:
         return f"This token is for the pool {token.pool} only"
     for label, value in token.labels.items():
@@ -171,7 +175,8 @@ def _require_rights(caller: Caller, action: str) -> None:
     require_owner(caller, action)
 
 
-def _problems(request: TokenRequest) -> list[Problem]:
+def token_problems(request: TokenRequest) -> list[Problem]:
+    """The rules that a request for a token does not keep."""
     found = label_problems("labels", request.labels)
     if request.pool and (problem := name_problem("pool", request.pool)):
         found.append(problem)

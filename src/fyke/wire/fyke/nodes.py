@@ -103,7 +103,9 @@ class NodeItem(Answer):
     attempts: Annotated[int, Meta(ge=0, description="how many it has now")]
     ephemeral: Annotated[bool, Meta(description="whether it joined with a token for several uses")]
     joined_at: TimeOrNever
-    seen_at: Annotated[TimeOrNever, Meta(description="when it last reported")]
+    seen_at: Annotated[
+        TimeOrNever, Meta(description="when it last reported; 0: not since it joined")
+    ]
     address: Annotated[str, Meta(description="from which it last connected")]
     release: Annotated[str, Meta(description="of Fyke on the node; empty: not connected yet")]
     availability: Annotated[
@@ -153,7 +155,7 @@ class NodeItem(Answer):
             attempts=view.attempts,
             ephemeral=node.ephemeral,
             joined_at=seconds(node.joined_at),
-            seen_at=seconds(node.seen_at),
+            seen_at=seconds(node.seen_at) if node.has_connected else 0,
             address=node.address,
             release=node.release,
             availability=view.availability,
