@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,33 +11,36 @@ import typer
 from fyke.cli import formatting
 from fyke.cli.confirm import YesOption, confirm_deletion
 from fyke.cli.context import ServerContext, group, server_command
-from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.errors import CommandFailed, Exit, exit_code
+from fyke.cli.node_options import (
+    drain_seconds_of,
+    given,
+    invalid_options,
+    label_text,
+    labels_of,
+    minutes_of,
+    required,
+)
 from fyke.cli.output import data_of
 
 if TYPE_CHECKING:
     from fyke.wire.fyke.nodes import NodeItem
 
 nodes = group()
-
-_DURATION = re.compile(r"([0-9]{1,6})([mhd])")
-_MINUTES = {"m": 1, "h": 60, "d": 24 * 60}
+_INVALID = ("invalid_request", "invalid_fields")  # keys of errors
 
 Name = Annotated[str, typer.Argument(help="Name of the node.", metavar="NAME")]
-LabelOption = Annotated[
-    list[str] | None,
-    typer.Option("--label", help="A label of the node; may be repeated.", metavar="NAME=VALUE"),
-]
 
 
 @server_command(nodes, "token")
 def token(
     server: ServerContext,
     pool: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--pool", help="The pool of nodes that join with it (default: the one they ask for)."
         ),
-    ] = "",
+    ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,14 +50,14 @@ def token(
         ),
     ] = None,
     names: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--names",
             help="The name that a node must have to join, or a pattern such as 'gpu-*' (default: "
             "any).",
             metavar="PATTERN",
         ),
-    ] = "",
+    ] = None,
     uses: Annotated[
         int,
         typer.Option(
@@ -87,8 +89,11 @@ def token(
     from fyke.domain.nodes.rules import is_local_only, join_options
     from fyke.wire.fyke.nodes import NodeTokenToCreate
 
-    request = NodeTokenToCreate(pool, labels_of(label), names, uses, minutes_of(expires))
-    made = server.client.create_node_token(request)
+    request = NodeTokenToCreate(
+        given("--pool", pool), labels_of(label), given("--names", names), uses, minutes_of(expires)
+    )
+    with _naming_options():
+        made = server.client.create_node_token(request)
     if server.out.as_json:
         server.out.json(data_of(made))
         return
@@ -116,6 +121,9 @@ def list_tokens(server: ServerContext) -> None:
     items = server.client.node_tokens()
     if server.out.as_json:
         server.out.json([data_of(item) for item in items])
+        return
+    if not items:
+        server.out.say("There are no tokens; make one with fyke node token")
         return
     server.out.table(
         ("id", "pool", "names", "labels", "used", "by", "expires", "revoked"),
@@ -146,7 +154,8 @@ def revoke(
     Examples:
       fyke node revoke 01JG...
     """
-    with _found(f"no token {token_id}", "fyke node tokens"):
+    required("TOKEN", token_id)
+    with _found(f"no token {token_id}", "fyke node tokens"), _refused_plainly():
         server.client.revoke_node_token(token_id)
     if server.out.as_json:
         server.out.json({"revoked": token_id})
@@ -190,8 +199,8 @@ def show_demand(server: ServerContext) -> None:
 def list_nodes(
     server: ServerContext,
     pool: Annotated[
-        str, typer.Option("--pool", help="Only those of this pool.", metavar="NAME")
-    ] = "",
+        str | None, typer.Option("--pool", help="Only those of this pool.", metavar="NAME")
+    ] = None,
     label: Annotated[
         list[str] | None,
         typer.Option(
@@ -201,20 +210,25 @@ def list_nodes(
 ) -> None:
     """List the nodes of this installation.
 
+    STATE is what was decided about a node. TAKES RUNS is no also for one that is not connected;
+    fyke node show says why.
+
     \b
     Examples:
       fyke node list
       fyke node list --pool gpu --label disk=ssd
       fyke node list --json
     """
-    wanted = labels_of(label).items()
+    wanted, wanted_pool = labels_of(label).items(), given("--pool", pool)
+    known = server.client.nodes()
     items = [
-        item
-        for item in server.client.nodes()
-        if pool in ("", item.pool) and wanted <= item.labels.items()
+        item for item in known if wanted_pool in ("", item.pool) and wanted <= item.labels.items()
     ]
     if server.out.as_json:
         server.out.json([data_of(item) for item in items])
+        return
+    if not known:
+        server.out.say("There are no nodes; make a token with fyke node token")
         return
     server.out.table(
         (
@@ -222,6 +236,7 @@ def list_nodes(
             "pool",
             "state",
             "connected",
+            "takes runs",
             "attempts",
             "labels",
             "last seen",
@@ -234,9 +249,10 @@ def list_nodes(
                 item.pool,
                 item.state.value,
                 _connected(item),
+                _takes_runs(item),
                 item.attempts,
                 label_text(item.labels) or "-",
-                formatting.when(item.seen_at),
+                _seen(item),
                 item.address or "-",
                 item.release or "-",
             )
@@ -273,7 +289,7 @@ def show(server: ServerContext, name: Name) -> None:
         ("memory", f"{node.memory_taken} of {node.memory} MB in use" if node.memory else "-"),
         ("isolation", _isolation(node)),
         ("joined", formatting.when(node.joined_at)),
-        ("last seen", formatting.when(node.seen_at)),
+        ("last seen", _seen(node)),
         ("address", node.address or "-"),
         ("release", node.release or "-"),
         ("settings", _settings(node)),
@@ -319,11 +335,13 @@ def drain(
     server: ServerContext,
     name: Name,
     seconds: Annotated[
-        int,
+        str,
         typer.Option(
-            "--seconds", help="How long attempts may go on; at most 604800 (7 days).", metavar="S"
+            "--seconds",
+            help="How long attempts may go on: seconds, or a time such as 10m or 1h; at most 7d.",
+            metavar="TIME",
         ),
-    ] = 3600,
+    ] = "3600",
 ) -> None:
     """Stop a node from taking new attempts; it finishes those it has.
 
@@ -333,9 +351,11 @@ def drain(
     Examples:
       fyke node drain gpu-1
       fyke node drain gpu-1 --seconds 60
+      fyke node drain gpu-1 --seconds 10m
     """
+    longest = drain_seconds_of(seconds)
     with _node(name):
-        node = server.client.drain_node(name, seconds)
+        node = server.client.drain_node(name, longest)
     until = formatting.when_with_zone(node.drain_until)
     _say(server, node, f"{name} takes no new attempts. Those that it has may go on until {until}.")
 
@@ -350,55 +370,39 @@ def forget(server: ServerContext, name: Name, yes: YesOption = False) -> None:
       fyke node forget gpu-1 --yes --json
     """
     if not yes:
+        with _node(name):  # before the question
+            server.client.node(name)
         confirm_deletion(f"the node {name}")
     with _node(name):
         server.client.forget_node(name)
     if server.out.as_json:
         server.out.json({"forgotten": name})
     else:
-        server.out.say(f"The node {name} was removed.")
-
-
-def labels_of(options: list[str] | None) -> dict[str, str]:
-    """The labels of ``--label``. Raises ``CommandFailed``."""
-    labels = {}
-    for text in options or ():
-        name, sign, value = text.partition("=")
-        if not sign:
-            raise CommandFailed(f"--label {text}: must be NAME=VALUE, such as disk=ssd", Exit.USAGE)
-        if name in labels:
-            raise CommandFailed(f"--label {text}: {name} has a value already", Exit.USAGE)
-        labels[name] = value
-    return labels
-
-
-def minutes_of(text: str) -> int:
-    """The minutes of ``--expires``. Raises ``CommandFailed``."""
-    from fyke.domain.nodes.tokens import MAX_MINUTES
-
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise CommandFailed(
-            f"--expires {text}: must be minutes, hours or days, such as 30m, 12h or 7d", Exit.USAGE
-        )
-    minutes = int(found[1]) * _MINUTES[found[2]]
-    if not 1 <= minutes <= MAX_MINUTES:
-        raise CommandFailed(
-            f"--expires {text}: must be 1m to {MAX_MINUTES // _MINUTES['d']}d", Exit.USAGE
-        )
-    return minutes
-
-
-def label_text(labels: dict[str, str]) -> str:
-    return " ".join(f"{name}={value}" for name, value in sorted(labels.items()))
+        server.out.say(f"{name} is forgotten; its attempts have ended.")
 
 
 def _connected(node: NodeItem) -> str:
     return "yes" if node.connected else "no"
 
 
+def _seen(node: NodeItem) -> str:
+    return formatting.when(node.seen_at) if node.seen_at else "never"
+
+
+def _takes_runs(node: NodeItem) -> str:
+    """Whether the node takes attempts, in short; the other columns show the rest."""
+    known = {
+        "ready": "yes",
+        "operator_only": "own Workers",
+        "starting": "not yet",
+        "no_isolation": "no isolation",
+        "trouble": "cannot start",
+    }
+    return known.get(node.availability.value, "no")
+
+
 def _availability(node: NodeItem) -> str:
-    """Whether the node takes attempts, or else why not."""
+    """Whether the node takes attempts, or else why not, and what was decided besides."""
     known = {
         "ready": "yes",
         "operator_only": "only those of your own Workers, because their limits cannot be enforced",
@@ -412,7 +416,11 @@ def _availability(node: NodeItem) -> str:
         "no_isolation": "no: an isolation check failed; run fyke doctor on it",
         "trouble": f"no: {node.trouble}",
     }
-    return known.get(node.availability.value, node.availability.value)
+    text = known.get(node.availability.value, node.availability.value)
+    is_away = node.availability.value in ("not_connected", "silent")
+    if is_away and node.state.value != "ready":
+        text += f"; it is also {node.state.value}, until fyke node uncordon {node.name}"
+    return text
 
 
 def _isolation(node: NodeItem) -> str:
@@ -428,6 +436,7 @@ def _say(server: ServerContext, node: NodeItem, sentence: str) -> None:
 
 
 def _node(name: str) -> contextlib.AbstractContextManager[None]:
+    required("NAME", name)
     return _found(f"no node {name}", "fyke node list")
 
 
@@ -440,3 +449,30 @@ def _found(missing: str, command: str) -> Iterator[None]:
         if getattr(error, "status", 0) != 404:
             raise
         raise CommandFailed(f'There is {missing}; "{command}" lists them', Exit.NOT_FOUND) from None
+
+
+@contextlib.contextmanager
+def _naming_options() -> Iterator[None]:
+    """Name the options of the command in the problems of its request."""
+    from fyke.client.errors import ApiError
+
+    try:
+        yield
+    except ApiError as error:
+        if error.key not in _INVALID or not error.details:
+            raise
+        raise invalid_options(error.details) from None
+
+
+@contextlib.contextmanager
+def _refused_plainly() -> Iterator[None]:
+    """A refusal with its own sentence only."""
+    from fyke.client.errors import ApiError
+
+    try:
+        yield
+    except ApiError as error:
+        if error.key != "refused":
+            raise
+        text = error.message.removeprefix("Request refused: ")
+        raise CommandFailed(text, exit_code(error.status, error.code, error.key)) from None

@@ -13,7 +13,8 @@ import typer
 
 from fyke.cli.context import HomeOption, JsonOption
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.cli.node import LabelOption, label_text, labels_of, nodes
+from fyke.cli.node import nodes
+from fyke.cli.node_options import LabelOption, given, invalid_options, label_text, labels_of
 from fyke.cli.output import Output
 from fyke.cli.settings import load_settings
 from fyke.kit.hostports import parse_address
@@ -50,11 +51,11 @@ def join(
         str | None, typer.Option("--name", help="The name of the node (default: the host name).")
     ] = None,
     pool: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--pool", help="The pool of the node (default: that of the token, or else default)."
         ),
-    ] = "",
+    ] = None,
     label: LabelOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -80,17 +81,18 @@ def join_installation(
     url: str,
     token: str | None,
     name: str | None,
-    pool: str,
+    pool: str | None,
     label: list[str] | None,
 ) -> NodeFolder:
     """Join with the options of the command. Raises ``CommandFailed`` and ``FykeError``."""
     from fyke.app.node_folder import join_from
     from fyke.cli.owner import as_owner
     from fyke.domain.nodes.tokens import parse_token
-    from fyke.errors import Forbidden, Unavailable
+    from fyke.errors import Forbidden, InvalidRequest, Unavailable
 
     address, labels = gateway_of(url), labels_of(label)
-    text = token or os.environ.get(TOKEN, "")
+    asked_name, asked_pool = given("--name", name), given("--pool", pool)
+    text = given("--token", token) or os.environ.get(TOKEN, "")
     if not text:
         raise CommandFailed(
             f"A token is missing: make one on the installation with fyke node token, and pass it "
@@ -98,18 +100,22 @@ def join_installation(
             Exit.USAGE,
         )
     parse_token(text)
-    own_name = name or socket.gethostname().lower()
+    own_name = asked_name or socket.gethostname().lower()
     try:
         with _without_remains(settings.home):
             if os.geteuid() == 0:
                 _give_to_service(settings)
             os.umask(0o077)
             with as_owner(settings.home, settings.service_user):
-                return join_from(settings.home, address, text, own_name, pool, labels)
+                return join_from(settings.home, address, text, own_name, asked_pool, labels)
+    except InvalidRequest as error:
+        raise invalid_options(error.details or [error.message]) from None
     except Forbidden as error:
         raise CommandFailed(error.message, Exit.AUTH) from None
     except Unavailable as error:
-        raise CommandFailed(f"{error.message}; {_REMEDY}", Exit.UNREACHABLE) from None
+        has_remedy = bool(error.problems[0].remedy)
+        text = error.message if has_remedy else f"{error.message}; {_REMEDY}"
+        raise CommandFailed(text, Exit.UNREACHABLE) from None
     except OSError as error:
         raise _unwritable(settings, error) from None
 

@@ -11,8 +11,9 @@ import typer
 
 from fyke.cli.context import HomeOption, JsonOption
 from fyke.cli.errors import CommandFailed, Exit, report
-from fyke.cli.node import LabelOption, nodes
+from fyke.cli.node import nodes
 from fyke.cli.node_join import TOKEN, join_installation
+from fyke.cli.node_options import LabelOption, given
 from fyke.cli.output import Output
 from fyke.cli.settings import load_settings
 
@@ -36,7 +37,7 @@ def up(
     name: Annotated[
         str | None, typer.Option("--name", help="With --join: its name (default: the host name).")
     ] = None,
-    pool: Annotated[str, typer.Option("--pool", help="With --join: its pool.")] = "",
+    pool: Annotated[str | None, typer.Option("--pool", help="With --join: its pool.")] = None,
     label: LabelOption = None,
     leave: Annotated[
         bool,
@@ -69,6 +70,8 @@ def up(
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # set by a shell for background jobs
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.umask(0o077)
+    for option, value in (("--join", gateway), ("--name", name), ("--pool", pool)):
+        given(option, value)
     settings = load_settings(home=home, node_leave=leave or None)
     if gateway is not None:
         _join_once(settings, gateway, name, pool, label)
@@ -100,7 +103,7 @@ def up(
 
 
 def _join_once(
-    settings: Settings, gateway: str, name: str | None, pool: str, label: list[str] | None
+    settings: Settings, gateway: str, name: str | None, pool: str | None, label: list[str] | None
 ) -> None:
     """Join unless this folder is a node already. One that the installation has forgotten, or whose
     certificate has expired, joins again.

@@ -162,7 +162,7 @@ def show(server: ServerContext, run: RunArgument) -> None:
     if run_summary.max_retries:
         pairs.append(("retries", f"up to {run_summary.max_retries} for each subtask"))
     if run_summary.nodes:
-        pairs.append(("ran on", ", ".join(run_summary.nodes)))
+        pairs.append(("ran on", _machines(run_summary.nodes)))
     if browser:
         used = formatting.span(browser.ms / 1000), formatting.memory(browser.memory_peak)
         pairs.append(("browser", f"{browser.version}, {used[0]}, up to {used[1]} of memory"))
@@ -176,6 +176,14 @@ def show(server: ServerContext, run: RunArgument) -> None:
     server.out.fields([*pairs, *ending_fields(run_summary)])
     if run_summary.hidden:
         _report_hidden(server, run, run_summary.hidden)
+
+
+def _machines(names: list[str]) -> str:
+    """Each machine once. Those of the installation itself have only ids."""
+    from fyke.domain.nodes.rules import is_own_machine
+
+    known = ["this installation" if is_own_machine(name) else name for name in names]
+    return ", ".join(dict.fromkeys(known))
 
 
 def _report_hidden(server: ServerContext, run: str, count: int) -> None:

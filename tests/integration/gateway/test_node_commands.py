@@ -108,6 +108,8 @@ def test_a_revoked_token_lets_no_machine_join(gateway: str, tmp_path: Path) -> N
     token = node("token").strip()
     [listed] = node_json("tokens")
     node("revoke", listed["id"])
+    again = node("revoke", listed["id"], code=Exit.CONFLICT)
+    assert again == "This token was revoked already"
     words = ("--token", token, "--name", "n1", "--home", tmp_path / "n1")
     assert "revoked" in node("join", gateway, *words, code=Exit.AUTH)
     assert node_json("list") == []
@@ -115,6 +117,11 @@ def test_a_revoked_token_lets_no_machine_join(gateway: str, tmp_path: Path) -> N
 
 def test_errors_name_what_is_wrong(server: Served) -> None:
     text = node("token", "--uses", 2, code=Exit.USAGE)
-    assert "uses must be 1 for a token without a pool; name a pool" in text
-    assert "seconds must be 0 to 604800" in node("drain", "n1", "--seconds", -1, code=Exit.USAGE)
+    assert text == "--uses: must be 1 for a token without a pool; name a pool"
+    words = ("--pool", "E U", "--names", "a*b*", "--label", "A=1", "--uses", 0)
+    lines = node("token", *words, code=Exit.USAGE).splitlines()
+    assert sorted(line.split(":")[0].strip() for line in lines) == ["--label", "--names", "--pool"]
+    assert "--uses: must be" in node("token", "--uses", -1, code=Exit.USAGE)
+    assert "must be seconds, or" in node("drain", "n1", "--seconds", -1, code=Exit.USAGE)
+    assert "no node n1" in node("forget", "n1", code=Exit.NOT_FOUND)
     assert '"fyke node tokens" lists them' in node("revoke", "T1", code=Exit.NOT_FOUND)

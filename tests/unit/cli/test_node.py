@@ -15,7 +15,6 @@ from fyke.cli.node import (
     forget,
     list_nodes,
     list_tokens,
-    minutes_of,
     revoke,
     show,
     show_demand,
@@ -111,32 +110,15 @@ def test_a_token_as_json_has_its_text_and_its_limits() -> None:
     assert (data["id"], data["pool"], data["gateway"]) == ("T1", "gpu", "gateway.example:8110")
 
 
-@pytest.mark.parametrize("text", ["", "1", "h", "1.5h", "1w", "-1h", "1 h"])
-def test_other_times_are_refused(text: str) -> None:
-    with pytest.raises(CommandFailed, match="such as 30m, 12h or 7d") as refused:
-        minutes_of(text)
-    assert refused.value.code is Exit.USAGE
-
-
-@pytest.mark.parametrize("text", ["31d", "721h", "0m"])
-def test_a_time_that_is_too_short_or_too_long_is_refused_in_the_units_of_the_option(
-    text: str,
-) -> None:
-    with pytest.raises(CommandFailed, match=f"--expires {text}: must be 1m to 30d") as refused:
-        minutes_of(text)
-    assert refused.value.code is Exit.USAGE
-    assert (minutes_of("30d"), minutes_of("1m")) == (43_200, 1)
-
-
 def test_a_label_has_one_value() -> None:
     with pytest.raises(CommandFailed, match="--label a=2: a has a value already") as refused:
-        run(token, "", ["a=1", "b=1", "a=2"])
+        run(token, None, ["a=1", "b=1", "a=2"])
     assert refused.value.code is Exit.USAGE
 
 
 def test_a_label_has_a_name_and_a_value() -> None:
     with pytest.raises(CommandFailed, match="--label gpu: must be NAME=VALUE") as refused:
-        run(token, "", ["gpu"])
+        run(token, None, ["gpu"])
     assert refused.value.code is Exit.USAGE
 
 
@@ -154,11 +136,12 @@ def test_nodes_are_listed() -> None:
     title, line = run(list_nodes, nodes=[NODE]).data.splitlines()
     assert title.split()[:3] == ["NAME", "POOL", "STATE"]
     assert line.split() == [
-        "gpu-1", "gpu", "draining", "no", "3", "disk=ssd", "rack=2", "-", "192.0.2.1", "0.2.0",
+        "gpu-1", "gpu", "draining", "no", "no", "3", "disk=ssd", "rack=2", "never", "192.0.2.1",
+        "0.2.0",
     ]  # fmt: skip
     bare = msgspec.structs.replace(NODE, connected=True, labels={}, address="", release="")
     cells = run(list_nodes, nodes=[bare]).data.splitlines()[1].split()
-    assert cells == ["gpu-1", "gpu", "draining", "yes", "3", "-", "-", "-", "-"]
+    assert cells == ["gpu-1", "gpu", "draining", "yes", "no", "3", "-", "never", "-", "-"]
     assert json.loads(run(list_nodes, as_json=True, nodes=[NODE]).data)[0]["name"] == "gpu-1"
 
 
@@ -169,8 +152,8 @@ def test_nodes_are_listed_by_pool_and_labels() -> None:
         data = json.loads(run(list_nodes, *arguments, as_json=True, nodes=[NODE, other]).data)
         return [item["name"] for item in data]
 
-    assert names() == names("", ["disk=ssd"]) == ["gpu-1", "n2"]
-    assert names("gpu") == names("", ["disk=ssd", "rack=2"]) == ["gpu-1"]
+    assert names() == names(None, ["disk=ssd"]) == ["gpu-1", "n2"]
+    assert names("gpu") == names(None, ["disk=ssd", "rack=2"]) == ["gpu-1"]
     assert names("default", ["rack=2"]) == []
 
 
@@ -186,7 +169,7 @@ def test_the_demand_of_each_pool_is_shown() -> None:
 def test_a_node_is_shown() -> None:
     fields = run(show, "gpu-1", node=NODE).fields
     assert (fields["state"], fields["set by"], fields["reason"]) == ("draining", "ada", "-")
-    assert fields["drain until"].startswith("2023-11-1") and fields["last seen"] == "-"
+    assert fields["drain until"].startswith("2023-11-1") and fields["last seen"] == "never"
     assert (fields["connected"], fields["attempts"]) == ("no", "3")
     assert fields["cores"] == "3.5 of 8 in use"
     assert fields["memory"] == "2048 of 8192 MB in use"
@@ -219,21 +202,22 @@ def test_a_node_says_whether_it_takes_runs(availability: Availability) -> None:
     [
         (cordon, (), "cordon_node", "fyke node uncordon gpu-1"),
         (uncordon, (), "uncordon_node", "takes attempts again"),
-        (drain, (60,), "drain_node", "may go on until 2023-11-1"),
+        (drain, ("1m",), "drain_node", "may go on until 2023-11-1"),
     ],
 )
 def test_a_change_is_sent_and_reported(
-    command: Any, arguments: tuple[int, ...], call: str, words: str
+    command: Any, arguments: tuple[str, ...], call: str, words: str
 ) -> None:
     server = run(command, "gpu-1", *arguments, **{call: NODE})
-    assert server.client.calls == [(call, "gpu-1", *arguments)]
+    assert server.client.calls == [(call, "gpu-1", *([60] if arguments else []))]
     assert words in server.messages and server.data == ""
     as_json = run(command, "gpu-1", *arguments, as_json=True, **{call: NODE})
     assert json.loads(as_json.data)["name"] == "gpu-1"
 
 
 def test_a_forgotten_node_and_a_revoked_token_are_reported() -> None:
-    assert "gpu-1 was removed" in run(forget, "gpu-1", True, forget_node=None).messages
+    words = "gpu-1 is forgotten; its attempts have ended.\n"
+    assert run(forget, "gpu-1", True, forget_node=None).messages == words
     assert "T1 is revoked" in run(revoke, "T1", revoke_node_token=None).messages
     as_json = run(forget, "gpu-1", True, as_json=True, forget_node=None)
     assert json.loads(as_json.data) == {"forgotten": "gpu-1"}
@@ -243,7 +227,14 @@ def test_a_forgotten_node_and_a_revoked_token_are_reported() -> None:
 
 def test_a_node_is_not_forgotten_without_a_confirmation() -> None:
     with pytest.raises(CommandFailed, match="the node gpu-1 would be deleted permanently"):
-        run(forget, "gpu-1", False)
+        run(forget, "gpu-1", False, node=NODE)
+
+
+def test_a_node_that_does_not_exist_is_named_before_the_question() -> None:
+    absent = ApiError(404, 4040, "Resource not found")
+    with pytest.raises(CommandFailed, match="There is no node n1") as missing:
+        run(forget, "n1", False, node=absent)
+    assert missing.value.code is Exit.NOT_FOUND
 
 
 def test_what_is_missing_is_named_with_the_command_that_lists_the_rest() -> None:
@@ -255,3 +246,99 @@ def test_what_is_missing_is_named_with_the_command_that_lists_the_rest() -> None
         run(revoke, "T9", revoke_node_token=absent)
     with pytest.raises(ApiError):
         run(show, "n1", node=ApiError(401, 4010, "Unauthorized access"))
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "words"),
+    [
+        (token, {"pool": ""}, "--pool: must not be empty"),
+        (token, {"names": " "}, "--names: must not be empty"),
+        (token, {"expires": ""}, "--expires: must not be empty"),
+        (token, {"label": [""]}, "--label : must be NAME=VALUE"),
+        (list_nodes, {"pool": ""}, "--pool: must not be empty"),
+        (drain, {"name": "n1", "seconds": ""}, "--seconds: must not be empty"),
+        (show, {"name": ""}, "NAME is missing"),
+        (forget, {"name": " ", "yes": True}, "NAME is missing"),
+        (cordon, {"name": ""}, "NAME is missing"),
+        (revoke, {"token_id": ""}, "TOKEN is missing"),
+    ],
+)
+def test_what_is_given_but_empty_is_refused(
+    command: Any, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(CommandFailed, match=words) as refused:
+        command(ScriptedServer(), **options)
+    assert refused.value.code is Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    ("availability", "words"),
+    [
+        (Availability.READY, ["yes"]),
+        (Availability.CORDONED, ["no"]),
+        (Availability.SILENT, ["no"]),
+        (Availability.STARTING, ["not", "yet"]),
+        (Availability.OPERATOR_ONLY, ["own", "Workers"]),
+        (Availability.NO_ISOLATION, ["no", "isolation"]),
+        (Availability.TROUBLE, ["cannot", "start"]),
+    ],
+)
+def test_the_list_shows_whether_a_node_takes_runs(
+    availability: Availability, words: list[str]
+) -> None:
+    node = msgspec.structs.replace(NODE, availability=availability)
+    title, line = run(list_nodes, nodes=[node]).data.splitlines()
+    assert title.split()[3:6] == ["CONNECTED", "TAKES", "RUNS"]
+    assert line.split()[4:-6] == words
+
+
+@pytest.mark.parametrize("availability", [Availability.NOT_CONNECTED, Availability.SILENT])
+def test_a_decision_about_a_node_that_is_away_is_shown(availability: Availability) -> None:
+    node = msgspec.structs.replace(NODE, availability=availability)
+    text = run(show, "gpu-1", node=node).fields["takes runs"]
+    assert text.endswith("; it is also draining, until fyke node uncordon gpu-1")
+    node = msgspec.structs.replace(node, state=NodeState.READY)
+    assert "also" not in run(show, "gpu-1", node=node).fields["takes runs"]
+
+
+def test_an_empty_list_says_how_to_begin() -> None:
+    words = "There are no nodes; make a token with fyke node token\n"
+    assert run(list_nodes, nodes=[]).messages == words
+    assert run(list_nodes, None, ["a=b"], nodes=[NODE]).messages == "Nothing found.\n"
+    words = "There are no tokens; make one with fyke node token\n"
+    assert run(list_tokens, node_tokens=[]).messages == words
+    assert run(list_nodes, as_json=True, nodes=[]).data == "[]\n"
+
+
+def test_the_problems_of_a_token_name_the_options() -> None:
+    problems = [
+        "labels: the name of a label has 1 to 63 letters",
+        "labels has 17 labels; the limit is 16",
+        "pool must have 1 to 63 lower-case letters",
+        "names must have at most one asterisk",
+        "uses must be 1 for a token without a pool; name a pool",
+        "minutes must be an integer",
+    ]
+    error = ApiError(400, 4000, "Invalid", problems, key="invalid_request")
+    with pytest.raises(CommandFailed) as refused:
+        run(token, create_node_token=error)
+    assert str(refused.value).splitlines() == [
+        "--label: the name of a label has 1 to 63 letters",
+        "  --label: has 17 labels; the limit is 16",
+        "  --pool: must have 1 to 63 lower-case letters",
+        "  --names: must have at most one asterisk",
+        "  --uses: must be 1 for a token without a pool; name a pool",
+        "  --expires: must be an integer",
+    ]
+    assert refused.value.code is Exit.USAGE
+    away = ApiError(400, 4000, "Request refused: Nodes need PostgreSQL", key="refused")
+    with pytest.raises(ApiError):
+        run(token, create_node_token=away)
+
+
+def test_a_token_that_was_revoked_before_is_reported_plainly() -> None:
+    text = "This token was revoked already"
+    error = ApiError(400, 4000, f"Request refused: {text}", key="refused")
+    with pytest.raises(CommandFailed, match=f"^{text}$") as refused:
+        run(revoke, "T1", revoke_node_token=error)
+    assert refused.value.code is Exit.CONFLICT

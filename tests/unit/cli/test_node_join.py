@@ -9,6 +9,7 @@ import pwd
 import shutil
 import socket
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,8 @@ async def test_refusals_have_a_status_of_their_own(
     assert (code, text) == (Exit.AUTH, "This token is for the pool eu only")
     code, text = await refusal()
     assert code is Exit.USAGE and "fyke node token" in text and "FYKE_NODE_TOKEN" in text
+    code, text = await refusal("--name", "Node 1", "--token", token)
+    assert code is Exit.USAGE and text.startswith("--name: must have 1 to 63 lower-case")
     _, _, error = await joined(gateway, home, "--token", "fyken_half")
     assert isinstance(error, InvalidRequest) and "copy all of it" in str(error)
     assert not (home / "node.json").exists()
@@ -238,3 +241,32 @@ def test_other_addresses_are_refused(url: str) -> None:
     with pytest.raises(CommandFailed, match="must be the address of a gateway, such as") as refused:
         gateway_of(url)
     assert refused.value.code is Exit.USAGE
+
+
+@pytest.mark.parametrize("option", ["--name", "--pool", "--token"])
+def test_an_option_that_is_given_but_empty_is_refused(option: str, tmp_path: Path) -> None:
+    words = ("node", "join", "127.0.0.1:9", "--token", NO_TOKEN, "--home", tmp_path / "n")
+    for first in (words, ("node", "up", "--join", "127.0.0.1:9", "--home", tmp_path / "n")):
+        if option == "--token" and "up" in first:
+            continue
+        _, _, error = command(*first, option, "")
+        assert isinstance(error, CommandFailed) and error.code is Exit.USAGE
+        assert str(error) == f"{option}: must not be empty"
+
+
+def test_a_server_that_is_no_gateway_is_named_without_other_advice(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        where = f"127.0.0.1:{server.getsockname()[1]}"
+
+        def answer() -> None:
+            with server.accept()[0] as connection:
+                connection.recv(1)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        _, _, error = command("node", "join", where, "--token", NO_TOKEN, "--home", tmp_path / "n")
+        thread.join()
+    assert isinstance(error, CommandFailed) and error.code is Exit.UNREACHABLE
+    assert str(error).startswith(f"{where} answers, but is no gateway")
+    assert str(error).endswith("; use the address that fyke node token prints")

@@ -106,6 +106,9 @@ def test_the_machines_of_a_run_are_shown_where_they_are_known() -> None:
     }
     assert run(show, "R1", **answers).fields["ran on"] == "a, b"
     assert json.loads(run(show, "R1", as_json=True, **answers).data)["nodes"] == ["a", "b"]
+    own = ["01JG0000000000000000000000", "01JG0000000000000000000001"]
+    answers["run_summary"] = msgspec.structs.replace(SUMMARY, nodes=[*own, "b"])
+    assert run(show, "R1", **answers).fields["ran on"] == "this installation, b"
     assert "ran on" not in run(show, "R1", **answers | {"run_summary": SUMMARY}).fields
 
 
