@@ -11,6 +11,7 @@ import pytest
 from fyke import __version__
 from fyke.domain.nodes.tokens import NodeTokens, TokenRequest, parse_token
 from fyke.domain.runs.service import StartRequest
+from fyke.kit.ids import new_ulid
 from fyke.model.account import Role
 from fyke.model.node import NodeState
 from fyke.model.node_registry import Node
@@ -173,7 +174,7 @@ async def test_a_drain_says_when_it_ends(app: App, owner: Visitor) -> None:
         assert words in text and "Draining" in text
 
 
-async def start(app: App, runner_id: str, *, is_others: bool = False) -> str:
+async def start(app: App, runner_id: str, *, is_others: bool = False, node: str = "n1") -> str:
     """Start a run, of the other account or of the owner, whose attempt the runner leases."""
     caller = app.other if is_others else app.owner
     name = "theirs" if is_others else "mine"
@@ -181,7 +182,7 @@ async def start(app: App, runner_id: str, *, is_others: bool = False) -> str:
     body = {"parameters": {"custom": {"urls": [{"url": "https://a.example/"}]}}}
     run = await app.services.runs.start(caller, StartRequest(worker.id, None, body, "", Origin.WEB))
     room = Capacity(cpus=8, memory_mb=8192, slots=8)
-    await app.storage.write(lambda tx: tx.runs.lease(runner_id, room, tx.now + 60_000, node="n1"))
+    await app.storage.write(lambda tx: tx.runs.lease(runner_id, room, tx.now + 60_000, node=node))
     return run.id
 
 
@@ -203,8 +204,11 @@ async def test_the_page_of_a_node_shows_what_runs_there(app: App, owner: Visitor
     assert [cell[0] for cell in cells[1:]] == ["seccomp", "uid"]
     part = await owner.get(f"{NODES}/n1", part=True)
     assert part.one("/html/body/div | /div").get("id") == "live" and not part.all("//form")
-    own = await owner.get(f"{NODES}/absent", status=404)
-    assert own.all("//h1")
+    page = await owner.get(f"{NODES}/absent", status=404)
+    assert "There is no node absent." in page.text
+    assert page.all(f"//main//p/a[@href='{NODES}']")
+    part = await owner.get(f"{NODES}/absent", part=True, status=404)
+    assert "There is no node absent." in part.text and not part.all("//nav")
 
 
 @pytest.mark.parametrize(
@@ -234,6 +238,55 @@ async def test_the_machine_of_the_installation_has_a_page_without_actions(
     await owner.get("/admin/machines/absent", status=404)
 
 
+async def test_the_machine_of_the_installation_has_no_id_for_a_name(
+    app: App, owner: Visitor
+) -> None:
+    await app.register_runner()
+
+    def rename(tx: Any) -> None:
+        [runner] = tx.runs.runners(0)
+        tx.runs.put_runner(replace(runner, node=own))
+
+    own = new_ulid()
+    await app.storage.write(rename)
+    run = await start(app, RUNNER, node=own)
+    page = await owner.get(NODES)
+    assert rows(page)["this installation"].startswith("this installation default Connected")
+    pages = [await owner.get(f"/admin/machines/{RUNNER}"), await owner.get("/admin/isolation")]
+    pages += [await owner.get(f"/runs/{run}{tab}") for tab in ("", "/subtasks")]
+    for shown in (page, *pages):
+        assert "this installation" in shown.text and own not in shown.raw
+    assert pages[0].one("//h1").text == "this installation"
+
+
+async def test_of_several_machines_of_the_installation_the_ids_are_shown(
+    app: App, owner: Visitor
+) -> None:
+    names = [new_ulid(), new_ulid()]
+
+    def add(tx: Any) -> None:
+        for number, name in enumerate(names):
+            info = RunnerInfo(f"R{number}", name, "full", "", 8, 8192, tx.now, place=f"p{number}")
+            tx.runs.put_runner(info)
+
+    await app.storage.write(add)
+    page = await owner.get(NODES)
+    assert all(name in page.text for name in names)
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [(NodeState.CORDONED, "Cordoned by ada"), (NodeState.DRAINING, "Drained by ada")],
+)
+async def test_a_decision_about_a_node_that_has_not_connected_is_shown(
+    app: App, owner: Visitor, state: NodeState, words: str
+) -> None:
+    await add_node(app, state=state, state_by="ada", seen_at=5)
+    for page in (await owner.get(NODES), await owner.get(f"{NODES}/n1")):
+        assert "Not connected yet" in page.text and words in page.text
+        assert "Start it there with fyke node up." in page.text
+
+
 async def test_nodes_are_filtered_by_their_pool(app: App, owner: Visitor) -> None:
     await app.register_runner()
     await seed_nodes(app)
@@ -254,7 +307,7 @@ async def test_a_node_is_cordoned_drained_and_uncordoned(app: App, member: Visit
     assert (await node(app)).state is NodeState.CORDONED
     for minutes in ("", "soon", "-1", "10081"):
         page = await member.post(f"{NODES}/n1/drain", {"minutes": minutes}, status=422)
-        assert "at most 10080" in page.one("//p[@id='f-minutes-fault']").text_content()
+        assert "at most 10080 (7 days)." in page.one("//p[@id='f-minutes-fault']").text_content()
         assert page.value("minutes") == minutes
     assert (await node(app)).state is NodeState.CORDONED
     await member.post(f"{NODES}/n1/drain", {"minutes": "90"})
@@ -301,7 +354,7 @@ async def test_the_events_of_a_node_are_for_owners(
         "Uncordoned a node",
         "Began to drain a node",
     ]
-    assert "within 120 s" in events[1].text_content()
+    assert "within 2 minutes" in events[1].text_content()
     assert not (await member.get(f"{NODES}/n1")).all("//section[@aria-labelledby='events']")
 
 
@@ -352,6 +405,22 @@ async def test_what_is_wrong_with_a_token_is_at_its_field(
     assert words in page.one(f"//p[@id='f-{field}-fault']").text_content()
     assert page.value(field) == changed[field] or field == "valid"
     assert await app.services.node_tokens.list(app.owner) == []
+
+
+async def test_all_that_is_wrong_with_a_token_is_said_at_once(
+    app: App, owner: Visitor, member: Visitor
+) -> None:
+    wrong = {"uses": "", "valid": "", "labels": "gpu", "pool": "<b>", "names": "a*b*"}
+    page = await owner.post(f"{TOKENS}/new", FORM | wrong, status=422)
+    for field, words in {
+        "uses": "Enter a whole number.",
+        "valid": "Choose a time.",
+        "labels": "Enter one NAME=VALUE a line",
+        "pool": "lower-case letters",
+        "names": "at most one asterisk",
+    }.items():
+        assert words in page.one(f"//p[@id='f-{field}-fault']").text_content()
+    await member.post(f"{TOKENS}/new", FORM | wrong, status=403)
 
 
 async def test_only_owners_see_tokens(app: App, member: Visitor) -> None:

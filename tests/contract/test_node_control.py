@@ -187,6 +187,6 @@ async def test_each_change_is_in_the_audit_log(state: State, nodes: NodeControl)
     assert [(entry.action, entry.target, entry.detail) for entry in entries] == [
         (AuditAction.NODE_FORGOTTEN, "c1", "pool eu"),
         (AuditAction.NODE_UNCORDONED, "c1", ""),
-        (AuditAction.NODE_DRAINED, "c1", "within 60 s"),
+        (AuditAction.NODE_DRAINED, "c1", "within 1 minute"),
         (AuditAction.NODE_CORDONED, "c1", ""),
     ]

@@ -23,6 +23,7 @@ from babel.numbers import format_currency, format_decimal
 
 from fyke.console.texts import gettext as _
 from fyke.console.texts import locale, ngettext
+from fyke.domain.nodes.rules import is_own_machine
 from fyke.kit.decimals import millionths
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -144,6 +145,11 @@ def plain_dollars(micros: int) -> str:
 def quantity(amount: float) -> str:
     """An amount of a priced unit, with at most six decimals."""
     return str(format_decimal(amount, format="#,##0.######", locale=locale()))
+
+
+def machine_name(name: str) -> str:
+    """The name of a machine that runs Workers. Those of the installation itself have only ids."""
+    return _("this installation") if is_own_machine(name) else name
 
 
 def count(number: int) -> str:

@@ -48,6 +48,7 @@ def make_environment(statics: Statics) -> Environment:
         memory=formats.memory,
         money=formats.money,
         count=formats.count,
+        machine_name=formats.machine_name,
         memory_time=formats.memory_time,
         memory_exact=formats.memory_exact,
         share_percent=formats.share_percent,

@@ -13,7 +13,7 @@ from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.nodes.rules import is_local_only, join_options
-from fyke.domain.nodes.tokens import NodeTokens, TokenRequest
+from fyke.domain.nodes.tokens import NodeTokens, TokenRequest, token_problems
 from fyke.errors import InvalidRequest, Refused
 
 PATH = f"{AREA}/node-tokens"
@@ -58,7 +58,9 @@ class NodeTokenPages:
         request = _read(view, faults)
         typed = view.form.values()
         if faults:
-            return self._form(view, typed, faults)
+            await self.tokens.list(view.caller)  # refuses who may not create one
+            broken = InvalidRequest.of(token_problems(request))
+            return self._form(view, typed, faults_of(broken, _FIELDS) | faults)
         try:
             made = await self.tokens.create(view.caller, request)
         except (InvalidRequest, Refused) as error:
@@ -116,7 +118,7 @@ def _read(view: View, faults: dict[str, str]) -> TokenRequest:
         pool=view.form.get("pool").strip(),
         labels=labels,
         name_pattern=view.form.get("names").strip(),
-        uses=uses or 0,
+        uses=1 if uses is None else uses,
         minutes=valid or 0,
     )
 

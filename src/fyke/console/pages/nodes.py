@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from fyke import __version__
 from fyke.console.audit_labels import audit_action_labels
+from fyke.console.formats import machine_name
 from fyke.console.page import ConsolePage, Handler
 from fyke.console.pages.admin import AREA, SMALL
 from fyke.console.pages.isolation import checks_of
@@ -20,7 +21,7 @@ from fyke.domain.accounts.audit import AuditLog
 from fyke.domain.nodes.control import MAX_DRAIN_SECONDS, NodeControl
 from fyke.domain.nodes.machines import MachineAttempt, Machines, MachineView, NodeView
 from fyke.domain.nodes.rules import is_local_only
-from fyke.errors import InvalidRequest
+from fyke.errors import InvalidRequest, NotFound
 from fyke.model.account import Role
 from fyke.model.audit import AuditAction, AuditEntry
 
@@ -127,7 +128,12 @@ class NodePages:
 
     async def _show(self, view: View, faults: Mapping[str, str] | None = None) -> Response:
         name = view.param("name")
-        machine, attempts = await self.nodes.get_with_attempts(view.caller, name)
+        try:
+            machine, attempts = await self.nodes.get_with_attempts(view.caller, name)
+        except NotFound:
+            return view.page_or_part(
+                "admin/node_missing.html", "missing", status=404, area=AREA, name=name
+            )
         events: Sequence[AuditEntry] = ()
         if view.caller.role is Role.OWNER and not view.wants_part:
             events = await self.audit.about(view.caller, name, _EVENTS)
@@ -154,7 +160,7 @@ class NodePages:
         return view.page_or_part(
             "admin/node.html",
             "live",
-            name=machine.runner.node if machine.runner else runner_id,
+            name=machine_name(machine.runner.node) if machine.runner else runner_id,
             node=None,
             here=f"{MACHINES}/{quote(runner_id, safe='')}",
             events=(),
@@ -202,5 +208,5 @@ def _sums(machines: Sequence[MachineView | NodeView]) -> MachineSums:
 
 
 def _drain_rule() -> str:
-    most = MAX_DRAIN_SECONDS // 60
-    return _("Enter a whole number of minutes, at most %(most)s.") % {"most": most}
+    most = {"most": MAX_DRAIN_SECONDS // 60, "days": MAX_DRAIN_SECONDS // 86_400}
+    return _("Enter a whole number of minutes, at most %(most)s (%(days)s days).") % most

@@ -161,10 +161,20 @@ class NodeControl:
                 drain_until=tx.now + seconds * 1000 if is_draining else 0,
             )
             tx.nodes.change(node)
-            record(tx, caller, action, name, f"within {seconds} s" if is_draining else "")
+            record(tx, caller, action, name, _within(seconds) if is_draining else "")
             return _view(tx, node)
 
         return await self._storage.write(work)
+
+
+def _within(seconds: int) -> str:
+    """The time of a drain in the largest unit of which it is a whole number."""
+    if not seconds:
+        return "at once"
+    units = ("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)
+    unit, size = next((unit, size) for unit, size in units if seconds % size == 0)
+    number = seconds // size
+    return f"within {number} {unit}{'' if number == 1 else 's'}"
 
 
 def _drop_runners(tx: Transaction, place: str) -> None:
