@@ -386,10 +386,11 @@ def _database(settings: Settings) -> Iterator[CheckResult]:
 
 def _shared_settings(settings: Settings) -> Iterator[CheckResult]:
     """Whether the settings of this shell are those of the installation; nothing before the first
-    start, and without the database, of which another line says why.
+    start, and without the database or with an older one, of which another line says why.
     """
     import asyncio
 
+    from fyke.app import maintenance
     from fyke.app.agreement import compare
     from fyke.cli.owner import as_owner
     from fyke.errors import FykeError
@@ -398,6 +399,8 @@ def _shared_settings(settings: Settings) -> Iterator[CheckResult]:
         return
     try:
         with as_owner(settings.home, settings.service_user):
+            if maintenance.versions(settings).remedy:
+                return
             known, names = asyncio.run(compare(settings))
     except (FykeError, CommandFailed, OSError):
         return
