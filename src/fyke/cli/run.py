@@ -26,6 +26,7 @@ from fyke.cli.run_watch import (
 
 if TYPE_CHECKING:
     from fyke.wire.fyke.run_lists import RunItemPage
+    from fyke.wire.fyke.runs import RunSummary
 
 runs = group()
 
@@ -145,6 +146,7 @@ def show(server: ServerContext, run: RunArgument) -> None:
         browser_use = browser and data_of(browser)
         more = {"hidden": run_summary.hidden, "browser": browser_use, "nodes": run_summary.nodes}
         more["max_retries"] = run_summary.max_retries
+        more |= {"pool": run_summary.pool, "labels": run_summary.labels}
         server.out.json({**detail_data(detail), **more, **ending_data(run_summary)})
         return
     pairs: list[tuple[str, object]] = [
@@ -161,6 +163,7 @@ def show(server: ServerContext, run: RunArgument) -> None:
     ]
     if run_summary.max_retries:
         pairs.append(("retries", f"up to {run_summary.max_retries} for each subtask"))
+    pairs += _placement(run_summary)
     if run_summary.nodes:
         pairs.append(("ran on", _machines(run_summary.nodes)))
     if browser:
@@ -176,6 +179,18 @@ def show(server: ServerContext, run: RunArgument) -> None:
     server.out.fields([*pairs, *ending_fields(run_summary)])
     if run_summary.hidden:
         _report_hidden(server, run, run_summary.hidden)
+
+
+def _placement(run: RunSummary) -> list[tuple[str, object]]:
+    """Pool and labels of the run; none if every machine of the usual pool takes it."""
+    from fyke.model.placement import DEFAULT_POOL, labels_text
+
+    pairs: list[tuple[str, object]] = []
+    if run.pool not in ("", DEFAULT_POOL):  # an older server does not say it
+        pairs.append(("pool", run.pool))
+    if run.labels:
+        pairs.append(("labels", labels_text(run.labels)))
+    return pairs
 
 
 def _machines(names: list[str]) -> str:

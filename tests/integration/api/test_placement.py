@@ -40,12 +40,16 @@ async def test_a_run_with_a_pool_and_labels_is_repeated_with_them(app: App, api:
     asked = {"pool": "eu", "labels": {"gpu": "yes", "disk": "ssd"}}
     run = await started(app, api, body_with(worker.id, **asked))
     assert (run.pool, run.pool_asked, run.labels) == ("eu", True, asked["labels"])
+    shown = (await api.get(f"/api/fyke/runs/{run.id}")).json()["data"]
+    assert {name: shown[name] for name in asked} == asked
     again = (await api.ok("/api/v1/rerun", {"run_slug": run.id}))["run_slug"]
     repeated = await app.storage.read(lambda tx: tx.runs.get(again))
     assert repeated is not None
     assert (repeated.pool, repeated.pool_asked, repeated.labels) == ("eu", True, run.labels)
     plain = await started(app, api, start_body(worker.id))
     assert (plain.pool, plain.pool_asked, plain.labels) == ("default", False, {})
+    shown = (await api.get(f"/api/fyke/runs/{plain.id}")).json()["data"]
+    assert (shown["pool"], shown["labels"]) == ("default", {})
     assert plain.operators_worker and run.operators_worker
 
 

@@ -112,6 +112,19 @@ def test_the_machines_of_a_run_are_shown_where_they_are_known() -> None:
     assert "ran on" not in run(show, "R1", **answers | {"run_summary": SUMMARY}).fields
 
 
+def test_the_pool_and_the_labels_of_a_run_are_shown_if_not_every_machine_takes_it() -> None:
+    labels = {"gpu": "yes", "disk": "ssd"}
+    placed = msgspec.structs.replace(SUMMARY, pool="eu", labels=labels)
+    answers = {"run": detail(FAILED), "run_summary": placed}
+    shown = run(show, "R1", **answers).fields
+    assert (shown["pool"], shown["labels"]) == ("eu", "disk=ssd, gpu=yes")
+    data = json.loads(run(show, "R1", as_json=True, **answers).data)
+    assert (data["pool"], data["labels"]) == ("eu", labels)
+    for pool in ("", "default"):
+        answers["run_summary"] = msgspec.structs.replace(SUMMARY, pool=pool)
+        assert not {"pool", "labels"} & run(show, "R1", **answers).fields.keys()
+
+
 def test_the_waiting_reason_of_an_ended_run_is_not_requested() -> None:
     ended = summary(ReasonCode.OUT_OF_MEMORY.value, None)
     server = run(show, "R1", run=detail(FAILED, "out of memory"), run_summary=ended)

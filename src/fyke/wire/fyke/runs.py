@@ -114,6 +114,10 @@ class RunSummary(Answer):
     max_retries: Annotated[
         int, Meta(ge=0, description="of a subtask whose machine was lost or drained")
     ] = 0
+    pool: Annotated[str, Meta(description="whose machines take its subtasks")] = ""
+    labels: Annotated[
+        dict[str, str], Meta(description="that these machines must have, by name")
+    ] = {}
 
     @classmethod
     def of(
@@ -143,6 +147,8 @@ class RunSummary(Answer):
             errors=[LogLineItem.of(line) for line in ending.errors],
             nodes=[*nodes],
             max_retries=run.limits.max_retries,
+            pool=run.pool,
+            labels=dict(run.labels),
         )
 
 
