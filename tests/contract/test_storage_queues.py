@@ -95,6 +95,25 @@ async def test_the_queue_is_read_again_only_for_labels_that_the_machine_lacks(st
     assert await reads(ANYTHING) == 2
 
 
+async def test_labels_of_many_runs_are_read_in_one_statement(state: State) -> None:
+    """Each run may ask for other ones, that no machine has."""
+    for number in range(30):
+        await seeded(state, labels={"x": str(number)})
+    mine = await seeded(state, labels={"gpu": "yes"})
+    for narrow in (replace(WIDE, slots=1), WIDE):
+        with executed() as statements:
+            assert await taken(state, ANYTHING, narrow) == []
+        assert sum("FROM subtasks s" in sql for sql, _ in statements) == 2
+
+        def startable(tx: Transaction, placement: Placement) -> bool:
+            return tx.runs.has_startable(None, placement)
+
+        with executed() as statements:
+            assert not await state.read(lambda tx: startable(tx, ANYTHING))
+        assert sum("FROM subtasks s" in sql for sql, _ in statements) <= 3
+    assert await taken(state, GPU) == [mine.id]
+
+
 async def test_a_runner_without_limits_leases_only_the_operators_workers(state: State) -> None:
     theirs, own = await ids(state, {}, {"operators_worker": True})
     assert await taken(state, Placement(operators_only=True)) == [own]

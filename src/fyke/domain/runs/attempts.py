@@ -33,7 +33,7 @@ from fyke.domain.runs.lifecycle import (
 )
 from fyke.domain.runs.next_try import next_try
 from fyke.domain.runs.outcome import end_of
-from fyke.domain.runs.retries import choose_rows, may_retry, retry_or_end
+from fyke.domain.runs.retries import choose_rows, retry_or_end, will_retry
 from fyke.domain.runs.returns import fault_of, pause_ms, returned_in_a_row
 from fyke.domain.runs.sampling import add_last_sample, add_samples, traffic_so_far
 from fyke.domain.runs.sites import fold
@@ -256,7 +256,11 @@ class Attempts:
         """The rows of an attempt that is tried again may be replaced, so nothing may be merged into
         them any more.
         """
-        if await self._storage.read(lambda tx: may_retry(tx, tx.runs.get(key.run_id), key, end)):
+
+        def work(tx: Transaction) -> bool:
+            return will_retry(tx, self._rules, tx.runs.get(key.run_id), key, end)
+
+        if await self._storage.read(work):
             await self._results.release_upserts(key.id)
 
     async def give_back(

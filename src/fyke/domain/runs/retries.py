@@ -33,25 +33,27 @@ class Retry:
     node: str
 
 
-def may_retry(tx: Transaction, run: Run | None, key: AttemptKey, end: End) -> bool:
-    """Whether the subtask may be tried again after this end of its latest attempt."""
+def will_retry(tx: Transaction, rules: Rules, run: Run | None, key: AttemptKey, end: End) -> bool:
+    """Whether the subtask is tried again after this end of its latest attempt. A run that has
+    reached a cap is not continued.
+    """
     if run is None or not run.limits.max_retries or run.state not in LIVE:
         return False
     if end.outcome is not Outcome.RUNNER_LOST:
         return False
     attempts = tx.runs.attempts_between(run.id, key.ordinal, key.ordinal)
     earlier = (attempt for attempt in attempts if attempt.id != key.id)
-    return _lost(earlier) < run.limits.max_retries
+    return _lost(earlier) < run.limits.max_retries and not _has_reached_cap(tx, rules, run)
 
 
 def retry_or_end(
     tx: Transaction, rules: Rules, run: Run, key: AttemptKey, end: End
 ) -> Retry | None:
     """After the end of an attempt, which is recorded already, let its subtask wait again, or end it
-    and return None. A run that has reached a cap is not continued. The caller has locked ``run``.
+    and return None. The caller has locked ``run``.
     """
     retry = None
-    if may_retry(tx, run, key, end) and not _has_reached_cap(tx, rules, run):
+    if will_retry(tx, rules, run, key, end):
         retry = _retry(tx, run, key, end)
     else:
         tx.runs.end_subtask(run.id, key.ordinal, end)
@@ -71,8 +73,9 @@ def _retry(tx: Transaction, run: Run, key: AttemptKey, end: End) -> Retry:
     pause = pause_ms(times - 1) if times > 1 else 0
     tx.runs.return_subtask(run.id, key.ordinal, tx.now + pause)
     tx.notify(WORK)
-    reason = _reason(run, attempts[-1], times, sees_nodes=False)
-    return Retry(End(end.outcome, sentence(reason), reason), attempts[-1].node)
+    lost = next(attempt for attempt in attempts if attempt.id == key.id)
+    reason = _reason(run, lost, times, sees_nodes=False)
+    return Retry(End(end.outcome, sentence(reason), reason), lost.node)
 
 
 def retry_reason(
@@ -116,10 +119,12 @@ def replaced_attempts(attempts: Iterable[Attempt], hiding: frozenset[str]) -> fr
     started = [attempt for attempt in attempts if attempt.started_at]
     if len(started) < 2:
         return frozenset()
-    shown = started[-1]
-    if shown.outcome not in (None, Outcome.SUCCEEDED):
-        visible = [a for a in started if a.outcome is None or a.outcome.value not in hiding]
-        shown = max(visible, key=lambda attempt: (attempt.rows, attempt.id), default=shown)
+    # at most one runs or has succeeded; its id may be lower than that of a lost one, because ids
+    # follow the clocks of different machines
+    current = [a for a in started if a.outcome in (None, Outcome.SUCCEEDED)]
+    visible = [a for a in started if a.outcome is not None and a.outcome.value not in hiding]
+    most = max(visible, key=lambda attempt: (attempt.rows, attempt.id), default=started[-1])
+    shown = current[-1] if current else most
     return frozenset(attempt.id for attempt in started if attempt is not shown)
 
 

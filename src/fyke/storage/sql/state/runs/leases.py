@@ -54,8 +54,9 @@ from fyke.storage.sql.state.runs.admission import PlanCapacity, SqlAdmission, Wa
 from fyke.storage.sql.state.runs.queues import (
     ALL,
     Condition,
-    SeenLabels,
+    OpenLabels,
     for_others_condition,
+    open_labels_query,
     placed_condition,
     queue_query,
 )
@@ -132,7 +133,7 @@ class _Elsewhere:
         self._capacity = capacity
         self._pool = placement.pool
         self._others: list[RunnerInfo] | None = None  # read only when something may be theirs
-        self.labels = SeenLabels(placement)
+        self.labels = OpenLabels(placement, lambda: table.open_labels(placement.pool))
         self.condition = ALL
 
     @property
@@ -220,7 +221,7 @@ class LeaseTable(SqlStore):
 
     def has_startable(self, offer: BrowserOffer | None, placement: Placement = ANYTHING) -> bool:
         plans = PlanCapacity(self._db)
-        labels = SeenLabels(placement)
+        labels = OpenLabels(placement, lambda: self.open_labels(placement.pool))
         while True:
             full = plans.full
             waiting = self._queue(1, [], plans, placement, labels, offer=offer)
@@ -237,7 +238,7 @@ class LeaseTable(SqlStore):
         excluded: list[str],
         plans: PlanCapacity,
         placement: Placement,
-        labels: SeenLabels,
+        labels: OpenLabels,
         *,
         placeless: bool = False,
         offer: BrowserOffer | None,
@@ -246,7 +247,7 @@ class LeaseTable(SqlStore):
         full = plans.full
         started = plans.started_of(full)
         where = placed_condition(placement)
-        if labels.foreign or for_others.text:
+        if labels.condition.text or for_others.text:
             where = where.and_also(labels.condition, for_others)
         statement = queue_query(
             self._db,
@@ -263,6 +264,11 @@ class LeaseTable(SqlStore):
         values = (placement.pool, *times, *full, *started, *excluded, *where.values)
         rows = self._db.exec_driver_sql(statement, values)
         return [WaitingSubtask(*row) for row in rows]
+
+    def open_labels(self, pool: str) -> list[str]:
+        """The labels that open runs of the pool ask for, as they are stored."""
+        rows = self._db.exec_driver_sql(open_labels_query(self._db), (pool,))
+        return [text for (text,) in rows]
 
     def others(self, runner_id: str, pool: str) -> list[RunnerInfo]:
         """The other runners of the pool that take attempts now."""

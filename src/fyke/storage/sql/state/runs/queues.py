@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 from sqlalchemy import Connection
 
@@ -39,6 +40,8 @@ QUEUE_WITHOUT_FULL = (
     " ORDER BY r.id, s.ordinal LIMIT {limit}"
 )
 
+
+MAX_LABEL_TEXTS = 1000  # of one query
 
 # A returned subtask waits for its time, but never longer than the longest pause: the clock may have
 # been set back since.
@@ -123,6 +126,16 @@ def _queue_text(
     )
 
 
+def open_labels_query(connection: Connection) -> str:
+    """Return the query for the labels of open runs; its parameter is the pool."""
+    by = " INDEXED BY ix_runs_open_of_pool" if is_sqlite(connection) else ""
+    statement = (
+        f"SELECT DISTINCT labels FROM runs{by}"  # noqa: S608
+        " WHERE pool = ? AND state IN ('ready', 'running') AND labels <> ''"
+    )
+    return driver_sql(connection, statement)
+
+
 def _unfit(offer: BrowserOffer | None) -> str:
     """The condition that leaves out what requires another browser than there is."""
     if offer is None:
@@ -151,42 +164,45 @@ def placed_condition(placement: Placement) -> Condition:
     return Condition(f"{operators} AND (NOT r.region_of_node OR r.region = ?)", (placement.region,))
 
 
-class SeenLabels:
-    """The labels that were seen in the queue, as the texts that are stored. A run without labels is
-    for every machine.
+class OpenLabels:
+    """The labels that the open runs of a pool ask for, as the texts that are stored. They are read
+    once, and only when the queue has a run with labels: there may be as many as there are runs.
     """
 
-    def __init__(self, placement: Placement) -> None:
-        self._own = placement
-        self._seen: set[str] = set()
-        self.foreign: list[str] = []  # those that this machine does not have
+    def __init__(self, placement: Placement, read: Callable[[], Sequence[str]]) -> None:
+        self._machine = placement
+        self._read = read
+        self._texts: Sequence[str] | None = None
+        self._own: list[str] = []  # those that this machine has
 
     def see(self, waiting: Iterable[WaitingSubtask]) -> tuple[bool, bool]:
-        """Whether there are new ones, and whether the machine lacks some of these."""
-        new = {item.labels for item in waiting if item.labels} - self._seen
-        if not new:
-            return False, False
-        foreign = sorted(text for text in new if not self._own.has(json.loads(text)))
-        self._seen |= new
-        self.foreign += foreign
-        return True, bool(foreign)
+        """Whether labels were read now, and whether the machine lacks some of those of the queue,
+        which then has to be read again.
+        """
+        asked = {item.labels for item in waiting if item.labels}
+        is_first = bool(asked) and self._texts is None
+        if is_first:
+            self._texts = sorted(self._read())
+            self._own = self.of(self._machine)
+        return is_first, not asked <= {*self._own}
 
     def of(self, placement: Placement) -> list[str]:
-        """Those that a machine has, as far as they were seen."""
-        return ["", *(text for text in sorted(self._seen) if placement.has(json.loads(text)))]
+        """Those that a machine has, at most ``MAX_LABEL_TEXTS``; "" is for every machine."""
+        has = (text for text in self._texts or () if placement.has(json.loads(text)))
+        return ["", *islice(has, MAX_LABEL_TEXTS)]
 
     @property
     def condition(self) -> Condition:
         """The condition for runs that do not ask for labels that the machine lacks."""
-        if not self.foreign:
+        if self._texts is None:
             return ALL
-        text = f" AND r.labels NOT IN ({_placeholders(len(self.foreign))})"
-        return Condition(text, tuple(self.foreign))
+        text = f" AND r.labels IN ({_placeholders(len(self._own))})"
+        return Condition(text, tuple(self._own))
 
 
-def _fits(runner: RunnerInfo, labels: SeenLabels) -> Condition:
+def _fits(runner: RunnerInfo, labels: OpenLabels) -> Condition:
     """The condition for attempts that the runner could take while it runs nothing else; of runs
-    with labels, only for those that were seen.
+    with labels, only if these were read.
     """
     share = runner.browser_share if runner.browsers else 0.0
     larger = _larger(runner.cpus, runner.memory_mb, share)
@@ -198,7 +214,7 @@ def _fits(runner: RunnerInfo, labels: SeenLabels) -> Condition:
 
 
 def for_others_condition(
-    capacity: Capacity, node: str, runners: Iterable[RunnerInfo], labels: SeenLabels, now: int
+    capacity: Capacity, node: str, runners: Iterable[RunnerInfo], labels: OpenLabels, now: int
 ) -> Condition:
     """The condition that leaves out what is larger than a runner with this ``capacity``, and not
     larger than one of the others; and what its machine ``node`` has returned, and one of the others
