@@ -167,3 +167,10 @@ def test_the_scaler_counts_in_nodes_of_the_size_of_its_deployment() -> None:
     assert named("TriggerAuthentication", trigger["authenticationRef"]["name"])
     large = variables(named("Deployment", "fyke-node-large")["spec"]["template"])
     assert (large["FYKE_RUNNER_CPUS"], large["FYKE_RUNNER_MEMORY_MB"]) == ("8", "14336")
+
+
+@pytest.mark.parametrize("folder", ["example", "apart"])
+def test_no_service_sets_variables_that_are_taken_for_settings(folder: str) -> None:
+    """A service named fyke would set FYKE_PORT."""
+    assert pods(folder)
+    assert {pod["spec"]["enableServiceLinks"] for pod in pods(folder)} == {False}
