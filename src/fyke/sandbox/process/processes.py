@@ -185,20 +185,23 @@ def with_work_folders(
             name = root.rsplit("/", 1)[-1]
             if point not in WORK_POINTS or name not in names:
                 continue
-            if places is None or (name in places and _place_in(pid, point) == places[name]):
+            if places is None or (name in places and _may_have(pid, point, places[name])):
                 pids_by_name.setdefault(name, []).append(pid)
     return pids_by_name
 
 
-def _place_in(pid: int, point: str) -> tuple[int, int] | None:
-    """Device and inode of what the process has at ``point``. The mounted path would not do: it is
-    relative to a file system, and that of the data folder may be mounted elsewhere.
+def _may_have(pid: int, point: str, place: tuple[int, int]) -> bool:
+    """Whether the process has this device and inode at ``point``, as far as this process may look:
+    in a container it may lack the right. The mounted path would not do: it is relative to a file
+    system, and that of the data folder may be mounted elsewhere.
     """
     try:
         found = Path(f"{PROC}/{pid}/root{point}").lstat()
+    except PermissionError:
+        return True  # a process that is left would be worse than one of a copied folder ended
     except OSError:
-        return None
-    return found.st_dev, found.st_ino
+        return False
+    return (found.st_dev, found.st_ino) == place
 
 
 def _all_pids() -> list[int]:

@@ -98,3 +98,15 @@ def test_a_copy_of_a_work_folder_is_another_folder(one_process: Path, tmp_path: 
     assert processes.with_work_folders(names, {}) == {}
     one_process.rmdir()  # as when the process has just ended
     assert processes.with_work_folders(names, {"A": (info.st_dev, info.st_ino)}) == {}
+
+
+def test_a_process_whose_folder_may_not_be_looked_at_is_not_left_out(
+    one_process: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container, where root may lack the right to."""
+
+    def refuse(path: Path) -> os.stat_result:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(Path, "lstat", refuse)
+    assert processes.with_work_folders(frozenset({"A"}), {"A": (0, 0)}) == {"A": [7]}
