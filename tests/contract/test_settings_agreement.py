@@ -177,6 +177,27 @@ async def test_a_killed_server_is_waited_for(installation: Installation) -> None
     assert len(installation.said) == 1 and "keep_days" in installation.said[0]
 
 
+async def test_times_from_before_the_clock_was_set_back_delay_no_start(
+    installation: Installation,
+) -> None:
+    other, hour = installation.settings("other"), 3_600_000
+    await installation.start(other)
+    newest = await installation.newest()
+
+    def work(tx: Transaction) -> None:
+        number = newest.number + 1
+        tx.settings.add(replace(newest, number=number, stored_at=tx.now + hour))
+
+    await installation.storage.write(work)
+    await installation.beat(other, ago=-hour)
+
+    async def pause(seconds: float) -> None:
+        pytest.fail("waited for a server that is gone")
+
+    await installation.start(installation.settings(keep_days=9), pause=pause)
+    assert (await installation.newest()).changed == ("keep_days",)
+
+
 async def test_servers_of_the_own_folder_have_the_same_file(installation: Installation) -> None:
     mine = installation.settings()
     await installation.start(mine)

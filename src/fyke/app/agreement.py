@@ -180,11 +180,16 @@ def _step(settings: Settings, *, change: bool) -> Callable[[Transaction], _Refus
 def _others(tx: Transaction, newest: SettingsVersion, own_place: str) -> dict[str, int]:
     """The active servers of other places, and a place that has just stored a version: its server
     may not have reported yet. Servers of the own folder have the same file, so they use the new
-    values when they are restarted.
+    values when they are restarted. Times from before a clock was set back do not count.
     """
+    latest = tx.now + SERVER_SILENCE_MS
     beats = tx.servers.active(tx.now - SERVER_SILENCE_MS)
-    others = {beat.id: beat.heartbeat_at for beat in beats if beat.place != own_place}
-    if newest.place != own_place and newest.stored_at > tx.now - START_MS:
+    others = {
+        beat.id: beat.heartbeat_at
+        for beat in beats
+        if beat.place != own_place and beat.heartbeat_at <= latest
+    }
+    if newest.place != own_place and tx.now - START_MS < newest.stored_at <= latest:
         others.setdefault(newest.place, newest.stored_at)
     return others
 
