@@ -165,7 +165,7 @@ def revoke(
 
 @server_command(nodes, "demand")
 def show_demand(server: ServerContext) -> None:
-    """Show what each pool is asked for: what waits and may begin now, and what runs.
+    """Show the demand of each pool: how much waits and may start now, and how much runs.
 
     \b
     Examples:
@@ -210,8 +210,8 @@ def list_nodes(
 ) -> None:
     """List the nodes of this installation.
 
-    STATE is what was decided about a node. TAKES RUNS is no also for one that is not connected;
-    fyke node show says why.
+    STATE is what was decided about a node. TAKES RUNS is also no for a node that is not
+    connected; fyke node show says why.
 
     \b
     Examples:

@@ -35,16 +35,19 @@ def up(
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="With --join: its name (default: the host name).")
+        str | None,
+        typer.Option("--name", help="With --join: the name of the node (default: the host name)."),
     ] = None,
-    pool: Annotated[str | None, typer.Option("--pool", help="With --join: its pool.")] = None,
+    pool: Annotated[
+        str | None, typer.Option("--pool", help="With --join: the pool of the node.")
+    ] = None,
     label: LabelOption = None,
     leave: Annotated[
         bool,
         typer.Option(
             "--leave",
             help="When it is stopped, leave the installation, which forgets the node. Only for "
-            "one that has joined with a token for several uses.",
+            "a node that has joined with a token for several uses.",
         ),
     ] = False,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,

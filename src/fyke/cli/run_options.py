@@ -158,7 +158,7 @@ BrowserBlockOption = Annotated[
 
 PoolOption = Annotated[
     str | None,
-    typer.Option("--pool", help="Pool of nodes whose machines run it.", metavar="NAME"),
+    typer.Option("--pool", help="The pool whose machines take the run.", metavar="NAME"),
 ]
 
 

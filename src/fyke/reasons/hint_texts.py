@@ -189,7 +189,7 @@ HINTS: Mapping[HintCode, HintTexts] = {
     HintCode.RUNNER_LOST: _hint(
         _("The machine that executed the run was lost or stopped"),
         _("Run it again; its rows until then are kept. It was not the Worker's fault. With "
-          "max_retries, such a subtask is tried again by itself"),
+          "max_retries, such a subtask is tried again automatically"),
     ),
     HintCode.INTERNAL: _hint(
         _("A fault of the platform or of its machine, which no other version of the Worker avoids"),

@@ -272,8 +272,8 @@ class NodeSettings(BaseModel):
 
     node_leave: bool = Field(default=False, examples=["1"])
     """On a node that has joined with a token for several uses: whether it leaves the installation
-    when it is stopped, so that nothing of it remains in the list of nodes. For engines that make a
-    node and remove it; ``fyke node up --leave`` sets it.
+    when it is stopped, so that it does not stay in the list of nodes. For engines that create and
+    remove nodes; ``fyke node up --leave`` sets it.
     """
 
 
@@ -339,25 +339,25 @@ class RunnerSettings(BaseModel):
     default_pool: Annotated[str, SHARED] = Field(
         default=DEFAULT_POOL, min_length=1, examples=["workers"]
     )
-    """The pool of runs, and of nodes that join, which do not name one. See docs/how-to/nodes.md."""
+    """The pool of runs and of joining nodes that do not name one. See docs/how-to/nodes.md."""
 
     runner_pool: str = Field(default="", examples=["small"])
     """The pool of this machine, if it is not a node. Empty: ``default_pool``. In another pool it
-    runs only what asks for that.
+    takes only runs that name that pool.
     """
 
     runner_labels: Annotated[
         dict[str, str], TypeText("map of names to texts, as JSON in the environment")
     ] = Field(default_factory=dict, examples=['{"disk":"ssd"}'])
-    """The labels of this machine, if it is not a node. With ``region``, such as ``DE``, it takes
-    runs of that region for which ``egress_upstreams`` has no proxies.
+    """The labels of this machine, if it is not a node. With the label ``region``, such as
+    ``DE``, it takes runs of that region if ``egress_upstreams`` has no proxies for it.
     """
 
     lease_seconds: Annotated[int, SECONDS, OWN_ON_NODES] = Field(
         default=15, ge=12, le=600, examples=["60"]
     )
     """How long an attempt stays with a runner that does not renew its lease; after that it counts
-    as lost. Choose more where a failover of the database takes longer: a runner that is cut off
+    as lost. Increase it if a failover of the database takes longer: a runner that is cut off
     stops its Workers 9 seconds before that time, and attempts of a runner that is gone end that
     much later.
     """
