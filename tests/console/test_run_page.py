@@ -125,8 +125,8 @@ async def test_the_operator_sees_on_which_machine_a_run_ran(app: App, owner: Vis
     subtasks = await owner.get(f"/runs/{run}/subtasks")
     assert subtasks.all("//td[@data-label='Attempts']//span[text()='node']")
     events = await owner.get(f"/runs/{run}/events")
-    assert events.all("//td[@data-label='By']/p[text()='node']")
-    assert events.all(f"//td[@data-label='Event']/span[text()='{subtask.subtask.number}']")
+    assert events.all("//td[@data-label='By']//p[text()='node']")
+    assert events.all(f"//td[@data-label='Event']//span[text()='{subtask.subtask.number}']")
 
 
 async def test_a_run_that_is_tried_again_says_so(app: App, owner: Visitor) -> None:
