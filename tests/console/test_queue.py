@@ -47,7 +47,7 @@ async def test_the_pool_of_a_waiting_run_is_shown_if_it_was_asked_for(
     for one in (asked, request(worker)):
         await app.services.runs.start(app.owner, one)
     page = await owner.get("/queue")
-    assert page.all("//*[@id='waits']//td[@data-label='Reason']/div/text()") == [
+    assert page.all("//*[@id='waits']//td[@data-label='Reason']/div//text()") == [
         "no machine of the pool eu is connected; it has the nodes n1",
         "pool eu",
         "no runner is alive; start one with fyke up",
