@@ -66,6 +66,8 @@ async def test_pool_and_labels_are_options_where_there_are_nodes(
     assert (run.pool, run.labels) == ("eu", {"gpu": "yes", "disk": "ssd"})
     again = await owner.get(f"{PLACES}?from_run={run.id}")
     assert sent(again)["s:pool"] == ["eu"]
+    assert sent(again)["s:labels"] == ["disk=ssd, gpu=yes"]
+    assert "s:labels:json" not in sent(again)
     await press(owner, again, "start", 303)
     assert [(one.pool, one.labels) for one in await runs(app)] == [(run.pool, run.labels)] * 2
     shown = await owner.get(f"/runs/{run.id}/input")

@@ -25,11 +25,14 @@ from fyke.domain.forms.model import (
 )
 from fyke.domain.forms.numbers import NotANumber, read_number, within
 from fyke.domain.workers.date_formats import DEFAULT
+from fyke.kit.node_names import label_rules
+from fyke.model.placement import labels_text
 
 PostedTexts = dict[str, list[str]]
 ORDER = "order"
 KEY = "key"
 AMOUNT, UNIT = "amount", "unit"
+LABELS = "labels"  # the type of a line with labels: an object, or a text of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,16 @@ def _empty(field: FormField) -> Any:
 
 
 def _show_line(field: FormField, value: Any) -> PostedTexts | None:
+    if field.type == LABELS and _is_labels(value):
+        return {"": [labels_text(value)]}
     return {"": [value]} if one_line(value) else None
+
+
+def _is_labels(value: Any) -> bool:
+    """Whether the text of a line can say these labels."""
+    if not isinstance(value, dict) or not value:
+        return False
+    return all(isinstance(text, str) for text in value.values()) and not label_rules(value)
 
 
 def _show_text(field: FormField, value: Any) -> PostedTexts | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fyke.domain.forms.choices import token_of
 from fyke.domain.forms.codec import decode
-from fyke.domain.forms.controls import PostedTexts
+from fyke.domain.forms.controls import LABELS, PostedTexts
 from fyke.domain.forms.model import ABSENT, ControlKind, FieldOptions, FormField, InputError, Option
 from fyke.domain.workers.parameters import DEVICES, read_input
 from fyke.errors import InvalidRequest
@@ -50,7 +50,7 @@ FIELDS: dict[str, FormField] = {
         _number("max_retries", ""),
         _option("proxy_region", "string", "input", ControlKind.LINE),
         _option("pool", "string", "input", ControlKind.LINE),
-        _option("labels", "object", "input", ControlKind.LINE),
+        _option("labels", LABELS, "input", ControlKind.LINE),
         _number("browser_memory", "MB"),
         _select("browser", "string", {one.value: one.value for one in BrowserMode if one}),
         _select("browser_program", "string", {one.value: one.value for one in BrowserProgram}),
