@@ -36,6 +36,8 @@ FAST = ("tests/unit", "tests/contract", "tests/integration/api")
 # Slow tests go first, so that no process is left with one at the end.
 ORDER = ("tests/e2e/", "tests/integration/", "tests/contract/", "tests/unit/")
 
+LINES_AT_ONCE = 8  # of a failure; all of it is printed at the end
+
 WATCH = ToolWatch()
 
 
@@ -75,6 +77,22 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if config.getoption("numprocesses", None):
+        config.pluginmanager.register(FailuresAtOnce(config))
+
+
+class FailuresAtOnce:
+    """Names each test that fails as it fails; pytest itself waits for the end, which may be far."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            terminal = self._config.pluginmanager.getplugin("terminalreporter")
+            terminal.ensure_newline()
+            terminal.write_line(f"FAILED {report.nodeid} ({report.when})")
+            terminal.write_line("\n".join(report.longreprtext.splitlines()[-LINES_AT_ONCE:]))
 
 
 def pytest_collection(session: pytest.Session) -> None:
