@@ -86,6 +86,10 @@ class RunStore(Protocol):
         """The events in the order in which they were added."""
         ...
 
+    def ordinals_in_events(self, run_id: str) -> dict[str, int]:
+        """The ordinals of the subtasks that events of the run name, by their numbers."""
+        ...
+
     def subtasks(self, run_id: str) -> list[Subtask]:
         """All subtasks, sorted by ordinal."""
         ...

@@ -83,6 +83,13 @@ class SubtaskTable(SqlStore):
     def subtasks(self, run_id: str) -> list[Subtask]:
         return [record(row, Subtask) for row in _SUBTASKS.rows(self._db, {"of_run": run_id})]
 
+    def ordinals_in_events(self, run_id: str) -> dict[str, int]:
+        numbers = select(run_events.c.number).where(run_events.c.run_id == run_id)
+        query = select(subtasks.c.number, subtasks.c.ordinal).where(
+            subtasks.c.run_id == run_id, subtasks.c.number.in_(numbers)
+        )
+        return {row.number: row.ordinal for row in self._db.execute(query)}
+
     def subtask_page(self, run_id: str, *, offset: int, limit: int) -> list[Subtask]:
         query = select(subtasks).where(subtasks.c.run_id == run_id)
         page = query.order_by(subtasks.c.ordinal).limit(limit).offset(offset)
