@@ -160,7 +160,7 @@ _FIXED = {
     "id", "account_id", "worker_id", "version", "task_id", "key_id", "origin", "created_at",
     "cpus", "memory_mb", "timeout_s", "max_charge_micros", "max_traffic_bytes", "bound",
     "browser_cpus", "browser_memory_mb", "browser_mode", "browser_program", "max_retries",
-    "pool", "pool_asked", "labels", "region_of_node", "operators_worker",
+    "pool", "pool_asked", "labels", "region_of_node", "operators_worker", "environment",
     "region", "egress_allow", "browser_block", "input_json", "summary", "callback_url", "subtasks",
     "subtasks_ended", *(f"ended_{name}" for name in ENDED_COUNTERS),
 }  # fmt: skip
