@@ -28,7 +28,7 @@ HOLDERS_FIRST_MS = 1000
 Key = tuple[str, int]  # the run and the ordinal of a subtask
 
 
-class WaitingSubtask(Protocol):
+class QueuedSubtask(Protocol):
     """A subtask of the queue. ``ready_at``: since when it may be leased, as far as its own times
     say, in ms.
     """
@@ -82,7 +82,7 @@ class HoldersFirst:
         self._quotas: dict[str, int] = {}  # how many more are left, by environment
         self.left_ms = 0
 
-    def leave(self, waiting: Sequence[WaitingSubtask]) -> set[Key]:
+    def leave(self, waiting: Sequence[QueuedSubtask]) -> set[Key]:
         """Those of these subtasks that are left to others, the first of each environment; what was
         left before is not among them.
         """
@@ -103,7 +103,7 @@ class HoldersFirst:
         self.left_ms = min([*times, *([self.left_ms] if self.left_ms else [])], default=0)
         return {item.key for item in left}
 
-    def _waits_ms(self, item: WaitingSubtask) -> int:
+    def _waits_ms(self, item: QueuedSubtask) -> int:
         """For how long a subtask that needs another environment may be left, 0 if not at all. The
         clock may have been set back since.
         """
@@ -115,7 +115,7 @@ class HoldersFirst:
     def _known_elsewhere(self) -> frozenset[str]:
         return frozenset(name for other in self._facts.others for name in other.environments)
 
-    def _of(self, run: Run | None, item: WaitingSubtask) -> _Takers:
+    def _of(self, run: Run | None, item: QueuedSubtask) -> _Takers:
         if run is None:
             return _Takers([], frozenset())
         able = [other for other in self._facts.others if can_run(other, run)]
@@ -123,7 +123,7 @@ class HoldersFirst:
         have = {other.id for other in able if item.environment in other.environments}
         return _Takers(loads, frozenset(load.runner_id for load in loads) & have)
 
-    def _is_left(self, item: WaitingSubtask, waiting: int) -> bool:
+    def _is_left(self, item: QueuedSubtask, waiting: int) -> bool:
         takers = self._takers[item.run_id]
         if not takers.holders:
             return False
