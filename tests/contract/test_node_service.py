@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from fyke.contracts.signals import WORK
 from fyke.contracts.state import Transaction
+from fyke.domain.nodes.reminder import LeaseReminder
 from fyke.domain.nodes.service import NodeService, NodeStores, RunnerName
 from fyke.domain.nodes.settings_versions import sealed
+from fyke.domain.runs import affinity
 from fyke.domain.secrets.inject import secret_location
 from fyke.errors import Conflict, InvalidRequest, StaleLease
 from fyke.kit.clock import ManualClock
@@ -34,6 +37,7 @@ from fyke.model.settings_version import SettingsVersion
 from fyke.model.worker import EnvironmentState, VersionEnvironment
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.storage.blobs.filesystem import FilesystemBlobs
+from support.given_signals import GivenSignals
 from support.records import account, seed_run, version, worker
 from support.run_endings import CALLBACK, Setup
 
@@ -545,3 +549,30 @@ async def test_an_installation_without_browsers_gives_none_to_those_of_nodes(pla
     with pytest.raises(InvalidRequest, match="no browser"):
         await place.service(joined=True).reserve_browser(key, 1.0, 512)
     assert not (await place.setup.stored(run)).limits.browser_memory_mb
+
+
+async def test_a_run_is_left_to_a_machine_with_its_environment_and_asked_for_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times, remind = list[int](), LeaseReminder.remind
+
+    def soon(self: LeaseReminder, ms: int) -> None:
+        times.append(ms)
+        remind(self, 1)
+
+    monkeypatch.setattr(LeaseReminder, "remind", soon)
+    monkeypatch.setattr(affinity, "HOLDERS_FIRST_MS", 60_000)  # however slow the test is
+    held, missing = "e" * 32, "f" * 32
+    woken = replace(place.stores, signals=GivenSignals())
+    first = NodeService(RunnerName("r1", "n1", "here"), woken)
+    second = place.service("r2", "there", "n2")
+    await second.register(replace(INFO, environments=(missing,)))
+    await first.register(replace(INFO, environments=(held,)))
+    now = await place.setup.storage.read(lambda tx: tx.now)
+    await place.run(environment=missing, created_at=now)
+    run = await place.run(environment=held, created_at=now)
+    assert [order.key.run_id for order in await first.lease(ROOM, idle=True)] == [run.id]
+    [left_ms] = times
+    assert 0 < left_ms <= 60_000
+    async with first.listen() as listener:  # when what was left is for all
+        assert await listener.wait(frozenset({WORK}), 30) == WORK

@@ -401,7 +401,7 @@ async def test_a_run_that_waits_for_a_retry_says_so(setup: Setup) -> None:
     await setup.storage.write(
         lambda tx: tx.runs.put_runner(RunnerInfo("r9", "n9", "full", "", 8, 4096, tx.now))
     )
-    caller, waits = owner_of(run), WaitReasons(setup.storage)
+    caller, waits = owner_of(run), WaitReasons(setup.storage, setup.rules)
     assert (await waits.reason(caller, run.id)).reason is None
     await lose(setup, first)
     reason = (await waits.reason(caller, run.id)).reason

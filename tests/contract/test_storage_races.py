@@ -20,7 +20,8 @@ from fyke.domain.runs.transitions import Rules, abort_run
 from fyke.errors import Unavailable
 from fyke.model.billing import EntryKind, Prices
 from fyke.model.run import SUCCESS, Run, RunState, SubtaskState, UsageSample
-from fyke.model.runner import Capacity
+from fyke.model.runner import Capacity, RunnerInfo
+from fyke.reasons import Detail, DetailCode, ReasonCode, reason_with_detail
 from fyke.storage.sql.dialects import is_sqlite
 from fyke.storage.sql.state.check import check
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
@@ -166,6 +167,41 @@ async def test_samples_of_a_locked_run_are_thinned_later(state: State) -> None:
         commit.set()
         await holding
     assert await add(20_000) <= MAX_POINTS // 2 + 1
+    await other.close()
+
+
+async def test_subtasks_that_others_lock_do_not_hide_the_rest_of_their_run(state: State) -> None:
+    """Also while one of them is left to another machine, so that only planned ones are taken."""
+    other, loop = another(state), asyncio.get_running_loop()
+    [run] = await state.write(seed_many([5]))
+    fault = reason_with_detail(ReasonCode.NOT_STARTED, Detail(DetailCode.STORE_AWAY))
+    locked, commit = asyncio.Event(), threading.Event()
+
+    def give_back(tx: Transaction) -> None:
+        tx.runs.put_runner(RunnerInfo("r2", "n2", "full", "", 9, 9000, tx.now))
+        [lease] = tx.runs.lease("r1", Capacity(9, 9000, 1), 100, node="n1")
+        tx.runs.return_attempt(lease.attempt.key, "away", fault, 7, unstarted_only=False)
+        tx.runs.return_subtask(run.id, 0, tx.now - 1)
+
+    def hold(tx: Transaction) -> int:
+        leases = tx.runs.lease("r2", Capacity(9, 9000, 3), 100, node="n2")
+        loop.call_soon_threadsafe(locked.set)
+        assert commit.wait(30)
+        return len(leases)
+
+    def lease(tx: Transaction) -> list[int]:
+        leases = tx.runs.lease("r1", Capacity(9, 9000, 2), 100, node="n1")
+        return [lease.subtask.ordinal for lease in leases]
+
+    await state.write(give_back)
+    holding = asyncio.create_task(other.write(hold))
+    await locked.wait()
+    if is_sqlite(state.storage.engine):  # where a transaction that writes is alone
+        commit.set()
+        assert await holding == 3
+    assert await state.write(lease) == [3, 4]
+    commit.set()
+    assert await holding == 3
     await other.close()
 
 

@@ -58,6 +58,16 @@ async def test_events_keep_their_order(state: State) -> None:
     assert await state.read(lambda tx: tx.runs.events("nothing")) == []
 
 
+async def test_the_subtasks_that_events_name_are_found(state: State) -> None:
+    run, other = await seeded(state, 3), await seeded(state)
+    first, _, last = await state.read(lambda tx: tx.runs.subtasks(run.id))
+    events = [records.event(run.id, number=number) for number in (last.number, first.number, "")]
+    await state.write(lambda tx: [tx.runs.add_event(e) for e in events])
+    found = await state.read(lambda tx: tx.runs.ordinals_in_events(run.id))
+    assert found == {first.number: 0, last.number: 2}
+    assert await state.read(lambda tx: tx.runs.ordinals_in_events(other.id)) == {}
+
+
 async def make_list(state: State) -> tuple[str, str, list[Run]]:
     """Add ten runs of one account, oldest first, with changing states; every third run is of a
     second worker.

@@ -315,6 +315,7 @@ COLUMNS_SINCE_S0010 = {
         "browser_cpus", "browser_memory_mb", "browser_ms", "browser_required",
         "browser_memory_asked", "browser_block", "browser_mode", "browser_program",
         "pool", "pool_asked", "labels", "region_of_node", "operators_worker", "max_retries",
+        "environment",
     ),
     "subtasks": ("pool",),
     "attempts": (
@@ -325,6 +326,7 @@ COLUMNS_SINCE_S0010 = {
     "runners": (
         "idle_sandboxes", "idle_memory", "browsers", "browser_share", "browser_problem",
         "browser_programs", "browser_display", "pool", "labels", "settings_version",
+        "environments",
     ),
     "servers": ("place", "settings_version"),
     "versions": ("browser", "browser_declared", "max_retries"),

@@ -194,11 +194,10 @@ def _placement(run: RunSummary) -> list[tuple[str, object]]:
 
 
 def _machines(names: list[str]) -> str:
-    """Each machine once. Those of the installation itself have only ids."""
-    from fyke.domain.nodes.rules import is_own_machine
+    """Each machine once; an older server says the id of its own."""
+    from fyke.reasons import machine_names
 
-    known = ["this installation" if is_own_machine(name) else name for name in names]
-    return ", ".join(dict.fromkeys(known))
+    return ", ".join(machine_names(names))
 
 
 def _report_hidden(server: ServerContext, run: str, count: int) -> None:

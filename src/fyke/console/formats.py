@@ -23,8 +23,8 @@ from babel.numbers import format_currency, format_decimal
 
 from fyke.console.texts import gettext as _
 from fyke.console.texts import locale, ngettext
-from fyke.domain.nodes.rules import is_own_machine
 from fyke.kit.decimals import millionths
+from fyke.reasons import machine_name as name_of_machine
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -149,7 +149,7 @@ def quantity(amount: float) -> str:
 
 def machine_name(name: str) -> str:
     """The name of a machine that runs Workers. Those of the installation itself have only ids."""
-    return _("this installation") if is_own_machine(name) else name
+    return name_of_machine(name, _)
 
 
 def count(number: int) -> str:

@@ -91,6 +91,12 @@ class Environments(Protocol):
         """
         ...
 
+    async def held(self) -> tuple[str, ...]:
+        """The names (``environment_name``) of the environments that are ready on this machine, the
+        last used first, at most ``MAX_ENVIRONMENTS``.
+        """
+        ...
+
     async def key(self, version: RunnableVersion, bundle: Path, account_id: str) -> str:
         """The key under which other machines may have the environment, which is ready; "" if it is
         for this machine only, or there is none.

@@ -13,7 +13,7 @@ from fyke.model.account import Caller
 from fyke.model.health import Disk, HealthCheck, Level, ProxyReport
 from fyke.model.runner import RunnerInfo
 from fyke.model.settings_version import SERVER_SILENCE_MS
-from fyke.reasons import remedy_of, rule_of
+from fyke.reasons import is_own_machine, machine_name, remedy_of, rule_of
 
 LOW_DISK = 4  # a warning below this multiple of the floor; below the floor no run starts
 SILENT_SECONDS = 6.0  # a process reports every two seconds
@@ -106,7 +106,10 @@ class Health:
         checks = [
             check
             for runner in runners
-            for check in (_runner_check(runner), *_browser_checks(runner, taken.get(runner.id, 0)))
+            for check in (
+                _runner_check(runner, _name(runner, runners)),
+                *_browser_checks(runner, _name(runner, runners), taken.get(runner.id, 0)),
+            )
         ]
         return [*checks, *settings]
 
@@ -120,16 +123,23 @@ def _active_runners(tx: Transaction) -> list[RunnerInfo]:
     return tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
 
 
+def _name(runner: RunnerInfo, runners: Sequence[RunnerInfo]) -> str:
+    """The name of its machine; of several machines of the installation itself, also the id."""
+    name, own = machine_name(runner.node), {r.node for r in runners if is_own_machine(r.node)}
+    return f"{name} ({runner.node})" if runner.node in own and len(own) > 1 else name
+
+
 def _settings_checks(tx: Transaction) -> list[HealthCheck]:
     """Runners and servers that do not use the newest settings of the installation."""
     newest = tx.settings.newest_number()
-    checks = []
-    for runner in _active_runners(tx):
+    checks, runners = [], _active_runners(tx)
+    for runner in runners:
         if runner.settings_version != newest:
             found = f"version {runner.settings_version}" if runner.settings_version else "its own"
             detail = f"its egress uses {found}; the installation has version {newest}"
             remedy = "it gets them with its next report; if not, see its log"
-            checks.append(HealthCheck(f"settings of {runner.node}", Level.WARNING, detail, remedy))
+            name = f"settings of {_name(runner, runners)}"
+            checks.append(HealthCheck(name, Level.WARNING, detail, remedy))
     beats = tx.servers.active(tx.now - SERVER_SILENCE_MS)
     if earlier := sum(beat.settings_version != newest for beat in beats):
         detail = f"{earlier} of {len(beats)} do not use version {newest} of the settings"
@@ -162,8 +172,8 @@ def _process_check(report: ProcessReport) -> HealthCheck:
     return HealthCheck(name, Level.GOOD, f"it reports{ended}")
 
 
-def _runner_check(runner: RunnerInfo) -> HealthCheck:
-    name = f"runner {runner.node}"
+def _runner_check(runner: RunnerInfo, machine: str) -> HealthCheck:
+    name = f"runner of {machine}"
     capacity = f"{runner.cpus:g} cores, {runner.memory_mb} MB"
     if runner.trouble is not None:
         detail = f"it cannot start Workers: {rule_of(runner.trouble)}; {capacity}"
@@ -180,11 +190,11 @@ def _runner_check(runner: RunnerInfo) -> HealthCheck:
     return HealthCheck(name, Level.BAD, f"there is no sandbox{why}; {capacity}", "see fyke doctor")
 
 
-def _browser_checks(runner: RunnerInfo, taken: int) -> list[HealthCheck]:
+def _browser_checks(runner: RunnerInfo, machine: str, taken: int) -> list[HealthCheck]:
     """The browsers of a runner; ``taken``: how many of their places are in use. One that never had
     any is healthy.
     """
-    name = f"browsers of {runner.node}"
+    name = f"browsers of {machine}"
     if runner.browser_problem:
         level = Level.WARNING if runner.browsers or runner.browser_programs else Level.GOOD
         remedy = "Workers that need a browser are refused; see fyke doctor"

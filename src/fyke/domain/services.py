@@ -184,7 +184,7 @@ class Services:
         self.results = RunResults(storage, foundations.results, foundations.scratch)
         self.log_pages = LogReader(storage, foundations.results)
         self.lists = RunLists(storage, foundations.results, rules)
-        self.waiting = WaitReasons(storage)
+        self.waiting = WaitReasons(storage, rules)
         self.queue = RunQueue(storage, foundations.runs, rules.prices)
         self.board = QueueBoard(storage, self.queue, self.waiting, self.lists)
         self.run_sites = RunSites(storage)

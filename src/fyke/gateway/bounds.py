@@ -6,6 +6,7 @@ column can contain, that overflows a sum or that fills a page must not get furth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -22,9 +23,10 @@ from fyke.model.browser import MAX_LINE, MAX_LINES, MAX_URL, MAX_URLS, BrowserPr
 from fyke.model.last_page import MAX_FILE_BYTES, LastPage
 from fyke.model.last_page import MAX_TEXT as MAX_PAGE_TEXT
 from fyke.model.log import LogType
+from fyke.model.node import ENVIRONMENT_NAME_LENGTH
 from fyke.model.results import LAST_BATCH, MAX_HEADERS, MAX_ROW_BYTES, AttemptBatch
 from fyke.model.run import Outcome
-from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
+from fyke.model.runner import MAX_ENVIRONMENTS, AttemptUsage, Capacity, RunnerInfo
 from fyke.wire.nodes import encode
 
 # a counter: 256 TiB, or nearly a week with 512 GiB of memory. Counters of many attempts are added
@@ -44,6 +46,7 @@ MAX_CPUS = 2**16
 MAX_MEMORY_MB = 2**40
 MAX_PLACES = 2**16  # for attempts, or for browsers of attempts
 
+_ENVIRONMENT = re.compile(f"[0-9a-f]{{{ENVIRONMENT_NAME_LENGTH}}}")
 _ISOLATIONS = frozenset(level.value for level in Isolation)
 
 _json_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -70,6 +73,9 @@ def check_info(info: RunnerInfo) -> None:
         raise ImpossibleRequest("There is no such level of isolation")
     if len(info.browser_programs) > len(BrowserProgram):
         raise ImpossibleRequest("A browser is named twice")
+    names = info.environments
+    if len(names) > MAX_ENVIRONMENTS or not all(map(_ENVIRONMENT.fullmatch, names)):
+        raise ImpossibleRequest("There are too many environments, or one has no such name")
 
 
 def bounded_capacity(capacity: Capacity, info: RunnerInfo, slots: int) -> Capacity:

@@ -6,6 +6,8 @@ callback URL, and no secrets but those of attempts that it has leased.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from fyke.model.worker import Version, Worker
 
 
+ENVIRONMENT_NAME_LENGTH = 32  # of the name of an environment
 GATEWAY_HOST = "gateway.fyke.internal"  # in the certificate of every gateway, at any address
 
 
@@ -69,6 +72,19 @@ class RunnableVersion:
             version.secrets,
             version.browser,
         )
+
+
+def environment_name(account_id: str, version: RunnableVersion) -> str:
+    """The name of what a version needs installed, 32 hexadecimal digits, the same on all machines.
+    Versions have one name in common if they belong to Workers of one account and their dependencies
+    are the same; where those are in the bundle, if the bundle is.
+
+    It only helps to choose a machine. What a machine uses is decided by a key of its own, which
+    also contains its interpreter and its platform.
+    """
+    content = version.requirements if version.language is Language.PYTHON else version.digest
+    inputs = [account_id, version.language.value, version.builds, content]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:ENVIRONMENT_NAME_LENGTH]
 
 
 @dataclass(frozen=True, slots=True)

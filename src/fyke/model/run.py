@@ -172,6 +172,7 @@ class Run:
     labels: Mapping[str, str] = field(default_factory=dict)  # that these machines must have
     region_of_node: bool = False  # they must have the label ``region`` with its region, too
     operators_worker: bool = False  # runners without limits may execute it
+    environment: str = ""  # the name of what they need installed, see ``environment_name``
 
     @property
     def browser_choice(self) -> BrowserChoice:

@@ -14,6 +14,7 @@ from fyke.reasons import Detail
 # how long an attempt stays with a runner that does not renew its lease, unless it is set
 LEASE_SECONDS = 15.0
 TOLERANCE = 1e-9  # cores; for rounding errors in sums such as 0.1 + 0.2
+MAX_ENVIRONMENTS = 64  # that a runner names: 2 KiB in each of its reports
 NODE_PLACE = "node/"  # with it begins the place of a node; others begin with the boot of a machine
 
 
@@ -85,7 +86,9 @@ class RunnerInfo:
     be used, "" also while that is being checked. ``browser_programs`` are those that it has, with a
     virtual display if ``browser_display``; none until they were found. ``pool`` and ``labels`` are
     those of its machine, as the installation knows them. ``settings_version`` is the number of the
-    version of the installation's settings that its egress has, 0 for none yet.
+    version of the installation's settings that its egress has, 0 for none yet. ``environments`` are
+    the names (``environment_name``) of those that its machine has, the last used first, at most
+    ``MAX_ENVIRONMENTS``.
     """
 
     id: str
@@ -110,6 +113,7 @@ class RunnerInfo:
     pool: str = DEFAULT_POOL
     labels: Mapping[str, str] = field(default_factory=dict)
     settings_version: int = 0
+    environments: tuple[str, ...] = ()
 
     @property
     def offer(self) -> BrowserOffer:

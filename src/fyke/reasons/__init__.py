@@ -5,6 +5,7 @@ displayed, in the language of the reader.
 """
 
 from fyke.reasons.codes import DetailCode, HintCode, ReasonCode
+from fyke.reasons.machines import is_own_machine, machine_name, machine_names
 from fyke.reasons.model import Detail, Hint, Params, Reason
 from fyke.reasons.sentences import (
     cause,
@@ -28,6 +29,9 @@ __all__ = [
     "cause",
     "check_name",
     "detail_sentence",
+    "is_own_machine",
+    "machine_name",
+    "machine_names",
     "next_step",
     "reason_with_detail",
     "remedy_of",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from fyke.kit.decimals import binary_size, duration, millionths
 from fyke.reasons.codes import DetailCode, ReasonCode
 from fyke.reasons.hint_texts import HINTS
+from fyke.reasons.machines import machine_name, machine_names
 from fyke.reasons.model import Detail, Hint, Params, Reason, Value
 from fyke.reasons.texts import BROWSER_CHECK, BROWSER_PREFIX, CHECKS, DETAILS, SENTENCES
 
@@ -93,7 +94,10 @@ def _without_detail(params: Params) -> Params:
 def _format(name: str, value: Value, translate: Translate) -> str:
     if name == "check":
         return check_name(str(value), translate)
+    if name == "node":
+        return machine_name(str(value), translate)
     if isinstance(value, list):
+        value = machine_names(value, translate) if name == "nodes" else value
         omitted = len(value) - _MAX_LISTED
         text = ", ".join(value[:_MAX_LISTED])
         return text if omitted <= 0 else translate(AND_MORE) % {"names": text, "more": omitted}

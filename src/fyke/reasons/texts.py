@@ -303,6 +303,8 @@ WAITS: Mapping[ReasonCode, Forms] = {
         _("no runner is alive; start one with fyke up"),
     ),
     ReasonCode.NO_NODE: (
+        _("there is no pool %(pool)s any more, only %(pools)s: abort the run and start it again, "
+          "or let a machine join this pool"),
         _("no machine of the pool %(pool)s takes new runs: %(stopping)s are connected, and all of "
           "them are cordoned, drained or stopped (%(nodes)s)"),
         _("no machine of the pool %(pool)s takes new runs: %(stopping)s are connected, and all of "
@@ -311,6 +313,8 @@ WAITS: Mapping[ReasonCode, Forms] = {
         _("no machine of the pool %(pool)s is connected"),
     ),
     ReasonCode.NO_LABELS: (
+        _("no machine of the pool %(pool)s is in the region %(region)s any more: abort the run and "
+          "start it again, or give one the label region=%(region)s"),
         _("no connected machine of the pool %(pool)s has the labels %(labels)s"),
     ),
     ReasonCode.RUNNER_TROUBLE: (

@@ -176,6 +176,7 @@ class Runner:
             browser_programs=self._places.offer.programs,
             browser_display=self._places.offer.display,
             settings_version=self._deps.egress_rules.version,
+            environments=await self._deps.environments.held(),
         )
         registered = await self._gateway.register(info)
         self._follow(registered)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from fyke.reasons import Reason
+from fyke.reasons import Reason, machine_name, machine_names
 
 ReasonCodeText = Annotated[
     str, Meta(description="the same in all releases; empty without a reason, and for older records")
@@ -23,4 +23,10 @@ def code_of(reason: Reason | None) -> str:
 
 def params_of(reason: Reason | None) -> dict[str, Any]:
     """The parameters of ``reason``, empty for None."""
-    return dict(reason.params) if reason else {}
+    return {name: _as_read(name, value) for name, value in reason.params.items()} if reason else {}
+
+
+def _as_read(name: str, value: Any) -> Any:
+    if name == "nodes" and isinstance(value, list):
+        return machine_names(value)
+    return machine_name(value) if name == "node" and isinstance(value, str) else value

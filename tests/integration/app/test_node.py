@@ -67,7 +67,7 @@ class Parts:
     def sandbox(self) -> Parts:
         return self
 
-    intake = egress = sandbox
+    intake = egress = environments = sandbox
 
     async def run(self) -> None:  # of the intake
         await asyncio.Event().wait()
@@ -80,6 +80,9 @@ class Parts:
         return self.isolation
 
     async def sweep(self, keep: Any) -> None: ...
+
+    async def held(self) -> tuple[str, ...]:
+        return ()
 
     async def idle_sandboxes(self) -> IdleSandboxes:
         return IdleSandboxes(0, 0)

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.domain.health import _browser_checks, _settings_checks
+from fyke.domain.health import _browser_checks, _name, _settings_checks
 from fyke.model.browser import BrowserProgram
 from fyke.model.health import Level
 from fyke.model.runner import RunnerInfo
@@ -38,9 +38,17 @@ def test_places_and_problems_of_browsers(
     members: dict[str, Any], taken: int, expected: list[tuple[Level, str]]
 ) -> None:
     runner = RunnerInfo("r", "node", "full", "", 4, 8192, 0, **members)
-    checks = _browser_checks(runner, taken)
+    checks = _browser_checks(runner, runner.node, taken)
     assert [(check.level, check.detail) for check in checks] == expected
     assert all(check.name == "browsers of node" for check in checks)
+
+
+def test_machines_of_the_installation_are_called_so_and_told_apart() -> None:
+    ids = "01JG0000000000000000000000", "01JG0000000000000000000001"
+    first, second, node = (RunnerInfo(n, n, "full", "", 4, 8192, 0) for n in (*ids, "n1"))
+    assert _name(first, [first, node]) == "this installation"
+    assert _name(node, [first, node]) == "n1"
+    assert _name(second, [first, second]) == f"this installation ({ids[1]})"
 
 
 def test_runners_and_servers_with_other_settings_are_named() -> None:

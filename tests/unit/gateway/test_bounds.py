@@ -40,7 +40,7 @@ from fyke.wire.nodes import RegisterNode, decode_request, encode
 NAN, INF = float("nan"), float("inf")
 INFO = RunnerInfo(
     "", "", "full", "", 8.0, 16_384, 0, (("seccomp", True, "loaded"),), browsers=4,
-    browser_share=0.5, browser_programs=tuple(BrowserProgram),
+    browser_share=0.5, browser_programs=tuple(BrowserProgram), environments=("0f" * 16,) * 64,
 )  # fmt: skip
 BAD: list[dict[str, Any]] = [
     {"cpus": NAN}, {"cpus": INF}, {"cpus": -1.0}, {"cpus": 1e18}, {"browser_share": NAN},
@@ -54,6 +54,7 @@ BAD: list[dict[str, Any]] = [
     {"trouble": Detail(DetailCode.DISK_SHORT, {"free_mb": NAN})},
     {"trouble": Detail(DetailCode.DISK_SHORT, {"free_mb": ["x" * (MAX_INFO_TEXT + 1)]})},
     {"browser_programs": (BrowserProgram.CHROMIUM,) * 3},
+    {"environments": ("0f" * 16,) * 65}, {"environments": ("0F" * 16,)}, {"environments": ("a b",)},
 ]  # fmt: skip
 
 

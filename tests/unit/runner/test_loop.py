@@ -37,6 +37,10 @@ def a_runner(gateway: Any, size: RunnerSize = SIZE, **more: Any) -> Runner:
     return Runner(size, cast(AttemptDependencies, deps), **more)
 
 
+async def no_environments() -> tuple[str, ...]:
+    return ()
+
+
 async def test_a_report_that_fails_in_any_way_does_not_end_the_runner() -> None:
     failures = iter([Unavailable("away"), ValueError("unforeseen")])
 
@@ -123,6 +127,7 @@ class Platform:
         self.state, self.drain_ms = NodeState.READY, cast("int | None", None)
         self.preparations = 0
         self.egress_rules = EgressRules(EgressPolicy())
+        self.environments = SimpleNamespace(held=no_environments)
         self.settings: tuple[int, EgressPolicy] | None = None
         self.leases = 0
 

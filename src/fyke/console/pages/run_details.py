@@ -76,5 +76,6 @@ class RunDetailPages:
             "run/events.html",
             frame=frame,
             events=await self.runs.events(view.caller, run_id),
+            ordinals=await self.frames.subtasks.ordinals_in_events(view.caller, run_id),
             deliveries=await self.callbacks.of_run(view.caller, run_id),
         )

@@ -95,7 +95,7 @@ class RunFrames:
         run_view = await self.runs.get(view.caller, view.param("id"))
         run = run_view.run
         waits = None
-        if run.state is RunState.READY or run.limits.max_retries:
+        if run.state in (RunState.READY, RunState.RUNNING) or run.limits.max_retries:
             waits = await self.waiting.reason(view.caller, run.id)
         at = f"/runs/{run.id}"
         return RunFrame(

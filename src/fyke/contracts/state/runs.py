@@ -86,6 +86,10 @@ class RunStore(Protocol):
         """The events in the order in which they were added."""
         ...
 
+    def ordinals_in_events(self, run_id: str) -> dict[str, int]:
+        """The ordinals of the subtasks that events of the run name, by their numbers."""
+        ...
+
     def subtasks(self, run_id: str) -> list[Subtask]:
         """All subtasks, sorted by ordinal."""
         ...
@@ -121,6 +125,7 @@ class RunStore(Protocol):
         node: str = "",
         placement: Placement = ANYTHING,
         spread: bool = False,
+        environments: Collection[str] = (),
     ) -> list[Lease]:
         """Lease waiting subtasks of ready and running runs that fit into ``capacity``, and that a
         runner with this ``placement`` takes, by run, the oldest first, then by ordinal. Each
@@ -129,7 +134,16 @@ class RunStore(Protocol):
         starve a large one. A run that cannot start because of its account's plan is skipped, and so
         is a returned subtask before its time, and one that is larger than the ``total`` capacity,
         if another active runner of the pool is large enough. With ``spread`` other runners of the
-        pool get their share, see ``domain.runs.spread``. The attempts are on the machine ``node``.
+        pool get their share, see ``domain.runs.spread``, and new subtasks whose environment is not
+        among ``environments`` are left to those that have it, see ``domain.runs.affinity``. The
+        attempts are on the machine ``node``.
+        """
+        ...
+
+    @property
+    def left_ms(self) -> int:
+        """After how long the first subtask is for all that the latest ``lease`` of this transaction
+        has left to machines with its environment; 0 when it has left none.
         """
         ...
 

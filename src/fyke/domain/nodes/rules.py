@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 
 from fyke.errors import Problem
-from fyke.kit.ids import is_ulid
 from fyke.kit.node_names import MAX_NAME, label_rules, name_rule
 
 _PATTERN = re.compile(r"[a-z0-9.-]*\*?[a-z0-9.-]*")
@@ -47,13 +46,6 @@ def label_problems(field: str, labels: Mapping[str, str]) -> list[Problem]:
 def is_short(text: str) -> bool:
     """Whether it may be the id or the release of a runner."""
     return _SHORT.fullmatch(text) is not None
-
-
-def is_own_machine(name: str) -> bool:
-    """Whether a machine of the installation itself has this name: a ULID, whose capital letters
-    are in no name of a node.
-    """
-    return is_ulid(name)
 
 
 def join_options(name_pattern: str, labels: Mapping[str, str]) -> str:

@@ -23,6 +23,7 @@ from fyke.domain.nodes.file_places import FilePlaces
 from fyke.domain.nodes.files import InstallationFiles
 from fyke.domain.nodes.held import HeldAttempt, HeldAttempts
 from fyke.domain.nodes.leaving import forget_itself, note_stopped
+from fyke.domain.nodes.reminder import LeaseReminder
 from fyke.domain.nodes.rows import NodeRows
 from fyke.domain.nodes.settings_versions import egress_policy
 from fyke.domain.results.caps import cut_line
@@ -117,6 +118,7 @@ class NodeService:
         self._joined = joined
         self._info: RunnerInfo | None = None  # as it has registered here
         self._others = 0  # in its pool, at that time
+        self._reminder = LeaseReminder()
         self._actor = f"runner {runner.id}"
         self._stores = stores
         self._storage = stores.storage
@@ -136,7 +138,7 @@ class NodeService:
 
     def listen(self) -> AbstractAsyncContextManager[Listener]:
         """See ``NodeGateway.listen``."""
-        return self._stores.signals.listen()
+        return self._reminder.listen(self._stores.signals)
 
     async def contact(self) -> ContactState:
         """See ``NodeGateway.contact``."""
@@ -225,14 +227,15 @@ class NodeService:
 
     async def lease(self, capacity: Capacity, *, idle: bool) -> list[AttemptOrder]:
         """See ``NodeGateway.lease``."""
+        info = self._info
 
-        def work(tx: Transaction) -> tuple[list[tuple[Run, AttemptOrder]], list[Lease]]:
+        def work(tx: Transaction) -> tuple[list[tuple[Run, AttemptOrder]], list[Lease], int]:
             node = self._node(tx)
             if node is not None and node.state is not NodeState.READY:
-                return [], []  # its runner does not know yet
+                return [], [], 0  # its runner does not know yet
             placement = self._placement(node)
             if placement is None:
-                return [], []
+                return [], [], 0
             until = tx.now + self._lease_ms
             own = self._runner
             leases = lease_waiting(
@@ -244,6 +247,7 @@ class NodeService:
                 node=own.node,
                 placement=placement,
                 spread=self._others > 0,
+                environments=info.environments if info is not None else (),
             )
             orders, without_version = list[tuple[Run, AttemptOrder]](), list[Lease]()
             ordering = _Ordering(tx)
@@ -252,11 +256,13 @@ class NodeService:
                     orders.append((lease.run, order))
                 else:
                     without_version.append(lease)
-            return orders, without_version
+            return orders, without_version, tx.runs.left_ms
 
-        orders, without_version = await self._storage.write(work)
+        orders, without_version, left_ms = await self._storage.write(work)
         for run, order in orders:
             self._held.add(HeldAttempt(order.key, run.account_id, run.worker_id, order.version.id))
+        if left_ms:
+            self._reminder.remind(left_ms)
         for lease in without_version:
             await self._end_without_version(lease.attempt.key)
         return [order for _, order in orders]

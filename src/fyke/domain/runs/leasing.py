@@ -6,6 +6,7 @@ token, so no message broker is needed.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from fyke.contracts.state import Transaction
@@ -23,18 +24,29 @@ def lease_waiting(
     node: str = "",
     placement: Placement = ANYTHING,
     spread: bool = False,
+    environments: Collection[str] = (),
 ) -> list[Lease]:
     """Lease attempts that fit into the free ``capacity``, until this time in ms, to a runner on the
     machine ``node``, which takes runs with this ``placement``. An ``idle`` runner also takes one
     attempt that needs more than its whole capacity, if no other runner has that: it runs slowly,
-    but it runs. ``spread``: there are others in its pool.
+    but it runs. ``spread``: there are others in its pool. ``environments``: the names of those that
+    its machine has.
     """
     if capacity.slots <= 0:
         return []
-    leases = tx.runs.lease(
-        runner_id, capacity, until, node=node, placement=placement, spread=spread
-    )
+
+    def lease(room: Capacity) -> list[Lease]:
+        return tx.runs.lease(
+            runner_id,
+            room,
+            until,
+            node=node,
+            placement=placement,
+            spread=spread,
+            environments=environments,
+        )
+
+    leases = lease(capacity)
     if leases or not idle:
         return leases
-    unbounded = replace(capacity, cpus=1e9, memory_mb=2**40, slots=1)
-    return tx.runs.lease(runner_id, unbounded, until, node=node, placement=placement)
+    return lease(replace(capacity, cpus=1e9, memory_mb=2**40, slots=1))

@@ -50,8 +50,14 @@ def with_node_region(tx: Transaction, rules: Rules, run: Run) -> Run:
     """
     if not run.region or rules.proxy_regions & {run.region, "*"}:
         return run
+    return replace(run, region_of_node=has_region(tx, run))
+
+
+def has_region(tx: Transaction, run: Run) -> bool:
+    """Whether a machine of its pool, connected or not, has the region of the run as its label."""
     active = tx.runs.runners(tx.now - RUNNER_SILENCE_MS)
     machines = [(node.pool, node.labels) for node in tx.nodes.all()]
     machines += [(runner.pool, runner.labels) for runner in active]
-    regions = {labels.get(REGION_LABEL) for pool, labels in machines if pool == run.pool}
-    return replace(run, region_of_node=run.region in regions)
+    return any(
+        labels.get(REGION_LABEL) == run.region for pool, labels in machines if pool == run.pool
+    )

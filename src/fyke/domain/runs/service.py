@@ -53,6 +53,7 @@ from fyke.errors import (
 from fyke.kit.ids import is_ulid, new_subtask_number, new_ulid
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
+from fyke.model.node import RunnableVersion, environment_name
 from fyke.model.run import Origin, Run, RunEvent, RunFilter, RunState, Subtask, SubtaskState
 from fyke.model.worker import Version, Worker
 from fyke.reasons import Reason, ReasonCode
@@ -230,6 +231,7 @@ class Runs:
             pool=parsed.pool or self._rules.default_pool,
             pool_asked=bool(parsed.pool),
             labels=parsed.labels,
+            environment=environment_name(worker.account_id, RunnableVersion.of(version)),
             input_json=checked.json,
             callback_url=request.callback_url,
             subtasks=len(checked.parts),

@@ -52,6 +52,17 @@ class SubtaskReader:
 
         return await self._storage.read(work)
 
+    async def ordinals_in_events(self, caller: Caller, run_id: str) -> dict[str, int]:
+        """The ordinals of the subtasks that events of the run name, by their numbers. Raises
+        ``RunNotFound``.
+        """
+
+        def work(tx: Transaction) -> dict[str, int]:
+            own_run(tx, caller, run_id)
+            return tx.runs.ordinals_in_events(run_id)
+
+        return await self._storage.read(work)
+
     async def page(
         self, caller: Caller, run_id: str, *, offset: int, limit: int
     ) -> tuple[int, list[SubtaskView]]:

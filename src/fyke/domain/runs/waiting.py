@@ -9,8 +9,10 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.runs.browsers import missing_for_run
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, can_execute, is_placed, refusal
+from fyke.domain.runs.placement import has_region, known_pools
 from fyke.domain.runs.retries import first_retry
 from fyke.domain.runs.returns import pause_ms, returned_in_a_row
+from fyke.domain.runs.transitions import Rules
 from fyke.model.account import Caller
 from fyke.model.node_registry import Node
 from fyke.model.placement import REGION_LABEL, labels_text
@@ -25,7 +27,9 @@ MAX_LISTED = 100  # runs of one response
 
 @dataclass(frozen=True, slots=True)
 class WaitReason:
-    """``reason`` is None for a run that does not wait. ``pool`` is "" unless its start named it."""
+    """``reason`` is None for a run that does not wait. ``pool`` is "" unless its start named it and
+    the reason does not.
+    """
 
     run_id: str
     reason: Reason | None = None
@@ -35,20 +39,21 @@ class WaitReason:
 class WaitReasons:
     """Finds why runs wait; each account can read only its own."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, rules: Rules) -> None:
         self._storage = storage
+        self._rules = rules
 
     async def reason(self, caller: Caller, run_id: str) -> WaitReason:
         """The reason why a run of the account waits. Raises ``RunNotFound``."""
         return await self._storage.read(
-            lambda tx: _WaitFacts(tx, caller).reason(own_run(tx, caller, run_id))
+            lambda tx: _WaitFacts(tx, self._rules, caller).reason(own_run(tx, caller, run_id))
         )
 
     async def reasons(self, caller: Caller) -> list[WaitReason]:
         """The reasons of the account's waiting runs, newest first, at most ``MAX_LISTED``."""
 
         def work(tx: Transaction) -> list[WaitReason]:
-            return _reasons(tx, caller, tx.admission.ready(caller.account_id, MAX_LISTED))
+            return self._reasons(tx, caller, tx.admission.ready(caller.account_id, MAX_LISTED))
 
         return await self._storage.read(work)
 
@@ -65,18 +70,17 @@ class WaitReasons:
             )
             cursors = walked.cursors[:limit]
             following = cursors[-1] if len(walked.cursors) > limit else None
-            return _reasons(tx, caller, [cursor.run_id for cursor in cursors]), following
+            return self._reasons(tx, caller, [cursor.run_id for cursor in cursors]), following
 
         return await self._storage.read(work)
 
+    def _reasons(self, tx: Transaction, caller: Caller, run_ids: list[str]) -> list[WaitReason]:
+        facts = _WaitFacts(tx, self._rules, caller)
+        runs = (tx.runs.get(run_id) for run_id in run_ids)
+        return [facts.reason(run) for run in runs if run is not None]
+
 
 _NOT_STARTED = RunSearch(states=(RunState.READY,))
-
-
-def _reasons(tx: Transaction, caller: Caller, run_ids: list[str]) -> list[WaitReason]:
-    facts = _WaitFacts(tx, caller)
-    runs = (tx.runs.get(run_id) for run_id in run_ids)
-    return [facts.reason(run) for run in runs if run is not None]
 
 
 class _WaitFacts:
@@ -84,8 +88,9 @@ class _WaitFacts:
     the operator's account sees names of machines.
     """
 
-    def __init__(self, tx: Transaction, caller: Caller) -> None:
+    def __init__(self, tx: Transaction, rules: Rules, caller: Caller) -> None:
         self._tx = tx
+        self._rules = rules
         self._shows_machines = caller.operator
         self._plan_reasons: dict[str, Reason | None] = {}
 
@@ -101,14 +106,17 @@ class _WaitFacts:
         """Why ``run`` has not started."""
         if run.state is RunState.RUNNING and run.limits.max_retries:
             return self._retry(run)
+        if run.state is RunState.RUNNING:
+            return WaitReason(run.id, self._stranded(run))
         if run.state is not RunState.READY:
             return WaitReason(run.id)
         attempts = self._tx.runs.attempts(run.id)
         if any(attempt.outcome is None for attempt in attempts):
             return WaitReason(run.id, Reason(ReasonCode.PREPARING))
         full = self._plan_reason(run.account_id)
-        pool = run.pool if run.pool_asked else ""
-        return WaitReason(run.id, full or self._runner_reason(run, attempts), pool)
+        reason = full or self._runner_reason(run, attempts)
+        pool = run.pool if run.pool_asked and "pool" not in reason.params else ""
+        return WaitReason(run.id, reason, pool)
 
     def _retry(self, run: Run) -> WaitReason:
         """Why a run waits that has started: none of its attempts is active, and one was lost."""
@@ -146,8 +154,31 @@ class _WaitFacts:
     def _nodes(self) -> list[Node]:
         return self._tx.nodes.all()
 
+    @cached_property
+    def _pools(self) -> list[str]:
+        return known_pools(self._tx, self._rules)
+
+    def _gone(self, run: Run) -> Reason | None:
+        """The reason if what the run was accepted for exists no more: settings have changed, or the
+        operator has forgotten nodes.
+        """
+        if run.pool not in self._pools:
+            return Reason.of(ReasonCode.NO_NODE, pool=run.pool, pools=self._pools)
+        if run.region_of_node and not has_region(self._tx, run):
+            return Reason.of(ReasonCode.NO_LABELS, pool=run.pool, region=run.region)
+        return None
+
+    def _stranded(self, run: Run) -> Reason | None:
+        """The same for a run that has started, once none of its attempts is active."""
+        gone = self._gone(run)
+        if gone is None or any(a.outcome is None for a in self._tx.runs.attempts(run.id)):
+            return None
+        return gone
+
     def _takers(self, run: Run) -> list[RunnerInfo] | Reason:
         """The runners that may take the run, whatever room they have; without any, the reason."""
+        if gone := self._gone(run):
+            return gone
         of_pool = [runner for runner in self._runners if runner.pool == run.pool]
         placed = [runner for runner in of_pool if is_placed(runner, run)]
         if of_pool and not placed:

@@ -33,7 +33,7 @@ from fyke.contracts.execution import Environment, EnvironmentFailed, FetchEnviro
 from fyke.contracts.tools import ToolRunner
 from fyke.errors import InvalidRequest, Unavailable
 from fyke.kit.file_lock import locked
-from fyke.model.node import RunnableVersion
+from fyke.model.node import RunnableVersion, environment_name
 from fyke.model.worker import EnvironmentArchive, Language
 from fyke.reasons import Reason, ReasonCode
 from fyke.sandbox.isolation import relay_files
@@ -41,6 +41,7 @@ from fyke.sandbox.packages import environment_archive, sealing
 from fyke.sandbox.packages.environment_go import GoInstaller
 from fyke.sandbox.packages.environment_node import NodeInstaller
 from fyke.sandbox.packages.environment_python import PythonInstaller
+from fyke.sandbox.packages.held import HeldEnvironments
 from fyke.sandbox.packages.installer import (
     DISK_FULL,
     DISK_FULL_ERRORS,
@@ -125,6 +126,7 @@ class UvEnvironments:
         self._python = PythonInstaller(package_installer, settings, python)
         self._node = NodeInstaller(package_installer, settings)
         self._go = GoInstaller(package_installer, settings)
+        self._held = HeldEnvironments(root)
         self._trusted: set[tuple[str, str]] = set()  # key and Worker with a verified seal
         self._callers: Counter[str] = Counter()  # that build an environment or wait for it, by key
         self._failures: dict[str, tuple[float, EnvironmentFailed]] = {}  # until no caller is left
@@ -152,6 +154,24 @@ class UvEnvironments:
         ``builds_allowed`` whether packages may run code during installation. Raise
         ``EnvironmentFailed``.
         """
+        environment = await self._ensure(version, bundle, account_id, builds_allowed, fetch)
+        key = environment.path.parent.name if environment.path else ""
+        name = environment_name(account_id, version)
+        await asyncio.to_thread(self._held.note, name, key)
+        return environment
+
+    async def held(self) -> tuple[str, ...]:
+        """See ``Environments.held``."""
+        return await asyncio.to_thread(self._held.names)
+
+    async def _ensure(
+        self,
+        version: RunnableVersion,
+        bundle: Path,
+        account_id: str,
+        builds_allowed: bool,
+        fetch: FetchEnvironment | None,
+    ) -> Environment:
         # building Go runs no code of the project
         builds = version.builds and version.language != Language.GO
         if builds and not builds_allowed:

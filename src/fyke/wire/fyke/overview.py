@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from fyke.model.browser import BrowserProgram
 from fyke.model.health import Level
-from fyke.reasons import detail_sentence
+from fyke.reasons import detail_sentence, machine_name
 from fyke.wire.common import Count, Items, UnixSeconds, known_values
 from fyke.wire.fields import Answer
 from fyke.wire.units import seconds
@@ -116,7 +116,7 @@ class RunnerItem(Answer):
     def of(cls, runner: RunnerInfo) -> RunnerItem:
         return cls(
             id=runner.id,
-            node=runner.node,
+            node=machine_name(runner.node),
             isolation=runner.isolation,
             reason=runner.reason,
             cpus=runner.cpus,

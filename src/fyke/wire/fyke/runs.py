@@ -12,7 +12,15 @@ from fyke.domain.billing.pricing import format_usage
 from fyke.kit.spreadsheets import exact_usd
 from fyke.model.billing import gb_seconds
 from fyke.model.run import MAX_LISTED_SUBTASKS, MAX_SHARE_DAYS, BlockedSite, SubtaskState
-from fyke.reasons import HintCode, ReasonCode, cause, next_step, sentence
+from fyke.reasons import (
+    HintCode,
+    ReasonCode,
+    cause,
+    machine_name,
+    machine_names,
+    next_step,
+    sentence,
+)
 from fyke.wire.common import Count, ExactUsd, Items, UnixMs, UnixSeconds, Usd, known_values
 from fyke.wire.fields import Answer, Boolean, Integer, Request
 from fyke.wire.fyke.run_logs import LogLineItem
@@ -145,7 +153,7 @@ class RunSummary(Answer):
             duration=run.duration_ms(view.now) / 1000,
             hint=HintItem.of(ending.hint) if ending.hint else None,
             errors=[LogLineItem.of(line) for line in ending.errors],
-            nodes=[*nodes],
+            nodes=machine_names(nodes),
             max_retries=run.limits.max_retries,
             pool=run.pool,
             labels=dict(run.labels),
@@ -178,7 +186,7 @@ class RunEventItem(Answer):
             reason_code=code_of(event.reason),
             reason_params=params_of(event.reason),
             number=event.number,
-            node=event.node,
+            node=machine_name(event.node),
         )
 
 
@@ -246,7 +254,7 @@ class AttemptItem(Answer):
             browser_ms=attempt.browser_ms,
             started_at=seconds(attempt.started_at),
             finished_at=seconds(attempt.finished_at),
-            node=attempt.node,
+            node=machine_name(attempt.node),
             replaced=attempt.replaced,
         )
 

@@ -37,7 +37,7 @@ def board(stores: Stores, tmp_path: Path) -> Iterator[QueueBoard]:
         yield QueueBoard(
             stores.storage,
             RunQueue(stores.storage, runs, RULES.prices),
-            WaitReasons(stores.storage),
+            WaitReasons(stores.storage, RULES),
             RunLists(stores.storage, stores.results, RULES),
         )
 

@@ -11,14 +11,17 @@ from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules
-from fyke.domain.runs.waiting import WaitReasons
+from fyke.domain.runs.waiting import WaitReason, WaitReasons
 from fyke.model.billing import Prices
 from fyke.model.node_registry import Node
+from fyke.model.run import RunState
 from fyke.model.runner import RunnerInfo
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
+from fyke.wire.reasons import params_of
 from support.stores import Stores
 
 pytestmark = pytest.mark.anyio
+RULES = Rules(Prices(), HIDING, 1000, "")
 
 
 async def reason(
@@ -29,7 +32,7 @@ async def reason(
         await stores.write(lambda tx, one=runner: tx.runs.put_runner(one))  # type: ignore[misc]
     run = await stores.run(cpus=1, memory_mb=512, **changes)
     caller = replace(stores.caller, operator=operator)
-    return (await WaitReasons(stores.storage).reason(caller, run.id)).reason
+    return (await WaitReasons(stores.storage, RULES).reason(caller, run.id)).reason
 
 
 def runner(stores: Stores, name: str, cpus: float = 4) -> RunnerInfo:
@@ -65,8 +68,6 @@ async def node(stores: Stores, name: str, pool: str = "eu") -> None:
 
 
 async def test_a_pool_without_a_connected_machine_is_the_reason(stores: Stores) -> None:
-    found = await reason(stores, runner(stores, "a"), pool="eu")
-    assert found == Reason.of(ReasonCode.NO_NODE, pool="eu")
     await node(stores, "n1")
     await node(stores, "n2", "us")
     found = await reason(stores, pool="eu")
@@ -99,8 +100,64 @@ async def test_labels_that_no_connected_machine_has_are_the_reason(
     stores: Stores, needs: dict[str, Any], labels: str
 ) -> None:
     partly = replace(runner(stores, "a"), labels={"gpu": "yes", "region": "FR"})
+    away = Node("n1", "default", {"region": "DE"}, "", "J", ephemeral=False, joined_at=1)
+    await stores.write(lambda tx: tx.nodes.add(away))
     found = await reason(stores, partly, **needs)
     assert found == Reason.of(ReasonCode.NO_LABELS, pool="default", labels=labels)
+
+
+async def test_a_pool_that_exists_no_more_is_the_reason_with_a_remedy(stores: Stores) -> None:
+    """As after a change of ``default_pool``."""
+    await node(stores, "n1", "us")
+    found = await reason(stores, runner(stores, "a"), pool="eu", operator=False)
+    assert found == Reason.of(ReasonCode.NO_NODE, pool="eu", pools=["default", "us"])
+    assert sentence(found) == (
+        "there is no pool eu any more, only default, us: abort the run and start it again, or let "
+        "a machine join this pool"
+    )
+    await node(stores, "n2")
+    found = await reason(stores, pool="eu", operator=False)
+    assert found == Reason.of(ReasonCode.NO_NODE, pool="eu")
+
+
+async def test_a_run_that_has_started_says_so_too(stores: Stores) -> None:
+    found = await reason(stores, pool="eu", state=RunState.RUNNING)
+    assert found == Reason.of(ReasonCode.NO_NODE, pool="eu", pools=["default"])
+    assert await reason(stores, state=RunState.RUNNING) is None
+
+
+async def test_a_region_that_no_machine_has_any_more_is_the_reason_with_a_remedy(
+    stores: Stores,
+) -> None:
+    here = replace(runner(stores, "a"), labels={"region": "FR"})
+    found = await reason(stores, here, region="DE", region_of_node=True)
+    assert found == Reason.of(ReasonCode.NO_LABELS, pool="default", region="DE")
+    assert sentence(found).endswith("or give one the label region=DE")
+
+
+async def test_a_machine_of_the_installation_is_not_called_by_its_id(stores: Stores) -> None:
+    own = replace(runner(stores, "a"), node="01ARZ3NDEKTSV4RRFFQ69G5FAV")
+    found = await reason(stores, replace(own, draining=True))
+    assert found is not None
+    assert sentence(found).startswith("the runner on this installation is being stopped")
+    assert params_of(found) == {"node": "this installation"}
+    found = await reason(stores, replace(own, trouble=DISK))
+    assert found is not None
+    assert sentence(found).startswith("the runner on this installation cannot start Workers")
+
+
+async def test_a_pool_is_said_once(stores: Stores) -> None:
+    """Beside the reason, unless that names it."""
+    await node(stores, "n1")
+
+    async def waits() -> WaitReason:
+        run = await stores.run(pool="eu", pool_asked=True)
+        return await WaitReasons(stores.storage, RULES).reason(stores.caller, run.id)
+
+    assert (await waits()).pool == ""
+    eu = replace(runner(stores, "a"), pool="eu")
+    await stores.write(lambda tx: tx.runs.put_runner(eu))
+    assert (await waits()).pool == "eu"
 
 
 async def test_machines_that_may_not_execute_the_worker_are_the_reason(stores: Stores) -> None:
@@ -156,7 +213,7 @@ async def test_the_room_is_that_of_runners_that_are_large_enough(stores: Stores)
     for one in (wide, large):
         await stores.write(lambda tx, one=one: tx.runs.put_runner(one))  # type: ignore[misc]
     run = await stores.run(cpus=1, memory_mb=8000)
-    found = await WaitReasons(stores.storage).reason(stores.caller, run.id)
+    found = await WaitReasons(stores.storage, RULES).reason(stores.caller, run.id)
     assert found.reason == Reason.of(ReasonCode.ROOM, cpus=1, memory_mb=8000)
 
 
@@ -241,8 +298,8 @@ async def test_a_runner_without_trouble_has_the_room(stores: Stores) -> None:
 async def test_a_returned_run_waits_for_its_next_try(stores: Stores) -> None:
     await stores.write(lambda tx: tx.runs.put_runner(runner(stores, "a")))
     run = await stores.run()
-    attempts = Attempts(stores.storage, stores.results, Rules(Prices(), HIDING, 1000, ""))
-    reasons = WaitReasons(stores.storage)
+    attempts = Attempts(stores.storage, stores.results, RULES)
+    reasons = WaitReasons(stores.storage, RULES)
 
     async def waits() -> Reason:
         found = (await reasons.reason(stores.caller, run.id)).reason

@@ -52,6 +52,7 @@ runners = Table(
     text_column("pool"),
     text_column("labels"),  # JSON object, empty without labels
     number_column("settings_version"),
+    text_column("environments"),  # separated by blanks
 )
 
 
@@ -66,6 +67,7 @@ class RunnerTable(SqlStore):
         values = columns(runner) | {"checks": json.dumps(runner.checks), "trouble": trouble}
         values["browser_programs"] = " ".join(runner.browser_programs)
         values["labels"] = json.dumps(dict(runner.labels)) if runner.labels else ""
+        values["environments"] = " ".join(runner.environments)
         other = runners.alias("other")
         others = (
             select(func.count())
@@ -91,6 +93,7 @@ def _runner(row: Mapping[Any, Any]) -> RunnerInfo:
     values["trouble"] = json.loads(values["trouble"] or "null")
     values["browser_programs"] = values["browser_programs"].split()
     values["labels"] = json.loads(values["labels"] or "{}")
+    values["environments"] = values["environments"].split()
     return record(values, RunnerInfo)
 
 

@@ -130,6 +130,17 @@ class WaitingSubtask:
     browser_memory_mb: int = 0
     not_before: int = 0  # the end of its pause, if an attempt was returned
     labels: str = ""  # as stored
+    environment: str = ""
+    created_at: int = 0  # of its run
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.run_id, self.ordinal
+
+    @property
+    def ready_at(self) -> int:
+        """Since when it may be leased: the start of its run, or the end of its pause."""
+        return max(self.created_at, self.not_before)
 
     @property
     def load(self) -> RunnerLoad:

@@ -15,16 +15,17 @@ plan of their account are skipped, as are those with a browser while no place fo
 those that require one if the runner has none, those of Workers that it may not execute, those for
 machines of another region or with labels that its machine lacks, those that are larger than the
 whole runner, if another one is large enough, and for a while those that its machine has returned,
-if another one has not; any other subtask that does not fit ends the search. Labels are compared
-once the queue has shown a run that asks for some, and other runners are read only when it has a
-subtask that may be left to them.
+if another one has not, and new ones whose environment another one has; any other subtask that does
+not fit ends the search. Labels are compared once the queue has shown a run that asks for some, and
+other runners are read only when it has a subtask that may be left to them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
@@ -38,13 +39,14 @@ from sqlalchemy import (
     update,
 )
 
+from fyke.domain.runs.affinity import HoldersFirst
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, placement_of, takes_attempts
 from fyke.domain.runs.returns import OTHERS_FIRST_MS
 from fyke.domain.runs.spread import share, with_room
 from fyke.kit.ids import new_ulid
 from fyke.model.browser import BrowserOffer
 from fyke.model.placement import ANYTHING, Placement
-from fyke.model.run import MAX_PAUSE_MS, Attempt, Subtask, SubtaskState
+from fyke.model.run import MAX_PAUSE_MS, Attempt, Run, Subtask, SubtaskState
 from fyke.model.runner import TOLERANCE, Capacity, Lease, RunnerInfo, RunnerLoad
 from fyke.storage.sql.dialects import fetch_all, is_sqlite
 from fyke.storage.sql.prepared import Prepared
@@ -122,16 +124,58 @@ class _CapacityLeft:
         return left.is_possible
 
 
+class _PoolRunners:
+    """What one lease asks of the other runners of its pool, each read once, and only if needed."""
+
+    def __init__(self, table: LeaseTable, runner_id: str, pool: str) -> None:
+        self._table = table
+        self._runner_id = runner_id
+        self._pool = pool
+
+    @cached_property
+    def others(self) -> list[RunnerInfo]:
+        """The other runners of the pool that take attempts now."""
+        return self._table.others(self._runner_id, self._pool)
+
+    @cached_property
+    def loads(self) -> dict[str, RunnerLoad]:
+        """The loads of all runners that have attempts, without those of this lease."""
+        return self._table.loads()
+
+    def runs(self, ids: Iterable[str]) -> dict[str, Run]:
+        return self._table.runs_of(ids)
+
+    def share(self, first: WaitingSubtask, waiting: int) -> int:
+        """How many subtasks this runner takes of those that wait and fit it, beside the others that
+        have room for the first of them.
+        """
+        if waiting == 1:
+            return 1
+        labels = json.loads(first.labels or "{}")
+        others = [
+            other
+            for other in self.others
+            if (placement := placement_of(other)) and placement.has(labels)
+        ]
+        own = self.loads.get(self._runner_id, RunnerLoad(self._runner_id)).attempts
+        return share(waiting, own, with_room(others, self.loads, first.load))
+
+
 class _Elsewhere:
     """What of the queue of a pool is for other machines than that of one runner."""
 
     def __init__(
-        self, table: LeaseTable, runner_id: str, node: str, capacity: Capacity, placement: Placement
+        self,
+        table: LeaseTable,
+        runners: _PoolRunners,
+        node: str,
+        capacity: Capacity,
+        placement: Placement,
     ) -> None:
         self._table = table
-        self._runner_id, self._node = runner_id, node
+        self._runners = runners
+        self._node = node
         self._capacity = capacity
-        self._pool = placement.pool
         self._others: list[RunnerInfo] | None = None  # read only when something may be theirs
         self.labels = OpenLabels(placement, lambda: table.open_labels(placement.pool))
         self.condition = ALL
@@ -148,7 +192,7 @@ class _Elsewhere:
             left.is_larger(item) or self._table.was_returned(item) for item in waiting
         )
         if is_first:
-            self._others = self._table.others(self._runner_id, self._pool)
+            self._others = self._runners.others
         if not is_first and not (has_new and self._others):
             return has_foreign
         self.condition = for_others_condition(
@@ -157,10 +201,48 @@ class _Elsewhere:
         return has_foreign or bool(self.condition.text)
 
 
+class _PassedOver:
+    """What one lease does not take: ``runs`` with all waiting subtasks locked by other runners, and
+    ``subtasks`` that are locked, or left to machines with their environment.
+    """
+
+    def __init__(self, holders: HoldersFirst | None) -> None:
+        self._holders = holders
+        self.runs: list[str] = []
+        self.subtasks = set[tuple[str, int]]()
+
+    def rest(self, waiting: list[WaitingSubtask]) -> list[WaitingSubtask]:
+        """These without those that are passed over."""
+        if not self.subtasks:
+            return waiting
+        return [item for item in waiting if item.key not in self.subtasks]
+
+    def leave(self, waiting: list[WaitingSubtask]) -> bool:
+        """Add those of these that are left to other machines; whether the queue has to be read
+        again, for what follows them. That is at most once, whatever follows.
+        """
+        if self._holders is None:
+            return False
+        is_first = not self._holders.left_ms
+        left = self._holders.leave(waiting)
+        self.subtasks |= left
+        return is_first and bool(left)
+
+    def add_locked(self, planned: list[WaitingSubtask], *, exact: bool) -> None:
+        """None of these was free. If subtasks of one run may be for different machines (``exact``),
+        others of the same runs may be.
+        """
+        if exact:
+            self.subtasks |= {item.key for item in planned}
+        else:
+            self.runs += dict.fromkeys(item.run_id for item in planned)
+
+
 class LeaseTable(SqlStore):
     """The part of ``RunStore`` for leasing."""
 
     _now: Callable[[], int]
+    left_ms = 0  # see ``RunStore.left_ms``
 
     @property
     def now(self) -> int:
@@ -176,21 +258,24 @@ class LeaseTable(SqlStore):
         node: str = "",
         placement: Placement = ANYTHING,
         spread: bool = False,
+        environments: Collection[str] = (),
     ) -> list[Lease]:
         left = _CapacityLeft(capacity)
         plans = PlanCapacity(self._db)
-        excluded: list[str] = []  # runs with all waiting subtasks locked by other runners
         leased: list[WaitingSubtask] = []
-        elsewhere = _Elsewhere(self, runner_id, node, capacity, placement)
+        runners = _PoolRunners(self, runner_id, placement.pool)
+        elsewhere = _Elsewhere(self, runners, node, capacity, placement)
+        holders = HoldersFirst(runner_id, environments, self._now(), runners)
+        passed = _PassedOver(holders if spread else None)
         most = None if spread else left.slots  # that are taken; known with the first planned ones
         while left.slots > 0 and (most is None or len(leased) < most):
             limit = left.slots
             full = plans.full
             # runs that need a browser do not delay others while all places for one are taken
             placeless = left.lacks_places
-            waiting = self._queue(
-                limit,
-                excluded,
+            found = self._queue(
+                limit + len(passed.subtasks),
+                passed.runs,
                 plans,
                 placement,
                 elsewhere.labels,
@@ -198,8 +283,10 @@ class LeaseTable(SqlStore):
                 offer=left.offer,
                 for_others=elsewhere.condition,
             )
-            if elsewhere.has_some(waiting, left):
+            waiting = passed.rest(found)
+            if elsewhere.has_some(waiting, left) or passed.leave(waiting):
                 continue  # read the queue again, without what is for other machines
+            waiting = passed.rest(waiting)
             permitted = plans.permit(waiting)
             if len(permitted) < len(waiting) and plans.full != full:
                 continue  # read the queue again, without the accounts that are full now
@@ -207,16 +294,18 @@ class LeaseTable(SqlStore):
             if not planned:
                 break
             if most is None:
-                most = self._share(runner_id, placement.pool, planned[0], len(permitted))
+                most = runners.share(planned[0], len(permitted))
             planned = planned[: most - len(leased)]
-            claimed = self._claim(planned, left, plans, placement, exact=elsewhere.is_used)
+            exact = elsewhere.is_used or bool(passed.subtasks)
+            claimed = self._claim(planned, left, plans, placement, exact=exact)
             leased += claimed
             if not claimed:
-                excluded += dict.fromkeys(item.run_id for item in planned)
+                passed.add_locked(planned, exact=exact)
             elif left.lacks_places and not placeless:
                 continue
             elif len(claimed) == len(planned) < max(len(permitted), limit):
                 break  # the next one does not fit, or there is none
+        self.left_ms = holders.left_ms
         return self._add_attempts(runner_id, node, lease_until, leased) if leased else []
 
     def has_startable(self, offer: BrowserOffer | None, placement: Placement = ANYTHING) -> bool:
@@ -276,21 +365,13 @@ class LeaseTable(SqlStore):
         others = [other for other in active if other.id != runner_id and other.pool == pool]
         return [other for other in others if takes_attempts(other)]
 
-    def _share(self, runner_id: str, pool: str, first: WaitingSubtask, waiting: int) -> int:
-        """How many subtasks the runner takes of those that wait and fit it, beside the others that
-        have room for the first of them.
-        """
-        if waiting == 1:
-            return 1
-        loads = {load.runner_id: load for load in SqlAdmission(self._db).loads()}
-        labels = json.loads(first.labels or "{}")
-        others = [
-            other
-            for other in self.others(runner_id, pool)
-            if (placement := placement_of(other)) and placement.has(labels)
-        ]
-        own = loads.get(runner_id, RunnerLoad(runner_id)).attempts
-        return share(waiting, own, with_room(others, loads, first.load))
+    def loads(self) -> dict[str, RunnerLoad]:
+        """The loads of the runners that have attempts, by their ids."""
+        return {load.runner_id: load for load in SqlAdmission(self._db).loads()}
+
+    def runs_of(self, ids: Iterable[str]) -> dict[str, Run]:
+        """The runs that exist among these ids."""
+        return runs_by_id(self._db, ids)
 
     def was_returned(self, item: WaitingSubtask) -> bool:
         """Whether the subtask may be left to machines that have not returned it."""

@@ -21,7 +21,7 @@ from fyke.storage.sql.state.runs.admission import WaitingSubtask
 # CROSS JOIN makes SQLite start with the queue, which is short, and not with all past runs.
 QUEUE = (
     "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running',"
-    " r.browser_cpus, r.browser_memory_mb, s.not_before, r.labels"
+    " r.browser_cpus, r.browser_memory_mb, s.not_before, r.labels, r.environment, r.created_at"
     " FROM subtasks s {join} runs r {on} r.id = s.run_id"
     " WHERE s.state = 'waiting' AND s.pool = ?"
     " AND r.state IN ('ready', 'running') AND {due}{excluded}"
@@ -33,7 +33,7 @@ QUEUE = (
 # would scan all past runs.
 QUEUE_WITHOUT_FULL = (
     "SELECT s.run_id, s.ordinal, r.cpus, r.memory_mb, r.account_id, r.state = 'running',"
-    " r.browser_cpus, r.browser_memory_mb, s.not_before, r.labels"
+    " r.browser_cpus, r.browser_memory_mb, s.not_before, r.labels, r.environment, r.created_at"
     " FROM runs r{by} {join} subtasks s {on} s.run_id = r.id AND s.pool = r.pool"
     " WHERE r.pool = ? AND r.state IN ('ready', 'running') AND s.state = 'waiting' AND {due}"
     " AND (r.state = 'running' OR r.account_id NOT IN ({full}){started}){excluded}"

@@ -83,6 +83,13 @@ class SubtaskTable(SqlStore):
     def subtasks(self, run_id: str) -> list[Subtask]:
         return [record(row, Subtask) for row in _SUBTASKS.rows(self._db, {"of_run": run_id})]
 
+    def ordinals_in_events(self, run_id: str) -> dict[str, int]:
+        numbers = select(run_events.c.number).where(run_events.c.run_id == run_id)
+        query = select(subtasks.c.number, subtasks.c.ordinal).where(
+            subtasks.c.run_id == run_id, subtasks.c.number.in_(numbers)
+        )
+        return {row.number: row.ordinal for row in self._db.execute(query)}
+
     def subtask_page(self, run_id: str, *, offset: int, limit: int) -> list[Subtask]:
         query = select(subtasks).where(subtasks.c.run_id == run_id)
         page = query.order_by(subtasks.c.ordinal).limit(limit).offset(offset)
@@ -153,7 +160,7 @@ _FIXED = {
     "id", "account_id", "worker_id", "version", "task_id", "key_id", "origin", "created_at",
     "cpus", "memory_mb", "timeout_s", "max_charge_micros", "max_traffic_bytes", "bound",
     "browser_cpus", "browser_memory_mb", "browser_mode", "browser_program", "max_retries",
-    "pool", "pool_asked", "labels", "region_of_node", "operators_worker",
+    "pool", "pool_asked", "labels", "region_of_node", "operators_worker", "environment",
     "region", "egress_allow", "browser_block", "input_json", "summary", "callback_url", "subtasks",
     "subtasks_ended", *(f"ended_{name}" for name in ENDED_COUNTERS),
 }  # fmt: skip

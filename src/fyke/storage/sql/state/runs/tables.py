@@ -60,6 +60,7 @@ runs = Table(
     text_column("labels"),  # JSON object with sorted names, empty without labels
     flag_column("region_of_node"),
     flag_column("operators_worker"),
+    text_column("environment"),
     text_column("region"),
     text_column("egress_allow"),  # JSON list
     text_column("browser_block"),  # JSON list
