@@ -11,6 +11,7 @@ PARTS = {
     "tests/e2e/test_torture.py": re.compile(r"-(sqlite|postgres)\]$"),
     "tests/e2e/test_two_servers.py": re.compile(r"\[(part \d)\]$"),
     "tests/e2e/test_zoo.py": re.compile(r"\[(python|node|go)-"),
+    "tests/integration/fuzz/test_time_per_byte.py": re.compile(r"\[([\w. ]+)-"),
 }
 
 
