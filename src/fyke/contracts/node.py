@@ -262,7 +262,7 @@ class EnvironmentPublishing(Protocol):
         ...
 
     async def store(self, archive: EnvironmentArchive, file: Path) -> None:
-        """Store a packed environment, for the version that was claimed."""
+        """Store a packed environment, for the version that was claimed. Raise ``DiskShort``."""
         ...
 
     async def failed(self, version_id: str) -> None:

@@ -20,6 +20,7 @@ from fyke.contracts.blobs import Blobs, Folder
 from fyke.contracts.signals import PREPARE
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, refusal
+from fyke.contracts.execution import DiskShort
 from fyke.model.node import EnvironmentPlace, OrderedWorker, PreparationOrder, RunnableVersion
 from fyke.model.runner import NODE_PLACE, RunnerInfo
 from fyke.model.worker import (
@@ -158,3 +159,6 @@ async def _chunks(file: Path) -> AsyncIterator[bytes]:
     with await asyncio.to_thread(file.open, "rb") as stream:
         while chunk := await asyncio.to_thread(stream.read, _CHUNK):
             yield chunk
+        free = await asyncio.to_thread(self._blobs.free_bytes)
+        if free < archive.size:
+            raise DiskShort(free, archive.size)

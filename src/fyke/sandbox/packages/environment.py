@@ -29,12 +29,23 @@ from typing import Protocol
 
 import structlog
 
-from fyke.contracts.execution import Environment, EnvironmentFailed, FetchEnvironment
+from fyke.contracts.execution import (
+    DiskShort,
+    Environment,
+    EnvironmentFailed,
+    FetchEnvironment,
+)
 from fyke.contracts.tools import ToolRunner
 from fyke.errors import InvalidRequest, Unavailable
 from fyke.kit.file_lock import locked
+from fyke.kit.files import room_beside
 from fyke.model.node import RunnableVersion
-from fyke.model.worker import EnvironmentArchive, Language
+from fyke.model.worker import (
+    ENVIRONMENT_FREE_BYTES,
+    MAX_ARCHIVE_BYTES,
+    EnvironmentArchive,
+    Language,
+)
 from fyke.reasons import Reason, ReasonCode
 from fyke.sandbox.isolation import relay_files
 from fyke.sandbox.packages import environment_archive, sealing
@@ -54,7 +65,7 @@ from fyke.sandbox.process.folders import check_disk
 log = structlog.get_logger()
 
 MAX_BYTES = 2 * 2**30
-FREE_BYTES = 2**30  # of the disk that no environment may fill
+FREE_BYTES = ENVIRONMENT_FREE_BYTES
 CONTENT = "env"  # the folder that is mounted
 LOG = "install.log"
 SEAL = "seal.json"
@@ -68,6 +79,8 @@ WAIT_SECONDS = 120.0  # for an environment that another machine makes now
 POLL_SECONDS = 1.0
 
 _LOCK_WAIT = 0.05  # seconds between two tries to take a lock
+# then the environment is built here
+_NOT_FETCHED = (Unavailable, InvalidRequest, DiskShort, environment_archive.BadArchive)
 
 
 class Recipe(Protocol):
@@ -210,18 +223,20 @@ class UvEnvironments:
                 return existing
             packed = await asyncio.to_thread(_new_file, self._root)
             try:
+                await asyncio.to_thread(self.check_room)
                 archive = await _fetch_in_time(fetch, tuple(recipes), packed)
                 if archive is None:
                     return None
                 item = recipes[archive.key]
                 await self._place(item, terms, worker_id, archive, packed)
-            except (Unavailable, InvalidRequest, environment_archive.BadArchive) as error:
+            except OSError as error:
+                if error.errno in DISK_FULL_ERRORS:
+                    raise EnvironmentFailed(DISK_FULL) from None
+                log.warning("environment_not_fetched", problem=repr(error))
+                return None
+            except _NOT_FETCHED as error:
                 log.warning("environment_not_fetched", problem=str(error))
                 return None
-            except OSError as error:
-                if error.errno not in DISK_FULL_ERRORS:
-                    raise
-                raise EnvironmentFailed(DISK_FULL) from None
             finally:
                 await asyncio.to_thread(packed.unlink, missing_ok=True)
             return await self._find(recipe, terms, worker_id)
@@ -246,7 +261,11 @@ class UvEnvironments:
         def unpack() -> bool:
             try:
                 _make_empty(building)
-                environment_archive.unpack(packed, building, recipe.links, self._max_bytes)
+                room = room_beside(self._root, FREE_BYTES)
+                if room < archive.size:
+                    raise environment_archive.BadArchive("the disk has too little free space")
+                most = min(room, self._max_bytes)
+                environment_archive.unpack(packed, building, recipe.links, most)
                 if sealing.seal(building / CONTENT).digest != archive.tree:
                     raise environment_archive.BadArchive("its files are not those that were packed")
                 _seal(building, (building / LOG).read_text("utf-8", "replace"))
@@ -279,10 +298,18 @@ class UvEnvironments:
             try:
                 if seal is None or sealing.read_tree(folder / CONTENT) != seal:
                     raise environment_archive.BadArchive("its files have changed")
-                environment_archive.pack(folder, target, recipe.links)
-            except environment_archive.BadArchive as error:
+                most = min(room, MAX_ARCHIVE_BYTES)
+                environment_archive.pack(folder, target, recipe.links, most)
+            except environment_archive.TooLarge as error:
+                if room < MAX_ARCHIVE_BYTES:
+                    raise DiskShort(room, MAX_ARCHIVE_BYTES) from None
                 reason = Reason.of(ReasonCode.PACKAGES_REFUSED, detail=str(error))
                 raise EnvironmentFailed(reason) from None
+            except environment_archive.BadArchive as error:
+                reason = Reason.of(ReasonCode.PACKAGES_REFUSED, detail=str(error))
+            check_disk(target.parent, FREE_BYTES)
+                raise EnvironmentFailed(reason) from None
+            room = room_beside(target.parent, FREE_BYTES)
             with target.open("rb", buffering=0) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             key, size = _archive_key(recipe, terms), target.stat().st_size
