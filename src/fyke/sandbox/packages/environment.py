@@ -253,9 +253,12 @@ class UvEnvironments:
         key = _key(recipe, terms)
         building = self._root / f"{BUILDING}{key}"
 
-        def place() -> bool:
-            # here, because a caller that is cancelled does not wait for this thread
-            with locked(self._root / LOCKS / key):
+        def place() -> bool | None:
+            # here, because a caller that is cancelled does not wait for this thread; and without
+            # waiting, because others need the threads
+            with locked(self._root / LOCKS / key, wait=False) as free:
+                if not free:
+                    return None
                 return self._existing(key, worker_id) is None and unpack()
 
         def unpack() -> bool:
@@ -275,7 +278,11 @@ class UvEnvironments:
             self._trusted.add((key, worker_id))
             return True
 
-        if await asyncio.to_thread(place):
+        placed = await asyncio.to_thread(place)
+        while placed is None:  # until another process is done
+            await asyncio.sleep(_LOCK_WAIT)
+            placed = await asyncio.to_thread(place)
+        if placed:
             log.info("environment_fetched", key=key, bytes=archive.size)
 
     async def key(self, version: RunnableVersion, bundle: Path, account_id: str) -> str:
@@ -294,7 +301,9 @@ class UvEnvironments:
         folder = self._root / _key(recipe, terms)
 
         def pack() -> EnvironmentArchive:
+            check_disk(target.parent, FREE_BYTES)
             seal = sealing.read(folder / SEAL)
+            room = room_beside(target.parent, FREE_BYTES)
             try:
                 if seal is None or sealing.read_tree(folder / CONTENT) != seal:
                     raise environment_archive.BadArchive("its files have changed")
@@ -307,9 +316,7 @@ class UvEnvironments:
                 raise EnvironmentFailed(reason) from None
             except environment_archive.BadArchive as error:
                 reason = Reason.of(ReasonCode.PACKAGES_REFUSED, detail=str(error))
-            check_disk(target.parent, FREE_BYTES)
                 raise EnvironmentFailed(reason) from None
-            room = room_beside(target.parent, FREE_BYTES)
             with target.open("rb", buffering=0) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             key, size = _archive_key(recipe, terms), target.stat().st_size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -212,3 +213,23 @@ async def test_nothing_is_unpacked_or_packed_to_a_disk_that_runs_need(
     with pytest.raises(DiskShort):
         await environments.pack(cast(RunnableVersion, None), tmp_path, "A", tmp_path / "target")
     assert not (tmp_path / "target").exists()
+
+
+@pytest.mark.anyio
+async def test_a_fetched_environment_waits_for_another_process_without_a_thread(
+    tmp_path: Path,
+) -> None:
+    environments, recipe = installer(tmp_path), KnownRecipe()
+    environments._prepare_root()
+    (tmp_path / "packed").write_bytes(b"no archive")
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    with locked(tmp_path / LOCKS / _key(recipe, TERMS)):
+        placing = asyncio.create_task(
+            environments._place(recipe, TERMS, "w", ARCHIVE, tmp_path / "packed")
+        )
+        for _ in range(3):
+            await asyncio.wait_for(asyncio.to_thread(int), 60)
+        assert not placing.done()
+    with pytest.raises(BadArchive):
+        await placing
