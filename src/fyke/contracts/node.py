@@ -201,7 +201,8 @@ class NodeFiles(Protocol):
     ) -> EnvironmentPlace:
         """Write the packed environment of the owner's version to a file, if the installation has
         one for one of these ``keys``. What is there has the digest of ``EnvironmentPlace.archive``;
-        without an archive nothing was written.
+        without an archive nothing was written. Raise ``Unavailable`` also if the disk of the file
+        has too little free space, and ``OSError``.
         """
         ...
 
