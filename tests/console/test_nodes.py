@@ -147,6 +147,18 @@ async def test_each_state_is_shown_in_words(app: App, owner: Visitor) -> None:
     assert sums == ["7 of 13", "0", "0 of 106.5", "0 of 268 GB"]
 
 
+async def test_seeded_machines_serve_the_pools_of_their_nodes(app: App) -> None:
+    """Or else screenshots say of each pool that no machine of it is connected."""
+    await seed_nodes(app)
+    nodes = await app.storage.read(lambda tx: tx.nodes.all())
+    runners = await app.storage.read(lambda tx: {one.id: one for one in tx.runs.runners(0)})
+    placed = {
+        node.runner_id: (node.pool, node.labels) for node in nodes if node.runner_id in runners
+    }
+    assert {pool for pool, _ in placed.values()} == {"default", "eu", "gpu"}
+    assert placed == {key: (runners[key].pool, runners[key].labels) for key in placed}
+
+
 async def test_a_node_that_was_stopped_is_not_called_silent(app: App, owner: Visitor) -> None:
     await add_node(app, gateway_id="", state=NodeState.CORDONED, state_by="ada")
     await app.storage.write(lambda tx: tx.runs.drop_runner("R-n1"))

@@ -12,11 +12,15 @@ import pytest
 from contract.test_node_file_places import Place
 from contract.test_version_environments import published, report, taken
 from fyke.contracts.blobs import Blobs
+from fyke.contracts.execution import DiskShort
 from fyke.contracts.signals import PREPARE
 from fyke.contracts.state import Transaction
+from fyke.domain.nodes.file_places import FilePlaces
+from fyke.domain.nodes.files import InstallationFiles
 from fyke.domain.runs.environment_archives import EnvironmentArchives, archive_name
 from fyke.domain.runs.environments import VersionEnvironments
-from fyke.errors import StaleLease
+from fyke.domain.runs.last_pages import LastPages
+from fyke.errors import StaleLease, Unavailable
 from fyke.model.node import EnvironmentPlace
 from fyke.model.worker import (
     MAX_PREPARATION_PAUSE_MS,
@@ -215,6 +219,76 @@ async def test_a_file_that_is_lost_is_made_again(archives: Archives) -> None:
     assert await archives.take() is None, "the file may be in the folder of another machine"
     assert await archives.find(version) == EnvironmentPlace()
     assert await archives.take() == version.id
+
+
+async def test_a_file_that_the_only_machine_has_lost_is_made_again(archives: Archives) -> None:
+    (version,) = await published(archives.state, "1")
+    await archives.find(version)
+    await archives.take()
+    await archives.store(version)
+    await archives.blobs.delete(archive_name(DIGEST))
+    assert not (await archives.of("R").find(version.id, ["k"], replaces_lost=False)).archive
+    assert await archives.take() == version.id, "no other machine makes archives"
+
+
+async def test_a_file_of_another_size_is_made_again(archives: Archives) -> None:
+    (version,) = await published(archives.state, "1")
+    await archives.find(version)
+    await archives.take()
+    await archives.store(version)
+    await archives.blobs.put(archive_name(DIGEST), DATA[:-1])
+    assert await archives.find(version) == EnvironmentPlace()
+    assert not await archives.blobs.exists(archive_name(DIGEST))
+    assert await archives.take() == version.id
+    assert not await archives.of("R").reuse(version.id, "k")
+
+
+async def test_a_damaged_file_is_dropped_by_the_machine_that_has_read_it(
+    archives: Archives, tmp_path: Path
+) -> None:
+    first, second = await published(archives.state, "1", "2")
+    for version in (first, second):
+        await archives.find(version)
+        await archives.take()
+        if not await archives.of("R").reuse(version.id, "k"):
+            await archives.store(version)
+    damaged = b"x" + DATA[1:]
+    await archives.blobs.put(archive_name(DIGEST), damaged)
+    due = VersionEnvironment(first.id, EnvironmentState.PREPARING, runner_id="R")
+    await archives.state.write(lambda tx: tx.environments.put(due))
+    files = InstallationFiles(
+        archives.blobs,
+        LastPages(archives.state.storage, archives.blobs),
+        FilePlaces(archives.state.storage, archives.blobs, "R"),
+    )
+    with pytest.raises(Unavailable, match="was damaged"):
+        await files.environment(first.id, ["k"], tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    assert not await archives.blobs.exists(archive_name(DIGEST))
+    assert [await archives.get(version) for version in (first, second)] == [None, None]
+    await VersionEnvironments(archives.state.storage).ended(first.id, "R", None)
+    assert await archives.take() == first.id, "it is made again after the preparation"
+    await archives.store(first)
+    assert (await archives.find(first)).archive is not None
+
+
+async def test_what_was_stored_since_it_was_read_is_kept(archives: Archives) -> None:
+    (version,) = await published(archives.state, "1")
+    await archives.find(version)
+    await archives.take()
+    await archives.store(version)
+    await archives.of("R").drop(DIGEST, 0.0)
+    assert (await archives.find(version)).archive is not None
+
+
+async def test_a_file_is_not_stored_on_a_full_disk(archives: Archives) -> None:
+    (version,) = await published(archives.state, "1")
+    await archives.find(version)
+    await archives.take()
+    archives.blobs = FilesystemBlobs(archives.folder / "blobs", durable=False, floor_bytes=2**60)
+    with pytest.raises(DiskShort):
+        await archives.store(version)
+    assert not await archives.blobs.exists(archive_name(DIGEST))
 
 
 async def test_what_a_node_prepares_is_not_waited_for(archives: Archives) -> None:

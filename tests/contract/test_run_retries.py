@@ -17,6 +17,7 @@ from fyke.domain.runs.outcome import HIDING, end_of
 from fyke.domain.runs.subtask_reader import SubtaskReader
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.runs.waiting import WaitReasons
+from fyke.errors import Conflict
 from fyke.model.account import Caller
 from fyke.model.attempt import AttemptEnd
 from fyke.model.billing import Prices
@@ -126,6 +127,19 @@ async def test_the_events_and_the_log_say_that_it_is_tried_again(setup: Setup) -
         f"{prefix}The runner was lost while the Worker was running; its rows are kept",
         f"{prefix}I{text[1:]}",
     ]
+
+
+async def test_a_retry_does_not_depend_on_its_line(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(run_id: str, attempt_id: str) -> None:
+        raise Conflict("the rows of this run are closed")
+
+    run, [first] = await setup.start(limits=LIMITS)
+    with monkeypatch.context() as patch:
+        patch.setattr(setup.results, "open_attempt", refuse)
+        assert (await stop(setup, first, ReasonCode.RUNNER_LOST)).state is RunState.RUNNING
+    assert [e.kind for e in await setup.events(run)].count("AttemptLost") == 1
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 from fyke import __version__
 from fyke.domain.nodes.tokens import TokenRequest
+from fyke.model.browser import BrowserProgram
 from fyke.model.node import NodeState
 from fyke.model.node_registry import Node
 from fyke.model.runner import NODE_PLACE, RunnerInfo
@@ -51,6 +52,8 @@ def _runner(node: Node, **members: Any) -> RunnerInfo:
         reason="limits: memory.max is read-only" if values["isolation"] != "full" else "",
         heartbeat_at=0,
         place=NODE_PLACE + node.name,
+        pool=node.pool,
+        labels=node.labels,
         **values,
     )
 
@@ -77,7 +80,14 @@ async def seed_nodes(app: App) -> dict[str, str]:
     special = {
         "eu-west-3": {"trouble": away},
         "lab": {"isolation": "no-limits", "checks": NO_LIMITS, "cpus": 2.5, "memory_mb": 4096},
-        "gpu-1": {"cpus": 32.0, "memory_mb": 131_072, "browsers": 12},
+        "gpu-1": {
+            "cpus": 32.0,
+            "memory_mb": 131_072,
+            "browsers": 12,
+            "browser_share": 0.5,
+            "browser_programs": tuple(BrowserProgram),
+            "browser_display": True,
+        },
     }
 
     def work(tx: Any) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from fyke.errors import Conflict
 from fyke.settings import Settings
 from fyke.settings.shared import (
     MARKS,
@@ -51,8 +52,20 @@ def test_values_are_compared_by_their_meaning(settings: Settings) -> None:
     assert differing(settings, changed) == ["egress_allow", "price_cpu_hour"]
     later = values | {"review": "by two", "keep_days": 3}
     assert differing(settings, later) == ["keep_days", "review"]
-    with pytest.raises(ValidationError):
+    with pytest.raises(Conflict, match="does not accept: review; use the same release"):
         with_values(settings, later)
+
+
+def test_errors_have_no_values(settings: Settings, tmp_path: Path) -> None:
+    """Some are passwords."""
+    values = {"egress_upstreams": ["http://user:hunter2@a.example"]}
+    with pytest.raises(Conflict, match="egress_upstreams") as refused:
+        with_values(settings, shared_values(settings) | values)
+    assert "hunter2" not in str(refused.value)
+    assert refused.value.__suppress_context__, "nor does a traceback"
+    with pytest.raises(ValidationError) as failed:
+        Settings(home=tmp_path, keep_days="hunter2")
+    assert "hunter2" not in str(failed.value)
 
 
 def test_values_come_from_no_other_source(

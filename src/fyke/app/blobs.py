@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -26,6 +27,8 @@ from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.dialects import for_reading, long_transaction, make_engine
 from fyke.storage.sql.failures import unavailable_when_unreadable
 from fyke.storage.sql.schema import first_value
+
+log = structlog.get_logger()
 
 _CHECK_SECONDS = 15.0
 _COPY = "stop Fyke on all machines, and copy them with: fyke db copy-blobs"
@@ -190,6 +193,26 @@ async def _require_mark(
 
 
 # --- in commands ------------------------------------------------------------------------------
+
+
+def place_check(
+    settings: Settings, storage: Storage, blobs: Blobs
+) -> Callable[[], Awaitable[None]]:
+    """A check for a running server that is about to store what nothing else has: it raises
+    ``BlobsRefused`` if the place in S3 has lost its mark, because it was emptied or is another one.
+    """
+
+    async def check() -> None:
+        if not settings.blobs_url:
+            return
+        own = await storage.read(lambda tx: tx.installation.fact(_ID)) or ""
+        try:
+            await _require_mark(blobs, settings.blobs_url, own)
+        except Conflict as error:
+            log.error("blobs_of_installation_missing", error=str(error))
+            raise BlobsRefused(f"Nothing can be published. {error}") from None
+
+    return check
 
 
 async def require_place(settings: Settings, engine: Engine, blobs: Blobs | None = None) -> None:

@@ -26,6 +26,7 @@ from fyke.domain.nodes.presence import NodePresence
 from fyke.domain.nodes.service import NodeService, RunnerName
 from fyke.domain.nodes.tokens import NO_POSTGRES
 from fyke.domain.results.output_signals import OutputSignals
+from fyke.domain.runs.environment_archives import EnvironmentArchives
 from fyke.errors import Refused, Unavailable
 from fyke.gateway.file_session import FileSessions
 from fyke.gateway.file_urls import FileSigner, FileUrls, NodeFileAccess
@@ -86,7 +87,8 @@ async def listening(
         open_files=opening.files,
         find_contact=opening.contact.state,
     )
-    files = FileSessions(runtime.blobs, opening.signer, clock)
+    archives = EnvironmentArchives(storage, runtime.blobs, "")
+    files = FileSessions(runtime.blobs, opening.signer, clock, archives.drop)
     accept = {
         node_join.ALPN: joins.accept,
         nodes.ALPN: sessions.accept,

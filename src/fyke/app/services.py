@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from fyke.app.blobs import place_check
 from fyke.app.folder import disk_shortage
 from fyke.app.runtime import Runtime
 from fyke.domain.callbacks.url import CallbackRules
@@ -29,6 +30,7 @@ def make_workers(runtime: Runtime) -> Workers:
         SystemClock(),
         review=review,
         shipped=shipped,
+        check_place=place_check(runtime.settings, runtime.storage, runtime.blobs),
     )
 
 

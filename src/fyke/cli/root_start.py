@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -15,6 +16,7 @@ from fyke.cli.errors import CommandFailed
 from fyke.cli.handover import exec_module
 from fyke.cli.listening import refuse_if_locked, unwritable
 from fyke.cli.root_supervisor import RootConfig, as_user
+from fyke.cli.safe_home import name_of, open_home
 from fyke.settings import Settings
 
 
@@ -73,37 +75,36 @@ def _check_program_is_readable() -> None:
 def chown_home(settings: Settings, user: pwd.struct_passwd) -> None:
     """Give the data folder to the service user, who must be able to traverse its parents.
 
-    One that another user works in is refused and left as it is.
+    One that another user works in is refused and left as it is; so is one that another user could
+    replace, see ``safe_home``. Raise ``CommandFailed`` and ``OSError``.
     """
-    home = settings.home
-    existing = [folder for folder in home.parents if folder.exists()]
-    for folder in existing:
-        if not folder.stat().st_mode & 0o001:
-            raise CommandFailed(
-                f"The data folder {home} lies below {folder}, which the user "
-                f"{user.pw_name} cannot enter. Choose another one with --home."
-            )
-    for folder in reversed(home.parents[: len(home.parents) - len(existing)]):
-        folder.mkdir()
-        folder.chmod(0o755)  # the umask could make it inaccessible to the service user
-    home.mkdir(exist_ok=True)
-    owner = home.stat().st_uid
-    if owner not in (0, user.pw_uid) and any(home.iterdir()):
-        raise CommandFailed(
-            f"The data folder {home} belongs to the user {_name_of(owner)}. Run this command as "
-            f"that user, choose another folder with --home, or stop Fyke there and give it away: "
-            f"chown -R {user.pw_name}: {home}"
-        )
-    if owner != user.pw_uid:
-        os.chown(home, user.pw_uid, user.pw_gid)
-    home.chmod(0o711)
-
-
-def _name_of(uid: int) -> str:
+    home = open_home(settings.home, user)
     try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
+        _chown(home, settings.home, user)
+    finally:
+        os.close(home)
+
+
+def _chown(home: int, path: Path, user: pwd.struct_passwd) -> None:
+    before = os.fstat(home)
+    is_foreign = before.st_uid not in (0, user.pw_uid)
+    if is_foreign and os.listdir(home):
+        raise _in_use(path, before.st_uid, user)
+    if before.st_uid != user.pw_uid:
+        os.fchown(home, user.pw_uid, user.pw_gid)
+    os.fchmod(home, 0o711)
+    if is_foreign and os.listdir(home):  # its owner has just started to work in it
+        os.fchown(home, before.st_uid, before.st_gid)
+        os.fchmod(home, stat.S_IMODE(before.st_mode))
+        raise _in_use(path, before.st_uid, user)
+
+
+def _in_use(home: Path, owner: int, user: pwd.struct_passwd) -> CommandFailed:
+    return CommandFailed(
+        f"The data folder {home} belongs to the user {name_of(owner)}. Run this command as "
+        f"that user, choose another folder with --home, or stop Fyke there and give it away: "
+        f"chown -R {user.pw_name}: {home}"
+    )
 
 
 def _config(

@@ -107,7 +107,8 @@ class Environments(Protocol):
         self, version: RunnableVersion, bundle: Path, account_id: str, target: Path
     ) -> EnvironmentArchive | None:
         """Pack the environment, which is ready, to a file; None as for ``key``. Raise
-        ``EnvironmentFailed`` if its files are not those that were installed.
+        ``EnvironmentFailed`` if its files are not those that were installed or are too large, and
+        ``DiskShort``.
         """
         ...
 

@@ -201,7 +201,8 @@ class NodeFiles(Protocol):
     ) -> EnvironmentPlace:
         """Write the packed environment of the owner's version to a file, if the installation has
         one for one of these ``keys``. What is there has the digest of ``EnvironmentPlace.archive``;
-        without an archive nothing was written.
+        without an archive nothing was written. Raise ``Unavailable`` also if the disk of the file
+        has too little free space, and ``OSError``.
         """
         ...
 
@@ -262,7 +263,7 @@ class EnvironmentPublishing(Protocol):
         ...
 
     async def store(self, archive: EnvironmentArchive, file: Path) -> None:
-        """Store a packed environment, for the version that was claimed."""
+        """Store a packed environment, for the version that was claimed. Raise ``DiskShort``."""
         ...
 
     async def failed(self, version_id: str) -> None:

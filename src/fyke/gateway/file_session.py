@@ -7,8 +7,10 @@ constant memory; the blob of a PUT that ends early, or is too slow, is not store
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from http import HTTPStatus
 from typing import TypeVar
@@ -16,7 +18,7 @@ from typing import TypeVar
 import h11
 import structlog
 
-from fyke.contracts.blobs import Blobs
+from fyke.contracts.blobs import Blobs, Folder
 from fyke.domain.nodes.authority import NodeIdentity, identity_of
 from fyke.errors import Unavailable
 from fyke.gateway.file_urls import BadFileUrl, FileGrant, FileSigner
@@ -38,13 +40,22 @@ LINGER_SECONDS = 5.0  # for the rest of a body that is refused, or else the answ
 LINGER_BYTES = 8 * 2**20
 
 A = TypeVar("A")
+DropEnvironment = Callable[[str, float], Awaitable[None]]
 log = structlog.get_logger()
 
 
 class FileSessions:
     """The connections of all nodes that read or write files."""
 
-    def __init__(self, blobs: Blobs, signer: FileSigner, clock: Clock) -> None:
+    def __init__(
+        self,
+        blobs: Blobs,
+        signer: FileSigner,
+        clock: Clock,
+        drop_environment: DropEnvironment | None = None,
+    ) -> None:
+        """``drop_environment`` is ``EnvironmentArchives.drop``."""
+        self.drop_environment = drop_environment
         self.blobs = blobs
         self.signer = signer
         self.clock = clock
@@ -178,15 +189,28 @@ class _FileSession:
         blobs = self._sessions.blobs
         size = await _available(blobs.size(grant.name))
         self._begin(HTTPStatus.OK, size)
+        folder, _, digest = grant.name.partition("/")
+        found = hashlib.sha256() if folder == Folder.ENVIRONMENTS else None
+        read_at = time.time()
         try:
             async with aclosing(blobs.get_stream(grant.name)) as chunks:
                 async for chunk in chunks:
+                    if found is not None:
+                        await asyncio.to_thread(found.update, chunk)
                     for at in range(0, len(chunk), PART):
                         await self._send(h11.Data(data=chunk[at : at + PART]))
         except (FileNotFoundError, Unavailable) as error:
             raise ConnectionResetError(f"the blob ended early: {error!r}") from error
+        if found is not None and found.hexdigest() != digest:
+            await self._drop_environment(digest, read_at)
+            raise ConnectionResetError("the packed environment is damaged")
         await self._send(h11.EndOfMessage())
         self._log.info("file_sent", name=grant.name, bytes=size)
+
+    async def _drop_environment(self, digest: str, read_at: float) -> None:
+        if self._sessions.drop_environment is not None:
+            with suppress(Unavailable):  # the next node that reads it comes here again
+                await self._sessions.drop_environment(digest, read_at)
 
     async def _store_blob(self, grant: FileGrant, request: h11.Request) -> None:
         lengths = [value for name, value in request.headers if name == b"content-length"]

@@ -3,30 +3,38 @@
 A runner keeps the caps of a run by itself (``domain.results.caps``). A node that was taken over
 does not, so here they are kept once more, with a margin: rows are counted for each machine apart,
 lines of the platform are in no cap, and what is sent again counts again.
+
+Too many rows end the connection, because no runner sends them. Too many lines are dropped: each
+attempt of a run may fill its log, and a run may have many attempts, one after the other.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fyke.domain.nodes.authority import NODE_SECONDS, NodeIdentity
 from fyke.domain.results.caps import LOG_RECORD_BYTES, LOG_RUN_BYTES
 from fyke.gateway.bounds import ImpossibleRequest
 from fyke.kit.clock import Clock
+from fyke.model.log import LogType, NewLogEntry
 from fyke.model.results import MAX_RUN_ROW_BYTES, MAX_RUN_ROWS, AttemptBatch, RunTotals
 
 MAX_ROWS = 2 * MAX_RUN_ROWS
 MAX_ROW_BYTES = 2 * MAX_RUN_ROW_BYTES
 MAX_LOG_BYTES = 4 * LOG_RUN_BYTES  # with the lines of the platform
 REMEMBERED_RUNS = 1024
+LOG_FULL = (
+    "SYSTEM: This node has sent as many lines of the log of this run as it may; further lines from "
+    "it are dropped."
+)
 
 Totals = Callable[[str], Awaitable[RunTotals]]
 
 
 class TooMuchOutput(ImpossibleRequest):
-    """A run has put out more than a run may. The node loses its connection."""
+    """A run has put out more rows than a run may. The node loses its connection."""
 
 
 @dataclass(slots=True)
@@ -36,6 +44,7 @@ class RunOutput:
     rows: int = 0
     row_bytes: int = 0
     log_bytes: int = 0
+    dropped: NewLogEntry | None = None  # the line that says that further ones are dropped
 
     @property
     def has_too_many_rows(self) -> bool:
@@ -44,8 +53,21 @@ class RunOutput:
     def add(self, batch: AttemptBatch, sign: int = 1) -> None:
         self.rows += sign * len(batch.rows)
         self.row_bytes += sign * sum(len(row.data) for row in batch.rows)
-        lines = sum(len(entry.content.encode()) + LOG_RECORD_BYTES for entry in batch.log)
-        self.log_bytes += sign * lines
+        self.log_bytes += sign * sum(map(_size, batch.log))
+
+    def fitting(self, lines: list[NewLogEntry]) -> list[NewLogEntry]:
+        """The first lines, as far as they fit. The first one that does not is replaced by a line
+        that says so.
+        """
+        if self.dropped is not None:
+            return []
+        left = MAX_LOG_BYTES - self.log_bytes
+        for at, entry in enumerate(lines):
+            left -= _size(entry)
+            if left < 0:
+                self.dropped = replace(entry, type=LogType.WARN, content=LOG_FULL)
+                return [*lines[:at], self.dropped]
+        return lines
 
 
 class NodeOutput:
@@ -59,23 +81,26 @@ class NodeOutput:
         self._runs.setdefault(run_id, RunOutput())
 
     async def admit(self, batch: AttemptBatch, totals: Totals) -> None:
-        """Count a batch before it is stored. Raise ``TooMuchOutput`` if its run has more than it
-        may; then it is not counted.
+        """Count a batch before it is stored, and take from it the lines that are too many. Raise
+        ``TooMuchOutput`` if its run has more rows than it may; then it is not counted.
         """
         run = await self._of(batch.run_id, totals)
+        batch.log = run.fitting(batch.log)
         run.add(batch)
         if run.has_too_many_rows:  # some may have replaced others, or be counted twice
             stored = await totals(batch.run_id)
             run.rows, run.row_bytes = stored.rows, stored.row_bytes
             run.add(AttemptBatch(batch.run_id, batch.attempt_id, batch.rows))
-        if run.has_too_many_rows or run.log_bytes > MAX_LOG_BYTES:
-            run.add(batch, -1)
-            raise TooMuchOutput("A run has put out more than a run may")
+        if run.has_too_many_rows:
+            self.forget(batch)
+            raise TooMuchOutput("A run has put out more rows than a run may")
 
     def forget(self, batch: AttemptBatch) -> None:
         """A batch that was admitted was not stored."""
         if (run := self._runs.get(batch.run_id)) is not None:
             run.add(batch, -1)
+            if run.dropped is not None and any(entry is run.dropped for entry in batch.log):
+                run.dropped = None  # it is written with the next batch
 
     async def _of(self, run_id: str, totals: Totals) -> RunOutput:
         if run_id not in self._runs:
@@ -86,6 +111,10 @@ class NodeOutput:
         while len(self._runs) > REMEMBERED_RUNS:
             self._runs.popitem(last=False)
         return run
+
+
+def _size(entry: NewLogEntry) -> int:
+    return len(entry.content.encode()) + LOG_RECORD_BYTES
 
 
 class NodeOutputs:

@@ -272,7 +272,7 @@ class NodeOperations:
 
     async def _commit(self, request: CommitRows) -> list[bool]:
         """Store the batches of the node's attempts; those of others count as closed. Raise
-        ``TooMuchOutput`` for runs with more than a run may have.
+        ``TooMuchOutput`` for runs with more rows than a run may have.
         """
         are_own = [self._holds(batch) for batch in request.batches]
         own = [batch for batch, is_own in zip(request.batches, are_own, strict=True) if is_own]

@@ -1,9 +1,10 @@
-"""Files and folders whose names survive a loss of power."""
+"""Files and folders whose names survive a loss of power, and how many bytes fit on a disk."""
 
 from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 _NOT_POSSIBLE = {errno.EACCES, errno.EINVAL}
@@ -22,3 +23,10 @@ def flush_folder(folder: Path) -> None:
     except OSError as error:
         if error.errno not in _NOT_POSSIBLE:
             raise
+
+
+def room_beside(folder: Path, kept: int) -> int:
+    """How many bytes may be written to the disk of a folder so that ``kept`` stay free; not less
+    than 0.
+    """
+    return max(shutil.disk_usage(folder).free - kept, 0)

@@ -26,11 +26,13 @@ import structlog
 from fyke.domain.workers.archive import MAX_BUNDLE
 from fyke.domain.workers.bundles import files_missing
 from fyke.errors import BlobsAway, FykeError, InvalidRequest, Unavailable
+from fyke.kit.files import room_beside
 from fyke.kit.hostports import join_host_port
 from fyke.link.node_link import NodeLink
 from fyke.model.last_page import PageContent
 from fyke.model.node import GATEWAY_HOST, EnvironmentPlace, RunnableVersion
 from fyke.model.run import AttemptKey
+from fyke.model.worker import ENVIRONMENT_FREE_BYTES
 from fyke.wire.nodes import (
     CheckPageRoom,
     DiscardPage,
@@ -116,9 +118,15 @@ class RemoteFiles:
             return found.place
         if archive.key not in keys:
             raise Unavailable("A packed environment is for another machine")
-        got = await self._fetch_found(found.file, find, target, archive.digest, archive.size)
-        if got != archive.digest:
-            raise Unavailable(f"A packed environment has the sha256 {got}, not {archive.digest}")
+        digest, size = archive.digest, archive.size
+        if await asyncio.to_thread(room_beside, target.parent, ENVIRONMENT_FREE_BYTES) < size:
+            raise Unavailable("The disk has too little free space for a packed environment")
+        got = await self._fetch_found(found.file, find, target, digest, size)
+        if got != digest and not _is_own(found.file):
+            # the gateway compares what it sends, and forgets an archive that is damaged
+            got = await self._fetch(await find(direct=False), target, digest, size)
+        if got != digest:
+            raise Unavailable(f"A packed environment has the sha256 {got}, not {digest}")
         return found.place
 
     # --- last pages ---------------------------------------------------------------------------

@@ -197,6 +197,8 @@ class Version:
 
 
 # the longest pause before the preparation of an environment is tried again
+MAX_ARCHIVE_BYTES = 2**30  # of a packed environment
+ENVIRONMENT_FREE_BYTES = 2**30  # of a disk, that no environment may fill: runs need them
 MAX_PREPARATION_PAUSE_MS = 600_000
 
 

@@ -70,6 +70,10 @@ from fyke.sdk.http2 import serve
 from fyke.sdk.service import SdkService
 
 INSTALL_SECONDS = 2.0  # without an environment, after which the log says why
+# in which the files of the last page are stored, and those of one that is not kept are removed: the
+# end of the attempt waits for both, and a storage that hangs is silent for minutes
+PAGE_SECONDS = 8.0
+DISCARD_SECONDS = 2.0
 UNREADABLE = (
     "The secret {name} was sealed with a key that this installation does not have (its secret.key "
     "was replaced, or not restored), so the Worker starts without it. Set it again."
@@ -394,7 +398,8 @@ class AttemptRunner:
             return None
         try:
             content = await asyncio.to_thread(page_content, taken, self._masker)
-            await self._deps.gateway.files.put_page(self.key, content)
+            async with asyncio.timeout(PAGE_SECONDS):
+                await self._deps.gateway.files.put_page(self.key, content)
         except Exception as error:  # the disk is full, or the page cannot be written as files
             log.warning("last_page_not_stored", attempt=self.key.id, error=repr(error))
             self._note_missing_page(error)  # first: discarding may take long as well
@@ -404,13 +409,18 @@ class AttemptRunner:
 
     def _note_missing_page(self, error: Exception) -> None:
         if self._intake is not None:
-            cause = str(error) if isinstance(error, Unavailable) else "the log of Fyke says why"
+            cause = "the log of Fyke says why"
+            if isinstance(error, Unavailable):
+                cause = str(error)
+            elif isinstance(error, TimeoutError):
+                cause = f"it was not stored within {PAGE_SECONDS:g} s"
             self._note(self._intake, f"The last page of the browser is not kept: {cause}.")
 
     async def _discard_last_page(self) -> None:
-        """Remove the stored files of the page."""
+        """Remove the stored files of the page. What is left is removed by ``fyke prune``."""
         try:
-            await self._deps.gateway.files.discard_page(self.key)
+            async with asyncio.timeout(DISCARD_SECONDS):
+                await self._deps.gateway.files.discard_page(self.key)
         except Exception as error:  # the end of the attempt does not depend on it
             log.warning("last_page_not_discarded", attempt=self.key.id, error=repr(error))
 

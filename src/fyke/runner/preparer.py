@@ -16,7 +16,12 @@ from tempfile import TemporaryDirectory
 
 import structlog
 
-from fyke.contracts.execution import EnvironmentFailed, FetchEnvironment, RegistryAway
+from fyke.contracts.execution import (
+    DiskShort,
+    EnvironmentFailed,
+    FetchEnvironment,
+    RegistryAway,
+)
 from fyke.contracts.node import EnvironmentPublishing
 from fyke.contracts.signals import PREPARE
 from fyke.domain.results.commit import retry_while_unavailable
@@ -47,6 +52,9 @@ class Preparer:
         self._gateway = deps.gateway
         self._may_start = may_start
         self._problem = RepeatedProblem("cannot_prepare_environment", "prepares_environments_again")
+        self._short = RepeatedProblem(
+            "no_room_to_pack_environments", "packs_environments_again", level="warning"
+        )
 
     async def run(self) -> None:
         """Prepare environments until cancelled."""
@@ -96,6 +104,9 @@ class Preparer:
         version, is_stored = order.version, False
         try:
             is_stored = await self._publish(publishing, order)
+            self._short.ended()
+        except DiskShort as error:  # other machines install the dependencies themselves
+            self._short.occurred(str(error))
         except Exception as error:
             log_fault("environment_not_packed", error, detail_of(error), version=version.id)
         if not is_stored:

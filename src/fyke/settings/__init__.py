@@ -55,7 +55,11 @@ class Settings(  # fields are in the reverse order of the bases
     """All settings, and the paths in the data folder. Names of sizes end with their unit."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FYKE_", extra="ignore", frozen=True, env_ignore_empty=True
+        env_prefix="FYKE_",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,  # some are passwords
     )
 
     @field_validator(

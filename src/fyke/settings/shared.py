@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from fyke.errors import Conflict
 from fyke.settings import Settings
 from fyke.settings.groups import Shared
 
@@ -43,26 +44,39 @@ class _GivenSettings(Settings):
 
 def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
     """The settings with other values, in JSON types, of those that must agree. Names that this
-    release does not know are ignored. Raises ``ValidationError``.
+    release does not know are ignored. Raises ``Conflict`` for values that it does not accept; the
+    message has no value, because some are passwords.
     """
     known = {name: value for name, value in values.items() if name in MARKS}
-    given = _GivenSettings(home=settings.home, **known)
+    try:
+        given = _given(settings, known)
+    except ValidationError as error:
+        names = ", ".join(sorted(_names(error)))
+        raise Conflict(
+            f"The installation has settings that this release does not accept: {names}",
+            remedy="use the same release of Fyke on all machines",
+        ) from None
     return settings.model_copy(update={name: getattr(given, name) for name in known})
 
 
 def differing(settings: Settings, values: Mapping[str, Any]) -> list[str]:
     """The names whose values are not equal. Names that only one of them has do not differ."""
+    known = {name: value for name, value in values.items() if name in MARKS}
     try:
-        other = with_values(settings, values)
+        other = _given(settings, known)
     except ValidationError as error:  # values of a later release
-        bad = {str(problem["loc"][0]) for problem in error.errors()}
-        rest = {name: value for name, value in values.items() if name not in bad}
+        bad = _names(error)
+        rest = {name: value for name, value in known.items() if name not in bad}
         return sorted({*differing(settings, rest), *bad})
-    return sorted(
-        name
-        for name in MARKS.keys() & values.keys()
-        if getattr(settings, name) != getattr(other, name)
-    )
+    return sorted(name for name in known if getattr(settings, name) != getattr(other, name))
+
+
+def _given(settings: Settings, known: Mapping[str, Any]) -> Settings:
+    return _GivenSettings(home=settings.home, **known)
+
+
+def _names(error: ValidationError) -> set[str]:
+    return {str(problem["loc"][0]) for problem in error.errors(include_input=False)}
 
 
 def for_node(settings: Settings) -> Settings:

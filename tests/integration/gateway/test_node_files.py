@@ -25,6 +25,7 @@ from fyke.model.worker import EnvironmentArchive
 from fyke.reasons import Detail, DetailCode
 from fyke.runner.faults import detail_of
 from fyke.storage.blobs.s3 import S3Blobs
+from fyke.wire.nodes import FileUrl
 from support.app import open_app
 from support.egress import until
 from support.jpegs import jpeg
@@ -295,6 +296,45 @@ async def test_an_environment_with_another_digest_is_not_there(
     with pytest.raises(Unavailable, match=r"sha256|more than"):
         await files.environment(OWN, ["k"], tmp_path / "new")
     assert [*tmp_path.glob("*new*"), *tmp_path.glob(".fetched*")] == []
+
+
+async def test_what_the_gateway_finds_damaged_is_dropped(
+    place: RemoteNode, tmp_path: Path, monkeypatch: Any
+) -> None:
+    dropped: list[str] = []
+
+    async def drop(digest: str, _read_at: float) -> None:
+        dropped.append(digest)
+
+    async def elsewhere(name: str, _seconds: float, _method: str) -> str:
+        return f"https://s3.example/{name}"
+
+    async def fetch(file: FileUrl, target: Path, digest: str, most: int) -> str:
+        return await real(file, target, digest, most) if file.url[0] == "/" else "another"
+
+    place.file_sessions.drop_environment = drop
+    files = await with_environment(place)
+    real = files._fetch
+    monkeypatch.setattr(place.blobs, "url", elsewhere)
+    monkeypatch.setattr(files, "_fetch", fetch)
+    assert await files.environment(OWN, ["k"], tmp_path / "new") == FOUND
+    await until(lambda: not place.file_sessions._open)
+    assert dropped == [], "what the node got is no reason"
+    await place.blobs.put(f"environments/{DIGEST}", b"x" + DATA[1:])
+    with pytest.raises(Unavailable):
+        await files.environment(OWN, ["k"], tmp_path / "second")
+    await until(lambda: not place.file_sessions._open)
+    assert dropped == [DIGEST] and not (tmp_path / "second").exists()
+
+
+async def test_nothing_is_fetched_to_a_full_disk(
+    place: RemoteNode, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(remote_files, "ENVIRONMENT_FREE_BYTES", 2**60)
+    files = await with_environment(place)
+    with pytest.raises(Unavailable, match="too little free space"):
+        await files.environment(OWN, ["k"], tmp_path / "new")
+    assert place.file_sessions.served == 0
 
 
 async def test_an_environment_for_another_machine_is_not_taken(

@@ -21,6 +21,7 @@ from fyke.app.blobs import (
     folder_blobs,
     needed_blobs,
     open_blobs,
+    place_check,
 )
 from fyke.app.folder import make_home
 from fyke.app.state import open_state
@@ -132,6 +133,21 @@ async def test_a_known_place_without_its_mark_is_refused(
     assert await names(in_s3) == set()
     await open_blobs(in_s3).put(MARK, own)
     assert await check(in_s3) == []
+
+
+async def test_nothing_is_published_to_a_place_that_was_emptied_meanwhile(
+    in_s3: Settings, in_folder: Settings
+) -> None:
+    await check(in_s3)
+    blobs = open_blobs(in_s3)
+    async with open_state(in_s3) as storage:
+        is_own = place_check(in_s3, storage, blobs)
+        await is_own()
+        await place_check(in_folder, storage, folder_blobs(in_folder))()
+        await blobs.delete(MARK)
+        with pytest.raises(BlobsRefused, match=f"{MARK} is missing.*--accept-missing") as refused:
+            await is_own()
+    assert str(refused.value).startswith("Nothing can be published. ")
 
 
 async def test_blobs_in_the_folder_have_to_be_copied_first(

@@ -71,6 +71,21 @@ def test_a_folder_that_another_user_works_in_is_refused_and_stays_as_it_is(
 
 
 @ROOT_ONLY
+def test_a_folder_that_another_user_begins_to_work_in_stays_as_it_is(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, found = open_folder / "home", [[], ["a"]]
+    home.mkdir(mode=0o770)
+    os.chown(home, 54_321, 54_322)
+    before = home.stat()
+    monkeypatch.setattr(os, "listdir", lambda _: found.pop(0))
+    with pytest.raises(CommandFailed, match="belongs to the user 54321"):
+        root_start.chown_home(Settings(home=home), USER)
+    after = home.stat()
+    assert (after.st_uid, after.st_gid, after.st_mode) == (54_321, 54_322, before.st_mode)
+
+
+@ROOT_ONLY
 def test_an_empty_folder_is_given_to_the_user(open_folder: Path) -> None:
     home = open_folder / "home"
     home.mkdir()

@@ -8,7 +8,7 @@ from fyke.domain.nodes.authority import NODE_SECONDS, NodeIdentity
 from fyke.gateway import node_output
 from fyke.gateway.node_output import NodeOutput, NodeOutputs, TooMuchOutput
 from fyke.kit.clock import ManualClock
-from fyke.model.log import NewLogEntry
+from fyke.model.log import LogType, NewLogEntry
 from fyke.model.results import AttemptBatch, PushedRow, RunTotals
 
 pytestmark = pytest.mark.anyio
@@ -77,13 +77,29 @@ async def test_what_a_run_has_stored_before_counts() -> None:
         await output.admit(batch(1), stored.totals)
 
 
-async def test_a_log_has_no_more_than_a_log_may_have() -> None:
+async def test_lines_beyond_the_limit_of_a_log_are_dropped_and_a_line_says_so() -> None:
     output, stored = NodeOutput(), Stored()
-    await output.admit(batch(lines=10), stored.totals)
-    with pytest.raises(TooMuchOutput):
-        await output.admit(batch(lines=1), stored.totals)
-    output.forget(batch(lines=1))  # one that was not stored
-    await output.admit(batch(lines=1), stored.totals)
+    first, second, third = batch(lines=9), batch(rows=1, lines=3), batch(rows=1, lines=1)
+    for each in (first, second, third):
+        await output.admit(each, stored.totals)
+    assert len(first.log) == 9
+    kept, said = second.log
+    assert (kept.content, said.content) == ("x" * 84, node_output.LOG_FULL)
+    assert (said.type, said.group) == (LogType.WARN, "1")
+    assert third.log == [] and len(second.rows) == len(third.rows) == 1, "rows are kept"
+    other = batch(lines=1, run_id="R2")
+    await output.admit(other, stored.totals)
+    assert len(other.log) == 1
+
+
+async def test_the_line_about_dropped_lines_is_written_again_if_it_was_not_stored() -> None:
+    output, stored = NodeOutput(), Stored()
+    lost = batch(lines=11)
+    await output.admit(lost, stored.totals)
+    output.forget(lost)
+    again = batch(lines=11)
+    await output.admit(again, stored.totals)
+    assert [entry.content for entry in again.log[9:]] == ["x" * 84, node_output.LOG_FULL]
 
 
 async def test_the_latest_runs_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,6 +160,30 @@ async def test_the_log_names_the_loss_before_the_end_and_before_files_are_discar
     assert [ended.page for ended in ends] == [None]
 
 
+async def test_a_storage_that_hangs_costs_the_page_and_not_the_end_of_the_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("PAGE_SECONDS", "DISCARD_SECONDS"):
+        monkeypatch.setattr(attempt_module, name, 0.01)
+    calls: list[str] = []
+
+    async def hang(*arguments: object) -> None:
+        calls.append("discard" if len(arguments) == 1 else "put")
+        await asyncio.Event().wait()
+
+    pages, intake = Pages(), LogLines()
+    monkeypatch.setattr(pages, "put_page", hang)
+    monkeypatch.setattr(pages, "discard_page", hang)
+    one = attempt(pages)
+    one._intake = cast(Any, intake)
+    await one._take_last_page(FAILED)
+    assert await asyncio.wait_for(one._store_last_page(), 60) is None
+    assert calls == ["put", "discard"]
+    assert intake.lines == [
+        "The last page of the browser is not kept: it was not stored within 0.01 s."
+    ]
+
+
 async def test_a_page_that_cannot_be_taken_does_not_change_the_end_of_the_attempt() -> None:
     one = attempt(Pages())
 

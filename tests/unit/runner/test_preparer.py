@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import structlog
 
 from fyke.contracts.execution import (
     DiskShort,
@@ -158,6 +160,46 @@ async def test_a_result_is_recorded_when_the_store_is_back(monkeypatch: pytest.M
     platform.away = [Unavailable("away"), Unavailable("away")]
     await platform.until_idle()
     assert platform.results == [None]
+
+
+class Publishing:
+    """The versions to pack; ``failed`` are those of which it was said that there is nothing."""
+
+    def __init__(self, *orders: PreparationOrder) -> None:
+        self.orders = list(orders)
+        self.failures: list[str] = []
+
+    async def take(self) -> PreparationOrder | None:
+        return self.orders.pop(0) if self.orders else None
+
+    async def reuse(self, version_id: str, key: str) -> bool:
+        return False
+
+    async def failed(self, version_id: str) -> None:
+        self.failures.append(version_id)
+
+
+async def test_nothing_is_packed_on_a_full_disk_which_is_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def key(*_: object) -> str:
+        return "k"
+
+    async def pack(*_: object) -> None:
+        raise DiskShort(1, 2)
+
+    async def ensure(*arguments: Any) -> Any:
+        return tmp_path / "bundle"
+
+    orders = preparation(), preparation(), preparation()
+    platform = Platform()
+    platform.publishing = publishing = Publishing(*orders)
+    for name, work in (("key", key), ("pack", pack), ("ensure", ensure)):
+        monkeypatch.setattr(platform, name, work, raising=False)
+    with structlog.testing.capture_logs() as logs:
+        await platform.until_idle()
+    assert publishing.failures == [order.version.id for order in orders]
+    assert [line["event"] for line in logs] == ["no_room_to_pack_environments"]
 
 
 async def test_a_runner_that_starts_no_workers_prepares_nothing() -> None:

@@ -214,6 +214,10 @@ class EnvironmentArchiveStore(Protocol):
         """Write the runner's result; False when the runner no longer makes this archive."""
         ...
 
+    def remove(self, digest: str) -> None:
+        """Forget what has this digest, of all versions."""
+        ...
+
     def remove_of_worker(self, worker_id: str) -> None: ...
 
 

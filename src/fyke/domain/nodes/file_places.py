@@ -50,6 +50,10 @@ class FilePlaces:
         version = await self._version(owner)
         return await self._archives.find(version.id, keys, replaces_lost=self._replaces_lost)
 
+    async def drop_environment(self, digest: str, read_at: float) -> None:
+        """See ``EnvironmentArchives.drop``. Not for nodes."""
+        await self._archives.drop(digest, read_at)
+
     async def _version(self, owner: AttemptKey | str) -> Version:
         def work(tx: Transaction) -> Version:
             if isinstance(owner, str):

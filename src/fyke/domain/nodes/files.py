@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -14,9 +15,11 @@ from fyke.domain.runs.environment_archives import archive_name
 from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.workers.bundles import stream_bundle
 from fyke.errors import Unavailable
+from fyke.kit.files import room_beside
 from fyke.model.last_page import PageContent
 from fyke.model.node import EnvironmentPlace, RunnableVersion
 from fyke.model.run import AttemptKey
+from fyke.model.worker import ENVIRONMENT_FREE_BYTES
 
 
 class InstallationFiles:
@@ -47,18 +50,34 @@ class InstallationFiles:
         place = await self._places.environment(owner, keys)
         if place.archive is None:
             return place
-        found = hashlib.sha256()
+        digest, size = place.archive.digest, place.archive.size
+        if await asyncio.to_thread(room_beside, target.parent, ENVIRONMENT_FREE_BYTES) < size:
+            raise Unavailable("The disk has too little free space for a packed environment")
+        read_at = time.time()
+        try:
+            found = await self._read(archive_name(digest), target, size)
+        except FileNotFoundError:
+            raise Unavailable("A packed environment is not there any more") from None
+        if found != digest:
+            await asyncio.to_thread(target.unlink)
+            await self._places.drop_environment(digest, read_at)
+            raise Unavailable("A packed environment was damaged; it is packed again")
+        return place
+
+    async def _read(self, name: str, target: Path, most: int) -> str:
+        """Write a blob to a file; return the sha256 of at least its first ``most`` bytes, and of
+        some more if there are.
+        """
+        found, size = hashlib.sha256(), 0
         with await asyncio.to_thread(target.open, "wb") as file:
-            async with aclosing(
-                self._blobs.get_stream(archive_name(place.archive.digest))
-            ) as parts:
+            async with aclosing(self._blobs.get_stream(name)) as parts:
                 async for part in parts:
                     await asyncio.to_thread(file.write, part)
                     await asyncio.to_thread(found.update, part)
-        if found.hexdigest() != place.archive.digest:
-            await asyncio.to_thread(target.unlink)
-            raise Unavailable("A packed environment was changed")
-        return place
+                    size += len(part)
+                    if size > most:
+                        break
+        return found.hexdigest()
 
     async def page_room(self, key: AttemptKey) -> bool:
         """See ``NodeFiles.page_room``."""

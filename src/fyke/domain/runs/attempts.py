@@ -38,7 +38,7 @@ from fyke.domain.runs.returns import fault_of, pause_ms, returned_in_a_row
 from fyke.domain.runs.sampling import add_last_sample, add_samples, traffic_so_far
 from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
-from fyke.errors import StaleLease, Unavailable
+from fyke.errors import FykeError, StaleLease
 from fyke.kit.decimals import millionths
 from fyke.model.attempt import AttemptEnd, AttemptReport, RunnerOrders
 from fyke.model.log import NewLogEntry
@@ -249,7 +249,7 @@ class Attempts:
         try:
             await self._results.open_attempt(run_id, run_id)
             await self._results.commit([AttemptBatch(run_id, run_id, log=lines)])
-        except Unavailable as error:  # the events of the run say the same
+        except FykeError as error:  # the events of the run say the same
             log.warning("lines_not_written", run=run_id, error=str(error))
 
     async def _release_upserts(self, key: AttemptKey, end: End) -> None:

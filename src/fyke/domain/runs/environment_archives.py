@@ -13,10 +13,14 @@ a machine asks in vain. Installations of one machine make none.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import structlog
+
 from fyke.contracts.blobs import Blobs, Folder
+from fyke.contracts.execution import DiskShort
 from fyke.contracts.signals import PREPARE
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, refusal
@@ -30,6 +34,8 @@ from fyke.model.worker import (
 )
 
 _CHUNK = 2**20
+
+log = structlog.get_logger()
 
 
 def archive_name(digest: str) -> str:
@@ -66,12 +72,22 @@ class EnvironmentArchives:
         self, version_id: str, keys: Sequence[str], *, replaces_lost: bool = True
     ) -> EnvironmentPlace:
         """The archive of a version if it has one of these ``keys``. One that is missing is wanted
-        from now on; with ``replaces_lost`` also one whose file is not there.
+        from now on, also if its file has another size, or is not there. Without ``replaces_lost``
+        the file may be in the folder of another machine, if there is one that makes archives.
         """
         place, is_wanted = await self._storage.read(lambda tx: self._find(tx, version_id, keys))
         archive, lost = place.archive, ""
-        if archive is not None and not await self._blobs.exists(archive_name(archive.digest)):
-            place, is_wanted, lost = EnvironmentPlace(), replaces_lost, archive.digest
+        if archive is not None:
+            name = archive_name(archive.digest)
+            try:
+                is_damaged = await self._blobs.size(name) != archive.size
+            except FileNotFoundError:
+                is_wanted = replaces_lost or await self._is_nowhere_else(name)
+                place, lost = EnvironmentPlace(), archive.digest
+            else:
+                if is_damaged:
+                    await self.drop(archive.digest, time.time())
+                    place, is_wanted = EnvironmentPlace(), True
         if is_wanted:
             await self._storage.write(lambda tx: want_archive(tx, version_id, lost))
         return place
@@ -90,6 +106,23 @@ class EnvironmentArchives:
         pending = is_prepared and environment is not None and environment.runner_id in makers
         is_missing = archive is None or archive.not_before > 0
         return EnvironmentPlace(pending=pending), is_missing and _has_several_machines(tx)
+
+    async def _is_nowhere_else(self, name: str) -> bool:
+        """Whether no other machine of the installation can have a file that is missing here."""
+        if await self._blobs.url(name, 1.0, "GET") is not None:
+            return True  # all machines read the same storage
+        own = {self._runner_id}
+        return await self._storage.read(lambda tx: {r.id for r in _own_runners(tx)} <= own)
+
+    async def drop(self, digest: str, read_at: float) -> None:
+        """Forget an archive whose file has another digest. The caller has read it since ``read_at``
+        (Unix time): what a node says is no reason. Each of its versions wants one again as soon as
+        a machine asks for it.
+        """
+        if not await self._blobs.delete_old(archive_name(digest), read_at):
+            return  # it was stored again meanwhile
+        log.error("packed_environment_damaged", digest=digest)
+        await self._storage.write(lambda tx: tx.environment_archives.remove(digest))
 
     # --- for machines of the installation -----------------------------------------------------
 
@@ -134,6 +167,9 @@ class EnvironmentArchives:
 
     async def store(self, archive: EnvironmentArchive, file: Path) -> None:
         """See ``EnvironmentPublishing.store``. The blob is there before the row that names it."""
+        free = await asyncio.to_thread(self._blobs.free_bytes)
+        if free < archive.size:
+            raise DiskShort(free, archive.size)
         await self._blobs.put_stream(archive_name(archive.digest), _chunks(file))
         await self._storage.write(lambda tx: tx.environment_archives.end(archive, self._runner_id))
 

@@ -36,6 +36,7 @@ from fyke.domain.workers.zip_directory import (
     read_directory,
 )
 from fyke.errors import InvalidRequest
+from fyke.kit.files import flush_folder
 
 MAX_PACKED = 50 * 2**20
 MAX_BUNDLE = 2 * MAX_PACKED  # a bundle may compress less well than the archive it was made from
@@ -146,8 +147,9 @@ def normalise(files: Iterable[ProjectFile]) -> bytes:
 def unpack(bundle: Packed, target: Path) -> None:
     """Unpack the project to the folder ``target``, readable by all users, completely or not at all.
 
-    The files are written to a sibling folder, which is then renamed; when another process has
-    created the target first, its files stay. No path outside the folder is ever opened.
+    The files are written to a sibling folder and flushed to disk, and the folder is renamed: after
+    a loss of power there is no target with empty files. When another process has created the target
+    first, its files stay. No path outside the folder is ever opened.
     """
     with open_archive(bundle, max_packed=MAX_BUNDLE) as archive:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -156,9 +158,25 @@ def unpack(bundle: Packed, target: Path) -> None:
         try:
             _write_files(archive.files, building)
             building.chmod(0o755)
+            _flush(building)
             _move(building, target)
+            flush_folder(target.parent)
         finally:
             shutil.rmtree(building, ignore_errors=True)
+
+
+def _flush(building: Path) -> None:
+    """Flush all files, then their names. All are written before the first is flushed, so that one
+    write of the file system's journal may serve many.
+    """
+    for folder, _, names in os.walk(building, topdown=False):
+        for name in names:
+            descriptor = os.open(Path(folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        flush_folder(Path(folder))
 
 
 def _move(building: Path, target: Path) -> None:

@@ -8,7 +8,7 @@ worker and may change at any time.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -69,10 +69,12 @@ class Workers:
         *,
         review: bool = False,
         shipped: frozenset[str] = frozenset(),
+        check_place: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """``review``: other accounts get a version only after its approval, unless the operator
         publishes it. ``shipped``: names of the operator's workers that are published at every
-        start; their dependencies are not fetched before a run needs them.
+        start; their dependencies are not fetched before a run needs them. ``check_place`` raises
+        ``Unavailable`` if ``blobs`` is not the storage that has the bundles of earlier versions.
         """
         self._storage = storage
         self._blobs = blobs
@@ -81,6 +83,7 @@ class Workers:
         self._clock = clock
         self._review = review
         self._shipped = shipped
+        self._check_place = check_place
 
     async def publish(
         self,
@@ -158,6 +161,8 @@ class Workers:
         """Store the bundle, then write the version. Where the storage has no lock, ``fyke prune``
         may have removed an old bundle of the same digest between the two.
         """
+        if self._check_place is not None:
+            await self._check_place()
         name = bundle_name(project.digest)
         await self._blobs.put(name, project.bundle)
         added = await self._write(work)

@@ -29,12 +29,23 @@ from typing import Protocol
 
 import structlog
 
-from fyke.contracts.execution import Environment, EnvironmentFailed, FetchEnvironment
+from fyke.contracts.execution import (
+    DiskShort,
+    Environment,
+    EnvironmentFailed,
+    FetchEnvironment,
+)
 from fyke.contracts.tools import ToolRunner
 from fyke.errors import InvalidRequest, Unavailable
 from fyke.kit.file_lock import locked
+from fyke.kit.files import room_beside
 from fyke.model.node import RunnableVersion, environment_name
-from fyke.model.worker import EnvironmentArchive, Language
+from fyke.model.worker import (
+    ENVIRONMENT_FREE_BYTES,
+    MAX_ARCHIVE_BYTES,
+    EnvironmentArchive,
+    Language,
+)
 from fyke.reasons import Reason, ReasonCode
 from fyke.sandbox.isolation import relay_files
 from fyke.sandbox.packages import environment_archive, sealing
@@ -55,7 +66,7 @@ from fyke.sandbox.process.folders import check_disk
 log = structlog.get_logger()
 
 MAX_BYTES = 2 * 2**30
-FREE_BYTES = 2**30  # of the disk that no environment may fill
+FREE_BYTES = ENVIRONMENT_FREE_BYTES
 CONTENT = "env"  # the folder that is mounted
 LOG = "install.log"
 SEAL = "seal.json"
@@ -69,6 +80,8 @@ WAIT_SECONDS = 120.0  # for an environment that another machine makes now
 POLL_SECONDS = 1.0
 
 _LOCK_WAIT = 0.05  # seconds between two tries to take a lock
+# then the environment is built here
+_NOT_FETCHED = (Unavailable, InvalidRequest, DiskShort, environment_archive.BadArchive)
 
 
 class Recipe(Protocol):
@@ -230,18 +243,20 @@ class UvEnvironments:
                 return existing
             packed = await asyncio.to_thread(_new_file, self._root)
             try:
+                await asyncio.to_thread(self.check_room)
                 archive = await _fetch_in_time(fetch, tuple(recipes), packed)
                 if archive is None:
                     return None
                 item = recipes[archive.key]
                 await self._place(item, terms, worker_id, archive, packed)
-            except (Unavailable, InvalidRequest, environment_archive.BadArchive) as error:
+            except OSError as error:
+                if error.errno in DISK_FULL_ERRORS:
+                    raise EnvironmentFailed(DISK_FULL) from None
+                log.warning("environment_not_fetched", problem=repr(error))
+                return None
+            except _NOT_FETCHED as error:
                 log.warning("environment_not_fetched", problem=str(error))
                 return None
-            except OSError as error:
-                if error.errno not in DISK_FULL_ERRORS:
-                    raise
-                raise EnvironmentFailed(DISK_FULL) from None
             finally:
                 await asyncio.to_thread(packed.unlink, missing_ok=True)
             return await self._find(recipe, terms, worker_id)
@@ -258,15 +273,22 @@ class UvEnvironments:
         key = _key(recipe, terms)
         building = self._root / f"{BUILDING}{key}"
 
-        def place() -> bool:
-            # here, because a caller that is cancelled does not wait for this thread
-            with locked(self._root / LOCKS / key):
+        def place() -> bool | None:
+            # here, because a caller that is cancelled does not wait for this thread; and without
+            # waiting, because others need the threads
+            with locked(self._root / LOCKS / key, wait=False) as free:
+                if not free:
+                    return None
                 return self._existing(key, worker_id) is None and unpack()
 
         def unpack() -> bool:
             try:
                 _make_empty(building)
-                environment_archive.unpack(packed, building, recipe.links, self._max_bytes)
+                room = room_beside(self._root, FREE_BYTES)
+                if room < archive.size:
+                    raise environment_archive.BadArchive("the disk has too little free space")
+                most = min(room, self._max_bytes)
+                environment_archive.unpack(packed, building, recipe.links, most)
                 if sealing.seal(building / CONTENT).digest != archive.tree:
                     raise environment_archive.BadArchive("its files are not those that were packed")
                 _seal(building, (building / LOG).read_text("utf-8", "replace"))
@@ -276,7 +298,11 @@ class UvEnvironments:
             self._trusted.add((key, worker_id))
             return True
 
-        if await asyncio.to_thread(place):
+        placed = await asyncio.to_thread(place)
+        while placed is None:  # until another process is done
+            await asyncio.sleep(_LOCK_WAIT)
+            placed = await asyncio.to_thread(place)
+        if placed:
             log.info("environment_fetched", key=key, bytes=archive.size)
 
     async def key(self, version: RunnableVersion, bundle: Path, account_id: str) -> str:
@@ -295,11 +321,19 @@ class UvEnvironments:
         folder = self._root / _key(recipe, terms)
 
         def pack() -> EnvironmentArchive:
+            check_disk(target.parent, FREE_BYTES)
             seal = sealing.read(folder / SEAL)
+            room = room_beside(target.parent, FREE_BYTES)
             try:
                 if seal is None or sealing.read_tree(folder / CONTENT) != seal:
                     raise environment_archive.BadArchive("its files have changed")
-                environment_archive.pack(folder, target, recipe.links)
+                most = min(room, MAX_ARCHIVE_BYTES)
+                environment_archive.pack(folder, target, recipe.links, most)
+            except environment_archive.TooLarge as error:
+                if room < MAX_ARCHIVE_BYTES:
+                    raise DiskShort(room, MAX_ARCHIVE_BYTES) from None
+                reason = Reason.of(ReasonCode.PACKAGES_REFUSED, detail=str(error))
+                raise EnvironmentFailed(reason) from None
             except environment_archive.BadArchive as error:
                 reason = Reason.of(ReasonCode.PACKAGES_REFUSED, detail=str(error))
                 raise EnvironmentFailed(reason) from None

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from fyke.kit.zstd import zstd_module
+from fyke.model.worker import MAX_ARCHIVE_BYTES
 from fyke.sandbox.packages import sealing
 
 CONTENT = "env"
@@ -41,18 +42,28 @@ class BadArchive(Exception):
     """An archive, or what should be packed, is not accepted; the message says why."""
 
 
+class TooLarge(BadArchive):
+    """What should be packed has too many bytes."""
+
+
 # --- packing -----------------------------------------------------------------------------------
 
 
-def pack(folder: Path, target: Path, links: Mapping[str, str]) -> None:
+def pack(
+    folder: Path, target: Path, links: Mapping[str, str], max_bytes: int = MAX_ARCHIVE_BYTES
+) -> None:
     """Write the environment in ``folder`` to the file ``target``. ``links``: the targets of the
-    links of its recipe, by path in ``env``. Raise ``BadArchive`` for any other.
+    links of its recipe, by path in ``env``. Raise ``BadArchive`` for any other, and ``TooLarge`` as
+    soon as the file has more than ``max_bytes``; then it has a part of it.
     """
     module = zstd_module()
     parameter = module.CompressionParameter
     options = {parameter.compression_level: _LEVEL, parameter.checksum_flag: 1}
     log = (folder / LOG).read_bytes()[:MAX_LOG]
-    with target.open("wb") as raw, module.ZstdFile(raw, "w", options=options) as out:
+    with (
+        target.open("wb") as file,
+        module.ZstdFile(_Limited(file, max_bytes), "w", options=options) as out,
+    ):
         out.write(_header(LOG, len(log), executable=False) + log + _padding(len(log)))
         for path, name, is_folder in _members(folder / CONTENT, links):
             if is_folder:
@@ -60,6 +71,21 @@ def pack(folder: Path, target: Path, links: Mapping[str, str]) -> None:
             else:
                 _pack_file(path, name, out)
         out.write(_END)
+
+
+class _Limited:
+    """A file to write that has a limit, in bytes."""
+
+    def __init__(self, file: BinaryIO, left: int) -> None:
+        self._file = file
+        self._left = left
+        self.flush = file.flush
+
+    def write(self, data: bytes) -> int:
+        self._left -= len(data)
+        if self._left < 0:
+            raise TooLarge("it is too large to be packed")
+        return self._file.write(data)
 
 
 def _members(root: Path, links: Mapping[str, str]) -> Iterator[tuple[Path, str, bool]]:

@@ -401,6 +401,23 @@ def test_unpacked_files_have_their_content_and_modes(tmp_path: Path) -> None:
     assert (target / "big.bin").read_bytes() == big.content
 
 
+def test_unpacked_files_are_on_disk_before_the_folder_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, fsync = tmp_path / "target", os.fsync
+    flushed: dict[int, bool] = {}  # by inode: whether the target existed
+
+    def noted(descriptor: int) -> None:
+        flushed[os.fstat(descriptor).st_ino] = target.exists()
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    unpack(make_zip([MAIN, Entry("a/b/c.txt", b"data")]), target)
+    paths = [target, *target.rglob("*")]
+    assert len(paths) == 5
+    assert flushed == {path.stat().st_ino: False for path in paths} | {tmp_path.stat().st_ino: True}
+
+
 def test_unpacking_to_an_existing_file_fails_and_keeps_it(tmp_path: Path) -> None:
     (tmp_path / "target").write_text("mine")
     with pytest.raises(OSError):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.contracts.blobs import Blobs
+from fyke.contracts.blobs import Blobs, BlobsRefused
 from fyke.contracts.state import Storage
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.workers.bundles import bundle_name
@@ -77,6 +77,20 @@ async def test_publishing_creates_worker_version_and_blob(setup: Setup) -> None:
     assert {finding.severity for finding in findings} == {"warning"}
     assert await setup.workers.find(setup.alice, worker.id) == worker
     assert await setup.workers.version(setup.alice, worker) == version
+
+
+async def test_nothing_is_published_while_the_storage_is_not_that_of_the_installation(
+    setup: Setup,
+) -> None:
+    async def refuse() -> None:
+        raise BlobsRefused("it was emptied")
+
+    setup.workers._check_place = refuse
+    with pytest.raises(BlobsRefused):
+        await setup.workers.publish(setup.alice, project())
+    assert [blob async for blob in setup.blobs.walk()] == []
+    with pytest.raises(WorkerNotFound):
+        await setup.workers.find(setup.alice, "alice/quote-finder")
 
 
 async def test_publishing_the_same_content_returns_the_same_version(setup: Setup) -> None:

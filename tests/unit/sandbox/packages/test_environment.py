@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from fyke.contracts.execution import DiskShort, EnvironmentFailed
 from fyke.contracts.tools import ToolRun
 from fyke.kit.file_lock import locked
+from fyke.model.node import EnvironmentPlace, RunnableVersion
+from fyke.model.worker import EnvironmentArchive
 from fyke.reasons import Reason, ReasonCode
 from fyke.sandbox.isolation.relay_files import RelayNeeds, read_needs
 from fyke.sandbox.packages import environment, sealing
 from fyke.sandbox.packages.environment import CONTENT, LOCKS, LOG, SEAL, UvEnvironments, _key
+from fyke.sandbox.packages.environment_archive import BadArchive
 from fyke.sandbox.packages.installer import InstallTerms, LockOutOfStep
 from unit.sandbox.packages.test_environment_python import python
 from unit.sandbox.packages.test_installer import EndedTools
@@ -137,3 +142,94 @@ def test_preparation_leaves_space_for_runs(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(environment, "FREE_BYTES", 2**60)
     with pytest.raises(DiskShort):
         environments.check_room()
+
+
+# --- other machines ----------------------------------------------------------------------------
+
+
+class KnownRecipe(FailingRecipe):
+    """A recipe that installs nothing."""
+
+    links: dict[str, str] = {}
+
+    def __init__(self) -> None:
+        super().__init__(OSError())
+
+
+TERMS = InstallTerms("A", builds=False)
+ARCHIVE = EnvironmentArchive("V", "k", "d" * 64, 1)
+
+
+def installer(root: Path) -> UvEnvironments:
+    return UvEnvironments(root, EndedTools(ToolRun(0, root, "", b"")), environ={})
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EIO, errno.ENOSPC])
+async def test_what_cannot_be_fetched_is_built_here(tmp_path: Path, number: int) -> None:
+    async def fetch(keys: Any, target: Path) -> EnvironmentPlace:
+        raise OSError(number, os.strerror(number))
+
+    work = installer(tmp_path)._find_or_fetch(KnownRecipe(), TERMS, "w", fetch)
+    if number == errno.ENOSPC:
+        with pytest.raises(EnvironmentFailed, match="disk is full"):
+            await work
+    else:
+        assert await work is None
+    assert not [*tmp_path.glob(".fetched-*")]
+
+
+@pytest.mark.anyio
+async def test_nothing_is_fetched_to_a_disk_that_runs_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Path] = []
+
+    async def fetch(keys: Any, target: Path) -> EnvironmentPlace:
+        calls.append(target)
+        return EnvironmentPlace()
+
+    for kept, count in ((2**60, 0), (1, 1)):
+        monkeypatch.setattr(environment, "FREE_BYTES", kept)
+        found = installer(tmp_path)._find_or_fetch(KnownRecipe(), TERMS, "w", fetch)
+        assert await found is None
+        assert len(calls) == count
+
+
+@pytest.mark.anyio
+async def test_nothing_is_unpacked_or_packed_to_a_disk_that_runs_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "FREE_BYTES", 2**60)
+    environments, recipe = installer(tmp_path), KnownRecipe()
+    environments._prepare_root()
+    with pytest.raises(BadArchive, match="too little free space"):
+        await environments._place(recipe, TERMS, "w", ARCHIVE, tmp_path / "packed")
+
+    async def packable(*_: object) -> Any:
+        return recipe, TERMS
+
+    monkeypatch.setattr(environments, "_packable", packable)
+    with pytest.raises(DiskShort):
+        await environments.pack(cast(RunnableVersion, None), tmp_path, "A", tmp_path / "target")
+    assert not (tmp_path / "target").exists()
+
+
+@pytest.mark.anyio
+async def test_a_fetched_environment_waits_for_another_process_without_a_thread(
+    tmp_path: Path,
+) -> None:
+    environments, recipe = installer(tmp_path), KnownRecipe()
+    environments._prepare_root()
+    (tmp_path / "packed").write_bytes(b"no archive")
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    with locked(tmp_path / LOCKS / _key(recipe, TERMS)):
+        placing = asyncio.create_task(
+            environments._place(recipe, TERMS, "w", ARCHIVE, tmp_path / "packed")
+        )
+        for _ in range(3):
+            await asyncio.wait_for(asyncio.to_thread(int), 60)
+        assert not placing.done()
+    with pytest.raises(BadArchive):
+        await placing

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fyke.kit.zstd import zstd_module
 from fyke.sandbox.packages import environment_archive as archive
 from fyke.sandbox.packages import sealing
-from fyke.sandbox.packages.environment_archive import BadArchive, pack, unpack
+from fyke.sandbox.packages.environment_archive import BadArchive, TooLarge, pack, unpack
 
 LINKS = {"bin/python": "/usr/bin/python3"}
 ROOM = 2**20
@@ -89,6 +89,16 @@ def test_links_that_no_recipe_makes_are_not_packed(tmp_path: Path, links: dict[s
         (folder / "env/bin/python").symlink_to("/etc/passwd")
     with pytest.raises(BadArchive, match="is no file and no folder"):
         pack(folder, tmp_path / "file", expected)
+
+
+def test_a_packed_environment_has_a_limit(tmp_path: Path) -> None:
+    folder = an_environment(tmp_path / "a")
+    pack(folder, tmp_path / "file", LINKS)
+    size = (tmp_path / "file").stat().st_size
+    pack(folder, tmp_path / "same", LINKS, size)
+    with pytest.raises(TooLarge):
+        pack(folder, tmp_path / "part", LINKS, size - 1)
+    assert (tmp_path / "part").stat().st_size < size
 
 
 def test_a_pipe_is_not_packed(tmp_path: Path) -> None:

@@ -89,6 +89,9 @@ class SqlEnvironmentArchives(SqlStore):
     def end(self, after: EnvironmentArchive, runner_id: str) -> bool:
         return self._replace(after.version_id, runner_id, columns(after))
 
+    def remove(self, digest: str) -> None:
+        self._db.execute(delete(archives).where(_STORED, archives.c.digest == digest))
+
     def _replace(self, version_id: str, runner_id: str, values: dict[str, object]) -> bool:
         own = archives.c.version_id == version_id, archives.c.runner_id == runner_id
         query = update(archives).where(*own, _WANTED).values(**values)
