@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typer.main import get_command
 
 from fyke.cli import root_supervisor, supervisor
 from fyke.cli.main import app
+from fyke.model.placement import PoolDemand
 from fyke.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -159,8 +161,11 @@ def test_the_scaler_counts_in_nodes_of_the_size_of_its_deployment() -> None:
     pod = named("Deployment", scaled["scaleTargetRef"]["name"])["spec"]["template"]
     [trigger] = scaled["triggers"]
     query = trigger["metadata"]["query"]
-    found = re.search(r"cpus / ([\d.]+), memory_mb / ([\d.]+)\)", query)
+    found = re.search(r"_cpus\) / ([\d.]+), \(.+_memory_mb\) / ([\d.]+)\)", query)
     assert found is not None and "pool = 'default'" in query
+    columns = {field.name for field in fields(PoolDemand)}
+    assert set(re.findall(r"\w+_(?:cpus|memory_mb)", query)) <= columns  # of the view
+    assert not re.search(r"\b(?:cpus|memory_mb)\b", query)
     size = variables(pod)
     assert float(found[1]) == float(size["FYKE_RUNNER_CPUS"])
     assert float(found[2]) == float(size["FYKE_RUNNER_MEMORY_MB"])
