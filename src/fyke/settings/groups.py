@@ -420,7 +420,8 @@ class RunnerSettings(BaseModel):
     disk_floor_mb: Annotated[int, MEBIBYTES] = Field(default=256, ge=0, examples=["1024"])
     """How much must be free on the disk of the data folder for a new run to be accepted. Below it
     a start is answered with 503 and code 5000; running Workers continue and reads work. Starts
-    are accepted again as soon as there is space. 0 switches the check off.
+    are accepted again as soon as there is space. On a node, which has its own setting, this much
+    must be free for it to take attempts. 0 switches the check off.
     """
 
     max_subtasks: Annotated[int, SHARED] = Field(default=1000, ge=1, examples=["100"])

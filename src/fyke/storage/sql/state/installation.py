@@ -52,6 +52,9 @@ runners = Table(
     text_column("pool"),
     text_column("labels"),  # JSON object, empty without labels
     number_column("settings_version"),
+    *(number_column(f"disk_{name}") for name in ("free", "total", "floor")),
+    number_column("cache_bytes"),
+    number_column("clock_ms"),
 )
 
 
