@@ -6,6 +6,7 @@ There is no cluster here. What these tests cannot find, the page says.
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from dataclasses import fields
 from functools import cache
@@ -172,6 +173,23 @@ def test_the_scaler_counts_in_nodes_of_the_size_of_its_deployment() -> None:
     assert named("TriggerAuthentication", trigger["authenticationRef"]["name"])
     large = variables(named("Deployment", "fyke-node-large")["spec"]["template"])
     assert (large["FYKE_RUNNER_CPUS"], large["FYKE_RUNNER_MEMORY_MB"]) == ("8", "14336")
+
+
+def test_the_scaler_can_ask_prometheus_instead(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "kubernetes")
+    pool = tmp_path / "kubernetes" / "example" / "pool-default"
+    file = pool / "kustomization.yaml"
+    file.write_text(file.read_text().replace("../../keda\n", "../../keda-prometheus\n"))
+    command = ["kubectl", "kustomize", pool]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = {one["kind"]: one for one in yaml.safe_load_all(done.stdout)}
+    assert "TriggerAuthentication" not in found
+    size = variables(found["Deployment"]["spec"]["template"])
+    asked = [trigger["metadata"] for trigger in found["ScaledObject"]["spec"]["triggers"]]
+    names = [re.findall(r"\((fyke_\w+)\{pool=\"default\"\}\)", one["query"]) for one in asked]
+    assert names == [["fyke_demand_cpus"], ["fyke_demand_memory_bytes"]]
+    assert float(asked[0]["threshold"]) == float(size["FYKE_RUNNER_CPUS"])
+    assert int(asked[1]["threshold"]) == int(size["FYKE_RUNNER_MEMORY_MB"]) * 2**20
 
 
 @pytest.mark.parametrize("folder", ["example", "apart"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,7 +43,7 @@ class WaitReasons:
     async def reason(self, caller: Caller, run_id: str) -> WaitReason:
         """The reason why a run of the account waits. Raises ``RunNotFound``."""
         return await self._storage.read(
-            lambda tx: _WaitFacts(tx, caller).reason(own_run(tx, caller, run_id))
+            lambda tx: _facts(tx, caller).reason(own_run(tx, caller, run_id))
         )
 
     async def reasons(self, caller: Caller) -> list[WaitReason]:
@@ -73,20 +75,32 @@ class WaitReasons:
 _NOT_STARTED = RunSearch(states=(RunState.READY,))
 
 
+def count_reasons(tx: Transaction, run_ids: Iterable[str]) -> Counter[ReasonCode]:
+    """How many of these runs wait, by the reason; of any account, for the metrics."""
+    facts = _WaitFacts(tx, shows_machines=False)
+    runs = (tx.runs.get(run_id) for run_id in run_ids)
+    reasons = (facts.reason(run).reason for run in runs if run is not None)
+    return Counter(reason.code for reason in reasons if reason is not None)
+
+
 def _reasons(tx: Transaction, caller: Caller, run_ids: list[str]) -> list[WaitReason]:
-    facts = _WaitFacts(tx, caller)
+    facts = _facts(tx, caller)
     runs = (tx.runs.get(run_id) for run_id in run_ids)
     return [facts.reason(run) for run in runs if run is not None]
 
 
-class _WaitFacts:
-    """The facts that waiting depends on, in one transaction; facts for all runs are read once. Only
-    the operator's account sees names of machines.
-    """
+def _facts(tx: Transaction, caller: Caller) -> _WaitFacts:
+    """Only the operator's account sees names of machines."""
+    return _WaitFacts(tx, shows_machines=caller.operator)
 
-    def __init__(self, tx: Transaction, caller: Caller) -> None:
+
+class _WaitFacts:
+    """The facts that waiting depends on, in one transaction; facts for all runs are read once."""
+
+    def __init__(self, tx: Transaction, *, shows_machines: bool) -> None:
+        """``shows_machines``: the reasons may name machines."""
         self._tx = tx
-        self._shows_machines = caller.operator
+        self._shows_machines = shows_machines
         self._plan_reasons: dict[str, Reason | None] = {}
 
     @cached_property
