@@ -12,6 +12,7 @@ import structlog
 
 from fyke.reasons import Detail, DetailCode
 
+MIB = 2**20
 MEASURE_SECONDS = 600.0  # between two measurements of the caches, which read every file
 
 log = structlog.get_logger()
@@ -65,4 +66,5 @@ class RunnerDisk:
         free = shutil.disk_usage(self._home).free
         if free >= self._floor:
             return None
-        return Detail.of(DetailCode.DISK_LOW, free_bytes=free, floor_bytes=self._floor)
+        whole = free // MIB * MIB  # which is written as a short number
+        return Detail.of(DetailCode.DISK_LOW, free_bytes=whole, floor_bytes=self._floor)
