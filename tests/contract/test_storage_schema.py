@@ -327,6 +327,7 @@ COLUMNS_SINCE_S0010 = {
         "idle_sandboxes", "idle_memory", "browsers", "browser_share", "browser_problem",
         "browser_programs", "browser_display", "pool", "labels", "settings_version",
         "environments",
+        "disk_free", "disk_total", "disk_floor", "cache_bytes", "clock_ms",
     ),
     "servers": ("place", "settings_version"),
     "versions": ("browser", "browser_declared", "max_retries"),

@@ -178,6 +178,7 @@ _OWN: dict[str, Entry] = {
     "PUT /api/fyke/account/caps": _changes({"run_cap": "5"}),
     "PUT /api/fyke/accounts/{name}/caps": _operates({"month_cap": "50"}, name="account"),
     "GET /api/fyke/runners": _operates(writes=False),
+    "GET /metrics": _operates(writes=False),
     "GET /api/fyke/nodes": _operates(writes=False),
     "GET /api/fyke/nodes/{name}": _operates(name="node", writes=False),
     "POST /api/fyke/nodes/{name}/cordon": _operates(name="node"),

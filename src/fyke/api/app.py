@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -48,8 +48,10 @@ from fyke.api.health import HealthRoutes
 from fyke.api.hot.path import HotPath
 from fyke.api.hot.reads import hot_reads, revised_reads
 from fyke.api.hot.route import HotRead
+from fyke.api.metrics import MetricsRoutes, TokenRoute
 from fyke.api.network import Network, header
 from fyke.api.ratelimit import RateShare, TokenBuckets
+from fyke.api.request_meter import RequestMeter
 from fyke.api.serving import Operation, mount, operations_of
 from fyke.api.sync import SyncAnswers
 from fyke.api.transport import Transport, hsts_header
@@ -90,6 +92,8 @@ class ApiConfig:
     ``rate_limit``: requests per second, 0 for no limit. ``rate_burst``: requests at once, twice
     ``rate_limit`` by default. ``guesses``: invalid keys that an address may send at once, then
     ``guesses_per_minute``. ``hsts``: ``strict-transport-security`` of answers over https.
+    ``metrics_token`` opens the metrics, "" for no token; ``server`` is the name of this process in
+    them.
     """
 
     master_secret: bytes
@@ -106,6 +110,8 @@ class ApiConfig:
     sync_wait_seconds: float = 300
     abort_grace_seconds: float = 30
     require_callback_url: bool = False
+    metrics_token: str = field(default="", repr=False)
+    server: str = ""
 
 
 class Pages(Protocol):
@@ -147,9 +153,11 @@ def build_app(
     ``share``: this server's share of the rate limits, by default all of them.
     """
     clock = clock or SystemClock()
+    meter = RequestMeter()
+    metrics = MetricsRoutes(services.metrics, meter, config.server)
     operations = [
         operation
-        for routes in _routes(services, config, clock)
+        for routes in (*_routes(services, config, clock), metrics)
         for operation in operations_of(routes)
     ]
     documents = Documents("Fyke", __version__, _ABOUT, operations)
@@ -162,7 +170,11 @@ def build_app(
         trusted_proxies=config.trusted_proxies,
     )
     refused_lines = TokenBuckets(REFUSED_LINES / 60, REFUSED_LINES, clock)
-    app.add_middleware(Transport, network=network, refused_lines=refused_lines, hsts=config.hsts)
+    app.add_middleware(
+        Transport, network=network, refused_lines=refused_lines, meter=meter, hsts=config.hsts
+    )
+    if config.metrics_token:
+        app.router.routes.append(TokenRoute(metrics, config.metrics_token))
     access = _access(services, config, clock, share)
     mount(app, operations, access)
     reads: list[HotRead] = []
@@ -171,7 +183,8 @@ def build_app(
     elif services.revisions is not None:
         reads = revised_reads(services.runs, services.revisions)
     if reads:
-        app.hot_path = HotPath(reads, operations, network, access, hsts_header(config.hsts))
+        hsts = hsts_header(config.hsts)
+        app.hot_path = HotPath(reads, operations, network, access, hsts, meter)
     return app
 
 

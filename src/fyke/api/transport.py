@@ -18,6 +18,7 @@ from fyke.api.auth import RATE_FIELDS
 from fyke.api.errors import ERROR_HEADER, REASON_HEADER, REQUEST_ID, Refusal, table_for
 from fyke.api.network import Network, header, limiter_key
 from fyke.api.ratelimit import TokenBuckets
+from fyke.api.request_meter import RequestMeter, route_class
 from fyke.kit.ids import new_unordered_ulid
 
 log = structlog.get_logger("fyke.api")
@@ -65,13 +66,19 @@ _EVERY_ANSWER: Headers = (
 class Transport:
     """Wraps the application; see the module's docstring. ``hsts``: the header
     ``strict-transport-security`` of answers over https, empty for none. ``refused_lines``: the
-    number of log lines about refused requests, per address.
+    number of log lines about refused requests, per address. ``meter`` counts the requests.
     """
 
     def __init__(
-        self, app: ASGIApp, network: Network, refused_lines: TokenBuckets, hsts: str = ""
+        self,
+        app: ASGIApp,
+        network: Network,
+        refused_lines: TokenBuckets,
+        meter: RequestMeter,
+        hsts: str = "",
     ) -> None:
         self._app = app
+        self._meter = meter
         self._network = network
         self._refused_lines = refused_lines
         self._hsts = hsts_header(hsts)
@@ -80,7 +87,7 @@ class Transport:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, send, self._refused_lines)
+        exchange = _Exchange(scope, send, self._refused_lines, self._meter)
         try:
             visit = scope[VISIT] = self._network.visit(scope)
             if visit.origin.startswith("https://"):
@@ -98,7 +105,7 @@ class Transport:
                 raise  # the answer has started: the connection can only be closed
             await table_for(scope).fault(exchange.request_id)(scope, receive, exchange.send)
         finally:
-            exchange.log()
+            exchange.end()
 
 
 def hsts_header(value: str) -> Headers:
@@ -144,10 +151,14 @@ def log_request(
 
 
 class _Exchange:
-    """One request and its response, for the log and the headers."""
+    """One request and its response, for the log, the meter and the headers."""
 
-    def __init__(self, scope: Scope, send: Send, refused_lines: TokenBuckets) -> None:
+    def __init__(
+        self, scope: Scope, send: Send, refused_lines: TokenBuckets, meter: RequestMeter
+    ) -> None:
         self._scope = scope
+        self._meter = meter
+        meter.active += 1
         self._send = send
         self._refused_lines = refused_lines
         self._started = perf_counter()
@@ -158,6 +169,7 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self._count()
             headers: list[tuple[bytes, bytes]] = list(message["headers"])
             headers += added_headers(headers, self.hsts, page=bool(self._scope.get(PAGE)))
             headers.append((b"x-request-id", self.request_id.encode()))
@@ -165,7 +177,21 @@ class _Exchange:
             message["headers"] = headers
         await self._send(message)
 
-    def log(self) -> None:
+    def end(self) -> None:
+        """The request is over."""
+        self._meter.active -= 1
+        if not self.status:
+            self._count()
+        self._log()
+
+    def _count(self) -> None:
+        route, is_page = self._scope.get("route"), bool(self._scope.get(PAGE))
+        path = str(getattr(route, "path", ""))
+        starts = bool(getattr(getattr(route, "declaration", None), "starts", False))
+        name = route_class(path, starts=starts, page=is_page)
+        self._meter.count(name, self.status, perf_counter() - self._started)
+
+    def _log(self) -> None:
         """Log the request; a refused one at level info, with the address: it may be an attempt to
         get around a check. An address has a limited number of these lines.
         """

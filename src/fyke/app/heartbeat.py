@@ -33,7 +33,7 @@ class Heartbeat:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``name`` is the name of this role."""
-        self._name = name
+        self.name = name
         self._clock = clock
         self._answered_at = 0.0
         self._supervisor = supervisor
@@ -61,7 +61,7 @@ class Heartbeat:
         age = self._clock() - self._answered_at
         for report in self._processes:
             known = report.store is not StoreState.NONE
-            if report.name != self._name and known and report.silent + age <= PEER_SECONDS:
+            if report.name != self.name and known and report.silent + age <= PEER_SECONDS:
                 return report.store
         return None
 

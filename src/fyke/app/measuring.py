@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +11,12 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from fyke.app.blobs import open_blobs, own_blobs
+from fyke.app.folder_size import FOLDER_SECONDS, folder_size
 from fyke.app.maintenance import ROWS, STATE
 from fyke.errors import Unavailable
 from fyke.model.installation import StorageReport, StoredPart
 from fyke.settings import Settings
 
-FOLDER_SECONDS = 1.0  # for each folder; after it the figures are lower bounds
 _SQLITE = ("", "-wal", "-shm")
 
 
@@ -82,26 +80,3 @@ async def _blobs_elsewhere(settings: Settings, seconds: float = FOLDER_SECONDS) 
     except (TimeoutError, Unavailable):
         return StoredPart("blobs", description, size, files, complete=False)
     return StoredPart("blobs", description, size, files)
-
-
-def folder_size(
-    name: str, description: str, folder: Path, seconds: float = FOLDER_SECONDS
-) -> StoredPart:
-    """Add up the files below ``folder``, for at most ``seconds``."""
-    until = time.monotonic() + seconds
-    size = files = 0
-    folders = [str(folder)]
-    while folders:
-        if time.monotonic() > until:
-            return StoredPart(name, description, size, files, complete=False)
-        try:
-            with os.scandir(folders.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-                    else:
-                        size += entry.stat(follow_symlinks=False).st_size
-                        files += 1
-        except OSError:
-            continue  # removed in the meantime, or not readable for this user
-    return StoredPart(name, description, size, files)

@@ -10,7 +10,14 @@ import structlog
 from fyke import __version__
 from fyke.app.folder import write_private
 from fyke.app.node_folder import NodeFolder, keep_certificate, leave_folder, read_node
-from fyke.app.runner import drain_on_sigterm, make_runner, only_runner, open_sandbox, runner_size
+from fyke.app.runner import (
+    drain_on_sigterm,
+    make_runner,
+    only_runner,
+    open_sandbox,
+    runner_disk,
+    runner_size,
+)
 from fyke.app.runner_browsers import open_browsers
 from fyke.egress.client import EgressClient
 from fyke.errors import FykeError, NodeEnded
@@ -68,7 +75,9 @@ async def serve_node(settings: Settings) -> None:
                 link = _link(settings, node, notices)
                 gateway = RemoteGateway(link, notices, RemoteFiles(link), SystemClock())
                 deps = (settings, gateway, sandbox, egress, report, warm, browser)
-                runner = make_runner(*deps, region=node.labels.get(REGION_LABEL, ""))
+                disk = runner_disk(settings, refuses=True)
+                region = node.labels.get(REGION_LABEL, "")
+                runner = make_runner(*deps, disk=disk, region=region)
                 drain_on_sigterm(runner, sandbox, ReasonCode.NODE_DRAINED)
                 async with warm.kept():
                     await _run(runner, link, lambda: _leave(settings, gateway))

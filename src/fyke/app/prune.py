@@ -26,7 +26,7 @@ from functools import cached_property
 from pathlib import Path
 
 from fyke.app.blobs import open_blobs, own_blobs, require_place
-from fyke.app.measuring import folder_size
+from fyke.app.folder_size import folder_size
 from fyke.app.restored import refuse_restored
 from fyke.app.runner import open_environments
 from fyke.app.state import addresses

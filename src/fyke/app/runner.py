@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from fyke.app.egress_policy import own_policy
 from fyke.app.find_links import find_links_folders
+from fyke.app.folder_size import folder_size
 from fyke.app.runner_browsers import connect
 from fyke.contracts.egress import NO_BROWSER, Egress
 from fyke.contracts.execution import IsolationReport
@@ -25,14 +26,18 @@ from fyke.reasons import ReasonCode
 from fyke.runner.attempt import AttemptDependencies
 from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.bundles import BundleCache
+from fyke.runner.disk import RunnerDisk
 from fyke.runner.egress_rules import EgressRules
 from fyke.runner.loop import Runner, RunnerSize
 from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.sandbox.packages.environment import UvEnvironments
 from fyke.sandbox.process.launcher_client import LauncherClient
 from fyke.sandbox.process.spawner import DirectSpawner
+from fyke.sandbox.tools.tool_paths import CACHES
 from fyke.sandbox.warm import WarmSandboxes
 from fyke.settings import Settings
+
+CACHES_SECONDS = 20.0  # of measuring each cache; after it the size is a lower bound
 
 
 def open_sandbox(settings: Settings) -> BubblewrapSandboxes:
@@ -72,6 +77,20 @@ def _machine_memory_mb() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
 
 
+def runner_disk(settings: Settings, *, refuses: bool = False) -> RunnerDisk:
+    """The disk of the data folder; see ``RunnerDisk``. Of the caches only what its user can read is
+    measured.
+    """
+    folders = (settings.bundles_dir, settings.environments_dir, settings.home / CACHES)
+
+    def caches() -> int:
+        sizes = (folder_size("", "", folder, CACHES_SECONDS) for folder in folders)
+        return sum(size.bytes for size in sizes)
+
+    floor = settings.disk_floor_mb * 2**20
+    return RunnerDisk(settings.home, caches, floor=floor, refuses=refuses)
+
+
 @contextlib.contextmanager
 def only_runner(settings: Settings) -> Iterator[None]:
     """Hold the runner lock of the data folder: only one runner may use it at a time."""
@@ -91,13 +110,14 @@ def make_runner(
     browser: BrowserDependencies | None = None,
     no_browser: str = NO_BROWSER,
     publishing: EnvironmentPublishing | None = None,
+    disk: RunnerDisk | None = None,
     *,
     region: str = "",
 ) -> Runner:
     """Build a runner; the egress notifies it of reached limits and refusals, and the gateway
     of browsers of what their connections need. Attempts get their sandboxes from ``warm`` if given.
     ``no_browser`` says why there is none. ``publishing``: it packs environments for other machines.
-    ``region`` is that of the machine itself, if it has one.
+    ``region`` is that of the machine itself, if it has one. ``disk`` is that of its data folder.
     """
     environments = open_environments(settings, sandbox.tools(egress))
 
@@ -124,6 +144,7 @@ def make_runner(
         browser=browser,
         no_browser=no_browser,
         publishing=publishing,
+        disk=disk,
     )
     runner = Runner(runner_size(settings), deps)
     egress.on_trip = runner.traffic_tripped

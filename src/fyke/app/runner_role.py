@@ -8,7 +8,14 @@ from fyke.app.cut_off import CutOff
 from fyke.app.folder import place, write_private
 from fyke.app.heartbeat import Heartbeat
 from fyke.app.node_stores import node_stores
-from fyke.app.runner import drain_on_sigterm, make_runner, only_runner, open_sandbox, runner_size
+from fyke.app.runner import (
+    drain_on_sigterm,
+    make_runner,
+    only_runner,
+    open_sandbox,
+    runner_disk,
+    runner_size,
+)
 from fyke.app.runner_browsers import open_browsers
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.contracts.signals import SignalReader
@@ -50,7 +57,10 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
                     gateway = gateway_in_place(runtime, cut_off.is_cut_off)
                     deps = (settings, gateway, sandbox, egress, report, warm, browser)
                     region = settings.runner_labels.get(REGION_LABEL, "")
-                    runner = make_runner(*deps, publishing=gateway.archives, region=region)
+                    disk = runner_disk(settings)
+                    runner = make_runner(
+                        *deps, publishing=gateway.archives, disk=disk, region=region
+                    )
                     drain_on_sigterm(runner, sandbox)
                     async with warm.kept():
                         await runner.run()

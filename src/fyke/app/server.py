@@ -83,7 +83,7 @@ async def _serve(
     foundations = _foundations(runtime, git, spool, outgoing, timer_board, heartbeat)
     inline, revisions = await runtime.inline(), await runtime.storage.revisions()
     services = Services(replace(foundations, inline=inline, revisions=revisions))
-    app = build_app(services, _api_config(settings), share=share)
+    app = build_app(services, _api_config(settings, heartbeat.name), share=share)
     api = ApiClient(app, app.openapi)
     add_pages(app, build_console(services, _console_config(settings), api, share=share))
     config = uvicorn.Config(
@@ -276,7 +276,7 @@ def _console_config(settings: Settings) -> ConsoleConfig:
     )
 
 
-def _api_config(settings: Settings) -> ApiConfig:
+def _api_config(settings: Settings, role: str) -> ApiConfig:
     return ApiConfig(
         host=settings.host,
         public_url=settings.public_url,
@@ -289,4 +289,6 @@ def _api_config(settings: Settings) -> ApiConfig:
         abort_grace_seconds=settings.abort_grace_seconds,
         require_callback_url=settings.require_callback_url,
         master_secret=master_secret(settings),
+        metrics_token=settings.metrics_token.get_secret_value(),
+        server=f"{socket.gethostname()}:{role}",
     )

@@ -97,7 +97,7 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
         lines.append(_node(settings.home))
         lines += _settings_of_node(settings)
     else:
-        lines += [_port(settings, server), *_processes(server)]
+        lines += [_port(settings, server), *_health(server)]
         lines += _database(settings)
         lines += _shared_settings(settings)
         lines += _blobs(settings)
@@ -334,8 +334,10 @@ def _port(settings: Settings, server: _RunningServer | None) -> CheckResult:
     return CheckResult("server", OK, f'not running, {address} is free; "fyke up" starts it')
 
 
-def _processes(server: _RunningServer | None) -> list[CheckResult]:
-    """What the watchdog of the running server's machine knows of its processes."""
+def _health(server: _RunningServer | None) -> list[CheckResult]:
+    """What the watchdog of the running server's machine knows of its processes, and what is wrong
+    with nodes. Other machines do not make this one fail.
+    """
     from fyke.client import ClientError, FykeClient
 
     if server is None:
@@ -346,11 +348,31 @@ def _processes(server: _RunningServer | None) -> list[CheckResult]:
     except ClientError:
         return []
     states = {"good": OK, "warning": WARNING, "bad": FAILED}
-    return [
+    processes = [
         CheckResult(check.name, states[check.level], check.detail, check.remedy)
         for check in checks
         if check.name.startswith("process ")
     ]
+    nodes = [
+        CheckResult(check.name, WARNING, check.detail, check.remedy)
+        for check in checks
+        if check.level.value != "good" and _is_about_node(check.name)
+    ]
+    return [*processes, *nodes]
+
+
+def _is_about_node(check: str) -> bool:
+    """Whether the check of this name is about a node."""
+    from fyke.domain.nodes.rules import is_own_machine
+
+    *words, name = check.split(" ")
+    if words == ["node"]:
+        return True
+    return (
+        words in (["disk", "of"], ["clock", "of"], ["browsers", "of"], ["settings", "of"])
+        and name != "servers"
+        and not is_own_machine(name)
+    )
 
 
 # --- the database ---------------------------------------------------------------------------
@@ -504,7 +526,9 @@ def _isolation(
 
 
 def _reported(server: _RunningServer) -> tuple[str, str, list[CheckResult]] | None:
-    """The checks that the runners made at their start; None without runners."""
+    """The checks that the runners of the installation itself made at their start; None without
+    such runners.
+    """
     runners = _runners(server)
     if not runners:
         return None
@@ -536,11 +560,13 @@ def _waiting_sandboxes(server: _RunningServer | None) -> list[CheckResult]:
 
 
 def _runners(server: _RunningServer) -> list[RunnerItem]:
+    """The runners of the installation itself; nodes have lines of their own."""
     from fyke.client import ClientError, FykeClient
+    from fyke.domain.nodes.rules import is_own_machine
 
     try:
         with FykeClient(server.location.url, server.location.key, timeout=5) as client:
-            return client.runners()
+            return [runner for runner in client.runners() if is_own_machine(runner.node)]
     except ClientError:
         return []
 

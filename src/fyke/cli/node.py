@@ -288,6 +288,10 @@ def show(server: ServerContext, name: Name) -> None:
         ("cores", f"{node.cpus_taken:g} of {node.cpus:g} in use" if node.cpus else "-"),
         ("memory", f"{node.memory_taken} of {node.memory} MB in use" if node.memory else "-"),
         ("isolation", _isolation(node)),
+        *(("failed check", f"{check.name}: {check.seen}") for check in node.failed_checks),
+        ("disk", _disk(node)),
+        ("caches", formatting.size(node.caches) if node.disk_total else "-"),
+        ("clock", _clock(node)),
         ("joined", formatting.when(node.joined_at)),
         ("last seen", _seen(node)),
         ("address", node.address or "-"),
@@ -295,6 +299,25 @@ def show(server: ServerContext, name: Name) -> None:
         ("settings", _settings(node)),
     ]
     server.out.fields(fields)
+
+
+def _disk(node: NodeItem) -> str:
+    if not node.disk_total:
+        return "-"
+    text = f"{formatting.size(node.disk_free)} of {formatting.size(node.disk_total)} free"
+    if node.disk_free >= node.disk_floor:
+        return text
+    return f"{text}; below {formatting.size(node.disk_floor)} it takes no attempts"
+
+
+def _clock(node: NodeItem) -> str:
+    if not node.disk_total:  # of a release that reports neither
+        return "-"
+    seconds = abs(node.clock_ahead)
+    if seconds < 1:
+        return "as that of the database"
+    side = "ahead of" if node.clock_ahead > 0 else "behind"
+    return f"{formatting.span(seconds)} {side} that of the database"
 
 
 def _settings(node: NodeItem) -> str:

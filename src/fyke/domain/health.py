@@ -11,10 +11,12 @@ from fyke.domain.accounts.rights import require_operator
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.model.account import Caller
 from fyke.model.health import Disk, HealthCheck, Level, ProxyReport
-from fyke.model.runner import RunnerInfo
+from fyke.model.runner import NODE_PLACE, RunnerInfo, RunnerLoad
 from fyke.model.settings_version import SERVER_SILENCE_MS
 from fyke.reasons import is_own_machine, machine_name, remedy_of, rule_of
 
+CLOCK_MS = 10_000  # a warning if the clock of a node differs by more
+MAX_SILENT = 20  # silent nodes that are named
 LOW_DISK = 4  # a warning below this multiple of the floor; below the floor no run starts
 SILENT_SECONDS = 6.0  # a process reports every two seconds
 NO_RUNNER = "no runner is alive"
@@ -93,15 +95,18 @@ class Health:
 
     async def sandboxes(self, caller: Caller) -> list[HealthCheck]:
         """The active runners, with their level of isolation and the places for browsers of those
-        that have them. Raises ``Forbidden``.
+        that have them; disk and clock of nodes, and nodes that are silent. Raises ``Forbidden``.
         """
         require_operator(caller, "Checking sandboxes")
-        runners, loads, settings = await self._storage.read(
-            lambda tx: (_active_runners(tx), tx.admission.loads(), _settings_checks(tx))
-        )
+
+        def work(tx: Transaction) -> tuple[list[RunnerInfo], list[RunnerLoad], list[HealthCheck]]:
+            checks = [*_silent_nodes(tx), *_settings_checks(tx)]
+            return _active_runners(tx), tx.admission.loads(), checks
+
+        runners, loads, others = await self._storage.read(work)
         if not runners:
             remedy = "start one with fyke up; until then runs wait"
-            return [HealthCheck("runner", Level.BAD, NO_RUNNER, remedy), *settings]
+            return [HealthCheck("runner", Level.BAD, NO_RUNNER, remedy), *others]
         taken = {load.runner_id: load.browsers for load in loads}
         checks = [
             check
@@ -109,9 +114,10 @@ class Health:
             for check in (
                 _runner_check(runner, _name(runner, runners)),
                 *_browser_checks(runner, _name(runner, runners), taken.get(runner.id, 0)),
+                *_machine_checks(runner),
             )
         ]
-        return [*checks, *settings]
+        return [*checks, *others]
 
     async def proxies(self, caller: Caller) -> list[HealthCheck]:
         """The proxies of the regions, none when there are no regions. Raises ``Forbidden``."""
@@ -127,6 +133,27 @@ def _name(runner: RunnerInfo, runners: Sequence[RunnerInfo]) -> str:
     """The name of its machine; of several machines of the installation itself, also the id."""
     name, own = machine_name(runner.node), {r.node for r in runners if is_own_machine(r.node)}
     return f"{name} ({runner.node})" if runner.node in own and len(own) > 1 else name
+
+
+def _silent_nodes(tx: Transaction) -> list[HealthCheck]:
+    """Nodes that have reported before, and neither report now nor were stopped."""
+    since = tx.now - RUNNER_SILENCE_MS
+    silent = [
+        node
+        for node in tx.nodes.all()
+        if node.has_connected and node.gateway_id and node.seen_at < since
+    ]
+    checks = []
+    for node in silent[:MAX_SILENT]:
+        seconds = (tx.now - node.seen_at) // 1000
+        ago = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
+        remedy = "look at the machine, or forget the node with fyke node forget"
+        detail = f"it has not reported for {ago}"
+        checks.append(HealthCheck(f"node {node.name}", Level.WARNING, detail, remedy))
+    if more := silent[MAX_SILENT:]:
+        detail = f"{len(more)} more do not report"
+        checks.append(HealthCheck("node ...", Level.WARNING, detail, "see fyke node list"))
+    return checks
 
 
 def _settings_checks(tx: Transaction) -> list[HealthCheck]:
@@ -173,7 +200,7 @@ def _process_check(report: ProcessReport) -> HealthCheck:
 
 
 def _runner_check(runner: RunnerInfo, machine: str) -> HealthCheck:
-    name = f"runner of {machine}"
+    name = f"node {machine}" if runner.place.startswith(NODE_PLACE) else f"runner of {machine}"
     capacity = f"{runner.cpus:g} cores, {runner.memory_mb} MB"
     if runner.trouble is not None:
         detail = f"it cannot start Workers: {rule_of(runner.trouble)}; {capacity}"
@@ -188,6 +215,28 @@ def _runner_check(runner: RunnerInfo, machine: str) -> HealthCheck:
             name, Level.WARNING, detail, "only your own Workers run; see fyke doctor"
         )
     return HealthCheck(name, Level.BAD, f"there is no sandbox{why}; {capacity}", "see fyke doctor")
+
+
+def _machine_checks(runner: RunnerInfo) -> list[HealthCheck]:
+    """Disk and clock of a node; the disk of the installation itself has a check of its own."""
+    if not runner.place.startswith(NODE_PLACE):
+        return []
+    checks = []
+    if runner.disk_total and not runner.is_disk_low:  # a disk that is low is the node's trouble
+        detail = f"{_gib(runner.disk_free)} of {_gib(runner.disk_total)} are free"
+        level = Level.GOOD
+        if runner.disk_free < runner.disk_floor * LOW_DISK:
+            detail += f"; below {_gib(runner.disk_floor)} it takes no attempts"
+            level = Level.WARNING
+        remedy = "free some space there soon, such as with fyke prune --yes"
+        checks.append(HealthCheck(f"disk of {runner.node}", level, detail, remedy))
+    if abs(runner.clock_ahead_ms) > CLOCK_MS:
+        side = "ahead of" if runner.clock_ahead_ms > 0 else "behind"
+        seconds = abs(runner.clock_ahead_ms) / 1000
+        detail = f"it is {seconds:.0f} s {side} that of the database"
+        remedy = "set the clock of that machine, for example with an NTP client"
+        checks.append(HealthCheck(f"clock of {runner.node}", Level.WARNING, detail, remedy))
+    return checks
 
 
 def _browser_checks(runner: RunnerInfo, machine: str, taken: int) -> list[HealthCheck]:

@@ -43,6 +43,7 @@ from fyke.domain.catalog.removal import WorkerRemoval
 from fyke.domain.catalog.service import Catalog
 from fyke.domain.forms.service import RunForms
 from fyke.domain.health import Health
+from fyke.domain.installation.metrics import InstallationMetrics
 from fyke.domain.installation.service import Installation
 from fyke.domain.logs.reading import LogReader
 from fyke.domain.logs.service import RunLogs
@@ -235,6 +236,7 @@ class Services:
         )
         self.alerts = Alerts(storage, foundations.results, mails=foundations.mails)
         self.installation = Installation(storage, foundations.probe, foundations.health, clock)
+        self.metrics = InstallationMetrics(storage, rules, clock)
         self.gateway = foundations.gateway
         self.nodes = NodeControl(storage, Attempts(storage, foundations.results, rules), rules)
         authority = NodeAuthority(storage, sealer, clock)

@@ -88,7 +88,10 @@ class RunnerInfo:
     those of its machine, as the installation knows them. ``settings_version`` is the number of the
     version of the installation's settings that its egress has, 0 for none yet. ``environments`` are
     the names (``environment_name``) of those that its machine has, the last used first, at most
-    ``MAX_ENVIRONMENTS``.
+    ``MAX_ENVIRONMENTS``. ``disk_free`` of ``disk_total`` bytes are free on the disk of its data
+    folder, which is nearly full below ``disk_floor``; ``cache_bytes`` is the size of what it has
+    fetched and installed. ``clock_ms`` is the time of its own clock when it reported, while
+    ``heartbeat_at`` is that of the database. Each of these five is 0 if it is not known.
     """
 
     id: str
@@ -114,6 +117,23 @@ class RunnerInfo:
     labels: Mapping[str, str] = field(default_factory=dict)
     settings_version: int = 0
     environments: tuple[str, ...] = ()
+    disk_free: int = 0
+    disk_total: int = 0
+    disk_floor: int = 0
+    cache_bytes: int = 0
+    clock_ms: int = 0
+
+    @property
+    def clock_ahead_ms(self) -> int:
+        """How far its clock is ahead of that of the database, negative if it is behind; 0 if that
+        is not known. The time that the report took makes it seem behind.
+        """
+        return self.clock_ms - self.heartbeat_at if self.clock_ms else 0
+
+    @property
+    def is_disk_low(self) -> bool:
+        """Whether its disk is nearly full."""
+        return self.disk_total > 0 and self.disk_free < self.disk_floor
 
     @property
     def offer(self) -> BrowserOffer:

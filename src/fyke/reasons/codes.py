@@ -144,6 +144,7 @@ class DetailCode(StrEnum):
     # --- a fault before the Worker's first instruction
     SANDBOX_FAILED = "sandbox_failed"
     DISK_SHORT = "disk_short"  # less is free than a sandbox needs
+    DISK_LOW = "disk_low"  # of a machine that takes no attempts therefore
     DISK_USED_UP = "disk_used_up"  # a write failed
     EGRESS_AWAY = "egress_away"
     STORE_AWAY = "store_away"

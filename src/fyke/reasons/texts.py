@@ -471,6 +471,10 @@ DETAILS: Mapping[DetailCode, DetailTexts] = {
         _("the disk of the runner has %(free_bytes)s free, and a sandbox needs %(needed_bytes)s"),
         _("free some space"),
     ),
+    DetailCode.DISK_LOW: _detail(
+        _("its disk has %(free_bytes)s free, and below %(floor_bytes)s it takes no attempts"),
+        _("free some space on it, such as with fyke prune --yes"),
+    ),
     DetailCode.DISK_USED_UP: _detail(_("the disk of the runner is full"), _("free some space")),
     DetailCode.EGRESS_AWAY: _detail(_("the egress process does not answer")),
     DetailCode.STORE_AWAY: _detail(_("the database could not be reached")),

@@ -58,6 +58,7 @@ from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.browser_places import BrowserPlaces
 from fyke.runner.browser_report import masked_report
 from fyke.runner.bundles import BundleCache
+from fyke.runner.disk import RunnerDisk
 from fyke.runner.egress_rules import EgressRules
 from fyke.runner.endings import EndRequest, StartRefused, in_time, together
 from fyke.runner.faults import EgressAway, detail_of, log_fault
@@ -105,6 +106,7 @@ class AttemptDependencies:
     browser: BrowserDependencies | None = None  # None: every connection to a browser gets a 503
     no_browser: str = NO_BROWSER  # why
     isolation_notes: RunNotes = field(default_factory=RunNotes)
+    disk: RunnerDisk | None = None  # None: that of a local run
 
 
 class AttemptRunner:

@@ -12,6 +12,7 @@ from fyke.contracts.egress import Egress
 from fyke.contracts.execution import RegistryAway, Sandboxes, SandboxFault
 from fyke.errors import BlobsAway, Unavailable
 from fyke.reasons import Detail, DetailCode, detail_sentence
+from fyke.runner.disk import RunnerDisk
 
 log = structlog.get_logger()
 
@@ -49,10 +50,14 @@ def log_fault(event: str, error: Exception, fault: Detail, **fields: Any) -> Non
         log.warning(event, fault=fault.code.value, detail=detail_sentence(fault), **fields)
 
 
-async def find_trouble(sandboxes: Sandboxes, egress: Egress) -> Detail | None:
+async def find_trouble(
+    sandboxes: Sandboxes, egress: Egress, disk: RunnerDisk | None = None
+) -> Detail | None:
     """Why no Worker could be started now; None when one could."""
     try:
         await sandboxes.check()
+        if disk is not None and (shortage := disk.shortage()):
+            return shortage
     except (SandboxFault, OSError) as error:
         return detail_of(error)
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
 from fyke.runner.attempt import AttemptDependencies, AttemptRunner
 from fyke.runner.browser import AttemptBrowser
 from fyke.runner.browser_places import BrowserPlaces
+from fyke.runner.disk import DiskFacts
 from fyke.runner.faults import find_trouble
 from fyke.runner.lease_monitor import CHECK_INTERVAL, NOT_RENEWED, LeaseMonitor
 from fyke.runner.preparer import Preparer
@@ -91,6 +93,8 @@ class Runner:
             asyncio.create_task(self._preparer.run()),
             asyncio.create_task(self._report_browser_checks()),
         ]
+        if self._deps.disk is not None:
+            helpers.append(asyncio.create_task(self._deps.disk.watch()))
         try:
             async with self._gateway.listen() as listener:
                 notified = asyncio.create_task(listener.wait(frozenset({WORK, STOP}), POLL_SECONDS))
@@ -156,6 +160,7 @@ class Runner:
         idle = await self._deps.sandbox.idle_sandboxes()
         if browser is not None:
             idle += await browser.browsers.idle_sandboxes()
+        disk = self._deps.disk.facts() if self._deps.disk is not None else DiskFacts()
         info = RunnerInfo(
             id="",
             node="",
@@ -177,6 +182,11 @@ class Runner:
             browser_display=self._places.offer.display,
             settings_version=self._deps.egress_rules.version,
             environments=await self._deps.environments.held(),
+            disk_free=disk.free,
+            disk_total=disk.total,
+            disk_floor=disk.floor,
+            cache_bytes=disk.caches,
+            clock_ms=time.time_ns() // 1_000_000,
         )
         registered = await self._gateway.register(info)
         self._follow(registered)
@@ -350,7 +360,9 @@ class Runner:
     async def _look_for_trouble(self) -> None:
         before = self._trouble
         try:
-            self._trouble = await find_trouble(self._deps.sandbox, self._deps.egress)
+            self._trouble = await find_trouble(
+                self._deps.sandbox, self._deps.egress, self._deps.disk
+            )
         except Exception:
             log.exception("cannot_look_for_trouble")
             return

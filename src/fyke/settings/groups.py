@@ -179,6 +179,21 @@ class ServerSettings(BaseModel):
     number, as on the original platform; a number without a name is shown as a number.
     """
 
+    metrics_token: Annotated[SecretStr, TypeText("text of at least 16 characters")] = Field(
+        default=SecretStr(""), examples=["hn3kq8ZtV0pW2yRb5mXd"]
+    )
+    """A token that opens ``/metrics`` for a program such as Prometheus, and nothing else. It works
+    while the database is down. Without it, ``/metrics`` needs a key of the operator's account with
+    the scope admin: docs/how-to/metrics.md.
+    """
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _is_long_enough(cls, token: SecretStr) -> SecretStr:
+        if 0 < len(token.get_secret_value()) < 16:
+            raise ValueError("must be empty, or at least 16 characters")
+        return token
+
 
 class StorageSettings(BaseModel):
     """Storage."""
@@ -420,7 +435,8 @@ class RunnerSettings(BaseModel):
     disk_floor_mb: Annotated[int, MEBIBYTES] = Field(default=256, ge=0, examples=["1024"])
     """How much must be free on the disk of the data folder for a new run to be accepted. Below it
     a start is answered with 503 and code 5000; running Workers continue and reads work. Starts
-    are accepted again as soon as there is space. 0 switches the check off.
+    are accepted again as soon as there is space. On a node, which has its own setting, this much
+    must be free for it to take attempts. 0 switches the check off.
     """
 
     max_subtasks: Annotated[int, SHARED] = Field(default=1000, ge=1, examples=["100"])

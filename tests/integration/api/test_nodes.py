@@ -132,6 +132,15 @@ async def test_a_node_is_shown_with_what_it_has(app: App, api: Api) -> None:
         tx.nodes.change(replace(stored, seen_at=tx.now))
         trouble = Detail(DetailCode.EGRESS_AWAY)
         runner = RunnerInfo("R1", "n1", "no-limits", "why", 2.5, 4096, tx.now, place="node/n1")
+        runner = replace(
+            runner,
+            checks=(("seccomp", True, "on"), ("limits", False, "no cgroup")),
+            disk_free=10**9,
+            disk_total=2**40,
+            disk_floor=2**28,
+            cache_bytes=7,
+            clock_ms=tx.now + 2500,
+        )
         tx.runs.put_runner(replace(runner, trouble=trouble, browsers=3, settings_version=1))
         for number in (1, 2):
             tx.settings.add(SettingsVersion(number, {}, "", (), "host", "place", 1))
@@ -142,6 +151,10 @@ async def test_a_node_is_shown_with_what_it_has(app: App, api: Api) -> None:
     assert node.trouble == "the egress process does not answer"
     assert (node.isolation, node.isolation_reason) == ("no-limits", "why")
     assert (node.cpus, node.memory, node.browsers) == (2.5, 4096, 3)
+    assert [(check.name, check.seen) for check in node.failed_checks] == [("limits", "no cgroup")]
+    assert (node.disk_free, node.disk_total, node.disk_floor) == (10**9, 2**40, 2**28)
+    assert (node.caches, node.clock_ahead) == (7, 2.5)
+    assert (bare.failed_checks, bare.disk_total, bare.clock_ahead) == ([], 0, 0)
     assert (bare.settings_version, bare.newest_settings) == (0, 0)
     assert (node.settings_version, node.newest_settings) == (1, 2)
 

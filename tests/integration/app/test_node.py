@@ -30,6 +30,7 @@ from fyke.model.node import EgressPolicy, NodeState, Registered
 from fyke.model.run import End
 from fyke.model.runner import AttemptUsage
 from fyke.reasons import Reason, ReasonCode
+from fyke.runner.disk import RunnerDisk
 from fyke.runner.egress_rules import EgressRules
 from fyke.runner.loop import Runner, RunnerSize
 from fyke.settings import Settings
@@ -57,7 +58,7 @@ class Parts:
     """What a runner needs of its machine; nothing is started there."""
 
     isolation = IsolationReport(Isolation.FULL, "", ())
-    unsafe, browser = False, None
+    unsafe, browser, disk = False, None, None
 
     def __init__(self, gateway: Any) -> None:
         self.gateway = gateway
@@ -137,8 +138,11 @@ class Machine:
         folder = NodeFolder("n1", "default", {}, gateways, joined.authority, joined.own)
         write_node(self.settings.home, folder)
 
-    def make_runner(self, _: Settings, gateway: Any, *__: Any, region: str) -> Runner:
+    def make_runner(
+        self, _: Settings, gateway: Any, *__: Any, disk: RunnerDisk, region: str
+    ) -> Runner:
         assert region == ""  # its folder has no labels
+        assert disk.facts().total  # that of its folder
         runner = Runner(RunnerSize(1, 512, 1), cast(Any, Parts(gateway)))
         self.runners.append(runner)
         return runner

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fyke.app.measuring import folder_size, measure
+from fyke.app.folder_size import folder_size
+from fyke.app.measuring import measure
 from fyke.errors import Unavailable
 from fyke.settings import Settings
 from fyke.storage.sql.dialects import make_engine

@@ -49,6 +49,7 @@ from fyke.wire.nodes import KnownNode, UnknownNode
 from support.prepared import rows_in, state_in
 
 Usage = namedtuple("Usage", "total used free")
+OWN = "01HF0000000000000000000000"  # a machine of the installation itself
 SERVER = doctor._RunningServer(Location("http://127.0.0.1:8100", "k"))
 
 
@@ -279,19 +280,19 @@ def test_the_processes_are_listed_as_the_watchdog_knows_them(
         HealthCheckItem("process server", Level.GOOD, "it reports", ""),
     ]
     monkeypatch.setattr(Client, "answer", checks)
-    assert doctor._processes(SERVER) == [
+    assert doctor._health(SERVER) == [
         CheckResult("process runner", FAILED, "it has not reported for 8 s", remedy),
         CheckResult("process server", OK, "it reports"),
     ]
-    assert doctor._processes(None) == []
+    assert doctor._health(None) == []
     monkeypatch.setattr(Client, "answer", ApiError(403, 403, "not for you"))
-    assert doctor._processes(SERVER) == []
+    assert doctor._health(SERVER) == []
 
 
-def runner(isolation: str) -> RunnerItem:
+def runner(isolation: str, node: str = OWN) -> RunnerItem:
     return RunnerItem(
         isolation[:2],
-        "node",
+        node,
         isolation,
         f"it is {isolation}",
         1,
@@ -307,6 +308,41 @@ def runner(isolation: str) -> RunnerItem:
         [],
         browser_display=False,
     )
+
+
+def test_nodes_with_trouble_are_named_and_do_not_fail_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    names = (
+        ("node n1", Level.BAD),
+        ("node n2", Level.GOOD),
+        ("disk of n2", Level.WARNING),
+        ("clock of n2", Level.WARNING),
+        ("clock of n3", Level.GOOD),
+        (f"browsers of {OWN}", Level.WARNING),
+        ("settings of servers", Level.WARNING),
+        (f"runner {OWN}", Level.BAD),
+        ("proxy of other regions", Level.BAD),
+    )
+    checks = [HealthCheckItem(name, level, "why", "what to do") for name, level in names]
+    monkeypatch.setattr(Client, "answer", checks)
+    assert doctor._health(SERVER) == [
+        CheckResult(name, WARNING, "why", "what to do")
+        for name in ("node n1", "disk of n2", "clock of n2")
+    ]
+
+
+def test_nodes_do_not_decide_about_the_sandbox_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(Client, "answer", [runner("full"), runner("no-limits", "slurm-7")])
+    reported = doctor._reported(SERVER)
+    assert reported is not None
+    assert reported[0] == "full" and len(reported[2]) == 1
+    monkeypatch.setattr(Client, "answer", [runner("no-limits", "slurm-7")])
+    assert doctor._reported(SERVER) is None
 
 
 @pytest.mark.parametrize(

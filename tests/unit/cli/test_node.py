@@ -26,6 +26,7 @@ from fyke.domain.nodes.machines import Availability
 from fyke.model.node import NodeState
 from fyke.wire.fyke.nodes import (
     CreatedNodeToken,
+    FailedCheck,
     NodeItem,
     NodeTokenItem,
     NodeTokenToCreate,
@@ -62,6 +63,12 @@ NODE = NodeItem(
     browsers=0,
     settings_version=2,
     newest_settings=3,
+    failed_checks=[FailedCheck("limits", "memory.max is read-only")],
+    disk_free=200_000_000,
+    disk_total=50_000_000_000,
+    disk_floor=268_435_456,
+    caches=1_500_000_000,
+    clock_ahead=-12.3,
 )
 TOKEN = NodeTokenItem("T1", "gpu", {"a": "b"}, "", 0, 3, "ada", 0, 1_700_000_000, 0)
 MADE = CreatedNodeToken(
@@ -175,12 +182,22 @@ def test_a_node_is_shown() -> None:
     assert fields["memory"] == "2048 of 8192 MB in use"
     assert fields["isolation"] == "no-limits: limits: memory.max is read-only"
     assert fields["settings"] == "version 2; the installation has 3"
+    assert fields["failed check"] == "limits: memory.max is read-only"
+    assert fields["disk"] == "200.0 MB of 50.0 GB free; below 268.4 MB it takes no attempts"
+    assert (fields["caches"], fields["clock"]) == ("1.5 GB", "12 s behind that of the database")
+    near = msgspec.structs.replace(NODE, clock_ahead=0.4, disk_free=10**10)
+    fields = run(show, "gpu-1", node=near).fields
+    assert fields["disk"] == "10.0 GB of 50.0 GB free"
+    assert fields["clock"] == "as that of the database"
 
 
 def test_a_node_that_has_not_reported_has_no_size() -> None:
     bare = msgspec.structs.replace(NODE, cpus=0.0, memory=0, isolation="", isolation_reason="")
+    bare = msgspec.structs.replace(bare, disk_total=0, failed_checks=[])
     fields = run(show, "gpu-1", node=bare).fields
     assert (fields["cores"], fields["memory"], fields["isolation"]) == ("-", "-", "-")
+    assert (fields["disk"], fields["caches"], fields["clock"]) == ("-", "-", "-")
+    assert "failed check" not in fields
 
 
 @pytest.mark.parametrize("availability", Availability)

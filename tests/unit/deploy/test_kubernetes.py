@@ -6,7 +6,9 @@ There is no cluster here. What these tests cannot find, the page says.
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from typer.main import get_command
 
 from fyke.cli import root_supervisor, supervisor
 from fyke.cli.main import app
+from fyke.model.placement import PoolDemand
 from fyke.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -159,14 +162,34 @@ def test_the_scaler_counts_in_nodes_of_the_size_of_its_deployment() -> None:
     pod = named("Deployment", scaled["scaleTargetRef"]["name"])["spec"]["template"]
     [trigger] = scaled["triggers"]
     query = trigger["metadata"]["query"]
-    found = re.search(r"cpus / ([\d.]+), memory_mb / ([\d.]+)\)", query)
+    found = re.search(r"_cpus\) / ([\d.]+), \(.+_memory_mb\) / ([\d.]+)\)", query)
     assert found is not None and "pool = 'default'" in query
+    columns = {field.name for field in fields(PoolDemand)}
+    assert set(re.findall(r"\w+_(?:cpus|memory_mb)", query)) <= columns  # of the view
+    assert not re.search(r"\b(?:cpus|memory_mb)\b", query)
     size = variables(pod)
     assert float(found[1]) == float(size["FYKE_RUNNER_CPUS"])
     assert float(found[2]) == float(size["FYKE_RUNNER_MEMORY_MB"])
     assert named("TriggerAuthentication", trigger["authenticationRef"]["name"])
     large = variables(named("Deployment", "fyke-node-large")["spec"]["template"])
     assert (large["FYKE_RUNNER_CPUS"], large["FYKE_RUNNER_MEMORY_MB"]) == ("8", "14336")
+
+
+def test_the_scaler_can_ask_prometheus_instead(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "kubernetes")
+    pool = tmp_path / "kubernetes" / "example" / "pool-default"
+    file = pool / "kustomization.yaml"
+    file.write_text(file.read_text().replace("../../keda\n", "../../keda-prometheus\n"))
+    command = ["kubectl", "kustomize", pool]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = {one["kind"]: one for one in yaml.safe_load_all(done.stdout)}
+    assert "TriggerAuthentication" not in found
+    size = variables(found["Deployment"]["spec"]["template"])
+    asked = [trigger["metadata"] for trigger in found["ScaledObject"]["spec"]["triggers"]]
+    names = [re.findall(r"\((fyke_\w+)\{pool=\"default\"\}\)", one["query"]) for one in asked]
+    assert names == [["fyke_demand_cpus"], ["fyke_demand_memory_bytes"]]
+    assert float(asked[0]["threshold"]) == float(size["FYKE_RUNNER_CPUS"])
+    assert int(asked[1]["threshold"]) == int(size["FYKE_RUNNER_MEMORY_MB"]) * 2**20
 
 
 @pytest.mark.parametrize("folder", ["example", "apart"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from dataclasses import fields
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typer.main import get_command
 
 from fyke.cli import root_supervisor, supervisor
 from fyke.cli.main import app
+from fyke.model.placement import PoolDemand
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "slurm"
 PILOT = (FOLDER / "pilot.sbatch").read_text()
@@ -47,6 +49,13 @@ def test_waiting_pilots_are_removed_before_running_ones_drain(
 ) -> None:
     states = ((12, "PENDING"), (10, "RUNNING"), (9, "RUNNING"), (11, "PENDING"))
     assert pilots.changes_for(wanted, [pilots.Job(*job) for job in states]) == expected
+
+
+def test_the_demand_is_asked_for_by_the_columns_of_the_view(pilots: Any) -> None:
+    query = pilots.QUERY.format(cpus=4, memory=6144, pool="default")
+    columns = {field.name for field in fields(PoolDemand)}
+    asked = set(re.findall(r"\w*(?:cpus|memory_mb)\b", query))
+    assert asked and asked <= columns
 
 
 def test_one_that_is_being_set_up_is_left_alone(pilots: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import re
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -11,6 +13,7 @@ from structlog.testing import capture_logs
 from fyke.contracts.execution import DiskShort, RegistryAway, SandboxFault
 from fyke.errors import BlobsAway, Unavailable
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
+from fyke.runner.disk import RunnerDisk
 from fyke.runner.faults import EgressAway, detail_of, find_trouble, log_fault
 
 pytestmark = pytest.mark.anyio
@@ -96,3 +99,18 @@ async def test_trouble_names_what_prevents_workers_from_starting(
 ) -> None:
     found: Detail | None = await find_trouble(cast(Any, Part(sandboxes)), cast(Any, Part(egress)))
     assert (found and found.code) == code
+
+
+async def test_a_disk_that_is_nearly_full_is_a_trouble(tmp_path: Path) -> None:
+    working = cast(Any, Part(None))
+    for floor, refuses, code in (
+        (2**49, True, DetailCode.DISK_LOW),
+        (2**49, False, None),  # the installation refuses starts instead
+        (0, True, None),
+    ):
+        disk = RunnerDisk(tmp_path, lambda: 0, floor=floor, refuses=refuses)
+        found = await find_trouble(working, working, disk)
+        assert (found and found.code) == code
+        if found:
+            text = detail_sentence(found)
+            assert re.search(r"has \d+ [MG]iB free, and below 524288 GiB it takes no", text)

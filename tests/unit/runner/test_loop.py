@@ -33,7 +33,7 @@ SIZE = RunnerSize(cpus=1, memory_mb=512, slots=1)
 def a_runner(gateway: Any, size: RunnerSize = SIZE, **more: Any) -> Runner:
     """A runner without a browser, which only reports."""
     rules = EgressRules(EgressPolicy())
-    deps = SimpleNamespace(browser=None, gateway=gateway, egress_rules=rules)
+    deps = SimpleNamespace(browser=None, gateway=gateway, egress_rules=rules, disk=None)
     return Runner(size, cast(AttemptDependencies, deps), **more)
 
 
@@ -122,7 +122,7 @@ class Platform:
         self.draining = asyncio.Event()
         self.isolation = IsolationReport(Isolation.FULL, "", ())
         self.unsafe, self.lease_seconds = False, 15.0
-        self.browser = None
+        self.browser = self.disk = None
         self.fault: Exception | None = None
         self.state, self.drain_ms = NodeState.READY, cast("int | None", None)
         self.preparations = 0

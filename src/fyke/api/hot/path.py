@@ -24,6 +24,7 @@ from fyke.api.hot.kept import Encoded
 from fyke.api.hot.repeated import HotRequest, RepeatedRequests
 from fyke.api.hot.route import Asked, HotAnswer, HotRead, HotRoute, Later, Question
 from fyke.api.network import Network, header
+from fyke.api.request_meter import RequestMeter
 from fyke.api.serving import Operation
 from fyke.api.transport import Headers, log_request, proposed_id
 from fyke.api.v2.run_selector import ONE_RUN
@@ -59,7 +60,9 @@ class HotPath:
         network: Network,
         access: AccessControl,
         hsts: Headers,
+        meter: RequestMeter,
     ) -> None:
+        self._meter = meter
         declared = {(operation.method, operation.path): operation for operation in operations}
         self._exact: dict[tuple[str, str], FoundRoute] = {}
         self._of_run: dict[tuple[str, str], HotRoute] = {}  # by what follows the id of the run
@@ -117,10 +120,23 @@ class HotPath:
         encoded = _read(request, caller)
         if isinstance(encoded, Future):
             encoded.add_done_callback(
-                lambda future: done(_reply(request, scope, future.result(), started))
+                lambda future: done(self._reply(request, scope, future.result(), started))
             )
         else:
-            done(_reply(request, scope, encoded, started))
+            done(self._reply(request, scope, encoded, started))
+
+    def _reply(
+        self, request: HotRequest, scope: Scope, encoded: Encoded | None, started: float
+    ) -> HotAnswer | None:
+        if encoded is None:
+            return None
+        route, known = request.route, request.if_none_match
+        request_id = request.request_id or new_unordered_ulid()
+        status = 200 if known is None or not matches(known, encoded.tag) else 304
+        reply = route.reply(status, encoded, request_id, scope[RATE_FIELDS], secure=request.secure)
+        log_request(route.operation.method, route.operation, status, started, request_id)
+        self._meter.count(route.route_class, status, perf_counter() - started)
+        return reply
 
     def _admit(self, request: HotRequest, scope: Scope) -> Caller | None:
         try:
@@ -138,19 +154,6 @@ class HotPath:
         run_id, slash, rest = path[len(_RUNS) :].partition("/")
         route = self._of_run.get((scope["method"], slash + rest))
         return FoundRoute(route, run_id) if route is not None and is_ulid(run_id) else None
-
-
-def _reply(
-    request: HotRequest, scope: Scope, encoded: Encoded | None, started: float
-) -> HotAnswer | None:
-    if encoded is None:
-        return None
-    route, known = request.route, request.if_none_match
-    request_id = request.request_id or new_unordered_ulid()
-    status = 200 if known is None or not matches(known, encoded.tag) else 304
-    reply = route.reply(status, encoded, request_id, scope[RATE_FIELDS], secure=request.secure)
-    log_request(route.operation.method, route.operation, status, started, request_id)
-    return reply
 
 
 def _has_small_body(scope: Scope) -> bool:

@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 from fyke.api.envelope import JsonBytes, dialect_of
 from fyke.api.etags import VALIDATED
 from fyke.api.hot.kept import Encoded
+from fyke.api.request_meter import route_class
 from fyke.api.serving import Operation
 from fyke.api.transport import Headers, added_headers
 from fyke.model.account import Caller
@@ -61,6 +62,7 @@ class HotRoute:
         self.has_body = operation.declaration.reads_json
         self.validated = operation.declaration.validated
         self.scopes = operation.declaration.scopes
+        self.route_class = route_class(operation.path)
         self._dialect = dialect_of(operation.path)
         own = tuple(VALIDATED.items()) if self.validated else ()
         present = [(name.encode(), value.encode()) for name, value in own]

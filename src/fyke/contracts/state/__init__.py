@@ -23,6 +23,7 @@ from fyke.contracts.state.accounts import (
     UsageStore,
 )
 from fyke.contracts.state.callbacks import AlertStore, OutboxStore, ReceiverStore, WebhookStore
+from fyke.contracts.state.metrics import MetricStore
 from fyke.contracts.state.nodes import NodeStore, NodeTokenStore
 from fyke.contracts.state.runs import (
     AdmissionStore,
@@ -99,6 +100,7 @@ class Transaction(Protocol):
     webhooks: WebhookStore
     alerts: AlertStore
     installation: InstallationStore
+    metrics: MetricStore
 
     def notify(self, topic: str) -> None:
         """Signal the topic once the transaction has committed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -46,14 +48,14 @@ class WaitReasons:
     async def reason(self, caller: Caller, run_id: str) -> WaitReason:
         """The reason why a run of the account waits. Raises ``RunNotFound``."""
         return await self._storage.read(
-            lambda tx: _WaitFacts(tx, self._rules, caller).reason(own_run(tx, caller, run_id))
+            lambda tx: _facts(tx, self._rules, caller).reason(own_run(tx, caller, run_id))
         )
 
     async def reasons(self, caller: Caller) -> list[WaitReason]:
         """The reasons of the account's waiting runs, newest first, at most ``MAX_LISTED``."""
 
         def work(tx: Transaction) -> list[WaitReason]:
-            return self._reasons(tx, caller, tx.admission.ready(caller.account_id, MAX_LISTED))
+            return _reasons(tx, self._rules, caller, tx.admission.ready(caller.account_id, MAX_LISTED))
 
         return await self._storage.read(work)
 
@@ -70,28 +72,41 @@ class WaitReasons:
             )
             cursors = walked.cursors[:limit]
             following = cursors[-1] if len(walked.cursors) > limit else None
-            return self._reasons(tx, caller, [cursor.run_id for cursor in cursors]), following
+            return _reasons(tx, self._rules, caller, [cursor.run_id for cursor in cursors]), following
 
         return await self._storage.read(work)
-
-    def _reasons(self, tx: Transaction, caller: Caller, run_ids: list[str]) -> list[WaitReason]:
-        facts = _WaitFacts(tx, self._rules, caller)
-        runs = (tx.runs.get(run_id) for run_id in run_ids)
-        return [facts.reason(run) for run in runs if run is not None]
 
 
 _NOT_STARTED = RunSearch(states=(RunState.READY,))
 
 
-class _WaitFacts:
-    """The facts that waiting depends on, in one transaction; facts for all runs are read once. Only
-    the operator's account sees names of machines.
-    """
+def count_reasons(tx: Transaction, rules: Rules, run_ids: Iterable[str]) -> Counter[ReasonCode]:
+    """How many of these runs wait, by the reason; of any account, for the metrics."""
+    facts = _WaitFacts(tx, rules, shows_machines=False)
+    runs = (tx.runs.get(run_id) for run_id in run_ids)
+    reasons = (facts.reason(run).reason for run in runs if run is not None)
+    return Counter(reason.code for reason in reasons if reason is not None)
 
-    def __init__(self, tx: Transaction, rules: Rules, caller: Caller) -> None:
+
+def _reasons(tx: Transaction, rules: Rules, caller: Caller, run_ids: list[str]) -> list[WaitReason]:
+    facts = _facts(tx, rules, caller)
+    runs = (tx.runs.get(run_id) for run_id in run_ids)
+    return [facts.reason(run) for run in runs if run is not None]
+
+
+def _facts(tx: Transaction, rules: Rules, caller: Caller) -> _WaitFacts:
+    """Only the operator's account sees names of machines."""
+    return _WaitFacts(tx, rules, shows_machines=caller.operator)
+
+
+class _WaitFacts:
+    """The facts that waiting depends on, in one transaction; facts for all runs are read once."""
+
+    def __init__(self, tx: Transaction, rules: Rules, *, shows_machines: bool) -> None:
+        """``shows_machines``: the reasons may name machines."""
         self._tx = tx
         self._rules = rules
-        self._shows_machines = caller.operator
+        self._shows_machines = shows_machines
         self._plan_reasons: dict[str, Reason | None] = {}
 
     @cached_property

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fyke.domain.nodes.machines import NodeView
     from fyke.model.node_registry import NewNodeToken, NodeToken
     from fyke.model.placement import PoolDemand
+    from fyke.model.runner import RunnerInfo
 
 
 def to_labels(value: object) -> dict[str, str]:
@@ -76,6 +77,13 @@ class NodeDrain(Request):
 
 
 # --- answers -------------------------------------------------------------------------------
+
+
+class FailedCheck(Answer):
+    """An isolation check that has failed, and what it has found."""
+
+    name: str
+    seen: str
 
 
 class NodeItem(Answer):
@@ -136,6 +144,26 @@ class NodeItem(Answer):
     newest_settings: Annotated[
         Count, Meta(description="the version of the settings that the installation has")
     ]
+    failed_checks: Annotated[
+        list[FailedCheck], Meta(description="isolation checks of its sandboxes that failed there")
+    ]
+    disk_free: Annotated[
+        Count, Meta(description="bytes that are free on the disk of its data folder")
+    ]
+    disk_total: Annotated[Count, Meta(description="bytes; 0: it does not report its disk")]
+    disk_floor: Annotated[
+        Count, Meta(description="with fewer free bytes it takes no attempts (`disk_floor_mb`)")
+    ]
+    caches: Annotated[
+        Count, Meta(description="bytes of bundles, environments and packages that it keeps")
+    ]
+    clock_ahead: Annotated[
+        float,
+        Meta(
+            description="seconds by which its clock is ahead of that of the database, negative if "
+            "it is behind; 0 if that is not known"
+        ),
+    ]
 
     @classmethod
     def of(cls, view: NodeView) -> NodeItem:
@@ -169,7 +197,18 @@ class NodeItem(Answer):
             browsers=runner.browsers if runner else 0,
             settings_version=view.settings_version,
             newest_settings=view.newest_settings,
+            failed_checks=_failed_checks(runner),
+            disk_free=runner.disk_free if runner else 0,
+            disk_total=runner.disk_total if runner else 0,
+            disk_floor=runner.disk_floor if runner else 0,
+            caches=runner.cache_bytes if runner else 0,
+            clock_ahead=runner.clock_ahead_ms / 1000 if runner else 0.0,
         )
+
+
+def _failed_checks(runner: RunnerInfo | None) -> list[FailedCheck]:
+    checks = runner.checks if runner else ()
+    return [FailedCheck(name, seen) for name, holds, seen in checks if not holds]
 
 
 class NodeList(Items[NodeItem]):

@@ -53,6 +53,9 @@ runners = Table(
     text_column("labels"),  # JSON object, empty without labels
     number_column("settings_version"),
     text_column("environments"),  # separated by blanks
+    *(number_column(f"disk_{name}") for name in ("free", "total", "floor")),
+    number_column("cache_bytes"),
+    number_column("clock_ms"),
 )
 
 

@@ -27,6 +27,7 @@ from fyke.contracts.state.accounts import (
     UsageStore,
 )
 from fyke.contracts.state.callbacks import AlertStore, OutboxStore, ReceiverStore, WebhookStore
+from fyke.contracts.state.metrics import MetricStore
 from fyke.contracts.state.nodes import NodeStore, NodeTokenStore
 from fyke.contracts.state.runs import (
     AdmissionStore,
@@ -60,6 +61,7 @@ from fyke.storage.sql.state.billing import SqlLedger, SqlUsage
 from fyke.storage.sql.state.environment_archives import SqlEnvironmentArchives
 from fyke.storage.sql.state.environments import SqlEnvironments
 from fyke.storage.sql.state.installation import SqlInstallation
+from fyke.storage.sql.state.metrics import SqlMetrics
 from fyke.storage.sql.state.nodes import SqlNodes, SqlNodeTokens
 from fyke.storage.sql.state.outbox import SqlOutbox, SqlReceivers
 from fyke.storage.sql.state.preferences import SqlFavourites, SqlInputDefaults, SqlPreferences
@@ -140,6 +142,7 @@ class SqlTransaction:
     webhooks: cached_property[WebhookStore] = _store(SqlWebhooks)
     alerts: cached_property[AlertStore] = _store(SqlAlerts)
     installation: cached_property[InstallationStore] = _store(SqlInstallation)
+    metrics: cached_property[MetricStore] = _store(SqlMetrics)
     _counts: cached_property[RunCounts] = _store(RunCounts)
 
     audit: cached_property[AuditStore] = cached_property(
