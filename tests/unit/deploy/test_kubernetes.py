@@ -74,6 +74,14 @@ def test_a_field_that_does_not_exist_would_be_found() -> None:
         kubernetes_validate.validate(pod | {"spec": {"drain": 1}}, VERSIONS[0], strict=True)
 
 
+@pytest.mark.parametrize("folder", ["apart", "installation", "node", "example"])
+def test_everything_is_in_one_namespace(folder: str) -> None:
+    """A ConfigMap without one would be in that of the kubectl command."""
+    of_the_cluster = ("Namespace", "RuntimeClass")
+    found = [one["metadata"] for one in rendered(folder) if one["kind"] not in of_the_cluster]
+    assert found and {metadata.get("namespace") for metadata in found} == {"fyke"}
+
+
 def test_a_pod_has_the_options_of_a_container_and_no_more() -> None:
     options = (ROOT / "deploy" / "container" / "podman-options").read_text()
     capabilities = re.findall(r"--cap-add=(\S+)", options)[0].split(",")
