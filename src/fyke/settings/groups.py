@@ -276,6 +276,12 @@ class NodeSettings(BaseModel):
     remove nodes; ``fyke node up --leave`` sets it.
     """
 
+    node_idle_minutes: Annotated[float, Unit("minutes")] = Field(default=0, ge=0, examples=["5"])
+    """On a node: after how long without an attempt it stops by itself, as with SIGTERM, and ends
+    with exit status 0. 0: never. For machines that are paid for as long as they run, such as the
+    pilots of Slurm; ``fyke node up --idle-minutes`` sets it.
+    """
+
 
 class AccountSettings(BaseModel):
     """Accounts and publishing."""
