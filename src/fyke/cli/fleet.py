@@ -67,10 +67,10 @@ def list_machines(server: ServerContext) -> None:
 
 def _settings_of_engine() -> Settings:
     """Raises ``CommandFailed`` where no engine is asked."""
-    from fyke.model.fleet import NO_ENGINE, FleetEngine
+    from fyke.model.fleet import NO_ENGINE
 
     settings = load_settings()
-    if settings.fleet == FleetEngine.STATIC:
+    if settings.fleet == "static":
         raise CommandFailed(NO_ENGINE, Exit.CONFLICT)
     return settings
 
