@@ -40,7 +40,7 @@
     │   ├── OutcomeUnknown        the connection was lost during the commit; it may be changed
     │   └── BlobsAway             the storage of blobs does not answer, or refuses access
     ├── StaleLease                an attempt wrote with a token that is no longer valid
-    └── NodeEnded                 the installation does not serve this node any more
+    └── NodeEnded                 this node must not go on, or was idle for too long
 
 Each class has a stable ``key`` for logs and tests. HTTP statuses, codes on the wire and published
 messages are assigned only in ``api/v1/errors.py`` and ``api/v2/errors.py``.
@@ -357,9 +357,15 @@ class OutcomeUnknown(Unavailable):
 
 
 class NodeEnded(FykeError):
-    """The installation does not serve this node any more, and connecting again changes nothing."""
+    """The installation does not serve this node any more, and connecting again changes nothing; or
+    the node ``was_idle`` for as long as it may be, and has stopped by itself.
+    """
 
     key = "node_ended"
+
+    def __init__(self, why: str | None = None, *, was_idle: bool = False) -> None:
+        super().__init__(why)
+        self.was_idle = was_idle
 
 
 class BlobsAway(Unavailable):

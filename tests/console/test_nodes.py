@@ -330,6 +330,22 @@ async def test_a_node_is_cordoned_drained_and_uncordoned(app: App, member: Visit
     await member.post(f"{NODES}/absent/cordon", status=404)
 
 
+async def test_a_node_of_an_engine_is_replaced(app: App, member: Visitor) -> None:
+    button = "//button[@formaction='/admin/nodes/n1/replace']"
+    await add_node(app)
+    assert not (await member.get(f"{NODES}/n1")).all(button)
+    await member.post(f"{NODES}/n1/replace", {"minutes": "5"}, status=400)
+    await add_node(app, "n2", ephemeral=True)
+    assert (await member.get(f"{NODES}/n2")).all(button.replace("n1", "n2"))
+    await member.post(f"{NODES}/n2/replace", {"minutes": "5"})
+    made = await node(app, "n2")
+    assert made.replacing and made.drain_until - made.state_at == 300_000
+    page = await member.get(f"{NODES}/n2")
+    assert "n2 takes no new attempts, and is replaced when none is left." in page.text
+    assert "the engine that runs it replaces it." in page.text
+    assert not page.all(button.replace("n1", "n2"))
+
+
 async def test_only_an_owner_forgets_a_node_and_enters_its_name(
     app: App, owner: Visitor, member: Visitor
 ) -> None:
@@ -347,7 +363,7 @@ async def test_only_an_owner_forgets_a_node_and_enters_its_name(
 async def test_a_viewer_changes_nothing(app: App, viewer: Visitor) -> None:
     await add_node(app)
     assert not (await viewer.get(f"{NODES}/n1")).all("//main//form")
-    for action in ("cordon", "uncordon", "drain", "forget"):
+    for action in ("cordon", "uncordon", "drain", "replace", "forget"):
         await viewer.post(f"{NODES}/n1/{action}", {"minutes": "1", "name": "n1"}, status=403)
     assert (await node(app)).state is NodeState.READY
 

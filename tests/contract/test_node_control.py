@@ -11,10 +11,11 @@ import pytest
 from fyke.domain.nodes.control import MAX_DRAIN_SECONDS, NodeControl
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
-from fyke.errors import Forbidden, InvalidRequest, NotFound, Unavailable
+from fyke.errors import Forbidden, InvalidRequest, NotFound, Refused, Unavailable
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller, Role
 from fyke.model.audit import AuditAction
+from fyke.model.fleet import FleetEngine
 from fyke.model.node import NodeState
 from fyke.model.node_registry import Node
 from fyke.model.run import RunState
@@ -34,6 +35,7 @@ CHANGES: list[Callable[[NodeControl, Caller, str], Awaitable[object]]] = [
     lambda nodes, caller, name: nodes.cordon(caller, name),
     lambda nodes, caller, name: nodes.uncordon(caller, name),
     lambda nodes, caller, name: nodes.drain(caller, name, 60),
+    lambda nodes, caller, name: nodes.replace(caller, name, 60),
     lambda nodes, caller, name: nodes.forget(caller, name),
 ]
 
@@ -46,7 +48,7 @@ async def nodes(state: State) -> NodeControl:
 
     await state.write(work)
     attempts: Any = Attempts(state, cast(Any, None), FREE)  # there are none
-    return NodeControl(state, attempts, FREE)
+    return NodeControl(state, attempts, FREE, FleetEngine.KUBERNETES)
 
 
 async def test_a_node_is_cordoned_and_uncordoned(state: State, nodes: NodeControl) -> None:
@@ -74,6 +76,37 @@ async def test_the_time_of_a_drain_begins_with_each_call(nodes: NodeControl) -> 
     assert second.drain_until == second.state_at < first.drain_until
     stopped = (await nodes.cordon(OWNER, "c1")).node
     assert (stopped.state, stopped.drain_until) == (NodeState.CORDONED, 0)
+
+
+async def made_by_an_engine(state: State) -> None:
+    await state.write(lambda tx: tx.nodes.change(replace(NODE, ephemeral=True)))
+
+
+async def test_a_node_that_is_replaced_drains_first(state: State, nodes: NodeControl) -> None:
+    await made_by_an_engine(state)
+    node = (await nodes.replace(OWNER, "c1", 60)).node
+    assert (node.state, node.replacing) == (NodeState.DRAINING, True)
+    assert node.drain_until == node.state_at + 60_000
+    assert (await nodes.get(OWNER, "c1")).node == node
+
+
+@pytest.mark.parametrize("change", CHANGES[:3])
+async def test_a_later_decision_withdraws_the_replacement(
+    state: State, nodes: NodeControl, change: Callable[[NodeControl, Caller, str], Awaitable[Any]]
+) -> None:
+    await made_by_an_engine(state)
+    await nodes.replace(OWNER, "c1", 60)
+    assert not (await change(nodes, OWNER, "c1")).node.replacing
+
+
+async def test_only_what_an_engine_has_made_is_replaced(state: State, nodes: NodeControl) -> None:
+    with pytest.raises(Refused, match="no engine has made it, and none can replace it"):
+        await nodes.replace(OWNER, "c1", 60)
+    await made_by_an_engine(state)
+    attempts: Any = Attempts(state, cast(Any, None), FREE)
+    with pytest.raises(Refused, match=r"setting fleet is static: a person or systemd"):
+        await NodeControl(state, attempts, FREE).replace(OWNER, "c1", 60)
+    assert (await nodes.get(OWNER, "c1")).node.state is NodeState.READY
 
 
 async def test_a_node_that_has_reported_lately_is_connected(

@@ -54,6 +54,7 @@ from fyke.model.account import Caller
 from fyke.model.attempt import AttemptEnd
 from fyke.model.billing import Prices
 from fyke.model.browser import ANY_BROWSER
+from fyke.model.fleet import FleetEngine
 from fyke.model.health import Disk, ProxyReport
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, Header, PushedRow
@@ -392,6 +393,7 @@ async def open_app(
                 hooks=CallbackRules(AddressRules(["127.0.0.0/8"])),
                 keep_pages_ms=7 * 24 * 3_600_000,
                 gateway="127.0.0.1:8110",
+                fleet=FleetEngine.KUBERNETES,
                 # full-strength hashes would add minutes to the suite
                 passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)),
                 review=review,

@@ -184,6 +184,7 @@ _OWN: dict[str, Entry] = {
     "POST /api/fyke/nodes/{name}/cordon": _operates(name="node"),
     "POST /api/fyke/nodes/{name}/uncordon": _operates(name="node"),
     "POST /api/fyke/nodes/{name}/drain": _operates({"seconds": 60}, name="node"),
+    "POST /api/fyke/nodes/{name}/replace": _operates({"seconds": 60}, name="node"),
     "DELETE /api/fyke/nodes/{name}": _operates(name="node"),
     "GET /api/fyke/node-demand": _operates(writes=False),
     "GET /api/fyke/node-tokens": _operates(),

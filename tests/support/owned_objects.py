@@ -133,7 +133,7 @@ class OwnedObjects:
             case "receiver":
                 await self.app.storage.write(self._let_fail)
             case "node":
-                node = Node(f"n{number}", "eu", {}, "", new_ulid(), False, 0)
+                node = Node(f"n{number}", "eu", {}, "", new_ulid(), True, 0)
                 await self.app.storage.write(lambda tx: tx.nodes.add(node))
                 self.named[kind] = node.name
             case "node_token":

@@ -37,6 +37,7 @@ from fyke.settings.shared import for_node
 
 STOP_SECONDS = 8.0  # for Workers of a node that has ended; one has 5 s after SIGTERM
 LEAVE_SECONDS = 5.0
+IDLE_LOOK_SECONDS = 5.0  # while it is not connected
 _REMEDIES = {
     LinkEnd.SUPERSEDED: (
         "if this machine is a copy, delete its node.json and join with another name; if not, stop "
@@ -53,7 +54,7 @@ async def serve_node(settings: Settings) -> None:
     """Run attempts of the installation until SIGTERM and the end of the running ones; a second
     SIGTERM stops them. Then leave the installation, with the setting ``node_leave``. Raise
     ``NodeEnded`` when the installation does not serve this node any more; its attempts have been
-    stopped.
+    stopped. Raise it also after ``node_idle_minutes`` without an attempt, when the node has left.
     """
     raise_limit()
     settings = for_node(settings)
@@ -80,7 +81,8 @@ async def serve_node(settings: Settings) -> None:
                 runner = make_runner(*deps, disk=disk, region=region)
                 drain_on_sigterm(runner, sandbox, ReasonCode.NODE_DRAINED)
                 async with warm.kept():
-                    await _run(runner, link, lambda: _leave(settings, gateway))
+                    idle_seconds = settings.node_idle_minutes * 60
+                    await _run(runner, link, lambda: _leave(settings, gateway), idle_seconds)
         finally:
             await egress.stop()
 
@@ -98,15 +100,23 @@ def _link(settings: Settings, node: NodeFolder, notices: NodeNotices) -> NodeLin
     )
 
 
-async def _run(runner: Runner, link: NodeLink, leave: Callable[[], Awaitable[None]]) -> None:
-    """Run until the runner has drained, then ``leave``; or until the link has ended for good."""
+async def _run(
+    runner: Runner, link: NodeLink, leave: Callable[[], Awaitable[None]], idle_seconds: float
+) -> None:
+    """Run until the runner has drained, then ``leave``; or until the link has ended for good. It
+    drains by itself when it was idle for this time; with 0 it never does.
+    """
     linking = asyncio.create_task(link.run())
     running = asyncio.create_task(_run_when_connected(runner, link))
+    idling = asyncio.create_task(_drain_when_idle(runner, link, idle_seconds))
     try:
         await asyncio.wait({running, linking}, return_when=asyncio.FIRST_COMPLETED)
         if not linking.done():
             running.result()
-            return await leave()
+            await leave()
+            if idling.done():
+                raise NodeEnded(f"The node had no attempt for {idle_seconds:g} s", was_idle=True)
+            return
         ended: LinkEnded = linking.result()
         runner.drain()
         runner.stop_all()
@@ -114,10 +124,23 @@ async def _run(runner: Runner, link: NodeLink, leave: Callable[[], Awaitable[Non
         await asyncio.wait({running}, timeout=STOP_SECONDS)
         raise NodeEnded(f"{ended.text}; {_REMEDIES[ended.end]}")
     finally:
-        tasks = (linking, running)
+        tasks = (linking, running, idling)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _drain_when_idle(runner: Runner, link: NodeLink, seconds: float) -> None:
+    """While it is not connected, it goes on: it may have an attempt in a moment."""
+    if not seconds:
+        await asyncio.Event().wait()
+    while True:
+        left = seconds - runner.idle_seconds if link.connected.is_set() else IDLE_LOOK_SECONDS
+        if left <= 0:
+            break
+        await asyncio.sleep(left)
+    log.info("node_is_idle", seconds=seconds)
+    runner.drain()
 
 
 async def _leave(settings: Settings, gateway: RemoteGateway) -> None:

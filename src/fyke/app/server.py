@@ -44,6 +44,7 @@ from fyke.kit.clock import SystemClock
 from fyke.kit.descriptors import raise_limit
 from fyke.kit.hostports import join_host_port
 from fyke.model.account import Plan
+from fyke.model.fleet import FleetEngine
 from fyke.settings import Settings
 from fyke.timers.access import AccessTimer
 from fyke.timers.alerts import AlertTimer
@@ -232,6 +233,7 @@ def _foundations(
             else None
         ),
         gateway=gateway_address(settings),
+        fleet=FleetEngine(settings.fleet),
     )
 
 

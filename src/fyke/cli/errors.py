@@ -26,6 +26,7 @@ class Exit(IntEnum):
     CONFLICT = 5  # a conflict, or a limit
     UNREACHABLE = 6
     NODE_ENDED = 7  # the installation does not serve this node any more
+    NODE_IDLE = 8  # of the runner of a node that has stopped by itself; the command ends with 0
     TIMEOUT = 124
     INTERRUPTED = 130
 
@@ -132,7 +133,7 @@ def failure_of(error: Exception) -> CommandFailed | None:
     if isinstance(error, domain.Refused):
         return CommandFailed(error.message, Exit.CONFLICT)
     if isinstance(error, domain.NodeEnded):
-        return CommandFailed(error.message, Exit.NODE_ENDED)
+        return CommandFailed(error.message, Exit.NODE_IDLE if error.was_idle else Exit.NODE_ENDED)
     if isinstance(error, domain.FykeError):
         return CommandFailed(error.message)
     if isinstance(error, OSError):

@@ -78,6 +78,10 @@ class _Root(LazyGroup):
             "fyke.cli.node:nodes",
             ("fyke.cli.node_join", "fyke.cli.node_up"),
         ),
+        "fleet": Entry(
+            "Machines of nodes that an engine such as Kubernetes runs: replace and scale them.",
+            "fyke.cli.fleet:fleet",
+        ),
         "callback": Entry(
             "Callbacks: states, replays and receivers.", "fyke.cli.callback:callbacks"
         ),

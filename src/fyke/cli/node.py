@@ -30,6 +30,14 @@ nodes = group()
 _INVALID = ("invalid_request", "invalid_fields")  # keys of errors
 
 Name = Annotated[str, typer.Argument(help="Name of the node.", metavar="NAME")]
+DrainOption = Annotated[
+    str,
+    typer.Option(
+        "--seconds",
+        help="How long attempts may go on: seconds, or a time such as 10m or 1h; at most 7d.",
+        metavar="TIME",
+    ),
+]
 
 
 @server_command(nodes, "token")
@@ -282,6 +290,7 @@ def show(server: ServerContext, name: Name) -> None:
         ("set by", node.state_by or "-"),
         ("reason", node.reason or "-"),
         ("drain until", formatting.when(node.drain_until)),
+        ("replacing", "yes" if node.replacing else "no"),
         ("connected", _connected(node)),
         ("takes runs", _availability(node)),
         ("attempts", node.attempts),
@@ -357,14 +366,7 @@ def uncordon(server: ServerContext, name: Name) -> None:
 def drain(
     server: ServerContext,
     name: Name,
-    seconds: Annotated[
-        str,
-        typer.Option(
-            "--seconds",
-            help="How long attempts may go on: seconds, or a time such as 10m or 1h; at most 7d.",
-            metavar="TIME",
-        ),
-    ] = "3600",
+    seconds: DrainOption = "3600",
 ) -> None:
     """Stop a node from taking new attempts; it finishes those it has.
 
@@ -381,6 +383,27 @@ def drain(
         node = server.client.drain_node(name, longest)
     until = formatting.when_with_zone(node.drain_until)
     _say(server, node, f"{name} takes no new attempts. Those that it has may go on until {until}.")
+
+
+@server_command(nodes, "replace")
+def replace(server: ServerContext, name: Name, seconds: DrainOption = "3600") -> None:
+    """Drain a node, and let the engine that runs it replace it.
+
+    The engine ends the machine when it has no attempt left, and starts another one. Only with the
+    setting fleet and fyke fleet up; elsewhere a person or systemd does it. To withdraw it: fyke
+    node uncordon, cordon or drain.
+
+    \b
+    Examples:
+      fyke node replace fyke-node-7d9c5b6f4-x2x7k
+      fyke node replace fyke-node-7d9c5b6f4-x2x7k --seconds 10m
+    """
+    longest = drain_seconds_of(seconds)
+    with _node(name), _refused_plainly():
+        node = server.client.replace_node(name, longest)
+    until = formatting.when_with_zone(node.drain_until)
+    text = f"{name} takes no new attempts. It is replaced when no attempt is left, after {until}"
+    _say(server, node, f"{text} at the latest.")
 
 
 @server_command(nodes, "forget")

@@ -50,6 +50,15 @@ def up(
             "a node that has joined with a token for several uses.",
         ),
     ] = False,
+    idle_minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--idle-minutes",
+            help="Stop, as after SIGTERM, when no attempt has run for so long (default: never).",
+            metavar="MINUTES",
+            min=0,
+        ),
+    ] = None,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
     launcher_events: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -75,7 +84,7 @@ def up(
     os.umask(0o077)
     for option, value in (("--join", gateway), ("--name", name), ("--pool", pool)):
         given(option, value)
-    settings = load_settings(home=home, node_leave=leave or None)
+    settings = load_settings(home=home, node_leave=leave or None, node_idle_minutes=idle_minutes)
     if gateway is not None:
         _join_once(settings, gateway, name, pool, label)
     os.environ.pop(TOKEN, None)  # no process of the node needs it

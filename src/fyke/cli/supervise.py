@@ -105,11 +105,12 @@ async def supervise(config: SupervisorConfig, preload: FirstPreload | None) -> i
 
 
 async def _run_node(supervisor: Supervisor, stop: asyncio.Event) -> int:
-    """Run the roles of a node until a signal, or until the installation serves it no more; the
-    runner has logged why.
+    """Run the roles of a node until a signal, until the installation serves it no more, or until
+    it was idle for too long; the runner has logged why.
     """
     supervisor.start()
-    waiters = [asyncio.create_task(event.wait()) for event in (stop, supervisor.node_ended)]
+    events = (stop, supervisor.node_ended, supervisor.node_idle)
+    waiters = [asyncio.create_task(event.wait()) for event in events]
     try:
         await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
     finally:

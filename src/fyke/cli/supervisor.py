@@ -94,6 +94,7 @@ class Supervisor:
         self._roles = roles_of(listener, browser=browser, servers=servers)
         self.stopping = False
         self.node_ended = asyncio.Event()  # the node must not go on, and not be started again
+        self.node_idle = asyncio.Event()  # the node has stopped by itself
         self._preload.start()
 
     async def run_task(self, task: str, /, **details: Any) -> int:
@@ -154,6 +155,9 @@ class Supervisor:
                 return
             if code == Exit.NODE_ENDED:
                 self.node_ended.set()
+                return
+            if code == Exit.NODE_IDLE:
+                self.node_idle.set()
                 return
             role.failures = 1 if loop.time() - started_at > STABLE_SECONDS else role.failures + 1
             pause = delay(role.failures, base=0.2, cap=MAX_PAUSE)

@@ -151,6 +151,7 @@ def _role_environment(settings: Settings, *, browser: bool) -> dict[str, str]:
         "FYKE_PORT": settings.port,
         "FYKE_SERVERS": settings.servers,
         "FYKE_NODE_LEAVE": int(settings.node_leave),
+        "FYKE_NODE_IDLE_MINUTES": settings.node_idle_minutes,
     }
     if not browser:
         overrides["FYKE_BROWSER"] = "off"

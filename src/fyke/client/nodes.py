@@ -34,6 +34,10 @@ class NodeCalls:
         body = wire.fyke.nodes.NodeDrain(seconds)
         return self._wire.post(f"{NODES}/{segment(name)}/drain", wire.fyke.nodes.NodeItem, body)
 
+    def replace_node(self, name: str, seconds: int) -> wire.fyke.nodes.NodeItem:
+        body = wire.fyke.nodes.NodeDrain(seconds)
+        return self._wire.post(f"{NODES}/{segment(name)}/replace", wire.fyke.nodes.NodeItem, body)
+
     def forget_node(self, name: str) -> None:
         self._wire.delete(f"{NODES}/{segment(name)}", type(None))
 

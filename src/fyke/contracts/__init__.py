@@ -10,10 +10,11 @@
 * ``egress``: access to the web for one attempt.
 * ``browser``: the browser sandboxes, and the gateway that connects Workers to them.
 * ``tools``, ``git``: installing, compiling and cloning inside a sandbox.
+* ``fleet``: the engine that runs the machines of nodes.
 * ``delivery``: one HTTP POST to a user's server.
 * ``installation``: facts that only the server process can report.
 
 Each contract has a test suite in ``tests/contract`` that every implementation must pass. Storage
-is synchronous inside a transaction and runs in a thread; all else is async. Import each name from
-its module.
+is synchronous inside a transaction and runs in a thread, and ``Fleet`` blocks; all else is async.
+Import each name from its module.
 """

@@ -91,6 +91,7 @@ from fyke.domain.workers.service import Workers
 from fyke.kit.clock import Clock
 from fyke.kit.sealing import Sealer
 from fyke.model.account import Plan
+from fyke.model.fleet import FleetEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,8 @@ class Foundations:
     ``inline``: the stores for reads in the event loop, None where every read waits; there,
     ``revisions`` of runs may be known without a read. ``browser_views``: None where live views are
     switched off. ``keep_pages_ms``: how long last pages are kept, 0 without a limit. ``gateway``:
-    the address at which machines join as nodes, "" where nodes cannot use the database.
+    the address at which machines join as nodes, "" where nodes cannot use the database; ``fleet``:
+    which engine runs them.
     """
 
     storage: Storage
@@ -135,6 +137,7 @@ class Foundations:
     browser_views: BrowserViews | None = None
     keep_pages_ms: int = 0
     gateway: str = ""
+    fleet: FleetEngine = FleetEngine.STATIC
 
 
 class InlineServices:
@@ -238,7 +241,8 @@ class Services:
         self.installation = Installation(storage, foundations.probe, foundations.health, clock)
         self.metrics = InstallationMetrics(storage, rules, clock)
         self.gateway = foundations.gateway
-        self.nodes = NodeControl(storage, Attempts(storage, foundations.results, rules), rules)
+        attempts = Attempts(storage, foundations.results, rules)
+        self.nodes = NodeControl(storage, attempts, rules, foundations.fleet)
         authority = NodeAuthority(storage, sealer, clock)
         self.node_tokens = NodeTokens(storage, authority, shared=bool(foundations.gateway))
         self.exports = Exports(storage, self.results, clock, foundations.scratch)

@@ -17,7 +17,8 @@ class Node:
     is not valid any more. ``epoch`` rises when the runner of the node is another one.
     ``gateway_id`` is that of the gateway which has welcomed the runner, "" once it has stopped.
     ``ephemeral``: an engine has made the node, and it is forgotten a day after it was last seen.
-    ``reason`` and ``state_by`` say why and by whom ``state`` was set.
+    ``reason`` and ``state_by`` say why and by whom ``state`` was set. ``replacing``: when it has no
+    attempt left, the engine that runs it is to replace it.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Node:
     state_at: int = 0
     reason: Reason | None = None
     drain_until: int = 0
+    replacing: bool = False
     epoch: int = 0
     runner_id: str = ""
     gateway_id: str = ""

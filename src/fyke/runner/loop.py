@@ -65,6 +65,7 @@ class Runner:
         self._monitor = monitor or LeaseMonitor(deps.gateway.contact)
         self._attempt_runners: dict[str, AttemptRunner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._idle_since = time.monotonic()  # while there is no task
         self._draining = asyncio.Event()
         self._capacity_freed = asyncio.Event()
         self._next_report_seconds = REPORT_SECONDS
@@ -135,6 +136,11 @@ class Runner:
     def running(self) -> int:
         """How many attempts are running."""
         return len(self._tasks)
+
+    @property
+    def idle_seconds(self) -> float:
+        """For how long no attempt has run; 0 while one does."""
+        return 0.0 if self._tasks else time.monotonic() - self._idle_since
 
     async def _begin(self) -> bool:
         """Return whether the installation knows this runner; False if it cannot be reached, and the
@@ -291,7 +297,11 @@ class Runner:
         """Run ``work``; a draining runner waits for it."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._idle_since = time.monotonic()
 
     def _start_attempt(self, order: AttemptOrder) -> None:
         self._places.leased(order.key.id, order.limits)

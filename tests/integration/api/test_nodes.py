@@ -182,6 +182,16 @@ async def test_a_drain_that_is_too_long_is_refused(app: App, api: Api) -> None:
     fails(answer, 400, 4000, "seconds must be 0 to 604800, which is 7 days")
 
 
+async def test_a_node_of_an_engine_is_replaced(app: App, api: Api) -> None:
+    await add_node(app)
+    fails(await api.post(f"{NODES}/n1/replace"), 400, 4000, "no engine has made it")
+    made = (await app.services.nodes.get(app.owner, "n1")).node
+    await app.storage.write(lambda tx: tx.nodes.change(replace(made, ephemeral=True)))
+    node = reads_as(NodeItem, await api.post(f"{NODES}/n1/replace", {"seconds": 60}))
+    assert (node.state, node.replacing) == (NodeState.DRAINING, True)
+    assert 59 <= node.drain_until - node.state_at <= 61
+
+
 async def test_the_demand_has_every_known_pool(app: App, api: Api) -> None:
     await add_node(app)
     worker = await app.publish()

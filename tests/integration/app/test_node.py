@@ -217,6 +217,30 @@ async def test_a_node_that_leaves_keeps_its_folder_only_if_it_is_not_forgotten(
     assert is_node(machine.settings.home) is not is_forgotten
 
 
+async def test_an_idle_node_leaves_by_itself_when_its_last_attempt_is_long_ago(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = []
+
+    def busy_runner(*given: Any, **named: Any) -> Runner:
+        runner = machine.make_runner(*given, **named)
+        attempts.append(Attempt(runner))
+        return runner
+
+    monkeypatch.setattr(node, "make_runner", busy_runner)
+    idle = {"node_leave": True, "node_idle_minutes": 0.3 / 60}
+    machine.settings = machine.settings.model_copy(update=idle)
+    serving = asyncio.create_task(node.serve_node(machine.settings))
+    await until(lambda: bool(machine.place.runner.called("register")))
+    assert not serving.done() and machine.runner.idle_seconds == 0
+    attempts[0].stop(DRAINED)
+    with pytest.raises(NodeEnded, match=r"The node had no attempt for 0\.3 s") as ended:
+        await asyncio.wait_for(serving, 60)
+    assert ended.value.was_idle and machine.runner.idle_seconds >= 0.3
+    assert machine.place.runner.calls[-1] == ("leave", (), {"forget": True})
+    assert not is_node(machine.settings.home)
+
+
 async def test_a_node_that_was_never_connected_stops_at_sigterm(machine: Machine) -> None:
     with socket.socket() as bound:  # not listening, so it refuses
         bound.bind(("127.0.0.1", 0))

@@ -97,6 +97,8 @@ def test_several_problems_are_on_separate_lines() -> None:
         (errors.WorkerNotFound(), Exit.NOT_FOUND, "Worker"),
         (errors.UnknownVersion("there is no v9"), Exit.NOT_FOUND, "v9"),
         (errors.Conflict("taken"), Exit.CONFLICT, "taken"),
+        (errors.NodeEnded("it is forgotten"), Exit.NODE_ENDED, "forgotten"),
+        (errors.NodeEnded("it was idle", was_idle=True), Exit.NODE_IDLE, "idle"),
         (errors.Unavailable("disk full"), Exit.FAILED, "disk"),
         (FileNotFoundError(2, "No such file or directory", "x.zip"), Exit.FAILED, "x.zip"),
         (CommandFailed("no", Exit.TIMEOUT), Exit.TIMEOUT, "no"),

@@ -15,6 +15,7 @@ from fyke.cli.node import (
     forget,
     list_nodes,
     list_tokens,
+    replace,
     revoke,
     show,
     show_demand,
@@ -45,6 +46,7 @@ NODE = NodeItem(
     reason_code="",
     reason_params={},
     drain_until=1_700_000_000,
+    replacing=False,
     connected=False,
     attempts=3,
     ephemeral=False,
@@ -220,6 +222,7 @@ def test_a_node_says_whether_it_takes_runs(availability: Availability) -> None:
         (cordon, (), "cordon_node", "fyke node uncordon gpu-1"),
         (uncordon, (), "uncordon_node", "takes attempts again"),
         (drain, ("1m",), "drain_node", "may go on until 2023-11-1"),
+        (replace, ("1m",), "replace_node", "is replaced when no attempt is left, after 2023-11-1"),
     ],
 )
 def test_a_change_is_sent_and_reported(

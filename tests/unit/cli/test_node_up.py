@@ -155,6 +155,7 @@ def test_a_node_that_is_to_leave_does_not_pass_its_token_on(
 ) -> None:
     monkeypatch.setenv("FYKE_NODE_TOKEN", "fyken_x.y")
     with pytest.raises(Replaced):
-        up(str(tmp_path), leave=True)
+        up(str(tmp_path), leave=True, idle_minutes=2.5)
     assert became["environment"]["FYKE_NODE_LEAVE"] == "1"
+    assert became["environment"]["FYKE_NODE_IDLE_MINUTES"] == "2.5"
     assert "FYKE_NODE_TOKEN" not in became["environment"]

@@ -125,13 +125,20 @@ class NodeSupervisor:
     def __init__(self) -> None:
         self.started = 0
         self.node_ended = asyncio.Event()
+        self.node_idle = asyncio.Event()
 
     def start(self) -> None:
         self.started += 1
 
 
 @pytest.mark.parametrize(
-    ("events", "status"), [(("stop",), 0), (("node_ended",), 7), (("stop", "node_ended"), 7)]
+    ("events", "status"),
+    [
+        (("stop",), 0),
+        (("node_ended",), 7),
+        (("stop", "node_ended"), 7),
+        (("node_idle",), 0),
+    ],
 )
 def test_a_node_runs_until_a_signal_or_until_the_installation_does_not_serve_it(
     events: tuple[str, ...], status: int
@@ -142,7 +149,7 @@ def test_a_node_runs_until_a_signal_or_until_the_installation_does_not_serve_it(
         await asyncio.sleep(0)
         assert supervisor.started == 1 and not running.done()
         for name in events:
-            {"stop": stop, "node_ended": supervisor.node_ended}[name].set()
+            (stop if name == "stop" else getattr(supervisor, name)).set()
         assert await asyncio.wait_for(running, 10) == status
         assert asyncio.all_tasks() == {asyncio.current_task()}
 

@@ -20,8 +20,13 @@ from typer.main import get_command
 
 from fyke.cli import root_supervisor, supervisor
 from fyke.cli.main import app
+from fyke.domain.nodes.fleet import FleetDriver
+from fyke.fleet.kubernetes import KubernetesFleet
+from fyke.fleet.kubernetes_api import KubernetesApi
+from fyke.model.fleet import FleetGroup, FleetNode
 from fyke.model.placement import PoolDemand
 from fyke.settings import Settings
+from support.kubernetes_api import kubernetes_api
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -47,8 +52,15 @@ def named(kind: str, name: str, folder: str = "example") -> dict[str, Any]:
 
 
 def pods(folder: str = "example") -> list[dict[str, Any]]:
+    """Those of an installation and its nodes."""
     kinds = ("Deployment", "StatefulSet")
-    return [one["spec"]["template"] for one in rendered(folder) if one["kind"] in kinds]
+    found = [one["spec"]["template"] for one in rendered(folder) if one["kind"] in kinds]
+    return [pod for pod in found if pod["metadata"]["labels"]["role"] != "fleet"]
+
+
+def fleet_pod() -> dict[str, Any]:
+    pod: dict[str, Any] = named("Deployment", "fyke-fleet")["spec"]["template"]
+    return pod
 
 
 def variables(pod: dict[str, Any], folder: str = "example") -> dict[str, str]:
@@ -75,6 +87,14 @@ def test_a_field_that_does_not_exist_would_be_found() -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(pod | {"spec": {"drain": 1}}, VERSIONS[0], strict=True)
+
+
+@pytest.mark.parametrize("folder", ["apart", "installation", "node", "example"])
+def test_everything_is_in_one_namespace(folder: str) -> None:
+    """A ConfigMap without one would be in that of the kubectl command."""
+    of_the_cluster = ("Namespace", "RuntimeClass")
+    found = [one["metadata"] for one in rendered(folder) if one["kind"] not in of_the_cluster]
+    assert found and {metadata.get("namespace") for metadata in found} == {"fyke"}
 
 
 def test_a_pod_has_the_options_of_a_container_and_no_more() -> None:
@@ -117,14 +137,14 @@ def test_a_pod_has_the_time_that_draining_takes() -> None:
 
 @pytest.mark.parametrize("folder", ["apart", "example"])
 def test_the_commands_and_settings_exist(folder: str) -> None:
-    for pod in pods(folder):
-        at = get_command(app)
+    for pod in (*pods(folder), *([fleet_pod()] if folder == "example" else [])):
+        at: Any = get_command(app)
         words = pod["spec"]["containers"][0]["args"]
         while words and not words[0].startswith("-"):
-            at, *words = at.commands[words[0]], *words[1:]  # type: ignore[attr-defined]
+            at, *words = at.commands[words[0]], *words[1:]
         known = {option for parameter in at.params for option in parameter.opts}
         assert {word for word in words if word.startswith("-")} <= known
-        settings = {f"FYKE_{name.upper()}" for name in Settings.model_fields}
+        settings = {f"FYKE_{name.upper()}" for name in Settings.model_fields} | {"FYKE_URL"}
         assert set(variables(pod, folder)) <= settings
 
 
@@ -132,7 +152,7 @@ def test_secrets_are_made_by_the_operator_as_the_page_says() -> None:
     names = set(re.findall(r"secretKeyRef': \{'key': '\w+', 'name': '([\w-]+)'", str(pods())))
     assert names == {"fyke-database", "fyke-node-token", "fyke-node-token-large"}
     assert not [one for one in rendered("example") if one["kind"] == "Secret"]
-    names |= {"fyke-demand", "fyke-secret", "fyke-s3"}
+    names |= {"fyke-demand", "fyke-secret", "fyke-s3", "fyke-fleet-key"}
     assert all(f"secret generic {name} " in PAGE for name in names)
 
 
@@ -197,3 +217,80 @@ def test_no_service_sets_variables_that_are_taken_for_settings(folder: str) -> N
     """A service named fyke would set FYKE_PORT."""
     assert pods(folder)
     assert {pod["spec"]["enableServiceLinks"] for pod in pods(folder)} == {False}
+
+
+# --- fyke fleet
+
+
+def test_only_the_pod_of_the_fleet_asks_the_cluster_and_it_has_no_other_rights() -> None:
+    spec, [container] = fleet_pod()["spec"], fleet_pod()["spec"]["containers"]
+    assert spec["serviceAccountName"] == "fyke-fleet" and spec["automountServiceAccountToken"]
+    assert not [pod for pod in pods() if "serviceAccountName" in pod["spec"]]
+    assert spec["securityContext"]["runAsNonRoot"] is True and spec["hostUsers"] is False
+    context = container["securityContext"]
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert context["allowPrivilegeEscalation"] is False and context["readOnlyRootFilesystem"]
+    assert not [one for one in rendered("example") if one["kind"].startswith("Cluster")]
+    [subject] = named("RoleBinding", "fyke-fleet")["subjects"]
+    assert (subject["name"], subject["namespace"]) == ("fyke-fleet", "fyke")
+
+
+def test_servers_know_that_the_cluster_replaces_nodes() -> None:
+    data = named("ConfigMap", "fyke")["data"]
+    assert data["FYKE_FLEET"] == variables(fleet_pod())["FYKE_FLEET"] == "kubernetes"
+    assert data["FYKE_GATEWAY_HOST"] == "0.0.0.0"
+    service = named("Service", "fyke")
+    url = f"http://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}"
+    assert variables(fleet_pod())["FYKE_URL"] == url
+    assert service["metadata"]["name"] in data["FYKE_ALLOWED_HOSTS"].split(",")
+
+
+def test_the_fleet_needs_the_rights_that_it_has_and_no_more(tmp_path: Path) -> None:
+    rules = named("Role", "fyke-fleet")["rules"]
+    rights = {
+        (verb, resource)
+        for rule in rules
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+    }
+    assert not [rule for rule in rules if "*" in str(rule)]
+    with kubernetes_api(tmp_path) as cluster:
+        cluster.rights = rights
+        cluster.add_deployment(annotations={"fyke/max-nodes": "5"})
+        api = KubernetesApi(cluster.url, tmp_path)
+        clock = iter(range(0, 10_000, 1000))
+        driver = FleetDriver(
+            KubernetesFleet(api, "fyke", Settings(home=tmp_path).fleet_selector),
+            cooldown_seconds=0,
+            clock=lambda: next(clock),
+        )
+        first, second, _ = cluster.pods()
+        nodes = [FleetNode(second, "default", 1, True, False)]
+        driver.step([FleetNode(first, "default", 0, False, True), *nodes], [])
+        driver.step(nodes, [])
+        api.close()
+        assert (cluster.pods(), cluster.used) == ([], rights)
+
+
+def test_the_fleet_finds_the_deployments_of_nodes_and_what_scales_them(tmp_path: Path) -> None:
+    """In the manifests as they are, without a cluster that has changed them."""
+    with kubernetes_api(tmp_path) as cluster:
+        for one in rendered("example"):
+            if one["kind"] in ("Deployment", "ScaledObject"):
+                metadata = one["metadata"]
+                labels = metadata.get("labels", {})
+                kind = f"{one['kind'].lower()}s"
+                cluster.add(kind, metadata["name"], one["spec"], labels=labels)
+        cluster.reconcile()
+        api = KubernetesApi(cluster.url, tmp_path)
+        state = KubernetesFleet(api, "fyke", Settings(home=tmp_path).fleet_selector).state()
+        api.close()
+    keda = "The ScaledObject fyke-node-default scales fyke-node-default"
+    assert state.groups == [
+        FleetGroup("fyke-node-default", "default", 1, 2, 3072, None, keda),
+        FleetGroup("fyke-node-large", "large", 3, 8, 14336, None, ""),
+    ]
+    assert [machine.group for machine in state.machines] == [
+        "fyke-node-default",
+        *["fyke-node-large"] * 3,
+    ]

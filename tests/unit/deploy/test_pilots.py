@@ -48,7 +48,10 @@ def test_waiting_pilots_are_removed_before_running_ones_drain(
     pilots: Any, wanted: int, expected: tuple[int, list[int], list[int]]
 ) -> None:
     states = ((12, "PENDING"), (10, "RUNNING"), (9, "RUNNING"), (11, "PENDING"))
-    assert pilots.changes_for(wanted, [pilots.Job(*job) for job in states]) == expected
+    jobs = [pilots.Job(*job) for job in states]
+    assert pilots.changes_for(wanted, jobs, drain=True) == expected
+    # running ones leave by themselves when they are idle
+    assert pilots.changes_for(wanted, jobs, drain=False) == (*expected[:2], [])
 
 
 def test_the_demand_is_asked_for_by_the_columns_of_the_view(pilots: Any) -> None:
@@ -59,7 +62,7 @@ def test_the_demand_is_asked_for_by_the_columns_of_the_view(pilots: Any) -> None
 
 
 def test_one_that_is_being_set_up_is_left_alone(pilots: Any) -> None:
-    assert pilots.changes_for(0, [pilots.Job(1, "CONFIGURING")]) == (0, [], [])
+    assert pilots.changes_for(0, [pilots.Job(1, "CONFIGURING")], drain=True) == (0, [], [])
 
 
 def test_a_command_that_fails_says_why(pilots: Any) -> None:
@@ -84,3 +87,8 @@ def test_the_command_of_a_pilot_exists() -> None:
         at = at.commands[word]
     known = {option for parameter in at.params for option in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_a_pilot_leaves_when_it_is_idle() -> None:
+    [minutes] = re.findall(r"^idle=\$\{PILOT_IDLE_MINUTES:-(\d+)\}", PILOT, re.MULTILINE)
+    assert int(minutes) > 0 and ' --leave --idle-minutes "$idle" &' in PILOT

@@ -58,6 +58,8 @@ def test_machines_of_the_installation_are_called_so_and_told_apart() -> None:
     assert _name(first, [first, node]) == "this installation"
     assert _name(node, [first, node]) == "n1"
     assert _name(second, [first, second]) == f"this installation ({ids[1]})"
+
+
 NODE = RunnerInfo(
     "r", "n1", "full", "", 4, 8192, 1_000_000, place="node/n1", disk_free=50 * 2**30,
     disk_total=100 * 2**30, disk_floor=2**30, clock_ms=1_000_400,

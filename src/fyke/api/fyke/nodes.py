@@ -68,6 +68,15 @@ class NodeRoutes:
         """
         return wire.NodeItem.of(await self.nodes.drain(call.caller, name, body.seconds))
 
+    @post(f"{NODES}/{{name}}/replace", scope=Scope.ADMIN, errors=(Forbidden, NotFound, Refused))
+    async def replace_node(self, call: Call, name: Name, body: wire.NodeDrain) -> wire.NodeItem:
+        """Drain a node, and let the engine that runs it replace it when no attempt is left.
+
+        For the operator, with the setting `fleet`. To withdraw it, cordon, uncordon or drain the
+        node.
+        """
+        return wire.NodeItem.of(await self.nodes.replace(call.caller, name, body.seconds))
+
     @delete(f"{NODES}/{{name}}", scope=Scope.ADMIN, errors=(Forbidden, NotFound))
     async def forget_node(self, call: Call, name: Name) -> None:
         """Forget a node: its certificates are refused from now on.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -22,8 +22,9 @@ from fyke.domain.nodes.control import MAX_DRAIN_SECONDS, NodeControl
 from fyke.domain.nodes.machines import MachineAttempt, Machines, MachineView, NodeView
 from fyke.domain.nodes.rules import is_local_only
 from fyke.errors import InvalidRequest, NotFound
-from fyke.model.account import Role
+from fyke.model.account import Caller, Role
 from fyke.model.audit import AuditAction, AuditEntry
+from fyke.model.fleet import FleetEngine
 
 PATH = f"{AREA}/nodes"
 MACHINES = f"{AREA}/machines"  # those of the installation itself, by the ids of their runners
@@ -66,6 +67,7 @@ class NodePages:
             _page("POST", f"{node}/cordon", self.cordon),
             _page("POST", f"{node}/uncordon", self.uncordon),
             _page("POST", f"{node}/drain", self.drain),
+            _page("POST", f"{node}/replace", self.replace),
             _page("POST", f"{node}/forget", self.forget),
             _page("GET", f"{MACHINES}/{{id}}", self.show_own),
         ]
@@ -106,16 +108,25 @@ class NodePages:
         return view.go(_address(name), _("%(name)s takes attempts again.") % {"name": name})
 
     async def drain(self, view: View) -> Response:
+        text = _("%(name)s takes no new attempts, and is being drained.")
+        return await self._drain(view, self.nodes.drain, text)
+
+    async def replace(self, view: View) -> Response:
+        text = _("%(name)s takes no new attempts, and is replaced when none is left.")
+        return await self._drain(view, self.nodes.replace, text)
+
+    async def _drain(
+        self, view: View, drain: Callable[[Caller, str, int], Awaitable[object]], text: str
+    ) -> Response:
         name = view.param("name")
         has_time = bool(view.form.get("minutes").strip())
         minutes = view.form.number("minutes") if has_time else None
         try:
             if minutes is None:
                 return await self._show(view, {"minutes": _drain_rule()})
-            await self.nodes.drain(view.caller, name, minutes * 60)
+            await drain(view.caller, name, minutes * 60)
         except InvalidRequest:
             return await self._show(view, {"minutes": _drain_rule()})
-        text = _("%(name)s takes no new attempts, and is being drained.")
         return view.go(_address(name), text % {"name": name})
 
     async def forget(self, view: View) -> Response:
@@ -149,6 +160,7 @@ class NodePages:
             faults=faults or {},
             typed=view.form.values(),
             drain_minutes=DRAIN_MINUTES,
+            may_replace=self.nodes.fleet is not FleetEngine.STATIC and machine.node.ephemeral,
             may_forget=view.caller.role is Role.OWNER,
             **_values(machine, attempts),
         )

@@ -24,16 +24,21 @@ from fyke.domain.nodes.machines import (
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.placement import known_pools
 from fyke.domain.runs.transitions import Rules
-from fyke.errors import FykeError, InvalidRequest, NotFound
+from fyke.errors import FykeError, InvalidRequest, NotFound, Refused
 from fyke.kit.node_names import MAX_NAME
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
+from fyke.model.fleet import NO_ENGINE, FleetEngine
 from fyke.model.node import NodeState
 from fyke.model.node_registry import Node
 from fyke.model.placement import PoolDemand
 from fyke.model.runner import NODE_PLACE
 
 MAX_DRAIN_SECONDS = 7 * 24 * 3600
+MADE_BY_HAND = (
+    "The node has joined with a token for one use, so no engine has made it, and none can replace "
+    "it. Drain it, then start another one or restart it"
+)
 _ADVICE = "list the nodes to see their names"
 
 log = structlog.get_logger()
@@ -44,7 +49,14 @@ class NodeControl:
     ``NotFound``.
     """
 
-    def __init__(self, storage: Storage, attempts: Attempts, rules: Rules) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        attempts: Attempts,
+        rules: Rules,
+        fleet: FleetEngine = FleetEngine.STATIC,
+    ) -> None:
+        self.fleet = fleet
         self._storage = storage
         self._rules = rules
         self._attempts = attempts
@@ -117,11 +129,22 @@ class NodeControl:
         Repeated: the time begins again. Raises ``InvalidRequest``.
         """
         _require_rights(caller, "Draining a node")
-        if not 0 <= seconds <= MAX_DRAIN_SECONDS:
-            rule = f"must be 0 to {MAX_DRAIN_SECONDS}, which is 7 days"
-            raise InvalidRequest(rule, field="seconds")
+        _check_seconds(seconds)
         return await self._change(
             caller, name, NodeState.DRAINING, AuditAction.NODE_DRAINED, seconds
+        )
+
+    async def replace(self, caller: Caller, name: str, seconds: int) -> NodeView:
+        """Drain the node; when it has no attempt left, ``fyke fleet up`` lets the engine that runs
+        it replace it. ``drain``, ``cordon`` and ``uncordon`` withdraw that. Raises
+        ``InvalidRequest``, and ``Refused`` where no engine replaces this node.
+        """
+        _require_rights(caller, "Replacing a node")
+        _check_seconds(seconds)
+        if self.fleet is FleetEngine.STATIC:
+            raise Refused(NO_ENGINE)
+        return await self._change(
+            caller, name, NodeState.DRAINING, AuditAction.NODE_DRAINED, seconds, replacing=True
         )
 
     async def forget(self, caller: Caller, name: str) -> None:
@@ -144,7 +167,14 @@ class NodeControl:
             log.warning("attempts_of_forgotten_node_not_ended", node=name, error=str(error))
 
     async def _change(
-        self, caller: Caller, name: str, state: NodeState, action: AuditAction, seconds: int = 0
+        self,
+        caller: Caller,
+        name: str,
+        state: NodeState,
+        action: AuditAction,
+        seconds: int = 0,
+        *,
+        replacing: bool = False,
     ) -> NodeView:
         is_draining = state is NodeState.DRAINING
 
@@ -152,6 +182,8 @@ class NodeControl:
             before = _found(tx.nodes.lock(name), name)
             if before.state is state and not is_draining:
                 return _view(tx, before)
+            if replacing and not before.ephemeral:
+                raise Refused(MADE_BY_HAND)
             node = replace(
                 before,
                 state=state,
@@ -159,12 +191,20 @@ class NodeControl:
                 state_at=tx.now,
                 reason=None,
                 drain_until=tx.now + seconds * 1000 if is_draining else 0,
+                replacing=replacing,
             )
             tx.nodes.change(node)
-            record(tx, caller, action, name, _within(seconds) if is_draining else "")
+            detail = _within(seconds) if is_draining else ""
+            record(tx, caller, action, name, f"{detail}, to replace it" if replacing else detail)
             return _view(tx, node)
 
         return await self._storage.write(work)
+
+
+def _check_seconds(seconds: int) -> None:
+    if not 0 <= seconds <= MAX_DRAIN_SECONDS:
+        rule = f"must be 0 to {MAX_DRAIN_SECONDS}, which is 7 days"
+        raise InvalidRequest(rule, field="seconds")
 
 
 def _within(seconds: int) -> str:

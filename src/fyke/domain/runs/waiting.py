@@ -55,7 +55,9 @@ class WaitReasons:
         """The reasons of the account's waiting runs, newest first, at most ``MAX_LISTED``."""
 
         def work(tx: Transaction) -> list[WaitReason]:
-            return _reasons(tx, self._rules, caller, tx.admission.ready(caller.account_id, MAX_LISTED))
+            return _reasons(
+                tx, self._rules, caller, tx.admission.ready(caller.account_id, MAX_LISTED)
+            )
 
         return await self._storage.read(work)
 
@@ -72,7 +74,9 @@ class WaitReasons:
             )
             cursors = walked.cursors[:limit]
             following = cursors[-1] if len(walked.cursors) > limit else None
-            return _reasons(tx, self._rules, caller, [cursor.run_id for cursor in cursors]), following
+            return _reasons(
+                tx, self._rules, caller, [cursor.run_id for cursor in cursors]
+            ), following
 
         return await self._storage.read(work)
 

@@ -105,6 +105,10 @@ class NodeItem(Answer):
     reason_code: ReasonCodeText
     reason_params: ReasonParams
     drain_until: TimeOrNever
+    replacing: Annotated[
+        bool,
+        Meta(description="whether the engine that runs it replaces it when no attempt is left"),
+    ]
     connected: Annotated[
         bool, Meta(description="whether it has reported within 20 seconds and not stopped")
     ]
@@ -179,6 +183,7 @@ class NodeItem(Answer):
             reason_code=code_of(node.reason),
             reason_params=params_of(node.reason),
             drain_until=seconds(node.drain_until),
+            replacing=node.replacing,
             connected=view.connected,
             attempts=view.attempts,
             ephemeral=node.ephemeral,

@@ -34,6 +34,7 @@ nodes = Table(
     number_column("state_at"),
     *reason_columns(),
     number_column("drain_until"),
+    flag_column("replacing"),
     number_column("epoch"),
     text_column("runner_id"),
     text_column("gateway_id"),

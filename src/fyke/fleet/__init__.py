@@ -1,0 +1,1 @@
+"""The engines that run nodes, as far as the installation asks something of them."""
