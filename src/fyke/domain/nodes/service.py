@@ -148,13 +148,13 @@ class NodeService:
         ended = await self._attempts.end_of_earlier_runners(own.place, own.id)
 
         def forget(tx: Transaction) -> None:
-            active = {runner.id for runner in tx.runs.runners(tx.now - RUNNER_SILENCE_MS)}
-            for runner in tx.runs.runners(0):
-                replaced = runner.place == own.place
-                silent = runner.node == own.node and runner.id not in active
-                unused = runner.heartbeat_at < tx.now - KEEP_RUNNERS_MS
-                if runner.id != own.id and (replaced or silent or unused):
-                    tx.runs.drop_runner(runner.id)
+            tx.runs.drop_earlier_runners(
+                own.id,
+                own.place,
+                own.node,
+                silent_before=tx.now - RUNNER_SILENCE_MS,
+                unused_before=tx.now - KEEP_RUNNERS_MS,
+            )
 
         await self._storage.write(forget)
         return ended

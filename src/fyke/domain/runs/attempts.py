@@ -372,8 +372,8 @@ class Attempts:
 
     async def _end_of_runners(self, place: str, kept: frozenset[str]) -> int:
         def find(tx: Transaction) -> list[Attempt]:
-            ended = {r.id for r in tx.runs.runners(0) if r.place == place} - kept
-            return [a for a in tx.runs.active_attempts() if a.runner_id in ended]
+            ended = [ref for ref in tx.runs.runners_of_place(place) if ref not in kept]
+            return [attempt for ref in ended for attempt in tx.runs.active_attempts(ref)]
 
         ended = 0
         for attempt in await self._storage.read(find):

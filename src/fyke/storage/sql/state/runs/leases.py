@@ -68,6 +68,7 @@ _CLAIM = Prepared(
     ),
     "state",
 )
+COMPARED = 32  # other runners, to share with them what waits
 _UNREPORTED = {"memory_bytes": 0, "browser_memory_bytes": 0}
 _ADD_ATTEMPT = Prepared(insert(attempts), *(column.name for column in attempts.c))
 
@@ -278,17 +279,23 @@ class LeaseTable(SqlStore):
 
     def _share(self, runner_id: str, pool: str, first: WaitingSubtask, waiting: int) -> int:
         """How many subtasks the runner takes of those that wait and fit it, beside the others that
-        have room for the first of them.
+        have room for the first of them. Of a large pool some of the others are compared: a lease
+        must not cost more the more machines there are.
         """
         if waiting == 1:
             return 1
-        loads = {load.runner_id: load for load in SqlAdmission(self._db).loads()}
         labels = json.loads(first.labels or "{}")
+        active_since = self._now() - RUNNER_SILENCE_MS
+        some = RunnerTable(self._db).some_after(runner_id, pool, active_since, COMPARED)
         others = [
             other
-            for other in self.others(runner_id, pool)
-            if (placement := placement_of(other)) and placement.has(labels)
+            for other in some
+            if takes_attempts(other)
+            and (placement := placement_of(other))
+            and placement.has(labels)
         ]
+        ids = runner_id, *(other.id for other in others)
+        loads = {load.runner_id: load for load in SqlAdmission(self._db).loads(ids)}
         own = loads.get(runner_id, RunnerLoad(runner_id)).attempts
         return share(waiting, own, with_room(others, loads, first.load))
 
