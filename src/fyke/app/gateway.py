@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import structlog
 
@@ -24,6 +25,7 @@ from fyke.domain.nodes.file_places import FilePlaces
 from fyke.domain.nodes.joining import NodeJoining
 from fyke.domain.nodes.presence import NodePresence
 from fyke.domain.nodes.service import NodeService, RunnerName
+from fyke.domain.nodes.shared_commits import SharedCommits
 from fyke.domain.nodes.tokens import NO_POSTGRES
 from fyke.domain.results.output_signals import OutputSignals
 from fyke.errors import Refused, Unavailable
@@ -115,7 +117,8 @@ class _Opening:
     def __init__(self, runtime: Runtime, master: bytes, is_cut_off: IsCutOff) -> None:
         runtime.results.watch(OutputSignals(runtime.signals).stored)
         self._runtime = runtime
-        self._stores = node_stores(runtime)
+        commits = SharedCommits(runtime.results)
+        self._stores = replace(node_stores(runtime), commit=commits.commit)
         self._is_cut_off = is_cut_off
         self.signer = FileSigner(master)
         self._urls = FileUrls(runtime.blobs, self.signer, SystemClock())
