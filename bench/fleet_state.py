@@ -95,6 +95,9 @@ class Database:
             one = {"parameters": {"system": {}, "custom": {"urls": urls[:1]}}}
             request = StartRequest(worker.id, None, one, "", Origin.API, "")
             self.single = (await app.services.runs.start(app.owner, request)).id
+        # no node takes it, so that it can still be copied as one that waits
+        for table, of in (("runs", "id"), ("subtasks", "run_id")):
+            self._admin.execute(f"UPDATE {table} SET pool = 'copied' WHERE {of} = '{self.single}'")
         if runs > 1:
             self.copy_runs(sample, "01HST", 1, runs - 1)
         self._admin.execute("VACUUM ANALYZE")
@@ -108,7 +111,8 @@ class Database:
         with self._engine.begin() as connection:
             for table, of in ((tables.runs, "id"), (tables.subtasks, "run_id")):
                 names = [column.name for column in table.columns]
-                copied = ", ".join(run if name == of else f"t.{name}" for name in names)
+                own = {of: run, "pool": f"'{DEFAULT_POOL}'"}
+                copied = ", ".join(own.get(name, f"t.{name}") for name in names)
                 connection.execute(
                     text(
                         f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {copied}"
