@@ -108,6 +108,7 @@ def nothing(durability: str) -> Beside:
 start = partial(Row, "start", script="start")
 sync = partial(Row, "sync call", script="sync_call")
 drain = partial(Row, "queue", script="drain", values="rate_per_s")
+nodes = partial(Row, "nodes", script="nodes")
 rows = partial(Row, "rows", script="rows")
 reads = partial(Row, "reads", script="reads", values="rate_per_s p99_ms cpu_us")
 page = partial(Row, "reads", script="reads", values="p99_ms rate_per_s cpu_us", aims="p99_ms <= 10")
@@ -159,6 +160,14 @@ ROWS = (
     drain("Python, one row each", name="python-row", aims="rate_per_s >= 30", peers=DRAINS),
     drain("Go", name="go", aims="rate_per_s >= 45"),
     drain("Python, empty", name="python"),
+    nodes("POST to first line on a node, above the own runner",
+          name="node: POST to first line, above the own runner", values="p50_ms",
+          aims="p50_ms <= 30"),
+    nodes("200 trivial runs, by three nodes against the own runner",
+          name="nodes: drained, against the own runner", values="ratio", aims="ratio >= 0.9"),
+    nodes("token, join and start until a node takes runs, warm caches",
+          name="joined, with warm caches", values="elapsed_s", aims="elapsed_s <= 10"),
+    nodes("idle node", name="idle node", values="pss_mib", aims="pss_mib <= 80"),
     rows("one Worker, `process`", name="one Worker against storing nothing, process",
          values="ratio", aims="ratio >= 0.8", limits=(nothing("process"),)),
     rows("one Worker, `disk`: time above storing nothing", name="p50 above storing nothing, disk",

@@ -58,6 +58,7 @@ STEPS = (
     Step("browser", short="--times 5"),
     Step("abort", "--runs 50", "--runs 20"),
     Step("drain", "--runs 60", "--runs 30"),
+    Step("nodes", short="--starts 5 --runs 30 --rounds 1 --settle 5"),
     Step("rows", short="--rows 1500 --rounds 2"),
     Step("readable", short="--rows 20"),
     Step("rows_store", "--seconds 1", "--seconds 0.5"),

@@ -18,6 +18,7 @@ from fyke.kit.clock import ManualClock
 from fyke.kit.ids import new_ulid
 from fyke.kit.sealing import Sealer
 from fyke.model.node_registry import Node
+from support.statements import executed
 
 pytestmark = pytest.mark.anyio
 State = Any
@@ -162,6 +163,22 @@ async def test_a_greeted_node_is_noted_as_seen_until_another_has_its_name(
     for call in (presence.check, presence.note_seen):
         with pytest.raises(Forbidden):
             await call(greeted)
+
+
+async def test_nodes_that_are_checked_together_share_a_read(
+    state: State, presence: NodePresence, node: Node
+) -> None:
+    greeted = await presence.greet(identity(node), FIRST)
+    assert isinstance(greeted, Node)
+    others = [replace(greeted, name=f"{node.name}{number}") for number in range(20)]
+    for other in others[:-1]:
+        await state.write(lambda tx, other=other: tx.nodes.add(other))
+    for call in (presence.check, presence.note_seen):
+        with executed() as statements:
+            results = await asyncio.gather(*map(call, (*others, greeted)), return_exceptions=True)
+        assert [type(result) for result in results] == [*[type(None)] * 19, Forbidden, type(None)]
+        selects = [text for text, _ in statements if text.startswith("SELECT nodes.")]
+        assert len(selects) == 1
 
 
 async def test_a_certificate_is_renewed_for_the_same_join(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts.signals import SignalReader, output_topic, run_topic
+from fyke.contracts.signals import FOLLOWED, SignalReader, output_topic, run_topic
 from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.signals.postgres import PostgresSignals
 
@@ -93,8 +93,8 @@ async def test_every_listener_gets_a_signal(setup: Setup) -> None:
 
 
 async def test_a_role_receives_only_its_own_topics(setup: Setup) -> None:
-    every = frozenset({"work", "prepare", "stop", "outbox", output_topic("r"), run_topic("r")})
-    of_runners = {"work", "prepare", "stop"}
+    of_runners = {"work", "prepare", "stop", FOLLOWED + "r"}
+    every = frozenset({*of_runners, "outbox", output_topic("r"), run_topic("r")})
     sender = setup.signals()
     for role, expected in (
         (SignalReader.RUNNER, of_runners),
@@ -108,6 +108,25 @@ async def test_a_role_receives_only_its_own_topics(setup: Setup) -> None:
             heard = {await listener.wait(every, LONG) for _ in expected}
             assert heard == expected
             assert await listener.wait(every, SOON) is None
+
+
+async def test_a_watcher_is_called_with_what_follows_its_prefix(setup: Setup) -> None:
+    heard: list[str] = []
+    called = asyncio.Event()
+
+    def call(rest: str) -> None:
+        heard.append(rest)
+        called.set()
+
+    signals = setup.signals(SignalReader.RUNNER)
+    signals.watch(FOLLOWED, call)
+    async with signals.listen() as listener:  # it receives by now
+        for topic in ("work", FOLLOWED + "01ABC"):
+            setup.signals().notify(topic)
+        async with asyncio.timeout(LONG):
+            await called.wait()
+        assert heard == ["01ABC"]
+        assert await listener.wait(WORK, LONG) == "work"
 
 
 async def test_waiting_ends_without_a_signal(setup: Setup) -> None:

@@ -75,6 +75,21 @@ async def test_a_browser_is_reserved_with_the_attempt(
     assert len(await leased(state, room)) == expected
 
 
+async def test_runners_with_attempts_of_runs_that_are_being_stopped(state: State) -> None:
+    for number, (runner, stopping) in enumerate(
+        [("r1", RunState.ABORTING), ("r2", None), ("r3", RunState.ENDING), ("r4", None)]
+    ):
+        run = await seeded(state, 2)
+        taken = await leased(state, runner=runner)
+        assert [lease.run.id for lease in taken] == [run.id] * 2, number
+        running = replace(run, state=RunState.RUNNING, started_at=1)
+        await state.write(lambda tx, to=running: tx.runs.move(to, RunState.READY))
+        if stopping is not None:
+            ending = replace(running, state=stopping)
+            await state.write(lambda tx, to=ending: tx.runs.move(to, RunState.RUNNING))
+    assert await state.read(lambda tx: tx.runs.runners_to_stop()) == {"r1", "r3"}
+
+
 async def test_runs_without_a_browser_need_no_place_for_one(state: State) -> None:
     room = Capacity(9, 9000, 9, browsers=1, browser_share=0.15)
     first = await seeded(state, 2, browser_cpus=1.0, browser_memory_mb=1024)

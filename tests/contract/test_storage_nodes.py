@@ -57,6 +57,24 @@ async def test_nodes_are_listed_by_name(state: State) -> None:
     assert names == sorted(names) and {node.name for node in nodes} <= {*names}
 
 
+async def test_several_nodes_are_read_locked_and_noted_at_once(state: State) -> None:
+    first, second, other = (a_node() for _ in range(3))
+    await state.write(lambda tx: [tx.nodes.add(node) for node in (first, second, other)])
+    names = [second.name, first.name, "unknown", "\0"]
+    found = {first.name: first, second.name: second}
+    assert await state.read(lambda tx: tx.nodes.named(names)) == found
+    assert await state.write(lambda tx: tx.nodes.lock_named(names)) == found
+    await state.write(lambda tx: tx.nodes.note_seen([first.name, second.name], AT + 7))
+    seen = await state.read(lambda tx: tx.nodes.named([first.name, second.name, other.name]))
+    assert seen == {
+        first.name: replace(first, seen_at=AT + 7),
+        second.name: replace(second, seen_at=AT + 7),
+        other.name: other,
+    }
+    await state.write(lambda tx: tx.nodes.note_seen([], AT + 9))
+    assert await state.read(lambda tx: tx.nodes.named([])) == {}
+
+
 async def use(state: State, token: NodeToken, now: int = AT) -> bool:
     found: bool = await state.write(lambda tx: tx.node_tokens.use(token.digest, now))
     return found

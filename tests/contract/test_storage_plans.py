@@ -214,6 +214,9 @@ async def test_browsers_are_part_of_the_load_and_can_be_left_out_of_the_queue(st
     assert await state.read(lambda tx: tx.admission.loads()) == [
         RunnerLoad("r1", 2.0, 1024, 2, 1.0, 200, attempts=2), RunnerLoad("r2", 1.0, 512, attempts=1)
     ]  # fmt: skip
+    assert await state.read(lambda tx: tx.admission.loads(["r2", "unknown"])) == [
+        RunnerLoad("r2", 1.0, 512, attempts=1)
+    ]
 
 
 async def test_direct_starts_of_two_servers_respect_the_plan(

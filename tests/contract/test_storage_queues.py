@@ -17,6 +17,7 @@ from fyke.model.run import Run, RunState
 from fyke.model.runner import Capacity, Lease, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode, reason_with_detail
 from fyke.storage.sql.state.check import check
+from fyke.storage.sql.state.runs import leases
 from support import records
 from support.leases import WIDE, leased, seeded
 from support.statements import executed
@@ -249,6 +250,17 @@ async def test_a_busy_machine_takes_at_least_one_and_an_idle_one_the_rest(state:
     await active(state, "n2")
     assert await spread(state, "n1") == 1
     assert await spread(state, "n2") == 2
+
+
+async def test_of_many_machines_the_next_ones_are_compared(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "COMPARED", 3)
+    await active(state, *(f"n{number}" for number in range(6)))
+    await seeded(state, 24)
+    room = replace(WIDE, slots=16)
+    assert [await spread(state, f"n{number}", room) for number in (4, 5, 0, 1)] == [4] * 4
+    assert await spread(state, "n2", room) == 4  # of 8, beside one without and two with four
 
 
 @pytest.mark.parametrize(

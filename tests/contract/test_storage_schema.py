@@ -247,7 +247,7 @@ async def test_frequent_queries_use_indexes(state: State) -> None:
         past = plan(connection, past_query(owner, worker_id, 1000))
         active = [plan(connection, active_query(of)) for of in (None, "a runner")]
     for query_plan in active:
-        assert "ix_attempts_living" in query_plan or "ix_attempts_leases" in query_plan, query_plan
+        assert "ix_attempts_living" in query_plan or "ix_attempts_of_runner" in query_plan
     for query_plan in (queue, *pages, *last, past):
         assert not [line for line in query_plan.splitlines() if reads_a_whole_table(line)], (
             query_plan

@@ -18,6 +18,7 @@ from fyke.errors import InvalidRequest, StaleLease
 from fyke.gateway.file_session import FileSessions
 from fyke.gateway.file_urls import FileSigner, FileUrls, NodeFileAccess
 from fyke.gateway.node_session import NodeSessions
+from fyke.gateway.node_signals import NodeSignals
 from fyke.kit.certificates import CertifiedKey
 from fyke.kit.clock import SystemClock
 from fyke.kit.sealing import Sealer
@@ -154,6 +155,7 @@ async def open_remote(app: App, folder: Path, blobs: Blobs | None = None) -> Asy
         "1.2.3",
         lambda _: runner,
         clock,
+        NodeSignals(runner.listen),
         open_files=open_files,
         find_contact=lambda: place.contact(),
     )

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import structlog
 
@@ -17,13 +18,14 @@ from fyke.app.node_stores import node_stores
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.app.serving import until_stopped
 from fyke.contracts.node import NodeGateway
-from fyke.contracts.signals import SignalReader
+from fyke.contracts.signals import FOLLOWED, SignalReader
 from fyke.domain.nodes.authority import NodeAuthority, NodeIdentity, certify_gateway
 from fyke.domain.nodes.contact import IsCutOff, StateContact, count_servers, never_cut_off
 from fyke.domain.nodes.file_places import FilePlaces
 from fyke.domain.nodes.joining import NodeJoining
 from fyke.domain.nodes.presence import NodePresence
 from fyke.domain.nodes.service import NodeService, RunnerName
+from fyke.domain.nodes.shared_commits import SharedCommits
 from fyke.domain.nodes.tokens import NO_POSTGRES
 from fyke.domain.results.output_signals import OutputSignals
 from fyke.domain.runs.environment_archives import EnvironmentArchives
@@ -33,6 +35,7 @@ from fyke.gateway.file_urls import FileSigner, FileUrls, NodeFileAccess
 from fyke.gateway.join_session import JoinSessions
 from fyke.gateway.listener import TlsListener
 from fyke.gateway.node_session import NodeSessions
+from fyke.gateway.node_signals import NodeSignals
 from fyke.kit.clock import SystemClock
 from fyke.kit.ids import new_ulid
 from fyke.kit.sealing import Sealer
@@ -84,6 +87,7 @@ async def listening(
         __version__,
         opening.gateway,
         clock,
+        NodeSignals(runtime.signals.listen, opening.find_stopping),
         open_files=opening.files,
         find_contact=opening.contact.state,
     )
@@ -115,9 +119,12 @@ class _Opening:
     """What the gateway has for each node that connects."""
 
     def __init__(self, runtime: Runtime, master: bytes, is_cut_off: IsCutOff) -> None:
-        runtime.results.watch(OutputSignals(runtime.signals).stored)
+        output = OutputSignals(runtime.signals)
+        runtime.signals.watch(FOLLOWED, output.followed)
+        runtime.results.watch(output.stored)
         self._runtime = runtime
-        self._stores = node_stores(runtime)
+        commits = SharedCommits(runtime.results)
+        self._stores = replace(node_stores(runtime), commit=commits.commit)
         self._is_cut_off = is_cut_off
         self.signer = FileSigner(master)
         self._urls = FileUrls(runtime.blobs, self.signer, SystemClock())
@@ -133,6 +140,10 @@ class _Opening:
         runtime = self._runtime
         places = FilePlaces(runtime.storage, runtime.blobs, node.runner_id)
         return NodeFileAccess(places, self._urls, NodeIdentity(node.name, node.join_id))
+
+    async def find_stopping(self) -> frozenset[str]:
+        """The runners that have attempts of runs which are being stopped."""
+        return await self._runtime.storage.read(lambda tx: tx.runs.runners_to_stop())
 
     async def count_servers(self) -> None:
         """Count the servers now and then, until cancelled."""

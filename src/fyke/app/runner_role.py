@@ -18,7 +18,7 @@ from fyke.app.runner import (
 )
 from fyke.app.runner_browsers import open_browsers
 from fyke.app.runtime import Runtime, open_runtime
-from fyke.contracts.signals import SignalReader
+from fyke.contracts.signals import FOLLOWED, SignalReader
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.nodes.contact import IsCutOff, never_cut_off
 from fyke.domain.nodes.service import NodeService, RunnerName
@@ -91,7 +91,9 @@ async def rename_copied_node(settings: Settings, storage: Storage) -> None:
 def gateway_in_place(runtime: Runtime, is_cut_off: IsCutOff = never_cut_off) -> NodeService:
     """The installation of a runner in this process, for a new start of it."""
     settings = runtime.settings
-    runtime.results.watch(OutputSignals(runtime.signals).stored)
+    output = OutputSignals(runtime.signals)
+    runtime.signals.watch(FOLLOWED, output.followed)
+    runtime.results.watch(output.stored)
     pool, labels = runtime.rules.own_pool, settings.runner_labels
     name = RunnerName(new_ulid(), node_name(settings), place(settings), pool, labels)
     return NodeService(name, node_stores(runtime), is_cut_off)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from typing import Protocol
@@ -18,6 +19,12 @@ class Signals(Protocol):
         ...
 
     def listen(self) -> AbstractAsyncContextManager[Listener]: ...
+    def watch(self, prefix: str, call: Callable[[str], None]) -> None:
+        """From now on call ``call``, in this event loop, with the rest of each signalled topic that
+        begins with ``prefix``.
+        """
+        ...
+
     def close(self) -> None: ...
 
 
@@ -47,11 +54,14 @@ class SignalReader(StrEnum):
 
 
 _FOR_RUNNERS = frozenset({WORK, PREPARE, STOP})
+FOLLOWED = "followed:"  # with the id of a run: its output is followed, see ``output_topic``
 
 
 def reader_of(topic: str) -> SignalReader:
     """The only role that waits for this topic."""
-    return SignalReader.RUNNER if topic in _FOR_RUNNERS else SignalReader.SERVER
+    if topic in _FOR_RUNNERS or topic.startswith(FOLLOWED):
+        return SignalReader.RUNNER
+    return SignalReader.SERVER
 
 
 def run_topic(run_id: str) -> str:
@@ -65,5 +75,7 @@ def upload_topic(upload_id: str) -> str:
 
 
 def output_topic(run_id: str) -> str:
-    """Signalled when rows or log lines of a run were stored, at most four times a second."""
+    """Signalled when rows or log lines of a run were stored, at most four times a second, as long
+    as a stream says that the run is ``FOLLOWED``.
+    """
     return f"output:{run_id}"

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import structlog
 
 from fyke.contracts.node import NodeGateway
-from fyke.contracts.signals import PREPARE, STOP, WORK
 from fyke.domain.nodes.authority import NodeIdentity, identity_of
 from fyke.domain.nodes.presence import NodeGreeting, NodePresence, SupersededBy
 from fyke.errors import Forbidden, FykeError, InvalidRequest, Unavailable
@@ -22,6 +21,7 @@ from fyke.gateway.contact import FindContact, SharedContact, in_doubt
 from fyke.gateway.file_urls import NodeFileAccess
 from fyke.gateway.listener import Peer
 from fyke.gateway.node_output import NodeOutputs, TooMuchOutput
+from fyke.gateway.node_signals import NodeSignals
 from fyke.gateway.operations import NodeOperations
 from fyke.kit.certificates import BadCertificate, expiry_of
 from fyke.kit.clock import Clock
@@ -31,7 +31,6 @@ from fyke.model.node_registry import Node
 from fyke.wire.nodes import (
     PROTOCOLS,
     AnyRequest,
-    AttemptsStopped,
     BadNodeMessage,
     CheckContact,
     CheckNode,
@@ -41,15 +40,15 @@ from fyke.wire.nodes import (
     Hello,
     HelloAnswer,
     KnownNode,
+    LeaseAttempts,
     LeaveNode,
+    NodeNotice,
     OutdatedNode,
-    PreparationWaits,
     RegisterNode,
     RenewCertificate,
     SupersededNode,
     UnknownNode,
     Welcome,
-    WorkWaits,
     decode_request,
     encode,
     encode_error,
@@ -60,13 +59,11 @@ HELLO_BYTES = 64 * 1024  # of a message before the welcome
 REGISTER_BYTES = 256 * 1024  # of a request to register
 REQUEST_BYTES = 8 * 2**20  # of any other request that is not rows; a node sends no more
 MAX_IMPOSSIBLE = 5  # requests that no runner makes, on one connection
-LISTEN_SECONDS = 3600.0
 EXPIRED = "the certificate of the node has expired"
 # before each request it is checked that the node still has its name; before these only when the
 # latest check is as old as this
 ROWS_SECONDS = 1.0
 _ROWS = (CommitRows, CountRows, CloseRows)
-_NOTICES = {WORK: WorkWaits(), PREPARE: PreparationWaits(), STOP: AttemptsStopped()}
 
 log = structlog.get_logger()
 
@@ -74,8 +71,9 @@ log = structlog.get_logger()
 class NodeSessions:
     """The connections of all nodes to this gateway. ``release`` is that of the gateway;
     ``open_gateway`` gives the operations of a node, for its current runner, and ``open_files`` its
-    files, which are not served without it. ``find_contact`` finds out whether this process reaches
-    the state, as ``NodeGateway.contact`` does for a runner of its machine.
+    files, which are not served without it. ``signals`` are passed on to them. ``find_contact``
+    finds out whether this process reaches the state, as ``NodeGateway.contact`` does for a runner
+    of its machine.
     """
 
     def __init__(
@@ -84,6 +82,7 @@ class NodeSessions:
         release: str,
         open_gateway: Callable[[Node], NodeGateway],
         clock: Clock,
+        signals: NodeSignals,
         *,
         open_files: Callable[[Node], NodeFileAccess] | None = None,
         find_contact: FindContact = in_doubt,
@@ -94,6 +93,7 @@ class NodeSessions:
         self.open_files = open_files
         self.contact = SharedContact(find_contact)
         self.clock = clock
+        self.signals = signals
         self._open: set[NodeSession] = set()
         self._current: dict[str, NodeSession] = {}  # by name of the node
         self._unknown: dict[NodeIdentity, NodeSession] = {}  # those without a welcome
@@ -162,6 +162,7 @@ class NodeSessions:
     def lost(self, session: NodeSession) -> None:
         """The connection has ended."""
         self._open.discard(session)
+        self.signals.remove(session)
         if not session.is_greeting:
             self.known(session)
         current = self._current.get(session.identity.name)
@@ -172,6 +173,7 @@ class NodeSessions:
 
     def close(self) -> None:
         """End all connections."""
+        self.signals.close()
         for session in list(self._open):
             session.requests.stream.close("the gateway stops")
 
@@ -185,7 +187,6 @@ class NodeSession:
         self.address = address
         self._node: Node | None = None
         self._operations: NodeOperations | None = None
-        self._notifying: asyncio.Task[None] | None = None
         self._has_greeted = self._has_ended = self._is_ending = False
         self._impossible = 0  # requests that no runner makes
         self.is_greeting = False  # also after the end of the connection
@@ -252,17 +253,26 @@ class NodeSession:
             return encode(await self._sessions.check(self.identity))
         if self._operations is None or self._node is None:
             raise Forbidden("The first request is a hello")
-        if isinstance(request, RegisterNode) and len(body) > REGISTER_BYTES:
-            raise ImpossibleRequest("The node says too much of itself")
-        if len(body) > REQUEST_BYTES and not isinstance(request, CommitRows):
-            raise ImpossibleRequest("The request is too large")
+        _check_size(request, len(body))
         await self._check(self._node, request)
         if isinstance(request, RenewCertificate):
             return await self._renew(request)
+        if isinstance(request, LeaseAttempts):
+            return await self._lease(self._operations, request)
         answer = await self._operations.serve(request)
         if isinstance(request, LeaveNode) and request.forget:
             self._sessions.outputs.drop(self.identity)
         return encode(answer)
+
+    async def _lease(self, operations: NodeOperations, request: LeaseAttempts) -> bytes:
+        found = saw_all = False
+        try:
+            orders = await operations.serve(request)
+            found = bool(orders)
+            saw_all = request.idle and operations.has_all_of(request.capacity)
+            return encode(orders)
+        finally:
+            self._sessions.signals.leased(self, found=found, was_idle=saw_all)
 
     async def _check(self, node: Node, request: AnyRequest) -> None:
         """Raise ``Forbidden``, and end the connection, when another one has the node's name."""
@@ -321,7 +331,7 @@ class NodeSession:
             return SupersededNode(later.address, node.seen_at)
         self._node, self._operations = node, operations
         self.requests.stream.accept(MAX_MESSAGE)
-        self._notifying = asyncio.create_task(self._notify(gateway))
+        self._sessions.signals.add(self)
         self._log.info("node_connected", epoch=node.epoch, release=node.release)
         return Welcome(protocol, node.name, node.epoch)
 
@@ -340,21 +350,33 @@ class NodeSession:
     def _on_notice(self, _body: bytes) -> None:
         """Nodes send none; those of a later release are ignored."""
 
-    async def _notify(self, gateway: NodeGateway) -> None:
-        """Pass on the signals to the runner."""
-        async with gateway.listen() as listener:
-            while True:
-                topic = await listener.wait(frozenset(_NOTICES), LISTEN_SECONDS)
-                if topic is not None:
-                    self.requests.notify(encode(_NOTICES[topic]))
+    # --- what is sent to it -------------------------------------------------------------------
+
+    @property
+    def runner_id(self) -> str:
+        """That of the greeted runner."""
+        return self._node.runner_id if self._node is not None else ""
+
+    @property
+    def kind(self) -> Hashable:
+        """What decides which attempts the node may run, beside its free room."""
+        node, operations = self._node, self._operations
+        if node is None or operations is None or (info := operations.info) is None:
+            return self.identity  # like no other as long as it has not registered
+        placed = node.pool, tuple(sorted(node.labels.items()))
+        size = info.cpus, info.memory_mb
+        browser = info.has_browser, info.browser_programs, info.browser_display
+        return (*placed, *size, *browser, info.isolation, info.unsafe)
+
+    def notify(self, notice: NodeNotice) -> None:
+        """Send a notice."""
+        self.requests.notify(encode(notice))
 
     def _lost(self, reason: str) -> None:
         self._has_ended = True
         self._timer.cancel()
         if self._expiry is not None:
             self._expiry.cancel()
-        if self._notifying is not None:
-            self._notifying.cancel()
         self._sessions.lost(self)
         if self._node is not None:
             self._log.info("node_disconnected", reason=reason)
@@ -362,3 +384,10 @@ class NodeSession:
     def _fault(self, error: Exception) -> bytes:
         self._log.error("request_of_node_failed", exc_info=error)
         return encode_error(Unavailable("The gateway failed"))
+
+
+def _check_size(request: AnyRequest, size: int) -> None:
+    if isinstance(request, RegisterNode) and size > REGISTER_BYTES:
+        raise ImpossibleRequest("The node says too much of itself")
+    if size > REQUEST_BYTES and not isinstance(request, CommitRows):
+        raise ImpossibleRequest("The request is too large")

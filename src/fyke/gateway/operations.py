@@ -38,7 +38,7 @@ from fyke.model.log import NewLogEntry
 from fyke.model.node import AttemptOrder, Registered
 from fyke.model.results import AttemptBatch
 from fyke.model.run import AttemptKey, Outcome, RunLimits
-from fyke.model.runner import RunnerInfo
+from fyke.model.runner import Capacity, RunnerInfo
 from fyke.wire.nodes import (
     AnyRequest,
     CheckPageRoom,
@@ -93,7 +93,7 @@ class NodeOperations:
         self._held: dict[str, AttemptKey] = {}
         self._orders = LeasedOrders()
         self._leasing = asyncio.Lock()
-        self._info: RunnerInfo | None = None  # as it has registered on this connection
+        self.info: RunnerInfo | None = None  # as it has registered on this connection
         self._registered = asyncio.Event()
         own, files, rows = self._own, gateway.files, gateway.rows
         self._operations: dict[type, Callable[[Any], Awaitable[Any]]] = {
@@ -135,6 +135,15 @@ class NodeOperations:
         self._orders.take_all()
         self._held = {key.id: key for key in await self._gateway.active()}
 
+    def has_all_of(self, capacity: Capacity) -> bool:
+        """Whether a node that asks with this capacity has nothing else to do, as far as it has
+        said: so it would have got whatever its kind may run.
+        """
+        info = self.info
+        if info is None or capacity.slots <= 0:
+            return False
+        return capacity.cpus >= info.cpus and capacity.memory_mb >= info.memory_mb
+
     async def serve(self, request: AnyRequest) -> Any:
         """The answer to a request, of the type that it names. Raise ``StaleLease`` for an attempt
         that the node does not have, ``ImpossibleRequest`` for what no runner sends.
@@ -147,7 +156,7 @@ class NodeOperations:
     async def _register(self, request: RegisterNode) -> Registered:
         check_info(request.info)
         registered = await self._gateway.register(request.info)
-        self._info = request.info
+        self.info = request.info
         self._registered.set()
         return registered
 
@@ -198,7 +207,7 @@ class NodeOperations:
         with suppress(TimeoutError):
             async with asyncio.timeout(REGISTER_SECONDS):
                 await self._registered.wait()
-        return self._info
+        return self.info
 
     async def _end_too_large(self, order: AttemptOrder) -> None:
         self._held.pop(order.key.id, None)  # a report may have said that it is lost

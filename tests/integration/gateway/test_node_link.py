@@ -18,6 +18,7 @@ from fyke.domain.nodes.presence import NodePresence
 from fyke.domain.nodes.tokens import TokenRequest
 from fyke.errors import OutcomeUnknown, Unavailable
 from fyke.gateway.node_session import NodeSessions
+from fyke.gateway.node_signals import NodeSignals
 from fyke.kit.certificates import CertifiedKey, expiry_of, new_request
 from fyke.kit.clock import SystemClock
 from fyke.kit.sealing import Sealer
@@ -92,7 +93,9 @@ async def place(tmp_path: Path, templates: Path) -> AsyncIterator[Place]:
     async with open_app(tmp_path, templates) as app:
         authority = NodeAuthority(app.storage, Sealer(b"master"), SystemClock())
         presence = GatedPresence(app.storage, authority, SystemClock(), "G1")
-        sessions = NodeSessions(presence, "1.2.3", lambda _: ScriptedGateway(), SystemClock())
+        runner = ScriptedGateway()
+        signals = NodeSignals(runner.listen)
+        sessions = NodeSessions(presence, "1.2.3", lambda _: runner, SystemClock(), signals)
         async with open_gateway(app.storage, {ALPN: sessions.accept}) as gateway:
             place = Place(gateway, presence, sessions)
             caller = replace(app.owner, local=True)

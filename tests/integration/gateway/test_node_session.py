@@ -23,9 +23,10 @@ from fyke.domain.nodes.authority import (
 from fyke.domain.nodes.presence import FORGOTTEN, NodePresence
 from fyke.domain.nodes.tokens import TokenRequest
 from fyke.errors import Forbidden, InvalidRequest, StaleLease, Unavailable
-from fyke.gateway import node_output, node_session
+from fyke.gateway import node_output, node_session, work_rounds
 from fyke.gateway.node_output import NodeOutputs
 from fyke.gateway.node_session import NodeSessions
+from fyke.gateway.node_signals import NodeSignals
 from fyke.kit.certificates import CertifiedKey, expiry_of, new_authority, new_request
 from fyke.kit.clock import ManualClock, SystemClock
 from fyke.kit.sealing import Sealer
@@ -34,9 +35,10 @@ from fyke.kit.stream_requests import RequestFailed, StreamLost, StreamRequests
 from fyke.kit.tls import client_context
 from fyke.link.connect import connect
 from fyke.link.join import JoinedInstallation, join
-from fyke.model.node import ContactState, Registered
+from fyke.model.node import AttemptOrder, ContactState, Registered
 from fyke.model.results import AttemptBatch, PushedRow, RunTotals
 from fyke.model.run import AttemptKey
+from fyke.model.runner import Capacity
 from fyke.model.secret import InjectedSecrets
 from fyke.wire.nodes import (
     ALPN,
@@ -48,6 +50,7 @@ from fyke.wire.nodes import (
     EndPreparation,
     Hello,
     KnownNode,
+    LeaseAttempts,
     LeaveNode,
     ListAttempts,
     NodeRequest,
@@ -76,6 +79,7 @@ pytestmark = pytest.mark.anyio
 A = TypeVar("A")
 
 HELLO = Hello((1, 1), "1.2.3", "R1")
+LEASE = LeaseAttempts(Capacity(SIZE.cpus, SIZE.memory_mb, 4), idle=True)
 
 
 @dataclass
@@ -119,11 +123,11 @@ class Place:
             await entered.wait()
         return link, asked, gate
 
-    async def join(self) -> JoinedInstallation:
+    async def join(self, name: str = "n1") -> JoinedInstallation:
         """Join, or join again."""
         caller = replace(self.app.owner, local=True)
         token = await self.gateway.tokens.create(caller, TokenRequest())
-        return await join(self.gateway.address, token.text, "n1", "", {})
+        return await join(self.gateway.address, token.text, name, "", {})
 
 
 class Link:
@@ -160,7 +164,8 @@ async def place(tmp_path: Path, templates: Path) -> AsyncIterator[Place]:
         presence = NodePresence(app.storage, authority, clock, "G1")
         runner = ScriptedGateway()
         runner.answers |= {"register": sample(Registered), "replace_earlier": 0}
-        sessions = NodeSessions(presence, "1.2.3", lambda _: runner, SystemClock())
+        signals = NodeSignals(runner.listen)
+        sessions = NodeSessions(presence, "1.2.3", lambda _: runner, SystemClock(), signals)
         async with open_gateway(app.storage, {ALPN: sessions.accept}) as gateway:
             caller = replace(app.owner, local=True)
             token = await gateway.tokens.create(caller, TokenRequest())
@@ -203,6 +208,32 @@ async def test_signals_and_operations_of_the_runner_pass_through(place: Place) -
     place.runner.answers["start"] = RuntimeError("broken")
     with pytest.raises(Unavailable, match="The gateway failed"):
         await link.ask(StartAttempt(key))
+
+
+async def test_a_start_is_offered_to_others_until_an_idle_node_has_found_nothing(
+    place: Place, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(work_rounds, "WAKE", 1)
+    links = []
+    for name in ("n1", "n2", "n3"):
+        own = place.node.own if name == "n1" else (await place.join(name)).own
+        link = await place.connect(own)
+        await link.ask(HELLO)
+        await link.ask(RegisterNode(SIZE))
+        assert await link.ask(LEASE) == []  # so it waits
+        links.append(link)
+    told = lambda: [link.notices.count(WorkWaits()) for link in links]  # noqa: E731
+    place.runner.topics.put_nowait(WORK)
+    await until(lambda: told() == [1, 0, 0])
+    place.runner.answers["lease"] = [sample(AttemptOrder)]
+    await links[0].ask(LEASE)
+    await until(lambda: told() == [1, 1, 0])
+    place.runner.answers["lease"] = []
+    await links[1].ask(LEASE)
+    await links[0].ask(ListAttempts())
+    assert told() == [1, 1, 0]
+    place.runner.topics.put_nowait(WORK)
+    await until(lambda: told() == [1, 1, 1])
 
 
 async def test_a_node_has_one_connection(place: Place) -> None:

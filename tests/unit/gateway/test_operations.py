@@ -369,6 +369,16 @@ async def test_a_node_leases_no_more_than_it_has() -> None:
     assert len(gateway.called("lease")) == 2
 
 
+async def test_a_node_that_asks_with_less_than_it_has_has_not_seen_all() -> None:
+    operations = NodeOperations(ScriptedGateway(), ManualClock(NOW))
+    whole = Capacity(8.0, 4096, 4)
+    assert not operations.has_all_of(whole)  # it has not said what it has
+    await operations.serve(RegisterNode(INFO))
+    assert operations.has_all_of(whole)
+    for less in ({"cpus": 7.9}, {"memory_mb": 4095}, {"slots": 0}):
+        assert not operations.has_all_of(replace(whole, **less))
+
+
 async def test_a_node_has_a_limited_number_of_attempts() -> None:
     held = [replace(OWN, id=f"A{n}") for n in range(MAX_HELD - 2)]
     operations, gateway = await registered(*held)

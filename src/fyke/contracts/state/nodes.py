@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from fyke.model.node_registry import Node, NodeToken
@@ -12,6 +13,18 @@ class NodeStore(Protocol):
 
     def get(self, name: str) -> Node | None: ...
     def lock(self, name: str) -> Node | None: ...
+    def named(self, names: Collection[str]) -> dict[str, Node]:
+        """Those of these nodes that there are, by name."""
+        ...
+
+    def lock_named(self, names: Collection[str]) -> dict[str, Node]:
+        """The same, locked."""
+        ...
+
+    def note_seen(self, names: Collection[str], at: int) -> None:
+        """Store that these nodes, which the caller has locked, were seen at this time."""
+        ...
+
     def all(self) -> list[Node]:
         """All nodes by name."""
         ...

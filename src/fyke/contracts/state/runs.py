@@ -171,6 +171,10 @@ class RunStore(Protocol):
         """How many active attempts each runner has, by its id; those without any are left out."""
         ...
 
+    def runners_to_stop(self) -> frozenset[str]:
+        """The runners with active attempts of runs that are being stopped."""
+        ...
+
     def has_started(self, run_id: str) -> bool:
         """Whether an attempt was started and not returned, ended or not."""
         ...
@@ -279,7 +283,18 @@ class RunStore(Protocol):
         """Runners with a heartbeat since ``active_since``."""
         ...
 
+    def runners_of_place(self, place: str) -> list[str]:
+        """The ids of all runners of a place, active or not."""
+        ...
+
     def drop_runner(self, runner_id: str) -> None: ...
+    def drop_earlier_runners(
+        self, kept: str, place: str, node: str, *, silent_before: int, unused_before: int
+    ) -> None:
+        """Drop all runners but ``kept`` of this place, those of this machine without a heartbeat
+        since ``silent_before``, and any without one since ``unused_before``.
+        """
+        ...
 
 
 class StartKeyStore(Protocol):
@@ -359,7 +374,10 @@ class AdmissionStore(Protocol):
         """
         ...
 
-    def loads(self) -> list[RunnerLoad]: ...
+    def loads(self, runner_ids: Collection[str] | None = None) -> list[RunnerLoad]:
+        """Those of the runners with active attempts; only of these runners, if they are named."""
+        ...
+
     def demand(self) -> list[PoolDemand]:
         """The pools that are asked for something, by name."""
         ...

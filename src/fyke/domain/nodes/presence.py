@@ -9,6 +9,7 @@ from a backup; it is as a new one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fyke.contracts.state import Storage, Transaction
@@ -17,8 +18,10 @@ from fyke.domain.nodes.rules import is_short
 from fyke.errors import Forbidden, InvalidRequest
 from fyke.kit.certificates import BadCertificate
 from fyke.kit.clock import Clock
+from fyke.kit.shared_calls import SharedCalls
 from fyke.model.node_registry import Node
 
+MAX_SHARED = 256  # nodes of one statement
 MAX_EPOCH = 2**53  # of a node that says its epoch
 FORGOTTEN = "This installation has forgotten the node, or it has joined again; join again"
 
@@ -53,6 +56,9 @@ class NodePresence:
         self._authority = authority
         self._clock = clock
         self._gateway_id = gateway_id
+        # nodes that ask at the same time share a statement
+        self._rows = SharedCalls(self._read, most=MAX_SHARED, for_all=Exception)
+        self._seen = SharedCalls(self._note, most=MAX_SHARED, for_all=Exception)
 
     async def greet(self, identity: NodeIdentity, greeting: NodeGreeting) -> Node | SupersededBy:
         """Note that a node is connected to this gateway. Raises ``Forbidden`` for one that is not
@@ -91,17 +97,31 @@ class NodePresence:
 
     async def check(self, node: Node) -> None:
         """Raise ``Forbidden`` when the name of a greeted node belongs to another join or runner
-        now, or is removed.
+        now, or is removed. The row is read after the call.
         """
-        await self._storage.read(lambda tx: _still(tx.nodes.get(node.name), node))
+        _still(await self._rows.ask(node), node)
+
+    async def _read(self, nodes: Sequence[Node]) -> list[Node | None]:
+        names = {node.name for node in nodes}
+        found = await self._storage.read(lambda tx: tx.nodes.named(names))
+        return [found.get(node.name) for node in nodes]
 
     async def note_seen(self, node: Node) -> None:
         """Note that a greeted node is there. Raises ``Forbidden`` as ``check`` does."""
+        _still(await self._seen.ask(node), node)
 
-        def work(tx: Transaction) -> None:
-            tx.nodes.change(replace(_still(tx.nodes.lock(node.name), node), seen_at=tx.now))
+    async def _note(self, nodes: Sequence[Node]) -> list[Node | None]:
+        names = {node.name for node in nodes}
 
-        await self._storage.write(work)
+        def work(tx: Transaction) -> dict[str, Node]:
+            found = tx.nodes.lock_named(names)
+            tx.nodes.note_seen(
+                {node.name for node in nodes if _is_still(found.get(node.name), node)}, tx.now
+            )
+            return found
+
+        found = await self._storage.write(work)
+        return [found.get(node.name) for node in nodes]
 
     async def renew(self, identity: NodeIdentity, request: str) -> str:
         """A new certificate for the key of a request. Raises ``Forbidden`` for a node that is not
@@ -127,6 +147,11 @@ def _check(node: Node | None, identity: NodeIdentity) -> Node:
     if node is None or node.join_id != identity.join_id:
         raise Forbidden(FORGOTTEN)
     return node
+
+
+def _is_still(row: Node | None, node: Node) -> bool:
+    """Whether the row of a greeted node is that of its runner."""
+    return row is not None and (row.join_id, row.runner_id) == (node.join_id, node.runner_id)
 
 
 def _still(row: Node | None, node: Node) -> Node:

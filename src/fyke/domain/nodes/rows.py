@@ -7,16 +7,25 @@ from collections.abc import Awaitable, Callable, Sequence
 from fyke.contracts.results import Results
 from fyke.model.results import AttemptBatch, RunTotals
 
+CommitBatches = Callable[[Sequence[AttemptBatch]], Awaitable[list[bool]]]
+
 
 class NodeRows:
     """Implements ``AttemptRows``. ``is_active`` gets the ids of run and attempt, and returns
     whether the runner has it: a batch of an attempt that another process has opened opens it here,
-    and one of an attempt that has ended must not, because its run may be deleted.
+    and one of an attempt that has ended must not, because its run may be deleted. ``commit`` is
+    that of the results, unless several runners share it.
     """
 
-    def __init__(self, results: Results, is_active: Callable[[str, str], Awaitable[bool]]) -> None:
+    def __init__(
+        self,
+        results: Results,
+        is_active: Callable[[str, str], Awaitable[bool]],
+        commit: CommitBatches | None = None,
+    ) -> None:
         self._results = results
         self._is_active = is_active
+        self._commit = commit or results.commit
         self._open: set[str] = set()
 
     async def open(self, run_id: str, attempt_id: str) -> None:
@@ -34,7 +43,7 @@ class NodeRows:
         """See ``AttemptRows.commit``."""
         are_open = [await self._is_open(batch) for batch in batches]
         accepted = [batch for batch, is_open in zip(batches, are_open, strict=True) if is_open]
-        stored = iter(await self._results.commit(accepted) if accepted else [])
+        stored = iter(await self._commit(accepted) if accepted else [])
         return [is_open and next(stored) for is_open in are_open]
 
     async def _is_open(self, batch: AttemptBatch) -> bool:

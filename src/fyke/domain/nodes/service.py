@@ -24,7 +24,7 @@ from fyke.domain.nodes.files import InstallationFiles
 from fyke.domain.nodes.held import HeldAttempt, HeldAttempts
 from fyke.domain.nodes.leaving import forget_itself, note_stopped
 from fyke.domain.nodes.reminder import LeaseReminder
-from fyke.domain.nodes.rows import NodeRows
+from fyke.domain.nodes.rows import CommitBatches, NodeRows
 from fyke.domain.nodes.settings_versions import egress_policy
 from fyke.domain.results.caps import cut_line
 from fyke.domain.runs.attempts import Attempts
@@ -34,6 +34,7 @@ from fyke.domain.runs.isolation import RUNNER_SILENCE_MS, placement_of
 from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.runs.leasing import lease_waiting
 from fyke.domain.runs.outcome import end_of
+from fyke.domain.runs.sampling import SampleTimes
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.secrets.inject import RunSecrets
 from fyke.errors import FykeError, InvalidRequest, StaleLease
@@ -68,7 +69,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class NodeStores:
-    """What the services of all runners have in common."""
+    """What the services of all runners have in common. ``commit`` is that of the results, unless
+    it is shared.
+    """
 
     storage: Storage
     results: Results
@@ -78,6 +81,8 @@ class NodeStores:
     sealer: Sealer
     clock: Clock
     lease_seconds: float
+    sample_times: SampleTimes = field(default_factory=SampleTimes)
+    commit: CommitBatches | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +128,11 @@ class NodeService:
         self._stores = stores
         self._storage = stores.storage
         self._contact = StateContact(is_cut_off)
-        self._attempts = Attempts(stores.storage, stores.results, stores.rules)
+        self._attempts = Attempts(stores.storage, stores.results, stores.rules, stores.sample_times)
         self._environments = VersionEnvironments(stores.storage, joined=joined)
         self._secrets = RunSecrets(stores.storage, stores.sealer, stores.clock)
         self._held = HeldAttempts(stores.storage, runner.id)
-        self.rows = NodeRows(stores.results, self._held.is_active)
+        self.rows = NodeRows(stores.results, self._held.is_active, stores.commit)
         # a file that is missing here may be in the data folder of another machine
         places = FilePlaces(stores.storage, stores.blobs, runner.id, replaces_lost=False)
         last_pages = LastPages(stores.storage, stores.blobs)
@@ -150,13 +155,13 @@ class NodeService:
         ended = await self._attempts.end_of_earlier_runners(own.place, own.id)
 
         def forget(tx: Transaction) -> None:
-            active = {runner.id for runner in tx.runs.runners(tx.now - RUNNER_SILENCE_MS)}
-            for runner in tx.runs.runners(0):
-                replaced = runner.place == own.place
-                silent = runner.node == own.node and runner.id not in active
-                unused = runner.heartbeat_at < tx.now - KEEP_RUNNERS_MS
-                if runner.id != own.id and (replaced or silent or unused):
-                    tx.runs.drop_runner(runner.id)
+            tx.runs.drop_earlier_runners(
+                own.id,
+                own.place,
+                own.node,
+                silent_before=tx.now - RUNNER_SILENCE_MS,
+                unused_before=tx.now - KEEP_RUNNERS_MS,
+            )
 
         await self._storage.write(forget)
         return ended

@@ -46,8 +46,8 @@ class QueuedSubtask(Protocol):
 
 
 class PoolFacts(Protocol):
-    """Reads what the choice depends on; ``others`` are the other runners of the pool that take
-    attempts now, ``loads`` those of all runners.
+    """Reads what the choice depends on; ``others`` are other runners of the pool that take attempts
+    now, of a large pool some of them, and ``loads`` are theirs and that of this runner.
     """
 
     @property

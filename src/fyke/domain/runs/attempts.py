@@ -35,7 +35,12 @@ from fyke.domain.runs.next_try import next_try
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.retries import choose_rows, retry_or_end, will_retry
 from fyke.domain.runs.returns import fault_of, pause_ms, returned_in_a_row
-from fyke.domain.runs.sampling import add_last_sample, add_samples, traffic_so_far
+from fyke.domain.runs.sampling import (
+    SampleTimes,
+    add_last_sample,
+    add_samples,
+    traffic_so_far,
+)
 from fyke.domain.runs.sites import fold
 from fyke.domain.runs.transitions import Rules, apply
 from fyke.errors import FykeError, StaleLease
@@ -76,12 +81,18 @@ class GivenBack:
 class Attempts:
     """Starts and ends attempts. Used by the runner, and by the timers for lost runners."""
 
-    def __init__(self, storage: Storage, results: Results, rules: Rules) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        results: Results,
+        rules: Rules,
+        sample_times: SampleTimes | None = None,
+    ) -> None:
+        """``sample_times`` are those of all runners that this process serves."""
         self._storage = storage
         self._results = results
         self._rules = rules
-        # when the next sample of each reported run is due; other runners may add one before
-        self._next_samples: dict[str, int] = {}
+        self._sample_times = sample_times or SampleTimes()
 
     async def started(self, key: AttemptKey, runner_id: str, node: str = "") -> None:
         """Record that the Worker's process is about to start, on ``node``. Repeated: the time of
@@ -136,7 +147,7 @@ class Attempts:
         sites or browsers have changed, a sample is due, a run has a cap or is being stopped.
         """
 
-        def work(tx: Transaction) -> tuple[RunnerOrders, dict[str, int]]:
+        def work(tx: Transaction) -> tuple[RunnerOrders, dict[str, int], int]:
             renewals = [Renewal(r.key.id, r.key.token, r.usage) for r in reports]
             found = tx.runs.renew(renewals, lease_ms)
             renewed = found.attempt_ids
@@ -149,7 +160,7 @@ class Attempts:
             # locked before their usage is read: two runners that report at the same time would
             # each miss what the other one reports
             runs = tx.runs.lock_all(found.capped | found.ending)
-            sampled = {i for i in run_ids if self._next_samples.get(i, 0) <= found.at}
+            sampled = self._sample_times.due(run_ids, found.at)
             measured = sampled | found.capped
             usage = tx.samples.measure(measured, found.at) if measured else {}
             samples = [usage[run_id] for run_id in sampled]
@@ -163,10 +174,10 @@ class Attempts:
             ending = (r.key for r in reports if r.key.run_id in ends)
             stop = {key.id: ends[key.run_id] for key in ending}
             lost = frozenset(r.key.id for r in reports) - renewed
-            known = {i: self._next_samples[i] for i in run_ids & self._next_samples.keys()}
-            return RunnerOrders(stop, lost, next_check_ms), known | next_samples
+            return RunnerOrders(stop, lost, next_check_ms), next_samples, found.at
 
-        orders, self._next_samples = await self._storage.write(work)
+        orders, next_samples, at = await self._storage.write(work)
+        self._sample_times.note(next_samples, at)
         return orders
 
     def _check_caps(
@@ -372,8 +383,8 @@ class Attempts:
 
     async def _end_of_runners(self, place: str, kept: frozenset[str]) -> int:
         def find(tx: Transaction) -> list[Attempt]:
-            ended = {r.id for r in tx.runs.runners(0) if r.place == place} - kept
-            return [a for a in tx.runs.active_attempts() if a.runner_id in ended]
+            ended = [ref for ref in tx.runs.runners_of_place(place) if ref not in kept]
+            return [attempt for ref in ended for attempt in tx.runs.active_attempts(ref)]
 
         ended = 0
         for attempt in await self._storage.read(find):

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from fyke.contracts.signals import Signals, output_topic, run_topic
+from fyke.domain.results.output_signals import OutputFollower
 from fyke.domain.runs.lists import RunLists, RunRow
 from fyke.model.account import Caller
 from fyke.model.run_list import ListCursor, RunSearch
@@ -43,6 +44,7 @@ class ListStream:
         """
         sent: dict[str, tuple[object, ...]] = {}
         open_ids = list(dict.fromkeys(run_ids))
+        follower = OutputFollower(self._signals)
         async with self._signals.listen() as listener:
             while True:
                 rows = await self._lists.rows(caller, open_ids)
@@ -53,6 +55,7 @@ class ListStream:
                 removed = [run_id for run_id in open_ids if run_id not in existing]
                 yield ListUpdate(changed, removed, new_count)
                 open_ids = [row.line.id for row in rows if not row.line.state.terminal]
+                follower.follow(open_ids)
                 topics = frozenset(
                     topic for ref in open_ids for topic in (run_topic(ref), output_topic(ref))
                 )

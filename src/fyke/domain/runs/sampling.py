@@ -7,14 +7,41 @@ token adds a sample; samples are deleted with their run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from fyke.contracts.state import Transaction
 from fyke.model.run import SampleSpan, UsageSample
 
 MAX_POINTS = 300
 MIN_DISTANCE_MS = 900  # slightly less than the second between two reports, which varies
+_UNREPORTED_MS = 60_000  # after it was due, a sample of a run that is reported was added
 _MAX_PER_SPAN = 200  # the minimum distance is the whole span divided by this
+
+
+class SampleTimes:
+    """When the next sample of each reported run is due, for all runners that one process serves:
+    one of them adds it. Those of other processes may add one before. Called in any thread.
+    """
+
+    def __init__(self) -> None:
+        self._next: dict[str, int] = {}
+        self._swept_at = 0
+
+    def due(self, run_ids: Iterable[str], at: int) -> set[str]:
+        """The runs of which a sample is due at this time."""
+        return {run_id for run_id in run_ids if self._next.get(run_id, 0) <= at}
+
+    def note(self, times: Mapping[str, int], at: int) -> None:
+        """Note when the next samples of these runs are due, and forget runs that are not reported
+        any more.
+        """
+        self._next.update(times)
+        if at - self._swept_at > _UNREPORTED_MS:
+            self._swept_at = at
+            reported = self._next.copy()  # other threads change it meanwhile
+            kept = {run_id: due for run_id, due in reported.items() if due > at - _UNREPORTED_MS}
+            for run_id in reported.keys() - kept.keys():
+                self._next.pop(run_id, None)
 
 
 def next_due(span: SampleSpan) -> int:

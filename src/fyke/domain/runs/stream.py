@@ -18,6 +18,7 @@ from fyke.contracts.results import Results
 from fyke.contracts.signals import Listener, Signals, output_topic, run_topic
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
+from fyke.domain.results.output_signals import OutputFollower
 from fyke.domain.runs.service import Runs, RunView
 from fyke.errors import RunNotFound
 from fyke.kit.ids import run_number
@@ -85,6 +86,7 @@ class RunStreams:
                 self._results,
                 self._runs,
                 listener,
+                OutputFollower(self._signals),
                 caller,
                 run_id,
                 cursor,
@@ -101,6 +103,7 @@ class RunStream:
         results: Results,
         runs: Runs,
         listener: Listener,
+        follower: OutputFollower,
         caller: Caller,
         run_id: str,
         cursor: StreamCursor,
@@ -110,6 +113,7 @@ class RunStream:
         self._results = results
         self._runs = runs
         self._listener = listener
+        self._follower = follower
         self._caller = caller
         self._run_id = run_id
         self._cursor = cursor
@@ -135,6 +139,8 @@ class RunStream:
                 return RunUpdate(self._cursor, view=view, ended=True)
         except RunNotFound:
             return None
+        if not run.state.terminal:
+            self._follower.follow((self._run_id,))
         await self._listener.wait(self._topics, 1.0 if run.state.terminal else POLL_SECONDS)
         return RunUpdate(self._cursor)
 

@@ -18,7 +18,7 @@ import secrets
 import select
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -66,11 +66,18 @@ class DatagramSignals:
 
     @asynccontextmanager
     async def _listen(self) -> AsyncIterator[TopicListener]:
+        self._receive()
+        async with self._listeners.listen() as listener:
+            yield listener
+
+    def watch(self, prefix: str, call: Callable[[str], None]) -> None:
+        self._listeners.watch(prefix, call)
+        self._receive()
+
+    def _receive(self) -> None:
         with self._lock:
             if self._inbox is None:
                 self._inbox = _DatagramInbox(self._folder, self._listeners, self._reader)
-        async with self._listeners.listen() as listener:
-            yield listener
 
     def close(self) -> None:
         """Stop listening and sending; safe to repeat."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 
 MAX_TOPICS = 16_384  # beyond this, the oldest signals are dropped; listeners also poll
@@ -25,6 +25,12 @@ class Listeners:
         self._count = 0
         self._newest: dict[str, int] = {}  # topic to its newest number, in order of the numbers
         self._waiting: dict[str, set[_Waiter]] = {}
+        self._watchers: list[tuple[str, asyncio.AbstractEventLoop, Callable[[str], None]]] = []
+
+    def watch(self, prefix: str, call: Callable[[str], None]) -> None:
+        """See ``Signals.watch``."""
+        with self._lock:
+            self._watchers.append((prefix, asyncio.get_running_loop(), call))
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[TopicListener]:
@@ -36,8 +42,12 @@ class Listeners:
     def deliver(self, topics: Iterable[str]) -> None:
         """Record the signals and wake their listeners."""
         woken: set[_Waiter] = set()
+        watched: list[tuple[asyncio.AbstractEventLoop, Callable[[str], None], str]] = []
         with self._lock:
             for topic in topics:
+                for prefix, loop, call in self._watchers:
+                    if topic.startswith(prefix):
+                        watched.append((loop, call, topic.removeprefix(prefix)))
                 self._count += 1
                 self._newest.pop(topic, None)
                 self._newest[topic] = self._count
@@ -47,6 +57,9 @@ class Listeners:
         for loop, event in woken:
             with suppress(RuntimeError):  # its loop was closed
                 loop.call_soon_threadsafe(event.set)
+        for loop, call, rest in watched:
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(call, rest)
 
     def oldest(self, topics: frozenset[str], consumed: dict[str, int], start: int) -> str | None:
         """Consume and return the oldest unconsumed signal of ``topics``; None without any.

@@ -11,7 +11,7 @@ import asyncio
 import os
 import select
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from itertools import islice
 
@@ -63,14 +63,21 @@ class PostgresSignals:
 
     @asynccontextmanager
     async def _listen(self) -> AsyncIterator[TopicListener]:
-        with self._lock:
-            if self._inbox is None:
-                self._inbox = _ChannelInbox(self._conninfo, self._listeners, self._channels)
-            inbox = self._inbox
+        inbox = self._receive()
         async with self._listeners.listen() as listener:
             if not inbox.listening.is_set():
                 await asyncio.to_thread(inbox.listening.wait, 5.0)
             yield listener
+
+    def watch(self, prefix: str, call: Callable[[str], None]) -> None:
+        self._listeners.watch(prefix, call)
+        self._receive()
+
+    def _receive(self) -> _ChannelInbox:
+        with self._lock:
+            if self._inbox is None:
+                self._inbox = _ChannelInbox(self._conninfo, self._listeners, self._channels)
+            return self._inbox
 
     def close(self) -> None:
         """Stop listening and sending; safe to repeat."""

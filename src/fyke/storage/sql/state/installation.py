@@ -16,6 +16,7 @@ from sqlalchemy import (
     delete,
     func,
     literal_column,
+    or_,
     select,
     update,
 )
@@ -85,6 +86,32 @@ class RunnerTable(SqlStore):
         query = select(runners).where(runners.c.heartbeat_at >= active_since)
         rows = self._db.execute(query.order_by(runners.c.id)).mappings()
         return [_runner(row) for row in rows]
+
+    def some_after(
+        self, runner_id: str, pool: str, active_since: int, most: int
+    ) -> list[RunnerInfo]:
+        """Up to ``most`` other active runners of a pool: those that follow this one by their ids,
+        then the first ones.
+        """
+        query = select(runners).where(
+            runners.c.pool == pool,
+            runners.c.heartbeat_at >= active_since,
+            runners.c.id != runner_id,
+        )
+        rows = self._db.execute(query.order_by(runners.c.id < runner_id, runners.c.id).limit(most))
+        return [_runner(row) for row in rows.mappings()]
+
+    def runners_of_place(self, place: str) -> list[str]:
+        query = select(runners.c.id).where(runners.c.place == place).order_by(runners.c.id)
+        return list(self._db.execute(query).scalars())
+
+    def drop_earlier_runners(
+        self, kept: str, place: str, node: str, *, silent_before: int, unused_before: int
+    ) -> None:
+        silent = and_(runners.c.node == node, runners.c.heartbeat_at < silent_before)
+        unused = runners.c.heartbeat_at < unused_before
+        earlier = or_(runners.c.place == place, silent, unused)
+        self._db.execute(delete(runners).where(runners.c.id != kept, earlier))
 
     def drop_runner(self, runner_id: str) -> None:
         self._db.execute(delete(runners).where(runners.c.id == runner_id))

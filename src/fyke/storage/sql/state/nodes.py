@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Select, Table, UniqueConstraint, and_, delete, or_, select, update
@@ -71,6 +71,21 @@ class SqlNodes(SqlStore):
         query = select(nodes).where(nodes.c.name == to_storable_text(name))
         return self._one(query.with_for_update())
 
+    def named(self, names: Collection[str]) -> dict[str, Node]:
+        return self._by_name(_named(names))
+
+    def lock_named(self, names: Collection[str]) -> dict[str, Node]:
+        # in one order, or two that lock some of the same nodes might wait for each other
+        return self._by_name(_named(names).order_by(nodes.c.name).with_for_update())
+
+    def note_seen(self, names: Collection[str], at: int) -> None:
+        query = update(nodes).where(nodes.c.name.in_([*map(to_storable_text, names)]))
+        self._db.execute(query.values(seen_at=at))
+
+    def _by_name(self, query: Select[Any]) -> dict[str, Node]:
+        rows = self._db.execute(query).mappings()
+        return {str(row["name"]): record(_with_labels(row), Node) for row in rows}
+
     def _one(self, query: Select[Any]) -> Node | None:
         row = self._db.execute(query).mappings().first()
         return None if row is None else record(_with_labels(row), Node)
@@ -129,6 +144,10 @@ class SqlNodeTokens(SqlStore):
         return self._db.execute(
             delete(node_tokens).where(node_tokens.c.expires_at < before)
         ).rowcount
+
+
+def _named(names: Collection[str]) -> Select[Any]:
+    return select(nodes).where(nodes.c.name.in_([*map(to_storable_text, names)]))
 
 
 def _values(of: Node | NodeToken) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class SqlAdmission(SqlStore):
         counted = older.limit(limit).subquery()
         return self._db.execute(select(func.count()).select_from(counted)).scalar_one()
 
-    def loads(self) -> list[RunnerLoad]:
+    def loads(self, runner_ids: Collection[str] | None = None) -> list[RunnerLoad]:
         sums = (
             func.sum(runs.c.cpus),
             func.sum(runs.c.memory_mb),
@@ -83,6 +83,8 @@ class SqlAdmission(SqlStore):
             .where(attempts.c.outcome.is_(None))
             .group_by(attempts.c.runner_id)
         )
+        if runner_ids is not None:
+            query = query.where(attempts.c.runner_id.in_([*runner_ids]))
         return [
             RunnerLoad(runner, float(cpus), int(memory), browsers, float(cores), int(megabytes), n)
             for runner, cpus, memory, browsers, cores, megabytes, n in self._db.execute(query)

@@ -12,7 +12,7 @@ from fyke.model.attempt import AttemptEnd
 from fyke.model.run import Attempt, AttemptKey, End, Outcome
 from fyke.model.runner import AttemptUsage, Renewal, Renewed
 from fyke.reasons import Reason
-from fyke.storage.sql.dialects import driver_sql, run_sql, to_storable_text
+from fyke.storage.sql.dialects import driver_sql, is_sqlite, run_sql, to_storable_text
 from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.records import (
     SqlStore,
@@ -28,10 +28,16 @@ _CHUNK = 500  # values in one IN clause
 _OF_RUN = "SELECT id FROM attempts WHERE run_id = ?"
 _ACTIVE = text("outcome IS NULL")
 _COUNTERS = tuple(field.name for field in fields(AttemptUsage))
-_RENEWAL = f"({', '.join('?' * len(('id', 'token', *_COUNTERS)))})"
+_RENEWED = "id", "token", *_COUNTERS
+_RENEWAL = f"({', '.join('?' * len(_RENEWED))})"
+# an array for each column: the statement is the same for any number of attempts, so PostgreSQL and
+# the driver parse it once
+_TEXTS = frozenset({"id", "browser_version"})
+_ARRAYS = ", ".join(f"?::{'text' if name in _TEXTS else 'bigint'}[]" for name in _RENEWED)
+_RENEWALS = f"SELECT * FROM unnest({_ARRAYS})"  # noqa: S608 - types of our own
 # names and numbers of our own; the values are bound
 _RENEW = (
-    f"WITH renewed (id, token, {', '.join(_COUNTERS)}) AS (VALUES {{}})"  # noqa: S608
+    f"WITH renewed ({', '.join(_RENEWED)}) AS ({{}})"  # noqa: S608
     " UPDATE attempts SET lease_until = {} + ?,"
     f" {', '.join(f'{n} = renewed.{n}' for n in _COUNTERS)}"
     " FROM renewed WHERE attempts.id = renewed.id AND attempts.token = renewed.token"
@@ -45,6 +51,12 @@ _COUNT_ENDED = (
     "UPDATE runs SET "  # noqa: S608 - names of our own
     + ", ".join(f"ended_{name} = ended_{name} + attempts.{name}" for name in ENDED_COUNTERS)
     + " FROM attempts WHERE attempts.id = ? AND runs.id = attempts.run_id"
+)
+# the second condition is that of the index of these runs
+_TO_STOP = (
+    "SELECT DISTINCT a.runner_id FROM runs r JOIN attempts a ON a.run_id = r.id"
+    " WHERE r.state IN ('ending', 'aborting') AND r.state IN ('running', 'ending', 'aborting')"
+    " AND a.outcome IS NULL"
 )
 _OUTCOME = "outcome", "err_msg", "reason_code", "reason_params", "finished_at"
 _FINAL_COUNTERS = (
@@ -118,6 +130,10 @@ class AttemptTable(SqlStore):
         query = select(runner_id, func.count()).where(_ACTIVE).group_by(runner_id)
         return {str(runner): int(count) for runner, count in self._db.execute(query)}
 
+    def runners_to_stop(self) -> frozenset[str]:
+        found = self._db.exec_driver_sql(_TO_STOP)
+        return frozenset(found.scalars())
+
     def has_started(self, run_id: str) -> bool:
         started = exists().where(attempts.c.run_id == run_id, attempts.c.started_at > 0)
         return bool(self._db.execute(select(started)).scalar_one())
@@ -148,8 +164,15 @@ class AttemptTable(SqlStore):
         in_order = sorted(renewals, key=lambda renewal: renewal.attempt_id)
         for start in range(0, len(in_order), _CHUNK):
             part = in_order[start : start + _CHUNK]
-            statement = _RENEW.format(", ".join([_RENEWAL] * len(part)), clock)
-            values = *(value for renewal in part for value in _values(renewal)), *now, lease_ms
+            values: tuple[Any, ...]
+            if is_sqlite(self._db):
+                source = f"VALUES {', '.join([_RENEWAL] * len(part))}"
+                values = tuple(value for renewal in part for value in _values(renewal))
+            else:
+                source = _RENEWALS
+                values = tuple(map(list, zip(*map(_values, part), strict=True)))
+            statement = _RENEW.format(source, clock)
+            values = *values, *now, lease_ms
             found = self._db.exec_driver_sql(driver_sql(self._db, statement), values)
             for attempt_id, run_id, lease_until, kind in found:
                 renewed.add(attempt_id)

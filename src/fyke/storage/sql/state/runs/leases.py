@@ -70,6 +70,7 @@ _CLAIM = Prepared(
     ),
     "state",
 )
+COMPARED = 32  # other runners, to share with them what waits
 _UNREPORTED = {"memory_bytes": 0, "browser_memory_bytes": 0}
 _ADD_ATTEMPT = Prepared(insert(attempts), *(column.name for column in attempts.c))
 
@@ -133,14 +134,21 @@ class _PoolRunners:
         self._pool = pool
 
     @cached_property
-    def others(self) -> list[RunnerInfo]:
+    def all_others(self) -> list[RunnerInfo]:
         """The other runners of the pool that take attempts now."""
         return self._table.others(self._runner_id, self._pool)
 
     @cached_property
+    def others(self) -> list[RunnerInfo]:
+        """At most ``COMPARED`` of them: a lease must not cost more the more machines there are."""
+        if "all_others" in self.__dict__:  # they were read
+            return self.all_others[:COMPARED]
+        return self._table.some_others(self._runner_id, self._pool)
+
+    @cached_property
     def loads(self) -> dict[str, RunnerLoad]:
-        """The loads of all runners that have attempts, without those of this lease."""
-        return self._table.loads()
+        """The loads of this runner and of ``others``, if any, without those of this lease."""
+        return self._table.loads([self._runner_id, *(other.id for other in self.others)])
 
     def runs(self, ids: Iterable[str]) -> dict[str, Run]:
         return self._table.runs_of(ids)
@@ -192,7 +200,7 @@ class _Elsewhere:
             left.is_larger(item) or self._table.was_returned(item) for item in waiting
         )
         if is_first:
-            self._others = self._runners.others
+            self._others = self._runners.all_others
         if not is_first and not (has_new and self._others):
             return has_foreign
         self.condition = for_others_condition(
@@ -365,9 +373,15 @@ class LeaseTable(SqlStore):
         others = [other for other in active if other.id != runner_id and other.pool == pool]
         return [other for other in others if takes_attempts(other)]
 
-    def loads(self) -> dict[str, RunnerLoad]:
-        """The loads of the runners that have attempts, by their ids."""
-        return {load.runner_id: load for load in SqlAdmission(self._db).loads()}
+    def some_others(self, runner_id: str, pool: str) -> list[RunnerInfo]:
+        """Those among the next ``COMPARED`` runners of the pool, in the order of their ids."""
+        since = self._now() - RUNNER_SILENCE_MS
+        some = RunnerTable(self._db).some_after(runner_id, pool, since, COMPARED)
+        return [other for other in some if takes_attempts(other)]
+
+    def loads(self, runner_ids: Collection[str]) -> dict[str, RunnerLoad]:
+        """The loads of those that have attempts, by their ids."""
+        return {load.runner_id: load for load in SqlAdmission(self._db).loads(runner_ids)}
 
     def runs_of(self, ids: Iterable[str]) -> dict[str, Run]:
         """The runs that exist among these ids."""

@@ -189,6 +189,7 @@ partial_index(
     where="state = 'waiting'",
 )
 
+# each second every living attempt is renewed: no index has what a renewal changes
 attempts = Table(
     "attempts",
     metadata,
@@ -229,8 +230,8 @@ partial_index(
     where="outcome IS NULL",
 )
 partial_index(
-    "ix_attempts_leases",
-    attempts.c.lease_until,
+    "ix_attempts_of_runner",
+    attempts.c.runner_id,
     where="outcome IS NULL",
 )
 

@@ -1,0 +1,42 @@
+"""The rows of many nodes in one commit.
+
+The store has one writer in a process. While it commits, what other nodes send is collected, and
+then stored by the next commit: one transaction, with COPY, instead of one for each node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fyke.contracts.results import Results
+from fyke.errors import Unavailable
+from fyke.kit.shared_calls import SharedCalls
+from fyke.model.results import AttemptBatch
+
+COMMIT_BYTES = 8 * 2**20  # of one commit; what one node sends has less
+_BATCH_BYTES = 256  # that a batch counts for beside its rows: it locks its run and its attempt
+_ENTRY_BYTES = 64
+
+
+class SharedCommits:
+    """``Results.commit`` for all nodes of a gateway."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self._calls = SharedCalls(self._commit, most=COMMIT_BYTES, size=_size, for_all=Unavailable)
+
+    async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
+        """See ``Results.commit``."""
+        return await self._calls.ask(batches)
+
+    async def _commit(self, asked: Sequence[Sequence[AttemptBatch]]) -> list[list[bool]]:
+        stored = iter(await self._results.commit([batch for each in asked for batch in each]))
+        return [[next(stored) for _ in each] for each in asked]
+
+
+def _size(batches: Sequence[AttemptBatch]) -> int:
+    size = _BATCH_BYTES * len(batches)
+    for batch in batches:
+        size += sum(len(row.data) + _ENTRY_BYTES for row in batch.rows)
+        size += sum(len(entry.content) + _ENTRY_BYTES for entry in batch.log)
+    return size

@@ -1,0 +1,97 @@
+"""Signals reach the nodes that they concern."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from fyke.contracts.signals import PREPARE, STOP, WORK
+from fyke.errors import Unavailable
+from fyke.gateway.node_signals import FindStopping, NodeSignals
+from fyke.wire.nodes import AttemptsStopped, NodeNotice, PreparationWaits, WorkWaits
+from support.egress import until
+from support.scripted_gateway import ScriptedGateway
+
+pytestmark = pytest.mark.anyio
+
+
+class NotedNode:
+    """Notes what it is told."""
+
+    kind: Hashable = "default"
+
+    def __init__(self, runner_id: str) -> None:
+        self.runner_id = runner_id
+        self.notices: list[NodeNotice] = []
+
+    def notify(self, notice: NodeNotice) -> None:
+        self.notices.append(notice)
+
+
+class Place:
+    def __init__(self, find_stopping: FindStopping | None) -> None:
+        self.runner = ScriptedGateway()
+        self.signals = NodeSignals(self.runner.listen, find_stopping)
+        self.nodes = [NotedNode(f"R{number}") for number in range(3)]
+        for node in self.nodes:
+            self.signals.add(node)
+
+    async def told(self, topic: str) -> list[str]:
+        """The runners that are told something because of a signal."""
+        for node in self.nodes:
+            node.notices.clear()
+        self.runner.topics.put_nowait(topic)
+        await until(lambda: any(node.notices for node in self.nodes))
+        return [node.runner_id for node in self.nodes if node.notices]
+
+
+@asynccontextmanager
+async def opened(find_stopping: FindStopping | None = None) -> AsyncIterator[Place]:
+    place = Place(find_stopping)
+    yield place
+    place.signals.close()
+
+
+async def test_one_listener_serves_all_nodes() -> None:
+    async with opened() as place:
+        assert await place.told(PREPARE) == ["R0", "R1", "R2"]
+        assert place.nodes[0].notices == [PreparationWaits()]
+        assert await place.told(WORK) == ["R0", "R1", "R2"]
+        assert place.nodes[2].notices == [WorkWaits()]
+        assert place.runner.listeners == 1
+        place.signals.remove(place.nodes[1])
+        assert await place.told(PREPARE) == ["R0", "R2"]
+
+
+async def test_only_runners_with_such_attempts_are_told_to_stop_some() -> None:
+    looks, gate = 0, asyncio.Event()
+
+    async def find() -> frozenset[str]:
+        nonlocal looks
+        looks += 1
+        await gate.wait()
+        return frozenset({"R1", "of another gateway"})
+
+    async with opened(find) as place:
+        place.runner.topics.put_nowait(STOP)
+        await until(lambda: looks == 1)
+        for _ in range(4):
+            place.runner.topics.put_nowait(STOP)
+        await until(place.runner.topics.empty)
+        gate.set()
+        await until(lambda: looks == 2)
+        await until(lambda: len(place.nodes[1].notices) == 2)
+        assert [node.notices for node in place.nodes] == [[], [AttemptsStopped()] * 2, []]
+        assert await place.told(STOP) == ["R1"]
+
+
+async def test_all_are_told_when_that_is_not_known() -> None:
+    async def find() -> frozenset[str]:
+        raise Unavailable
+
+    for found in (None, find):
+        async with opened(found) as place:
+            assert await place.told(STOP) == ["R0", "R1", "R2"]
