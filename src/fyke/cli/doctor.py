@@ -363,16 +363,13 @@ def _health(server: _RunningServer | None) -> list[CheckResult]:
 
 def _is_about_node(check: str) -> bool:
     """Whether the check of this name is about a node."""
-    from fyke.domain.nodes.rules import is_own_machine
+    from fyke.reasons import OWN_MACHINE
 
-    *words, name = check.split(" ")
-    if words == ["node"]:
-        return True
-    return (
-        words in (["disk", "of"], ["clock", "of"], ["browsers", "of"], ["settings", "of"])
-        and name != "servers"
-        and not is_own_machine(name)
-    )
+    kind, _, name = check.partition(" of ")
+    if not name:
+        return check.startswith("node ")
+    is_machine = name != "servers" and not name.startswith(OWN_MACHINE)
+    return kind in ("disk", "clock", "browsers", "settings") and is_machine
 
 
 # --- the database ---------------------------------------------------------------------------
@@ -562,11 +559,11 @@ def _waiting_sandboxes(server: _RunningServer | None) -> list[CheckResult]:
 def _runners(server: _RunningServer) -> list[RunnerItem]:
     """The runners of the installation itself; nodes have lines of their own."""
     from fyke.client import ClientError, FykeClient
-    from fyke.domain.nodes.rules import is_own_machine
+    from fyke.reasons import OWN_MACHINE
 
     try:
         with FykeClient(server.location.url, server.location.key, timeout=5) as client:
-            return [runner for runner in client.runners() if is_own_machine(runner.node)]
+            return [runner for runner in client.runners() if runner.node == OWN_MACHINE]
     except ClientError:
         return []
 

@@ -5,7 +5,7 @@ displayed, in the language of the reader.
 """
 
 from fyke.reasons.codes import DetailCode, HintCode, ReasonCode
-from fyke.reasons.machines import is_own_machine, machine_name, machine_names
+from fyke.reasons.machines import OWN_MACHINE, is_own_machine, machine_name, machine_names
 from fyke.reasons.model import Detail, Hint, Params, Reason
 from fyke.reasons.sentences import (
     cause,
@@ -19,6 +19,7 @@ from fyke.reasons.sentences import (
 )
 
 __all__ = [
+    "OWN_MACHINE",
     "Detail",
     "DetailCode",
     "Hint",
