@@ -7,7 +7,7 @@ two ways have separate addresses on the bridge, so that one can be cut without t
 no way from one node to another, nor to any other network.
 
 A link is cut silently, as by a switch that drops frames: one side sends to a hardware address that
-nobody has. Only ``iproute2`` is needed for that, neither a firewall nor a queueing discipline.
+no interface has. That needs ``iproute2`` only, neither a firewall nor a queueing discipline.
 
 Networks have numbers, each with a lock: what a test that was killed has left is removed by the next
 one that makes a network.
@@ -36,7 +36,7 @@ _OWN_PORTS = "10000 29999"  # free ports of a node
 _RANGES = list(IPv4Network("10.231.0.0/18").subnets(new_prefix=24))
 _LOCKS = Path("/run/fyke-test-networks")
 _NAMESPACES = Path("/run/netns")
-_NOBODY = "02:00:00:00:00:01"  # no interface has this hardware address
+_NO_INTERFACE = "02:00:00:00:00:01"  # no interface has this hardware address
 _SITES_TABLE = 100
 _IP = "/usr/sbin:/sbin:/usr/bin:/bin"
 
@@ -90,7 +90,7 @@ class NodeLink:
             _run(*inside, "ip", "neigh", "del", address, "dev", device, check=False)
 
     def _lose_frames_to(self, address: str, device: str, inside: tuple[str, ...] = ()) -> None:
-        entry = ("lladdr", _NOBODY, "dev", device, "nud", "permanent")
+        entry = ("lladdr", _NO_INTERFACE, "dev", device, "nud", "permanent")
         _run(*inside, "ip", "neigh", "replace", address, *entry)
 
 
@@ -186,7 +186,7 @@ def _free_network() -> Iterator[MachineNetwork]:
     found: tuple[MachineNetwork, int] | None = None
     for number in range(len(_RANGES)):
         if found and not (_LOCKS / str(number)).exists():
-            continue  # nobody has ever used it
+            continue  # never used
         lock = try_lock(_LOCKS / str(number))
         if lock is None:
             continue

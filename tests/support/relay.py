@@ -18,7 +18,7 @@ Address = tuple[str, int]
 class Relay:
     """Passes all bytes on in both directions. A server that is down is skipped.
 
-    ``cut`` holds them back, which is silence for both sides, until ``heal``.
+    ``cut`` delays them, which is silence for both sides, until ``heal``.
     """
 
     def __init__(self, servers: Sequence[Address]) -> None:
@@ -41,13 +41,13 @@ class Relay:
         self._loop.call_soon_threadsafe(callback)
 
     def cut(self, *, to_server: bool = True, to_client: bool = True) -> None:
-        """Hold back all bytes in these directions from now on."""
+        """Delay all bytes in these directions from now on."""
         for way, wanted in ((self._to_server, to_server), (self._to_client, to_client)):
             if wanted:
                 self.call(way.clear)
 
     def heal(self) -> None:
-        """Pass on what was held back, and all that follows."""
+        """Pass on what was delayed, and all that follows."""
         self.call(self._to_server.set)
         self.call(self._to_client.set)
 
