@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from support import reasons
+from support.any_booted import any_booted
 from support.booted import Booted, booted
 from support.commands import Cli
-from support.two_servers import answers, any_booted
+from support.two_servers import answers
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand out users")
 

@@ -12,32 +12,13 @@ from typing import Any
 import pytest
 
 from support.booted import Booted, booted, descendants
-from support.browser_site import ROWS, BrowserSite, site_in_thread
+from support.browser_site import ROWS, ROWS_WORKER, BrowserSite, site_in_thread
 from support.projects import python_project
 from zoo.bundles import DEVTOOLS
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.timeout(300)]
 RUNNING, SUCCEEDED, FAILED, ABORTED = 2, 3, 4, 5
 LAUNCHER = "fyke.sandbox.process.launcher"
-ROWS_WORKER = '''
-from devtools import Devtools
-from sdk import CoreSDK
-
-ITEMS = """new Promise((resolve, reject) => {
-  setTimeout(reject, 10000);
-  const read = () => {
-    const items = [...document.querySelectorAll(".item")];
-    if (!items.length) return setTimeout(read, 20);
-    resolve(items.map((item) => ({name: item.textContent, price: +item.dataset.price})));
-  };
-  read();
-})"""
-given = CoreSDK.Parameter.get_input_json_dict()
-browser = Devtools(**given["connect"])
-page = browser.page(given["url"])
-for row in browser.value(page, ITEMS):
-    CoreSDK.Result.push_data(row)
-'''
 WAITING_WORKER = """
 import time
 from devtools import Devtools

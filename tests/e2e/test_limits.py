@@ -39,13 +39,16 @@ CoreSDK.Result.push_data({"share": (time.process_time() - used) / 3})
 
 def group(platform: Booted, controller: str) -> Path:
     """The control group of the only sandbox of this platform, for a controller."""
-    scope = os.fsencode((platform.home / "work").absolute())
-    parent = "fyke-" + hashlib.sha256(scope).hexdigest()[:12]
 
     def look() -> Path | None:
-        found = [*Path("/sys/fs/cgroup").glob(f"{controller}/**/{parent}/*/")]
-        found += [p for p in Path("/sys/fs/cgroup").glob(f"**/{parent}/*/cpu.max") if p.exists()]
+        found = [path for machine in platform.machines() for path in look_on(machine)]
         return found[0] if found else None
+
+    def look_on(machine: Booted) -> list[Path]:
+        scope = os.fsencode((machine.home / "work").absolute())
+        parent = "fyke-" + hashlib.sha256(scope).hexdigest()[:12]
+        found = [*Path("/sys/fs/cgroup").glob(f"{controller}/**/{parent}/*/")]
+        return [*found, *Path("/sys/fs/cgroup").glob(f"**/{parent}/*/cpu.max")]
 
     place: Path = platform.wait_for(look, f"a control group for {controller}", 10)
     return place.parent if place.name == "cpu.max" else place

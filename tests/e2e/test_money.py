@@ -10,11 +10,11 @@ import httpx2
 import pytest
 
 from fyke.reasons import HintCode, ReasonCode
+from support.any_booted import any_booted
 from support.booted import Booted
 from support.projects import python_project, zoo
 from support.reasons import reaches
 from support.sites import counting_site
-from support.two_servers import any_booted
 
 SUCCEEDED, FAILED, ABORTED = 3, 4, 5
 PER_SECOND = Decimal("0.125")  # one core costs one dollar per second; the smallest device has 1/8

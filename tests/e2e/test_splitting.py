@@ -178,7 +178,7 @@ def test_a_run_with_failed_items_succeeds_without_their_rows(platform: Booted) -
     assert "The Worker exited with code 7: cannot read bad-two" in text
     assert platform.summary(run)["hint"]["params"] == {"failed": 1, "subtasks": 3}
     errors = [e for e in _log(platform, run) if e["type"] == 4]
-    assert len({entry["group"] for entry in errors}) == 1
+    assert len({entry["group"] for entry in errors}) == 1, errors
 
 
 def test_exports_omit_the_rows_of_failed_subtasks(platform: Booted) -> None:

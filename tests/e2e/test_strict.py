@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
+from support.any_booted import any_booted
 from support.booted import Booted
 from support.projects import python_project, zoo
-from support.two_servers import any_booted
 from support.v2_client import V2Client
 
 READY, RUNNING, SUCCEEDED = 1, 2, 3

@@ -27,8 +27,11 @@ pytestmark = pytest.mark.needs("postgres")
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PARTS = 4  # of the suite, which run in parallel
-# Tests of processes, users and databases, and these here: they choose their own servers.
-OF_ONE_SERVER = ("bad_day", "first_process", "plain_user", "postgres", "two_servers")
+# Tests of processes, users, nodes and databases, and these here: they choose their own servers.
+OF_ONE_SERVER = (
+    *("bad_day", "first_process", "many_machines", "plain_user"),
+    *("postgres", "two_servers"),
+)
 # These test the runner, processes of a command, or a separate database.
 WITHOUT_SERVERS = (
     *("examples", "generated_clients", "git_sandbox", "installing", "isolation_levels"),

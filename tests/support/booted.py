@@ -163,6 +163,10 @@ class Booted:
         os.kill(pid, number)
         return pid
 
+    def machines(self) -> list[Booted]:
+        """The machines that run Workers for it."""
+        return [self]
+
     def sandboxes(self) -> list[int]:
         """The processes of bubblewrap."""
         return [pid for pid, command in self.tree().items() if "bwrap" in command[0]]

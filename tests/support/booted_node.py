@@ -19,27 +19,30 @@ class BootedNode(Booted):
 
     name = ""
     server: Booted
+    users = range(2048, 4096)  # of its sandboxes, in the range of Booted.environment
     variables: Mapping[str, str] = MappingProxyType({})  # of the machine
+    _earlier: frozenset[str] | set[str] = frozenset()
+    _log_begin = 0
 
     def environment(self) -> dict[str, str]:
         found = super().environment()
-        # the server's part of the range has the users of its own sandboxes
-        base = int(found["FYKE_ATTEMPT_UID_BASE"]) + 2048
+        # the other parts of the range have the users of other machines
+        base = int(found["FYKE_ATTEMPT_UID_BASE"]) + self.users.start
         return {
             **found,
             "FYKE_ATTEMPT_UID_BASE": str(base),
-            "FYKE_ATTEMPT_UIDS": "2048",
+            "FYKE_ATTEMPT_UIDS": str(len(self.users)),
             **self.variables,
         }
 
-    def join(self, server: Booted, name: str) -> dict[str, Any]:
+    def join(self, server: Booted, name: str, gateway: str = "") -> dict[str, Any]:
         """Join as soon as the gateway listens; return what the command prints."""
         made = Cli(server).json("node", "token")
-        command = ("node", "join", made["gateway"], "--name", name, "--json")
+        command = ("node", "join", gateway or made["gateway"], "--name", name, "--json")
 
         def joined() -> Any:
             done = subprocess.run(
-                [*FYKE, *command],
+                [*self.wrapper, *FYKE, *command],
                 env=self.environment() | {"FYKE_NODE_TOKEN": made["token"]},
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
             )  # fmt: skip
@@ -53,19 +56,32 @@ class BootedNode(Booted):
         return found
 
     def start(self, *arguments: str) -> BootedNode:
+        self.launch(*arguments)
+        return self.wait_until_ready()
+
+    def launch(self, *arguments: str) -> None:
+        self._earlier = self._runners()
         with self.log.open("ab") as log:
+            self._log_begin = log.tell()
             self.process = subprocess.Popen(
-                [*FYKE, "node", "up", *arguments], env=self.environment(), cwd="/",
+                [*self.wrapper, *FYKE, "node", "up", *arguments], env=self.environment(), cwd="/",
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        self.wait_for(lambda: "link_connected" in self.log.read_text(), "the connection", 30)
+
+    def wait_until_ready(self) -> BootedNode:
+        """Wait until it has connected since ``launch``, and takes attempts."""
+        self.wait_for(self._has_connected, "the connection", 30)
         # before its first report, the server takes large runs itself
-        self.wait_for(self._has_reported, "the first report", 30)
+        self.wait_for(lambda: self._runners() - self._earlier, "the first report", 30)
         return self
 
-    def _has_reported(self) -> bool:
+    def _has_connected(self) -> bool:
+        return b"link_connected" in self.log.read_bytes()[self._log_begin :]
+
+    def _runners(self) -> set[str]:
+        """The ids of its runners, the one before too until it was silent for long."""
         runners = self.server.read("/api/fyke/runners")["list"]
-        return self.name in [runner["node"] for runner in runners]
+        return {runner["id"] for runner in runners if runner["node"] == self.name}
 
     def wait(self, seconds: float) -> int:
         """Wait until it ends by itself; return its exit status."""

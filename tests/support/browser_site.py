@@ -13,6 +13,26 @@ ROWS = [
     {"name": "Second item", "price": 22},
     {"name": "Third item", "price": 33},
 ]
+# pushes ROWS from the page at the input's url, in a browser that it connects to with its arguments
+ROWS_WORKER = '''
+from devtools import Devtools
+from sdk import CoreSDK
+
+ITEMS = """new Promise((resolve, reject) => {
+  setTimeout(reject, 10000);
+  const read = () => {
+    const items = [...document.querySelectorAll(".item")];
+    if (!items.length) return setTimeout(read, 20);
+    resolve(items.map((item) => ({name: item.textContent, price: +item.dataset.price})));
+  };
+  read();
+})"""
+given = CoreSDK.Parameter.get_input_json_dict()
+browser = Devtools(**given["connect"])
+page = browser.page(given["url"])
+for row in browser.value(page, ITEMS):
+    CoreSDK.Result.push_data(row)
+'''
 ITEMS = """
 <!doctype html><title>Loading</title><main></main><script>
 fetch("/items.json").then((answer) => answer.json()).then((rows) => {

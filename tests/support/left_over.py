@@ -11,7 +11,7 @@ from support.booted import Booted
 
 LAUNCHER = "fyke.sandbox.process.launcher"
 CGROUPS = Path("/sys/fs/cgroup")
-USERS = 4096  # of one platform, see Booted.environment
+USERS = 4096  # of one platform without a setting, see Booted.environment
 OTHER_USERS = re.compile(r"sandboxes of this one run as (\d+) to ")  # in the log
 
 
@@ -28,21 +28,27 @@ def processes_of_sandboxes(platform: Booted) -> list[str]:
     if not _has_launcher(platform):
         return found
     others = OTHER_USERS.findall(platform.log.read_text(errors="replace"))
-    first = int([platform.environment()["FYKE_ATTEMPT_UID_BASE"], *others][-1])
+    environment = platform.environment()
+    first = int([environment["FYKE_ATTEMPT_UID_BASE"], *others][-1])
+    last = first + int(environment.get("FYKE_ATTEMPT_UIDS", USERS)) - 1
     for entry in Path("/proc").iterdir():
         try:
             uid = entry.stat().st_uid if entry.name.isdigit() else -1
         except OSError:
             continue
-        if first <= uid < first + USERS:
+        if first <= uid <= last:
             found.append(f"process {entry.name} of user {uid}")
     return found
 
 
 def left_over(platform: Booted) -> list[str]:
-    """What is left of runs that have ended; empty when nothing is."""
-    folders = [f"folder {name}" for name in os.listdir(platform.home / "work")]
-    return [*processes_of_sandboxes(platform), *folders, *groups_of(platform)]
+    """What is left of runs that have ended, on any machine; empty when nothing is."""
+    return [left for machine in platform.machines() for left in _left_over_on(machine)]
+
+
+def _left_over_on(machine: Booted) -> list[str]:
+    folders = [f"folder {name}" for name in os.listdir(machine.home / "work")]
+    return [*processes_of_sandboxes(machine), *folders, *groups_of(machine)]
 
 
 def nothing_is_left(platform: Booted, run: str) -> None:

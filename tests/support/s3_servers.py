@@ -66,8 +66,12 @@ class S3Server:
 
 def s3_settings(home: Path, server: S3Server) -> dict[str, Any]:
     """The settings of an installation with its blobs in an empty place of the server."""
+    return {"home": home, **s3_access(server)}
+
+
+def s3_access(server: S3Server) -> dict[str, str]:
+    """The same without its data folder."""
     return {
-        "home": home,
         "blobs_url": str(server.new_place()),
         "s3_endpoint": server.access.endpoint,
         "s3_region": server.access.region,

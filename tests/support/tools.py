@@ -75,6 +75,7 @@ TOOLS = {
     "protoc": Tool("protobuf-compiler", ("protoc",)),
     "protoc_gen_go": Tool("protoc-gen-go-1-5", ("protoc-gen-go",)),
     "protoc_gen_go_grpc": Tool("protoc-gen-go-grpc", ("protoc-gen-go-grpc",)),
+    "radosgw": Tool("radosgw", ("radosgw", "radosgw-admin")),
     "zstd": Tool("zstd", ("zstd",)),
 }
 OF_FIXTURES = {
@@ -97,6 +98,14 @@ def two_servers_wanted() -> bool:
     return os.environ.get(SERVERS) == "2"
 
 
+MACHINES = "TEST_MACHINES"  # in the environment: with 3 the end-to-end tests run on three nodes
+
+
+def many_machines_wanted() -> bool:
+    """Return whether the runs of tests that can run anywhere go to three nodes in this session."""
+    return os.environ.get(MACHINES) == "3"
+
+
 @cache
 def installed(tool: str) -> bool:
     return TOOLS[tool].installed()
@@ -117,6 +126,8 @@ def needs_of(item: pytest.Item) -> frozenset[str]:
     needs |= {tool for start, tool in OF_FOLDERS.items() if item.nodeid.startswith(start)}
     if two_servers_wanted() and item.nodeid.startswith("tests/e2e/"):
         needs.add("postgres")
+    if many_machines_wanted() and item.nodeid.startswith("tests/e2e/"):
+        needs |= {"ip", "postgres"}
     for name in getattr(item, "fixturenames", ()):
         needs |= set(OF_FIXTURES.get(name, ()))
     if any(value in ("postgres", "postgresql") for value in parameters.values()):

@@ -18,7 +18,6 @@ import httpx2
 from support.booted import STOP_SECONDS, TLS, Booted, booted, owner_of
 from support.postgres import PostgresServer, running_postgres
 from support.relay import Relay, relaying
-from support.tools import two_servers_wanted
 
 
 class BootedPair(Booted):
@@ -93,11 +92,4 @@ def own_database() -> str:
 def booted_pair(**settings: str) -> Iterator[BootedPair]:
     """Two servers on a database of their own."""
     with booted(BootedPair, database_url=own_database(), **settings) as platform:
-        yield platform
-
-
-@contextlib.contextmanager
-def any_booted(**settings: str) -> Iterator[Booted]:
-    """One server, or two when ``two_servers_wanted``; for tests that must pass with both."""
-    with (booted_pair if two_servers_wanted() else booted)(**settings) as platform:
         yield platform

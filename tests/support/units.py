@@ -8,6 +8,7 @@ from xdist.scheduler import LoadFileScheduling
 
 # What the ids of the tests of one part have in common; the other tests of the file are one more.
 PARTS = {
+    "tests/e2e/test_many_machines.py": re.compile(r"::(test_the_end_to_end_suite)_"),
     "tests/e2e/test_torture.py": re.compile(r"-(sqlite|postgres)\]$"),
     "tests/e2e/test_two_servers.py": re.compile(r"\[(part \d)\]$"),
     "tests/e2e/test_zoo.py": re.compile(r"\[(python|node|go)-"),

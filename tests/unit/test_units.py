@@ -14,6 +14,11 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("test", "unit"),
     [
+        (
+            "tests/e2e/test_many_machines.py::test_the_end_to_end_suite_passes_on_three_machines",
+            "tests/e2e/test_many_machines.py test_the_end_to_end_suite",
+        ),
+        ("tests/e2e/test_many_machines.py::test_a", "tests/e2e/test_many_machines.py"),
         ("tests/e2e/test_torture.py::test_a[kill-sqlite]", "tests/e2e/test_torture.py sqlite"),
         ("tests/e2e/test_two_servers.py::test_a[part 3]", "tests/e2e/test_two_servers.py part 3"),
         ("tests/e2e/test_two_servers.py::test_b", "tests/e2e/test_two_servers.py"),

@@ -26,6 +26,7 @@ def first_job(
     once: bool,
     as_json: bool,
     browser: bool = False,
+    nodes: int = 0,
 ) -> int:
     """Wait until the server is ready, publish the Workers that ship with Fyke, and run the tour if
     requested. Returns the exit status of the tour. Raises ``CommandFailed``.
@@ -50,7 +51,7 @@ def first_job(
     if tour:
         from fyke.cli.tour import Tour
 
-        code = Tour(settings, base, url, browser=browser).run()
+        code = Tour(settings, base, url, browser=browser, nodes=nodes).run()
         if once or code:
             return code
     _print(f"Fyke is running at {base} (data in {settings.home}); Ctrl-C drains and stops.")

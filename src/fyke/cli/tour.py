@@ -1,7 +1,8 @@
 """The tour: a complete job step by step, with every request as a curl command to copy.
 
 By default it crawls Python's own documentation server, which is started on loopback and which only
-this run may reach; with a browser it starts at a page there that needs JavaScript.
+this run may reach; with a browser it starts at a page there that needs JavaScript. With nodes the
+run has many start pages, each a subtask, and the last line says how many each machine ran.
 """
 
 from __future__ import annotations
@@ -10,20 +11,23 @@ import contextlib
 import json
 import shlex
 import time
+from collections import Counter
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx2
 from rich.console import Console
 
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.cli.tour_site import documentation
+from fyke.cli.tour_site import MODULES, documentation
 from fyke.settings import Settings
 
 WORKER = "website-content-crawler"
 PAGES = 12
 POLL_SECONDS = 0.5
 RUN_SECONDS = 240
+NODE_SECONDS = 180
+TAKES_RUNS = ("ready", "operator_only")  # availabilities
 TERMINAL = {3: "succeeded", 4: "failed", 5: "aborted"}
 
 
@@ -31,13 +35,22 @@ class Tour:
     """The steps: search, schema, start, poll, page, export, log, balance."""
 
     def __init__(
-        self, settings: Settings, base: str, url: str | None, *, browser: bool = False
+        self,
+        settings: Settings,
+        base: str,
+        url: str | None,
+        *,
+        browser: bool = False,
+        nodes: int = 0,
     ) -> None:
-        """``browser``: pages that need it are opened in one."""
+        """``browser``: pages that need it are opened in one. ``nodes``: how many the job waits
+        for, and is spread over.
+        """
         self._settings = settings
         self._base = base
         self._url = url
         self._browser = browser
+        self._nodes = nodes
         self._rendered = False  # whether a row of such a page was shown
         self._console = Console(stderr=False, highlight=False)
         self._key = settings.owner_key_file.read_text().strip()
@@ -52,6 +65,8 @@ class Tour:
                 url = stack.enter_context(documentation(scripted=self._browser))
                 allow = [urlsplit(url).netloc]
                 self._say(f"Python's own documentation server runs at {url}, for this tour only.")
+            if self._nodes:
+                self._wait_for_nodes()
             slug = self._find_worker()
             self._read_schema(slug)
             run = self._start(slug, url, allow)
@@ -60,9 +75,40 @@ class Tour:
             exported_rows = self._export_both(run)
             self._read_log(run)
             self._balance()
-        return self._verdict(status, rows, exported_rows)
+            machines = self._machines(run) if self._nodes else {}
+        code = self._verdict(status, rows, exported_rows)
+        if machines:
+            numbers = ", ".join(f"{name} {number}" for name, number in machines.items())
+            self._say(f"Subtasks that each machine ran: {numbers}")
+        return code
 
     # --- the steps ----------------------------------------------------------------------
+
+    def _wait_for_nodes(self) -> None:
+        """Raises ``CommandFailed`` if fewer nodes take runs in time."""
+        self._say(f"Waiting until {self._nodes} nodes take runs.")
+        deadline = time.monotonic() + NODE_SECONDS
+        while len(ready := self._ready_nodes()) < self._nodes:
+            if time.monotonic() > deadline:
+                raise CommandFailed(
+                    f"Only {len(ready)} of {self._nodes} nodes take runs after {NODE_SECONDS} s; "
+                    "see fyke node list",
+                    Exit.TIMEOUT,
+                )
+            time.sleep(POLL_SECONDS)
+
+    def _ready_nodes(self) -> list[str]:
+        nodes = self._call("GET", "/api/fyke/nodes", None)["list"]
+        return [str(node["name"]) for node in nodes if node["availability"] in TAKES_RUNS]
+
+    def _machines(self, run: str) -> dict[str, int]:
+        """How many subtasks of the run each machine has executed, by its name."""
+        from fyke.domain.nodes.rules import is_own_machine
+
+        subtasks = self._call("GET", f"/api/fyke/runs/{run}/subtasks", None)["list"]
+        names = [subtask["attempts"][-1]["node"] for subtask in subtasks if subtask["attempts"]]
+        ran = Counter("this installation" if is_own_machine(name) else name for name in names)
+        return dict(sorted(ran.items()))
 
     def _find_worker(self) -> str:
         self._step(1, "Search the catalog")
@@ -87,8 +133,11 @@ class Tour:
         system: dict[str, Any] = {"memory": 512, "execute_limit_time_seconds": 180}
         if allow:
             system["egress_allow"] = allow
-        custom: dict[str, Any] = {"start_urls": [{"url": url}]}
-        custom |= {"max_results": PAGES, "max_depth": 1}
+        pages = [url]
+        if self._nodes and self._url is None:
+            pages += [urljoin(url, f"/{module}.html") for module in MODULES]
+        custom: dict[str, Any] = {"start_urls": [{"url": page} for page in pages]}
+        custom |= {"max_results": max(PAGES // len(pages), 1), "max_depth": 1}
         if self._browser:
             custom["render"] = "auto"
         body = {

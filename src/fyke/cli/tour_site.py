@@ -20,7 +20,8 @@ from fyke.cli.errors import CommandFailed
 
 SCRIPTED_PAGE = "/javascript.html"
 _DATA = "/modules.json"
-_MODULES = ("csv", "html", "json", "pathlib", "sqlite3", "string", "textwrap", "zipfile")
+# pages of that server
+MODULES = ("csv", "html", "json", "pathlib", "sqlite3", "string", "textwrap", "zipfile")
 _PAGE = """<!doctype html>
 <html lang="en"><title>Loading</title>
 <main id="modules"></main><noscript>This page needs JavaScript.</noscript>
@@ -119,7 +120,7 @@ def _scripted_site(pydoc_port: int) -> Iterator[int]:
 def _modules() -> list[dict[str, str]]:
     """Some modules of the standard library, with what their documentation begins with, as HTML."""
     found = []
-    for name in _MODULES:
+    for name in MODULES:
         text = (importlib.import_module(name).__doc__ or "").strip().partition("\n\n")[0]
         found.append({"name": name, "text": html.escape(" ".join(text.split()))})
     return found

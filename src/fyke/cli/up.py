@@ -43,6 +43,9 @@ def up(
     browser: Annotated[
         bool, typer.Option("--browser", help="In the tour, crawl a page that needs a browser.")
     ] = False,
+    nodes: Annotated[
+        int, typer.Option("--tour-nodes", min=0, hidden=True)  # see script/lib/nodes.sh
+    ] = 0,
     once: Annotated[bool, typer.Option("--once", help="Stop after the tour.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the URL as JSON.")] = False,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
@@ -67,8 +70,8 @@ def up(
         from fyke.kit.prctl import end_with_parent
 
         end_with_parent(parent)  # without the root supervisor there is no launcher
-    first_job = {"tour": tour or once, "url": url, "once": once, "as_json": as_json}
-    first_job["browser"] = browser
+    first_job: dict[str, Any] = {"tour": tour or once, "url": url, "once": once, "as_json": as_json}
+    first_job |= {"browser": browser, "nodes": nodes}
     supervise(settings, first_job, launcher_events, change_settings=change_settings)
 
 

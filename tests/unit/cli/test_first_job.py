@@ -38,9 +38,10 @@ class Tour:
     code = 0
 
     browser = False
+    nodes = 0
 
-    def __init__(self, *_: Any, browser: bool) -> None:
-        Tour.browser = browser
+    def __init__(self, *_: Any, browser: bool, nodes: int) -> None:
+        Tour.browser, Tour.nodes = browser, nodes
 
     def run(self) -> int:
         return self.code
@@ -53,8 +54,9 @@ def do(
     once: bool = False,
     as_json: bool = False,
     browser: bool = False,
+    nodes: int = 0,
 ) -> int:
-    return first_job.first_job(settings, BASE, tour, None, once, as_json, browser)
+    return first_job.first_job(settings, BASE, tour, None, once, as_json, browser, nodes)
 
 
 def test_a_start_prints_the_url_and_the_setup_link(
@@ -133,8 +135,8 @@ def test_the_platform_continues_after_a_successful_tour(
 ) -> None:
     monkeypatch.setattr(tour, "Tour", Tour)
     monkeypatch.setattr(Tour, "code", code)
-    assert do(settings, tour=True, once=once, browser=once) == code
-    assert Tour.browser is once
+    assert do(settings, tour=True, once=once, browser=once, nodes=3) == code
+    assert (Tour.browser, Tour.nodes) == (once, 3)
     assert ("Fyke is running" in capsys.readouterr().err) is stays
 
 

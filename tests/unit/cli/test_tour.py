@@ -75,6 +75,44 @@ def test_the_tour_succeeds_if_both_exports_have_all_rows(
     assert make({})._verdict(status, rows, exported) == code
 
 
+def subtask(*nodes: str) -> dict[str, Any]:
+    return {"attempts": [{"node": node} for node in nodes]}
+
+
+def test_the_tour_counts_the_subtasks_of_each_machine(make: Callable[..., Tour]) -> None:
+    own = "01JG0000000000000000000000"
+    subtasks = [subtask("n2", "n1"), subtask("n2"), subtask(own), subtask()]
+    assert make({"list": subtasks})._machines("R") == {"n1": 1, "n2": 1, "this installation": 1}
+
+
+def test_the_tour_waits_until_enough_nodes_take_runs(
+    make: Callable[..., Tour], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tour, "POLL_SECONDS", 0)
+    starting, ready = {"name": "n1", "availability": "starting"}, {"name": "n2"}
+    ready |= {"availability": "operator_only"}
+    waiting = make({"list": [starting]}, {"list": [starting, ready]}, {"list": [ready, ready]})
+    waiting._nodes = 2
+    waiting._wait_for_nodes()
+    monkeypatch.setattr(tour, "NODE_SECONDS", 0)
+    few = make({"list": [ready]})
+    few._nodes = 2
+    with pytest.raises(CommandFailed, match="Only 1 of 2 nodes take runs"):
+        few._wait_for_nodes()
+
+
+def test_with_nodes_the_job_has_a_subtask_for_each_start_page(make: Callable[..., Tour]) -> None:
+    asked: list[Any] = []
+    spread = make({})
+    spread._nodes = 3
+    spread._post = lambda path, body: asked.append(body) or {"run_slug": "R"}  # type: ignore[method-assign, func-returns-value]
+    spread._start("w", "http://127.0.0.1:1/", ["127.0.0.1:1"])
+    custom = asked[0]["input"]["parameters"]["custom"]
+    pages = [page["url"] for page in custom["start_urls"]]
+    assert len(set(pages)) == len(pages) == 9
+    assert pages[1] == "http://127.0.0.1:1/csv.html"
+
+
 RENDERED = {"url": "u", "status": 200, "title": "T", "rendered": True, "text": "First\n\n  second"}
 
 
