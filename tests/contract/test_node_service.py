@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from fyke.contracts.signals import SITES
 from fyke.contracts.state import Transaction
 from fyke.domain.nodes.service import NodeService, NodeStores, RunnerName
 from fyke.domain.nodes.settings_versions import sealed
+from fyke.domain.nodes.site_sharing import SiteExchange
 from fyke.domain.secrets.inject import secret_location
 from fyke.errors import Conflict, InvalidRequest, StaleLease
 from fyke.kit.clock import ManualClock
@@ -27,10 +29,17 @@ from fyke.model.node import (
 )
 from fyke.model.node_registry import Node
 from fyke.model.results import AttemptBatch, PushedRow, RunTotals
-from fyke.model.run import SUCCESS, AttemptKey, Outcome, Run, RunState
+from fyke.model.run import (
+    SUCCESS,
+    AttemptKey,
+    Outcome,
+    Run,
+    RunState,
+)
 from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
 from fyke.model.secret import SealedSecret
 from fyke.model.settings_version import SettingsVersion
+from fyke.model.sites import SiteShares, SiteUse
 from fyke.model.worker import EnvironmentState, VersionEnvironment
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.storage.blobs.filesystem import FilesystemBlobs
@@ -109,6 +118,7 @@ def place(setup: Setup, tmp_path: Path) -> Place:
         Sealer(b"master"),
         ManualClock(NOW),
         15.0,
+        SiteExchange(setup.storage),
     )
     return Place(setup, stores)
 
@@ -545,3 +555,19 @@ async def test_an_installation_without_browsers_gives_none_to_those_of_nodes(pla
     with pytest.raises(InvalidRequest, match="no browser"):
         await place.service(joined=True).reserve_browser(key, 1.0, 512)
     assert not (await place.setup.stored(run)).limits.browser_memory_mb
+
+
+# --- other machines ----------------------------------------------------------------------------
+
+
+async def test_a_runner_knows_of_other_machines_and_they_of_its_start(place: Place) -> None:
+    one, two = place.service("r1"), place.service("r2", "node/b", "b", joined=True)
+    assert (await one.register(INFO)).machines == 1
+    assert (await place.service("r3", "later").register(INFO)).machines == 1  # on the same
+    assert SITES not in place.setup.notified
+    assert (await two.register(INFO)).machines == 2
+    assert place.setup.notified.count(SITES) == 1
+    assert (await two.register(INFO)).machines == (await one.register(INFO)).machines == 2
+    assert place.setup.notified.count(SITES) == 1
+    await two.share_sites(SiteUse(("x",)), urgent=True)
+    assert await one.share_sites(SiteUse(("x",)), urgent=True) == SiteShares(2, {"x": 2})

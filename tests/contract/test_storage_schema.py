@@ -325,6 +325,7 @@ COLUMNS_SINCE_S0010 = {
     "runners": (
         "idle_sandboxes", "idle_memory", "browsers", "browser_share", "browser_problem",
         "browser_programs", "browser_display", "pool", "labels", "settings_version",
+        "sites",
     ),
     "servers": ("place", "settings_version"),
     "versions": ("browser", "browser_declared", "max_retries"),

@@ -27,6 +27,7 @@ from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.bundles import BundleCache
 from fyke.runner.egress_rules import EgressRules
 from fyke.runner.loop import Runner, RunnerSize
+from fyke.runner.site_sharing import SiteSharing
 from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.sandbox.packages.environment import UvEnvironments
 from fyke.sandbox.process.launcher_client import LauncherClient
@@ -108,6 +109,10 @@ def make_runner(
         environments.route(default, upstream=policy.has_upstream(default))
 
     is_changeable = isinstance(egress, EgressClient)  # not that of a local run
+    sharing = None
+    if isinstance(egress, EgressClient):
+        sharing = SiteSharing(gateway, egress.share_sites)
+        egress.on_pause = sharing.hurry
     deps = AttemptDependencies(
         gateway=gateway,
         sandbox=warm or sandbox,
@@ -124,6 +129,7 @@ def make_runner(
         browser=browser,
         no_browser=no_browser,
         publishing=publishing,
+        site_sharing=sharing,
     )
     runner = Runner(runner_size(settings), deps)
     egress.on_trip = runner.traffic_tripped

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import structlog
 
 from fyke.contracts.node import NodeGateway
-from fyke.contracts.signals import PREPARE, STOP, WORK
+from fyke.contracts.signals import PREPARE, SITES, STOP, WORK
 from fyke.domain.nodes.authority import NodeIdentity, identity_of
 from fyke.domain.nodes.presence import NodeGreeting, NodePresence, SupersededBy
 from fyke.errors import Forbidden, FykeError, InvalidRequest, Unavailable
@@ -46,6 +46,8 @@ from fyke.wire.nodes import (
     PreparationWaits,
     RegisterNode,
     RenewCertificate,
+    ShareSites,
+    SitesChanged,
     SupersededNode,
     UnknownNode,
     Welcome,
@@ -65,8 +67,13 @@ EXPIRED = "the certificate of the node has expired"
 # before each request it is checked that the node still has its name; before these only when the
 # latest check is as old as this
 ROWS_SECONDS = 1.0
-_ROWS = (CommitRows, CountRows, CloseRows)
-_NOTICES = {WORK: WorkWaits(), PREPARE: PreparationWaits(), STOP: AttemptsStopped()}
+_ROWS = (CommitRows, CountRows, CloseRows, ShareSites)
+_NOTICES = {
+    WORK: WorkWaits(),
+    PREPARE: PreparationWaits(),
+    STOP: AttemptsStopped(),
+    SITES: SitesChanged(),
+}
 
 log = structlog.get_logger()
 

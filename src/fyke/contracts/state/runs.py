@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from fyke.model.attempt import AttemptEnd, SiteTraffic
@@ -255,9 +255,9 @@ class RunStore(Protocol):
         """Ids of the worker's ready runs without an active attempt, oldest first."""
         ...
 
-    def put_runner(self, runner: RunnerInfo) -> int:
+    def put_runner(self, runner: RunnerInfo) -> tuple[int, int]:
         """Write what a runner reports; return how many other active runners of its pool take
-        attempts.
+        attempts, and on how many other machines there are active runners.
         """
         ...
 
@@ -266,6 +266,18 @@ class RunStore(Protocol):
         ...
 
     def drop_runner(self, runner_id: str) -> None: ...
+
+    def site_uses(self, active_since: int) -> list[tuple[str, str, str]]:
+        """Of runners with a heartbeat since ``active_since``: id, machine, and the text of
+        ``put_site_uses``, "" without one.
+        """
+        ...
+
+    def put_site_uses(self, uses: Mapping[str, str]) -> None:
+        """Store a text for each of these runners, by id, in one statement; unknown ones are
+        ignored.
+        """
+        ...
 
 
 class StartKeyStore(Protocol):

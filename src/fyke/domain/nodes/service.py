@@ -15,7 +15,7 @@ import structlog
 
 from fyke.contracts.blobs import Blobs
 from fyke.contracts.results import Results
-from fyke.contracts.signals import Listener, Signals
+from fyke.contracts.signals import SITES, Listener, Signals
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.logs import system
 from fyke.domain.nodes.contact import IsCutOff, StateContact, count_servers, never_cut_off
@@ -25,6 +25,7 @@ from fyke.domain.nodes.held import HeldAttempt, HeldAttempts
 from fyke.domain.nodes.leaving import forget_itself, note_stopped
 from fyke.domain.nodes.rows import NodeRows
 from fyke.domain.nodes.settings_versions import egress_policy
+from fyke.domain.nodes.site_sharing import SiteExchange
 from fyke.domain.results.caps import cut_line
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.environment_archives import EnvironmentArchives
@@ -56,6 +57,7 @@ from fyke.model.results import LAST_BATCH, AttemptBatch
 from fyke.model.run import AttemptKey, End, Run, RunLimits
 from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
 from fyke.model.secret import InjectedSecrets
+from fyke.model.sites import SiteShares, SiteUse
 from fyke.model.worker import VersionEnvironment
 from fyke.reasons import Detail, Reason, ReasonCode
 
@@ -77,6 +79,7 @@ class NodeStores:
     sealer: Sealer
     clock: Clock
     lease_seconds: float
+    sites: SiteExchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,7 @@ class NodeService:
             node = self._node(tx)
             state = node.state if node is not None else NodeState.READY
             draining = info.draining or state is not NodeState.READY
-            others = tx.runs.put_runner(
+            others, elsewhere = tx.runs.put_runner(
                 replace(
                     self._placed(info, node),
                     id=own.id,
@@ -183,7 +186,9 @@ class NodeService:
             number, egress = tx.settings.newest_number(), None
             if number != info.settings_version:
                 number, egress = egress_policy(tx, self._stores.sealer)
-            registered = Registered(state, seconds, left, number, egress)
+            if elsewhere and self._info is None:
+                tx.notify(SITES)  # the others have less of each site from now on
+            registered = Registered(state, seconds, left, number, egress, 1 + elsewhere)
             return others, count_servers(tx), registered
 
         found = await self._storage.write(work)
@@ -207,6 +212,10 @@ class NodeService:
             return placement_of(self._placed(self._info, node))
         own = node or self._runner
         return Placement(own.pool, tuple(sorted(own.labels.items())))
+
+    async def share_sites(self, use: SiteUse, *, urgent: bool = False) -> SiteShares:
+        """See ``NodeGateway.share_sites``."""
+        return await self._stores.sites.share(self._runner.id, use, urgent=urgent)
 
     async def leave(self, *, forget: bool = False) -> None:
         """See ``NodeGateway.leave``."""
