@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fyke.contracts.signals import WORK
+from fyke.contracts.signals import SITES, STOP, WORK
 from fyke.contracts.state import Transaction
 from fyke.domain.nodes.reminder import LeaseReminder
 from fyke.domain.nodes.service import NodeService, NodeStores, RunnerName
 from fyke.domain.nodes.settings_versions import sealed
+from fyke.domain.nodes.site_sharing import SiteExchange
 from fyke.domain.runs import affinity
 from fyke.domain.secrets.inject import secret_location
 from fyke.errors import Conflict, InvalidRequest, StaleLease
 from fyke.kit.clock import ManualClock
 from fyke.kit.sealing import Sealer
 from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport
+from fyke.model.billing import Prices
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.node import (
     ContactState,
@@ -30,10 +33,19 @@ from fyke.model.node import (
 )
 from fyke.model.node_registry import Node
 from fyke.model.results import AttemptBatch, PushedRow, RunTotals
-from fyke.model.run import SUCCESS, AttemptKey, Outcome, Run, RunState
+from fyke.model.run import (
+    SUCCESS,
+    AttemptKey,
+    Outcome,
+    Run,
+    RunLimits,
+    RunState,
+    SpendingBound,
+)
 from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
 from fyke.model.secret import SealedSecret
 from fyke.model.settings_version import SettingsVersion
+from fyke.model.sites import SiteShares, SiteUse
 from fyke.model.worker import EnvironmentState, VersionEnvironment
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.storage.blobs.filesystem import FilesystemBlobs
@@ -113,6 +125,7 @@ def place(setup: Setup, tmp_path: Path) -> Place:
         Sealer(b"master"),
         ManualClock(NOW),
         15.0,
+        SiteExchange(setup.storage),
     )
     return Place(setup, stores)
 
@@ -576,3 +589,81 @@ async def test_a_run_is_left_to_a_machine_with_its_environment_and_asked_for_aga
     assert 0 < left_ms <= 60_000
     async with first.listen() as listener:  # when what was left is for all
         assert await listener.wait(frozenset({WORK}), 30) == WORK
+
+
+# --- other machines ----------------------------------------------------------------------------
+
+
+async def test_a_runner_knows_of_other_machines_and_they_of_its_start(place: Place) -> None:
+    one, two = place.service("r1"), place.service("r2", "node/b", "b", joined=True)
+    assert (await one.register(INFO)).machines == 1
+    assert (await place.service("r3", "later").register(INFO)).machines == 1  # on the same
+    assert SITES not in place.setup.notified
+    assert (await two.register(INFO)).machines == 2
+    assert place.setup.notified.count(SITES) == 1
+    assert (await two.register(INFO)).machines == (await one.register(INFO)).machines == 2
+    assert place.setup.notified.count(SITES) == 1
+    await two.share_sites(SiteUse(("x",)), urgent=True)
+    assert await one.share_sites(SiteUse(("x",)), urgent=True) == SiteShares(2, {"x": 2})
+
+
+# --- caps of a run on several machines ---------------------------------------------------------
+
+
+async def of_two_machines(place: Place, **changes: Any) -> tuple[Run, list[NodeService], Any]:
+    """A run of which two machines have one started attempt each."""
+    run = await place.run(2, **changes)
+    services = [place.service("r1"), place.service("r2", "node/b", "b", joined=True)]
+    keys = list[AttemptKey]()
+    for service in services:
+        [order] = await service.lease(replace(ROOM, slots=1), idle=True)
+        await service.start(order.key)
+        keys.append(order.key)
+    return run, services, keys
+
+
+async def test_traffic_of_all_machines_counts_for_the_cap_of_a_run(place: Place) -> None:
+    limits = RunLimits(0.125, 512, 1800, 0, 1_000)
+    run, (one, two), keys = await of_two_machines(place, limits=limits)
+
+    def used(at: int, count: int) -> list[AttemptReport]:
+        return [AttemptReport(keys[at], AttemptUsage(traffic_bytes=count))]
+
+    assert not (await one.report(used(0, 600))).stop
+    assert not (await two.report(used(1, 400))).stop
+    assert STOP not in place.setup.notified
+    orders = await two.report(used(1, 401))
+    assert orders.stop[keys[1].id].outcome is Outcome.TRAFFIC_CAP
+    assert STOP in place.setup.notified  # the other machine asks at once
+    end = (await one.report(used(0, 650))).stop[keys[0].id]
+    assert end.outcome is Outcome.TRAFFIC_CAP
+    for service, key, count in ((one, keys[0], 700), (two, keys[1], 450)):
+        await service.end(key, AttemptEnd(end, AttemptUsage(traffic_bytes=count)))
+    now = await place.setup.stored(run)
+    assert (now.state, now.outcome) == (RunState.FAILED, Outcome.TRAFFIC_CAP)
+    assert now.traffic_bytes == 1150  # what was transferred until they had ended
+
+
+async def test_the_charge_of_all_machines_ends_a_run_at_what_was_held(place: Place) -> None:
+    prices = Prices(Decimal(1), Decimal(0), Decimal(0), False)  # a dollar for a core and hour
+    place.setup.rules = replace(place.setup.rules, prices=prices)
+    place.stores = replace(place.stores, rules=place.setup.rules)
+    limits = RunLimits(1, 512, 7200, 0, 0)
+    run, (one, two), keys = await of_two_machines(
+        place, limits=limits, hold_micros=1_000_000, bound=SpendingBound.RUN
+    )
+
+    def ran(at: int, minutes: int) -> list[AttemptReport]:
+        return [AttemptReport(keys[at], AttemptUsage(busy_ms=minutes * 60_000))]
+
+    first = await one.report(ran(0, 20))
+    assert not first.stop and first.next_check_ms == pytest.approx(20 * 60_000, abs=9)
+    second = await two.report(ran(1, 20))
+    assert not second.stop and second.next_check_ms == pytest.approx(10 * 60_000, abs=9)
+    third = await one.report(ran(0, 40))
+    assert keys[0].id in third.stop and STOP in place.setup.notified
+    end = (await two.report(ran(1, 25))).stop[keys[1].id]
+    for service, key in ((one, keys[0]), (two, keys[1])):
+        await service.end(key, AttemptEnd(end, AttemptUsage(busy_ms=41 * 60_000)))
+    now = await place.setup.stored(run)
+    assert now.state is RunState.FAILED and now.usage_micros == 1_000_000  # 22 minutes are free

@@ -307,7 +307,9 @@ async def test_other_runners_are_read_only_to_share_several_subtasks(state: Stat
     assert await reads(3, share=True) == 2
 
 
-async def test_a_report_says_how_many_others_of_the_pool_take_attempts(state: State) -> None:
+async def test_a_report_says_how_many_others_of_the_pool_take_attempts_and_on_how_many_machines(
+    state: State,
+) -> None:
     info = RunnerInfo("r1", "n1", "full", "", 8, 10_000, 100_000)
     others = [
         replace(info, id="r2"),
@@ -317,13 +319,14 @@ async def test_a_report_says_how_many_others_of_the_pool_take_attempts(state: St
         replace(info, id="r6", heartbeat_at=100_000 - RUNNER_SILENCE_MS),
     ]
 
-    def put(tx: Transaction) -> list[int]:
+    def put(tx: Transaction) -> list[tuple[int, int]]:
         first = tx.runs.put_runner(info)
         for other in others:
             tx.runs.put_runner(other)
+        tx.runs.put_runner(replace(info, id="r7", node="n2", draining=True))
         return [first, tx.runs.put_runner(info)]
 
-    assert await state.write(put) == [0, 2]
+    assert await state.write(put) == [(0, 0), (2, 1)]  # all but r7 are on the same machine
 
 
 # --- demand ------------------------------------------------------------------------------------

@@ -326,8 +326,7 @@ COLUMNS_SINCE_S0010 = {
     "runners": (
         "idle_sandboxes", "idle_memory", "browsers", "browser_share", "browser_problem",
         "browser_programs", "browser_display", "pool", "labels", "settings_version",
-        "environments",
-        "disk_free", "disk_total", "disk_floor", "cache_bytes", "clock_ms",
+        "environments", "disk_free", "disk_total", "disk_floor", "cache_bytes", "clock_ms", "sites",
     ),
     "servers": ("place", "settings_version"),
     "versions": ("browser", "browser_declared", "max_retries"),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fyke.contracts.blobs import Blobs
+from fyke.contracts.node import NodeGateway
 from fyke.domain.nodes.authority import NodeAuthority, NodeIdentity, identity_of
 from fyke.domain.nodes.presence import NodePresence
 from fyke.domain.runs.last_pages import page_blob
@@ -103,14 +104,18 @@ class RemoteNode:
         return self.state
 
     def connect(
-        self, runner_id: str = "R1", *gateways: tuple[str, int]
+        self,
+        runner_id: str = "R1",
+        *gateways: tuple[str, int],
+        joined: JoinedInstallation | None = None,
     ) -> tuple[RemoteGateway, NodeLink]:
-        """A node that connects now."""
+        """A node that connects now: the first one, or the one that has ``joined``."""
         notices = NodeNotices()
+        joined = joined or self.joined
         link = NodeLink(
             gateways or (self.gateway.address,),
-            self.joined.authority,
-            self.joined.own,
+            joined.authority,
+            joined.own,
             release="1.2.3",
             runner_id=runner_id,
             on_notice=notices.receive,
@@ -137,8 +142,15 @@ class RemoteNode:
 
 
 @asynccontextmanager
-async def open_remote(app: App, folder: Path, blobs: Blobs | None = None) -> AsyncIterator[Any]:
-    """A gateway for nodes and their files, by default with blobs in ``folder``."""
+async def open_remote(
+    app: App,
+    folder: Path,
+    blobs: Blobs | None = None,
+    serve: Callable[[Node], NodeGateway] | None = None,
+) -> AsyncIterator[Any]:
+    """A gateway for nodes and their files, by default with blobs in ``folder``. ``serve`` gives the
+    operations of a node, instead of those that a test has set.
+    """
     clock = SystemClock()
     authority = NodeAuthority(app.storage, Sealer(MASTER), clock)
     presence = NodePresence(app.storage, authority, clock, "G1")
@@ -153,7 +165,7 @@ async def open_remote(app: App, folder: Path, blobs: Blobs | None = None) -> Asy
     sessions = NodeSessions(
         presence,
         "1.2.3",
-        lambda _: runner,
+        serve or (lambda _: runner),
         clock,
         NodeSignals(runner.listen),
         open_files=open_files,

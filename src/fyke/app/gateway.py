@@ -82,12 +82,14 @@ async def listening(
     joins = JoinSessions(joining, known.certificate)
     presence = NodePresence(storage, authority, clock, new_ulid())
     opening = _Opening(runtime, master, is_cut_off)
+    signals = NodeSignals(runtime.signals.listen, opening.find_stopping)
+    opening.stores = replace(opening.stores, left=signals.left)
     sessions = NodeSessions(
         presence,
         __version__,
         opening.gateway,
         clock,
-        NodeSignals(runtime.signals.listen, opening.find_stopping),
+        signals,
         open_files=opening.files,
         find_contact=opening.contact.state,
     )
@@ -124,7 +126,7 @@ class _Opening:
         runtime.results.watch(output.stored)
         self._runtime = runtime
         commits = SharedCommits(runtime.results)
-        self._stores = replace(node_stores(runtime), commit=commits.commit)
+        self.stores = replace(node_stores(runtime), commit=commits.commit)
         self._is_cut_off = is_cut_off
         self.signer = FileSigner(master)
         self._urls = FileUrls(runtime.blobs, self.signer, SystemClock())
@@ -133,7 +135,7 @@ class _Opening:
     def gateway(self, node: Node) -> NodeGateway:
         """The operations of a node, for its current runner."""
         name = RunnerName(node.runner_id, node.name, f"{NODE_PLACE}{node.name}")
-        return NodeService(name, self._stores, self._is_cut_off, joined=True)
+        return NodeService(name, self.stores, self._is_cut_off, joined=True)
 
     def files(self, node: Node) -> NodeFileAccess:
         """The files of a node, for its current runner."""

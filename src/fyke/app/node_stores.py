@@ -5,6 +5,7 @@ from __future__ import annotations
 from fyke.app.folder import master_secret
 from fyke.app.runtime import Runtime
 from fyke.domain.nodes.service import NodeStores
+from fyke.domain.nodes.site_sharing import SiteExchange
 from fyke.kit.clock import SystemClock
 from fyke.kit.sealing import Sealer
 
@@ -20,4 +21,5 @@ def node_stores(runtime: Runtime) -> NodeStores:
         sealer=Sealer(master_secret(runtime.settings)),
         clock=SystemClock(),
         lease_seconds=runtime.settings.lease_seconds,
+        sites=SiteExchange(runtime.storage),
     )

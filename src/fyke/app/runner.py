@@ -29,6 +29,7 @@ from fyke.runner.bundles import BundleCache
 from fyke.runner.disk import RunnerDisk
 from fyke.runner.egress_rules import EgressRules
 from fyke.runner.loop import Runner, RunnerSize
+from fyke.runner.site_sharing import SiteSharing
 from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.sandbox.packages.environment import UvEnvironments
 from fyke.sandbox.process.launcher_client import LauncherClient
@@ -128,6 +129,10 @@ def make_runner(
         environments.route(default, upstream=policy.has_upstream(default))
 
     is_changeable = isinstance(egress, EgressClient)  # not that of a local run
+    sharing = None
+    if isinstance(egress, EgressClient):
+        sharing = SiteSharing(gateway, egress.share_sites)
+        egress.on_pause = sharing.hurry
     deps = AttemptDependencies(
         gateway=gateway,
         sandbox=warm or sandbox,
@@ -145,6 +150,7 @@ def make_runner(
         no_browser=no_browser,
         publishing=publishing,
         disk=disk,
+        site_sharing=sharing,
     )
     runner = Runner(runner_size(settings), deps)
     egress.on_trip = runner.traffic_tripped

@@ -28,6 +28,7 @@ from fyke.model.results import AttemptBatch, RunTotals
 from fyke.model.run import AttemptKey, End, RunLimits
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.model.secret import InjectedSecrets
+from fyke.model.sites import SiteShares, SiteUse
 from fyke.model.worker import EnvironmentArchive, VersionEnvironment
 from fyke.reasons import Detail, Reason
 
@@ -43,7 +44,7 @@ class NodeGateway(Protocol):
     # --- the runner ---------------------------------------------------------------------------
 
     def listen(self) -> AbstractAsyncContextManager[Listener]:
-        """Signals to this runner: ``WORK``, ``STOP`` and ``PREPARE``. They may be lost."""
+        """Signals to this runner, which may be lost: ``WORK``, ``STOP``, ``PREPARE``, ``SITES``."""
         ...
 
     async def contact(self) -> ContactState:
@@ -62,6 +63,14 @@ class NodeGateway(Protocol):
     async def register(self, info: RunnerInfo) -> Registered:
         """Report what this runner is and has, every few seconds; its id, node, place and
         ``heartbeat_at`` are those that the installation knows. The latest call counts.
+        """
+        ...
+
+    async def share_sites(self, use: SiteUse, *, urgent: bool = False) -> SiteShares:
+        """Say which sites this machine uses now, every second while it has attempts and there are
+        other machines; return what it shares them with. The latest call counts, for as long as the
+        runner registers. The answer may be a second old, unless ``urgent``: after ``SITES``, or
+        when a site was paused here.
         """
         ...
 

@@ -39,6 +39,7 @@ class Listener(Protocol):
 WORK = "work"  # subtasks are waiting
 PREPARE = "prepare"  # the environment of a version is to be prepared
 STOP = "stop"  # attempts of a run are to be stopped
+SITES = "sites"  # a site is paused, or a machine has come
 OUTBOX = "outbox"  # a delivery is due
 ALERTS = "alerts"  # a run to which an alert rule applies has ended
 SCHEDULES = "schedules"  # a schedule was changed
@@ -53,7 +54,7 @@ class SignalReader(StrEnum):
     SERVER = "server"
 
 
-_FOR_RUNNERS = frozenset({WORK, PREPARE, STOP})
+_FOR_RUNNERS = frozenset({WORK, PREPARE, STOP, SITES})
 FOLLOWED = "followed:"  # with the id of a run: its output is followed, see ``output_topic``
 
 

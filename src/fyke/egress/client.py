@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fyke.contracts.egress import CHECK_SECONDS, EgressGrant, Traffic
@@ -22,14 +22,17 @@ from fyke.egress.actions import Credentials
 from fyke.egress.attempt_proxy import listener_key
 from fyke.egress.messages import (
     AddListener,
-    BrowserRequested,
     ChangePolicy,
     CloseAttempt,
     ConnectionRefused,
+    DivideSites,
+    Notice,
     OpenAttempt,
     ProxiesChecked,
     RefuseBrowser,
     RemoveListener,
+    SitesPaused,
+    SitesUsed,
     TrafficLimitReached,
     decode_reply,
     encode,
@@ -41,12 +44,12 @@ from fyke.kit.domains import Domains
 from fyke.kit.requests import UNAWAITED, ClientChannel, KeptConnection
 from fyke.model.attempt import SiteTraffic
 from fyke.model.node import EgressPolicy
+from fyke.model.sites import SiteShares, SiteUse
 
 _log = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 5.0
-
-Notice = TrafficLimitReached | ConnectionRefused | BrowserRequested
+_SHARE_SECONDS = 1.0
 
 
 def _ignore_trip(attempt_id: str) -> None:
@@ -105,9 +108,12 @@ class EgressClient:
     ) -> None:
         self.on_trip = on_trip
         self.on_refused: Callable[[str, str], None] = _ignore_refused
+        self.on_pause: Callable[[], None] = lambda: None  # a site is paused: see ``share_sites``
         self._timeout = timeout
         self._attempts: dict[str, _Attempt] = {}
         self._policy: EgressPolicy | None = None  # None: the one that the process has started with
+        self._shares: SiteShares | None = None  # None: no other machine uses sites
+        self._use = SiteUse()
         self._site_counters = sites.SharedSiteCounters()
         self._connection = KeptConnection(
             socket_path, "egress", decode_reply, self._notified, self._reopen
@@ -135,6 +141,15 @@ class EgressClient:
         except ValueError:
             self._policy = earlier
             raise
+
+    async def share_sites(self, shares: SiteShares) -> SiteUse:
+        """Share sites with other machines; return which are used here. A process that starts later
+        gets the shares before its attempts. From now on ``on_pause`` is called, soon after a pause
+        began. Raise ``Unavailable``.
+        """
+        self._shares = shares
+        await self._request_until_answered(self._send_shares, _SHARE_SECONDS)
+        return self._use
 
     # the contract
 
@@ -281,6 +296,10 @@ class EgressClient:
         finally:
             os.close(descriptor)
 
+    async def _send_shares(self, channel: ClientChannel) -> str | None:
+        shares = self._shares or SiteShares()
+        return await channel.request(lambda seq: encode(DivideSites(seq, shares)))
+
     async def _send_open(self, channel: ClientChannel, attempt: _Attempt) -> str | None:
         grant = attempt.grant
         descriptors = [attempt.counters, *(copy.fileno() for copy in attempt.listeners)]
@@ -327,6 +346,12 @@ class EgressClient:
     def _notified(self, notice: Notice | ProxiesChecked) -> None:
         if isinstance(notice, ProxiesChecked):
             return  # checks use a connection of their own
+        if isinstance(notice, SitesUsed):
+            self._use = notice.use
+            return
+        if isinstance(notice, SitesPaused):
+            self.on_pause()
+            return
         attempt = self._attempts.get(notice.attempt_id)
         if attempt is None:
             return
@@ -344,10 +369,18 @@ class EgressClient:
             attempt.trip_reported = True
             self.on_trip(attempt.grant.attempt_id)
 
-    async def _reopen(self, channel: ClientChannel) -> None:
-        """Bring a new process to the state of the earlier one: the policy, then its attempts."""
+    async def _send_rules(self, channel: ClientChannel) -> None:
         if self._policy is not None and (error := await self._send_policy(channel, self._policy)):
             _log.error("the egress process does not take the settings: %s", error)
+        if self._shares is not None:
+            self._shares = replace(self._shares, pauses=())  # they may be over
+            await self._send_shares(channel)
+
+    async def _reopen(self, channel: ClientChannel) -> None:
+        """Bring a new process to the state of the earlier one: the policy, the shares of sites,
+        then its attempts.
+        """
+        await self._send_rules(channel)
         for attempt in [known for known in self._attempts.values() if known.opened]:
             attempt_id = attempt.grant.attempt_id
             if attempt.cells[meter.TRIPPED]:

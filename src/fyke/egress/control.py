@@ -18,6 +18,7 @@ from fyke.egress.messages import (
     CheckProxies,
     CloseAttempt,
     ConnectionRefused,
+    DivideSites,
     OpenAttempt,
     ProxiesChecked,
     ProxyChecked,
@@ -25,6 +26,8 @@ from fyke.egress.messages import (
     RemoveListener,
     Reply,
     Request,
+    SitesPaused,
+    SitesUsed,
     TrafficLimitReached,
     decode_request,
     encode,
@@ -54,6 +57,8 @@ class ControlSession:
 
     def _end(self, on_end: Callable[[ControlSession], None]) -> None:
         self._close_attempts()  # one may have been opened after the connection was lost
+        if self._proxy.on_pause == self._report_pause:
+            self._proxy.on_pause = None
         on_end(self)
 
     def _close_attempts(self) -> None:
@@ -89,12 +94,21 @@ class ControlSession:
             return self._add_listener(request, descriptors)
         if isinstance(request, RemoveListener):
             return self._remove_listener(request)
+        if isinstance(request, DivideSites):
+            return self._share_sites(request)
         return self._close_attempt(request)
 
     async def _change_policy(self, descriptors: list[int]) -> None:
         if len(descriptors) != 1:
             raise ValueError("changing the policy needs the policy")
         self._proxy.change(read_policy(descriptors[0]))
+
+    async def _share_sites(self, request: DivideSites) -> None:
+        self._proxy.on_pause = self._report_pause
+        self._reply(SitesUsed(self._proxy.share_sites(request.shares)))
+
+    def _report_pause(self) -> None:
+        self._reply(SitesPaused())
 
     async def _open(self, request: OpenAttempt, descriptors: list[int]) -> None:
         end = len(descriptors) - request.browser

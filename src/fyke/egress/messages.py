@@ -15,6 +15,7 @@ import msgspec
 
 from fyke.kit.requests import RequestDone
 from fyke.model.node import EgressPolicy
+from fyke.model.sites import SiteShares, SiteUse
 
 
 class OpenAttempt(msgspec.Struct, frozen=True, tag="open"):
@@ -69,6 +70,15 @@ class ChangePolicy(msgspec.Struct, frozen=True, tag="policy"):
     seq: int
 
 
+class DivideSites(msgspec.Struct, frozen=True, tag="sites"):
+    """Share sites with other machines; ``SitesUsed`` comes before the answer, and from now on a
+    ``SitesPaused`` when a pause begins.
+    """
+
+    seq: int
+    shares: SiteShares
+
+
 class CheckProxies(msgspec.Struct, frozen=True, tag="look"):
     """Ask for the state of the regions' proxies; answered by ``ProxiesChecked``."""
 
@@ -110,11 +120,28 @@ class BrowserRequested(msgspec.Struct, frozen=True, tag="browser_asked"):
     attempt_id: str
 
 
+class SitesUsed(msgspec.Struct, frozen=True, tag="used"):
+    """The sites that are used here."""
+
+    use: SiteUse
+
+
+class SitesPaused(msgspec.Struct, frozen=True, tag="paused"):
+    """A site has answered 429 or 503: other machines have to know soon."""
+
+
 AttemptRequest = (
-    ChangePolicy | OpenAttempt | RefuseBrowser | AddListener | RemoveListener | CloseAttempt
+    ChangePolicy
+    | OpenAttempt
+    | RefuseBrowser
+    | AddListener
+    | RemoveListener
+    | CloseAttempt
+    | DivideSites
 )
 Request = AttemptRequest | CheckProxies
-Reply = RequestDone | TrafficLimitReached | ConnectionRefused | BrowserRequested | ProxiesChecked
+Notice = TrafficLimitReached | ConnectionRefused | BrowserRequested | SitesUsed | SitesPaused
+Reply = RequestDone | ProxiesChecked | Notice
 
 encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(Request).decode

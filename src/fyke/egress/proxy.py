@@ -24,6 +24,7 @@ from fyke.kit.domains import Domains
 from fyke.kit.interfaces import own_addresses
 from fyke.kit.resolver import Resolver
 from fyke.model.node import EgressPolicy
+from fyke.model.sites import SiteShares, SiteUse
 
 _SWEEPS_PER_IDLE = 10
 
@@ -61,7 +62,9 @@ class Proxy:
         no_browser: str = NO_BROWSER,
     ) -> None:
         self._no_browser = no_browser
-        self._throttle = None if throttle is None else SiteThrottle(throttle)
+        self.on_pause: Callable[[], None] | None = None  # called when a site is paused
+        self._shares = SiteShares()
+        self._throttle = self._make_throttle(throttle)
         self._rules = rules
         self._resolver = resolver or Resolver()
         self._upstreams = dict(upstreams)
@@ -88,9 +91,26 @@ class Proxy:
         self._rules = rules
         throttle = throttle_rules(policy)
         if throttle is None or self._throttle is None:
-            self._throttle = None if throttle is None else SiteThrottle(throttle)
+            self._throttle = self._make_throttle(throttle)
         else:
             self._throttle.change(throttle)
+
+    def share_sites(self, shares: SiteShares) -> SiteUse:
+        """Share sites with other machines; return which are used here."""
+        self._shares = shares
+        if self._throttle is None:
+            return SiteUse()
+        self._throttle.share(shares)
+        return self._throttle.use()
+
+    def _make_throttle(self, rules: ThrottleRules | None) -> SiteThrottle | None:
+        if rules is None:
+            return None
+        return SiteThrottle(rules, self._shares, self._note_pause)
+
+    def _note_pause(self) -> None:
+        if self.on_pause is not None:
+            self.on_pause()
 
     def _close_unused_pools(self) -> None:
         unused = [

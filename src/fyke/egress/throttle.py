@@ -1,5 +1,8 @@
 """Throttles connections to sites: their rate and number, across all runs of this process.
 
+Other machines may use the same sites. Then this process has a part of the limits (``share``), and
+gets the pauses that began elsewhere.
+
 A site is a host name. New connections to it start at a limited rate, a limited number is open at
 once, and after an answer with 429 or 503 none start for a while, twice as long each time.
 
@@ -11,16 +14,29 @@ then the connection is refused with the reason.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from fyke.model.node import EgressPolicy
+from fyke.model.sites import (
+    MAX_OWN_PAUSES,
+    MAX_PAUSE_NUMBER,
+    MAX_SHARED_SITES,
+    USED_SECONDS,
+    SitePause,
+    SiteShares,
+    SiteUse,
+)
 
 _HTTP = b"HTTP/1."
 _STATUS_END = len(b"HTTP/1.1 200")
 TOO_MANY, UNAVAILABLE = 429, 503
 _MAX_SITES = 1024  # with more, idle ones are removed
+# between two pauses that other machines have reported: one that lies cannot stop all others
+OPEN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +49,20 @@ class ThrottleRules:
     first_pause: float = 1.0
     max_pause: float = 30.0  # 0: 429 and 503 are ignored
     max_wait: float = 10.0
+    machines: int = 1  # that share the site: rate and connections are the part of this one
 
     @property
     def burst(self) -> float:
         """How many connections may start at once after an idle time."""
         return max(1.0, self.rate * 4)
+
+    def divided(self, machines: int) -> ThrottleRules:
+        """The part of one of so many machines; at least one connection."""
+        if machines <= 1:
+            return self
+        connections = max(1, self.connections // machines)
+        rate = self.rate / machines
+        return replace(self, rate=rate, connections=connections, machines=machines)
 
 
 def throttle_rules(policy: EgressPolicy) -> ThrottleRules | None:
@@ -69,6 +94,8 @@ class SiteRate:
         self.total = 0
         self.status = 0  # the cause of the pause
         self._paused_until, self._pauses = 0.0, 0
+        self._others_from = self._others_until = -math.inf  # a pause that began elsewhere
+        self._entered_at = -math.inf
 
     def change(self, rules: ThrottleRules, now: float) -> None:
         """Use other limits. Connections that are open stay open; a pause goes on."""
@@ -84,7 +111,35 @@ class SiteRate:
 
     def pause(self, now: float) -> float:
         """Remaining seconds of the site's pause."""
-        return max(0.0, self._paused_until - now)
+        until = self._paused_until
+        if self._others_from <= now:
+            until = max(until, self._others_until)
+        return max(0.0, until - now)
+
+    def own_pause(self, name: str, now: float) -> SitePause | None:
+        """The pause that began here, if it goes on."""
+        left = self._paused_until - now
+        return SitePause(name, left, self._pauses, self.status) if left > 0 else None
+
+    def pause_by_others(self, other: SitePause, now: float) -> None:
+        """Pause because another machine does. Between two such pauses the site is open for a while,
+        and none is longer than the longest own one. Repeated: it goes on as long as the longest.
+        """
+        if not self._rules.max_pause:
+            return
+        begins = self._others_from
+        if now >= self._others_until:
+            begins = max(now, self._others_until + OPEN_SECONDS)
+        until = min(now + other.seconds, begins + self._rules.max_pause)
+        if until <= max(begins, self._others_until):
+            return
+        self._others_from, self._others_until = begins, until
+        self._pauses = max(self._pauses, min(other.number, MAX_PAUSE_NUMBER))
+        self.status = other.status
+
+    def is_used(self, now: float) -> bool:
+        """Whether a connection is open, or the last one has started a short time ago."""
+        return self.total > 0 or now - self._entered_at < USED_SECONDS
 
     def has_room(self, session: str) -> bool:
         """Whether this run may open one more connection."""
@@ -93,6 +148,8 @@ class SiteRate:
         )
 
     def enter(self, session: str) -> None:
+        """Start a connection, which ``wait`` has allowed just before."""
+        self._entered_at = self._updated_at
         self._tokens -= 1
         self.total += 1
         self._open[session] = self._open.get(session, 0) + 1
@@ -103,22 +160,26 @@ class SiteRate:
         if not self._open[session]:
             del self._open[session]
 
-    def record_status(self, status: int, now: float) -> None:
-        """Pause after 429 or 503. Answers during a pause are to earlier requests and ignored."""
+    def record_status(self, status: int, now: float) -> bool:
+        """Pause after 429 or 503; return whether a pause starts here. Answers during a pause are to
+        earlier requests and ignored.
+        """
         if self.pause(now) > 0 or not self._rules.max_pause:
-            return
+            return False
         if status not in (TOO_MANY, UNAVAILABLE):
             self._pauses = 0
-            return
+            return False
         self.status = status
         length = self._rules.first_pause * 2**self._pauses
-        self._pauses = min(self._pauses + 1, 20)
+        self._pauses = min(self._pauses + 1, MAX_PAUSE_NUMBER)
         self._paused_until = now + min(length, self._rules.max_pause)
+        return True
 
     def is_idle(self, now: float) -> bool:
         """Whether the site can be removed: no connection, no backlog, and no recent pause."""
         self._refill(now)
-        remembers_pause = self._pauses and now < self._paused_until + self._rules.max_pause
+        paused_until = max(self._paused_until, self._others_until)
+        remembers_pause = self._pauses and now < paused_until + self._rules.max_pause
         return not self.total and self._tokens >= self._rules.burst and not remembers_pause
 
     def _refill(self, now: float) -> None:
@@ -135,7 +196,7 @@ class SiteVisit:
         self._site, self._session, self._released = site, session, False
 
     def record_status(self, status: int) -> None:
-        self._site.rate_limit.record_status(status, time.monotonic())
+        self._site.record_status(status)
 
     def leave(self) -> None:
         if not self._released:
@@ -166,17 +227,26 @@ class StatusReader:
 class _Site:
     """One site's rate, and the connections that wait for it, by run."""
 
-    def __init__(self, name: str, rules: ThrottleRules) -> None:
-        self.name, self._rules = name, rules
+    def __init__(self, name: str, rules: ThrottleRules, on_pause: Callable[[], None]) -> None:
+        self.name, self._rules, self._on_pause = name, rules, on_pause
         self.rate_limit = SiteRate(rules, time.monotonic())
         self._queues: OrderedDict[str, deque[asyncio.Future[SiteVisit]]] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
     def change(self, rules: ThrottleRules) -> None:
         """Use other limits, also for connections that wait."""
+        if rules is self._rules:
+            return
         self._rules = rules
         self.rate_limit.change(rules, time.monotonic())
         self._admit_waiting()
+
+    def record_status(self, status: int) -> None:
+        if self.rate_limit.record_status(status, time.monotonic()):
+            self._on_pause()
+
+    def is_used(self, now: float) -> bool:
+        return bool(self._queues) or self.rate_limit.is_used(now)
 
     @property
     def is_removable(self) -> bool:
@@ -254,14 +324,28 @@ class _Site:
             return f"it answered {self.rate_limit.status} and is paused for {pause:.0f} s more"
         if not self.rate_limit.has_room(session):
             return f"{self.rate_limit.total} connections to it are open, of all runs together"
-        return f"all runs together may start {self._rules.rate:g} connections a second to it"
+        reason = f"all runs together may start {self._rules.rate:g} connections a second to it"
+        if self._rules.machines > 1:
+            reason += f" from this machine, one of {self._rules.machines} that share it"
+        return reason
 
 
 class SiteThrottle:
-    """All sites with open or recent connections."""
+    """All sites with open or recent connections. ``on_pause`` is called when a pause begins."""
 
-    def __init__(self, rules: ThrottleRules) -> None:
+    def __init__(
+        self,
+        rules: ThrottleRules,
+        shares: SiteShares | None = None,
+        on_pause: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``shares`` are those of ``share``; without them this machine is the only one."""
         self._rules = rules
+        self._divided: dict[int, ThrottleRules] = {}
+        self._shares = shares or SiteShares()
+        self._paused_elsewhere: dict[str, SitePause] = {}  # pauses that began elsewhere
+        self._received_at = 0.0
+        self._on_pause = on_pause
         self._sites: dict[str, _Site] = {}
         self._forget_at = _MAX_SITES
 
@@ -271,8 +355,29 @@ class SiteThrottle:
     def change(self, rules: ThrottleRules) -> None:
         """Use other limits, for all sites."""
         self._rules = rules
-        for site in self._sites.values():
-            site.change(rules)
+        self._divided.clear()
+        for name, site in self._sites.items():
+            site.change(self._rules_of(name))
+
+    def share(self, shares: SiteShares) -> None:
+        """Divide the limits with other machines, and pause as they do."""
+        self._shares = shares
+        self._paused_elsewhere = {pause.site: pause for pause in shares.pauses}
+        self._received_at = now = time.monotonic()
+        for pause in shares.pauses:
+            if (site := self._sites.get(pause.site)) is not None:
+                site.rate_limit.pause_by_others(pause, now)
+        for name, site in self._sites.items():
+            site.change(self._rules_of(name))
+
+    def use(self) -> SiteUse:
+        """The sites that are used here: the first that were, so that they rarely change."""
+        now = time.monotonic()
+        used = [name for name, site in self._sites.items() if site.is_used(now)]
+        own = (site.rate_limit.own_pause(name, now) for name, site in self._sites.items())
+        pauses = sorted((p for p in own if p is not None), key=lambda p: p.seconds, reverse=True)
+        more = len(used) > MAX_SHARED_SITES
+        return SiteUse(tuple(used[:MAX_SHARED_SITES]), more, tuple(pauses[:MAX_OWN_PAUSES]))
 
     async def enter(self, name: str, session: str) -> SiteVisit:
         """Wait until a run may open a connection to a site. Raise ``Throttled``."""
@@ -281,11 +386,22 @@ class SiteThrottle:
             site = self._add(name)
         return site.try_enter(session) or await site.wait_to_enter(session)
 
+    def _rules_of(self, name: str) -> ThrottleRules:
+        machines = self._shares.of(name)
+        rules = self._divided.get(machines)
+        if rules is None:
+            rules = self._divided[machines] = self._rules.divided(machines)
+        return rules
+
     def _add(self, name: str) -> _Site:
         if len(self._sites) >= self._forget_at:
             self._sites = {
                 name: site for name, site in self._sites.items() if not site.is_removable
             }
             self._forget_at = max(_MAX_SITES, 2 * len(self._sites))
-        self._sites[name] = site = _Site(name, self._rules)
+        self._sites[name] = site = _Site(name, self._rules_of(name), self._on_pause)
+        if (pause := self._paused_elsewhere.get(name)) is not None:
+            now = time.monotonic()
+            left = pause.seconds - (now - self._received_at)
+            site.rate_limit.pause_by_others(replace(pause, seconds=left), now)
         return site

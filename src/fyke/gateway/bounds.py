@@ -27,6 +27,7 @@ from fyke.model.node import ENVIRONMENT_NAME_LENGTH
 from fyke.model.results import LAST_BATCH, MAX_HEADERS, MAX_ROW_BYTES, AttemptBatch
 from fyke.model.run import Outcome
 from fyke.model.runner import MAX_ENVIRONMENTS, AttemptUsage, Capacity, RunnerInfo
+from fyke.model.sites import MAX_OWN_PAUSES, MAX_PAUSE_NUMBER, MAX_SHARED_SITES, SiteUse
 from fyke.wire.nodes import encode
 
 # a counter: 256 TiB, or nearly a week with 512 GiB of memory. Counters of many attempts are added
@@ -39,6 +40,8 @@ MAX_SAID_BYTES = 2 * 2**20  # of a whole end, reason or fault
 MAX_INFO_TEXT = 16 * 1024  # characters of a finding, or of another text about a runner
 MAX_VERSION = 1000  # characters of the name and number of a browser
 MAX_DOMAIN = 255  # characters
+MAX_PAUSE_SECONDS = 7 * 24 * 3600  # of a site
+PAUSING = (429, 503)
 MAX_KINDS = 64  # of requests or answers that a browser counts
 MAX_MEMBERS = 256  # of any other list or mapping
 MAX_NUMBER = 2**53
@@ -102,6 +105,23 @@ def check_browser_limits(cpus: float, memory_mb: int) -> None:
     check_range(memory_mb, MAX_MEMORY_MB, "number of MiB")
     if not cpus or not memory_mb:
         raise ImpossibleRequest("A browser needs something of the machine")
+
+
+def check_site_use(use: SiteUse) -> None:
+    """Raise ``ImpossibleRequest`` for what no runner says of the sites that it uses."""
+    paused = [pause.site for pause in use.pauses]
+    if len(use.sites) > MAX_SHARED_SITES or len(paused) > MAX_OWN_PAUSES:
+        raise ImpossibleRequest("There are too many sites")
+    for names in (use.sites, paused):
+        if len(set(names)) < len(names):
+            raise ImpossibleRequest("A site is named twice")
+        if any(not 0 < len(name) <= MAX_DOMAIN for name in names):
+            raise ImpossibleRequest("The name of a site is too long, or empty")
+    for pause in use.pauses:
+        check_range(pause.seconds, MAX_PAUSE_SECONDS, "pause")
+        check_range(pause.number, MAX_PAUSE_NUMBER, "number")
+        if pause.status not in PAUSING:
+            raise ImpossibleRequest("A site is not paused for this status")
 
 
 # --- attempts ----------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ from fyke.wire.nodes import (
     OutdatedNode,
     RegisterNode,
     RenewCertificate,
+    ShareSites,
     SupersededNode,
     UnknownNode,
     Welcome,
@@ -63,7 +64,7 @@ EXPIRED = "the certificate of the node has expired"
 # before each request it is checked that the node still has its name; before these only when the
 # latest check is as old as this
 ROWS_SECONDS = 1.0
-_ROWS = (CommitRows, CountRows, CloseRows)
+_ROWS = (CommitRows, CountRows, CloseRows, ShareSites)
 
 log = structlog.get_logger()
 

@@ -1,7 +1,7 @@
 """Passes the signals of the installation on to the nodes that they concern.
 
 One listener serves all nodes. Work is offered to a few (``work_rounds``), an order to stop goes to
-the nodes that have such attempts, and a version to prepare concerns all.
+the nodes that have such attempts. A version to prepare and a site that is paused concern all.
 """
 
 from __future__ import annotations
@@ -13,13 +13,21 @@ from typing import Protocol
 
 import structlog
 
-from fyke.contracts.signals import PREPARE, STOP, WORK, Listener
+from fyke.contracts.signals import PREPARE, SITES, STOP, WORK, Listener
+from fyke.domain.nodes.reminder import Reminder
 from fyke.errors import FykeError
 from fyke.gateway.work_rounds import WorkRounds
-from fyke.wire.nodes import AttemptsStopped, NodeNotice, PreparationWaits, WorkWaits
+from fyke.wire.nodes import (
+    AttemptsStopped,
+    NodeNotice,
+    PreparationWaits,
+    SitesChanged,
+    WorkWaits,
+)
 
 LISTEN_SECONDS = 3600.0
-_TOPICS = frozenset({WORK, STOP, PREPARE})
+_FOR_ALL = {PREPARE: PreparationWaits(), SITES: SitesChanged()}
+_TOPICS = frozenset({WORK, STOP, *_FOR_ALL})
 
 Listen = Callable[[], AbstractAsyncContextManager[Listener]]
 FindStopping = Callable[[], Awaitable[Collection[str]]]
@@ -50,6 +58,8 @@ class NodeSignals:
         self._listening: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._stop_again = False
+        self._reminder = Reminder(self._rounds.signalled)
+        self._left_until = 0.0
 
     def add(self, node: NotifiedNode) -> None:
         """The node is welcome from now on."""
@@ -65,8 +75,18 @@ class NodeSignals:
 
     def leased(self, node: NotifiedNode, *, found: bool, was_idle: bool) -> None:
         """The node has asked for attempts and ``found`` some or none; it ``was_idle``."""
+        # one that has left something to others says nothing about them
+        was_idle = was_idle and asyncio.get_running_loop().time() >= self._left_until
         if node in self._nodes:
             self._rounds.answered(node, node.kind, found=found, was_idle=was_idle)
+
+    def left(self, ms: int) -> None:
+        """A node has left attempts to machines with their environment; after ``ms`` they are for
+        all.
+        """
+        until = asyncio.get_running_loop().time() + ms / 1000
+        self._left_until = max(self._left_until, until)
+        self._reminder.remind(ms)
 
     def close(self) -> None:
         """Listen no more."""
@@ -80,10 +100,10 @@ class NodeSignals:
                 topic = await listener.wait(_TOPICS, LISTEN_SECONDS)
                 if topic == WORK:
                     self._rounds.signalled()
-                elif topic == PREPARE:
-                    self._send(self._nodes, PreparationWaits())
                 elif topic == STOP:
                     self._stop()
+                elif topic is not None:
+                    self._send(self._nodes, _FOR_ALL[topic])
 
     def _stop(self) -> None:
         """Find out whom it concerns; signals that come meanwhile share the next look."""

@@ -28,6 +28,7 @@ from fyke.gateway.bounds import (
     check_info,
     check_report,
     check_said,
+    check_site_use,
 )
 from fyke.gateway.file_urls import NodeFileAccess
 from fyke.gateway.leased_orders import LeasedOrders, end_of_too_large
@@ -39,6 +40,7 @@ from fyke.model.node import AttemptOrder, Registered
 from fyke.model.results import AttemptBatch
 from fyke.model.run import AttemptKey, Outcome, RunLimits
 from fyke.model.runner import Capacity, RunnerInfo
+from fyke.model.sites import SiteShares
 from fyke.wire.nodes import (
     AnyRequest,
     CheckPageRoom,
@@ -61,6 +63,7 @@ from fyke.wire.nodes import (
     ReplaceEarlier,
     ReportAttempts,
     ReserveBrowser,
+    ShareSites,
     StartAttempt,
     StorePage,
     TakePreparation,
@@ -99,6 +102,7 @@ class NodeOperations:
         self._operations: dict[type, Callable[[Any], Awaitable[Any]]] = {
             ReplaceEarlier: lambda r: gateway.replace_earlier(),
             RegisterNode: self._register,
+            ShareSites: self._share_sites,
             LeaveNode: lambda r: gateway.leave(forget=r.forget),
             LeaseAttempts: self._lease,
             ListAttempts: self._list,
@@ -159,6 +163,10 @@ class NodeOperations:
         self.info = request.info
         self._registered.set()
         return registered
+
+    async def _share_sites(self, request: ShareSites) -> SiteShares:
+        check_site_use(request.use)
+        return await self._gateway.share_sites(request.use, urgent=request.urgent)
 
     # --- attempts -----------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from fyke.model.results import AttemptBatch, RunTotals
 from fyke.model.run import AttemptKey, End, RunLimits
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.model.secret import InjectedSecrets
+from fyke.model.sites import SiteShares, SiteUse
 from fyke.model.worker import VersionEnvironment
 from fyke.reasons import Detail, Reason
 from fyke.wire.nodes import (
@@ -49,6 +50,7 @@ from fyke.wire.nodes import (
     ReplaceEarlier,
     ReportAttempts,
     ReserveBrowser,
+    ShareSites,
     StartAttempt,
     TakePreparation,
     encode,
@@ -140,6 +142,9 @@ class RemoteGateway:
 
     async def register(self, info: RunnerInfo) -> Registered:
         return await self.ask(RegisterNode(info))
+
+    async def share_sites(self, use: SiteUse, *, urgent: bool = False) -> SiteShares:
+        return await self.ask(ShareSites(use, urgent))
 
     async def leave(self, *, forget: bool = False) -> None:
         await self.ask(LeaveNode(forget))

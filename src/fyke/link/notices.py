@@ -6,10 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 
-from fyke.contracts.signals import PREPARE, STOP, WORK
-from fyke.wire.nodes import AnyNotice, AttemptsStopped, PreparationWaits, WorkWaits
+from fyke.contracts.signals import PREPARE, SITES, STOP, WORK
+from fyke.wire.nodes import AnyNotice, AttemptsStopped, PreparationWaits, SitesChanged, WorkWaits
 
-_TOPICS: dict[type, str] = {WorkWaits: WORK, AttemptsStopped: STOP, PreparationWaits: PREPARE}
+_TOPICS: dict[type, str] = {
+    WorkWaits: WORK,
+    AttemptsStopped: STOP,
+    PreparationWaits: PREPARE,
+    SitesChanged: SITES,
+}
 
 
 class NodeNotices:

@@ -65,6 +65,7 @@ from fyke.runner.faults import EgressAway, detail_of, log_fault
 from fyke.runner.last_page import page_content
 from fyke.runner.reports import Reports
 from fyke.runner.run_notes import RunNotes
+from fyke.runner.site_sharing import SiteSharing
 from fyke.runner.watch import ProcessWatch
 from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
@@ -102,6 +103,7 @@ class AttemptDependencies:
     unsafe: bool
     work_bytes: int  # limit of the Worker's own folder
     egress_rules: EgressRules
+    site_sharing: SiteSharing | None = None  # None: sites are not shared with other machines
     publishing: EnvironmentPublishing | None = None  # only beside the stores of the installation
     browser: BrowserDependencies | None = None  # None: every connection to a browser gets a 503
     no_browser: str = NO_BROWSER  # why

@@ -96,6 +96,8 @@ class Runner:
         ]
         if self._deps.disk is not None:
             helpers.append(asyncio.create_task(self._deps.disk.watch()))
+        if (sharing := self._deps.site_sharing) is not None:
+            helpers.append(asyncio.create_task(sharing.run(lambda: bool(self._attempt_runners))))
         try:
             async with self._gateway.listen() as listener:
                 notified = asyncio.create_task(listener.wait(frozenset({WORK, STOP}), POLL_SECONDS))
@@ -205,6 +207,8 @@ class Runner:
     def _follow(self, registered: Registered) -> None:
         """Do what the operator has decided about this machine."""
         self._monitor.lease_seconds = registered.lease_seconds
+        if self._deps.site_sharing is not None:
+            self._deps.site_sharing.registered(registered.machines)
         before, self._state = self._state, registered.state
         if before is not registered.state:
             log.info("node_state", state=registered.state.value)

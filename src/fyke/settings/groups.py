@@ -635,29 +635,38 @@ class EgressSettings(BaseModel):
     """The region of runs that do not name one."""
 
     site_guard: Annotated[bool, FOR_NODES] = Field(default=True, examples=["off"])
-    """Whether connections to each site are throttled, across all runs of this machine. A site is a
+    """Whether connections to each site are throttled, across all runs on all machines. A site is a
     host name. New connections to it are limited in rate (``site_rate``) and number
-    (``site_connections``, of which each run is guaranteed four). When the site answers 429 or
-    503, no connection starts for one second, then two, four, up to ``site_pause_seconds``. A
-    connection that would have to wait longer than ten seconds is refused with a reason. The status
-    of an answer is visible only in plain HTTP, and only for the first one of a connection; with TLS
-    only rate and number are limited. Package installation is not throttled.
+    (``site_connections``, of which each run is guaranteed four on each machine). When the site
+    answers 429 or 503, no connection starts for one second, then two, four, up to
+    ``site_pause_seconds``; other machines know that within about a second. A connection that would
+    have to wait longer than ten seconds is refused with a reason. The status of an answer is
+    visible only in plain HTTP, and only for the first one of a connection; with TLS only rate and
+    number are limited. Package installation is not throttled.
     """
 
     site_rate: Annotated[float, Unit("connections per second"), FOR_NODES] = Field(
         default=50, gt=0, examples=["10"]
     )
     """The rate of new connections to one host name, across all runs. After a pause, as many as in
-    four seconds may start at once.
+    four seconds may start at once. Machines that use a name share the rate equally. When a machine
+    begins to use it, the sum may be higher for up to six seconds, but less than double; over time
+    it is at most a sixth higher, and not at all while the same machines use the name. Each machine
+    may start at least one connection after a pause, however low the rate is.
     """
 
     site_connections: Annotated[int, FOR_NODES] = Field(default=200, ge=1, examples=["50"])
-    """How many connections to one host name may be open at the same time, across all runs."""
+    """How many connections to one host name may be open at the same time, across all runs.
+    Machines that use a name share the number equally, and each has at least one. What is open when
+    another machine begins to use it stays open: until it ends, there may be up to twice as many.
+    """
 
     site_pause_seconds: Annotated[float, SECONDS, FOR_NODES] = Field(
         default=30, ge=0, examples=["120"]
     )
-    """The longest pause for a site that answers 429 or 503. 0: no pause."""
+    """The longest pause for a site that answers 429 or 503. It applies to all machines, which know
+    of it within about a second. 0: no pause.
+    """
 
     callback_allow: Annotated[AddressList, SHARED] = Field(default=(), examples=["127.0.0.1:9000"])
     """Receivers of callbacks and webhooks that are accepted although they are not on the public

@@ -38,6 +38,7 @@ from fyke.model.results import AttemptBatch, RunTotals
 from fyke.model.run import AttemptKey, End, RunLimits
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.model.secret import InjectedSecrets
+from fyke.model.sites import SiteShares, SiteUse
 from fyke.model.worker import VersionEnvironment
 from fyke.reasons import Detail, Reason
 
@@ -109,6 +110,15 @@ class RegisterNode(NodeRequest[Registered], frozen=True, tag="register"):
     """What the node is and has, every few seconds."""
 
     info: RunnerInfo
+
+
+class ShareSites(NodeRequest[SiteShares], frozen=True, tag="sites"):
+    """Which sites the machine uses. ``urgent``: it or others have news, so what was
+    read before does not do.
+    """
+
+    use: SiteUse
+    urgent: bool = False
 
 
 class LeaveNode(NodeRequest[None], frozen=True, tag="leave"):
@@ -312,8 +322,8 @@ class DiscardPage(NodeRequest[None], frozen=True, tag="discard_page"):
 
 
 class NodeNotice(msgspec.Struct, frozen=True, tag_field="op", omit_defaults=True):
-    """News for a node. Each may be lost, because an answer to ``RegisterNode`` or
-    ``ReportAttempts`` says the same.
+    """News for a node. Each may be lost, because an answer to ``RegisterNode``, ``ReportAttempts``
+    or ``ShareSites`` says the same.
     """
 
 
@@ -325,18 +335,22 @@ class PreparationWaits(NodeNotice, frozen=True, tag="prepare"):
     """The environment of a version is to be prepared."""
 
 
+class SitesChanged(NodeNotice, frozen=True, tag="sites"):
+    """A site is paused, or a machine has come: ask for it by ``ShareSites``."""
+
+
 class AttemptsStopped(NodeNotice, frozen=True, tag="stop"):
     """Attempts of this node are to be stopped: report them now."""
 
 
 AnyRequest: TypeAlias = (
-    Hello | ReplaceEarlier | RegisterNode | LeaveNode | RenewCertificate | CheckContact | CheckNode
-    | LeaseAttempts | ListAttempts | StartAttempt | ReportAttempts | ReserveBrowser | ReachLimit
-    | EndAttempt | GiveAttemptBack | CommitRows | CloseRows | CountRows
-    | NoteEnvironment | TakePreparation | EndPreparation | FindBundle | FindEnvironment
-    | CheckPageRoom | StorePage | DiscardPage
+    Hello | ReplaceEarlier | RegisterNode | ShareSites | LeaveNode | RenewCertificate
+    | CheckContact | CheckNode | LeaseAttempts | ListAttempts | StartAttempt | ReportAttempts
+    | ReserveBrowser | ReachLimit | EndAttempt | GiveAttemptBack | CommitRows | CloseRows
+    | CountRows | NoteEnvironment | TakePreparation | EndPreparation | FindBundle
+    | FindEnvironment | CheckPageRoom | StorePage | DiscardPage
 )  # fmt: skip
-AnyNotice: TypeAlias = WorkWaits | PreparationWaits | AttemptsStopped
+AnyNotice: TypeAlias = WorkWaits | PreparationWaits | AttemptsStopped | SitesChanged
 
 
 # --- errors ------------------------------------------------------------------------------------

@@ -41,7 +41,9 @@ class Place:
         self.account = records.account()
         self.environments = workspace.offline().made
         nothing: Any = None
-        stores = NodeStores(storage, nothing, blobs, nothing, nothing, nothing, ManualClock(), 15)
+        stores = NodeStores(
+            storage, nothing, blobs, nothing, nothing, nothing, ManualClock(), 15, nothing
+        )
         gateway = NodeService(RunnerName("R", "node", "place"), stores)
         self.bundles = BundleCache(gateway.files, workspace.setup.home / "bundles")
         deps: Any = SimpleNamespace(

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, get_args
 
 import pytest
 
-from fyke.contracts.signals import PREPARE, STOP, WORK
+from fyke.contracts.signals import PREPARE, SITES, STOP, WORK
 from fyke.domain.nodes.authority import (
     NODE_SECONDS,
     NodeAuthority,
@@ -58,6 +58,7 @@ from fyke.wire.nodes import (
     PreparationWaits,
     RegisterNode,
     RenewCertificate,
+    SitesChanged,
     StartAttempt,
     SupersededNode,
     UnknownNode,
@@ -194,9 +195,9 @@ def hello(epoch: int, runner_id: str = "R1") -> Hello:
 async def test_signals_and_operations_of_the_runner_pass_through(place: Place) -> None:
     link = await place.connect()
     await link.ask(HELLO)
-    for topic in (WORK, STOP, PREPARE):
+    for topic in (WORK, STOP, PREPARE, SITES):
         place.runner.topics.put_nowait(topic)
-    expected = [WorkWaits(), AttemptsStopped(), PreparationWaits()]
+    expected = [WorkWaits(), AttemptsStopped(), PreparationWaits(), SitesChanged()]
     await until(lambda: link.notices == expected)
     key = AttemptKey("A", "R", 0, "1", 1)
     with pytest.raises(StaleLease):

@@ -39,6 +39,7 @@ from fyke.model.results import AttemptBatch, Header, PushedRow, RunTotals
 from fyke.model.run import SUCCESS, Outcome, RunLimits
 from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
 from fyke.model.secret import InjectedSecrets
+from fyke.model.sites import SitePause, SiteShares, SiteUse
 from fyke.model.worker import VersionEnvironment
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.wire.nodes import CommitRows, encode
@@ -54,6 +55,7 @@ FAILED = Reason.of(ReasonCode.BAD_REQUIREMENT, line="-e .")
 CAPPED = end_of(Reason.of(ReasonCode.TRAFFIC_CAP, traffic_bytes=5))
 ENDED = AttemptEnd(SUCCESS, AttemptUsage(), sites=(SiteTraffic("a.example", 3),))
 ROOM = Capacity(8.0, 4096, 8, total=(8.0, 4096))
+USE = SiteUse(("a.example",), True, (SitePause("b.example", 1.5, 2, 503),))
 BATCH = AttemptBatch(
     "R1",
     "A1",
@@ -76,6 +78,7 @@ INFO = replace(sample(RunnerInfo), isolation="full", browsers=4, idle_sandboxes=
 CALLS: list[tuple[str, Call, Any, tuple[Any, ...]]] = [
     ("replace_earlier", lambda g: g.replace_earlier(), 3, ()),
     ("register", lambda g: g.register(INFO), sample(Registered), (INFO,)),
+    ("share_sites", lambda g: g.share_sites(USE), sample(SiteShares), (USE,)),
     ("leave", lambda g: g.leave(), None, ()),
     ("lease", lambda g: g.lease(ROOM, idle=True), [sample(AttemptOrder)], (ROOM,)),
     ("active", lambda g: g.active(), [OWN, replace(OWN, id="A2")], ()),
@@ -110,6 +113,9 @@ async def test_options_arrive(place: RemoteNode) -> None:
     remote, _ = await place.connected()
     await remote.lease(ROOM, idle=False)
     assert place.runner.calls[-1] == ("lease", (ROOM,), {"idle": False})
+    place.runner.answers["share_sites"] = SiteShares()
+    await remote.share_sites(USE, urgent=True)
+    assert place.runner.calls[-1] == ("share_sites", (USE,), {"urgent": True})
     place.runner.answers["give_back"] = None
     assert await remote.give_back(OWN, FAULT, unstarted_only=True) is None
     assert place.runner.calls[-1] == ("give_back", (OWN, FAULT), {"unstarted_only": True})

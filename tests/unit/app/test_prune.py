@@ -104,7 +104,7 @@ class Place:
         self.blobs = FilesystemBlobs(settings.blobs_dir, durable=False)
         nothing: Any = None
         stores = NodeStores(
-            storage, nothing, self.blobs, nothing, nothing, nothing, ManualClock(), 15
+            storage, nothing, self.blobs, nothing, nothing, nothing, ManualClock(), 15, nothing
         )
         self.gateway = NodeService(RunnerName("R", "node", "place"), stores)
         self.bundles = BundleCache(self.gateway.files, settings.bundles_dir)

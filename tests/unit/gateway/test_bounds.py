@@ -11,6 +11,7 @@ from fyke.domain.runs.sites import MAX_SITES
 from fyke.errors import InvalidRequest
 from fyke.gateway.bounds import (
     MAX_COUNT,
+    MAX_DOMAIN,
     MAX_INFO_TEXT,
     MAX_MEMBERS,
     MAX_TEXT,
@@ -19,6 +20,7 @@ from fyke.gateway.bounds import (
     check_info,
     check_report,
     check_said,
+    check_site_use,
 )
 from fyke.model.attempt import OTHER_SITES, AttemptEnd, AttemptReport, SiteTraffic
 from fyke.model.browser import (
@@ -34,6 +36,13 @@ from fyke.model.browser import (
 )
 from fyke.model.run import SUCCESS, AttemptKey, End, Outcome
 from fyke.model.runner import AttemptUsage, RunnerInfo
+from fyke.model.sites import (
+    MAX_OWN_PAUSES,
+    MAX_PAUSE_NUMBER,
+    MAX_SHARED_SITES,
+    SitePause,
+    SiteUse,
+)
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.wire.nodes import RegisterNode, decode_request, encode
 
@@ -150,6 +159,36 @@ BAD_SAID: list[Any] = [
 def test_reasons_that_no_runner_gives_are_refused(said: Any) -> None:
     with pytest.raises(ImpossibleRequest):
         check_said(said)
+
+
+LONGEST = "x" * MAX_DOMAIN
+BAD_USES = [
+    SiteUse(("",)),
+    SiteUse(("x" * (MAX_DOMAIN + 1),)),
+    SiteUse(("x", "x")),
+    SiteUse(tuple(map(str, range(MAX_SHARED_SITES + 1)))),
+    SiteUse(pauses=(SitePause("x", -1),)),
+    SiteUse(pauses=(SitePause("x", NAN),)),
+    SiteUse(pauses=(SitePause("x", INF),)),
+    SiteUse(pauses=(SitePause("x", 1, MAX_PAUSE_NUMBER + 1),)),
+    SiteUse(pauses=(SitePause("x", 1, -1),)),
+    SiteUse(pauses=(SitePause("x", 1, status=200),)),
+    SiteUse(pauses=(SitePause("x", 1), SitePause("x", 2))),
+    SiteUse(pauses=(SitePause("x" * (MAX_DOMAIN + 1), 1),)),
+    SiteUse(pauses=tuple(SitePause(str(n), 1) for n in range(MAX_OWN_PAUSES + 1))),
+]
+
+
+@pytest.mark.parametrize("use", BAD_USES, ids=range(len(BAD_USES)))
+def test_sites_that_no_runner_names_are_refused(use: SiteUse) -> None:
+    with pytest.raises(ImpossibleRequest):
+        check_site_use(use)
+
+
+def test_the_largest_use_of_sites_is_accepted() -> None:
+    sites = tuple(f"{n:03}{LONGEST}"[:MAX_DOMAIN] for n in range(MAX_SHARED_SITES))
+    pauses = tuple(SitePause(site, 30.0, MAX_PAUSE_NUMBER, 503) for site in sites[:MAX_OWN_PAUSES])
+    check_site_use(SiteUse(sites, True, pauses))
 
 
 def test_the_output_of_a_tool_is_accepted_as_a_reason() -> None:

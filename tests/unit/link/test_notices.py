@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from fyke.contracts.signals import PREPARE, STOP, WORK
+from fyke.contracts.signals import PREPARE, SITES, STOP, WORK
 from fyke.link.notices import NodeNotices
-from fyke.wire.nodes import AttemptsStopped, PreparationWaits, WorkWaits
+from fyke.wire.nodes import AttemptsStopped, PreparationWaits, SitesChanged, WorkWaits
 
 pytestmark = pytest.mark.anyio
 ALL = frozenset({WORK, STOP, PREPARE})
@@ -25,6 +25,13 @@ async def test_a_topic_counts_once_and_others_are_kept() -> None:
         assert await one.wait(ALL, 0) == WORK
         assert await one.wait(ALL, 0) is None
         assert [await other.wait(ALL, 0) for _ in range(3)] == [WORK, STOP, None]
+
+
+async def test_news_of_sites_is_passed_on() -> None:
+    notices = NodeNotices()
+    async with notices.listen() as listener:
+        notices.receive(SitesChanged())
+        assert await listener.wait(frozenset({SITES}), 0) == SITES
 
 
 async def test_those_that_wait_are_woken() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from fyke.model.attempt import AttemptEnd, SiteTraffic
@@ -273,9 +273,9 @@ class RunStore(Protocol):
         """Ids of the worker's ready runs without an active attempt, oldest first."""
         ...
 
-    def put_runner(self, runner: RunnerInfo) -> int:
+    def put_runner(self, runner: RunnerInfo) -> tuple[int, int]:
         """Write what a runner reports; return how many other active runners of its pool take
-        attempts.
+        attempts, and on how many other machines there are active runners.
         """
         ...
 
@@ -293,6 +293,18 @@ class RunStore(Protocol):
     ) -> None:
         """Drop all runners but ``kept`` of this place, those of this machine without a heartbeat
         since ``silent_before``, and any without one since ``unused_before``.
+        """
+        ...
+
+    def site_uses(self, active_since: int) -> list[tuple[str, str, str]]:
+        """Of runners with a heartbeat since ``active_since``: id, machine, and the text of
+        ``put_site_uses``, "" without one.
+        """
+        ...
+
+    def put_site_uses(self, uses: Mapping[str, str]) -> None:
+        """Store a text for each of these runners, by id, in one statement; unknown ones are
+        ignored.
         """
         ...
 

@@ -7,38 +7,46 @@ only every few seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fyke.contracts.signals import WORK, Listener, Signals
 
 
-class LeaseReminder:
-    """The reminders of one runner. Its listeners receive ``WORK`` at the time of the next one."""
+class Reminder:
+    """Calls ``call`` at the earliest of the times that it is given."""
 
-    def __init__(self) -> None:
-        self._due = asyncio.Event()
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
         self._timer: asyncio.TimerHandle | None = None
 
     def remind(self, ms: int) -> None:
-        """Wake the runner after this time, unless it is woken earlier anyway."""
+        """Call after this time, unless it is called earlier anyway."""
         loop = asyncio.get_running_loop()
         at = loop.time() + ms / 1000
         if self._timer is not None:
             if self._timer.when() <= at:
                 return
             self._timer.cancel()
-        self._timer = loop.call_at(at, self._signal)
+        self._timer = loop.call_at(at, self._due)
 
-    def _signal(self) -> None:
+    def _due(self) -> None:
         self._timer = None
-        self._due.set()
+        self._call()
+
+
+class LeaseReminder(Reminder):
+    """The reminders of one runner. Its listeners receive ``WORK`` at the time of the next one."""
+
+    def __init__(self) -> None:
+        self._is_due = asyncio.Event()
+        super().__init__(self._is_due.set)
 
     @asynccontextmanager
     async def listen(self, signals: Signals) -> AsyncIterator[Listener]:
         """As ``Signals.listen``, with the reminders."""
         async with signals.listen() as listener:
-            yield _RemindedListener(listener, self._due)
+            yield _RemindedListener(listener, self._is_due)
 
 
 class _RemindedListener:

@@ -7,7 +7,7 @@ the same code.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +15,7 @@ import structlog
 
 from fyke.contracts.blobs import Blobs
 from fyke.contracts.results import Results
-from fyke.contracts.signals import Listener, Signals
+from fyke.contracts.signals import SITES, Listener, Signals
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.logs import system
 from fyke.domain.nodes.contact import IsCutOff, StateContact, count_servers, never_cut_off
@@ -26,6 +26,7 @@ from fyke.domain.nodes.leaving import forget_itself, note_stopped
 from fyke.domain.nodes.reminder import LeaseReminder
 from fyke.domain.nodes.rows import CommitBatches, NodeRows
 from fyke.domain.nodes.settings_versions import egress_policy
+from fyke.domain.nodes.site_sharing import SiteExchange
 from fyke.domain.results.caps import cut_line
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.environment_archives import EnvironmentArchives
@@ -58,6 +59,7 @@ from fyke.model.results import LAST_BATCH, AttemptBatch
 from fyke.model.run import AttemptKey, End, Run, RunLimits
 from fyke.model.runner import AttemptUsage, Capacity, Lease, RunnerInfo
 from fyke.model.secret import InjectedSecrets
+from fyke.model.sites import SiteShares, SiteUse
 from fyke.model.worker import VersionEnvironment
 from fyke.reasons import Detail, Reason, ReasonCode
 
@@ -70,7 +72,9 @@ log = structlog.get_logger()
 @dataclass(frozen=True, slots=True)
 class NodeStores:
     """What the services of all runners have in common. ``commit`` is that of the results, unless
-    it is shared.
+    it is shared. ``left`` is called when a lease has left attempts to machines with their
+    environment, with the time in ms after which they are for all; without it each service wakes its
+    own runner then.
     """
 
     storage: Storage
@@ -81,8 +85,10 @@ class NodeStores:
     sealer: Sealer
     clock: Clock
     lease_seconds: float
+    sites: SiteExchange
     sample_times: SampleTimes = field(default_factory=SampleTimes)
     commit: CommitBatches | None = None
+    left: Callable[[int], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +180,7 @@ class NodeService:
             node = self._node(tx)
             state = node.state if node is not None else NodeState.READY
             draining = info.draining or state is not NodeState.READY
-            others = tx.runs.put_runner(
+            others, elsewhere = tx.runs.put_runner(
                 replace(
                     self._placed(info, node),
                     id=own.id,
@@ -190,7 +196,9 @@ class NodeService:
             number, egress = tx.settings.newest_number(), None
             if number != info.settings_version:
                 number, egress = egress_policy(tx, self._stores.sealer)
-            registered = Registered(state, seconds, left, number, egress)
+            if elsewhere and self._info is None:
+                tx.notify(SITES)  # the others have less of each site from now on
+            registered = Registered(state, seconds, left, number, egress, 1 + elsewhere)
             return others, count_servers(tx), registered
 
         found = await self._storage.write(work)
@@ -214,6 +222,10 @@ class NodeService:
             return placement_of(self._placed(self._info, node))
         own = node or self._runner
         return Placement(own.pool, tuple(sorted(own.labels.items())))
+
+    async def share_sites(self, use: SiteUse, *, urgent: bool = False) -> SiteShares:
+        """See ``NodeGateway.share_sites``."""
+        return await self._stores.sites.share(self._runner.id, use, urgent=urgent)
 
     async def leave(self, *, forget: bool = False) -> None:
         """See ``NodeGateway.leave``."""
@@ -267,7 +279,7 @@ class NodeService:
         for run, order in orders:
             self._held.add(HeldAttempt(order.key, run.account_id, run.worker_id, order.version.id))
         if left_ms:
-            self._reminder.remind(left_ms)
+            (self._stores.left or self._reminder.remind)(left_ms)
         for lease in without_version:
             await self._end_without_version(lease.attempt.key)
         return [order for _, order in orders]

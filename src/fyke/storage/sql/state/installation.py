@@ -13,6 +13,7 @@ from sqlalchemy import (
     Insert,
     Table,
     and_,
+    case,
     delete,
     func,
     literal_column,
@@ -57,7 +58,9 @@ runners = Table(
     *(number_column(f"disk_{name}") for name in ("free", "total", "floor")),
     number_column("cache_bytes"),
     number_column("clock_ms"),
+    text_column("sites"),  # by ``put_site_uses`` only; the database has a default
 )
+_REPORTED = [column for column in runners.c if column.name != "sites"]
 
 
 facts = Table("installation", metadata, text_column("name", key=True), text_column("value"))
@@ -66,7 +69,7 @@ facts = Table("installation", metadata, text_column("name", key=True), text_colu
 class RunnerTable(SqlStore):
     """The part of ``RunStore`` for runners."""
 
-    def put_runner(self, runner: RunnerInfo) -> int:
+    def put_runner(self, runner: RunnerInfo) -> tuple[int, int]:
         trouble = json.dumps(asdict(runner.trouble)) if runner.trouble else ""
         values = columns(runner) | {"checks": json.dumps(runner.checks), "trouble": trouble}
         values["browser_programs"] = " ".join(runner.browser_programs)
@@ -79,11 +82,18 @@ class RunnerTable(SqlStore):
             .where(other.c.pool == runner.pool, other.c.id != runner.id, ~other.c.draining)
             .where(other.c.heartbeat_at >= runner.heartbeat_at - RUNNER_SILENCE_MS)
         )
+        machines = (
+            select(func.count(other.c.node.distinct()))
+            .where(other.c.node != runner.node)
+            .where(other.c.heartbeat_at >= runner.heartbeat_at - RUNNER_SILENCE_MS)
+        )
         put = cast(Insert, upsert(self._db, runners, values, key=("id",)))
-        return int(self._db.execute(put.returning(others.scalar_subquery())).scalar_one())
+        put = put.returning(others.scalar_subquery(), machines.scalar_subquery())
+        of_pool, elsewhere = self._db.execute(put).one()
+        return int(of_pool), int(elsewhere)
 
     def runners(self, active_since: int) -> list[RunnerInfo]:
-        query = select(runners).where(runners.c.heartbeat_at >= active_since)
+        query = select(*_REPORTED).where(runners.c.heartbeat_at >= active_since)
         rows = self._db.execute(query.order_by(runners.c.id)).mappings()
         return [_runner(row) for row in rows]
 
@@ -115,6 +125,16 @@ class RunnerTable(SqlStore):
 
     def drop_runner(self, runner_id: str) -> None:
         self._db.execute(delete(runners).where(runners.c.id == runner_id))
+
+    def site_uses(self, active_since: int) -> list[tuple[str, str, str]]:
+        query = select(runners.c.id, runners.c.node, runners.c.sites)
+        query = query.where(runners.c.heartbeat_at >= active_since).order_by(runners.c.id)
+        return [(row.id, row.node, row.sites) for row in self._db.execute(query)]
+
+    def put_site_uses(self, uses: Mapping[str, str]) -> None:
+        if uses:
+            put = update(runners).where(runners.c.id.in_(list(uses)))
+            self._db.execute(put.values(sites=case(dict(uses), value=runners.c.id)))
 
 
 def _runner(row: Mapping[Any, Any]) -> RunnerInfo:

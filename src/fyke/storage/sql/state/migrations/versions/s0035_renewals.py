@@ -12,7 +12,7 @@ from alembic import op
 from fyke.storage.sql.state.migrations.ddl import index
 
 revision = "s0035"
-down_revision = "s0033"
+down_revision = "s0034"
 branch_labels = None
 depends_on = None
 
