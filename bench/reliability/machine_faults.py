@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+from fyke.storage.sql.results import migrate as results_schema
+from fyke.storage.sql.state import schema as state_schema
 from reliability.faults import (
     HARMLESS,
     STEPS,
@@ -170,6 +172,7 @@ def upgrade(stage: Stage, rng: random.Random) -> Injected:
     site = cast(NodesStage, stage)
     many, second, down = site.many, site.second, list[str]()
     assert second is not None
+    before = _schema(site)
     many.program = many.wrapper = ()
     try:
         second.end(signal.SIGTERM)
@@ -180,9 +183,16 @@ def upgrade(stage: Stage, rng: random.Random) -> Injected:
         site.balance()
         for node in site.nodes:
             _upgrade_node(site, node)
+        assert _schema(site) != before, "both programs have the same schema"
     except WITH_ERRORS as error:
         down.append(f"the upgrade failed: {first_line(error)}")
     return Injected(["upgrade"], time.monotonic(), harmless=True, down=down)
+
+
+def _schema(site: NodesStage) -> list[tuple[object, ...]]:
+    """The revisions of both stores."""
+    tables = state_schema.SCHEMA.version_table, results_schema.SCHEMA.version_table
+    return [row for table in tables for row in site.query(f"SELECT version_num FROM {table}")]
 
 
 def _upgrade_node(site: NodesStage, node: Machine) -> None:
