@@ -223,10 +223,7 @@ def clone(stage: Stage, rng: random.Random) -> Injected:
             down.append(f"the original ended with {status}")
         left = site.strays_of(node, node.users.start)
         time.sleep(rng.uniform(0, 10))
-        if rng.random() < 0.5:
-            copy.kill()
-        else:
-            copy.stop()
+        copy.stop()
     except WITH_ERRORS as error:
         down.append(f"the copy of {node.name}: {first_line(error)}")
     over = max(over, time.monotonic() - 1)
