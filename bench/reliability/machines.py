@@ -183,7 +183,7 @@ class NodesStage(Stage):
         return found
 
     def balance(self) -> None:
-        """Tell the balancer where the servers are now."""
+        """Let the balancer connect to the present addresses of the servers."""
         assert self.relay is not None and self.second is not None
         where = urlsplit(self.platform.url)
         servers = [(str(where.hostname), int(where.port or 0)), self.second.address]
