@@ -1,7 +1,7 @@
 """Inject faults into a platform under load, one after another, and check after each that no
 acknowledged row is lost or duplicated, no run is stuck or has ended twice, and nothing is left.
 
-    python bench/torture.py [--minutes N] [--kinds kill,freeze] [--database sqlite] [--new]
+    python bench/torture.py [--minutes N] [--stage nodes] [--kinds kill,freeze] [--new]
 
 Several Workers push numbered rows while a fault is injected; then every run must end, and rows,
 counts, exports, callbacks, ledger, database, processes and folders are compared with what the
@@ -17,10 +17,17 @@ Kinds: kill (SIGKILL of server, runner, egress, launcher, preload process, super
 supervisor or all at once), freeze (SIGSTOP of one), silent (connections to PostgreSQL that drop
 everything), pause (SIGSTOP of all), clock (steps, with libfaketime), disk (nearly or completely
 full), stall (writes to the disk wait, with fsfreeze), backup (made slowly, restored and compared),
-outage (PostgreSQL down for 60 s). PostgreSQL is a new server on a unix socket, without fsync. As
-root, Workers run through the launcher; as another user without it. Kinds that are impossible on
-this machine are listed with the reason. Signals go only to processes that this command has started,
-by pid, and only loopback addresses are used.
+outage (PostgreSQL down for 60 s). ``--stage nodes``: those of an installation with two servers and
+three nodes, each in a network namespace of its own if root may make them: node_kill, link and
+link_long (a link that loses everything in one direction or both, for 5 to 60 s or five minutes),
+server (SIGKILL of one of the servers or of the gateway), restart (of PostgreSQL), promotion (of its
+synchronous standby), blobs_outage (of S3), upgrade (from the previous schema, one machine after the
+other), clone (of a node's disk), node_clock, node_disk.
+
+PostgreSQL is a new server on a unix socket, without fsync. As root, Workers run through the
+launcher; as another user without it. Kinds that are impossible on this machine are listed with the
+reason. Signals go only to processes that this command has started, by pid, and only loopback
+addresses and a network of this machine alone are used.
 """
 
 from __future__ import annotations
@@ -44,15 +51,15 @@ import psycopg
 from common import ROOT, arguments, compile_program, head, line, tested_commit
 from markdown_tables import write_page
 from reliability.checks import ended_by_fault, violations
-from reliability.faults import KINDS, Kind, inject, no_postgres
-from reliability.load import jobs_of
+from reliability.faults import Kind, inject, no_postgres
+from reliability.kinds import AIMS, KINDS, STAGES
+from reliability.load import divided, jobs_of
 from reliability.records import COMMAND, Records, Round, page_part, put_away
-from reliability.stage import Stage, stage
+from reliability.stage import Stage
 
 from support.mounts import new_mounts
 
 RECORDS = ROOT / "docs" / "reliability.toml"
-AIMS = {kind.name: kind.aims for kind in KINDS.values()}
 DATABASES = ("sqlite", "postgres")
 # errors of this command, or of a start before any fault; such a round is not added
 FAILURES = (AssertionError, OSError, subprocess.SubprocessError, httpx2.HTTPError, psycopg.Error)
@@ -97,7 +104,7 @@ class Session:
         """Start a platform, and run rounds on it until one breaks a rule."""
         priced = self.records.faults(kind.name, database) // kind.rounds % 2 == 0
         number = 1 if self.short else kind.rounds
-        with stage(database, priced=priced, **kind.options()) as site:
+        with kind.opens(database, priced=priced, **kind.options()) as site:
             for left in reversed(range(number)):
                 if self.round(kind, database, site, last=left == 0):
                     break
@@ -110,6 +117,9 @@ class Session:
         seed = f"{self.seed}-{self.number}"
         rng, began = random.Random(seed), time.monotonic()
         jobs = jobs_of(rng, kind.jobs, f"t{seed}", kind.rows, kind.spread)
+        if kind.divided:
+            divided(jobs, rng)
+        kind.before(site)
         site.jobs += jobs
         with site.load.started(jobs):
             injected = inject(kind, site, rng)
@@ -130,6 +140,9 @@ class Session:
             seconds=time.monotonic() - began,
             seed=seed,
             violations=found,
+            saw=site.saw(jobs),
+            away=site.load.away,
+            waited=site.waited(jobs),
         )
         day = f"{datetime.now(UTC):%Y-%m-%d}"
         self.records.add(self.commit, kind.name, database, done, day)
@@ -142,7 +155,11 @@ class Session:
             f"{done.runs} runs, {done.rows} rows, {done.sealed} sealed, {done.deleted} deleted, "
             f"{done.ended} ended, {done.seconds:.0f} s, {len(done.violations)} violations"
         )
+        saw = ", ".join(f"{number} {end}" for end, number in sorted(done.saw.items()))
         line(f"{done.seed} {name}"[:52], figures)
+        print(
+            f"    users saw: {saw}; no answer for {done.away:.0f} s, no row for {done.waited:.0f} s"
+        )
         for violation in done.violations:
             print(f"    {violation.rule}: {violation.text}", flush=True)
         if done.violations:
@@ -155,9 +172,11 @@ def keep_files(site: Stage, folder: Path) -> None:
     """Copy only log, databases and journal: a data folder also has device nodes."""
     folder.mkdir(parents=True, exist_ok=True)
     home = site.platform.home
-    for path in (site.platform.log, *home.glob("*.db*"), *home.glob("journal/*")):
+    for path in (*home.glob("*.db*"), *home.glob("journal/*")):
         if path.is_file():
             shutil.copy(path, folder)
+    for machine in site.machines:
+        shutil.copy(machine.log, folder / f"{machine.folder.name}.log")
 
 
 def order(records: Records, chosen: list[tuple[Kind, str]]) -> Iterator[tuple[Kind, str]]:
@@ -206,7 +225,8 @@ def run_rounds(session: Session, chosen: list[tuple[Kind, str]]) -> None:
 
 def options_of(given: list[str] | None = None) -> argparse.Namespace:
     parser = arguments(__doc__)
-    parser.add_argument("--kinds", default=",".join(KINDS), help="names, separated by commas")
+    parser.add_argument("--stage", choices=STAGES, help="one machine, or one with nodes; or both")
+    parser.add_argument("--kinds", help="names, separated by commas; all by default")
     parser.add_argument("--database", choices=DATABASES, help="both by default")
     parser.add_argument("--minutes", type=float, help="start no round after this time")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
@@ -216,7 +236,8 @@ def options_of(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--new", action="store_true", help="begin new totals, keep the old ones")
     parser.add_argument("--tables", action="store_true", help="only write the tables of the page")
     options = parser.parse_args(given)
-    options.kinds = options.kinds.split(",")
+    of_stage = STAGES.get(options.stage, KINDS)
+    options.kinds = options.kinds.split(",") if options.kinds else list(of_stage)
     if unknown := set(options.kinds) - set(KINDS):
         parser.error(f"unknown kinds: {', '.join(sorted(unknown))}; known are {', '.join(KINDS)}")
     return options
@@ -241,7 +262,7 @@ def main() -> int:
         )
         line("seed", str(options.seed))
         chosen = possible(options.kinds, [options.database] if options.database else [*DATABASES])
-        if any(kind.name in ("disk", "stall") for kind, _ in chosen):
+        if any(kind.name in ("disk", "stall", "node_disk") for kind, _ in chosen):
             new_mounts()  # only this command and its processes see the small disks
         compile_program()
         try:

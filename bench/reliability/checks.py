@@ -17,6 +17,8 @@ CHARGE_SLACK_SECONDS = 3.0  # allowed between the clocks of the platform and of 
 ENDED = ("succeeded", "failed", "aborted")
 PLATFORM = ("runner_lost", "platform_stopped", "internal", "not_started")  # no Worker causes these
 
+UPSERT_EVERY, UPSERT_TOGETHER = 5, 20  # numbers; see the Worker in ``reliability.load``
+
 LOST = "row lost"
 DOUBLED = "row duplicated"
 FOREIGN = "row that was not pushed"
@@ -33,6 +35,8 @@ LEDGER = "ledger"
 DATABASE = "db check"
 DOWN = "not back in time"
 UNSEALED = "nothing sealed"
+AT_ONCE = "executed twice at once"
+RAN_ON = "ran on after its end"
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,19 @@ class RunSeen:
     charged: float = 0.0  # time that was charged
     lived: float = 0.0  # from the accepted start to the end, without the time of pauses
     harmless: bool = False  # the fault must not end it
+    patience: float = STUCK_SECONDS  # the longest silence that is allowed
+    # rows with merged values: group of numbers and highest number; None if its Worker merges none
+    merged: tuple[tuple[int, int], ...] | None = None
+
+
+@dataclass(frozen=True)
+class Execution:
+    """A process of a Worker: when it existed, in monotonic seconds of this machine."""
+
+    tag: str  # of its subtask
+    where: str
+    began: float
+    beat: float  # the last time
 
 
 @dataclass(frozen=True)
@@ -74,6 +91,8 @@ class RoundSeen:
     findings: Sequence[str] = ()  # of fyke db check
     down: Sequence[str] = ()  # parts that did not recover in time
     sealed: int = 0  # how many runs had their rows moved into files
+    at_once: Sequence[str] = ()  # executions of one subtask at the same time
+    ran_on: Sequence[str] = ()  # executions after the end of their run
     unsealed: Sequence[str] = ()  # why no rows were moved into files, if none were
 
 
@@ -95,6 +114,8 @@ def violations(seen: RoundSeen) -> list[Violation]:
         (DATABASE, seen.findings),
         (DOWN, seen.down),
         (UNSEALED, seen.unsealed),
+        (AT_ONCE, seen.at_once),
+        (RAN_ON, seen.ran_on),
     ):
         found += [Violation(rule, text) for text in texts]
     return found
@@ -102,7 +123,7 @@ def violations(seen: RoundSeen) -> list[Violation]:
 
 def _of_run(run: RunSeen) -> Iterator[Violation]:
     name = f"run {run.run} ({run.state}{', ' if run.reason else ''}{run.reason})"
-    for rule, text in (*_rows(run), *_end(run)):
+    for rule, text in (*_rows(run), *_merged(run), *_end(run)):
         yield Violation(rule, f"{name}: {text}")
 
 
@@ -126,12 +147,30 @@ def _rows(run: RunSeen) -> Iterator[tuple[str, str]]:
         yield COUNTS, "results {}, count {}, pages {}, export {}".format(*numbers)
 
 
+def _merged(run: RunSeen) -> Iterator[tuple[str, str]]:
+    """A merged row has the highest number of its group that was acknowledged, or a later one."""
+    if run.merged is None:
+        return
+    done = run.planned if run.state == "succeeded" else run.acknowledged
+    needed = {
+        number // UPSERT_TOGETHER: number for number in range(UPSERT_EVERY, done + 1, UPSERT_EVERY)
+    }
+    found = dict(sorted(run.merged))
+    if late := [number for group, number in needed.items() if found.get(group, 0) < number]:
+        yield LOST, f"merged {shortened(late)} are not in its pages"
+    if len(found) != len(run.merged):
+        doubled = [group for group, times in Counter(g for g, _ in run.merged).items() if times > 1]
+        yield DOUBLED, f"merged {shortened(doubled)} are in its pages more than once"
+    if run.pushed is not None and (more := [n for n in found.values() if n > run.pushed]):
+        yield FOREIGN, f"merged {shortened(more)}, of {run.pushed} pushed at most"
+
+
 def _end(run: RunSeen) -> Iterator[tuple[str, str]]:
     if len(run.ends) > 1:
         yield TWO_ENDS, "; ".join(run.ends)
-    if run.state not in ENDED and run.silence <= STUCK_SECONDS:
+    if run.state not in ENDED and run.silence <= run.patience:
         yield STUCK, "it has not ended"
-    if run.silence > STUCK_SECONDS:
+    if run.silence > run.patience:
         yield STUCK, f"{run.silence:.0f} s without progress"
     if run.state == "failed" and run.reason in PLATFORM and not run.started:
         yield NOT_STARTED, "none of its attempts had started"
@@ -144,6 +183,17 @@ def _end(run: RunSeen) -> Iterator[tuple[str, str]]:
 def ended_by_fault(seen: RoundSeen) -> int:
     """How many runs had started and were ended by the fault: no Worker fails by itself."""
     return sum(run.state == "failed" and run.started for run in seen.runs)
+
+
+def at_once(executions: Sequence[Execution]) -> list[str]:
+    """Executions of the same subtask that existed at the same time."""
+    found = []
+    ordered = sorted(executions, key=lambda one: (one.tag, one.began))
+    for one, other in pairwise(ordered):
+        if one.tag == other.tag and other.began < one.beat:
+            both = f"{one.where} and {other.where}"
+            found.append(f"{one.tag} for {one.beat - other.began:.1f} s, in {both}")
+    return found
 
 
 def lived(start: float, end: float, over: float, paused: float) -> float:

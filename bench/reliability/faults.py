@@ -11,11 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reliability.machine import close_all, pidfd_of, send
+from reliability.one_machine import stage
 from reliability.restored import compare_restored
 from reliability.stage import Injected, Stage
 from support.tools import TOOLS
@@ -273,7 +275,10 @@ class Kind:
     spread: float = 4.0
     rows: tuple[int, int] = (30, 200)
     impossible: Callable[[], str] = lambda: ""  # why it is impossible on this machine
-    options: Callable[[], dict[str, Any]] = dict  # of ``reliability.stage.stage``
+    opens: Callable[..., AbstractContextManager[Stage]] = stage
+    options: Callable[[], dict[str, Any]] = dict  # of ``opens``
+    divided: bool = False  # see ``reliability.load.divided``
+    before: Callable[[Stage], None] = lambda stage: None  # called before each round
 
 
 def no_postgres() -> str:

@@ -20,28 +20,52 @@ from reliability.checks import ENDED, STUCK_SECONDS, silence
 # The file has room for the number from the start, so that writing it needs no disk space and never
 # fails. This command opens the file, to read it even after the work folder was removed, and then
 # changes its mode, for which the Worker waits.
+#
+# A thread writes the monotonic time ten times a second, which is the same in all processes of this
+# machine, so that two executions at once are seen. With ``upserts``, each fifth number is also
+# merged into a row of its own for each twenty numbers.
 WORKER = """
 import os
+import threading
 import time
 
 from sdk import CoreSDK
 
 given = CoreSDK.Parameter.get_input_json_dict()
+tag = given["tag"] + "".join("/" + part for part in given.get("parts", ()))
 progress = os.open("progress.new", os.O_RDWR | os.O_CREAT, 0o600)
-os.pwrite(progress, f"{given['tag']:<40}{0:>20}".encode(), 0)
+began = time.monotonic()
+os.pwrite(progress, f"{tag:<40}{0:>20}{began:>20.6f}{began:>20.6f}".encode(), 0)
 os.rename("progress.new", "progress")
+
+
+def beat():
+    while True:
+        os.pwrite(progress, f"{time.monotonic():>20.6f}".encode(), 80)
+        time.sleep(0.1)
+
+
+threading.Thread(target=beat, daemon=True).start()
 until = time.monotonic() + 30
 while not os.fstat(progress).st_mode & 0o040 and time.monotonic() < until:
     time.sleep(0.01)
 for number in range(1, given["rows"] + 1):
-    CoreSDK.Result.push_data({"n": number, "tag": given["tag"]})
+    CoreSDK.Result.push_data({"n": number, "tag": tag})
+    if given.get("upserts") and number % 5 == 0:
+        merged = {"key": f"{tag}:{number // 20}", "u": number, "tag": tag}
+        CoreSDK.Result.upsert_data(merged, "key")
     os.pwrite(progress, f"{number:>20}".encode(), 40)
     time.sleep(given["pause"])
 """
-TAG, NUMBER = 40, 20  # characters
+SCHEMA = {
+    "properties": [{"name": "parts", "type": "array"}],
+    "concurrency": {"fields": ["parts"]},
+}  # with it, each part of the input is a subtask
+TAG, NUMBER = 40, 20  # characters; two times of NUMBER characters follow
 LOOK_SECONDS = 0.03
 SIGN_SECONDS = 0.5  # all progress within this time counts as one sign
 ASK_SECONDS = 0.25
+PROBE_SECONDS = 0.5
 CALL_SECONDS = 10.0
 ACCEPT_SECONDS = 60.0
 SETTLE_SECONDS = 180.0  # after the end of a fault
@@ -54,25 +78,36 @@ class Unreachable(Exception):
 
 
 class Progress:
-    """How far one execution of a Worker has come."""
+    """How far one execution of a Worker has come. ``began`` and ``beat`` are the first and the last
+    time at which its process existed, in its own monotonic seconds.
+    """
 
-    def __init__(self, tag: str, descriptor: int) -> None:
+    def __init__(self, tag: str, descriptor: int, where: str = "") -> None:
         self.tag = tag
+        self.where = where  # the work folder
         self.number = 0
+        self.began = self.beat = 0.0
         self.signs = [time.monotonic()]
+        self.longest = 0.0  # time between two numbers
+        self._grew = self.signs[0]
         self._descriptor = descriptor
 
     def read(self) -> None:
-        """Take the number from the file; it only grows."""
+        """Take number and times from the file; they only grow."""
         if self._descriptor < 0:
             return
-        text = os.pread(self._descriptor, NUMBER, TAG)
+        text = os.pread(self._descriptor, 3 * NUMBER, TAG)
         with contextlib.suppress(ValueError):
-            number = int(text)
+            number, now = int(text[:NUMBER]), time.monotonic()
             if number > self.number:
                 self.number = number
-                if time.monotonic() - self.signs[-1] > SIGN_SECONDS:
-                    self.signs.append(time.monotonic())
+                self.longest = max(self.longest, now - self._grew)
+                self._grew = now
+                if now - self.signs[-1] > SIGN_SECONDS:
+                    self.signs.append(now)
+        with contextlib.suppress(ValueError):
+            self.began = float(text[NUMBER : 2 * NUMBER])
+            self.beat = max(self.beat, float(text[2 * NUMBER :]))
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -82,11 +117,11 @@ class Progress:
 
 
 class Watcher:
-    """Finds the executions of Workers below the work folder of a platform, and follows them."""
+    """Finds the executions of Workers below the work folders of all machines, and follows them."""
 
-    def __init__(self, work: Path) -> None:
-        self._work = work
-        self._found: dict[str, Progress] = {}  # by folder
+    def __init__(self, *works: Path) -> None:
+        self._works = list(works)
+        self._found: dict[Path, Progress] = {}  # by folder
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -109,6 +144,11 @@ class Watcher:
                 item.read()
             return found
 
+    def add(self, work: Path) -> None:
+        """Look into the work folder of another machine as well."""
+        with self._lock:
+            self._works.append(work)
+
     def release(self) -> None:
         """Close the files of all executions that were found."""
         with self._lock:
@@ -121,11 +161,12 @@ class Watcher:
                 self._look()
 
     def _look(self) -> None:
-        with contextlib.suppress(OSError):
-            for folder in self._work.iterdir():
-                if folder.name not in self._found:
-                    with contextlib.suppress(OSError, ValueError):
-                        self._found[folder.name] = opened(folder / "progress")
+        for work in self._works:
+            with contextlib.suppress(OSError):
+                for folder in work.iterdir():
+                    if folder not in self._found:
+                        with contextlib.suppress(OSError, ValueError):
+                            self._found[folder] = opened(folder / "progress")
         for progress in self._found.values():
             progress.read()
 
@@ -135,7 +176,7 @@ def opened(path: Path) -> Progress:
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     tag = os.pread(descriptor, TAG, 0).decode().strip()
     os.fchmod(descriptor, 0o640)
-    return Progress(tag, descriptor)
+    return Progress(tag, descriptor, str(path.parent))
 
 
 class Client:
@@ -208,6 +249,9 @@ class Job:
     starts_after: float = 0.0
     aborts_after: float | None = None
     deletes_after: float | None = None
+    parts: int = 0  # subtasks; 0 for a Worker without a schema, which has one
+    max_retries: int = 0
+    upserts: bool = False
     run: str = ""
     tried: float = 0.0  # the first try of the start
     accepted: float = 0.0
@@ -216,12 +260,26 @@ class Job:
     ended: float = 0.0
     finished_at: int = 0
     reason: str = ""
+    lost: int = 0  # subtasks that failed
     deleting: bool = False  # from the first try on
     deleted: bool = False  # the deletion was confirmed
 
     @property
     def state(self) -> str:
         return self.changes[-1][1] if self.changes else "ready"
+
+    @property
+    def tags(self) -> list[str]:
+        """Those of its subtasks."""
+        return [f"{self.tag}/{part}" for part in range(self.parts)] or [self.tag]
+
+    def given(self) -> dict[str, Any]:
+        """The input of the run."""
+        custom: dict[str, Any] = {"tag": self.tag, "rows": self.rows, "pause": self.pause}
+        system = {"execute_limit_time_seconds": 300, "max_retries": self.max_retries}
+        if self.parts:
+            custom["parts"] = [str(part) for part in range(self.parts)]
+        return {"parameters": {"system": system, "custom": custom | {"upserts": self.upserts}}}
 
 
 def jobs_of(
@@ -243,6 +301,17 @@ def jobs_of(
     ]
 
 
+def divided(jobs: Sequence[Job], rng: random.Random) -> Sequence[Job]:
+    """The same jobs for several machines: half of them have several subtasks, half retry what was
+    lost, and half upsert.
+    """
+    for job in jobs:
+        job.parts = rng.choice([1, 1, 2, 3, 4])
+        job.max_retries = rng.choice([0, 0, 1, 2])
+        job.upserts = rng.random() < 0.5
+    return jobs
+
+
 class Load:
     """Starts the runs of the jobs, and follows their states in the database."""
 
@@ -257,16 +326,20 @@ class Load:
         """``callback`` returns the URL for a tag. ``query`` reads the state or raises
         ``Unreachable``.
         """
-        self._client, self._worker, self._watcher = client, worker, watcher
+        self._client, self.worker, self._watcher = client, worker, watcher
         self._query, self._callback = query, callback
         self._give_up = threading.Event()
+        self.stuck_seconds = STUCK_SECONDS
+        self.away = 0.0  # the longest time in which a client got no answer, since the last round
 
     @contextlib.contextmanager
     def started(self, jobs: Sequence[Job]) -> Iterator[None]:
         """Start the jobs, abort some, and follow their states during the block."""
         self._give_up.clear()
+        self.away = 0.0
         threads = [threading.Thread(target=self._drive, args=(job,), daemon=True) for job in jobs]
         threads.append(threading.Thread(target=self._follow, args=(jobs,), daemon=True))
+        threads.append(threading.Thread(target=self._probe, daemon=True))
         for thread in threads:
             thread.start()
         try:
@@ -278,14 +351,9 @@ class Load:
 
     def _drive(self, job: Job) -> None:
         body = {
-            "scraper_slug": self._worker,
+            "scraper_slug": self.worker,
             "callback_url": self._callback(job.tag),
-            "input": {
-                "parameters": {
-                    "system": {"execute_limit_time_seconds": 300},
-                    "custom": {"tag": job.tag, "rows": job.rows, "pause": job.pause},
-                }
-            },
+            "input": job.given(),
         }
         self._give_up.wait(job.starts_after)
         job.tried = time.monotonic()
@@ -329,6 +397,15 @@ class Load:
                     return
                 self._give_up.wait(0.3)
 
+    def _probe(self) -> None:
+        """Ask as a client does, all the time."""
+        began = 0.0  # of the first request since the last answer
+        while not self._give_up.wait(PROBE_SECONDS):
+            began = began or time.monotonic()
+            with contextlib.suppress(Unreachable):
+                self._client.post("/api/v1/run/list", {"page_index": 1, "page_size": 1})
+                self.away, began = max(self.away, time.monotonic() - began), 0.0
+
     def _follow(self, jobs: Sequence[Job]) -> None:
         while not self._give_up.wait(ASK_SECONDS):
             open_jobs = {job.run: job for job in jobs if job.run and not job.ended}
@@ -342,8 +419,9 @@ class Load:
         it may have waited for.
         """
         found = [job.accepted, *(at for at, _ in job.changes)]
-        for progress in self._watcher.of(job.tag):
-            found += progress.signs
+        for tag in job.tags:
+            for progress in self._watcher.of(tag):
+                found += progress.signs
         return found + [other.ended for other in jobs if other.ended]
 
     def silence(self, job: Job, jobs: Sequence[Job], over: float) -> float:
@@ -358,7 +436,7 @@ class Load:
         while time.monotonic() < until:
             waiting = [job for job in jobs if not job.run]
             running = [job for job in jobs if job.run and not job.ended]
-            stuck = [job for job in running if self.silence(job, jobs, over) > STUCK_SECONDS]
+            stuck = [job for job in running if self.silence(job, jobs, over) > self.stuck_seconds]
             if not (waiting and time.monotonic() < accept_until) and len(stuck) == len(running):
                 break
             time.sleep(0.1)

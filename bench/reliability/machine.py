@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from support.booted import Booted
+from support.processes import parent_of
+
+LAUNCHER, PRELOAD = "fyke.sandbox.process.launcher", "fyke.cli.preload"
 
 
 def after(seconds: float, look: Callable[[], list[str]]) -> list[str]:
@@ -22,6 +25,24 @@ def after(seconds: float, look: Callable[[], list[str]]) -> list[str]:
     while (found := look()) and time.monotonic() < until:
         time.sleep(0.2)
     return found
+
+
+def pid_in(platform: Booted, name: str) -> int:
+    """The process id of a role, ``launcher``, ``preload``, ``supervisor`` or ``root``; 0 without
+    such a process.
+    """
+    process = platform.process
+    assert process is not None
+    if name == "root":
+        return process.pid
+    if name == "supervisor":
+        return parent_of(pid_in(platform, "runner")) if os.geteuid() == 0 else process.pid
+    module = {"launcher": LAUNCHER, "preload": PRELOAD}.get(name)
+    for pid, command in platform.tree().items():
+        role = command[command.index("--role") + 1] if "--role" in command[:-1] else ""
+        if role == name or (module and module in command):
+            return pid
+    return 0
 
 
 def pidfd_of(platform: Booted, pid: int) -> int:

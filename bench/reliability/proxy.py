@@ -1,5 +1,5 @@
-"""A proxy in front of a unix socket whose connections can go silent: they stay open, and everything
-sent on them is lost. New connections work afterwards.
+"""A proxy in front of a unix socket or a local port. Its connections can go silent: they stay open,
+and everything sent on them is lost. New connections work afterwards.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 class Proxy:
     """Listens on a port of the loopback address. Its public methods are safe in every thread."""
 
-    def __init__(self, behind: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, behind: Path | int, loop: asyncio.AbstractEventLoop) -> None:
         self._behind, self._loop = behind, loop
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port: int = self._listener.getsockname()[1]
@@ -23,6 +23,7 @@ class Proxy:
         self._number = 0
         self._silent_until = 0  # connections up to this number are silent
         self._all_silent = False
+        self._refusing = False
 
     def silence(self, *, new_ones: bool = False) -> None:
         """Every open connection is silent from now on, and with ``new_ones`` each that is opened
@@ -30,6 +31,13 @@ class Proxy:
         """
         self._all_silent = new_ones
         self._silent_until = self._number
+
+    def refuse(self, refusing: bool) -> None:
+        """Close all connections, and new ones at once, or no longer."""
+        self._refusing = refusing
+        if refusing:
+            self._silent_until = self._number
+            self.end_silent()
 
     def end_silent(self) -> None:
         """Close the silent connections towards both sides."""
@@ -50,11 +58,14 @@ class Proxy:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        if self._refusing:
+            writer.transport.abort()
+            return
         self._number += 1
         number = self._open[task] = self._number
         with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.CancelledError):
             try:
-                back_reader, back_writer = await asyncio.open_unix_connection(self._behind)
+                back_reader, back_writer = await self._connect()
                 with contextlib.closing(back_writer):
                     await asyncio.gather(
                         self._copy(number, reader, back_writer),
@@ -62,6 +73,11 @@ class Proxy:
                     )
             finally:
                 del self._open[task]
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._behind, int):
+            return await asyncio.open_connection("127.0.0.1", self._behind)
+        return await asyncio.open_unix_connection(self._behind)
 
     async def _copy(
         self, number: int, source: asyncio.StreamReader, target: asyncio.StreamWriter
@@ -80,7 +96,7 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def proxying(behind: Path) -> Iterator[Proxy]:
+def proxying(behind: Path | int) -> Iterator[Proxy]:
     """Run a proxy in its own thread during the block."""
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
     proxy = Proxy(behind, loop)

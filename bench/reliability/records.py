@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -43,6 +44,10 @@ class Total:
     first: str = ""  # day, UTC
     last: str = ""
     targets: dict[str, int] = field(default_factory=dict)  # faults by what they hit
+    saw: dict[str, int] = field(default_factory=dict)  # runs by their end, as users saw it
+    # the longest time in which a client got no answer, and in which a Worker stored no row
+    away: int = 0
+    waited: int = 0
 
 
 @dataclass
@@ -72,6 +77,9 @@ class Round:
     seconds: float
     seed: str
     violations: Sequence[Violation]
+    saw: Mapping[str, int] = field(default_factory=dict)
+    away: float = 0.0
+    waited: float = 0.0
 
 
 class Records:
@@ -107,6 +115,10 @@ class Records:
         total.first, total.last = total.first or day, day
         for target in round.targets:
             total.targets[target] = total.targets.get(target, 0) + 1
+        for end, number in round.saw.items():
+            total.saw[end] = total.saw.get(end, 0) + number
+        total.away = max(total.away, round_up(round.away) if round.away else 0)
+        total.waited = max(total.waited, round_up(round.waited) if round.waited else 0)
         self.found += _found(commit, kind, database, round)
 
     def _total(self, commit: str, kind: str, database: str) -> Total:
@@ -193,6 +205,7 @@ def tables(records: Records, aims: Mapping[str, Mapping[str, int]]) -> str:
         targets = ", ".join(f"{name} {number}" for name, number in sorted(t.targets.items()))
         figures = t.rounds, t.faults, t.runs, t.rows, t.sealed, t.deleted, t.ended, t.violations
         lines.append(row(f"`{t.commit}`", t.kind, t.database, *figures, days, targets))
+    lines += ["", "## What users saw", "", *_saw(records.totals, aims)]
     lines += ["", "## Violations", "", *_violations(records.found)]
     return "\n".join(lines) + "\n"
 
@@ -221,6 +234,20 @@ def put_away(path: Path, aims: Mapping[str, Mapping[str, int]]) -> Path | None:
     page.write_text(f"{text}\n## Totals\n\n{tables(records, aims)}")
     path.replace(page.with_suffix(".toml"))
     return page
+
+
+def _saw(totals: Sequence[Total], aims: Mapping[str, Mapping[str, int]]) -> Iterable[str]:
+    """By kind and database, over all commits that have recorded it."""
+    lines = header("fault", "database", "runs by their end", "no answer, s", "no row, s")
+    for kind, databases in aims.items():
+        for database in databases:
+            same = [t for t in totals if (t.kind, t.database) == (kind, database) and t.saw]
+            ends: Counter[str] = sum((Counter(total.saw) for total in same), Counter())
+            if ends:
+                text = ", ".join(f"{number:,} {end}" for end, number in ends.most_common())
+                away, waited = max(t.away for t in same), max(t.waited for t in same)
+                lines.append(row(kind, database, text, away, waited))
+    return lines if len(lines) > 2 else ["Not recorded yet."]
 
 
 def _violations(found: Sequence[Found]) -> Iterable[str]:

@@ -15,7 +15,8 @@ from typing import Any
 from reliability.checks import ENDED, RunSeen
 from reliability.load import Client, Unreachable, Watcher
 from reliability.machine import check_database, first_line, fyke, left_of, stopped
-from reliability.stage import FIRST_UID, SETTINGS, UIDS, Stage
+from reliability.one_machine import FIRST_UID, SETTINGS, UIDS
+from reliability.stage import Stage
 from support.booted import Booted
 
 ENDED_SECONDS = 120.0
@@ -97,7 +98,7 @@ def runs_of(other: Stage, before: Mapping[str, int]) -> list[RunSeen]:
                 started=started_at > 0,
                 planned=given["rows"],
                 acknowledged=required,
-                **other.results_of(run),
+                **other.results_of(run).numbers(),
             )
         )
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from fyke.storage.sql.results.tables import LAST_POSITION
@@ -30,12 +29,14 @@ _PLACES = (
 
 class SealedRows:
     """``execute`` calls a statement on the tables of the results; with ``write=True`` it may change
-    them. ``folder`` has the files. All methods raise what ``execute`` raises.
+    them. ``files`` returns the names of the blobs. All methods raise what ``execute`` raises.
     """
 
-    def __init__(self, execute: Callable[..., list[tuple[Any, ...]]], folder: Path) -> None:
+    def __init__(
+        self, execute: Callable[..., list[tuple[Any, ...]]], files: Callable[[], set[str]]
+    ) -> None:
         self._execute = execute
-        self._folder = folder
+        self._files = files
         self._sealed: set[str] = set()
 
     def new(self) -> int:
@@ -64,7 +65,7 @@ class SealedRows:
         """Rows and files of deleted runs, rows in both places, and files that are not needed or
         not complete.
         """
-        files = {f"rows/{path.name}" for path in self._folder.glob("*")}
+        files = self._files()
         needed = {str(blob) for (blob,) in self._execute(_NEEDED)}
         found = [f"file {name} that is not needed" for name in sorted(files - needed)]
         found += [f"no file {name}" for name in sorted(needed - files)]

@@ -5,58 +5,42 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from reliability.checks import RoundSeen, RunSeen, lived
-from reliability.load import WORKER, Client, Job, Load, Unreachable, Watcher, states_query
+from reliability.checks import ENDED, Execution, RoundSeen, RunSeen, at_once, lived
+from reliability.load import Client, Job, Load, Unreachable, Watcher, states_query
 from reliability.machine import (
     after,
     check_database,
     first_line,
     left_of,
+    pid_in,
     pidfd_of,
     processes_of,
     send,
-    stopped,
 )
-from reliability.proxy import Proxy, proxying
+from reliability.proxy import Proxy
 from reliability.sealed import SealedRows
 from support.booted import Booted
-from support.postgres import PostgresServer, running_postgres
-from support.processes import parent_of
-from support.projects import python_project
-from support.receivers import Receiver, Reply, listening
+from support.postgres import PostgresServer
+from support.receivers import Receiver, Reply
 
-LAUNCHER, PRELOAD = "fyke.sandbox.process.launcher", "fyke.cli.preload"
 ROLES = ("server", "runner", "egress")
-UIDS = 4096  # of each platform, from ``attempt_uid_base``
-FIRST_UID = 131_072  # beyond those of ordinary installations and of the suite
-PRICE = "3600"  # US dollars for a core and an hour; the smallest device costs 0.125 a second
 MICROS_A_SECOND = 125_000
 GONE_SECONDS = 10.0
+RAN_ON_SECONDS = 1.0  # allowed after the end of a run was seen
 CALLBACK_SECONDS = 75.0  # the claim of a server that was killed lasts 60
-SETTINGS = {
-    "rate_limit": "0",
-    "default_plan": "unlimited",
-    "callback_allow": "127.0.0.1/32",
-    "failed_rows": "keep",
-    "drain_seconds": "0",
-    "seal_rows": "1",  # so that faults hit rows, files, and the move between the two
-    "seal_after_seconds": "1",
-    "warm_sandboxes": "4",
-    "warm_idle_seconds": "2",  # the check for sandboxes that were left waits longer
-}
 
 
 @dataclass(frozen=True)
@@ -71,6 +55,25 @@ class Injected:
     down: Sequence[str] = ()
     left: Sequence[str] = ()
     findings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Results:
+    """The rows of a run in pages and in its export, and both of its counts."""
+
+    rows: Sequence[dict[str, Any]]
+    exported: Sequence[dict[str, Any]]
+    count: int
+    results: int
+
+    def numbers(self) -> dict[str, Any]:
+        """As members of ``RunSeen``."""
+        return {
+            "rows": tuple(row["n"] for row in self.rows),
+            "exported": tuple(row["n"] for row in self.exported),
+            "count": self.count,
+            "results": self.results,
+        }
 
 
 @dataclass
@@ -94,12 +97,21 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.load = Load(self.client, self.worker, self.watcher, self.query, self._callback)
-        self.files = SealedRows(self.execute, self.platform.home / "blobs" / "rows")
+        self.files = SealedRows(self.execute, self.row_files)
+
+    def row_files(self) -> set[str]:
+        """The names of the blobs with rows of ended runs."""
+        folder = self.platform.home / "blobs" / "rows"
+        return {f"rows/{path.name}" for path in folder.glob("*")}
 
     def _callback(self, tag: str) -> str:
         if tag[-1] in "05":  # its first try fails, and the next one must have the same id
             self.receiver.reply(f"/{tag}", Reply(500))
         return self.receiver.url(f"/{tag}")
+
+    @property
+    def machines(self) -> Sequence[Booted]:
+        return [self.platform]
 
     # --- the state ------------------------------------------------------------------------
 
@@ -127,22 +139,7 @@ class Stage:
     # --- processes ------------------------------------------------------------------------
 
     def pid_of(self, name: str) -> int:
-        """The process id of a role, ``launcher``, ``preload``, ``supervisor`` or ``root``; 0 if
-        there is no such process.
-        """
-        process = self.platform.process
-        assert process is not None
-        tree = self.platform.tree()
-        if name == "root":
-            return process.pid
-        if name == "supervisor":
-            return parent_of(self.pid_of("runner")) if os.geteuid() == 0 else process.pid
-        for pid, command in tree.items():
-            role = command[command.index("--role") + 1] if "--role" in command[:-1] else ""
-            module = {"launcher": LAUNCHER, "preload": PRELOAD}.get(name)
-            if role == name or (module and module in command):
-                return pid
-        return 0
+        return pid_in(self.platform, name)
 
     def awaited(self, name: str) -> int:
         """Like ``pid_of``, but wait up to 20 s for a process that is being restarted."""
@@ -187,7 +184,10 @@ class Stage:
         sealed = 0
         try:
             runs = [
-                self.run_seen(job, jobs, injected) for job in jobs if job.run and not job.deleting
+                seen
+                for job in jobs
+                if job.run and not job.deleting
+                for seen in self.runs_seen(job, jobs, injected)
             ]
             accounts, starts = self._accounts(), self._starts(jobs)
             sealed = self.asked(self.files.new)
@@ -201,40 +201,109 @@ class Stage:
             findings=[*self.check_database(), *injected.findings],
             down=[f"{text} (load {os.getloadavg()[0]:.0f})" for text in down],
             sealed=sealed,
+            at_once=at_once([one for job in jobs for tag in job.tags for one in self._seen(tag)]),
+            ran_on=[text for job in jobs for text in self._ran_on(job)],
         )
 
-    def run_seen(self, job: Job, jobs: Sequence[Job], injected: Injected) -> RunSeen:
-        executions = self.watcher.of(job.tag)
-        acknowledged = max((execution.number for execution in executions), default=0)
-        ends = self._ends(job) + [f"execution {n + 2}" for n in range(len(executions) - 1)]
-        attempts, charged = self.asked(
-            lambda: self.query(
-                "SELECT (SELECT count(*) FROM attempts a WHERE a.run_id = r.id"
-                f" AND a.started_at > 0), r.usage_micros FROM runs r WHERE r.id = '{job.run}'"
+    def _seen(self, tag: str) -> list[Execution]:
+        return [Execution(tag, one.where, one.began, one.beat) for one in self.watcher.of(tag)]
+
+    def _ran_on(self, job: Job) -> list[str]:
+        """The executions that existed after the end of their run was seen."""
+        return [
+            f"{one.tag} of run {job.run} for {one.beat - job.ended:.1f} s, in {one.where}"
+            for tag in job.tags
+            for one in self._seen(tag)
+            if job.ended and one.beat > job.ended + RAN_ON_SECONDS
+        ]
+
+    def saw(self, jobs: Sequence[Job]) -> Counter[str]:
+        """How the runs of these jobs ended for their user."""
+        return Counter(self._end_of(job) for job in jobs)
+
+    def _end_of(self, job: Job) -> str:
+        if not job.run:
+            return "not accepted"
+        if job.state not in ("succeeded", "failed"):
+            return job.state
+        again = any(len(self.watcher.of(tag)) > 1 for tag in job.tags)
+        note = f" {job.reason}" if job.state == "failed" else " in part" * (job.lost > 0)
+        return f"{job.state}{note}{' after a retry' * again}"
+
+    def waited(self, jobs: Sequence[Job]) -> float:
+        """The longest time between two rows of a Worker that went on, in seconds."""
+        tags = [tag for job in jobs for tag in job.tags]
+        return max((one.longest for tag in tags for one in self.watcher.of(tag)), default=0.0)
+
+    def runs_seen(self, job: Job, jobs: Sequence[Job], injected: Injected) -> list[RunSeen]:
+        """The run of a job, once for each of its subtasks."""
+        query = f"SELECT usage_micros FROM runs WHERE id = '{job.run}'"
+        charged = self.asked(lambda: self.query(query))[0][0] / MICROS_A_SECOND
+        number, until = max(1, job.parts), job.ended or time.monotonic()
+        return [
+            replace(
+                seen,
+                silence=self.load.silence(job, jobs, injected.over),
+                charged=charged / number,  # each attempt is charged
+                lived=lived(job.tried, until, injected.over, injected.paused),
+                harmless=injected.harmless,
+                patience=self.load.stuck_seconds,
             )
-        )[0]
+            for seen in self.subtasks_seen(job)
+        ]
+
+    def subtasks_seen(self, job: Job, note: str = "") -> list[RunSeen]:
+        """What can be read about each subtask, and what its Workers have reported."""
+        query = (
+            "SELECT coalesce(s.outcome, ''), s.reason_code, (SELECT count(*) FROM attempts a"
+            " WHERE a.run_id = s.run_id AND a.ordinal = s.ordinal AND a.started_at > 0)"
+            f" FROM subtasks s WHERE s.run_id = '{job.run}' ORDER BY s.ordinal"
+        )
+        subtasks = self.asked(lambda: self.query(query))
+        found = self.results_of(job.run)
+        seen = []
+        for tag, (outcome, reason, started) in zip(job.tags, subtasks, strict=True):
+            state, reason = state_of(job, outcome, reason)
+            one = self._subtask_seen(job, tag, found, note)
+            seen.append(replace(one, state=state, reason=reason, started=started > 0))
+        job.lost = sum(one.state == "failed" for one in seen)
+        return seen
+
+    def _subtask_seen(self, job: Job, tag: str, found: Results, note: str) -> RunSeen:
+        executions = self.watcher.of(tag)
+        acknowledged = max((execution.number for execution in executions), default=0)
+        more = range(1 + job.max_retries, len(executions))
+        others = sum(row["tag"] != tag for row in found.rows)
+        merged = sum(row["tag"] == tag and "u" in row for row in found.rows)
+        exported = [row for row in found.exported if row["tag"] == tag]
         return RunSeen(
-            run=job.run,
+            run=f"{job.run}{tag[len(job.tag) :]}{note}",
             state=job.state,
             reason=job.reason,
-            started=attempts > 0,
             planned=job.rows,
             acknowledged=acknowledged,
             pushed=acknowledged + 1 if executions else job.rows,
-            **self.results_of(job.run),
-            ends=tuple(ends),
-            silence=self.load.silence(job, jobs, injected.over),
-            charged=charged / MICROS_A_SECOND,
-            lived=lived(job.tried, job.ended or time.monotonic(), injected.over, injected.paused),
-            harmless=injected.harmless,
+            rows=tuple(row["n"] for row in found.rows if row["tag"] == tag and "n" in row),
+            exported=tuple(row["n"] for row in exported if "n" in row),
+            # those of the run without what others have pushed
+            count=found.count - others - merged,
+            results=found.results - others - merged,
+            merged=tuple(
+                (int(row["key"].rpartition(":")[2]), row["u"])
+                for row in found.rows
+                if row["tag"] == tag and "u" in row
+            )
+            if job.upserts
+            else None,
+            ends=tuple(self._ends(job) + [f"execution {number + 1}" for number in more]),
         )
 
-    def results_of(self, run: str) -> dict[str, Any]:
+    def results_of(self, run: str) -> Results:
         """The rows of a run as pages, as an export and as counts. Raises ``Unreachable``."""
         body = {"run_slug": run}
         detail = self.call("/api/v1/run/detail", body)
-        rows: list[int] = []
-        page, count = [0], 0
+        rows: list[dict[str, Any]] = []
+        page, count = [{}], 0
         for index in range(1, 10_000):
             if not page:
                 break
@@ -242,15 +311,11 @@ class Stage:
                 "/api/v1/run/result/list", body | {"page_index": index, "page_size": 100}
             )
             page, count = answer["list"], answer["count"]
-            rows += [row["n"] for row in page]
+            rows += page
         link = self.call("/api/v1/run/result/export", body | {"format": "jsonl"})["download_url"]
         text = self.asked(lambda: self.client.get(link))
-        return {
-            "rows": tuple(rows),
-            "exported": tuple(json.loads(line)["n"] for line in text.splitlines() if line),
-            "count": count,
-            "results": detail["results"],
-        }
+        exported = [json.loads(line) for line in text.splitlines() if line]
+        return Results(rows, exported, count, detail["results"])
 
     def call(self, path: str, body: Any) -> Any:
         return self.asked(lambda: self.client.post(path, body))
@@ -272,9 +337,10 @@ class Stage:
     def _left_of_runs(self) -> list[str]:
         """Sandboxes and work folders that exist although no run is active."""
         left = [f"sandbox {pid}" for pid in self.platform.sandboxes()]
-        with contextlib.suppress(OSError):
-            folders = (self.platform.home / "work").iterdir()
-            left += [f"folder work/{folder.name}" for folder in folders]
+        for machine in self.machines:
+            with contextlib.suppress(OSError):
+                folders = (machine.home / "work").iterdir()
+                left += [f"folder {machine.folder.name}/work/{one.name}" for one in folders]
         return left
 
     def _accounts(self) -> list[tuple[str, str, str]]:
@@ -331,11 +397,16 @@ class Stage:
             down.append(str(error.args[0]))
         try:
             self.watcher.release()
-            self.platform.stop()
+            self.stop()
         except AssertionError as error:
             down.append(first_line(error))
-        left += after(GONE_SECONDS, lambda: left_of(self.platform.home, self.uids))
+        for machine in self.machines:
+            left += after(GONE_SECONDS, partial(left_of, machine.home, self.uids))
         return RoundSeen(runs=runs, left=left, down=down, sealed=sealed, unsealed=unsealed)
+
+    def stop(self) -> None:
+        """Raises ``AssertionError`` for a machine that does not stop."""
+        self.platform.stop()
 
     def _finish_sealing(self) -> list[str]:
         # after the clock was set back, all runs have ended too recently
@@ -347,16 +418,10 @@ class Stage:
 
     def _rows_at_the_end(self) -> list[RunSeen]:
         return [
-            RunSeen(
-                run=f"{job.run} (at the end)",
-                state=job.state,
-                reason=job.reason,
-                planned=job.rows,
-                acknowledged=max((e.number for e in self.watcher.of(job.tag)), default=0),
-                **self.results_of(job.run),
-            )
+            replace(seen, pushed=None, ends=())
             for job in self.jobs
             if job.ended and not job.deleting
+            for seen in self.subtasks_seen(job, " (at the end)")
         ]
 
     def _finish_deletions(self) -> None:
@@ -383,113 +448,12 @@ class Stage:
         return found
 
 
-# --- creation ---------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def stage(
-    database: str,
-    *,
-    priced: bool,
-    proxied: bool = False,
-    volume_mb: int = 0,
-    preload: str = "",
-    **settings: str,
-) -> Iterator[Stage]:
-    """Start a platform with a public Worker in a new account. ``proxied``: PostgreSQL is behind a
-    proxy that can fail. ``volume_mb``: the data folder is on a file system of this size.
-    ``preload`` is the path of libfaketime.
+def state_of(job: Job, outcome: str, reason: str) -> tuple[str, str]:
+    """State and reason of a subtask, as if it were the only one of its run. A run succeeds when one
+    of its subtasks has.
     """
-    with contextlib.ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix="fyke-torture-"))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        folder.chmod(0o711)
-        base = FIRST_UID + UIDS * (os.getpid() % 256)
-        given = SETTINGS | {"attempt_uid_base": str(base)} | settings
-        if priced:
-            given["price_cpu_hour"] = PRICE
-        postgres, proxy = None, None
-        if database == "postgres":
-            postgres = stack.enter_context(running_postgres(fsync=False))
-            with postgres.admin() as connection:
-                connection.execute("CREATE DATABASE fyke")
-            given["database_url"] = postgres.url("fyke")
-            if proxied:
-                socket = postgres.socket_dir / ".s.PGSQL.5432"
-                proxy = stack.enter_context(proxying(socket))
-                given["database_url"] = f"postgresql+psycopg://fyke@127.0.0.1:{proxy.port}/fyke"
-        platform = (Shifted if preload else Booted)(folder, **given)
-        if isinstance(platform, Shifted):
-            platform.shift(preload)
-        volume = None
-        if volume_mb:
-            volume = platform.home
-            stack.enter_context(mounted(folder / "volume", volume, volume_mb))
-        stack.callback(stopped, platform)
-        platform.start()
-        receiver = stack.enter_context(listening())
-        watcher = stack.enter_context(Watcher(platform.home / "work"))
-        key = platform.new_account("torture")
-        name = str(platform.read("/api/fyke/account", key=key)["name"])
-        platform.call(f"/api/fyke/accounts/{name}/credit", {"usd": "1000000", "traffic_mb": "0"})
-        worker = platform.push(python_project(WORKER), "torture", key=key)
-        client = Client(lambda: platform.url, key)
-        yield Stage(
-            platform=platform,
-            client=client,
-            watcher=watcher,
-            receiver=receiver,
-            worker=worker,
-            priced=priced,
-            uids=range(base, base + UIDS) if os.geteuid() == 0 else range(0),
-            postgres=postgres,
-            proxy=proxy,
-            volume=volume,
-            clock=platform.clock if isinstance(platform, Shifted) else None,
-        )
-
-
-class Shifted(Booted):
-    """A platform whose processes read the clock through libfaketime, except the launcher, which has
-    an empty environment and uses only monotonic time.
-    """
-
-    clock: Path
-    _library = ""
-
-    def shift(self, library: str) -> None:
-        self.clock, self._library = self.folder / "clock", library
-        self.clock.write_text("+0")
-        self.clock.chmod(0o644)
-
-    def environment(self) -> dict[str, str]:
-        return super().environment() | {
-            "LD_PRELOAD": self._library,
-            "FAKETIME_TIMESTAMP_FILE": str(self.clock),
-            "FAKETIME_CACHE_DURATION": "1",  # seconds; without it every call reads the file
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-
-
-@contextlib.contextmanager
-def mounted(image: Path, at: Path, megabytes: int) -> Iterator[None]:
-    """An ext4 of this size at a folder. Its files must be closed before it is removed."""
-    with image.open("wb") as file:
-        file.truncate(megabytes * 2**20)
-    quiet = {"check": True, "capture_output": True}
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-F", str(image)], **quiet)  # type: ignore[call-overload]
-    at.mkdir()
-    subprocess.run(["mount", "-o", "loop", str(image), str(at)], **quiet)  # type: ignore[call-overload]
-    try:
-        (at / "lost+found").rmdir()
-        yield
-    finally:
-        for _ in range(50):
-            if (
-                subprocess.run(["umount", str(at)], capture_output=True, check=False).returncode
-                == 0
-            ):
-                break
-            time.sleep(0.2)
-        else:
-            subprocess.run(["umount", "--lazy", str(at)], check=False)
+    if job.state not in ENDED or not outcome:
+        return job.state, job.reason
+    if outcome in ("succeeded", "aborted"):
+        return outcome, ""
+    return "failed", reason

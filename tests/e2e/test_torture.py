@@ -1,4 +1,6 @@
-"""One round of each kind of fault of ``bench/torture.py``, which must break no rule."""
+"""One round of each kind of fault of ``bench/torture.py`` for one machine, and of one for several
+machines, which must break no rule.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 from reliability.faults import KINDS  # noqa: E402
 
 CASES = [(kind.name, database) for kind in KINDS.values() for database in kind.aims]
+CASES.append(("node_kill", "postgres"))
 
 
 @pytest.mark.long

@@ -37,7 +37,9 @@ class BootedNode(Booted):
 
     def join(self, server: Booted, name: str, gateway: str = "") -> dict[str, Any]:
         """Join as soon as the gateway listens; return what the command prints."""
-        made = Cli(server).json("node", "token")
+        cli = Cli(server)
+        # with a wrapper the server may have another program than this process
+        made = (cli.process_json if server.wrapper else cli.json)("node", "token")
         command = ("node", "join", gateway or made["gateway"], "--name", name, "--json")
 
         def joined() -> Any:

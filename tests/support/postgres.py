@@ -45,7 +45,8 @@ class PostgresServer:
         )  # fmt: skip
 
     def create_standby_of(self, primary: PostgresServer) -> None:
-        """Make the data folder as a copy of the primary's. The server will follow the primary."""
+        """Make the data folder anew, as a copy of the primary's, which the server will follow."""
+        shutil.rmtree(self._data, ignore_errors=True)
         subprocess.run(
             [binary("pg_basebackup"), "-D", self._data, "-h", primary.socket_dir,
              "-U", self.user, "-R", "--checkpoint=fast", "--no-sync"],

@@ -15,6 +15,7 @@ from fyke.storage.sql.dialects import make_engine, normalise_url
 
 ANSWER_SECONDS = 3.0
 DEFAULT_FOLDER = "/var/run/postgresql"  # of the socket, where no host is given
+DEFAULT_PORT = 5432
 
 
 class CutOff:
@@ -43,7 +44,8 @@ class CutOff:
           next one decides.
         - A role that does not read it either shows that the whole machine is affected; without
           another server, no process is left to declare attempts lost.
-        - A machine that refuses connections shows that the database is down for all.
+        - Machines that refuse connections, or have only a standby, show that the database is down
+          for all.
         """
         if not self._url:  # a file, which every process of this machine reaches
             return False
@@ -69,40 +71,61 @@ class CutOff:
         return False
 
     async def _refuses(self) -> bool:
-        """Whether the machine of the database answers that nothing listens there."""
-        address = self._address()
-        if address is None:
-            return False
-        host, port = address
+        """Whether the database is down for all: at each of its addresses nothing listens, or there
+        is only a standby, as before it becomes the primary.
+        """
+        addresses = self._addresses()
+        several = len(addresses) > 1
+        found = await asyncio.gather(*(self._is_without(*one, several) for one in addresses))
+        return all(found)
+
+    async def _is_without(self, host: str, port: int, several: bool) -> bool:
+        """Whether there is no primary at this address, as its machine itself says."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                if host.startswith("/"):
-                    _, writer = await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
-                else:
-                    _, writer = await asyncio.open_connection(host, port)
-        except (ConnectionRefusedError, FileNotFoundError):
-            return True
+                if not await _listens(host, port):
+                    return True
+                return several and await asyncio.to_thread(_select, self._standby(host, port))
         except OSError:  # TimeoutError is one
             return False
-        writer.close()
-        return False
+
+    def _standby(self, host: str, port: int) -> str:
+        """The address of this server, if it is a standby."""
+        url = normalise_url(self._url).set(host=None, port=None)
+        query = {"host": host, "port": str(port), "target_session_attrs": "standby"}
+        return url.update_query_dict(query).render_as_string(hide_password=False)
 
     def _is_local(self) -> bool:
         """Whether the database listens on a socket in the file system, which is on this machine and
         which no other reaches.
         """
-        address = self._address()
-        return address is not None and address[0].startswith("/")
+        return all(host.startswith("/") for host, _ in self._addresses())
 
-    def _address(self) -> tuple[str, int] | None:
-        """Host and port; the host is a folder for a socket in the file system. None for several
-        hosts, of which the one in use is unknown.
-        """
+    def _addresses(self) -> list[tuple[str, int]]:
+        """Host and port of each server; the host is a folder for a socket in the file system."""
         url = normalise_url(self._url)
-        host = url.host or url.query.get("host", "") or DEFAULT_FOLDER
-        if not isinstance(host, str) or "," in host:
-            return None
-        return host, url.port or int(str(url.query.get("port", 5432)))
+        _, given = url.get_dialect()().create_connect_args(url)
+        hosts = str(given.get("host") or DEFAULT_FOLDER).split(",")
+        ports = str(given.get("port") or DEFAULT_PORT).split(",")
+        if len(ports) == 1:
+            ports *= len(hosts)
+        return [
+            (host or DEFAULT_FOLDER, int(port or DEFAULT_PORT))
+            for host, port in zip(hosts, ports, strict=True)
+        ]
+
+
+async def _listens(host: str, port: int) -> bool:
+    """Raises ``OSError`` for a machine that does not answer."""
+    try:
+        if host.startswith("/"):
+            _, writer = await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+        else:
+            _, writer = await asyncio.open_connection(host, port)
+    except (ConnectionRefusedError, FileNotFoundError):
+        return False
+    writer.close()
+    return True
 
 
 def _select(url: str) -> bool:

@@ -19,12 +19,13 @@ _STATE, _START_TIME = 0, 19  # fields of /proc/PID/stat after the name, see proc
 
 class RoleRecord:
     """Records the process of each role in a file of the data folder, by pid and start time, because
-    a pid alone may later belong to another process.
+    a pid alone may later belong to another process, and by the folder of the file: in a copy of it,
+    the processes are those of the original.
     """
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._processes: dict[str, tuple[int, int]] = {}
+        self._processes: dict[str, tuple[int, ...]] = {}
 
     def add(self, name: str, pid: int) -> None:
         """Record that ``pid`` is the current process of the role ``name``; skipped if the disk is
@@ -33,9 +34,9 @@ class RoleRecord:
         fields = _stat(pid)
         if fields is None:
             return
-        self._processes[name] = (pid, int(fields[_START_TIME]))
         temporary = self._file.with_suffix(".new")
         with contextlib.suppress(OSError):
+            self._processes[name] = (pid, int(fields[_START_TIME]), *self._folder())
             temporary.write_text(json.dumps(self._processes))
             temporary.replace(self._file)
 
@@ -45,11 +46,20 @@ class RoleRecord:
         """
         try:
             content = json.loads(self._file.read_text())
-            recorded = {str(name): (int(pid), int(at)) for name, (pid, at) in content.items()}
+            own = self._folder()
+            recorded = {
+                str(name): (int(pid), int(at))
+                for name, (pid, at, *folder) in content.items()
+                if folder in ([], own)  # an older release recorded none
+            }
         except (OSError, ValueError, TypeError, AttributeError):  # missing or not valid
             return []
         deadline = time.monotonic() + seconds
         return [name for name, (pid, at) in recorded.items() if _end(pid, at, deadline)]
+
+    def _folder(self) -> list[int]:
+        found = self._file.parent.stat()
+        return [found.st_dev, found.st_ino]
 
 
 def _end(pid: int, start_time: int, deadline: float) -> bool:

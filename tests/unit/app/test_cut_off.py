@@ -122,15 +122,46 @@ async def test_a_file_is_reached_by_all_processes() -> None:
 
 @pytest.mark.usefixtures("no_answer")
 @pytest.mark.parametrize(
-    ("address", "expected"),
-    [
-        ("postgresql://fyke@127.0.0.1,127.0.0.2/fyke", True),
-        ("postgresql:///fyke?host=127.0.0.1&host=127.0.0.2", True),
-        ("postgresql:///fyke", False),
-        ("postgresql:///fyke?host=/run/postgresql", False),
-    ],
+    "address", ["postgresql:///fyke", "postgresql:///fyke?host=/run/postgresql"]
 )
-async def test_a_socket_is_local_and_several_hosts_prove_nothing(
-    address: str, expected: bool
+async def test_a_socket_is_local(address: str) -> None:
+    assert await CutOff(address, lambda: None).is_cut_off(0) is False
+
+
+def several(*urls: str, form: str = "list") -> str:
+    """One address with the ports of all."""
+    ports = [made.rpartition(":")[2].partition("/")[0] for made in urls]
+    if form == "list":
+        hosts = ",".join("127.0.0.1" for _ in ports)
+        return f"postgresql://fyke@/fyke?host={hosts}&port={','.join(ports)}"
+    pairs = "&".join(f"host=127.0.0.1:{port}" for port in ports)
+    return f"postgresql://fyke@/fyke?{pairs}"
+
+
+@pytest.mark.parametrize("form", ["list", "pairs"])
+async def test_several_hosts_are_down_when_each_refuses(
+    down: str, tmp_path: Path, form: str
 ) -> None:
-    assert await CutOff(address, lambda: None).is_cut_off(0) is expected
+    assert await CutOff(several(down, down, form=form), lambda: FAILED).is_cut_off(2) is False
+    folders = f"postgresql:///fyke?host={tmp_path},{tmp_path}"
+    assert await CutOff(folders, lambda: FAILED).is_cut_off(2) is False
+
+
+@pytest.mark.usefixtures("no_answer")
+async def test_a_host_of_several_that_is_silent_may_serve_others(down: str, silent: str) -> None:
+    assert await CutOff(several(down, silent), lambda: FAILED).is_cut_off(2) is True
+
+
+async def test_a_standby_beside_a_primary_that_is_down_is_no_primary(
+    down: str, silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = several(silent).rpartition("=")[2]
+    asked: list[str] = []
+
+    def select(url: str) -> bool:
+        asked.append(url)
+        return "target_session_attrs=standby" in url and f"port={port}" in url
+
+    monkeypatch.setattr(cut_off, "_select", select)
+    assert await CutOff(several(down, silent), lambda: FAILED).is_cut_off(2) is False
+    assert len(asked) == 2

@@ -11,7 +11,16 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[3] / "bench"))
 
 from reliability import checks
-from reliability.checks import RoundSeen, RunSeen, Violation, lived, silence, violations
+from reliability.checks import (
+    Execution,
+    RoundSeen,
+    RunSeen,
+    Violation,
+    at_once,
+    lived,
+    silence,
+    violations,
+)
 
 ROWS = tuple(range(1, 21))
 GOOD = RunSeen(
@@ -189,3 +198,39 @@ def test_a_pause_counts_as_far_as_the_run_existed(start: float, end: float, seco
 
 def test_a_platform_that_moved_no_rows_into_files_did_not_test_them() -> None:
     assert rules(GOOD, unsealed=["none of 12 runs"]) == [checks.UNSEALED]
+
+
+MERGED = replace(GOOD, merged=((0, 15), (1, 20)))  # of 20 numbers, each fifth one
+
+
+def test_a_merged_row_has_the_last_number_of_its_group() -> None:
+    assert rules(MERGED) == []
+    running = with_rows(replace(MERGED, state="failed", reason="runner_lost", harmless=False,
+                                acknowledged=12, pushed=13), ROWS[:12])  # fmt: skip
+    assert rules(replace(running, merged=((0, 10),))) == []
+    assert rules(replace(running, merged=((0, 5),))) == [checks.LOST]
+    assert rules(replace(running, merged=((0, 15),))) == [checks.FOREIGN]
+
+
+def test_merged_rows_that_are_missing_or_there_twice_are_found() -> None:
+    assert rules(replace(MERGED, merged=((0, 15),))) == [checks.LOST]
+    assert rules(replace(MERGED, merged=((0, 15), (0, 10), (1, 20)))) == [checks.DOUBLED]
+
+
+def test_executions_of_one_subtask_at_the_same_time_are_found() -> None:
+    one, later = Execution("t/0", "n1", 10.0, 20.0), Execution("t/0", "n2", 20.5, 30.0)
+    other = Execution("t/1", "n3", 11.0, 19.0)
+    assert at_once([later, other, one]) == []
+    [text] = at_once([replace(later, began=18.0), one])
+    assert text == "t/0 for 2.0 s, in n1 and n2"
+
+
+def test_executions_that_must_not_be_break_a_rule() -> None:
+    assert rules(GOOD, at_once=["t/0 for 2.0 s"]) == [checks.AT_ONCE]
+    assert rules(GOOD, ran_on=["t/0 of run r1 for 2.0 s"]) == [checks.RAN_ON]
+
+
+def test_a_longer_lease_allows_a_longer_silence() -> None:
+    waiting = replace(GOOD, silence=40.0)
+    assert rules(waiting) == [checks.STUCK]
+    assert rules(replace(waiting, patience=45.0)) == []

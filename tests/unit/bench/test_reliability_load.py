@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "bench"))
 
-from reliability.load import Client, Job, Load, Unreachable, Watcher, jobs_of, note
+from reliability.load import Client, Job, Load, Unreachable, Watcher, divided, jobs_of, note
 
 
 class Worker:
@@ -22,10 +22,13 @@ class Worker:
         folder.mkdir()
         self.path = folder / "progress"
         self.file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        os.pwrite(self.file, f"{tag:<40}{0:>20}".encode(), 0)
+        os.pwrite(self.file, f"{tag:<40}{0:>20}{7.5:>20.6f}{7.5:>20.6f}".encode(), 0)
 
     def push(self, number: int) -> None:
         os.pwrite(self.file, f"{number:>20}".encode(), 40)
+
+    def beat(self, at: float) -> None:
+        os.pwrite(self.file, f"{at:>20.6f}".encode(), 80)
 
     def watched(self) -> bool:
         return bool(os.fstat(self.file).st_mode & 0o040)
@@ -108,3 +111,31 @@ def test_the_same_seed_makes_the_same_jobs() -> None:
 def test_a_server_that_is_away_is_named() -> None:
     with pytest.raises(Unreachable, match="/api/v1/run/detail: ConnectionRefusedError"):
         Client(lambda: "http://127.0.0.1:1", "").post("/api/v1/run/detail", {})
+
+
+def test_machines_are_watched_together_and_say_when_a_process_existed(tmp_path: Path) -> None:
+    first, second = tmp_path / "n1", tmp_path / "n2"
+    first.mkdir()
+    second.mkdir()
+    with Watcher(first) as watcher:
+        watcher.add(second)
+        workers = [Worker(folder / "attempt", "t1-0/2") for folder in (first, second)]
+        until(lambda: all(worker.watched() for worker in workers))
+        workers[1].beat(9.25)
+        one, other = sorted(watcher.of("t1-0/2"), key=lambda found: found.beat)
+        assert (one.began, one.beat, one.where) == (7.5, 7.5, str(first / "attempt"))
+        assert (other.began, other.beat, other.where) == (7.5, 9.25, str(second / "attempt"))
+
+
+def test_jobs_for_several_machines_have_subtasks_retries_and_upserts() -> None:
+    jobs = divided(jobs_of(random.Random(1), 40, "t", (30, 200), 9), random.Random(1))
+    assert {job.parts for job in jobs} == {1, 2, 3, 4}
+    assert {job.max_retries for job in jobs} == {0, 1, 2}
+    assert {job.upserts for job in jobs} == {True, False}
+    job = next(job for job in jobs if job.parts == 2)
+    assert job.tags == [f"{job.tag}/0", f"{job.tag}/1"]
+    given = job.given()["parameters"]
+    assert given["system"]["max_retries"] == job.max_retries
+    assert given["custom"]["parts"] == ["0", "1"]
+    assert Job("t-1", 10, 0.1).tags == ["t-1"]
+    assert "parts" not in Job("t-1", 10, 0.1).given()["parameters"]["custom"]

@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,16 @@ def test_silent_connections_end_on_request(proxy: Proxy) -> None:
         proxy.end_silent()
         silent.settimeout(10)
         assert silent.recv(100) == b""
+
+
+def test_connections_are_closed_while_they_are_refused(proxy: Proxy) -> None:
+    with connected(proxy) as before:
+        assert answers(before, 10) == b"ping"
+        proxy.refuse(True)
+        for refused in (before, connected(proxy)):
+            with refused, suppress(ConnectionError):
+                refused.settimeout(10)
+                assert refused.recv(100) == b""
+        proxy.refuse(False)
+        with connected(proxy) as after:
+            assert answers(after, 10) == b"ping"

@@ -12,7 +12,7 @@ sys.path.insert(0, str(ROOT / "bench"))
 
 from markdown_tables import write_page  # noqa: E402
 from reliability.checks import LOST, STUCK, Violation  # noqa: E402
-from reliability.faults import KINDS  # noqa: E402
+from reliability.kinds import KINDS  # noqa: E402
 from reliability.records import COMMAND, Records, Round, page_part, put_away, tables  # noqa: E402
 
 KILLS = Round(
@@ -25,6 +25,9 @@ KILLS = Round(
     seconds=9.2,
     seed="7-1",
     violations=[],
+    saw={"succeeded": 4, "failed runner_lost": 1},
+    away=1.2,
+    waited=3.0,
 )
 BROKEN = Round(
     targets=["tree"],
@@ -133,3 +136,13 @@ def test_the_page_shows_the_totals_that_are_recorded(tmp_path: Path) -> None:
     aims = {kind.name: kind.aims for kind in KINDS.values()}
     write_page(copy, COMMAND, page_part(Records(ROOT / "docs" / "reliability.toml"), aims))
     assert copy.read_text() == page.read_text()
+
+
+def test_what_users_saw_is_added_up_and_shown(path: Path) -> None:
+    records = Records(path)
+    assert "## What users saw\n\nNot recorded yet.\n" in tables(records, {"freeze": {"sqlite": 1}})
+    records.add("def", "kill", "sqlite", KILLS, "2026-11-29")
+    records.add("def", "kill", "postgres", BROKEN, "2026-11-29")
+    text = tables(Records(path), AIMS)
+    assert "| kill | sqlite | 8 succeeded, 2 failed runner_lost | 2 | 4 |" in text
+    assert "| kill | postgres | 4 succeeded" not in text  # that round recorded nothing

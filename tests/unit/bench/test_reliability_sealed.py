@@ -32,7 +32,10 @@ class Store:
         engine.dispose()
         self.run("r1", 1)
         self.seal(1, "rows/a", done=True)
-        self.rows = SealedRows(self.execute, self.files)
+        self.rows = SealedRows(self.execute, self.names)
+
+    def names(self) -> set[str]:
+        return {f"rows/{path.name}" for path in self.files.iterdir()}
 
     def execute(self, statement: str, *, write: bool = False) -> list[tuple[Any, ...]]:
         with sqlite3.connect(self.path) as lite:

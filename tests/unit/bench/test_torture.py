@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[3] / "bench"))
 
 import torture
-from reliability.faults import KINDS
+from reliability.kinds import KINDS
 from reliability.records import Records, Round
 
 

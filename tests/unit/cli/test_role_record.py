@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -56,10 +57,33 @@ def test_another_process_with_the_same_pid_is_left_alone(
 ) -> None:
     file = tmp_path / "roles.json"
     RoleRecord(file).add("egress", process.pid)
-    [(name, (pid, start_time))] = json.loads(file.read_text()).items()
-    file.write_text(json.dumps({name: (pid, start_time + 1)}))
+    [(name, (pid, start_time, *folder))] = json.loads(file.read_text()).items()
+    file.write_text(json.dumps({name: (pid, start_time + 1, *folder)}))
     assert RoleRecord(file).end_earlier(0) == []
     assert process.poll() is None
+
+
+def test_a_copied_record_ends_no_role_of_the_original(
+    tmp_path: Path, process: subprocess.Popen[bytes]
+) -> None:
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    original.mkdir()
+    RoleRecord(original / "roles.json").add("runner", process.pid)
+    shutil.copytree(original, copy)
+    assert RoleRecord(copy / "roles.json").end_earlier(0) == []
+    assert process.poll() is None
+    renamed = original.rename(tmp_path / "renamed")
+    assert RoleRecord(renamed / "roles.json").end_earlier(0) == ["runner"]
+
+
+def test_a_record_of_an_older_release_is_its_own(
+    tmp_path: Path, process: subprocess.Popen[bytes]
+) -> None:
+    file = tmp_path / "roles.json"
+    RoleRecord(file).add("server", process.pid)
+    [(name, (pid, start_time, *_))] = json.loads(file.read_text()).items()
+    file.write_text(json.dumps({name: (pid, start_time)}))
+    assert RoleRecord(file).end_earlier(0) == ["server"]
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "[1]", "7", '{"server": 1}'])
