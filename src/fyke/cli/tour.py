@@ -103,11 +103,8 @@ class Tour:
 
     def _machines(self, run: str) -> dict[str, int]:
         """How many subtasks of the run each machine has executed, by its name."""
-        from fyke.domain.nodes.rules import is_own_machine
-
         subtasks = self._call("GET", f"/api/fyke/runs/{run}/subtasks", None)["list"]
-        names = [subtask["attempts"][-1]["node"] for subtask in subtasks if subtask["attempts"]]
-        ran = Counter("this installation" if is_own_machine(name) else name for name in names)
+        ran = Counter(s["attempts"][-1]["node"] for s in subtasks if s["attempts"])
         return dict(sorted(ran.items()))
 
     def _find_worker(self) -> str:
