@@ -108,7 +108,7 @@ class RandomRuns:
             await self._report(leases)
             for lease in leases:
                 await self._end(lease)
-            if missing <= 0 and not leases:
+            if missing <= 0 and not leases and await self._storage.read(_have_ended):
                 return
 
     async def _start(self) -> None:
@@ -169,6 +169,13 @@ class RandomRuns:
             memory_mb_ms=12_345,
             busy_ms=dice.randint(0, 30_000),
         )
+
+
+def _have_ended(tx: Transaction) -> bool:
+    """Subtasks that a killed predecessor had not started wait for a moment."""
+    [account] = tx.accounts.all()
+    _, runs = tx.runs.page(account.id, RunFilter(), offset=0, limit=10**9)
+    return all(run.state.terminal for run in runs)
 
 
 def _runs(tx: Transaction) -> int:

@@ -257,7 +257,7 @@ async def role_frozen() -> Any:
         ],
         "status": await first["runner"].wait(),
         "same": sorted(same),
-        "recorded": {name: pid for name, (pid, _) in recorded.items()},
+        "recorded": {name: pid for name, (pid, *_) in recorded.items()},
         "running": {name: child.pid for name, child in second.items()},
     }
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from fyke.kit.ids import is_ulid
-
 
 def is_own_machine(name: str) -> bool:
     """Whether a machine of the installation itself has this name: a ULID, whose capital letters
     are in no name of a node.
     """
+    from fyke.kit.ids import is_ulid  # commands without a name do not need it
+
     return is_ulid(name)
 
 

@@ -41,6 +41,7 @@ from fyke.client import ApiError
 from fyke.errors import InvalidRequest
 from fyke.kit.certificates import new_authority, new_request, sign_client
 from fyke.model.health import Level
+from fyke.reasons import OWN_MACHINE
 from fyke.sandbox.packages.registry_report import RegistryReport, RegistryUse
 from fyke.sandbox.process.user_claims import ActiveClaim
 from fyke.settings import Settings
@@ -49,7 +50,7 @@ from fyke.wire.nodes import KnownNode, UnknownNode
 from support.prepared import rows_in, state_in
 
 Usage = namedtuple("Usage", "total used free")
-OWN = "01HF0000000000000000000000"  # a machine of the installation itself
+OWN = OWN_MACHINE
 SERVER = doctor._RunningServer(Location("http://127.0.0.1:8100", "k"))
 
 
@@ -322,7 +323,7 @@ def test_nodes_with_trouble_are_named_and_do_not_fail_this_machine(
         ("clock of n3", Level.GOOD),
         (f"browsers of {OWN}", Level.WARNING),
         ("settings of servers", Level.WARNING),
-        (f"runner {OWN}", Level.BAD),
+        (f"runner of {OWN}", Level.BAD),
         ("proxy of other regions", Level.BAD),
     )
     checks = [HealthCheckItem(name, level, "why", "what to do") for name, level in names]

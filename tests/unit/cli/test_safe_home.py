@@ -22,10 +22,12 @@ OTHER = 54_321
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder of root below /tmp, which other users can traverse."""
+    """A folder of root below /tmp, which other users can traverse, as those that are made in it."""
+    before = os.umask(0o022)
     made = Path(tempfile.mkdtemp(prefix="fyke-home-"))
     made.chmod(0o711)
     yield made
+    os.umask(before)
     shutil.rmtree(made)
 
 

@@ -80,7 +80,7 @@ def subtask(*nodes: str) -> dict[str, Any]:
 
 
 def test_the_tour_counts_the_subtasks_of_each_machine(make: Callable[..., Tour]) -> None:
-    own = "01JG0000000000000000000000"
+    own = "this installation"
     subtasks = [subtask("n2", "n1"), subtask("n2"), subtask(own), subtask()]
     assert make({"list": subtasks})._machines("R") == {"n1": 1, "n2": 1, "this installation": 1}
 

@@ -86,7 +86,7 @@ BY_KEY = {
 # those that are shown below to concern own attempts only, or no attempt
 OTHERS = {
     ReportAttempts, CommitRows, EndAttempt, GiveAttemptBack, LeaseAttempts, ListAttempts,
-    ReplaceEarlier, RegisterNode, LeaveNode, TakePreparation, EndPreparation,
+    ReplaceEarlier, RegisterNode, LeaveNode, TakePreparation, EndPreparation, ShareSites,
 }  # fmt: skip
 BY_SESSION = {Hello, RenewCertificate, CheckContact, CheckNode}
 BY_FILES = {FindBundle, FindEnvironment, StorePage}

@@ -122,7 +122,7 @@ class Platform:
         self.draining = asyncio.Event()
         self.isolation = IsolationReport(Isolation.FULL, "", ())
         self.unsafe, self.lease_seconds = False, 15.0
-        self.browser = self.disk = None
+        self.browser = self.disk = self.site_sharing = None
         self.fault: Exception | None = None
         self.state, self.drain_ms = NodeState.READY, cast("int | None", None)
         self.preparations = 0

@@ -82,6 +82,7 @@ REQUESTS = {
     "active": nodes.ListAttempts,
     "start": nodes.StartAttempt,
     "report": nodes.ReportAttempts,
+    "share_sites": nodes.ShareSites,
     "reserve_browser": nodes.ReserveBrowser,
     "limit_reached": nodes.ReachLimit,
     "end": nodes.EndAttempt,

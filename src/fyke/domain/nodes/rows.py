@@ -25,7 +25,7 @@ class NodeRows:
     ) -> None:
         self._results = results
         self._is_active = is_active
-        self._commit = commit or results.commit
+        self._commit = commit
         self._open: set[str] = set()
 
     async def open(self, run_id: str, attempt_id: str) -> None:
@@ -43,7 +43,8 @@ class NodeRows:
         """See ``AttemptRows.commit``."""
         are_open = [await self._is_open(batch) for batch in batches]
         accepted = [batch for batch, is_open in zip(batches, are_open, strict=True) if is_open]
-        stored = iter(await self._commit(accepted) if accepted else [])
+        commit = self._commit or self._results.commit
+        stored = iter(await commit(accepted) if accepted else [])
         return [is_open and next(stored) for is_open in are_open]
 
     async def _is_open(self, batch: AttemptBatch) -> bool:
