@@ -37,10 +37,12 @@ WITHOUT_SERVERS = (
     *("examples", "generated_clients", "git_sandbox", "installing", "isolation_levels"),
     *("languages", "older_database", "small_machine", "stopping", "zoo"),
 )
-# A backup contains the files of SQLite, but nothing of PostgreSQL; each server reports its own
-# share of a rate, and remembers only its own clients that have read ``aborting``.
+# A backup contains the files of SQLite, but nothing of PostgreSQL; only SQLite has no nodes; each
+# server reports its own share of a rate, and remembers only its own clients that have read
+# ``aborting``.
 OF_ONE_DATABASE = (
     "test_cli_machine.py::test_a_backup_can_be_restored_to_a_new_folder",
+    "test_cli.py::test_the_node_commands_on_sqlite",
     "test_cli.py::test_plans_and_rate_limits_are_set_and_shown",
     "test_strict.py::test_an_aborted_run_is_first_aborting_and_then_aborted",
 )

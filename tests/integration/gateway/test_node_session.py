@@ -339,7 +339,7 @@ async def test_a_connection_ends_when_a_run_puts_out_too_much(
     for _ in range(2):  # connecting again changes nothing
         link = await place.connect()
         await link.ask(HELLO)
-        with pytest.raises(InvalidRequest, match="more than a run may"):
+        with pytest.raises(InvalidRequest, match="more rows than a run may"):
             await link.ask(CommitRows((batch,), 5))
         await until(lambda link=link: bool(link.losses))
     assert place.runner.called("commit") == []

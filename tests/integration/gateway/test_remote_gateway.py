@@ -74,7 +74,9 @@ async def place(tmp_path: Path, templates: Path) -> AsyncIterator[RemoteNode]:
 
 # name, call, and the arguments that arrive
 Call = Callable[[RemoteGateway], Awaitable[Any]]
-INFO = replace(sample(RunnerInfo), isolation="full", browsers=4, idle_sandboxes=2)
+INFO = replace(
+    sample(RunnerInfo), isolation="full", browsers=4, idle_sandboxes=2, environments=("0f" * 16,)
+)
 CALLS: list[tuple[str, Call, Any, tuple[Any, ...]]] = [
     ("replace_earlier", lambda g: g.replace_earlier(), 3, ()),
     ("register", lambda g: g.register(INFO), sample(Registered), (INFO,)),

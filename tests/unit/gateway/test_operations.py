@@ -24,6 +24,7 @@ from fyke.model.node import AttemptOrder
 from fyke.model.results import LAST_BATCH, AttemptBatch, Header, PushedRow, RunTotals
 from fyke.model.run import SUCCESS, AttemptKey, End, Outcome, RunLimits
 from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
+from fyke.model.sites import SiteUse
 from fyke.reasons import Detail, DetailCode
 from fyke.wire.nodes import (
     AnyRequest,
@@ -51,6 +52,7 @@ from fyke.wire.nodes import (
     ReplaceEarlier,
     ReportAttempts,
     ReserveBrowser,
+    ShareSites,
     StartAttempt,
     StorePage,
     TakePreparation,
@@ -418,12 +420,14 @@ async def test_two_leases_at_the_same_time_hold_the_orders_of_one() -> None:
 async def test_operations_without_an_attempt_are_passed_on() -> None:
     operations, gateway = await opened()
     for request in (
-        ReplaceEarlier(), LeaveNode(), TakePreparation(), EndPreparation("V1", None, FAULT)
+        ReplaceEarlier(), LeaveNode(), TakePreparation(), EndPreparation("V1", None, FAULT),
+        ShareSites(SiteUse(("a.example",)), urgent=True),
     ):  # fmt: skip
         await operations.serve(request)
-    names = ["active", "replace_earlier", "leave", "take_preparation", "end_preparation"]
-    assert [name for name, _, _ in gateway.calls] == names
-    assert gateway.calls[-1][1] == ("V1", FAULT)
+    names = ["replace_earlier", "leave", "take_preparation", "end_preparation", "share_sites"]
+    assert [name for name, _, _ in gateway.calls] == ["active", *names]
+    assert gateway.calls[-2][1] == ("V1", FAULT)
+    assert gateway.calls[-1][1:] == ((SiteUse(("a.example",)),), {"urgent": True})
     await operations.serve(LeaveNode(forget=True))
     assert gateway.calls[2][2] == {"forget": False} and gateway.calls[-1][2] == {"forget": True}
 
