@@ -92,7 +92,7 @@ def _rename(tx: Transaction, runner_id: str, node: str) -> None:
 async def test_what_a_machine_misses_is_made_by_the_installation(archives: Archives) -> None:
     (version,) = await published(archives.state, "1")
     archives.state.notified.clear()
-    assert await archives.find(version) == EnvironmentPlace()
+    assert await archives.find(version) == EnvironmentPlace(pending=True)
     assert archives.state.notified == [PREPARE]
     await archives.find(version)
     assert archives.state.notified == [PREPARE], "it is wanted once"
@@ -140,7 +140,7 @@ async def test_an_archive_is_made_by_one_active_runner(archives: Archives) -> No
     assert await archives.take("S") is None
     assert await archives.take("R") == version.id, "a repeated claim"
     await report(archives.state, "R", heartbeat_at=1, place="boot/1/2")
-    assert await archives.find(version) == EnvironmentPlace(), "nobody makes it now"
+    assert await archives.find(version) == EnvironmentPlace(pending=True), "the other one does"
     assert await archives.take("S") == version.id
     await archives.store(version, "R")
     made = await archives.get(version)
@@ -291,7 +291,16 @@ async def test_a_file_is_not_stored_on_a_full_disk(archives: Archives) -> None:
     assert not await archives.blobs.exists(archive_name(DIGEST))
 
 
+async def test_what_cannot_be_made_is_not_waited_for(archives: Archives) -> None:
+    (version,) = await published(archives.state, "1")
+    assert (await archives.find(version)).pending
+    await archives.take()
+    await archives.of("R").failed(version.id)
+    assert not (await archives.find(version)).pending
+
+
 async def test_what_a_node_prepares_is_not_waited_for(archives: Archives) -> None:
+    await report(archives.state, "R", place="boot/1/2", draining=True)  # it packs nothing
     (version,) = await published(archives.state, "1")
     for runner, pending in (("N", False), ("R", True), ("silent", False)):
         due = VersionEnvironment(version.id, EnvironmentState.PREPARING, runner_id=runner)

@@ -98,14 +98,20 @@ class EnvironmentArchives:
         archive = tx.environment_archives.get(version_id)
         if archive is not None and archive.digest:
             return EnvironmentPlace(archive if archive.key in keys else None), False
-        makers = {runner.id for runner in _own_runners(tx)} - {self._runner_id}
+        own = [runner for runner in _own_runners(tx) if runner.id != self._runner_id]
+        makers = {runner.id for runner in own}
         if archive is not None and archive.runner_id in makers:
             return EnvironmentPlace(pending=True), False
         environment = tx.environments.get(version_id)
         is_prepared = environment is not None and environment.state is EnvironmentState.PREPARING
         pending = is_prepared and environment is not None and environment.runner_id in makers
-        is_missing = archive is None or archive.not_before > 0
-        return EnvironmentPlace(pending=pending), is_missing and _has_several_machines(tx)
+        has_several, has_failed = (
+            _has_several_machines(tx),
+            archive is not None and archive.not_before > 0,
+        )
+        if has_several and not has_failed:  # one that can make it does so soon
+            pending = pending or any(not maker.draining and not maker.trouble for maker in own)
+        return EnvironmentPlace(pending=pending), has_several and (archive is None or has_failed)
 
     async def _is_nowhere_else(self, name: str) -> bool:
         """Whether no other machine of the installation can have a file that is missing here."""
