@@ -1,7 +1,7 @@
 """The metrics of the installation and of this server, for Prometheus.
 
-They need a key of the operator, or the token in the setting ``metrics_token``. The token opens
-nothing else, and is checked without the database.
+They need a key of the operator, or the token in the setting ``metrics_token``. The token gives
+access to nothing else, and is checked without the database.
 """
 
 from __future__ import annotations

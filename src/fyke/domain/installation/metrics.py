@@ -66,7 +66,7 @@ class InstallationCounts:
 
 
 class InstallationMetrics:
-    """Reads the metrics, at most once in ``CACHE_SECONDS``, whoever asks."""
+    """Reads the metrics, at most once in ``CACHE_SECONDS``."""
 
     def __init__(self, storage: Storage, rules: Rules, clock: Clock) -> None:
         self._storage = storage
@@ -183,13 +183,13 @@ class _ByPool:
 
 
 def _of_demand(counts: InstallationCounts, pools: _Pools) -> list[Metric]:
-    what = "of subtasks that wait and may start now, and of attempts that run"
+    whose = "of subtasks that wait and may start now, and of attempts that run"
     labels = "state", ("waiting", "running")
-    subtasks = pools.gauge("fyke_demand_subtasks", f"Number {what}.", *labels)
-    cpus = pools.gauge("fyke_demand_cpus", f"Cores {what}, without browsers.", *labels)
-    memory = pools.gauge("fyke_demand_memory_bytes", f"Bytes {what}, without browsers.", *labels)
+    subtasks = pools.gauge("fyke_demand_subtasks", f"Number {whose}.", *labels)
+    cpus = pools.gauge("fyke_demand_cpus", f"Cores {whose}, without browsers.", *labels)
+    memory = pools.gauge("fyke_demand_memory_bytes", f"Bytes {whose}, without browsers.", *labels)
     browsers = pools.gauge(
-        "fyke_demand_browsers", f"Number {what}, and may have a browser.", *labels
+        "fyke_demand_browsers", f"Number {whose}, and may have a browser.", *labels
     )
     for one in counts.demand:
         subtasks.count(one.pool, one.waiting, "waiting")
