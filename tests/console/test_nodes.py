@@ -240,6 +240,38 @@ async def test_the_page_of_a_node_shows_which_settings_it_has(
     assert " ".join(value.split()) == shown
 
 
+@pytest.mark.parametrize(
+    ("members", "disk", "clock"),
+    [
+        ({"disk_free": 50 * 10**9}, "50 GB of 100 GB free", "as that of the database"),
+        ({"disk_free": 10**6}, "1 MB of 100 GB free nearly full", "as that of the database"),
+        ({"ahead_ms": 65_000}, "0 B of 100 GB free nearly full", "1 min 5 s ahead of the database"),
+        ({"ahead_ms": -2500}, "0 B of 100 GB free nearly full", "2.5 s behind the database"),
+    ],
+)
+async def test_the_page_of_a_node_shows_its_disk_and_clock(
+    app: App, owner: Visitor, members: dict[str, Any], disk: str, clock: str
+) -> None:
+    await add_node(app)
+    assert not (await owner.get(f"{NODES}/n1")).all("//dt[. = 'Disk']")
+    ahead = members.pop("ahead_ms", 0)
+
+    def work(tx: Any) -> None:
+        [runner] = [one for one in tx.runs.runners(0) if one.node == "n1"]
+        known = {"disk_total": 10**11, "disk_floor": 2**28, "cache_bytes": 2 * 10**9, **members}
+        tx.runs.put_runner(replace(runner, clock_ms=runner.heartbeat_at + ahead, **known))
+
+    await app.storage.write(work)
+    page = await owner.get(f"{NODES}/n1")
+    shown = {
+        term: " ".join(
+            page.one(f"//dt[. = '{term}']/following-sibling::dd[1]").text_content().split()
+        )
+        for term in ("Disk", "Caches", "Clock")
+    }
+    assert shown == {"Disk": disk, "Caches": "2 GB", "Clock": clock}
+
+
 async def test_the_machine_of_the_installation_has_a_page_without_actions(
     app: App, owner: Visitor
 ) -> None:
