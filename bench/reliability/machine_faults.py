@@ -23,7 +23,7 @@ from reliability.faults import (
     no_volume,
     roles,
 )  # fmt: skip
-from reliability.machine import first_line
+from reliability.machine import first_line, pid_in
 from reliability.machines import BACK_SECONDS, WITH_ERRORS, NodesStage, stage_of_nodes
 from reliability.older import older_commit
 from reliability.stage import Injected, Stage
@@ -234,6 +234,8 @@ def node_clock(stage: Stage, rng: random.Random) -> Injected:
     """Set the clock of a node forward or back, by libfaketime."""
     site, node = _any(stage, rng)
     file = Path(node.variables["FAKETIME_TIMESTAMP_FILE"])
+    runner = Path(f"/proc/{pid_in(node, 'runner')}/maps").read_text()
+    assert node.variables["LD_PRELOAD"] in runner, "the runner has its own clock"
     step = rng.choice(STEPS) * rng.choice([1, -1])
     file.write_text(f"{step:+d}")
     over = time.monotonic()

@@ -63,6 +63,7 @@ class Parts:
     def __init__(self, gateway: Any) -> None:
         self.gateway = gateway
         self.egress_rules = EgressRules(EgressPolicy())
+        self.site_sharing = None
 
     @property
     def sandbox(self) -> Parts:

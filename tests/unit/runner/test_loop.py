@@ -30,10 +30,12 @@ pytestmark = pytest.mark.anyio
 SIZE = RunnerSize(cpus=1, memory_mb=512, slots=1)
 
 
-def a_runner(gateway: Any, size: RunnerSize = SIZE, **more: Any) -> Runner:
+def a_runner(gateway: Any, size: RunnerSize = SIZE, sharing: Any = None, **more: Any) -> Runner:
     """A runner without a browser, which only reports."""
     rules = EgressRules(EgressPolicy())
-    deps = SimpleNamespace(browser=None, gateway=gateway, egress_rules=rules, disk=None)
+    deps = SimpleNamespace(
+        browser=None, gateway=gateway, egress_rules=rules, disk=None, site_sharing=sharing
+    )
     return Runner(size, cast(AttemptDependencies, deps), **more)
 
 
@@ -99,6 +101,15 @@ async def test_what_asks_for_nothing_does_not_end_an_outage() -> None:
         runner._attempt_runners.clear()
         await runner._report_safely()
     assert [line["event"] for line in logged] == ["cannot_report"]
+
+
+def test_the_number_of_machines_is_passed_on() -> None:
+    counts: list[int] = []
+    runner = a_runner(
+        SimpleNamespace(contact=None), sharing=SimpleNamespace(registered=counts.append)
+    )
+    runner._follow(Registered(NodeState.READY, 15.0, machines=3))
+    assert counts == [3]
 
 
 async def test_a_runner_whose_group_commit_has_ended_ends_too() -> None:
