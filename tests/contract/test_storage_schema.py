@@ -304,8 +304,10 @@ INDEXES_SINCE_S0011 = (
     "ix_runs_account_id_version_created_at_id",
     "ix_runs_open_of_pool",
     "ix_subtasks_waiting_of_pool",
+    "ix_attempts_of_runner",
 )
-INDEXES_BEFORE_S0027 = (
+INDEXES_OF_S0010 = (
+    "CREATE INDEX ix_attempts_leases ON attempts (lease_until) WHERE outcome IS NULL",
     "CREATE INDEX ix_runs_open ON runs (id, account_id, state) WHERE state IN ('ready', 'running')",
     "CREATE INDEX ix_subtasks_waiting ON subtasks (run_id, ordinal) WHERE state = 'waiting'",
 )
@@ -354,7 +356,7 @@ async def test_the_upgrade_counts_the_ended_subtasks_and_usage_of_open_runs(stat
         connection.exec_driver_sql("DROP VIEW demand")
         for name in INDEXES_SINCE_S0011:
             connection.exec_driver_sql(f"DROP INDEX {name}")
-        for create in INDEXES_BEFORE_S0027:
+        for create in INDEXES_OF_S0010:
             connection.exec_driver_sql(create)
         for table, names in COLUMNS_SINCE_S0010.items():
             for name in names:
