@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -37,7 +38,7 @@ from fyke.settings.shared import for_node
 
 STOP_SECONDS = 8.0  # for Workers of a node that has ended; one has 5 s after SIGTERM
 LEAVE_SECONDS = 5.0
-IDLE_LOOK_SECONDS = 5.0  # while it is not connected
+IDLE_LOOK_SECONDS = 5.0  # between two looks whether it is connected
 _REMEDIES = {
     LinkEnd.SUPERSEDED: (
         "if this machine is a copy, delete its node.json and join with another name; if not, stop "
@@ -131,14 +132,17 @@ async def _run(
 
 
 async def _drain_when_idle(runner: Runner, link: NodeLink, seconds: float) -> None:
-    """While it is not connected, it goes on: it may have an attempt in a moment."""
+    """Idle is only a node that is connected: after an outage it may have an attempt in a moment."""
     if not seconds:
         await asyncio.Event().wait()
+    connected_since = time.monotonic()
     while True:
-        left = seconds - runner.idle_seconds if link.connected.is_set() else IDLE_LOOK_SECONDS
+        if not link.connected.is_set():
+            connected_since = time.monotonic()
+        left = seconds - min(runner.idle_seconds, time.monotonic() - connected_since)
         if left <= 0:
             break
-        await asyncio.sleep(left)
+        await asyncio.sleep(min(left, IDLE_LOOK_SECONDS))
     log.info("node_is_idle", seconds=seconds)
     runner.drain()
 

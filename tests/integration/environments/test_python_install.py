@@ -17,6 +17,7 @@ from fyke.contracts.execution import Environment, EnvironmentFailed
 from fyke.model.node import RunnableVersion
 from fyke.model.worker import Language
 from fyke.sandbox.packages.environment import LOG, SEAL
+from fyke.sandbox.packages.held import NAMES
 from support.environments import Installing, Workspace, open_workspace
 from support.memory import a_runnable_version
 from support.wheels import make_wheel, make_wheel_folder
@@ -108,7 +109,7 @@ async def test_every_user_can_read_an_environment(environments: Installing, tmp_
         mode = path.lstat().st_mode
         if not stat.S_ISLNK(mode):
             assert mode & 0o444 == 0o444, path
-            assert stat.S_ISDIR(mode) or path.name == LOG or not mode & 0o222, path
+            assert stat.S_ISDIR(mode) or path.name in (LOG, NAMES) or not mode & 0o222, path
     assert (environment.path.parent / LOG).read_text() == environment.log
 
 

@@ -6,6 +6,7 @@ forgotten with the folder.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ class HeldEnvironments:
             if is_new and key:
                 # a full disk: then it is not known after a restart
                 with suppress(OSError), (self._root / key / NAMES).open("a") as file:
+                    os.fchmod(file.fileno(), 0o644)  # Workers can read all of it
                     file.write(f"{name}\n")
 
     def names(self) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ class RunnerTable(SqlStore):
         """Up to ``most`` other active runners of a pool: those that follow this one by their ids,
         then the first ones.
         """
-        query = select(runners).where(
+        query = select(*_REPORTED).where(
             runners.c.pool == pool,
             runners.c.heartbeat_at >= active_since,
             runners.c.id != runner_id,

@@ -298,17 +298,17 @@ class LeaseTable(SqlStore):
             permitted = plans.permit(waiting)
             if len(permitted) < len(waiting) and plans.full != full:
                 continue  # read the queue again, without the accounts that are full now
-            planned = _fitting(permitted, left.copy())
-            if not planned:
+            planned = fitting = _fitting(permitted, left.copy())
+            if not fitting:
                 break
             if most is None:
                 most = runners.share(planned[0], len(permitted))
             planned = planned[: most - len(leased)]
             exact = elsewhere.is_used or bool(passed.subtasks)
-            claimed = self._claim(planned, left, plans, placement, exact=exact)
+            claimed = self._claim(planned, left, plans, placement, fitting if exact else ())
             leased += claimed
             if not claimed:
-                passed.add_locked(planned, exact=exact)
+                passed.add_locked(fitting if exact else planned, exact=exact)
             elif left.lacks_places and not placeless:
                 continue
             elif len(claimed) == len(planned) < max(len(permitted), limit):
@@ -398,14 +398,13 @@ class LeaseTable(SqlStore):
         left: _CapacityLeft,
         plans: PlanCapacity,
         placement: Placement,
-        *,
-        exact: bool,
+        among: Sequence[WaitingSubtask],
     ) -> list[WaitingSubtask]:
-        """Mark subtasks of the planned runs as running, as far as they are still free and fit; with
-        ``exact`` only planned ones.
+        """Mark subtasks of the planned runs as running, as far as they are still free and fit; if
+        ``among`` some are given, only such ones.
         """
         if not is_sqlite(self._db):
-            planned = plans.confirm(self._lock(planned, placement.pool, exact=exact))
+            planned = plans.confirm(self._lock(planned, placement.pool, among))
         claimed = _fitting(planned, left)
         if claimed:
             running = str(SubtaskState.RUNNING)
@@ -422,12 +421,12 @@ class LeaseTable(SqlStore):
         return or_(at <= now, at > now + MAX_PAUSE_MS)
 
     def _lock(
-        self, planned: list[WaitingSubtask], pool: str, *, exact: bool
+        self, planned: list[WaitingSubtask], pool: str, among: Sequence[WaitingSubtask]
     ) -> list[WaitingSubtask]:
-        """Steps 2 and 3 above. Returns at most as many subtasks as planned, of the same runs, and
-        with ``exact`` no others: of one run some may be left to other machines.
+        """Steps 2 and 3 above. Returns at most as many subtasks as planned, of the same runs. If
+        ``among`` some are given, only such ones: of one run some may be left to other machines.
         """
-        by_run = {item.run_id: item for item in planned}
+        by_run = {item.run_id: item for item in among or planned}
         shared = (
             select(runs.c.id, runs.c.state)
             .where(runs.c.id.in_(by_run))
@@ -445,8 +444,8 @@ class LeaseTable(SqlStore):
             .limit(len(planned))
             .with_for_update(skip_locked=True)
         )
-        if exact:
-            keys = [(item.run_id, item.ordinal) for item in planned]
+        if among:
+            keys = [item.key for item in among]
             free = free.where(tuple_(subtasks.c.run_id, subtasks.c.ordinal).in_(keys))
         return [replace(by_run[row.run_id], ordinal=row.ordinal) for row in self._db.execute(free)]
 
