@@ -36,8 +36,14 @@ class HealthRoutes:
         """The storage answers, a runner is alive and can start Workers, and every process of this
         machine reports.
         """
-        if reason := await self.health.not_ready():
-            raise NotReady(reason)
+        try:
+            reason = await self.health.not_ready()
+        except Unavailable:
+            if call.visit.is_known_host:
+                raise
+            raise NotReady from None
+        if reason:
+            raise NotReady(reason if call.visit.is_known_host else None)
 
     @get("/version", scope=PUBLIC)
     async def get_version(self, call: Call) -> ProductVersion:

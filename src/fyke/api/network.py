@@ -3,6 +3,9 @@
 Headers that any client can send are not trusted: ``X-Forwarded-*`` counts only when the peer is a
 configured proxy, and a Host outside the allow-list is refused before routing, which stops a web
 page from reaching a loopback server by DNS rebinding.
+
+Three paths are answered under any name, because a kubelet and Prometheus ask a pod by its address.
+They change nothing, the metrics need a key, and ``/readyz`` gives such a request no reason.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from fyke.api.errors import Refusal
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _ALWAYS_ALLOWED = ("localhost", "127.0.0.1", "[::1]")
+_ANY_HOST = frozenset({"/healthz", "/readyz", "/metrics"})
 _HOSTS = 256  # checked ones that are remembered
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>\d{1,5}))?")
 
@@ -31,6 +35,7 @@ class Visit:
 
     address: str
     origin: str  # scheme://host[:port] of this server as the client sees it
+    is_known_host: bool = True  # False for a path that is answered under any name
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -72,8 +77,14 @@ class Network:
             forwarded = _last(header(scope, b"x-forwarded-proto"))
             scheme = forwarded if forwarded in ("http", "https") else scheme
             address = self._client_behind(peer, header(scope, b"x-forwarded-for"))
-        self._check(host)
-        return Visit(address, self._public_url or f"{scheme}://{host}")
+        is_known = True
+        try:
+            self._check(host)
+        except Refusal:
+            if scope["path"] not in _ANY_HOST or scope["method"] not in ("GET", "HEAD"):
+                raise
+            host, is_known = "localhost", False  # nothing repeats a name that was not checked
+        return Visit(address, self._public_url or f"{scheme}://{host}", is_known)
 
     def _check_host(self, host: str) -> None:
         match = _HOST.fullmatch(host)

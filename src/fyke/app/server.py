@@ -292,5 +292,5 @@ def _api_config(settings: Settings, role: str) -> ApiConfig:
         require_callback_url=settings.require_callback_url,
         master_secret=master_secret(settings),
         metrics_token=settings.metrics_token.get_secret_value(),
-        server=f"{socket.gethostname()}:{role}",
+        server=role,
     )

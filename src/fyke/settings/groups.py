@@ -113,7 +113,8 @@ class ServerSettings(BaseModel):
     """Additional names that are accepted in the ``Host`` header. ``localhost``, ``127.0.0.1``,
     ``[::1]``, the value of ``host`` and the host of ``public_url`` are always accepted; any other
     name is answered with 400. This stops a web page from reaching a server on your loopback
-    interface through a name of its own that resolves to it.
+    interface through a name of its own that resolves to it. ``/healthz``, ``/readyz`` and
+    ``/metrics`` are read under any name.
     """
 
     trusted_proxies: Annotated[CommaList, TypeText("list of IP addresses and networks")] = Field(

@@ -31,7 +31,7 @@ PATH = "/metrics"
 
 async def read(app: App, key: str, asgi: Any = None, **options: Any) -> dict[str, float]:
     """The metrics as they are now, by a client of their own."""
-    async with client(asgi or app.asgi(server="one:server")) as http:
+    async with client(asgi or app.asgi(server="server-2")) as http:
         answer = await http.get(PATH, headers={"authorization": f"Bearer {key}"}, **options)
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == CONTENT_TYPE
@@ -67,6 +67,14 @@ async def test_the_token_opens_the_metrics_and_nothing_else(app: App) -> None:
         assert (
             await http.post(PATH, headers={"authorization": f"Bearer {TOKEN}"})
         ).status_code > 400
+
+
+@pytest.mark.parametrize("host", ["fyke.fyke.svc:8100", "10.1.2.3:8100"])
+async def test_prometheus_may_ask_by_another_name_but_needs_the_token(app: App, host: str) -> None:
+    async with client(app.asgi(metrics_token=TOKEN)) as http:
+        asked = {"host": host, "authorization": f"Bearer {TOKEN}"}
+        assert (await http.get(PATH, headers=asked)).status_code == 200
+        assert (await http.get(PATH, headers={"host": host})).status_code == 401
 
 
 async def test_without_the_database_the_token_still_shows_that(app: App) -> None:
@@ -159,7 +167,7 @@ async def test_leased_attempts_take_room(app: App) -> None:
 
 
 async def test_requests_are_counted_by_class_and_server(app: App, run_slug: str) -> None:
-    asgi = app.asgi(metrics_token=TOKEN, server="one:server")
+    asgi = app.asgi(metrics_token=TOKEN, server="server-2")
     async with client(asgi) as http:
         api = Api(http, app.owner_key)
         for _ in range(2):
@@ -171,7 +179,7 @@ async def test_requests_are_counted_by_class_and_server(app: App, run_slug: str)
     counted = {
         tuple(re.findall(r'(?:route|status)="(\w+)"', name)): value
         for name, value in values.items()
-        if name.startswith('fyke_http_requests_total{server="one:server",')
+        if name.startswith('fyke_http_requests_total{server="server-2",')
     }
     assert counted == {
         ("v2", "2xx"): 2,

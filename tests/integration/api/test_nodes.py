@@ -13,6 +13,7 @@ from fyke.domain.nodes.tokens import NodeTokens, parse_token
 from fyke.kit.certificates import fingerprint
 from fyke.kit.clock import SystemClock
 from fyke.kit.sealing import Sealer
+from fyke.model.account import Role, Scope
 from fyke.model.node import NodeState
 from fyke.model.node_registry import Node
 from fyke.model.runner import RunnerInfo
@@ -190,6 +191,30 @@ async def test_a_node_of_an_engine_is_replaced(app: App, api: Api) -> None:
     node = reads_as(NodeItem, await api.post(f"{NODES}/n1/replace", {"seconds": 60}))
     assert (node.state, node.replacing) == (NodeState.DRAINING, True)
     assert 59 <= node.drain_until - node.state_at <= 61
+
+
+async def test_a_key_that_reads_is_enough_for_fyke_fleet(app: App, api: Api) -> None:
+    """As in docs/how-to/kubernetes.md: made by a member, who is then given the role viewer."""
+    await add_node(app)
+    user, _ = await app.services.users.invite(app.owner, "fleet", "member")
+    member = replace(app.owner, user_id=user.id, user_name="fleet", role=Role.MEMBER, local=False)
+    scopes = frozenset({Scope.ADMIN})
+    key = (await app.services.accounts.create_key(member, "fleet", scopes=scopes)).key
+    await app.services.users.change_role(app.owner, "fleet", "viewer")
+
+    [node] = reads_as(NodeList, await api.get(NODES, key=key)).items
+    assert node.name == "n1"
+    assert reads_as(NodeDemand, await api.get("/api/fyke/node-demand", key=key)).items
+    for path, body in (
+        (f"{NODES}/n1/drain", {}),
+        (f"{NODES}/n1/replace", {}),
+        (TOKENS, {}),
+        ("/api/fyke/users", {"name": "another"}),
+    ):
+        fails(await api.post(path, body, key=key), 401, 4010, "role")
+    fails(await api.send("DELETE", f"{NODES}/n1", key=key), 401, 4010, "role")
+    assert (await api.get("/api/v2/worker-runs", key=key)).status_code == 403
+    assert (await api.get(f"{NODES}/n1")).status_code == 200
 
 
 async def test_the_demand_has_every_known_pool(app: App, api: Api) -> None:

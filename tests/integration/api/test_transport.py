@@ -342,9 +342,10 @@ async def test_guessing_is_rate_limited_and_locks_no_user_out(app: App) -> None:
     ],
 )
 async def test_an_unknown_host_is_refused_before_routing(app: App, api: Api, host: str) -> None:
-    for path in ("/healthz", "/api/store?search=x", "/nothing"):
+    for path in ("/version", "/api/store?search=x", "/nothing", "/healthz/"):
         answer = await api.get(path, headers={"host": host})
         fails(answer, 400, 4000, "FYKE_ALLOWED_HOSTS")
+    fails(await api.post("/healthz", headers={"host": host}), 400, 4000, "FYKE_ALLOWED_HOSTS")
 
 
 @pytest.mark.parametrize(
@@ -447,9 +448,23 @@ async def test_health_reveals_no_details_without_a_key(app: App, api: Api) -> No
     assert set((await api.get("/version", key=None)).json()["data"]) == {"version"}
 
 
+async def test_a_probe_by_the_address_of_a_pod_learns_the_status_only(app: App, api: Api) -> None:
+    pod = {"host": "10.1.2.3:8100"}
+    assert (await api.get("/healthz", key=None, headers=pod)).status_code == 200
+    assert "no runner" in (await api.get("/readyz", key=None)).text
+    answer = await api.get("/readyz", key=None, headers=pod)
+    fails(answer, 503, 5000)
+    assert "runner" not in answer.text and "10.1.2.3" not in answer.text
+    await app.register_runner()
+    assert (await api.get("/readyz", key=None, headers=pod)).status_code == 200
+
+
 async def test_a_closed_storage_is_unavailable(app: App, api: Api) -> None:
     await app.storage.close()
     fails(await api.get("/readyz", key=None), 503, 5000)
+    answer = await api.get("/readyz", key=None, headers={"host": "10.1.2.3"})
+    fails(answer, 503, 5000)
+    assert "storage" not in answer.text and "database" not in answer.text
     fails(await api.post(INFO), 503, 5000)
 
 

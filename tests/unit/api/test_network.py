@@ -12,7 +12,13 @@ from fyke.api.network import Network, limiter_key
 
 def _scope(host: str = "localhost", peer: str = "9.9.9.9", **headers: str) -> dict[str, Any]:
     listed = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
-    return {"scheme": "http", "client": (peer, 1), "headers": [(b"host", host.encode()), *listed]}
+    return {
+        "method": "GET",
+        "path": "/",
+        "scheme": "http",
+        "client": (peer, 1),
+        "headers": [(b"host", host.encode()), *listed],
+    }
 
 
 def _network(**config: Any) -> Network:
@@ -38,6 +44,29 @@ def test_loopback_names_are_always_allowed(host: str) -> None:
 def test_other_hosts_are_refused(host: str) -> None:
     with pytest.raises(Refusal):
         _network().visit(_scope(host))
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_three_paths_are_read_under_any_name(path: str, method: str) -> None:
+    for host in ("10.1.2.3:8100", "fyke.fyke.svc:8100", "evil", ""):
+        visit = _network().visit(_scope(host) | {"path": path, "method": method})
+        assert (visit.origin, visit.is_known_host) == ("http://localhost", False)
+    assert _network().visit(_scope() | {"path": path}).is_known_host
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS", "DELETE"])
+def test_they_are_only_read(method: str) -> None:
+    with pytest.raises(Refusal):
+        _network().visit(_scope("evil") | {"path": "/healthz", "method": method})
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz/", "/readyz/x", "/version", "/metricsx", "//metrics", "/api/metrics", ""]
+)
+def test_no_other_path_is_read_under_an_unknown_name(path: str) -> None:
+    with pytest.raises(Refusal):
+        _network().visit(_scope("evil") | {"path": path})
 
 
 def test_the_bound_public_and_allowed_hosts_are_allowed() -> None:

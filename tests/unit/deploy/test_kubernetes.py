@@ -18,6 +18,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from typer.main import get_command
 
+from fyke.api.network import Network
 from fyke.cli import root_supervisor, supervisor
 from fyke.cli.main import app
 from fyke.domain.nodes.fleet import FleetDriver
@@ -31,6 +32,7 @@ from support.kubernetes_api import kubernetes_api
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy" / "kubernetes"
 PAGE = (ROOT / "docs" / "how-to" / "kubernetes.md").read_text()
+METRICS = (ROOT / "docs" / "how-to" / "metrics.md").read_text()
 OTHER_GROUPS = {"keda.sh/v1alpha1"}
 VERSIONS = ("1.33", "1.37")
 pytestmark = pytest.mark.needs("kubectl")
@@ -41,6 +43,21 @@ def rendered(folder: str) -> list[dict[str, Any]]:
     done = subprocess.run(
         ["kubectl", "kustomize", FOLDER / folder], capture_output=True, text=True, check=True
     )
+    return [*yaml.safe_load_all(done.stdout)]
+
+
+def made(folder: Path, *changes: tuple[str, str, str]) -> list[dict[str, Any]]:
+    """The example, rendered with changes: a file, and a text in it with its replacement, or
+    nothing with what is added at the end.
+    """
+    shutil.copytree(FOLDER, folder / "kubernetes")
+    for name, old, new in changes:
+        file = folder / "kubernetes" / name
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new) if old else text + new)
+    command = ["kubectl", "kustomize", folder / "kubernetes" / "example"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [*yaml.safe_load_all(done.stdout)]
 
 
@@ -63,15 +80,19 @@ def fleet_pod() -> dict[str, Any]:
     return pod
 
 
+def has_http(pod: dict[str, Any]) -> bool:
+    ports = pod["spec"]["containers"][0].get("ports", ())
+    return "http" in [port["name"] for port in ports]
+
+
 def variables(pod: dict[str, Any], folder: str = "example") -> dict[str, str]:
     """The variables of a pod with a value."""
     [container] = pod["spec"]["containers"]
-    found = {one["name"]: one["value"] for one in container["env"] if "value" in one}
+    own = {one["name"]: one["value"] for one in container["env"] if "value" in one}
     sources = container.get("envFrom", ())
     maps = [one["configMapRef"]["name"] for one in sources if "configMapRef" in one]
-    return found | {
-        k: v for name in maps for k, v in named("ConfigMap", name, folder)["data"].items()
-    }
+    of_maps = {k: v for name in maps for k, v in named("ConfigMap", name, folder)["data"].items()}
+    return of_maps | own
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -150,10 +171,48 @@ def test_the_commands_and_settings_exist(folder: str) -> None:
 
 def test_secrets_are_made_by_the_operator_as_the_page_says() -> None:
     names = set(re.findall(r"secretKeyRef': \{'key': '\w+', 'name': '([\w-]+)'", str(pods())))
-    assert names == {"fyke-database", "fyke-node-token", "fyke-node-token-large"}
+    assert names == {
+        "fyke-database",
+        "fyke-metrics",
+        "fyke-node-token",
+        "fyke-node-token-large",
+    }
     assert not [one for one in rendered("example") if one["kind"] == "Secret"]
     names |= {"fyke-demand", "fyke-secret", "fyke-s3", "fyke-fleet-key"}
-    assert all(f"secret generic {name} " in PAGE for name in names)
+    assert all(f"secret generic {name} " in PAGE + METRICS for name in names)
+
+
+def test_only_the_token_of_the_metrics_is_optional() -> None:
+    for pod in (*pods(), *pods("apart"), fleet_pod()):
+        found = [one for one in pod["spec"]["containers"][0]["env"] if "valueFrom" in one]
+        optional = {
+            one["name"] for one in found if one["valueFrom"]["secretKeyRef"].get("optional")
+        }
+        answers = {"FYKE_METRICS_TOKEN"} if has_http(pod) else set()
+        assert optional == answers
+
+
+@pytest.mark.parametrize("folder", ["apart", "installation"])
+def test_probes_and_prometheus_are_answered(folder: str) -> None:
+    """A kubelet asks by the address of the pod, Prometheus also by the name of the service."""
+    [pod] = [pod for pod in pods(folder) if has_http(pod)]
+    settings = variables(pod, folder)
+    network = Network(
+        bound_host=settings["FYKE_HOST"],
+        public_url=settings["FYKE_PUBLIC_URL"],
+        allowed_hosts=settings["FYKE_ALLOWED_HOSTS"].split(","),
+        trusted_proxies=(),
+    )
+    [container] = pod["spec"]["containers"]
+    probes = [value for name, value in container.items() if name.endswith("Probe")]
+    paths = [probe["httpGet"]["path"] for probe in probes]
+    assert len(paths) == 3
+    service = f"{named('Service', 'fyke', folder)['metadata']['name']}.fyke.svc:8100"
+    for host in ("10.244.1.7:8100", service):
+        for path in (*paths, "/metrics"):
+            headers = [(b"host", host.encode())]
+            scope = {"method": "GET", "path": path, "headers": headers, "client": ("10.9.9.9", 1)}
+            assert network.visit(scope).address == "10.9.9.9"
 
 
 def test_a_node_asks_the_gateway_by_its_service() -> None:
@@ -243,6 +302,63 @@ def test_servers_know_that_the_cluster_replaces_nodes() -> None:
     url = f"http://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}"
     assert variables(fleet_pod())["FYKE_URL"] == url
     assert service["metadata"]["name"] in data["FYKE_ALLOWED_HOSTS"].split(",")
+
+
+def test_the_fleet_uses_the_settings_of_the_config_map_and_the_operators_host_names_stay(
+    tmp_path: Path,
+) -> None:
+    """Also with server and gateway apart, whose other settings its pod then has too."""
+    for base in ("installation", "apart"):
+        done = made(
+            tmp_path / base,
+            ("example/kustomization.yaml", "../installation", f"../{base}"),
+            (
+                f"{base}/kustomization.yaml",
+                "=fyke,fyke.fyke.svc",
+                "=fyke,scrapers.example\n      - FYKE_FLEET_SECONDS=30",
+            ),
+        )
+        [data] = [one["data"] for one in done if one["kind"] == "ConfigMap"]
+        assert data["FYKE_ALLOWED_HOSTS"] == "fyke,scrapers.example"
+        [source] = fleet_pod()["spec"]["containers"][0]["envFrom"]
+        assert source == {"configMapRef": {"name": "fyke"}}
+        values = {k.removeprefix("FYKE_").lower(): v for k, v in data.items()}
+        settings = Settings(home=tmp_path, **values)
+        assert (settings.fleet, settings.fleet_seconds) == ("kubernetes", 30)
+
+
+def test_pools_in_a_namespace_of_their_own_as_on_the_page(tmp_path: Path) -> None:
+    section = PAGE.partition("### Pools in a namespace of their own\n")[2]
+    of_pool, of_all = re.findall(r"```yaml\n(.+?)```", section, re.DOTALL)[:2]
+    done = made(
+        tmp_path,
+        *(
+            (f"example/pool-{name}/kustomization.yaml", "", of_pool)
+            for name in ("default", "large")
+        ),
+        ("example/kustomization.yaml", "", of_all),
+    )
+    places = {
+        (one["kind"], one["metadata"]["name"]): one["metadata"].get("namespace") for one in done
+    }
+    in_pools = {key for key, namespace in places.items() if namespace == "fyke-pools"}
+    assert in_pools >= {
+        ("Deployment", "fyke-node-default"),
+        ("Deployment", "fyke-node-large"),
+        ("ScaledObject", "fyke-node-default"),
+        ("Role", "fyke-fleet"),
+        ("RoleBinding", "fyke-fleet"),
+    }
+    assert places["Deployment", "fyke-fleet"] == places["StatefulSet", "fyke"] == "fyke"
+    found = {(one["kind"], one["metadata"]["name"]): one for one in done}
+    for name in ("fyke-node-default", "fyke-node-large"):
+        pod = found["Deployment", name]["spec"]["template"]["spec"]
+        assert "fyke-gateway.fyke:8110" in pod["containers"][0]["args"]
+    [rule] = [r for r in found["NetworkPolicy", "fyke"]["spec"]["ingress"] if "from" in r]
+    labels = {"kubernetes.io/metadata.name": "fyke-pools"}
+    assert rule["from"][0]["namespaceSelector"]["matchLabels"] == labels
+    assert found["ConfigMap", "fyke"]["data"]["FYKE_FLEET_NAMESPACE"] == "fyke-pools"
+    assert ("Namespace", "fyke-pools") not in found and "create namespace fyke-pools" in PAGE
 
 
 def test_the_fleet_needs_the_rights_that_it_has_and_no_more(tmp_path: Path) -> None:
