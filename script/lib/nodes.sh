@@ -1,7 +1,8 @@
 # script/up --nodes: an installation on a PostgreSQL of its own, and nodes, all on this machine. Sourced, not run.
 #
 # Below the data folder: postgres/ is the database, reached by a unix socket only; nodes/nN are the data folders of the
-# nodes, each with a log. Root uses the service user for all of it but the launchers.
+# nodes, each with a log. Root makes the data folder as "fyke up" does, and does nothing below it itself, where the
+# service user could have made links.
 
 have_postgres() { postgres_bin >/dev/null; }
 
@@ -13,9 +14,22 @@ postgres_bin() {
   dirname "$(readlink -f "$found")"
 }
 
+# make_no_cluster [FOLDER]: keep Debian's package from making and starting a cluster of its own on port 5432. The folder
+# is that of the configuration, /etc.
+make_no_cluster() {
+  local etc=${1:-/etc} file sudo=()
+  file=$etc/postgresql-common/createcluster.d/fyke.conf
+  command -v apt-get >/dev/null && find_sudo || return 0 # install_packages says what is missing
+  ! compgen -G "$etc/postgresql/*/*/postgresql.conf" >/dev/null && [[ ! -e $file ]] || return 0
+  "${sudo[@]}" mkdir -p "${file%/*}"
+  "${sudo[@]}" tee "$file" >/dev/null <<<"# written by script/up --nodes of Fyke, which runs a server of its own
+create_main_cluster = false"
+}
+
+# as_service COMMAND...: run it as the user who works in the data folder, see enter_home.
 as_service() {
   if [[ $EUID -eq 0 ]]; then
-    setpriv --reuid fyke --regid fyke --clear-groups -- env HOME=/ "$@"
+    setpriv --reuid "$service_uid" --regid "$service_gid" --clear-groups -- env -C / HOME=/ "$@"
   else
     "$@"
   fi
@@ -23,120 +37,137 @@ as_service() {
 
 # up_with_nodes NUMBER PREFIX ARGUMENTS OF "fyke up"...: run the tour on an installation with so many nodes.
 up_with_nodes() {
-  local number=$1 program=$2/.venv/bin/fyke home
+  local number=$1 program=$2/.venv/bin/fyke status
   interpreter=$2/.venv/bin/python
   shift 2
-  home=$(home_of "$@")
-  prepare_home "$home"
+  enter_home "$program" "$@"
+  ended_by='' running='' up_pid='' nodes_pid='' cluster=''
+  trap 'on_signal HUP' HUP
+  trap 'on_signal INT' INT
+  trap 'on_signal TERM' TERM
   trap 'stop_all' EXIT
-  start_postgres "$home"
+  as_service mkdir -p -m 0711 "$home/nodes"
+  start_postgres
   export FYKE_HOME=$home FYKE_RUNNER_POOL=${FYKE_RUNNER_POOL:-installation}
   say "The $number nodes log to $home/nodes/NAME/node.log. The machine of the installation takes no runs itself, unless they
 name its pool \"$FYKE_RUNNER_POOL\"."
-  rm -f "$home/server.json" # of a platform that was killed
-  start_nodes "$number" "$program" "$home" &
+  running=yes
+  start_nodes "$number" "$program" &
   nodes_pid=$!
-  local status=0
-  "$program" up --tour --tour-nodes "$number" "$@" || status=$?
-  return "$status"
+  # In a session of its own: else Ctrl-C would reach it twice, and the second signal ends runs at once. The last --home
+  # counts, and this one does not depend on the working folder.
+  setsid "$program" up --tour --tour-nodes "$number" "$@" --home "$home" &
+  up_pid=$!
+  [[ -z $ended_by ]] || on_signal "$ended_by"
+  while :; do # a signal ends "wait", but not what it waits for
+    ended_by='' status=0
+    wait "$up_pid" || status=$?
+    [[ $ended_by ]] || return "$status"
+  done
 }
 
-# home_of ARGUMENTS...: the data folder, as an absolute path.
-home_of() {
-  local home=${FYKE_HOME:-}
-  [[ $home ]] || if [[ $EUID -eq 0 ]]; then home=/var/lib/fyke; else home=$HOME/.fyke; fi
+# on_signal NAME: end "fyke up" and the nodes; without them, end the script.
+on_signal() {
+  ended_by=$1
+  [[ $running ]] || exit $((128 + $(kill -l "$1")))
+  [[ -z $nodes_pid ]] || kill "$nodes_pid" 2>/dev/null || true
+  [[ -z $up_pid ]] || kill "$up_pid" 2>/dev/null || true
+}
+
+# home_option ARGUMENTS...: set "home_option" to the last --home among them.
+home_option() {
+  home_option=()
   while [[ $# -gt 0 ]]; do
     case $1 in
-      --home) home=${2:-} ;;
-      --home=*) home=${1#--home=} ;;
+      --home) home_option=(--home "${2:-}") ;;
+      --home=*) home_option=("$1") ;;
     esac
     shift
   done
-  realpath -m -- "$home"
 }
 
-# prepare_home FOLDER: make the data folder, with PostgreSQL as its database if it has none.
-prepare_home() {
-  local home=$1
-  if [[ -e $home/state.db ]]; then
-    die "The installation in $home is on SQLite, and nodes need PostgreSQL. Choose another folder with --home, or see
-docs/how-to/postgresql.md."
-  fi
-  if [[ $EUID -eq 0 ]]; then
-    install -d -m 0711 -o fyke -g fyke "$home" "$home/nodes"
-  else
-    mkdir -p -m 0711 "$home" "$home/nodes"
-  fi
-  [[ ${FYKE_DATABASE_URL:-} ]] && return
-  if [[ -e $home/config.toml ]]; then
-    grep -q '^ *database_url *=' "$home/config.toml" ||
-      die "Nodes need PostgreSQL, and $home/config.toml has no database_url."
-    return
-  fi
-  local socket=$home/postgres/.s.PGSQL.5432
-  [[ ${#socket} -le 100 ]] || die "The path of the data folder is too long for the socket of PostgreSQL: $home"
-  # for later starts and other commands too
-  printf 'database_url = "postgresql://fyke@/fyke?host=%s"\n' "$home/postgres" | as_service tee "$home/config.toml" >/dev/null
-  as_service chmod 0600 "$home/config.toml"
-  as_service mkdir -p -m 0700 "$home/postgres"
+# enter_home PROGRAM ARGUMENTS...: make the data folder, or end with the reason why it cannot be that; lock it. Sets "home",
+# an absolute path, "service_uid", "service_gid", and "database_url" of the server to run there, or "".
+enter_home() {
+  local program=$1 found
+  shift
+  home_option "$@"
+  found=$("$program" nodes-home "${home_option[@]}") || exit
+  { read -r service_uid; read -r service_gid; read -r database_url; IFS= read -r home; } <<<"$found"
+  # All that is started below keeps the lock but PostgreSQL, so what a killed script has left is not started twice.
+  exec 8<"$home"
+  flock -n 8 || die "Another script/up --nodes runs in $home. Stop it first, or choose another data folder with --home."
 }
 
-# start_postgres FOLDER: start the server of prepare_home, if it is the one that is used; sets "cluster".
+# start_postgres: start the server of the data folder, if it is the one that is used; sets "cluster".
 start_postgres() {
-  local home=$1 bin
-  [[ -d $home/postgres && -z ${FYKE_DATABASE_URL:-} ]] || return 0
+  local bin folder=$home/postgres
+  [[ $database_url ]] || return 0
   bin=$(postgres_bin)
-  cd "$home" # one that the service user can enter
-  if [[ ! -e $home/postgres/data/PG_VERSION ]]; then
-    # other users cannot enter the folder of the socket
-    as_service "$bin/initdb" -D "$home/postgres/data" -U fyke -A trust -E UTF8 --locale=C.UTF-8 >/dev/null
+  # for later starts and other commands too
+  as_service sh -c 'umask 077; [ -e "$2" ] || printf "database_url = \"%s\"\n" "$1" >"$2"' sh "$database_url" "$home/config.toml"
+  as_service mkdir -p -m 0700 "$folder" # other users cannot enter the folder of the socket
+  if ! as_service test -e "$folder/data/PG_VERSION"; then
+    as_service "$bin/initdb" -D "$folder/data" -U fyke -A trust -E UTF8 --locale=C.UTF-8 >/dev/null
   fi
-  pg_ctl=$bin/pg_ctl cluster=$home/postgres/data
-  as_service "$pg_ctl" -s -w -t 60 -D "$cluster" -l "$home/postgres/log" \
-    -o "-k $home/postgres -c listen_addresses= -c port=5432 -c unix_socket_permissions=0700" start ||
-    die "PostgreSQL did not start; see $home/postgres/log"
-  as_service "$bin/psql" -qAt -h "$home/postgres" -p 5432 -U fyke -d postgres -c "SELECT 1 FROM pg_database WHERE datname = 'fyke'" |
-    grep -q 1 || as_service "$bin/createdb" -h "$home/postgres" -p 5432 -U fyke fyke
+  pg_ctl=$bin/pg_ctl cluster=$folder/data # from here on "stop_all" stops it, also if a signal ends the start
+  # one that runs is of a script that was killed
+  postgres_runs ||
+    as_service "$pg_ctl" -s -w -t 60 -D "$cluster" -l "$folder/log" \
+      -o "-k ${folder@Q} -c listen_addresses= -c port=5432 -c unix_socket_permissions=0700" start 8<&- ||
+    die "PostgreSQL did not start; see $folder/log"
+  as_service "$bin/psql" -qAt -h "$folder" -p 5432 -U fyke -d postgres -c "SELECT 1 FROM pg_database WHERE datname = 'fyke'" |
+    grep -q 1 || as_service "$bin/createdb" -h "$folder" -p 5432 -U fyke fyke
 }
 
-# start_nodes NUMBER PROGRAM FOLDER: start the nodes as soon as the platform answers; each joins first if it has not.
+postgres_runs() { as_service "$pg_ctl" -s -D "$cluster" status >/dev/null; }
+
+# start_nodes NUMBER PROGRAM: start the nodes as soon as the platform answers; each joins first if it has not.
 start_nodes() {
-  local number=$1 program=$2 home=$3 node name token gateway pids=()
+  local number=$1 program=$2 node name made gateway token pids=()
+  trap - EXIT HUP
+  trap '' INT # "on_signal" passes it on
   trap '[[ ${#pids[@]} -eq 0 ]] || kill "${pids[@]}" 2>/dev/null; wait; exit 0' TERM
   until [[ -s $home/server.json ]]; do sleep 0.2; done
   for ((node = 1; node <= number; node++)); do
     name=n$node
-    until token=$("$program" node token --home "$home" --json 2>/dev/null); do sleep 0.5; done
-    { read -r gateway; read -r token; } < <("$interpreter" -c \
-      'import json, sys; found = json.loads(sys.argv[1]); print(found["gateway"]); print(found["token"])' "$token")
-    [[ $EUID -ne 0 ]] || install -d -m 0711 -o fyke -g fyke "$home/nodes/$name"
-    mkdir -p "$home/nodes/$name"
-    until_joined "$program" "$home/nodes/$name" "$gateway" "$name" "$token" &
+    # server.json may be that of a platform that was killed
+    until made=$("$program" node token --home "$home" --json 2>/dev/null); do sleep 0.5; done
+    # not on a command line, which other users can read
+    { read -r gateway; read -r token; } < <(printf '%s' "$made" | "$interpreter" -c \
+      'import json, sys; found = json.load(sys.stdin); print(found["gateway"]); print(found["token"])')
+    as_service mkdir -p -m 0711 "$home/nodes/$name"
+    run_node "$program" "$home/nodes/$name" "$gateway" "$name" "$token" > >(append_to "$home/nodes/$name/node.log") 2>&1 &
     pids+=($!)
   done
   wait
 }
 
-# until_joined PROGRAM FOLDER GATEWAY NAME TOKEN: become the node; the gateway may take some seconds to listen.
-until_joined() {
+# append_to FILE: append standard input to the file, as the user who may write it.
+append_to() { as_service sh -c 'umask 077; exec cat >>"$1"' sh "$1"; }
+
+# run_node PROGRAM FOLDER GATEWAY NAME TOKEN: become the node; the gateway may take some seconds to listen.
+run_node() {
   local program=$1 home=$2 gateway=$3 name=$4 status
   unset FYKE_RUNNER_POOL FYKE_DATABASE_URL FYKE_HOME
   export FYKE_NODE_TOKEN=$5
   while [[ ! -e $home/node.json ]]; do
     status=0
-    "$program" node join "$gateway" --name "$name" --home "$home" >>"$home/node.log" 2>&1 || status=$?
+    "$program" node join "$gateway" --name "$name" --home "$home" || status=$?
     [[ $status -eq 0 || $status -eq 6 ]] || exit "$status"
     [[ $status -eq 0 ]] || sleep 0.5
   done
-  exec "$program" node up --join "$gateway" --name "$name" --home "$home" >>"$home/node.log" 2>&1
+  exec setsid "$program" node up --join "$gateway" --name "$name" --home "$home"
 }
 
-# stop_all: the nodes, then PostgreSQL; "fyke up" has ended before.
+# stop_all: the nodes, then PostgreSQL; "fyke up" has ended before. The data folder is locked, so both are of this script.
 stop_all() {
-  trap '' INT TERM
-  if [[ ${nodes_pid:-} ]]; then
+  trap '' HUP INT TERM
+  if [[ $nodes_pid ]]; then
     kill "$nodes_pid" 2>/dev/null || true
     wait "$nodes_pid" || true
   fi
-  [[ -z ${cluster:-} ]] || as_service "$pg_ctl" -s -w -m fast -D "$cluster" stop || true
+  if [[ $cluster ]] && postgres_runs; then
+    as_service "$pg_ctl" -s -w -m fast -D "$cluster" stop || true
+  fi
 }

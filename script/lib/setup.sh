@@ -23,18 +23,21 @@ need_packages() {
 install_packages() {
   command -v apt-get >/dev/null || die "Please install with your package manager, then run this again: $*"
   local sudo=()
-  if [[ $EUID -ne 0 ]]; then
-    if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [[ -t 0 ]]; }; then
-      sudo=(sudo)
-    else
-      die "These system packages are missing and you are not root. Ask an administrator to run
+  if ! find_sudo; then
+    die "These system packages are missing and you are not root. Ask an administrator to run
   apt-get update && apt-get install -y --no-install-recommends $*
 and then run this again."
-    fi
   fi
   say "Installing system packages: $*"
   "${sudo[@]}" apt-get update -qq 9<&-
   DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$@" >/dev/null 9<&-
+}
+
+# find_sudo: set "sudo" to what commands of root begin with; fail if this user has no right to them.
+find_sudo() {
+  sudo=()
+  [[ $EUID -ne 0 ]] || return 0
+  command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [[ -t 0 ]]; } && sudo=(sudo)
 }
 
 # want_packages PURPOSE COMMAND=PACKAGE...: the same for optional packages, which only root installs.

@@ -28,6 +28,11 @@ class _Root(LazyGroup):
             "fyke.cli.local_work:local_work",
             hidden=True,
         ),
+        "nodes-home": Entry(
+            "Make the data folder of script/up --nodes. Started by that, not by users.",
+            "fyke.cli.nodes_home:nodes_home",
+            hidden=True,
+        ),
         "doctor": Entry(
             "Check this machine: Python, data folder, port, processes, database, registries of "
             "packages, sandbox, browser.",

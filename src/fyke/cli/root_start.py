@@ -16,7 +16,7 @@ from fyke.cli.errors import CommandFailed
 from fyke.cli.handover import exec_module
 from fyke.cli.listening import refuse_if_locked, unwritable
 from fyke.cli.root_supervisor import RootConfig, as_user
-from fyke.cli.safe_home import name_of, open_home
+from fyke.cli.safe_home import name_of, open_home, run_as
 from fyke.settings import Settings
 
 
@@ -89,21 +89,20 @@ def _chown(home: int, path: Path, user: pwd.struct_passwd) -> None:
     before = os.fstat(home)
     is_foreign = before.st_uid not in (0, user.pw_uid)
     if is_foreign and os.listdir(home):
-        raise _in_use(path, before.st_uid, user)
+        raise _in_use(path, before.st_uid)
     if before.st_uid != user.pw_uid:
         os.fchown(home, user.pw_uid, user.pw_gid)
     os.fchmod(home, 0o711)
     if is_foreign and os.listdir(home):  # its owner has just started to work in it
         os.fchown(home, before.st_uid, before.st_gid)
         os.fchmod(home, stat.S_IMODE(before.st_mode))
-        raise _in_use(path, before.st_uid, user)
+        raise _in_use(path, before.st_uid)
 
 
-def _in_use(home: Path, owner: int, user: pwd.struct_passwd) -> CommandFailed:
+def _in_use(home: Path, owner: int) -> CommandFailed:
     return CommandFailed(
-        f"The data folder {home} belongs to the user {name_of(owner)}. Run this command as "
-        f"that user, choose another folder with --home, or stop Fyke there and give it away: "
-        f"chown -R {user.pw_name}: {home}"
+        f"The data folder {home} belongs to the user {name_of(owner)}. Choose another folder with "
+        f"--home{run_as(owner)}"
     )
 
 

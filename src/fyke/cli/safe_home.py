@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import shlex
 import stat
 from collections import deque
 from contextlib import suppress
@@ -45,6 +46,11 @@ def name_of(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def run_as(uid: int) -> str:
+    """The end of advice to choose another folder than one of this user."""
+    return f", or run Fyke as that user: FYKE_SERVICE_USER={name_of(uid)} (setting service_user)."
 
 
 class _Walk:
@@ -91,10 +97,11 @@ class _Walk:
             )
         if state.st_uid not in self._trusted:
             rule = f"it belongs to the user {name_of(state.st_uid)}"
-            raise self._refused(path, rule, f"chown root: {path}")
+            raise self._refused(path, rule, run_as(state.st_uid))
         is_shared = self._is_writable_by_others(state)
         if is_shared and not state.st_mode & stat.S_ISVTX:
-            raise self._refused(path, "others may write to it", f"chmod go-w {path}")
+            remedy = f", or change this one: chmod go-w {shlex.quote(str(path))}"
+            raise self._refused(path, "others may write to it", remedy)
         return is_shared
 
     def _is_writable_by_others(self, state: os.stat_result) -> bool:
@@ -115,7 +122,7 @@ class _Walk:
             return None
         path = self._path / name
         if state.st_uid != 0 or os.fstat(self.descriptor).st_uid != 0:
-            raise self._refused(path, "it is a link that root has not made", f"rm {path}")
+            raise self._refused(path, "it is a link that root has not made")
         return Path(os.readlink(name, dir_fd=self.descriptor))
 
     def _enter(self, name: str, *, is_shared: bool) -> None:
@@ -129,20 +136,19 @@ class _Walk:
         state = os.fstat(self.descriptor)
         if is_shared and state.st_uid not in self._trusted:
             rule = f"it belongs to the user {name_of(state.st_uid)}, and all may write beside it"
-            raise self._refused(path, rule, f"chown root: {path}")
+            raise self._refused(path, rule, run_as(state.st_uid))
         owner = _mounted_by(state.st_dev) if state.st_dev != device else 0
         if owner not in self._trusted:
-            rule = f"the user {name_of(owner)} has mounted it"
-            raise self._refused(path, rule, f"umount {path}")
+            raise self._refused(path, f"the user {name_of(owner)} has mounted it")
         if made:
             os.fchmod(self.descriptor, 0o755)  # the umask could make it inaccessible to the user
 
-    def _refused(self, path: Path, rule: str, command: str) -> CommandFailed:
+    def _refused(self, path: Path, rule: str, remedy: str = ".") -> CommandFailed:
         where = "is" if path == self._home else f"{self._home} lies in or below"
         return CommandFailed(
             f"The data folder {where} {path}, and {rule}: another user could replace what Fyke "
-            f"gives to the user {self._user.pw_name} as root. Choose another folder with --home, "
-            f"or change this one: {command}"
+            f"gives to the user {self._user.pw_name} as root. Choose another folder with "
+            f"--home{remedy}"
         )
 
 

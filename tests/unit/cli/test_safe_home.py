@@ -58,14 +58,14 @@ def test_a_missing_folder_is_made_with_its_parents(folder: Path) -> None:
 
 @pytest.mark.parametrize(("mode", "group"), [(0o777, 0), (0o773, 0), (0o775, OTHER)])
 def test_a_parent_that_others_may_write_to_is_refused(folder: Path, mode: int, group: int) -> None:
-    parent = folder / "open"
+    parent = folder / "open to others"
     parent.mkdir()
     os.chown(parent, 0, group)
     parent.chmod(mode)
     text = refused(parent / "a" / "home", "others may write to it")
     assert f"{parent / 'a' / 'home'} lies in or below {parent}" in text
     assert text.endswith(
-        f"Choose another folder with --home, or change this one: chmod go-w {parent}"
+        f"Choose another folder with --home, or change this one: chmod go-w '{parent}'"
     )
     assert list(parent.iterdir()) == []
 
@@ -76,7 +76,11 @@ def test_a_parent_of_another_user_is_refused(folder: Path, mode: int) -> None:
     parent.mkdir()
     parent.chmod(mode)
     os.chown(parent, OTHER, OTHER)
-    assert f"chown root: {parent}" in refused(parent / "home", f"belongs to the user {OTHER}")
+    text = refused(parent / "home", f"belongs to the user {OTHER}")
+    assert text.endswith(
+        "Choose another folder with --home, or run Fyke as that user: "
+        f"FYKE_SERVICE_USER={OTHER} (setting service_user)."
+    )
     assert list(parent.iterdir()) == []
 
 
@@ -135,7 +139,9 @@ def test_only_links_of_root_are_followed(
         opened(link / "home")
     else:
         for home in (link, link / "home"):
-            assert str(link) in refused(home, "a link that root has not made")
+            text = refused(home, "a link that root has not made")
+            assert str(link) in text
+            assert text.endswith("Choose another folder with --home.")
         assert list(target.iterdir()) == []
 
 
@@ -166,4 +172,4 @@ def test_what_another_user_has_mounted_is_refused(
             opened(home)
             shutil.rmtree(home.parent)
         else:
-            assert "umount /dev/shm" in refused(home, f"the user {OTHER} has mounted it")
+            assert "/dev/shm, and" in refused(home, f"the user {OTHER} has mounted it")
