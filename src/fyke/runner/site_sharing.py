@@ -133,8 +133,10 @@ class SiteSharing:
             await self._hand_over(self._history.shares(self._clock()))
         except (FykeError, TimeoutError) as error:
             self._problem.occurred(str(error) or "no answer in time")
-            return
-        self._problem.ended()
+        except Exception as error:  # the next call may succeed, and nothing else shares sites
+            self._problem.occurred(repr(error), error)
+        else:
+            self._problem.ended()
 
     async def _hand_over(self, shares: SiteShares) -> SiteUse:
         self._handed_over = shares

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from fyke.contracts.signals import SITES
 from fyke.domain.nodes.site_sharing import SitesView, StoredRunner, StoredUse
@@ -231,6 +232,19 @@ async def test_a_pause_here_and_news_of_others_are_passed_on_at_once(
     place.gateway.answers["share_sites"] = SiteShares(2, {}, (pause,))
     place.gateway.topics.put_nowait(SITES)
     await until(lambda: place.egress.told[-1].pauses == (pause,))
+
+
+async def test_an_unforeseen_error_is_logged_and_sharing_goes_on(place: Place) -> None:
+    place.is_busy = True
+    place.gateway.answers["share_sites"] = ValueError("no such message")
+    place.sharing.registered(2)
+    with capture_logs() as logs:
+        await until(lambda: len(place.asked()) > 2)
+        place.gateway.answers["share_sites"] = SiteShares(3)
+        await until(lambda: place.egress.told[-1].machines == 3)
+    events = [(line["event"], line.get("error")) for line in logs]
+    assert events[0] == ("sites_not_shared", "ValueError('no such message')")
+    assert events[-1] == ("sites_shared", None) and len(events) == 2
 
 
 async def test_without_an_answer_the_egress_gets_the_smallest_parts(place: Place) -> None:
