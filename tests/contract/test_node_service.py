@@ -604,8 +604,22 @@ async def test_a_runner_knows_of_other_machines_and_they_of_its_start(place: Pla
     assert place.setup.notified.count(SITES) == 1
     assert (await two.register(INFO)).machines == (await one.register(INFO)).machines == 2
     assert place.setup.notified.count(SITES) == 1
+    again = place.service("r2", "node/b", "b", joined=True)  # over a new connection
+    later = replace(place.stores, sites=SiteExchange(place.setup.storage))
+    elsewhere = NodeService(RunnerName("r2", "b", "node/b"), later, joined=True)
+    for service in (again, elsewhere):
+        assert (await service.register(INFO)).machines == 2
+        assert place.setup.notified.count(SITES) == 1  # the others know of it
     await two.share_sites(SiteUse(("x",)), urgent=True)
     assert await one.share_sites(SiteUse(("x",)), urgent=True) == SiteShares(2, {"x": 2})
+
+
+async def test_machines_that_come_at_once_are_one_signal(place: Place) -> None:
+    await place.service("r0").register(INFO)
+    machines = [place.service(f"r{n}", f"node/{n}", f"n{n}", joined=True) for n in range(1, 6)]
+    for machine in machines:
+        await machine.register(INFO)
+    assert place.setup.notified.count(SITES) == 1
 
 
 # --- caps of a run on several machines ---------------------------------------------------------

@@ -133,6 +133,23 @@ async def test_a_pause_is_told_to_the_others_with_what_is_left(
     assert (await other.share("r-b")).pauses == ()
 
 
+async def test_a_process_signals_at_most_once_a_second(
+    state: State, server: Server, other: Server
+) -> None:
+    await put(state, "a", "b")
+    server.now += 1
+    for at in range(4):  # a new pause each time, four times a second
+        pauses = (SitePause(f"s{at}", 20.0),)
+        await server.exchange.share("r-a", SiteUse((), False, pauses), urgent=at > 0)
+        await server.exchange.announce()
+        server.now += 0.2
+    assert state.notified == [SITES]
+    assert [pause.site for pause in (await other.share("r-b")).pauses] == ["s3"]
+    server.now += 0.3
+    await server.exchange.announce()
+    assert state.notified == [SITES] * 2
+
+
 async def test_of_many_pauses_the_longest_are_told_and_of_one_site_the_last(
     state: State, server: Server
 ) -> None:

@@ -70,7 +70,7 @@ class NodeGateway(Protocol):
         """Say which sites this machine uses now, every second while it has attempts and there are
         other machines; return what it shares them with. The latest call counts, for as long as the
         runner registers. The answer may be a second old, unless ``urgent``: after ``SITES``, or
-        when a site was paused here.
+        when a site was paused here. Raise ``FykeError``: then every site has the smallest part.
         """
         ...
 

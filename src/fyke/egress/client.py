@@ -25,7 +25,6 @@ from fyke.egress.messages import (
     ChangePolicy,
     CloseAttempt,
     ConnectionRefused,
-    DivideSites,
     Notice,
     OpenAttempt,
     ProxiesChecked,
@@ -36,6 +35,7 @@ from fyke.egress.messages import (
     TrafficLimitReached,
     decode_reply,
     encode,
+    encode_shares,
     write_policy,
 )
 from fyke.errors import Unavailable
@@ -145,7 +145,7 @@ class EgressClient:
     async def share_sites(self, shares: SiteShares) -> SiteUse:
         """Share sites with other machines; return which are used here. A process that starts later
         gets the shares before its attempts. From now on ``on_pause`` is called, soon after a pause
-        began. Raise ``Unavailable``.
+        began. Raise ``Unavailable``, and ``ValueError`` if the process refuses them.
         """
         self._shares = shares
         await self._request_until_answered(self._send_shares, _SHARE_SECONDS)
@@ -298,7 +298,7 @@ class EgressClient:
 
     async def _send_shares(self, channel: ClientChannel) -> str | None:
         shares = self._shares or SiteShares()
-        return await channel.request(lambda seq: encode(DivideSites(seq, shares)))
+        return await channel.request(lambda seq: encode_shares(seq, shares))
 
     async def _send_open(self, channel: ClientChannel, attempt: _Attempt) -> str | None:
         grant = attempt.grant

@@ -10,9 +10,11 @@ policy, which may be larger than a packet.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import msgspec
 
+from fyke.kit.channel import MAX_MESSAGE
 from fyke.kit.requests import RequestDone
 from fyke.model.node import EgressPolicy
 from fyke.model.sites import SiteShares, SiteUse
@@ -147,6 +149,20 @@ encode = msgspec.json.Encoder().encode
 decode_request = msgspec.json.Decoder(Request).decode
 decode_reply = msgspec.json.Decoder(Reply).decode
 _decode_policy = msgspec.json.Decoder(EgressPolicy).decode
+
+
+def encode_shares(seq: int, shares: SiteShares) -> bytes:
+    """A ``DivideSites`` that fits into a packet: a longer one would end the connection, and with it
+    all attempts. Pauses are left out first, the last ones before the others, then sites, which are
+    then divided by the number of machines.
+    """
+    while len(message := encode(DivideSites(seq, shares))) > MAX_MESSAGE:
+        if shares.pauses:
+            shares = replace(shares, pauses=shares.pauses[: len(shares.pauses) // 2])
+        else:
+            sites = list(shares.sharers.items())
+            shares = replace(shares, sharers=dict(sites[: len(sites) // 2]))
+    return message
 
 
 def write_policy(policy: EgressPolicy) -> int:

@@ -18,6 +18,7 @@ from fyke.domain.results.caps import LOG_LINE_BYTES
 from fyke.domain.results.intake import MAX_HEADER_CHARS
 from fyke.domain.runs.sites import MAX_SITES
 from fyke.errors import InvalidRequest
+from fyke.kit.hostports import MAX_NAME
 from fyke.model.attempt import AttemptEnd, AttemptReport, SiteTraffic
 from fyke.model.browser import MAX_LINE, MAX_LINES, MAX_URL, MAX_URLS, BrowserProgram, BrowserReport
 from fyke.model.last_page import MAX_FILE_BYTES, LastPage
@@ -49,6 +50,8 @@ MAX_CPUS = 2**16
 MAX_MEMORY_MB = 2**40
 MAX_PLACES = 2**16  # for attempts, or for browsers of attempts
 
+# a host as ``fyke.kit.hostports.parse_host`` makes it: a name or an address, a byte a character
+_HOST = re.compile(f"[a-z0-9.:-]{{1,{MAX_NAME}}}")
 _ENVIRONMENT = re.compile(f"[0-9a-f]{{{ENVIRONMENT_NAME_LENGTH}}}")
 _ISOLATIONS = frozenset(level.value for level in Isolation)
 
@@ -115,8 +118,8 @@ def check_site_use(use: SiteUse) -> None:
     for names in (use.sites, paused):
         if len(set(names)) < len(names):
             raise ImpossibleRequest("A site is named twice")
-        if any(not 0 < len(name) <= MAX_DOMAIN for name in names):
-            raise ImpossibleRequest("The name of a site is too long, or empty")
+        if not all(map(_HOST.fullmatch, names)):
+            raise ImpossibleRequest("A site is not a host, or its name is too long")
     for pause in use.pauses:
         check_range(pause.seconds, MAX_PAUSE_SECONDS, "pause")
         check_range(pause.number, MAX_PAUSE_NUMBER, "number")

@@ -77,6 +77,7 @@ class RemoteGateway:
         self._notices = notices
         self._files = files
         self._keys: dict[str, AttemptKey] = {}  # of the attempts that the runner has
+        self._refused_on: int | None = None  # the connection whose gateway does not share sites
         self._answered_at: float | None = None  # None when the latest call was not answered
         self._rows = RemoteRows(self, clock)
 
@@ -144,7 +145,17 @@ class RemoteGateway:
         return await self.ask(RegisterNode(info))
 
     async def share_sites(self, use: SiteUse, *, urgent: bool = False) -> SiteShares:
-        return await self.ask(ShareSites(use, urgent))
+        """A gateway that refuses it, as one of an earlier release does, is asked once on each
+        connection: it ends those with several messages that it does not know.
+        """
+        connection = self._link.connections
+        if self._refused_on == connection:
+            raise Unavailable("The gateway does not share sites")
+        try:
+            return await self.ask(ShareSites(use, urgent))
+        except InvalidRequest:
+            self._refused_on = connection
+            raise
 
     async def leave(self, *, forget: bool = False) -> None:
         await self.ask(LeaveNode(forget))

@@ -108,6 +108,7 @@ class NodeLink:
         self._news = asyncio.Event()  # there is a connection, or a note
         # by the monotonic clock, which stands still in a suspended machine: see ``_stay``
         self._renew_at = 0.0  # at first when it is connected
+        self.connections = 0  # that a gateway has welcomed, so the number of this one
         self.epoch = 0
         self.problem = "The node has not connected yet"  # why there is no connection
         self.connected = asyncio.Event()
@@ -213,6 +214,7 @@ class NodeLink:
                 return LinkEnded(LinkEnd.OUTDATED, f"{text} of the gateway")
         self._requests, self._gateway = requests, gateway
         self.epoch, self.problem, self._noted = answer.epoch, "", None
+        self.connections += 1
         self.connected.set()
         self._news.set()
         log.info("link_connected", gateway=gateway[0], node=answer.node, epoch=answer.epoch)

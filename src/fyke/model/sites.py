@@ -1,6 +1,6 @@
 """How the machines of an installation share the sites that their attempts use.
 
-Names are host names of at most 255 characters. Times are elapsed seconds, so that the clocks of the
+Names are host names of at most 253 characters. Times are elapsed seconds, so that the clocks of the
 machines do not matter.
 """
 
@@ -46,7 +46,7 @@ class SiteUse:
 @dataclass(frozen=True, slots=True)
 class SiteShares:
     """How many machines share a site: ``sharers`` for those in it, ``machines`` for all others.
-    ``pauses`` began on other machines.
+    ``pauses`` began on other machines; those that matter most come first.
     """
 
     machines: int = 1

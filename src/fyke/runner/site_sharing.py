@@ -105,7 +105,7 @@ class SiteSharing:
 
     async def run(self, is_busy: Callable[[], bool]) -> None:
         """Share until cancelled, while there are other machines and this one has attempts, or has
-        used sites a short time ago. Alone, it asks for nothing.
+        used sites a short time ago. Alone, it asks only when another one has come.
         """
         async with self._gateway.listen() as listener:
             signalled = asyncio.create_task(_next(listener))
@@ -115,7 +115,7 @@ class SiteSharing:
                     is_called = signalled.done()
                     if is_called:
                         signalled = asyncio.create_task(_next(listener))
-                    if is_called or self._is_needed(is_busy()):
+                    if self._is_needed(is_busy(), is_called=is_called):
                         await self.exchange(urgent=is_urgent)
             finally:
                 signalled.cancel()
@@ -133,18 +133,25 @@ class SiteSharing:
             await self._hand_over(self._history.shares(self._clock()))
         except (FykeError, TimeoutError) as error:
             self._problem.occurred(str(error) or "no answer in time")
-            return
-        self._problem.ended()
+        except Exception as error:  # the next call may succeed, and nothing else shares sites
+            self._problem.occurred(repr(error), error)
+        else:
+            self._problem.ended()
 
     async def _hand_over(self, shares: SiteShares) -> SiteUse:
         self._handed_over = shares
         return await self._apply(shares)
 
-    def _is_needed(self, is_busy: bool) -> bool:
+    def _is_needed(self, is_busy: bool, *, is_called: bool) -> bool:
+        """Whether to ask now. ``is_called``: another machine has come, or paused a site. One
+        without attempts finds that out when it has some: all at once would keep the gateway busy.
+        """
         machines = self._history.machines(self._clock())
         if self._handed_over.machines != machines:  # attempts that start would have another part
             return True
-        return machines > 1 and (is_busy or not self._use.is_empty)
+        if machines == 1:
+            return is_called
+        return is_busy or not self._use.is_empty
 
     async def _wait(self, signalled: asyncio.Task[str | None]) -> bool:
         """Wait for the next second, or for a pause; return whether there is one."""

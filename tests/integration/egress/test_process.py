@@ -17,11 +17,13 @@ from fyke.contracts.egress import EgressGrant, Traffic
 from fyke.egress import client as egress_client
 from fyke.egress.client import EgressClient
 from fyke.egress.process import serve_egress
+from fyke.egress.throttle import ThrottleRules
 from fyke.errors import Unavailable
 from fyke.kit import channel
 from fyke.kit.addresses import AddressRules
 from fyke.model.attempt import SiteTraffic
 from fyke.model.node import EgressPolicy
+from fyke.model.sites import MAX_PAUSES, SitePause, SiteShares
 from support.egress import (
     ATTEMPT,
     SECRET,
@@ -167,6 +169,23 @@ async def test_an_attempt_can_be_closed_while_the_process_is_down(tmp_path: Path
         new_listener = listener()
         await client.open([new_listener], EgressGrant(ATTEMPT, SECRET, ""))
         assert client.traffic(ATTEMPT) == Traffic()
+
+
+async def test_shares_of_sites_that_are_too_long_for_a_packet_cut_no_connection(
+    tmp_path: Path,
+) -> None:
+    throttled = client_and_process(tmp_path, LOOPBACK, ThrottleRules())
+    async with throttled as (client, _), Origin(echo) as origin:
+        sock = listener()
+        await client.open([sock], EgressGrant(ATTEMPT, SECRET, ""))
+        code, reader, writer = await socks(port_of(sock), "127.0.0.1", origin.port)
+        assert code == 0
+        names = [f"{n:03}".ljust(250, "\x01") for n in range(MAX_PAUSES)]  # six bytes each
+        shares = SiteShares(2, {}, tuple(SitePause(name, 20.0) for name in names))
+        assert (await client.share_sites(shares)).sites == ("127.0.0.1",)
+        writer.write(b"x")
+        assert await reader.read(1) == b"x"
+        writer.close()
 
 
 async def test_open_waits_for_a_process_that_starts_later(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from fyke.errors import (
 )
 from fyke.gateway import contact as gateway_contact
 from fyke.gateway.leased_orders import ANSWER_BYTES
+from fyke.gateway.node_session import MAX_IMPOSSIBLE
 from fyke.link import gateway as remote_gateway
 from fyke.link import node_link
 from fyke.link.gateway import RemoteGateway
@@ -172,6 +173,27 @@ async def test_an_operation_whose_connection_is_lost_is_made_again(
         await remote.register(SIZE)  # as a node does when it has connected
     assert await call(remote) == answer
     assert place.runner.called(name)[-2:] == [arrives] * 2
+
+
+async def test_a_gateway_that_does_not_share_sites_is_asked_once_on_each_connection(
+    place: RemoteNode,
+) -> None:
+    remote, link = await place.connected()
+    wrong = InvalidRequest("The message is not one of this protocol")  # of an earlier release
+    place.runner.answers["share_sites"] = wrong
+    for count in (1, 2):
+        await link.connected.wait()
+        with pytest.raises(InvalidRequest):
+            await remote.share_sites(USE)
+        for _ in range(MAX_IMPOSSIBLE):
+            with pytest.raises(Unavailable):
+                await remote.share_sites(USE, urgent=True)
+        assert len(place.runner.called("share_sites")) == count
+        place.sessions.close()
+        await until(lambda: not link.connected.is_set())
+    place.runner.answers["share_sites"] = SiteShares(2)
+    await link.connected.wait()
+    assert await remote.share_sites(USE) == SiteShares(2)
 
 
 async def test_the_connection_is_made_again_when_another_one_has_the_name(

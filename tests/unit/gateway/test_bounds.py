@@ -11,7 +11,6 @@ from fyke.domain.runs.sites import MAX_SITES
 from fyke.errors import InvalidRequest
 from fyke.gateway.bounds import (
     MAX_COUNT,
-    MAX_DOMAIN,
     MAX_INFO_TEXT,
     MAX_MEMBERS,
     MAX_TEXT,
@@ -22,6 +21,7 @@ from fyke.gateway.bounds import (
     check_said,
     check_site_use,
 )
+from fyke.kit.hostports import MAX_NAME, parse_host
 from fyke.model.attempt import OTHER_SITES, AttemptEnd, AttemptReport, SiteTraffic
 from fyke.model.browser import (
     MAX_LINE,
@@ -161,10 +161,21 @@ def test_reasons_that_no_runner_gives_are_refused(said: Any) -> None:
         check_said(said)
 
 
-LONGEST = "x" * MAX_DOMAIN
+LONGEST = "x" * MAX_NAME
+BAD_NAMES = [
+    "",
+    "x" * (MAX_NAME + 1),
+    "a\x01",
+    'a"',
+    "a\\",
+    "\xe4.example",
+    "a b",
+    "a\n",
+    "A.example",
+]
 BAD_USES = [
-    SiteUse(("",)),
-    SiteUse(("x" * (MAX_DOMAIN + 1),)),
+    *(SiteUse((name,)) for name in BAD_NAMES),
+    *(SiteUse(pauses=(SitePause(name, 1),)) for name in BAD_NAMES),
     SiteUse(("x", "x")),
     SiteUse(tuple(map(str, range(MAX_SHARED_SITES + 1)))),
     SiteUse(pauses=(SitePause("x", -1),)),
@@ -174,7 +185,6 @@ BAD_USES = [
     SiteUse(pauses=(SitePause("x", 1, -1),)),
     SiteUse(pauses=(SitePause("x", 1, status=200),)),
     SiteUse(pauses=(SitePause("x", 1), SitePause("x", 2))),
-    SiteUse(pauses=(SitePause("x" * (MAX_DOMAIN + 1), 1),)),
     SiteUse(pauses=tuple(SitePause(str(n), 1) for n in range(MAX_OWN_PAUSES + 1))),
 ]
 
@@ -186,9 +196,14 @@ def test_sites_that_no_runner_names_are_refused(use: SiteUse) -> None:
 
 
 def test_the_largest_use_of_sites_is_accepted() -> None:
-    sites = tuple(f"{n:03}{LONGEST}"[:MAX_DOMAIN] for n in range(MAX_SHARED_SITES))
+    sites = tuple(f"{n:03}{LONGEST}"[:MAX_NAME] for n in range(MAX_SHARED_SITES))
     pauses = tuple(SitePause(site, 30.0, MAX_PAUSE_NUMBER, 503) for site in sites[:MAX_OWN_PAUSES])
     check_site_use(SiteUse(sites, True, pauses))
+
+
+@pytest.mark.parametrize("host", ["A.Example.", "10.0.0.1", "[2001:DB8::1]", "b\xfccher.example"])
+def test_a_host_of_the_proxy_is_accepted_as_a_site(host: str) -> None:
+    check_site_use(SiteUse((str(parse_host(host)),)))
 
 
 def test_the_output_of_a_tool_is_accepted_as_a_reason() -> None:

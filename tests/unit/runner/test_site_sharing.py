@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from fyke.contracts.signals import SITES
 from fyke.domain.nodes.site_sharing import SitesView, StoredRunner, StoredUse
@@ -226,11 +227,47 @@ async def test_a_pause_here_and_news_of_others_are_passed_on_at_once(
     place.sharing.registered(2)
     place.sharing.hurry()
     await until(lambda: ("share_sites", (SiteUse(),), {"urgent": True}) in place.gateway.calls)
-    place.is_busy = False
     pause = SitePause("x", 9.0)
     place.gateway.answers["share_sites"] = SiteShares(2, {}, (pause,))
     place.gateway.topics.put_nowait(SITES)
     await until(lambda: place.egress.told[-1].pauses == (pause,))
+
+
+async def test_a_machine_without_attempts_does_not_ask_for_news(place: Place) -> None:
+    place.sharing.registered(2)
+    await until(lambda: len(place.asked()) == 1)
+    for _ in range(3):
+        place.gateway.topics.put_nowait(SITES)
+        await until(place.gateway.topics.empty)
+    turns = 0
+
+    def turned() -> bool:
+        nonlocal turns
+        turns += 1
+        return turns > 40
+
+    await until(turned)
+    assert len(place.asked()) == 1
+    place.is_busy = True
+    await until(lambda: len(place.asked()) > 1)
+
+
+async def test_a_machine_that_is_alone_asks_when_another_comes(place: Place) -> None:
+    place.gateway.topics.put_nowait(SITES)
+    await until(lambda: bool(place.egress.told) and place.egress.told[-1].machines == 2)
+
+
+async def test_an_unforeseen_error_is_logged_and_sharing_goes_on(place: Place) -> None:
+    place.is_busy = True
+    place.gateway.answers["share_sites"] = ValueError("no such message")
+    place.sharing.registered(2)
+    with capture_logs() as logs:
+        await until(lambda: len(place.asked()) > 2)
+        place.gateway.answers["share_sites"] = SiteShares(3)
+        await until(lambda: place.egress.told[-1].machines == 3)
+    events = [(line["event"], line.get("error")) for line in logs]
+    assert events[0] == ("sites_not_shared", "ValueError('no such message')")
+    assert events[-1] == ("sites_shared", None) and len(events) == 2
 
 
 async def test_without_an_answer_the_egress_gets_the_smallest_parts(place: Place) -> None:

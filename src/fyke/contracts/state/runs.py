@@ -279,6 +279,10 @@ class RunStore(Protocol):
         """
         ...
 
+    def has_runner(self, runner_id: str, active_since: int) -> bool:
+        """Whether this runner has a heartbeat since ``active_since``."""
+        ...
+
     def runners(self, active_since: int) -> list[RunnerInfo]:
         """Runners with a heartbeat since ``active_since``."""
         ...

@@ -15,7 +15,7 @@ import structlog
 
 from fyke.contracts.blobs import Blobs
 from fyke.contracts.results import Results
-from fyke.contracts.signals import SITES, Listener, Signals
+from fyke.contracts.signals import Listener, Signals
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.logs import system
 from fyke.domain.nodes.contact import IsCutOff, StateContact, count_servers, never_cut_off
@@ -176,7 +176,10 @@ class NodeService:
         """See ``NodeGateway.register``."""
         own, seconds = self._runner, self._stores.lease_seconds
 
-        def work(tx: Transaction) -> tuple[int, int, Registered]:
+        def work(tx: Transaction) -> tuple[int, int, Registered, bool]:
+            is_new = self._info is None and not tx.runs.has_runner(
+                own.id, tx.now - RUNNER_SILENCE_MS
+            )
             node = self._node(tx)
             state = node.state if node is not None else NodeState.READY
             draining = info.draining or state is not NodeState.READY
@@ -196,14 +199,14 @@ class NodeService:
             number, egress = tx.settings.newest_number(), None
             if number != info.settings_version:
                 number, egress = egress_policy(tx, self._stores.sealer)
-            if elsewhere and self._info is None:
-                tx.notify(SITES)  # the others have less of each site from now on
             registered = Registered(state, seconds, left, number, egress, 1 + elsewhere)
-            return others, count_servers(tx), registered
+            return others, count_servers(tx), registered, is_new and elsewhere > 0
 
         found = await self._storage.write(work)
-        self._others, self._contact.servers, registered = found
+        self._others, self._contact.servers, registered, has_come = found
         self._info = info
+        if has_come:
+            await self._stores.sites.announce()
         return registered
 
     def _node(self, tx: Transaction) -> Node | None:

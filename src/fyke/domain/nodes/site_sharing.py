@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import msgspec
 
@@ -21,6 +22,7 @@ from fyke.model.sites import MAX_PAUSES, SitePause, SiteShares, SiteUse
 
 AGE_SECONDS = 0.8  # for so long what was read counts: less than the second between two calls
 SPACING_SECONDS = 0.25  # between two reads, however urgent
+SIGNAL_SECONDS = 1.0  # between two signals of a process: more would keep all machines asking
 SAME_MS = 1500  # two ends of a pause that differ by less are one: it was reported again
 
 
@@ -70,6 +72,12 @@ class SiteExchange:
         self._read_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
         self._has_started = False  # that read, after the pause before it
+        self._signalled_at = float("-inf")
+
+    async def announce(self) -> None:
+        """Signal that a machine has come: the others have less of each site from now on."""
+        if self._takes_turn():
+            await self._storage.write(lambda tx: tx.notify(SITES))
 
     async def share(self, runner_id: str, use: SiteUse, *, urgent: bool) -> SiteShares:
         """See ``NodeGateway.share_sites``."""
@@ -80,6 +88,16 @@ class SiteExchange:
             await asyncio.shield(self._current_read() or self._new_read())
         elapsed_ms = round((self._now() - self._read_at) * 1000)
         return self._view.shares(runner_id, use, elapsed_ms)
+
+    def _takes_turn(self) -> bool:
+        """Whether to signal now. Those that use sites find out what is not signalled as well,
+        because they ask once a second.
+        """
+        now = self._now()
+        if now - self._signalled_at < SIGNAL_SECONDS:
+            return False
+        self._signalled_at = now
+        return True
 
     async def _read_from_now(self) -> None:
         """Wait for a read that begins after this call; calls at the same time have one together."""
@@ -121,12 +139,15 @@ class SiteExchange:
                 has_news |= not set(stored.pauses) <= set(before.use.pauses)
                 known[runner_id] = StoredRunner(before.machine, text, stored)
         if changed:
-            await self._storage.write(lambda tx: _write_uses(tx, changed, notify=has_news))
+            notify = has_news and self._takes_turn()
+            await self._storage.write(lambda tx: _write_uses(tx, changed, notify=notify))
         self._view, self._read_at = SitesView(known, at), started_at
 
 
 class SitesView:
-    """What is stored for the active runners, at a time of the database's clock in ms."""
+    """What is stored for the active runners, at a time of the database's clock in ms. An answer
+    costs what its sites and pauses do, however many machines there are.
+    """
 
     def __init__(self, runners: Mapping[str, StoredRunner], at: int) -> None:
         self._at = at
@@ -135,29 +156,49 @@ class SitesView:
         # those that use more sites than they name count for every site
         self._unnamed = {runner.machine for runner in runners.values() if runner.use.more}
         self._named = dict[str, set[str]]()  # machines by site
-        self._pauses = list[tuple[str, StoredPause]]()  # with their machines; what ends last first
+        pauses = list[tuple[str, StoredPause]]()  # with their machines
         for runner in runners.values():
-            self._pauses += [(runner.machine, pause) for pause in runner.use.pauses]
+            pauses += [(runner.machine, pause) for pause in runner.use.pauses]
             for site in runner.use.sites if runner.machine not in self._unnamed else ():
                 self._named.setdefault(site, set()).add(runner.machine)
-        self._pauses.sort(key=lambda entry: entry[1].until, reverse=True)
+        pauses.sort(key=lambda entry: entry[1].until, reverse=True)
+        # by site, what ends last first: the last pause, and the last one of another machine
+        self._pauses = dict[str, list[tuple[str, StoredPause]]]()
+        for machine, pause in pauses:
+            kept = self._pauses.setdefault(pause.site, [])
+            if not kept or (len(kept) == 1 and kept[0][0] != machine):
+                kept.append((machine, pause))
 
     def shares(self, runner_id: str, use: SiteUse, elapsed_ms: int = 0) -> SiteShares:
         """The answer to a runner, so many milliseconds later."""
-        own = {self._machine_of.get(runner_id, "")}
-        unnamed = len(self._unnamed - own)
-        sharers = {site: 1 + unnamed + len(self._named.get(site, own) - own) for site in use.sites}
-        machines = 1 + len(self._machines - own)
-        now = self._at + elapsed_ms
-        pauses = dict[str, SitePause]()
-        for machine, pause in self._pauses:
-            left = pause.until - now
-            if left <= 0 or len(pauses) == MAX_PAUSES:
-                break
-            if machine not in own and pause.site not in pauses:
-                left_here = SitePause(pause.site, left / 1000, pause.number, pause.status)
-                pauses[pause.site] = left_here
-        return SiteShares(machines, sharers, tuple(pauses.values()))
+        own = self._machine_of.get(runner_id, "")
+        unnamed = _others(self._unnamed, own)
+        sharers = {
+            site: 1 + unnamed + _others(self._named.get(site, frozenset()), own)
+            for site in use.sites
+        }
+        machines = 1 + _others(self._machines, own)
+        pauses = islice(self._pauses_for(use, own, self._at + elapsed_ms), MAX_PAUSES)
+        return SiteShares(machines, sharers, tuple(pauses))
+
+    def _pauses_for(self, use: SiteUse, own: str, now: int) -> Iterator[SitePause]:
+        """The pauses that began on other machines: first those of the sites that this one uses,
+        which no number of other pauses may displace, then what ends last.
+        """
+        used = {site: self._pauses[site] for site in use.sites if site in self._pauses}
+        unused = ((site, kept) for site, kept in self._pauses.items() if site not in used)
+        for site, kept in chain(used.items(), unused):
+            if kept[0][1].until <= now and site not in used:
+                return  # so are all that follow
+            pause = next((one for machine, one in kept if machine != own), None)
+            if pause is not None and pause.until > now:
+                left = (pause.until - now) / 1000
+                yield SitePause(site, left, pause.number, pause.status)
+
+
+def _others(machines: Set[str], own: str) -> int:
+    """How many of these machines are others."""
+    return len(machines) - (own in machines)
 
 
 def _read_uses(tx: Transaction) -> tuple[list[tuple[str, str, str]], int]:

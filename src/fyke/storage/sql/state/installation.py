@@ -92,6 +92,11 @@ class RunnerTable(SqlStore):
         of_pool, elsewhere = self._db.execute(put).one()
         return int(of_pool), int(elsewhere)
 
+    def has_runner(self, runner_id: str, active_since: int) -> bool:
+        query = select(runners.c.id).where(runners.c.id == runner_id)
+        query = query.where(runners.c.heartbeat_at >= active_since)
+        return self._db.execute(query).first() is not None
+
     def runners(self, active_since: int) -> list[RunnerInfo]:
         query = select(*_REPORTED).where(runners.c.heartbeat_at >= active_since)
         rows = self._db.execute(query.order_by(runners.c.id)).mappings()
