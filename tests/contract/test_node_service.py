@@ -164,8 +164,10 @@ async def test_a_run_of_several_subtasks_may_have_rows(place: Place) -> None:
 
 async def test_an_attempt_without_its_version_ends_and_the_others_are_leased(place: Place) -> None:
     gone, there = await place.run(number="9.9.9"), await place.run()
-    [order] = await place.service().lease(ROOM, idle=True)
+    service = place.service()
+    [order] = await service.lease(ROOM, idle=True)
     assert order.key.run_id == there.id
+    assert not service.saw_all  # there may be more
     ended = await place.setup.stored(gone)
     assert (ended.state, ended.reason) == (RunState.FAILED, Reason(ReasonCode.VERSION_MISSING))
 
@@ -363,8 +365,11 @@ async def test_a_node_gets_attempts_only_while_it_is_ready(place: Place, state: 
     node = Node("n", "eu", {}, "", "J1", False, 1, state=state)
     await place.setup.storage.write(lambda tx: tx.nodes.add(node))
     await place.run(pool="eu")
-    orders = await place.service(joined=True).lease(ROOM, idle=True)
+    service = place.service(joined=True)
+    orders = await service.lease(ROOM, idle=True)
     assert len(orders) == (state is NodeState.READY)
+    await service.lease(ROOM, idle=True)
+    assert service.saw_all is (state is NodeState.READY)
 
 
 async def test_pool_and_labels_are_those_that_the_installation_knows(place: Place) -> None:
@@ -588,6 +593,10 @@ async def test_a_run_is_left_to_a_machine_with_its_environment_and_asked_for_aga
     assert [order.key.run_id for order in await first.lease(ROOM, idle=True)] == [run.id]
     [left_ms] = times
     assert 0 < left_ms <= 60_000
+    assert not first.saw_all
+    await second.lease(ROOM, idle=True)
+    await first.lease(ROOM, idle=True)  # nothing waits any more
+    assert first.saw_all
     async with first.listen() as listener:  # when what was left is for all
         assert await listener.wait(frozenset({WORK}), 30) == WORK
 

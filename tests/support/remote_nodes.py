@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fyke.contracts.blobs import Blobs
-from fyke.contracts.node import NodeGateway
+from fyke.contracts.node import ServedNode
 from fyke.domain.nodes.authority import NodeAuthority, NodeIdentity, identity_of
 from fyke.domain.nodes.presence import NodePresence
 from fyke.domain.runs.last_pages import page_blob
@@ -146,7 +146,7 @@ async def open_remote(
     app: App,
     folder: Path,
     blobs: Blobs | None = None,
-    serve: Callable[[Node], NodeGateway] | None = None,
+    serve: Callable[[Node], ServedNode] | None = None,
 ) -> AsyncIterator[Any]:
     """A gateway for nodes and their files, by default with blobs in ``folder``. ``serve`` gives the
     operations of a node, instead of those that a test has set.

@@ -1,4 +1,4 @@
-"""A ``NodeGateway`` that notes its calls and gives the answers that a test has set."""
+"""A ``ServedNode`` that notes its calls and gives the answers that a test has set."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ class ScriptedGateway:
         self.delays: dict[str, tuple[asyncio.Event, asyncio.Event]] = {}
         self.topics: asyncio.Queue[str] = asyncio.Queue()
         self.listeners = 0
+        self.saw_all = True
 
     @property
     def rows(self) -> Any:

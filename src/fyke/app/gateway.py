@@ -17,7 +17,7 @@ from fyke.app.heartbeat import Heartbeat
 from fyke.app.node_stores import node_stores
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.app.serving import until_stopped
-from fyke.contracts.node import NodeGateway
+from fyke.contracts.node import ServedNode
 from fyke.contracts.signals import FOLLOWED, SignalReader
 from fyke.domain.nodes.authority import NodeAuthority, NodeIdentity, certify_gateway
 from fyke.domain.nodes.contact import IsCutOff, StateContact, count_servers, never_cut_off
@@ -132,7 +132,7 @@ class _Opening:
         self._urls = FileUrls(runtime.blobs, self.signer, SystemClock())
         self.contact = StateContact(is_cut_off)
 
-    def gateway(self, node: Node) -> NodeGateway:
+    def gateway(self, node: Node) -> ServedNode:
         """The operations of a node, for its current runner."""
         name = RunnerName(node.runner_id, node.name, f"{NODE_PLACE}{node.name}")
         return NodeService(name, self.stores, self._is_cut_off, joined=True)

@@ -160,6 +160,17 @@ class NodeGateway(Protocol):
         ...
 
 
+class ServedNode(NodeGateway, Protocol):
+    """What a gateway has for a node that it serves."""
+
+    @property
+    def saw_all(self) -> bool:
+        """Whether the latest ``lease`` has looked at all that waits for this runner: it was not
+        refused, has left nothing to machines with its environment, and has ended nothing.
+        """
+        ...
+
+
 class AttemptRows(Protocol):
     """Where a runner stores what its attempts put out, from their lease to ``close``."""
 

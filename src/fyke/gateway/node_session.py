@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 
 import structlog
 
-from fyke.contracts.node import NodeGateway
+from fyke.contracts.node import ServedNode
 from fyke.domain.nodes.authority import NodeIdentity, identity_of
 from fyke.domain.nodes.presence import NodeGreeting, NodePresence, SupersededBy
 from fyke.errors import Forbidden, FykeError, InvalidRequest, Unavailable
@@ -81,7 +81,7 @@ class NodeSessions:
         self,
         presence: NodePresence,
         release: str,
-        open_gateway: Callable[[Node], NodeGateway],
+        open_gateway: Callable[[Node], ServedNode],
         clock: Clock,
         signals: NodeSignals,
         *,
@@ -255,25 +255,28 @@ class NodeSession:
         if self._operations is None or self._node is None:
             raise Forbidden("The first request is a hello")
         _check_size(request, len(body))
+        if isinstance(request, LeaseAttempts):
+            return await self._lease(self._node, self._operations, request)
         await self._check(self._node, request)
         if isinstance(request, RenewCertificate):
             return await self._renew(request)
-        if isinstance(request, LeaseAttempts):
-            return await self._lease(self._operations, request)
         answer = await self._operations.serve(request)
+        if isinstance(request, RegisterNode):
+            self._sessions.signals.registered(self)
         if isinstance(request, LeaveNode) and request.forget:
             self._sessions.outputs.drop(self.identity)
         return encode(answer)
 
-    async def _lease(self, operations: NodeOperations, request: LeaseAttempts) -> bytes:
+    async def _lease(self, node: Node, operations: NodeOperations, request: LeaseAttempts) -> bytes:
         found = saw_all = False
+        self._sessions.signals.leasing(self)
         try:
+            await self._check(node, request)
             orders = await operations.serve(request)
-            found = bool(orders)
-            saw_all = request.idle and operations.has_all_of(request.capacity)
+            found, saw_all = bool(orders), operations.saw_all
             return encode(orders)
         finally:
-            self._sessions.signals.leased(self, found=found, was_idle=saw_all)
+            self._sessions.signals.leased(self, found=found, saw_all=saw_all)
 
     async def _check(self, node: Node, request: AnyRequest) -> None:
         """Raise ``Forbidden``, and end the connection, when another one has the node's name."""

@@ -59,33 +59,40 @@ class NodeSignals:
         self._stopping: asyncio.Task[None] | None = None
         self._stop_again = False
         self._reminder = Reminder(self._rounds.signalled)
-        self._left_until = 0.0
 
     def add(self, node: NotifiedNode) -> None:
         """The node is welcome from now on."""
         if self._listening is None:
             self._listening = asyncio.create_task(self._run())
         self._nodes.add(node)
-        self._rounds.answered(node, node.kind, found=False)
+        self._rounds.add(node, node.kind)
 
     def remove(self, node: NotifiedNode) -> None:
         """Its connection has ended."""
         self._nodes.discard(node)
         self._rounds.remove(node)
 
-    def leased(self, node: NotifiedNode, *, found: bool, was_idle: bool) -> None:
-        """The node has asked for attempts and ``found`` some or none; it ``was_idle``."""
-        # one that has left something to others says nothing about them
-        was_idle = was_idle and asyncio.get_running_loop().time() >= self._left_until
+    def registered(self, node: NotifiedNode) -> None:
+        """Its kind may be another one."""
         if node in self._nodes:
-            self._rounds.answered(node, node.kind, found=found, was_idle=was_idle)
+            self._rounds.add(node, node.kind)
+
+    def leasing(self, node: NotifiedNode) -> None:
+        """The node asks for attempts; ``leased`` follows."""
+        if node in self._nodes:
+            self._rounds.asks(node)
+
+    def leased(self, node: NotifiedNode, *, found: bool, saw_all: bool) -> None:
+        """The node has ``found`` some attempts or none. It ``saw_all`` that its kind may run, so
+        others of its kind find nothing either.
+        """
+        if node in self._nodes:
+            self._rounds.answered(node, found=found, saw_all=saw_all)
 
     def left(self, ms: int) -> None:
         """A node has left attempts to machines with their environment; after ``ms`` they are for
         all.
         """
-        until = asyncio.get_running_loop().time() + ms / 1000
-        self._left_until = max(self._left_until, until)
         self._reminder.remind(ms)
 
     def close(self) -> None:

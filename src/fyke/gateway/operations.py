@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from fyke.contracts.node import NodeGateway
+from fyke.contracts.node import ServedNode
 from fyke.errors import FykeError, InvalidRequest, StaleLease
 from fyke.gateway.bounds import (
     ImpossibleRequest,
@@ -85,7 +85,7 @@ class NodeOperations:
 
     def __init__(
         self,
-        gateway: NodeGateway,
+        gateway: ServedNode,
         clock: Clock,
         access: NodeFileAccess | None = None,
         output: NodeOutput | None = None,
@@ -96,6 +96,8 @@ class NodeOperations:
         self._held: dict[str, AttemptKey] = {}
         self._orders = LeasedOrders()
         self._leasing = asyncio.Lock()
+        # whether the latest lease found nothing and would have got whatever its kind may run
+        self.saw_all = False
         self.info: RunnerInfo | None = None  # as it has registered on this connection
         self._registered = asyncio.Event()
         own, files, rows = self._own, gateway.files, gateway.rows
@@ -138,15 +140,6 @@ class NodeOperations:
         """
         self._orders.take_all()
         self._held = {key.id: key for key in await self._gateway.active()}
-
-    def has_all_of(self, capacity: Capacity) -> bool:
-        """Whether a node that asks with this capacity has nothing else to do, as far as it has
-        said: so it would have got whatever its kind may run.
-        """
-        info = self.info
-        if info is None or capacity.slots <= 0:
-            return False
-        return capacity.cpus >= info.cpus and capacity.memory_mb >= info.memory_mb
 
     async def serve(self, request: AnyRequest) -> Any:
         """The answer to a request, of the type that it names. Raise ``StaleLease`` for an attempt
@@ -196,10 +189,13 @@ class NodeOperations:
         """
         info = await self._known_info()
         async with self._leasing:
+            self.saw_all = False
             if not self._orders and info is not None:
                 slots = min(LEASE_SLOTS, MAX_HELD - len(self._held))
                 capacity = bounded_capacity(request.capacity, info, slots)
                 orders = await self._gateway.lease(capacity, idle=request.idle)
+                is_whole = request.idle and _is_whole(capacity, info)
+                self.saw_all = is_whole and not orders and self._gateway.saw_all
                 self._orders.add(orders)
                 for order in orders:
                     self._held[order.key.id] = order.key
@@ -323,3 +319,12 @@ class NodeOperations:
         """The line with the time of this clock: as long ago as the node says, by its own."""
         age = min(max(0, now - entry.timestamp), MAX_AGE_MS)
         return replace(entry, group=group, timestamp=self._clock.now_ms() - age)
+
+
+def _is_whole(capacity: Capacity, info: RunnerInfo) -> bool:
+    """Whether a node that asks with this capacity runs nothing and has all that it registered, as
+    far as it has said.
+    """
+    if capacity.slots <= 0 or (info.has_browser and not capacity.browser_ready):
+        return False
+    return capacity.cpus >= info.cpus and capacity.memory_mb >= info.memory_mb

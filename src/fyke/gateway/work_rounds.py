@@ -8,7 +8,7 @@ others ask by themselves when they have room. What is missed here, nodes find wh
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -19,103 +19,133 @@ ASK_SECONDS = 1.0  # for which a node that was notified counts as asking
 N = TypeVar("N", bound=Hashable)
 
 
-@dataclass
-class _Asking:
-    """A node that was notified; ``signal`` is the number of the signal."""
-
-    signal: int
-    until: asyncio.TimerHandle
-
-
 class _Kind(Generic[N]):
     """Nodes that would find the same."""
 
     def __init__(self, notify: Callable[[N], None]) -> None:
+        self.nodes: set[N] = set()
         self._notify = notify
-        self._signal = 0
-        self._is_over = True  # an idle node has found nothing
+        self._is_over = False  # since the latest signal a node has seen all and found nothing
         self._waiting: dict[N, None] = {}  # those that wait longest come first
-        self._asking: dict[N, _Asking] = {}
-        self._due: deque[N] = deque()  # to be notified of the latest signal
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting or self._asking)
+        self._asking: dict[N, asyncio.TimerHandle] = {}  # that were notified
+        self._due: OrderedDict[N, None] = OrderedDict()  # to be notified of the latest signal
 
     def signalled(self) -> None:
-        self._signal += 1
         self._is_over = False
-        self._due = deque(self._waiting)
+        self._due = OrderedDict.fromkeys(self._waiting)
         self._notify_some()
 
-    def answered(self, node: N, *, found: bool, was_idle: bool) -> None:
-        notified = self._forget(node)
-        if not found:
-            self._waiting[node] = None
-            if notified != self._signal:  # it may have looked before there was work
-                self._due.append(node)
-            elif was_idle:
-                self._is_over = True
+    def asks(self, node: N) -> None:
+        """It cannot be notified until it waits again; its place is taken until then."""
+        self._waiting.pop(node, None)
+        self._due.pop(node, None)
+
+    def waits(self, node: N, *, is_due: bool = False) -> None:
+        self._waiting[node] = None
+        if is_due and not self._is_over:
+            self._due[node] = None
+
+    def end(self) -> None:
+        """Nothing waits any more for nodes of this kind."""
+        self._is_over = True
+        self._due.clear()
+
+    def free(self, node: N) -> None:
+        """Give the place of the node, if it has one, to another one."""
+        until = self._asking.pop(node, None)
+        if until is not None:
+            until.cancel()
         self._notify_some()
 
     def remove(self, node: N) -> None:
-        self._forget(node)
-        self._notify_some()
-
-    def _forget(self, node: N) -> int:
-        """The number of the signal of which the node was notified, 0 if it was not."""
-        self._waiting.pop(node, None)
-        asking = self._asking.pop(node, None)
-        if asking is None:
-            return 0
-        asking.until.cancel()
-        return asking.signal
+        self.nodes.discard(node)
+        self.asks(node)
+        self.free(node)
 
     def _notify_some(self) -> None:
-        while self._due and not self._is_over and len(self._asking) < WAKE:
-            node = self._due.popleft()
-            if node not in self._waiting:
-                continue
+        while self._due and len(self._asking) < WAKE:
+            node, _ = self._due.popitem(last=False)
             del self._waiting[node]
-            until = asyncio.get_running_loop().call_later(ASK_SECONDS, self._silent, node)
-            self._asking[node] = _Asking(self._signal, until)
+            # one that does not ask, as it takes no work, waits again when it has asked
+            until = asyncio.get_running_loop().call_later(ASK_SECONDS, self.free, node)
+            self._asking[node] = until
             self._notify(node)
 
-    def _silent(self, node: N) -> None:
-        """The node does not ask: its place is for another one."""
-        self._forget(node)
-        self._waiting[node] = None
-        self._notify_some()
+
+@dataclass
+class _Look:
+    """The ``count`` leases of a node that are under way. The first one began after signal number
+    ``signal``, so all see what was there at that time.
+    """
+
+    signal: int
+    count: int = 0
 
 
 class WorkRounds(Generic[N]):
-    """The nodes of one gateway; ``notify`` says to one that work waits. Nodes of the same ``kind``
+    """The nodes of one gateway; ``notify`` says to one that work waits. Nodes of the same kind
     would find the same.
     """
 
     def __init__(self, notify: Callable[[N], None]) -> None:
         self._notify = notify
+        self._signal = 0  # the number of the latest one
         self._kinds: dict[Hashable, _Kind[N]] = {}
         self._kind_of: dict[N, Hashable] = {}
+        self._looks: dict[N, _Look] = {}
 
     def signalled(self) -> None:
         """Work waits."""
+        self._signal += 1
         for kind in list(self._kinds.values()):
             kind.signalled()
 
-    def answered(self, node: N, kind: Hashable, *, found: bool, was_idle: bool = False) -> None:
-        """The node has asked, and ``found`` something or not; it ``was_idle``. A new node counts as
-        one that has found nothing.
+    def add(self, node: N, kind: Hashable) -> None:
+        """The node is of this kind from now on. A new one waits: it asks by itself for what was
+        there before.
         """
-        if self._kind_of.get(node, kind) != kind:
-            self.remove(node)
+        if node in self._kind_of:
+            if self._kind_of[node] == kind:
+                return
+            self._leave_kind(node)
         self._kind_of[node] = kind
-        nodes = self._kinds.setdefault(kind, _Kind(self._notify))
-        nodes.answered(node, found=found, was_idle=was_idle)
+        if kind not in self._kinds:
+            self._kinds[kind] = _Kind(self._notify)
+        nodes = self._kinds[kind]
+        nodes.nodes.add(node)
+        if node not in self._looks:
+            nodes.waits(node)
+
+    def asks(self, node: N) -> None:
+        """A lease of the node begins; ``answered`` follows."""
+        self._looks.setdefault(node, _Look(self._signal)).count += 1
+        self._kinds[self._kind_of[node]].asks(node)
+
+    def answered(self, node: N, *, found: bool, saw_all: bool) -> None:
+        """The lease has ``found`` something or not. It ``saw_all`` that nodes of this kind may
+        run: so if it has found nothing, others would find nothing.
+        """
+        look, nodes = self._looks[node], self._kinds[self._kind_of[node]]
+        look.count -= 1
+        if not look.count:
+            del self._looks[node]
+        is_early = look.signal != self._signal  # it may have looked before there was work
+        if not found:
+            if saw_all and not is_early:
+                nodes.end()
+            if not look.count:
+                nodes.waits(node, is_due=is_early)
+        nodes.free(node)
 
     def remove(self, node: N) -> None:
         """The node is not connected any more."""
-        kind = self._kind_of.pop(node, None)
-        if kind is not None and (nodes := self._kinds.get(kind)) is not None:
-            nodes.remove(node)
-            if not nodes and kind not in self._kind_of.values():
-                del self._kinds[kind]
+        self._looks.pop(node, None)
+        if node in self._kind_of:
+            self._leave_kind(node)
+
+    def _leave_kind(self, node: N) -> None:
+        kind = self._kind_of.pop(node)
+        nodes = self._kinds[kind]
+        nodes.remove(node)
+        if not nodes.nodes:
+            del self._kinds[kind]

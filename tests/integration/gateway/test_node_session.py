@@ -233,8 +233,30 @@ async def test_a_start_is_offered_to_others_until_an_idle_node_has_found_nothing
     await links[1].ask(LEASE)
     await links[0].ask(ListAttempts())
     assert told() == [1, 1, 0]
+    place.runner.saw_all = False
     place.runner.topics.put_nowait(WORK)
     await until(lambda: told() == [1, 1, 1])
+    await links[2].ask(LEASE)  # it was refused, or has left some to others
+    await until(lambda: told() == [1, 2, 1])
+
+
+async def test_a_lease_during_a_start_is_followed_by_another_one(place: Place) -> None:
+    link = await place.connect()
+    await link.ask(HELLO)
+    await link.ask(RegisterNode(SIZE))
+    place.runner.delays["lease"] = entered, gate = asyncio.Event(), asyncio.Event()
+    asked = asyncio.create_task(link.ask(LEASE))
+    await entered.wait()
+    place.runner.topics.put_nowait(WORK)
+    place.runner.topics.put_nowait(STOP)
+    await until(lambda: AttemptsStopped() in link.notices)
+    assert WorkWaits() not in link.notices
+    gate.set()
+    assert await asked == []
+    await until(lambda: WorkWaits() in link.notices)
+    assert await link.ask(LEASE) == []
+    await link.ask(ListAttempts())
+    assert link.notices.count(WorkWaits()) == 1
 
 
 async def test_a_node_has_one_connection(place: Place) -> None:

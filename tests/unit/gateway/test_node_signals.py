@@ -11,6 +11,7 @@ import pytest
 from fyke.contracts.signals import PREPARE, STOP, WORK
 from fyke.errors import Unavailable
 from fyke.gateway.node_signals import FindStopping, NodeSignals
+from fyke.gateway.work_rounds import WAKE
 from fyke.wire.nodes import AttemptsStopped, NodeNotice, PreparationWaits, WorkWaits
 from support.egress import until
 from support.scripted_gateway import ScriptedGateway
@@ -32,10 +33,10 @@ class NotedNode:
 
 
 class Place:
-    def __init__(self, find_stopping: FindStopping | None) -> None:
+    def __init__(self, find_stopping: FindStopping | None, count: int = 3) -> None:
         self.runner = ScriptedGateway()
         self.signals = NodeSignals(self.runner.listen, find_stopping)
-        self.nodes = [NotedNode(f"R{number}") for number in range(3)]
+        self.nodes = [NotedNode(f"R{number}") for number in range(count)]
         for node in self.nodes:
             self.signals.add(node)
 
@@ -49,8 +50,8 @@ class Place:
 
 
 @asynccontextmanager
-async def opened(find_stopping: FindStopping | None = None) -> AsyncIterator[Place]:
-    place = Place(find_stopping)
+async def opened(find_stopping: FindStopping | None = None, count: int = 3) -> AsyncIterator[Place]:
+    place = Place(find_stopping, count)
     yield place
     place.signals.close()
 
@@ -95,3 +96,41 @@ async def test_all_are_told_when_that_is_not_known() -> None:
     for found in (None, find):
         async with opened(found) as place:
             assert await place.told(STOP) == ["R0", "R1", "R2"]
+
+
+async def test_a_lease_that_leaves_something_wakes_no_more_than_the_next_node() -> None:
+    async with opened(count=100) as place:
+        told = lambda: [node for node in place.nodes if node.notices]  # noqa: E731
+
+        def asks(node: NotedNode, *, found: bool = False, saw_all: bool = False) -> None:
+            place.signals.leasing(node)
+            place.signals.leased(node, found=found, saw_all=saw_all)
+
+        await place.told(WORK)
+        place.signals.left(60_000)
+        asks(place.nodes[0])
+        assert told() == place.nodes[: WAKE + 1]
+        asks(place.nodes[1], found=True)  # it has the environment
+        for node in place.nodes[2 : WAKE + 2]:
+            asks(node, saw_all=True)
+        assert told() == place.nodes[: WAKE + 2]
+
+
+async def test_a_node_has_another_kind_as_soon_as_it_has_registered() -> None:
+    async with opened(count=WAKE + 1) as place:
+        last = place.nodes[-1]
+        last.kind = "other"
+        place.signals.registered(last)
+        assert len(await place.told(WORK)) == WAKE + 1
+
+
+async def test_a_lease_of_a_connection_that_has_ended_changes_nothing() -> None:
+    async with opened(count=1) as place:
+        [node] = place.nodes
+        place.signals.leasing(node)
+        place.signals.remove(node)
+        place.signals.leased(node, found=False, saw_all=True)
+        place.signals.registered(node)
+        place.signals.leasing(node)
+        rounds = place.signals._rounds
+        assert (rounds._kinds, rounds._kind_of, rounds._looks) == ({}, {}, {})

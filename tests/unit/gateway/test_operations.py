@@ -371,14 +371,34 @@ async def test_a_node_leases_no_more_than_it_has() -> None:
     assert len(gateway.called("lease")) == 2
 
 
-async def test_a_node_that_asks_with_less_than_it_has_has_not_seen_all() -> None:
-    operations = NodeOperations(ScriptedGateway(), ManualClock(NOW))
-    whole = Capacity(8.0, 4096, 4)
-    assert not operations.has_all_of(whole)  # it has not said what it has
-    await operations.serve(RegisterNode(INFO))
-    assert operations.has_all_of(whole)
-    for less in ({"cpus": 7.9}, {"memory_mb": 4095}, {"slots": 0}):
-        assert not operations.has_all_of(replace(whole, **less))
+async def test_an_idle_node_that_asks_with_all_that_it_has_has_seen_all() -> None:
+    operations, gateway = await registered()
+    whole = Capacity(8.0, 4096, 4, browsers=2, browser_ready=True)
+
+    async def saw_all(capacity: Capacity, *, idle: bool = True) -> bool:
+        await operations.serve(LeaseAttempts(capacity, idle))
+        return operations.saw_all
+
+    assert await saw_all(whole)
+    for less in ({"cpus": 7.9}, {"memory_mb": 4095}, {"slots": 0}, {"browser_ready": False}):
+        assert not await saw_all(replace(whole, **less))
+    assert not await saw_all(whole, idle=False)
+    gateway.saw_all = False  # it was refused, or has left some to others
+    assert not await saw_all(whole)
+
+
+async def test_a_lease_that_fails_or_brings_only_a_large_order_has_not_seen_all() -> None:
+    operations, gateway = await registered()
+    request = LeaseAttempts(Capacity(8.0, 4096, 4, browser_ready=True), idle=True)
+    large = replace(sample(AttemptOrder), key=FOREIGN, input_json="x" * 25 * 2**20)
+    for answer in ([large], Unavailable("away")):
+        gateway.answers["lease"] = []
+        await operations.serve(request)
+        assert operations.saw_all
+        gateway.answers["lease"] = answer
+        with suppress(Unavailable):
+            assert await operations.serve(request) == []
+        assert not operations.saw_all
 
 
 async def test_a_node_has_a_limited_number_of_attempts() -> None:

@@ -129,6 +129,7 @@ class NodeService:
         self._joined = joined
         self._info: RunnerInfo | None = None  # as it has registered here
         self._others = 0  # in its pool, at that time
+        self.saw_all = False  # see ``ServedNode``
         self._reminder = LeaseReminder()
         self._actor = f"runner {runner.id}"
         self._stores = stores
@@ -248,14 +249,17 @@ class NodeService:
     async def lease(self, capacity: Capacity, *, idle: bool) -> list[AttemptOrder]:
         """See ``NodeGateway.lease``."""
         info = self._info
+        self.saw_all = False
 
-        def work(tx: Transaction) -> tuple[list[tuple[Run, AttemptOrder]], list[Lease], int]:
+        def work(
+            tx: Transaction,
+        ) -> tuple[list[tuple[Run, AttemptOrder]], list[Lease], int | None]:
             node = self._node(tx)
             if node is not None and node.state is not NodeState.READY:
-                return [], [], 0  # its runner does not know yet
+                return [], [], None  # its runner does not know yet
             placement = self._placement(node)
             if placement is None:
-                return [], [], 0
+                return [], [], 0  # as all of its kind
             until = tx.now + self._lease_ms
             own = self._runner
             leases = lease_waiting(
@@ -279,6 +283,7 @@ class NodeService:
             return orders, without_version, tx.runs.left_ms
 
         orders, without_version, left_ms = await self._storage.write(work)
+        self.saw_all = left_ms == 0 and not without_version
         for run, order in orders:
             self._held.add(HeldAttempt(order.key, run.account_id, run.worker_id, order.version.id))
         if left_ms:
