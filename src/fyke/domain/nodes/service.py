@@ -74,7 +74,8 @@ class NodeStores:
     """What the services of all runners have in common. ``commit`` is that of the results, unless
     it is shared. ``left`` is called when a lease has left attempts to machines with their
     environment, with the time in ms after which they are for all; without it each service wakes its
-    own runner then.
+    own runner then. ``others_in_pool``: how many other runners each pool had when the latest one of
+    it has registered.
     """
 
     storage: Storage
@@ -89,6 +90,7 @@ class NodeStores:
     sample_times: SampleTimes = field(default_factory=SampleTimes)
     commit: CommitBatches | None = None
     left: Callable[[int], None] | None = None
+    others_in_pool: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,6 @@ class NodeService:
         self._runner = runner
         self._joined = joined
         self._info: RunnerInfo | None = None  # as it has registered here
-        self._others = 0  # in its pool, at that time
         self.saw_all = False  # see ``ServedNode``
         self._reminder = LeaseReminder()
         self._actor = f"runner {runner.id}"
@@ -177,16 +178,17 @@ class NodeService:
         """See ``NodeGateway.register``."""
         own, seconds = self._runner, self._stores.lease_seconds
 
-        def work(tx: Transaction) -> tuple[int, int, Registered, bool]:
+        def work(tx: Transaction) -> tuple[str, int, int, Registered, bool]:
             is_new = self._info is None and not tx.runs.has_runner(
                 own.id, tx.now - RUNNER_SILENCE_MS
             )
             node = self._node(tx)
             state = node.state if node is not None else NodeState.READY
             draining = info.draining or state is not NodeState.READY
+            placed = self._placed(info, node)
             others, elsewhere = tx.runs.put_runner(
                 replace(
-                    self._placed(info, node),
+                    placed,
                     id=own.id,
                     node=own.node,
                     place=own.place,
@@ -201,10 +203,12 @@ class NodeService:
             if number != info.settings_version:
                 number, egress = egress_policy(tx, self._stores.sealer)
             registered = Registered(state, seconds, left, number, egress, 1 + elsewhere)
-            return others, count_servers(tx), registered, is_new and elsewhere > 0
+            has_come = is_new and elsewhere > 0
+            return placed.pool, others, count_servers(tx), registered, has_come
 
         found = await self._storage.write(work)
-        self._others, self._contact.servers, registered, has_come = found
+        pool, others, self._contact.servers, registered, has_come = found
+        self._stores.others_in_pool[pool] = others
         self._info = info
         if has_come:
             await self._stores.sites.announce()
@@ -270,7 +274,7 @@ class NodeService:
                 idle=idle,
                 node=own.node,
                 placement=placement,
-                spread=self._others > 0,
+                spread=self._stores.others_in_pool.get(placement.pool, 0) > 0,
                 environments=info.environments if info is not None else (),
             )
             orders, without_version = list[tuple[Run, AttemptOrder]](), list[Lease]()
