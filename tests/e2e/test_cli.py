@@ -463,6 +463,12 @@ def test_the_node_commands_on_sqlite(cli: Cli) -> None:
     cli.run("node", "cordon", "n1", code=3)
     cli.run("node", "uncordon", "n1", code=3)
     cli.run("node", "drain", "n1", "--seconds", 5, code=3)
+    for refused in (
+        cli.run("node", "replace", "n1", code=5)[1],
+        cli.run("fleet", "list", code=5)[1],
+        cli.run("fleet", "up", code=5)[1],
+    ):
+        assert "fleet is static" in refused
     cli.run("node", "forget", "n1", "--yes", code=3)
     token = f"fyken_{'a' * 43}.{'b' * 43}"
     refused = cli.run("node", "join", "127.0.0.1:1", "--token", token, code=5)[1]
