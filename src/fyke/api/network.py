@@ -81,7 +81,8 @@ class Network:
         try:
             self._check(host)
         except Refusal:
-            if scope["path"] not in _ANY_HOST or scope["method"] not in ("GET", "HEAD"):
+            is_probe = scope["path"] in _ANY_HOST and scope["method"] in ("GET", "HEAD")
+            if not is_probe or _HOST.fullmatch(host) is None:
                 raise
             host, is_known = "localhost", False  # nothing repeats a name that was not checked
         return Visit(address, self._public_url or f"{scheme}://{host}", is_known)

@@ -252,7 +252,8 @@ def _talk(server: Served, request: bytes) -> bytes:
     ("request_line", "headers", "status", "body"),
     [
         (b"GET /nothing HTTP/1.1", b"Host: localhost", b"404", b'{"code":4040,'),
-        (b"GET /healthz HTTP/1.1", b"Host: evil.example", b"400", b'{"code":4000,'),
+        (b"GET /readyz HTTP/1.1", b"Host: evil.example", b"200", b'{"code":0,'),
+        (b"GET /version HTTP/1.1", b"Host: evil.example", b"400", b'{"code":4000,'),
         (b"GET /healthz HTTP/1.1", b"Host: localhost\r\nHost: evil", b"400", b'{"code":4000,'),
         (b"GET /healthz HTTP/1.0", b"X: y", b"400", b'{"code":4000,'),
         (b"PUT /api/v1/run/detail HTTP/1.1", b"Host: localhost", b"405", b'{"code":4000,'),

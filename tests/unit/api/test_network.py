@@ -49,10 +49,13 @@ def test_other_hosts_are_refused(host: str) -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 def test_three_paths_are_read_under_any_name(path: str, method: str) -> None:
-    for host in ("10.1.2.3:8100", "fyke.fyke.svc:8100", "evil", ""):
+    for host in ("10.1.2.3:8100", "fyke.fyke.svc:8100", "evil"):
         visit = _network().visit(_scope(host) | {"path": path, "method": method})
         assert (visit.origin, visit.is_known_host) == ("http://localhost", False)
     assert _network().visit(_scope() | {"path": path}).is_known_host
+    for host in ("", "a b", "evil/x"):  # none, several, or no name
+        with pytest.raises(Refusal):
+            _network().visit(_scope(host) | {"path": path, "method": method})
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS", "DELETE"])
