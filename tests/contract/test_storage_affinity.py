@@ -120,6 +120,7 @@ async def test_machines_are_read_only_if_an_environment_is_missing(state: State)
             assert await state.write(lease) == 1
         return len(statements)
 
+    await statements_of(spread=False)  # the connection may be new
     alone = await statements_of(spread=False)
     assert await statements_of(ENV) == alone
     assert await statements_of() == alone + 1

@@ -87,7 +87,8 @@ def test_a_long_path_is_refused_before_it_is_made(folder: Path) -> None:
 
 def test_a_folder_that_another_fyke_uses_is_refused(folder: Path) -> None:
     settings = Settings(home=folder)
-    settings.run_dir.mkdir(mode=0o755)
+    settings.run_dir.mkdir()
+    settings.run_dir.chmod(0o755)  # whatever the umask
     lock = lock_home(settings)
     settings.up_lock.chmod(0o666)
     try:
