@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from fyke.errors import Conflict, Forbidden
 from fyke.fleet.kubernetes import Deployment, KubernetesFleet
 from fyke.fleet.kubernetes_api import KubernetesApi
 from fyke.model.fleet import FleetBounds
-from support.kubernetes_api import NAMESPACE, Cluster, kubernetes_api
+from support.kubernetes_api import NAMESPACE, Cluster
 
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 TARGET = {"kind": "Deployment", "name": "fyke-node-default"}
 SELECTOR = "app=fyke,role=node"
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with kubernetes_api(tmp_path) as cluster:
-        cluster.add_deployment()
-        yield cluster
-
-
-@pytest.fixture
-def api(cluster: Cluster) -> Iterator[KubernetesApi]:
-    api = KubernetesApi(cluster.url, cluster.folder, timeout=5)
-    yield api
-    api.close()
 
 
 @pytest.fixture

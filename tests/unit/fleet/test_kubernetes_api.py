@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,7 @@ from support.authority import make_authority
 from support.kubernetes_api import NAMESPACE, Cluster, Failure, kubernetes_api
 
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
-TARGET = {"kind": "Deployment", "name": "fyke-node-default"}
 SELECTOR = "app=fyke,role=node"
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with kubernetes_api(tmp_path) as cluster:
-        cluster.add_deployment()
-        yield cluster
-
-
-@pytest.fixture
-def api(cluster: Cluster) -> Iterator[KubernetesApi]:
-    api = KubernetesApi(cluster.url, cluster.folder, timeout=5)
-    yield api
-    api.close()
 
 
 # --- the connection -------------------------------------------------------------------------------
