@@ -92,7 +92,8 @@ def test_groups_of_root_and_of_the_service_user_may_write(
     parent.mkdir()
     os.chown(parent, *owner)
     parent.chmod(0o775)
-    opened(parent / "home")
+    home = parent / "home"
+    assert opened(home).st_ino == home.stat().st_ino
 
 
 @pytest.fixture
