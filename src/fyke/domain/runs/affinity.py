@@ -21,8 +21,9 @@ from fyke.domain.runs.spread import with_room
 from fyke.model.run import Run
 from fyke.model.runner import RunnerInfo, RunnerLoad
 
-# The signal of a start wakes all runners at once, so one with the environment normally asks long
-# before. A second is hardly noticed, and less than most environments take.
+# The signal of a start wakes a few runners of a kind at once, and more as long as something is left
+# for them, so one with the environment normally asks long before. A second is hardly noticed, and
+# less than most environments take.
 HOLDERS_FIRST_MS = 1000
 
 Key = tuple[str, int]  # the run and the ordinal of a subtask
