@@ -390,7 +390,7 @@ def _database(settings: Settings) -> Iterator[CheckResult]:
         with as_owner(settings.home, settings.service_user):
             versions, loss = maintenance.versions(settings), find_loss(settings)
     except (FykeError, CommandFailed, OSError) as error:
-        remedy = "start the database, or correct FYKE_DATABASE_URL"
+        remedy = "start the database, or correct the setting database_url (FYKE_DATABASE_URL)"
         yield CheckResult("database", FAILED, f"{kind}: {error}", remedy)
         return
     if loss is not None:

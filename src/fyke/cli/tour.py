@@ -92,7 +92,8 @@ class Tour:
             if time.monotonic() > deadline:
                 raise CommandFailed(
                     f"Only {len(ready)} of {self._nodes} nodes take runs after {NODE_SECONDS} s; "
-                    "see fyke node list",
+                    "fyke node list says why. One that was drained or cordoned takes runs again "
+                    "after fyke node uncordon",
                     Exit.TIMEOUT,
                 )
             time.sleep(POLL_SECONDS)
