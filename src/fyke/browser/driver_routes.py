@@ -50,6 +50,7 @@ from fyke.contracts.browser import BrowserForm
 _MAX_SMALL = 64 * 1024  # bytes of an answer that is parsed
 _SESSION_SECONDS = 90.0  # chromedriver itself waits a minute for its Chromium
 _END_SECONDS = 10.0
+_ENDED_SECONDS = 2.0
 _DRIVEN_SECONDS = 1.0  # for the host to report the Chromium of a new session
 _CHECK_SECONDS = 0.01
 _NO_SESSION = "this session has ended, or never was"
@@ -415,14 +416,29 @@ def _window_closed(browser: AttachedBrowser, instance: int, status: int, answer:
 
 
 async def _driver_ended(browser: AttachedBrowser, port: int) -> bool:
-    """Whether a chromedriver that did not answer accepts no connections either."""
+    """Whether a chromedriver that gave no answer has ended. While it ends, its port may still
+    accept connections.
+    """
     try:
-        async with browser.dialed(port):
-            return False
+        async with asyncio.timeout(_ENDED_SECONDS):
+            while not await _is_serving(browser, port):
+                await asyncio.sleep(_CHECK_SECONDS)
     except PortClosed:
         return True
-    except HostFailed:
-        return False
+    except (HostFailed, TimeoutError):
+        pass
+    return False
+
+
+async def _is_serving(browser: AttachedBrowser, port: int) -> bool:
+    """Whether chromedriver answers. Raise ``HostFailed``."""
+    async with browser.dialed(port) as driver:
+        driver.write(driver_request("GET", "/status", port, b""))
+        try:
+            await read_answer(driver, _MAX_SMALL)
+        except BadAnswer:
+            return False
+        return True
 
 
 def _lose_sessions(browser: AttachedBrowser, sessions: DriverSessions) -> None:

@@ -52,7 +52,7 @@ class Driver:
             writer.close()
             return
         method, path, _ = head.split("\r\n")[0].split(" ")
-        if not path.startswith("/session") or "Upgrade" in head:
+        if path not in self.lost and (not path.startswith("/session") or "Upgrade" in head):
             reader.feed_data(b"")
             again = asyncio.StreamReader()
             again.feed_data(head.encode())
@@ -608,6 +608,18 @@ async def test_a_command_that_chromedriver_does_not_survive_ends_its_session() -
             "chromedriver has ended, and its sessions with it."
         ]
         await until(lambda: gone(gateway))
+        gateway.host.port = real
+
+
+async def test_a_chromedriver_that_is_ending_may_still_accept_connections() -> None:
+    async with place() as gateway:
+        await gateway.ask("POST", "/session", NEW)
+        gateway.driver.lost |= {"/session/s1/url": b"", "/status": b""}
+        asking = asyncio.create_task(gateway.ask("GET", "/session/s1/url"))
+        await until(lambda: gateway.driver.requests[-1][1] == "/status")
+        real = kill_driver(gateway)
+        status, value = await asking
+        assert (status, value["value"]["error"]) == (404, "invalid session id")
         gateway.host.port = real
 
 
