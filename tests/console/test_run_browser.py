@@ -182,6 +182,8 @@ def test_new_rows_are_announced_and_not_inserted_while_a_row_is_open(
         live.end()
         expect(page.locator("#run-figures")).to_contain_text("Succeeded")
         expect(page.locator("#fresh")).to_contain_text("Show 2 new rows")
+        # the end of the run was decided upon before the click scrolls to the link
+        expect(page.locator("#fresh output-reload")).to_be_attached()
         assert page.locator("#r-42").count() == 0
         page.locator("#fresh a").click()
         page.wait_for_selector("#r-42")
