@@ -9,7 +9,14 @@ import random
 import pytest
 
 from fyke.model.log import NewLogEntry
-from fyke.model.results import AttemptBatch, Header, PushedRow, Row, RunTotals
+from fyke.model.results import (
+    MAX_ROW_BYTES,
+    AttemptBatch,
+    Header,
+    PushedRow,
+    Row,
+    RunTotals,
+)
 from fyke.storage.sql.results.store import SqlResults
 from support.rows import NONE, RUN, everything, lines, numbers, plain, upsert
 
@@ -69,6 +76,17 @@ async def test_data_is_returned_unchanged(results: SqlResults) -> None:
     many = AttemptBatch(RUN, "a", [PushedRow(data) for data in AS_THEY_CAME * 10])
     assert await results.commit([many]) == [True]  # large batches are written in another way
     assert [row.data for row in await everything(results)] == AS_THEY_CAME * 11
+
+
+@pytest.mark.parametrize("count", [1, 8], ids=["one", "eight"])
+async def test_the_largest_rows_are_stored(results: SqlResults, count: int) -> None:
+    largest = b'{"n":"' + b"x" * (MAX_ROW_BYTES - 8) + b'"}'
+    await results.open_attempt(RUN, "a")
+    pushed = [*plain(1), *[PushedRow(largest)] * count, upsert(largest)]
+    assert await results.commit([AttemptBatch(RUN, "a", pushed)]) == [True]
+    assert [row.data for row in await everything(results)] == [pushed[0].data] + (
+        [largest] * (count + 1)
+    )
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.generators import send
 
 from fyke.storage.deadlines import IDLE_SECONDS, REQUEST, Deadline
 
@@ -63,6 +64,7 @@ class _Pipeline(psycopg.Pipeline):
             self._enqueue_sync()
             yield from self._communicate_gen()
         finally:
+            yield from send(self.pgconn)  # what did not fit into the buffer of the socket
             yield from self._fetch_gen(flush=False)
 
 
