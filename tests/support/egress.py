@@ -11,13 +11,14 @@ import struct
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from fyke.egress.client import EgressClient
 from fyke.egress.process import serve_egress
 from fyke.egress.throttle import ThrottleRules
+from fyke.errors import Unavailable
 from fyke.kit.addresses import AddressRules
 
 SECRET = "s3cret-of-this-attempt"
@@ -183,10 +184,18 @@ async def client_and_process(
     client = EgressClient(process.path, timeout=30)
     await client.start()
     try:
+        await _connected(client)
         yield client, process
     finally:
         await client.stop()
         process.kill()
+
+
+async def _connected(client: EgressClient) -> None:
+    """Wait until the process has started. Its own check fails after three seconds."""
+    while True:
+        with suppress(Unavailable):
+            return await client.check()
 
 
 @asynccontextmanager
