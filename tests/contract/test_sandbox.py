@@ -465,10 +465,13 @@ print("up", flush=True)
 start, cpu = time.monotonic(), time.process_time()
 while time.monotonic() < start + 0.4: pass
 print(time.process_time() - cpu, flush=True)
-time.sleep(0.3)
-start, cpu = time.monotonic(), time.process_time()
-while time.monotonic() < start + 2: pass
-print(time.process_time() - cpu, flush=True)
+until = time.monotonic() + 30
+while True:  # the limit is set meanwhile
+    start, cpu = time.monotonic(), time.process_time()
+    while time.monotonic() < start + 2: pass
+    used = time.process_time() - cpu
+    if used / 2 < 0.35 or start > until: break
+print(used, flush=True)
 """
     sandbox = await setup.open(code, cpus=0.2)
     await sandbox.launch({})
