@@ -35,7 +35,15 @@ def url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def runner(url: str, tmp_path: Path, anyio_backend: str) -> AsyncIterator[JournaledResults]:
+def quick_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No write counts as slow, as it may be on a busy machine."""
+    monkeypatch.setattr(pace, "SLOW_SECONDS", 10)
+
+
+@pytest.fixture
+async def runner(
+    url: str, tmp_path: Path, anyio_backend: str, quick_writes: None
+) -> AsyncIterator[JournaledResults]:
     async with opened(url, tmp_path, runner=True) as store:
         store._moved_at = asyncio.get_running_loop().time()  # as if records had just been moved
         for attempt in "ab":
@@ -51,12 +59,15 @@ async def server(url: str, tmp_path: Path, anyio_backend: str) -> AsyncIterator[
 
 @pytest.fixture
 async def flushing(
-    url: str, tmp_path: Path, anyio_backend: str, monkeypatch: pytest.MonkeyPatch
+    url: str,
+    tmp_path: Path,
+    anyio_backend: str,
+    quick_writes: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[JournaledResults]:
     """A runner that flushes; attempt ``a`` has pushed 1, and pushes alone."""
     monkeypatch.setattr(pace, "ALONE_SECONDS", 0)
     monkeypatch.setattr(pace, "SLOW_FLUSHES_SECONDS", 10)
-    monkeypatch.setattr(pace, "SLOW_SECONDS", 10)  # of a flush on a busy machine
     async with opened(url, tmp_path, runner=True, durable=True) as store:
         for attempt in "ab":
             await store.open_attempt(RUN, attempt)
