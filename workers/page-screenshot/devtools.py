@@ -308,17 +308,31 @@ class Tab:
         """Stop the script that runs, and let no other start, if it does not end in time. Return
         whether that was so.
         """
+        if self._is_idle(seconds):
+            return False
+        self.send("Emulation.setScriptExecutionDisabled", value=True)
+        self.send("Runtime.terminateExecution")
+        while not self._is_idle(seconds):  # what was ended may have been our own script
+            self.send("Runtime.terminateExecution")
+        return True
+
+    def _is_idle(self, seconds: float) -> bool:
+        """Whether a script of ours ends within this time, maybe because it was ended."""
         until = self._until
         self._until = min(until, time.monotonic() + seconds)
         try:
             self.evaluate("1")
-            return False
         except TooSlow:
-            self.send("Emulation.setScriptExecutionDisabled", value=True)
-            self.send("Runtime.terminateExecution")
+            if time.monotonic() >= until:
+                raise
+            return False
+        except BrowserEnded:
+            raise
+        except BrowserError:
             return True
         finally:
             self._until = until
+        return True
 
     def _evaluate(self, expression: str, **context: Any) -> Any:
         result = self.ask(

@@ -310,6 +310,27 @@ def test_scripts_that_do_not_end_can_be_stopped(
 
 
 @pytest.mark.needs("chromium")
+def test_a_script_that_goes_on_is_stopped_again(
+    chromium: str, site: BrowserSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Tab(chromium, SECONDS) as tab:
+        send, ended = tab.send, list[str]()
+
+        def without_the_first(method: str, **parameters: object) -> None:
+            if method == "Runtime.terminateExecution":
+                ended.append(method)
+            if len(ended) != 1:
+                send(method, **parameters)
+
+        monkeypatch.setattr(tab, "send", without_the_first)
+        tab.open(url_of(site, "/busy"))
+        while not tab.stop_busy_scripts(0.2):
+            pass  # it has not begun
+        assert len(ended) > 1
+        assert tab.evaluate("1 + 1") == 2
+
+
+@pytest.mark.needs("chromium")
 def test_a_page_is_read_beside_its_scripts(chromium: str, site: BrowserSite) -> None:
     with Tab(chromium, SECONDS) as tab:
         tab.open(url_of(site, "/items"))
