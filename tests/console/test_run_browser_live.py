@@ -121,15 +121,14 @@ def test_another_machine_is_named(live: LiveBrowserRun) -> None:
         assert http.get(f"{live.at}/picture").status_code in (400, 409, 422)
 
 
-def test_a_node_is_named_even_if_no_process_serves_browsers_here(live: LiveBrowserRun) -> None:
+def test_a_node_that_does_not_answer_is_said(live: LiveBrowserRun) -> None:
     live.open_browser()
     app = live.server.app
     live.server.do(app.register_runner(place=f"{NODE_PLACE}{NODE}"))
     with live.client() as http:
         stream = events(http, f"{live.at}/live")
-        assert f"runs on the node {NODE}" in first(stream, "notice")["text"]
-        answer = http.get(f"{live.at}/picture")
-        assert answer.status_code == 400 and "not available yet" in answer.text
+        assert first(stream, "notice")["text"].startswith("The node, or the process")
+        assert http.get(f"{live.at}/picture").status_code == 503
         assert http.get(live.at).status_code == 200
 
 

@@ -1,4 +1,6 @@
-"""Live views of a real Chromium through a gateway in a process of its own."""
+"""Live views of a real Chromium through a gateway in a process of its own, as a server of the same
+machine has them, and as one has those of a node.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from fyke.browser.client import GatewayClient
 from fyke.browser.view_client import ViewClient
 from fyke.contracts.browser import BrowserNote, BrowserProgram, BrowserWanted, GatewayGrant
 from fyke.contracts.browser_view import (
+    BrowserViews,
     BrowserWatch,
     DialogInput,
     KeyInput,
@@ -30,6 +33,7 @@ from support.browser_hosts import plain_host, until
 from support.browser_views import next_picture, next_state
 from support.cdp import Cdp
 from support.egress import listener, port_of
+from support.relayed_views import as_on_a_node
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("chromium"), pytest.mark.timeout(300)]
 ATTEMPT, HOLDER = "01ATTEMPT", "session"
@@ -45,11 +49,13 @@ PAGE = "data:text/html," + quote(
 class ViewedUser:
     """A runner with one attempt, a Worker that is connected to its Chromium, and a viewer."""
 
-    def __init__(self, client: GatewayClient, process: GatewayProcess, folder: Path) -> None:
+    def __init__(
+        self, client: GatewayClient, process: GatewayProcess, folder: Path, views: BrowserViews
+    ) -> None:
         self.client = client
         self.process = process
         self.folder = folder
-        self.views = ViewClient(process.path.with_name("browser-view.sock"), folder / "node")
+        self.views = views
         self.listener = listener()
         self.port = port_of(self.listener)
         self.notes: list[str] = []
@@ -79,10 +85,14 @@ class ViewedUser:
         return cdp
 
 
-@pytest.fixture
-async def user(tmp_path: Path) -> AsyncIterator[ViewedUser]:
-    async with gateway_and_client(tmp_path) as (client, process):
-        made = ViewedUser(client, process, tmp_path)
+@pytest.fixture(params=["own_runner", "node"])
+async def user(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ViewedUser]:
+    async with gateway_and_client(tmp_path) as (client, process), AsyncExitStack() as stack:
+        views: BrowserViews
+        views = ViewClient(process.path.with_name("browser-view.sock"), tmp_path / "node")
+        if request.param == "node":
+            views = await stack.enter_async_context(as_on_a_node(views))
+        made = ViewedUser(client, process, tmp_path, views)
         await client.open([made.listener], GatewayGrant(ATTEMPT, "s3cret"))
         made.listener.close()
         async with made.stack:

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
 from support.booted import Booted, booted
+from support.live_streams import CONNECTS, PAGE, PASSWORD, click, events, first_picture
 from support.projects import python_project
 from zoo.bundles import DEVTOOLS
 
 pytestmark = [pytest.mark.needs("bwrap", "chromium", "driver"), pytest.mark.timeout(600)]
-PASSWORD = "a long enough secret"
 NAMES = ("server", "server-2")
 SUCCEEDED = 3
-PAGE = "data:text/html," + quote(
-    "<!doctype html><title>Shop</title><body style='margin:0'><button style='position:fixed;"
-    "inset:0;width:100%;height:100%' onclick='document.title = `Bought`'>Buy</button>"
-)
-CONNECTS = f"""
-import time
-from devtools import Devtools
-from sdk import CoreSDK
-
-browser = Devtools()
-page = browser.page()
-browser.ask("Page.enable", page)
-browser.open(page, {PAGE!r})
-while (title := browser.value(page, "document.title")) != "Bought":
-    time.sleep(0.1)
-CoreSDK.Result.push_data({{"title": title}})
-"""
 SELENIUM = f"""
 import os
 from sdk import CoreSDK
@@ -116,16 +98,6 @@ def connected(platform: Booted, cookies: httpx2.Cookies, name: str) -> Iterator[
                 return
 
 
-def events(answer: httpx2.Response) -> Iterator[tuple[str, Any]]:
-    kind = ""
-    for line in answer.iter_lines():
-        name, _, value = line.partition(": ")
-        if name == "event":
-            kind = value
-        elif name == "data":
-            yield kind, value if kind == "end" else json.loads(value)
-
-
 def post(platform: Booted, cookies: httpx2.Cookies, name: str, path: str, **body: Any) -> int:
     """Send a request to the server of this name; return the status."""
     with connected(platform, cookies, name) as client:
@@ -147,20 +119,9 @@ def test_a_browser_is_watched_at_one_server_and_taken_over_at_the_other(
     ):
         assert server_of(two, answer) == NAMES[0]
         stream = events(answer)
-        state: dict[str, Any] = {}
-        page = ""
-        pictures: dict[str, int] = {}  # that of a page may come before its title is known
-        while page not in pictures:
-            kind, data = next(stream)
-            if kind == "state":
-                state = data
-                page = next((one["id"] for one in data["pages"] if one["title"] == "Shop"), "")
-            elif kind == "picture":
-                pictures[data["page"]] = data["number"]
-        picture = pictures[page]
-        press = {"kind": "pointer", "x": 0.5, "y": 0.5, "button": "left", "clicks": 1}
-        inputs = [press | {"action": action} for action in ("press", "release")]
-        body = {"attempt": state["attempt"], "page": page, "inputs": inputs}
+        state, shown = first_picture(stream, "Shop")
+        page, picture = shown["page"], shown["number"]
+        body = {"attempt": state["attempt"], "page": page, "inputs": click()}
 
         def act(number: int) -> int:
             sent = body | {"picture": number}

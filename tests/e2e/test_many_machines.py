@@ -4,10 +4,12 @@ users do, faults of nodes and of their links, and with --all the tests of one ma
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -17,6 +19,7 @@ from support.booted import TLS
 from support.browser_site import ROWS as SHOWN
 from support.browser_site import ROWS_WORKER, site_in_thread
 from support.left_over import left_over
+from support.live_streams import CONNECTS, PASSWORD, click, events, first_picture
 from support.machine_network import Way, machine_network, no_networks
 from support.many_machines import Machine, ManyMachines, many_machines_in_s3
 from support.processes import is_alive
@@ -125,6 +128,48 @@ def test_a_node_has_a_browser_for_its_worker(machines: ManyMachines) -> None:
         detail = machines.ended(run, 120)
     assert (detail["status"], machines.rows(run)) == (SUCCEEDED, SHOWN), detail
     assert machines.node(machines.attempts(run)[-1].node).name
+
+
+@pytest.mark.needs("chromium")
+def test_a_browser_on_a_node_is_watched_and_taken_over(machines: ManyMachines) -> None:
+    token = machines.setup_link().partition("/setup?token=")[2]
+    form, headers = {"token": token, "password": PASSWORD}, {"origin": machines.url}
+    set_up = httpx2.post(f"{machines.url}/setup", data=form, headers=headers, verify=TLS)
+    assert set_up.status_code == 303
+    files = {"devtools.py": DEVTOOLS.read_text()}
+    run = machines.start_run(machines.push(python_project(CONNECTS, **files), "live-on-a-node"))
+    at = f"/runs/{run}/browser"
+    with (
+        signed_in(machines) as viewer,
+        signed_in(machines) as owner,
+        viewer.stream("GET", f"{at}/live") as answer,
+    ):
+        stream = events(answer)
+        state, picture = first_picture(stream, "Shop")
+        assert base64.b64decode(picture["jpeg"]).startswith(b"\xff\xd8\xff")
+        body = {"attempt": state["attempt"], "page": picture["page"], "inputs": click()}
+        sent = body | {"picture": picture["number"]}
+        assert owner.post(f"{at}/input", json=sent).status_code == 400  # not taken over
+        taken = owner.post(f"{at}/take-over", data={"attempt": state["attempt"]})
+        assert taken.status_code == 303
+        assert owner.post(f"{at}/input", json=sent).status_code == 204
+        assert [kind for kind, _ in stream][-1] == "end"
+    detail = machines.ended(run, 200)
+    assert (detail["status"], machines.rows(run)) == (SUCCEEDED, [{"title": "Bought"}]), detail
+    assert machines.node(machines.attempts(run)[-1].node).name
+    log = machines.log_text(run)
+    assert "owner has taken over the browser" in log
+    assert "owner has given the browser back: the Worker has ended." in log
+
+
+@contextmanager
+def signed_in(machines: ManyMachines) -> Iterator[httpx2.Client]:
+    """A client with a new session of the owner."""
+    headers = {"origin": machines.url}
+    with httpx2.Client(base_url=machines.url, headers=headers, timeout=120, verify=TLS) as client:
+        signed = client.post("/login", data={"name": "owner", "password": PASSWORD})
+        assert signed.status_code == 303, signed.text
+        yield client
 
 
 @pytest.fixture(scope="module")

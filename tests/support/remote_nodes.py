@@ -20,6 +20,7 @@ from fyke.gateway.file_session import FileSessions
 from fyke.gateway.file_urls import FileSigner, FileUrls, NodeFileAccess
 from fyke.gateway.node_session import NodeSessions
 from fyke.gateway.node_signals import NodeSignals
+from fyke.gateway.viewer_sessions import ViewerSessions
 from fyke.kit.certificates import CertifiedKey
 from fyke.kit.clock import SystemClock
 from fyke.kit.sealing import Sealer
@@ -33,7 +34,9 @@ from fyke.model.node import ContactState, EnvironmentPlace
 from fyke.model.node_registry import Node
 from fyke.model.run import AttemptKey
 from fyke.model.runner import RunnerInfo
+from fyke.relay.serving import FindViews, no_views
 from fyke.storage.blobs.filesystem import FilesystemBlobs
+from fyke.wire.node_views import ALPN as VIEWS_ALPN
 from fyke.wire.nodes import ALPN, FILES_ALPN
 from support.app import App
 from support.egress import until
@@ -108,6 +111,7 @@ class RemoteNode:
         runner_id: str = "R1",
         *gateways: tuple[str, int],
         joined: JoinedInstallation | None = None,
+        find_views: FindViews = no_views,
     ) -> tuple[RemoteGateway, NodeLink]:
         """A node that connects now: the first one, or the one that has ``joined``."""
         notices = NodeNotices()
@@ -121,15 +125,16 @@ class RemoteNode:
             on_notice=notices.receive,
             on_certificate=self.certificates.append,
             on_connected=notices.connected,
+            find_views=find_views,
         )
         self.tasks.append(asyncio.create_task(link.run()))
         return RemoteGateway(link, notices, RemoteFiles(link), SystemClock()), link
 
-    async def connected(self) -> tuple[RemoteGateway, NodeLink]:
+    async def connected(self, find_views: FindViews = no_views) -> tuple[RemoteGateway, NodeLink]:
         """A node that has connected, renewed its certificate and registered, with the attempt
         ``OWN``.
         """
-        remote, link = self.connect()
+        remote, link = self.connect(find_views=find_views)
         await until(lambda: bool(self.certificates))
         await remote.register(SIZE)
         self.runner.answers["active"] = [OWN]
@@ -172,7 +177,8 @@ async def open_remote(
         find_contact=lambda: place.contact(),
     )
     files = FileSessions(blobs, signer, clock)
-    accept = {ALPN: sessions.accept, FILES_ALPN: files.accept}
+    viewers = ViewerSessions(sessions.views_of)
+    accept = {ALPN: sessions.accept, FILES_ALPN: files.accept, VIEWS_ALPN: viewers.accept}
     async with open_gateway(app.storage, accept) as gateway:
         joined = JoinedInstallation(*[None] * 3)  # type: ignore[arg-type]
         place = RemoteNode(app, gateway, sessions, files, blobs, places, runner, joined)
@@ -183,5 +189,6 @@ async def open_remote(
         for task in place.tasks:
             with suppress(asyncio.CancelledError):
                 await task
+        viewers.close()
         sessions.close()
         files.close()

@@ -7,6 +7,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
@@ -36,14 +37,15 @@ from fyke.gateway.join_session import JoinSessions
 from fyke.gateway.listener import TlsListener
 from fyke.gateway.node_session import NodeSessions
 from fyke.gateway.node_signals import NodeSignals
+from fyke.gateway.viewer_sessions import ViewerSessions
 from fyke.kit.clock import SystemClock
-from fyke.kit.ids import new_ulid
+from fyke.kit.hostports import join_host_port, parse_address
 from fyke.kit.sealing import Sealer
 from fyke.kit.tls import server_context
 from fyke.model.node_registry import Node
 from fyke.model.runner import NODE_PLACE
 from fyke.settings import Settings
-from fyke.wire import node_join, nodes
+from fyke.wire import node_join, node_views, nodes
 
 BACKLOG = 1024
 COUNT_SECONDS = 15.0
@@ -80,7 +82,10 @@ async def listening(
     known = await authority.ensure()
     joining = NodeJoining(storage, authority, clock, settings.default_pool)
     joins = JoinSessions(joining, known.certificate)
-    presence = NodePresence(storage, authority, clock, new_ulid())
+    sock = _listen(settings)
+    address: tuple[str, int] = sock.getsockname()[:2]
+    reached_at = join_host_port(await asyncio.to_thread(own_host, settings), address[1])
+    presence = NodePresence(storage, authority, clock, reached_at)
     opening = _Opening(runtime, master, is_cut_off)
     signals = NodeSignals(runtime.signals.listen, opening.find_stopping)
     opening.stores = replace(opening.stores, left=signals.left)
@@ -95,14 +100,14 @@ async def listening(
     )
     archives = EnvironmentArchives(storage, runtime.blobs, "")
     files = FileSessions(runtime.blobs, opening.signer, clock, archives.drop)
+    viewers = ViewerSessions(sessions.views_of)
     accept = {
         node_join.ALPN: joins.accept,
         nodes.ALPN: sessions.accept,
+        node_views.ALPN: viewers.accept,
         nodes.FILES_ALPN: files.accept,
     }
     own = certify_gateway(known, clock.now_ms() / 1000)
-    sock = _listen(settings)
-    address: tuple[str, int] = sock.getsockname()[:2]
     listener = TlsListener(sock, server_context(known.certificate, own, [*accept]), accept)
     listener.start()
     counting = asyncio.create_task(opening.count_servers())
@@ -112,6 +117,7 @@ async def listening(
         counting.cancel()
         listener.close()
         joins.close()
+        viewers.close()
         sessions.close()
         files.close()
         await asyncio.sleep(0)  # the listener closes its socket
@@ -153,6 +159,24 @@ class _Opening:
             with contextlib.suppress(Unavailable):
                 self.contact.servers = await self._runtime.storage.read(count_servers)
             await asyncio.sleep(COUNT_SECONDS)
+
+
+def own_host(settings: Settings) -> str:
+    """The address at which servers on other machines reach this gateway: that of the setting, or
+    the one with which this machine reaches the database.
+    """
+    if settings.gateway_host not in ("0.0.0.0", "::"):  # noqa: S104 - any address of this machine
+        return settings.gateway_host
+    url = urlsplit(settings.database_url)
+    named = parse_qs(url.query).get("host", [])
+    host, port = (url.netloc.rpartition("@")[2] or "".join(named)).split(",")[0], 5432
+    with contextlib.suppress(ValueError, OSError):
+        host, port = parse_address(host, port)
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(address)  # sends nothing
+            return str(probe.getsockname()[0])
+    return "127.0.0.1"  # as with a database that is reached by a socket file
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -20,6 +20,7 @@ from fyke.app.runner import (
     runner_size,
 )
 from fyke.app.runner_browsers import open_browsers
+from fyke.browser.view_client import ViewClient
 from fyke.egress.client import EgressClient
 from fyke.errors import FykeError, NodeEnded
 from fyke.kit.clock import SystemClock
@@ -89,6 +90,7 @@ async def serve_node(settings: Settings) -> None:
 
 
 def _link(settings: Settings, node: NodeFolder, notices: NodeNotices) -> NodeLink:
+    views = ViewClient(settings.browser_view_socket, settings.node_file)
     return NodeLink(
         node.addresses(),
         node.authority,
@@ -98,6 +100,7 @@ def _link(settings: Settings, node: NodeFolder, notices: NodeNotices) -> NodeLin
         on_notice=notices.receive,
         on_certificate=lambda own: keep_certificate(settings.home, own),
         on_connected=notices.connected,
+        find_views=lambda _node, _attempt_id: views,
     )
 
 

@@ -34,15 +34,19 @@ from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.domain.callbacks.slots import AT_ONCE
 from fyke.domain.catalog.categories import DEFAULT, Categories
 from fyke.domain.health import Health
+from fyke.domain.nodes.authority import NodeAuthority, certify_server
 from fyke.domain.results.export.spool import Spool, remove_folders_of_ended_processes
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.service import Runs
 from fyke.domain.schedules.firing import Firing
 from fyke.domain.services import Foundations, Services
 from fyke.errors import Unavailable
+from fyke.kit.certificates import CertifiedKey
 from fyke.kit.clock import SystemClock
 from fyke.kit.descriptors import raise_limit
 from fyke.kit.hostports import join_host_port
+from fyke.kit.sealing import Sealer
+from fyke.link.gateway_views import GatewayViews
 from fyke.model.account import Plan
 from fyke.model.fleet import FleetEngine
 from fyke.settings import Settings
@@ -81,7 +85,9 @@ async def _serve(
     spool = _spool(settings)
     await asyncio.to_thread(remove_folders_of_ended_processes, settings.downloads_dir)
     share, timer_board = RateShare(), TimerBoard()
+    node_views = GatewayViews(lambda: _credentials(runtime))
     foundations = _foundations(runtime, git, spool, outgoing, timer_board, heartbeat)
+    foundations = replace(foundations, node_views=node_views)
     inline, revisions = await runtime.inline(), await runtime.storage.revisions()
     services = Services(replace(foundations, inline=inline, revisions=revisions))
     app = build_app(services, _api_config(settings, heartbeat.name), share=share)
@@ -110,6 +116,7 @@ async def _serve(
             timers.cancel()
             await asyncio.gather(timers, return_exceptions=True)
             await services.browser_views.close()
+            node_views.close()
             await services.uploads.close()
             await spool.close()
 
@@ -235,6 +242,17 @@ def _foundations(
         gateway=gateway_address(settings),
         fleet=FleetEngine(settings.fleet),
     )
+
+
+async def _credentials(runtime: Runtime) -> tuple[str, CertifiedKey]:
+    """The certificate of the authority for nodes, and one for this server. Raise ``Unavailable``
+    when there is no authority.
+    """
+    sealer, clock = Sealer(master_secret(runtime.settings)), SystemClock()
+    authority = await NodeAuthority(runtime.storage, sealer, clock).find()
+    if authority is None:
+        raise Unavailable("This installation has no authority for nodes")
+    return authority.certificate, certify_server(authority, clock.now_ms() / 1000)
 
 
 def gateway_address(settings: Settings) -> str:

@@ -16,21 +16,6 @@ from pathlib import Path
 
 import msgspec
 
-from fyke.browser.view_messages import (
-    Fetched,
-    GiveBack,
-    PictureSent,
-    SendInput,
-    TakeOver,
-    ViewChanged,
-    ViewDone,
-    ViewReply,
-    ViewRequest,
-    WasGivenBack,
-    Watch,
-    decode_reply,
-    encode,
-)
 from fyke.contracts.browser_view import (
     MAX_PICTURE,
     PICTURE_LIMIT,
@@ -47,6 +32,21 @@ from fyke.contracts.browser_view import (
 from fyke.kit.channel import Channel, PeerRefused, connect
 from fyke.kit.jpeg import BadJpeg
 from fyke.kit.requests import close_all
+from fyke.wire.browser_views import (
+    Fetched,
+    GiveBack,
+    PictureSent,
+    SendInput,
+    TakeOver,
+    ViewChanged,
+    ViewDone,
+    ViewReply,
+    ViewRequest,
+    WasGivenBack,
+    Watch,
+    decode_reply,
+    encode,
+)
 
 _ANSWER_SECONDS = 3.0
 

@@ -12,7 +12,18 @@ import msgspec
 
 from fyke.browser.gateway import Gateway
 from fyke.browser.live_view import AttemptView, Watcher
-from fyke.browser.view_messages import (
+from fyke.contracts.browser_view import (
+    MAX_MACHINE_WATCHERS,
+    MAX_MACHINE_WINDOWS,
+    Picture,
+    TakeoverEnd,
+    ViewRefusal,
+    ViewRefused,
+    ViewState,
+)
+from fyke.kit.channel import Channel
+from fyke.kit.requests import close_all
+from fyke.wire.browser_views import (
     Fetched,
     GiveBack,
     PictureSent,
@@ -27,17 +38,6 @@ from fyke.browser.view_messages import (
     decode_request,
     encode,
 )
-from fyke.contracts.browser_view import (
-    MAX_MACHINE_WATCHERS,
-    MAX_MACHINE_WINDOWS,
-    Picture,
-    TakeoverEnd,
-    ViewRefusal,
-    ViewRefused,
-    ViewState,
-)
-from fyke.kit.channel import Channel
-from fyke.kit.requests import close_all
 
 _log = logging.getLogger(__name__)
 

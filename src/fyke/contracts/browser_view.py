@@ -153,7 +153,6 @@ class ViewRefusal(StrEnum):
     """Why there is no live view."""
 
     ELSEWHERE = "elsewhere"  # no attempt of this id is served on this machine
-    ON_NODE = "on_node"  # no server has the pictures of a node
     FULL = "full"  # of the attempt
     WINDOWS = "windows"  # the user watches in as many as possible
     MACHINE_FULL = "machine_full"
@@ -161,7 +160,7 @@ class ViewRefusal(StrEnum):
     NOT_TAKEN = "not_taken"  # input by a user who has not taken over, or no longer controls it
     NO_PAGE = "no_page"  # of this id
     REPLACED = "replaced"  # input for a picture of what the page does not show any more
-    AWAY = "away"  # the process that serves browsers, or the browser, does not answer
+    AWAY = "away"  # the node, the process that serves browsers, or the browser does not answer
 
 
 class ViewRefused(Exception):
@@ -256,4 +255,12 @@ class BrowserViews(Protocol):
         """End what ``take_over`` allowed; nothing happens if it has ended. ``revoked``: the user
         may not act any more. Raise ``ViewRefused`` when the attempt is not served on this machine.
         """
+        ...
+
+
+class NodeViews(Protocol):
+    """The live views of all nodes."""
+
+    def of(self, node: str, gateway: str) -> BrowserViews:
+        """Those of a node, which is connected to the gateway at this address (``host:port``)."""
         ...

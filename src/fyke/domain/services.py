@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fyke.contracts.blobs import Blobs
-from fyke.contracts.browser_view import BrowserViews
+from fyke.contracts.browser_view import BrowserViews, NodeViews
 from fyke.contracts.delivery import Mailer, Prober
 from fyke.contracts.git import Git
 from fyke.contracts.inline import InlineStores
@@ -102,9 +102,9 @@ class Foundations:
     ``schema_by_slug``: whether the schema of a private worker can be read by slug without a key.
     ``inline``: the stores for reads in the event loop, None where every read waits; there,
     ``revisions`` of runs may be known without a read. ``browser_views``: None where live views are
-    switched off. ``keep_pages_ms``: how long last pages are kept, 0 without a limit. ``gateway``:
-    the address at which machines join as nodes, "" where nodes cannot use the database; ``fleet``:
-    which engine runs them.
+    switched off; ``node_views``: those of nodes. ``keep_pages_ms``: how long last pages are kept, 0
+    without a limit. ``gateway``: the address at which machines join as nodes, "" where nodes cannot
+    use the database; ``fleet``: which engine runs them.
     """
 
     storage: Storage
@@ -135,6 +135,7 @@ class Foundations:
     inline: InlineStores | None = None
     revisions: RunRevisions | None = None
     browser_views: BrowserViews | None = None
+    node_views: NodeViews | None = None
     keep_pages_ms: int = 0
     gateway: str = ""
     fleet: FleetEngine = FleetEngine.STATIC
@@ -194,7 +195,9 @@ class Services:
         self.run_sites = RunSites(storage)
         self.run_browsers = RunBrowsers(storage, foundations.keep_pages_ms)
         self.last_pages = LastPages(storage, foundations.blobs)
-        self.browser_views = RunBrowserViews(storage, foundations.browser_views)
+        self.browser_views = RunBrowserViews(
+            storage, foundations.browser_views, foundations.node_views
+        )
         self.links = OneTimeLinks(storage, foundations.passwords, codes, self.sessions)
         self.profiles = Profiles(storage, own_password, foundations.passwords, self.sessions)
         self.mail_addresses = MailAddresses(storage, clock, sealer, foundations.mailer)

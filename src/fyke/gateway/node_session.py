@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable
 
 import structlog
 
+from fyke.contracts.browser_view import BrowserViews, ViewRefusal, ViewRefused
 from fyke.contracts.node import ServedNode
 from fyke.domain.nodes.authority import NodeIdentity, identity_of
 from fyke.domain.nodes.presence import NodeGreeting, NodePresence, SupersededBy
@@ -28,6 +29,8 @@ from fyke.kit.clock import Clock
 from fyke.kit.stream_frames import MAX_MESSAGE
 from fyke.kit.stream_requests import RequestFailed, StreamRequests
 from fyke.model.node_registry import Node
+from fyke.relay.asking import RemoteViews, ViewStream
+from fyke.wire.node_views import MAX_ANSWER
 from fyke.wire.nodes import (
     PROTOCOLS,
     AnyRequest,
@@ -60,6 +63,7 @@ HELLO_BYTES = 64 * 1024  # of a message before the welcome
 REGISTER_BYTES = 256 * 1024  # of a request to register
 REQUEST_BYTES = 8 * 2**20  # of any other request that is not rows; a node sends no more
 MAX_IMPOSSIBLE = 5  # requests that no runner makes, on one connection
+VIEW_SECONDS = 3.0  # for which an answer of a node about a live view may be late
 EXPIRED = "the certificate of the node has expired"
 # before each request it is checked that the node still has its name; before these only when the
 # latest check is as old as this
@@ -124,6 +128,17 @@ class NodeSessions:
         session.end_at_expiry(ssl.DER_cert_to_PEM_cert(certificate))
         self._open.add(session)
         return session.requests.stream
+
+    def views_of(self, node: str, attempt_id: str) -> BrowserViews:
+        """The live views of a node for an attempt of which it has the lease. Raise ``ViewRefused``
+        when it is not connected here, or has not.
+        """
+        session = self._current.get(node)
+        if session is None:
+            raise ViewRefused(ViewRefusal.AWAY)
+        if not session.holds(attempt_id):
+            raise ViewRefused(ViewRefusal.ELSEWHERE)
+        return session.views
 
     async def check(self, identity: NodeIdentity) -> KnownNode | UnknownNode:
         """Whether the node is known. A certificate has one check at a time, however many
@@ -196,8 +211,15 @@ class NodeSession:
         self._expires_at = 0.0  # in seconds since the epoch
         self._checked_at = 0.0  # by the clock of the event loop
         self.requests = StreamRequests(
-            self._serve, self._on_notice, self._lost, self._fault, most=HELLO_BYTES
+            self._serve,
+            self._on_notice,
+            self._lost,
+            self._fault,
+            most=HELLO_BYTES,
+            most_answer=MAX_ANSWER,
         )
+        self._view_stream = ViewStream(self.requests, VIEW_SECONDS)
+        self.views = RemoteViews(self._views_connection, identity.name)
         self._timer = asyncio.get_running_loop().call_later(
             HELLO_SECONDS, self.requests.stream.close, "no hello in time"
         )
@@ -355,6 +377,13 @@ class NodeSession:
         """Nodes send none; those of a later release are ignored."""
 
     # --- what is sent to it -------------------------------------------------------------------
+
+    def holds(self, attempt_id: str) -> bool:
+        """Whether the node has the lease of an attempt."""
+        return self._operations is not None and self._operations.holds(attempt_id)
+
+    async def _views_connection(self) -> ViewStream:
+        return self._view_stream
 
     @property
     def runner_id(self) -> str:

@@ -163,6 +163,10 @@ class NodeOperations:
 
     # --- attempts -----------------------------------------------------------------------------
 
+    def holds(self, attempt_id: str) -> bool:
+        """Whether the node has the lease of this attempt, as far as its reports were answered."""
+        return attempt_id in self._held
+
     def _own(self, key: AttemptKey) -> AttemptKey:
         """The key by the lease. Raise ``StaleLease``."""
         held = self._held.get(key.id)

@@ -75,7 +75,7 @@ class MessageStream(asyncio.Protocol):
     ``on_message`` gets every message but pings and pongs, and must not block; ``BadStreamFrame``
     that it raises closes the connection. ``on_lost`` is called once, with the reason, when the
     connection has ended or is about to; nothing is received afterwards. ``most`` is the limit of a
-    message that is received.
+    message that is received, ``most_answer`` that of an answer.
     """
 
     def __init__(
@@ -83,12 +83,13 @@ class MessageStream(asyncio.Protocol):
         on_message: Callable[[StreamMessage], None],
         on_lost: Callable[[str], None],
         most: int = MAX_MESSAGE,
+        most_answer: int = MAX_MESSAGE,
     ) -> None:
         self._on_message = on_message
         self._on_lost: Callable[[str], None] | None = on_lost
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._reader = FrameReader(most)
+        self._reader = FrameReader(most, most_answer)
         self._lanes = Lanes()
         self._is_paused = False
         self._is_finishing = False

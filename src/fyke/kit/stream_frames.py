@@ -16,7 +16,7 @@ from enum import IntEnum
 
 MAX_BODY = 64 * 1024
 MAX_MESSAGE = 24 * 2**20
-MAX_OPEN = 3  # one for each lane
+MAX_OPEN = 4  # one for each lane
 MORE = 0x80  # in the kind: more parts follow
 OVERHEAD = 128  # bytes that a queued message takes beside its body, about
 
@@ -36,15 +36,19 @@ class MessageKind(IntEnum):
     PONG = 6
 
 
+_ANSWERS = frozenset({MessageKind.ANSWER, MessageKind.ERROR})
 _EMPTY = frozenset({MessageKind.PING, MessageKind.PONG})  # kinds without a body
 
 
 class SendLane(IntEnum):
-    """Queues of a sender. ``URGENT`` messages are sent first; the others take turns by frame."""
+    """Queues of a sender. ``URGENT`` messages are sent first; ``CONTROL`` and ``BULK`` take turns
+    by frame. ``VIEWS`` are live pictures, which are sent while nothing else waits.
+    """
 
     URGENT = 0
     CONTROL = 1
     BULK = 2
+    VIEWS = 3
 
 
 class BadStreamFrame(Exception):
@@ -111,16 +115,19 @@ class Lanes:
         lane = next((one for one in (self._turn, other) if self._lanes[one]), None)
         if lane is not None:
             self._turn = SendLane.BULK if lane is SendLane.CONTROL else SendLane.CONTROL
-        return lane
+            return lane
+        return SendLane.VIEWS if self._lanes[SendLane.VIEWS] else None
 
 
 class FrameReader:
     """Makes messages of the received bytes. ``size`` is how many bytes of incomplete messages are
-    kept, apart from one incomplete frame. ``most`` is the limit of a message.
+    kept, apart from one incomplete frame. ``most`` is the limit of a message, and ``most_answer``
+    that of an answer or error, if it is lower.
     """
 
-    def __init__(self, most: int = MAX_MESSAGE) -> None:
+    def __init__(self, most: int = MAX_MESSAGE, most_answer: int = MAX_MESSAGE) -> None:
         self.most = most
+        self._most_answer = most_answer
         self._rest = bytearray()
         self._open: dict[tuple[MessageKind, int], list[bytes]] = {}
         self.size = 0
@@ -169,8 +176,9 @@ class FrameReader:
         parts.append(body)
         self.size += len(body)
         if not is_last:
-            if len(parts) * MAX_BODY >= self.most:
-                raise BadStreamFrame(f"a message has more than {self.most} bytes")
+            most = min(self.most, self._most_answer) if kind in _ANSWERS else self.most
+            if len(parts) * MAX_BODY >= most:
+                raise BadStreamFrame(f"a message has more than {most} bytes")
             return None
         del self._open[kind, number]
         whole = b"".join(parts)

@@ -1,8 +1,9 @@
 """Requests and answers over a stream, in both directions, with limits.
 
 An end that asks waits while too much is unanswered: requests of ``CONTROL`` and of ``BULK`` are
-counted apart, so rows cannot keep others from being sent, and ``URGENT`` ones hardly wait. An end
-that serves closes the connection to a peer that does not keep these limits.
+counted apart, so rows cannot keep others from being sent, and ``URGENT`` ones hardly wait. Those of
+``VIEWS`` wait for pictures and are counted apart too. An end that serves closes the connection to a
+peer that does not keep these limits.
 """
 
 from __future__ import annotations
@@ -17,11 +18,17 @@ from fyke.kit.stream_frames import MAX_MESSAGE, BadStreamFrame, MessageKind, Sen
 
 _MIB = 2**20
 # unanswered requests of one end
-MAX_REQUESTS = {SendLane.URGENT: 8, SendLane.CONTROL: 64, SendLane.BULK: 64}
-MAX_BYTES = {SendLane.URGENT: 4 * _MIB, SendLane.CONTROL: 8 * _MIB, SendLane.BULK: MAX_MESSAGE}
-# what an end accepts: all lanes together
-MAX_SERVED = sum(MAX_REQUESTS.values())
-MAX_SERVED_BYTES = sum(MAX_BYTES.values())
+MAX_REQUESTS = {
+    SendLane.URGENT: 8, SendLane.CONTROL: 64, SendLane.BULK: 64, SendLane.VIEWS: 64,
+}  # fmt: skip
+MAX_BYTES = {
+    SendLane.URGENT: 4 * _MIB, SendLane.CONTROL: 8 * _MIB, SendLane.BULK: MAX_MESSAGE,
+    SendLane.VIEWS: 4 * _MIB,
+}  # fmt: skip
+# what an end accepts: all lanes together, but those of ``VIEWS`` count for the others, which an end
+# that asks for views hardly uses
+MAX_SERVED = sum(MAX_REQUESTS.values()) - MAX_REQUESTS[SendLane.VIEWS]
+MAX_SERVED_BYTES = sum(MAX_BYTES.values()) - MAX_BYTES[SendLane.VIEWS]
 
 
 class StreamLost(Exception):
@@ -102,7 +109,8 @@ class StreamRequests:
     whatever else it raises is passed to ``on_fault``, whose result is sent as the error. It is not
     cancelled when the connection ends: what it does may be in the middle of a transaction.
     ``on_notice`` gets notices and must not block. ``on_lost`` is called once, with the reason.
-    ``most`` is the limit of a message that is received, for a peer that is not known yet.
+    ``most`` is the limit of a message that is received, for a peer that is not known yet, and
+    ``most_answer`` that of an answer. Answers are sent in ``answers``.
     """
 
     def __init__(
@@ -112,7 +120,10 @@ class StreamRequests:
         on_lost: Callable[[str], None],
         on_fault: Callable[[Exception], bytes],
         most: int = MAX_MESSAGE,
+        most_answer: int = MAX_MESSAGE,
+        answers: SendLane = SendLane.CONTROL,
     ) -> None:
+        self._answers = answers
         self._serve = serve
         self._on_notice = on_notice
         self._on_lost = on_lost
@@ -126,7 +137,7 @@ class StreamRequests:
         self._served_bytes = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._lost = ""
-        self.stream = MessageStream(self._receive, self._lose, most)
+        self.stream = MessageStream(self._receive, self._lose, most, most_answer)
 
     async def ask(self, body: bytes, lane: SendLane = SendLane.CONTROL) -> bytes:
         """Send a request and return its answer. Raise ``StreamLost`` or ``RequestFailed``, and
@@ -196,7 +207,7 @@ class StreamRequests:
             kind, body = MessageKind.ERROR, self._on_fault(error)
         finally:
             self._served_bytes -= self._served.pop(message.number)
-        self.stream.send(kind, message.number, body, SendLane.CONTROL)
+        self.stream.send(kind, message.number, body, self._answers)
 
     def _lose(self, reason: str) -> None:
         self._lost = reason or "the connection has ended"

@@ -26,6 +26,7 @@ from fyke.kit.stream_requests import RequestFailed, StreamLost, StreamRequests
 from fyke.kit.tls import client_context
 from fyke.link.connect import connect
 from fyke.model.node import ContactState
+from fyke.relay.serving import FindViews, ServedViews, no_views
 from fyke.wire.nodes import (
     ALPN,
     FILES_ALPN,
@@ -79,7 +80,7 @@ class LinkEnded:
 class NodeLink:
     """``own`` is the node's certificate and key; ``on_certificate`` gets each renewed one, to keep
     it. ``on_notice`` gets what the gateway reports by itself, and ``on_connected`` is called after
-    each welcome. They must not block.
+    each welcome. They must not block. ``find_views`` gives the live views of this machine.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class NodeLink:
         on_notice: Callable[[AnyNotice], None],
         on_certificate: Callable[[CertifiedKey], None],
         on_connected: Callable[[], None] = lambda: None,
+        find_views: FindViews = no_views,
     ) -> None:
         self._gateways = gateways
         self._authority = authority
@@ -102,6 +104,7 @@ class NodeLink:
         self._on_notice = on_notice
         self._on_certificate = on_certificate
         self._on_connected = on_connected
+        self._find_views = find_views
         self._requests: StreamRequests | None = None
         self._gateway = gateways[0]  # that of the connection
         self._noted: tuple[ContactState, float] | None = None  # what one without a welcome has said
@@ -183,15 +186,19 @@ class NodeLink:
         self, gateway: tuple[str, int], lost: asyncio.Future[str]
     ) -> LinkEnded | None:
         """Connect and say hello; ``lost`` gets the reason when the connection ends."""
+        views = ServedViews(self._find_views)
 
         def on_lost(reason: str) -> None:
+            views.close()
             if self._requests is requests:  # nothing more is asked on it
                 self._requests = None
                 self.connected.clear()
             if not lost.done():  # it is, when the link was cancelled
                 lost.set_result(reason)
 
-        requests = StreamRequests(_refuse, self._notice, on_lost, _fault)
+        requests = StreamRequests(
+            views.serve, self._notice, on_lost, _fault, answers=SendLane.VIEWS
+        )
         await connect(gateway, client_context(self._authority, self._own, [ALPN]), requests)
         try:
             async with asyncio.timeout(HELLO_SECONDS):
@@ -309,10 +316,6 @@ async def ask(requests: StreamRequests, request: NodeRequest[A], lane: SendLane)
         raise OutcomeUnknown(f"The connection to the gateway has ended: {lost}") from lost
     except BadNodeMessage as error:
         raise FykeError(f"The gateway has sent an answer of another kind: {error}") from error
-
-
-async def _refuse(_body: bytes) -> bytes:
-    raise RequestFailed(encode_error(FykeError("This node serves no requests")))
 
 
 def _fault(_error: Exception) -> bytes:

@@ -15,7 +15,8 @@ class Node:
 
     ``join_id`` is new at each join and part of the certificate: an earlier certificate of the name
     is not valid any more. ``epoch`` rises when the runner of the node is another one.
-    ``gateway_id`` is that of the gateway which has welcomed the runner, "" once it has stopped.
+    ``gateway_id`` is where servers reach the gateway which has welcomed the runner (``host:port``),
+    "" once the runner has stopped.
     ``ephemeral``: an engine has made the node, and it is forgotten a day after it was last seen.
     ``reason`` and ``state_by`` say why and by whom ``state`` was set. ``replacing``: when it has no
     attempt left, the engine that runs it is to replace it.

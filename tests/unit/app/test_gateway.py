@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from fyke.app import gateway
-from fyke.app.gateway import listening, serve_gateway
+from fyke.app.gateway import listening, own_host, serve_gateway
 from fyke.app.heartbeat import Heartbeat
 from fyke.app.server import gateway_address
 from fyke.domain.nodes.authority import NodeAuthority
@@ -23,6 +23,7 @@ from fyke.domain.nodes.settings_versions import sealed
 from fyke.domain.nodes.tokens import NodeTokens, TokenRequest
 from fyke.errors import Forbidden, Refused, Unavailable
 from fyke.kit.clock import SystemClock
+from fyke.kit.hostports import join_host_port
 from fyke.kit.sealing import Sealer
 from fyke.link.files import RemoteFiles
 from fyke.link.gateway import RemoteGateway
@@ -110,8 +111,27 @@ async def test_a_node_that_connects_is_served_as_the_runner_of_its_name(
         has = await remote.register(replace(SIZE, settings_version=1))
         assert has == replace(registered, settings_version=1)
         running.cancel()
+        reached_at = join_host_port(*address)
     node = await app.storage.read(lambda tx: tx.nodes.get("n1"))
-    assert node is not None and node.release == "0.2.0" and len(node.gateway_id) == 26
+    assert node is not None and (node.release, node.gateway_id) == ("0.2.0", reached_at)
+
+
+@pytest.mark.parametrize(
+    ("host", "database", "expected"),
+    [
+        ("192.0.2.2", "postgresql://db.example/fyke", "192.0.2.2"),
+        ("0.0.0.0", "postgresql://fyke:secret@127.0.0.1:5433/fyke", "127.0.0.1"),
+        ("0.0.0.0", "postgresql://127.0.0.9:5432,127.0.0.1/fyke", "127.0.0.1"),
+        ("0.0.0.0", "postgresql:///fyke?host=127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "postgresql:///fyke?host=/run/postgresql", "127.0.0.1"),
+        ("0.0.0.0", "postgresql://db.example:none/fyke", "127.0.0.1"),
+    ],
+)
+def test_the_address_for_other_servers_is_the_one_towards_the_database(
+    settings: Settings, host: str, database: str, expected: str
+) -> None:
+    given = {"gateway_host": host, "database_url": database}
+    assert own_host(settings.model_copy(update=given)) == expected
 
 
 async def test_a_gateway_that_stops_leaves_its_port(app: App, settings: Settings) -> None:

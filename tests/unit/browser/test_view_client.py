@@ -13,7 +13,9 @@ import pytest
 
 from fyke.browser import view_client
 from fyke.browser.view_client import ViewClient
-from fyke.browser.view_messages import (
+from fyke.contracts.browser_view import MAX_PICTURE, ViewRefusal, ViewRefused, ViewState
+from fyke.kit.channel import listen
+from fyke.wire.browser_views import (
     Fetched,
     PictureSent,
     ViewChanged,
@@ -21,8 +23,6 @@ from fyke.browser.view_messages import (
     decode_request,
     encode,
 )
-from fyke.contracts.browser_view import MAX_PICTURE, ViewRefusal, ViewRefused, ViewState
-from fyke.kit.channel import listen
 from support.browser_views import next_picture
 from support.jpegs import jpeg
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fyke.browser.view_messages import (
+from fyke.contracts.browser_view import ViewRefusal
+from fyke.kit.channel import connect
+from fyke.wire.browser_views import (
     Fetched,
     GiveBack,
     PictureSent,
@@ -22,8 +24,6 @@ from fyke.browser.view_messages import (
     decode_reply,
     encode,
 )
-from fyke.contracts.browser_view import ViewRefusal
-from fyke.kit.channel import connect
 from support.browser_hosts import until
 from support.browser_place import ATTEMPT
 from support.browser_views import ViewedPlace, viewed_place

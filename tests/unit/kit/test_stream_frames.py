@@ -19,7 +19,7 @@ from fyke.kit.stream_frames import (
     StreamMessage,
 )
 
-REQUEST, NOTICE = MessageKind.REQUEST, MessageKind.NOTICE
+REQUEST, NOTICE, ANSWER = MessageKind.REQUEST, MessageKind.NOTICE, MessageKind.ANSWER
 
 
 def frame(kind: int, number: int, body: bytes = b"") -> bytes:
@@ -89,7 +89,7 @@ def test_messages_of_strangers_are_small() -> None:
         (frame(7, 1), "no frame of kind 7"),
         (frame(REQUEST | MORE, 1, b"short"), "not the last one is not full"),
         (frame(MessageKind.PING, 1, b"x"), "a ping has a body"),
-        (b"".join(frame(REQUEST | MORE, n, bytes(MAX_BODY)) for n in range(4)), "more than 3"),
+        (b"".join(frame(REQUEST | MORE, n, bytes(MAX_BODY)) for n in range(5)), "more than 4"),
     ],
 )
 def test_a_broken_rule_is_named(data: bytes, problem: str) -> None:
@@ -119,6 +119,28 @@ def test_rows_take_turns_with_other_messages_and_urgent_ones_go_first() -> None:
     lanes.put(SendLane.URGENT, REQUEST, 4, bytes(MAX_BODY + 1))
     assert numbers(lanes.take(10 * MAX_BODY)) == [4, 4, 1, 2, 1, 3, 1]
     assert lanes.size == 0
+
+
+def test_pictures_are_sent_while_nothing_else_waits() -> None:
+    lanes = Lanes()
+    lanes.put(SendLane.VIEWS, ANSWER, 1, bytes(2 * MAX_BODY))
+    assert numbers(lanes.take(1)) == [1]
+    lanes.put(SendLane.BULK, REQUEST, 2, bytes(MAX_BODY))
+    lanes.put(SendLane.CONTROL, REQUEST, 3, b"report")
+    lanes.put(SendLane.URGENT, REQUEST, 4, b"renew")
+    assert numbers(lanes.take(10 * MAX_BODY)) == [4, 3, 2, 1]
+    assert not lanes
+
+
+def test_answers_may_have_a_limit_of_their_own() -> None:
+    answer = sent((SendLane.VIEWS, ANSWER, 1, bytes(3 * MAX_BODY)))
+    assert len(FrameReader(most_answer=3 * MAX_BODY).feed(answer)) == 1
+    with pytest.raises(BadStreamFrame, match=f"more than {2 * MAX_BODY} bytes"):
+        FrameReader(most_answer=2 * MAX_BODY).feed(answer)
+    with pytest.raises(BadStreamFrame, match=f"more than {MAX_BODY} bytes"):  # before a welcome
+        FrameReader(MAX_BODY, most_answer=2 * MAX_BODY).feed(answer)
+    request = sent((SendLane.VIEWS, REQUEST, 1, bytes(3 * MAX_BODY)))
+    assert len(FrameReader(most_answer=MAX_BODY).feed(request)) == 1
 
 
 def test_a_message_waits_for_one_frame_of_16_mib_of_rows() -> None:

@@ -255,11 +255,6 @@ def _texts(name: str) -> dict[ViewRefusal, str]:
         )
     return {
         ViewRefusal.ELSEWHERE: elsewhere,
-        ViewRefusal.ON_NODE: _(
-            "This browser runs on the node %(name)s. Live pictures of browsers on nodes are not "
-            "available yet."
-        )
-        % {"name": name},
         ViewRefusal.FULL: _("%(count)s users are watching this browser already.")
         % {"count": MAX_WATCHERS},
         ViewRefusal.WINDOWS: _("You are watching this browser in %(count)s windows already.")
@@ -267,7 +262,7 @@ def _texts(name: str) -> dict[ViewRefusal, str]:
         ViewRefusal.MACHINE_FULL: _("%(count)s users are watching browsers on this machine.")
         % {"count": MAX_MACHINE_WATCHERS},
         ViewRefusal.NO_PAGE: _("No browser is open. Its picture appears when one is opened."),
-        ViewRefusal.AWAY: _("The process that serves browsers does not answer."),
+        ViewRefusal.AWAY: _("The node, or the process that serves browsers, does not answer."),
         ViewRefusal.TAKEN: _("Another user has taken over this browser."),
         ViewRefusal.REPLACED: _("The page has changed: the input was not sent."),
         ViewRefusal.NOT_TAKEN: _("You have not taken over this browser, or no longer control it."),

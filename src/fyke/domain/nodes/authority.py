@@ -16,6 +16,7 @@ from fyke.kit.certificates import (
     DAY_SECONDS,
     CertifiedKey,
     new_authority,
+    new_request,
     new_server,
     sign_client,
     uri_of,
@@ -30,6 +31,8 @@ NAME = "Fyke nodes"
 NODE_SECONDS = DAY_SECONDS
 GATEWAY_SECONDS = 365 * DAY_SECONDS  # a gateway makes another one at every start
 _LOCATION = ("node-authority", "", "key")
+SERVER_SECONDS = DAY_SECONDS  # a server makes another one for each connection
+_SERVER = "fyke:server"
 _IDENTITY = re.compile(r"fyke:node:([a-z0-9.-]+):([0-9A-Z]+)")
 
 
@@ -53,6 +56,18 @@ def identity_of(der: bytes) -> NodeIdentity | None:
     """
     found = _IDENTITY.fullmatch(uri_of(der))
     return NodeIdentity(found[1], found[2]) if found else None
+
+
+def certify_server(authority: CertifiedKey, now: float) -> CertifiedKey:
+    """A key for a server that connects to gateways, with its certificate."""
+    asked = new_request()
+    certificate = sign_client(authority, asked.certificate, _SERVER, now, SERVER_SECONDS)
+    return CertifiedKey(certificate, asked.key)
+
+
+def is_server(der: bytes) -> bool:
+    """Whether a certificate of this authority is one of a server. Raise ``BadCertificate``."""
+    return uri_of(der) == _SERVER
 
 
 def certify_gateway(authority: CertifiedKey, now: float) -> CertifiedKey:

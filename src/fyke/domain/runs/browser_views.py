@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from fyke.contracts.browser_view import (
@@ -24,6 +24,7 @@ from fyke.contracts.browser_view import (
     BrowserInput,
     BrowserViews,
     BrowserWatch,
+    NodeViews,
     Picture,
     TakenBrowser,
     TakeoverEnd,
@@ -42,6 +43,7 @@ from fyke.errors import (
     Forbidden,
     FykeError,
     Refused,
+    RunNotFound,
     SessionEnded,
     Unavailable,
     UserDisabled,
@@ -55,6 +57,7 @@ from fyke.model.runner import NODE_PLACE, RunnerInfo
 CHECK_SECONDS = 2.0  # between two looks at the session of a user who watches
 _CLOSE_SECONDS = 3.0
 _TAKE_OVER = "Taking over a browser"
+_NODE_AWAY = "The node of this browser does not answer; try again later"
 _GONE = "This browser is no longer open"
 
 
@@ -69,10 +72,6 @@ class NotViewable(Refused):
 
 _TEXTS = {
     ViewRefusal.ELSEWHERE: "The live view of this browser is on {name} only",
-    ViewRefusal.ON_NODE: (
-        "This browser runs on the node {name}; "
-        "live views of browsers on nodes are not available yet"
-    ),
     ViewRefusal.FULL: f"{MAX_WATCHERS} users are watching this browser already; try again later",
     ViewRefusal.WINDOWS: (
         f"You are watching this browser in {MAX_WINDOWS} windows already; close one of them"
@@ -91,21 +90,28 @@ _TEXTS = {
 @dataclass(frozen=True, slots=True)
 class OpenBrowser:
     """An attempt with an open browser. ``ordinal`` is that of its subtask, from 0, and ``node`` the
-    machine that it runs on, which has joined as a node if ``joined``.
+    machine that it runs on, which has joined as a node if ``joined``; ``gateway`` is where servers
+    reach the gateway of that node.
     """
 
     attempt_id: str
     ordinal: int
     node: str
     joined: bool = False
+    gateway: str = ""
 
 
 class RunBrowserViews:
-    """``views`` is None where live views are switched off."""
+    """``views`` are those of this machine, None where live views are switched off; ``nodes`` are
+    those of nodes.
+    """
 
-    def __init__(self, storage: Storage, views: BrowserViews | None) -> None:
+    def __init__(
+        self, storage: Storage, views: BrowserViews | None, nodes: NodeViews | None = None
+    ) -> None:
         self._storage = storage
         self._views = views
+        self._nodes = nodes
         self._taken: dict[asyncio.Task[None], TakenBrowser] = {}
 
     async def close(self) -> None:
@@ -143,7 +149,7 @@ class RunBrowserViews:
         browser = await self._find(caller, run_id, attempt_id)
         holder = caller.session_id if self.may_take_over(caller) else ""
         try:
-            watch = await self._of_machine().watch(attempt_id, page, holder, caller.user_id)
+            watch = await self._views_of(browser).watch(attempt_id, page, holder, caller.user_id)
         except ViewRefused as refused:
             raise self._error(refused, browser) from None
 
@@ -151,10 +157,10 @@ class RunBrowserViews:
             try:
                 may_act = self.may_take_over(await self._current(caller))
             except (SessionEnded, UserDisabled):
-                await self._revoke(caller, attempt_id)
+                await self._revoke(caller, browser)
                 raise
             if holder and not may_act:
-                await self._revoke(caller, attempt_id)
+                await self._revoke(caller, browser)
 
         return _CheckedWatch(watch, check) if caller.session_id else watch
 
@@ -206,7 +212,7 @@ class RunBrowserViews:
         await self._storage.read(check)
         browser = await self._find(caller, run_id, attempt_id)
         try:
-            taken = await self._of_machine().take_over(
+            taken = await self._views_of(browser).take_over(
                 attempt_id, caller.session_id, caller.user_name
             )
         except ViewRefused as refused:
@@ -215,7 +221,7 @@ class RunBrowserViews:
             await self._log(caller, AuditAction.BROWSER_TAKEN, run_id, browser)
         except BaseException:  # no user has a browser that the audit log does not name
             with suppress(ViewRefused):
-                await self._of_machine().give_back(attempt_id, caller.session_id)
+                await self._views_of(browser).give_back(attempt_id, caller.session_id)
             taken.close()
             raise
         task = asyncio.create_task(self._log_end(taken, caller, run_id, browser))
@@ -238,11 +244,12 @@ class RunBrowserViews:
         try:
             _require_session(await self._current(caller))
         except (SessionEnded, UserDisabled, Forbidden):
-            await self._revoke(caller, attempt_id)
+            with suppress(Refused, RunNotFound):
+                await self._revoke(caller, await self._find(caller, run_id, attempt_id))
             raise
         browser = await self._find(caller, run_id, attempt_id)
         try:
-            await self._of_machine().act(attempt_id, caller.session_id, page, picture, inputs)
+            await self._views_of(browser).act(attempt_id, caller.session_id, page, picture, inputs)
         except ViewRefused as refused:
             raise self._error(refused, browser) from None
 
@@ -251,7 +258,7 @@ class RunBrowserViews:
         _require_session(caller)
         browser = await self._find(caller, run_id, attempt_id)
         try:
-            await self._of_machine().give_back(attempt_id, caller.session_id)
+            await self._views_of(browser).give_back(attempt_id, caller.session_id)
         except ViewRefused as refused:
             raise self._error(refused, browser) from None
 
@@ -270,11 +277,21 @@ class RunBrowserViews:
             return caller
         return await self._storage.read(lambda tx: current(tx, caller))
 
-    async def _revoke(self, caller: Caller, attempt_id: str) -> None:
+    async def _revoke(self, caller: Caller, browser: OpenBrowser) -> None:
         """Take from a session what it has taken over."""
         if self._views is not None and caller.session_id:
             with suppress(ViewRefused):
-                await self._views.give_back(attempt_id, caller.session_id, revoked=True)
+                views = self._views_of(browser)
+                await views.give_back(browser.attempt_id, caller.session_id, revoked=True)
+
+    def _views_of(self, browser: OpenBrowser) -> BrowserViews:
+        """The views of the machine of a browser. Raise ``ViewRefused``."""
+        views = self._of_machine()
+        if not browser.joined:
+            return views
+        if self._nodes is None or not browser.gateway:
+            raise ViewRefused(ViewRefusal.AWAY)
+        return self._nodes.of(browser.node, browser.gateway)
 
     def _of_machine(self) -> BrowserViews:
         if self._views is None:
@@ -282,26 +299,28 @@ class RunBrowserViews:
         return self._views
 
     async def _find(self, caller: Caller, run_id: str, attempt_id: str) -> OpenBrowser:
-        """An active attempt of the run, not on a node. Its browser may be open or not."""
+        """An active attempt of the run. Its browser may be open or not."""
 
         def work(tx: Transaction) -> OpenBrowser:
             own_run(tx, caller, run_id)
             attempt = tx.runs.attempt(attempt_id) if is_ulid(attempt_id) else None
             if attempt is None or attempt.run_id != run_id or attempt.outcome is not None:
                 raise Refused(_GONE)
-            return _browser_of(attempt, _runners(tx))
+            browser = _browser_of(attempt, _runners(tx))
+            node = tx.nodes.get(browser.node) if browser.joined else None
+            if node is None or node.runner_id != attempt.runner_id:
+                return browser
+            return replace(browser, gateway=node.gateway_id)
 
-        browser = await self._storage.read(work)
-        if browser.joined:  # whatever the process on this machine would answer
-            raise NotViewable(ViewRefusal.ON_NODE, browser.node)
-        return browser
+        return await self._storage.read(work)
 
     def _error(self, refused: ViewRefused, browser: OpenBrowser) -> FykeError:
         if refused.refusal in (ViewRefusal.TAKEN, ViewRefusal.REPLACED):
             return Conflict(_TEXTS[refused.refusal].format(name=refused.name))
         if refused.refusal is ViewRefusal.AWAY:
-            return Unavailable(_TEXTS[refused.refusal])
-        if refused.refusal is ViewRefusal.ELSEWHERE and self._of_machine().node() == browser.node:
+            return Unavailable(_NODE_AWAY if browser.joined else _TEXTS[refused.refusal])
+        is_its_own = browser.joined or self._of_machine().node() == browser.node
+        if refused.refusal is ViewRefusal.ELSEWHERE and is_its_own:
             return Refused(_GONE)
         return NotViewable(refused.refusal, browser.node)
 

@@ -38,9 +38,10 @@ from fyke.model.account import Caller, Role
 from fyke.model.attempt import AttemptReport
 from fyke.model.audit import AuditAction, AuditEntry
 from fyke.model.browser import BrowserReport
+from fyke.model.node_registry import Node
 from fyke.model.run import Origin
 from fyke.model.runner import NODE_PLACE, AttemptUsage, Lease
-from support.app import App, open_app
+from support.app import MACHINE, RUNNER, App, open_app
 from support.pages import sign_in
 
 pytestmark = pytest.mark.anyio
@@ -401,25 +402,85 @@ async def test_refusals_of_the_gateway_are_explained(
     assert await place.audited() == []
 
 
-@pytest.mark.parametrize("refusal", [None, ViewRefusal.AWAY, ViewRefusal.ELSEWHERE])
-async def test_a_browser_on_a_node_has_no_live_view(
-    place: Place, refusal: ViewRefusal | None
-) -> None:
-    await place.app.register_runner(place=f"{NODE_PLACE}gpu-1")
-    place.views.refused = refusal and ViewRefused(refusal)
-    [browser] = await place.service.open_browsers(place.caller, place.run)
+@dataclass
+class ScriptedNodes:
+    """``views`` are those of every node; ``asked`` are the nodes, with the gateway of each."""
+
+    views: ScriptedViews
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    def of(self, node: str, gateway: str) -> ScriptedViews:
+        self.asked.append((node, gateway))
+        return self.views
+
+
+async def on_node(place: Place, gateway: str = "192.0.2.2:8110", runner: str = RUNNER) -> None:
+    """Let the runner of the attempt be that of a node, which has connected with this runner."""
+    await place.app.register_runner(place=f"{NODE_PLACE}{MACHINE}")
+    node = Node(MACHINE, "eu", {}, "", "J1", False, 1, runner_id=runner, gateway_id=gateway)
+    await place.app.storage.write(lambda tx: tx.nodes.add(node))
+
+
+async def test_a_browser_on_a_node_is_watched_and_taken_over_by_its_gateway(place: Place) -> None:
+    await on_node(place)
+    nodes = ScriptedNodes(ScriptedViews(updates=[ViewUpdate(picture=PICTURE)]))
+    service = RunBrowserViews(place.app.storage, place.views, nodes)
+    [browser] = await service.open_browsers(place.caller, place.run)
     assert browser.joined
+    assert await service.picture(place.caller, place.run) == PICTURE
+    await service.take_over(place.caller, place.run, place.attempt)
+    await service.act(place.caller, place.run, place.attempt, "0.T", 7, [TextInput("x")])
+    await service.give_back(place.caller, place.run, place.attempt)
+    nodes.views.calls.clear()
+    await place.change(Role.MEMBER)
+    with pytest.raises(Forbidden):
+        await service.act(place.caller, place.run, place.attempt, "0.T", 7, [TextInput("x")])
+    assert nodes.views.calls == [("give_back", place.attempt, place.session, "revoked")]
+    assert nodes.asked == [(MACHINE, "192.0.2.2:8110")] * 5
+    assert place.views.calls == []
+    nodes.views.how.put_nowait(TakeoverEnd.REVOKED)
+    await asyncio.gather(*service._taken)
+    assert [entry.action for entry in await place.audited()] == [
+        AuditAction.BROWSER_TAKEN, AuditAction.BROWSER_GIVEN_BACK,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error", "text"),
+    [
+        (ViewRefusal.AWAY, Unavailable, "node of this browser does not answer"),
+        (ViewRefusal.ELSEWHERE, Refused, "no longer open"),
+        (ViewRefusal.FULL, NotViewable, "3 users are watching"),
+    ],
+)
+async def test_refusals_of_a_node_are_explained(
+    place: Place, refusal: ViewRefusal, error: type[FykeError], text: str
+) -> None:
+    await on_node(place)
+    nodes = ScriptedNodes(ScriptedViews(refused=ViewRefused(refusal)))
+    service = RunBrowserViews(place.app.storage, place.views, nodes)
     for asked in (
-        place.service.watch(place.caller, place.run, place.attempt),
-        place.service.picture(place.caller, place.run),
-        place.service.take_over(place.caller, place.run, place.attempt),
-        place.service.act(place.caller, place.run, place.attempt, "0.T", 7, [TextInput("x")]),
-        place.service.give_back(place.caller, place.run, place.attempt),
+        service.watch(place.caller, place.run, place.attempt),
+        service.take_over(place.caller, place.run, place.attempt),
+        service.act(place.caller, place.run, place.attempt, "0.T", 7, [TextInput("x")]),
+        service.give_back(place.caller, place.run, place.attempt),
     ):
-        with pytest.raises(NotViewable, match="on the node node; live views") as caught:
+        with pytest.raises(error, match=text):
             await asked
-        assert caught.value.refusal is ViewRefusal.ON_NODE
-    assert place.views.calls == [] and await place.audited() == []
+
+
+@pytest.mark.parametrize(("gateway", "runner"), [("", RUNNER), ("192.0.2.2:8110", "another")])
+async def test_a_node_without_a_gateway_shows_nothing(
+    place: Place, gateway: str, runner: str
+) -> None:
+    await on_node(place, gateway, runner)
+    nodes = ScriptedNodes(ScriptedViews())
+    service = RunBrowserViews(place.app.storage, place.views, nodes)
+    with pytest.raises(Unavailable, match="node of this browser"):
+        await service.watch(place.caller, place.run, place.attempt)
+    with pytest.raises(Unavailable, match="node of this browser"):
+        await place.service.take_over(place.caller, place.run, place.attempt)  # of this machine
+    assert nodes.asked == [] and place.views.calls == []
 
 
 async def test_live_views_can_be_switched_off(place: Place) -> None:

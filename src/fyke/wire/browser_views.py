@@ -1,4 +1,5 @@
-"""The messages of the live view between a server process and the gateway, one JSON object a packet.
+"""The messages of the live view between a server process and the browser role, one JSON object a
+packet.
 
 A connection is either one watcher, which begins with ``Watch`` and ends with the connection, or one
 other request, which is answered by ``ViewDone``. That of ``TakeOver`` remains until the browser was

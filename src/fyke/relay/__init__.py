@@ -1,0 +1,1 @@
+"""Live views over the stream between two machines: the end that asks, and the end that serves."""
