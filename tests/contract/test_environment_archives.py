@@ -208,6 +208,24 @@ async def test_an_environment_for_another_machine_is_not_given(archives: Archive
     assert made is not None and made.digest == DIGEST, "it is not replaced for that"
 
 
+async def test_an_archive_of_an_earlier_interpreter_is_replaced_once(archives: Archives) -> None:
+    (version,) = await published(archives.state, "1")
+    await archives.find(version)
+    await archives.take()
+    await archives.store(version)
+    archives.state.notified.clear()
+    # the runner of the installation has another one now, and installs for itself
+    assert await archives.find(version, "new", runner="R") == EnvironmentPlace()
+    assert archives.state.notified == [PREPARE]
+    assert await archives.find(version, "new") == EnvironmentPlace(pending=True)
+    assert await archives.take() == version.id
+    await archives.store(version, key="new")
+    assert (await archives.find(version, "new")).archive is not None
+    assert await archives.find(version, "k") == EnvironmentPlace(), "of a node that lags behind"
+    assert (await archives.find(version, "new", runner="R")).archive is not None
+    assert await archives.take() is None
+
+
 async def test_a_file_that_is_lost_is_made_again(archives: Archives) -> None:
     (version,) = await published(archives.state, "1")
     await archives.find(version)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fyke.contracts.signals import FOLLOWED, SignalReader, output_topic, run_topic
+from fyke.contracts.signals import FOLLOWED, WORK_FOR, SignalReader, output_topic, run_topic
 from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.signals.postgres import PostgresSignals
 
@@ -93,7 +93,7 @@ async def test_every_listener_gets_a_signal(setup: Setup) -> None:
 
 
 async def test_a_role_receives_only_its_own_topics(setup: Setup) -> None:
-    of_runners = {"work", "prepare", "stop", FOLLOWED + "r"}
+    of_runners = {"work", "prepare", "stop", WORK_FOR + "e", FOLLOWED + "r"}
     every = frozenset({*of_runners, "outbox", output_topic("r"), run_topic("r")})
     sender = setup.signals()
     for role, expected in (

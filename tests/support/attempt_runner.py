@@ -36,6 +36,7 @@ def runner(
     defaults = {
         "egress": egress, "bundles": Bundles(), "isolation": isolation, "unsafe": False,
         "browser": None, "no_browser": NO_BROWSER, "isolation_notes": RunNotes(),
+        "publishing": None,
     }  # fmt: skip
     dependencies = cast(AttemptDependencies, SimpleNamespace(**(defaults | tools)))
     order = AttemptOrder(

@@ -210,7 +210,7 @@ def place_check(
             await _require_mark(blobs, settings.blobs_url, own)
         except Conflict as error:
             log.error("blobs_of_installation_missing", error=str(error))
-            raise BlobsRefused(f"Nothing can be published. {error}") from None
+            raise BlobsRefused(f"Nothing can be uploaded or published. {error}") from None
 
     return check
 

@@ -19,7 +19,7 @@ from fyke.app.node_stores import node_stores
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.app.serving import until_stopped
 from fyke.contracts.node import ServedNode
-from fyke.contracts.signals import FOLLOWED, SignalReader
+from fyke.contracts.signals import FOLLOWED, WORK_FOR, SignalReader
 from fyke.domain.nodes.authority import NodeAuthority, NodeIdentity, certify_gateway
 from fyke.domain.nodes.contact import IsCutOff, StateContact, count_servers, never_cut_off
 from fyke.domain.nodes.file_places import FilePlaces
@@ -89,6 +89,7 @@ async def listening(
     opening = _Opening(runtime, master, is_cut_off)
     signals = NodeSignals(runtime.signals.listen, opening.find_stopping)
     opening.stores = replace(opening.stores, left=signals.left)
+    runtime.signals.watch(WORK_FOR, signals.wanted)
     sessions = NodeSessions(
         presence,
         __version__,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
 
@@ -10,7 +11,13 @@ import structlog
 
 from fyke import __version__
 from fyke.app.folder import write_private
-from fyke.app.node_folder import NodeFolder, keep_certificate, leave_folder, read_node
+from fyke.app.node_folder import (
+    NodeFolder,
+    keep_announced,
+    keep_certificate,
+    leave_folder,
+    read_node,
+)
 from fyke.app.runner import (
     drain_on_sigterm,
     make_runner,
@@ -30,6 +37,7 @@ from fyke.link.files import RemoteFiles
 from fyke.link.gateway import RemoteGateway
 from fyke.link.node_link import LinkEnd, LinkEnded, NodeLink
 from fyke.link.notices import NodeNotices
+from fyke.model.gateway import MAX_GATEWAYS
 from fyke.model.placement import REGION_LABEL
 from fyke.reasons import ReasonCode
 from fyke.runner.loop import Runner
@@ -101,6 +109,9 @@ def _link(settings: Settings, node: NodeFolder, notices: NodeNotices) -> NodeLin
         on_certificate=lambda own: keep_certificate(settings.home, own),
         on_connected=notices.connected,
         find_views=lambda _node, _attempt_id: views,
+        on_gateways=lambda gateways: keep_announced(settings.home, gateways),
+        # at random, so that nodes are spread over the gateways
+        first=random.randrange(MAX_GATEWAYS),  # noqa: S311 - no secret
     )
 
 

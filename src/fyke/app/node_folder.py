@@ -10,7 +10,7 @@ import json
 import ssl
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,13 +18,13 @@ from typing import Any
 
 from fyke.app.folder import NODE_FILE, PERMISSIONS, is_node, write_private
 from fyke.domain.nodes.authority import NodeIdentity, identity_of
-from fyke.errors import Conflict, FykeError
+from fyke.errors import Conflict, FykeError, OutcomeUnknown, Unavailable
 from fyke.kit.certificates import BadCertificate, CertifiedKey, expiry_of
 from fyke.kit.hostports import join_host_port, parse_address
 from fyke.kit.tls import client_context
 from fyke.link.check import check_node
-from fyke.link.join import join
-from fyke.model.gateway import GATEWAY_PORT
+from fyke.link.join import JoinedInstallation, join
+from fyke.model.gateway import GATEWAY_PORT, MAX_GATEWAYS
 from fyke.wire.nodes import KnownNode, UnknownNode
 
 _TEXTS = ("name", "pool", "authority", "certificate", "key")
@@ -33,7 +33,9 @@ _OF_INSTALLATIONS = ("secret.key", "owner.key", "state.db")
 
 @dataclass(frozen=True, slots=True)
 class NodeFolder:
-    """What a node knows of itself and of its installation. ``gateways`` are ``host:port``."""
+    """What a node knows of itself and of its installation. ``gateways`` are ``host:port``, as they
+    were given when it joined, and ``announced`` those that the installation says it has.
+    """
 
     name: str
     pool: str
@@ -41,10 +43,16 @@ class NodeFolder:
     gateways: tuple[str, ...]
     authority: str
     own: CertifiedKey = field(repr=False)
+    announced: tuple[str, ...] = ()
 
     def addresses(self) -> list[tuple[str, int]]:
-        """Host and port of each gateway. Raises ``ValueError``."""
-        return [parse_address(gateway, GATEWAY_PORT) for gateway in self.gateways]
+        """Host and port of each gateway, those that were given first. Raises ``ValueError``."""
+        known = (*self.gateways, *self.announced)
+        return [*dict.fromkeys(parse_address(gateway, GATEWAY_PORT) for gateway in known)]
+
+    def gateway_names(self) -> list[str]:
+        """The addresses as they are shown."""
+        return [join_host_port(*address) for address in self.addresses()]
 
 
 class _BadPart(Exception):
@@ -75,10 +83,13 @@ def _node_of(data: bytes) -> NodeFolder:
         raise _BadPart("it is not a JSON object")
     texts = {name: _text(parts, name) for name in _TEXTS}
     gateways, labels = parts.get("gateways"), parts.get("labels")
+    announced = parts.get("announced", [])  # no part of those of earlier releases
     if not isinstance(labels, dict):
         raise _BadPart("it has no labels")
     if not isinstance(gateways, list) or not gateways:
         raise _BadPart("it has no gateways")
+    if not isinstance(announced, list):
+        raise _BadPart("its gateways are not addresses")
     node = NodeFolder(
         name=texts["name"],
         pool=texts["pool"],
@@ -86,6 +97,7 @@ def _node_of(data: bytes) -> NodeFolder:
         gateways=tuple(gateways),
         authority=texts["authority"],
         own=CertifiedKey(texts["certificate"], texts["key"]),
+        announced=tuple(announced),
     )
     if not _has_addresses(node):
         raise _BadPart("its gateways are not addresses")
@@ -101,7 +113,7 @@ def _text(parts: dict[str, Any], name: str) -> str:
 
 
 def _has_addresses(node: NodeFolder) -> bool:
-    if not all(isinstance(gateway, str) for gateway in node.gateways):
+    if not all(isinstance(gateway, str) for gateway in (*node.gateways, *node.announced)):
         return False
     try:
         node.addresses()
@@ -133,6 +145,20 @@ def keep_certificate(home: Path, own: CertifiedKey) -> None:
     write_node(home, replace(node, own=own))
 
 
+def keep_announced(home: Path, gateways: Sequence[str]) -> list[tuple[str, int]]:
+    """Keep the gateways that the installation has announced, at most ``MAX_GATEWAYS``, instead of
+    those that it announced before; return host and port of all that the node knows. Raises
+    ``Conflict`` for what is no address, and what ``read_node`` does.
+    """
+    node = read_node(home)
+    news = replace(node, announced=tuple(gateways[:MAX_GATEWAYS]))
+    if not _has_addresses(news):
+        raise Conflict("The installation has announced gateways that are not addresses")
+    if news != node:
+        write_node(home, news)
+    return news.addresses()
+
+
 def _identity(own: CertifiedKey) -> NodeIdentity | None:
     return identity_of(ssl.PEM_cert_to_DER_cert(own.certificate))
 
@@ -148,6 +174,8 @@ def write_node(home: Path, node: NodeFolder) -> None:
         "certificate": node.own.certificate,
         "key": node.own.key,
     }
+    if node.announced:
+        data["announced"] = node.announced
     write_private(home / NODE_FILE, json.dumps(data, indent=1))
 
 
@@ -175,13 +203,14 @@ def ask_gateway(node: NodeFolder, address: tuple[str, int]) -> KnownNode | Unkno
 
 def join_from(
     home: Path,
-    address: tuple[str, int],
+    addresses: Sequence[tuple[str, int]],
     token: str,
     name: str,
     pool: str,
     labels: Mapping[str, str],
 ) -> NodeFolder:
-    """Join by the gateway at ``address``; return what was written to the folder.
+    """Join by the first of the gateways at ``addresses`` that answers; return what was written to
+    the folder, which has all of them.
 
     Raises what ``fyke.link.join.join`` does, ``Conflict`` for a folder that is used already, and
     ``OSError`` for one that cannot be written. A token is used only if neither is so.
@@ -192,14 +221,32 @@ def join_from(
         home.chmod(PERMISSIONS["open"])
     with tempfile.TemporaryFile(dir=home):
         pass
-    joined = asyncio.run(join(address, token, name, pool, labels))
+    joined = _join_in_turn(addresses, lambda one: asyncio.run(join(one, token, name, pool, labels)))
     answer = joined.answer
-    gateways = (join_host_port(*address),)
+    gateways = tuple(join_host_port(*address) for address in addresses)
     node = NodeFolder(
         answer.name, answer.pool, answer.labels, gateways, joined.authority, joined.own
     )
     write_node(home, node)
     return node
+
+
+def _join_in_turn(
+    addresses: Sequence[tuple[str, int]],
+    join_at: Callable[[tuple[str, int]], JoinedInstallation],
+) -> JoinedInstallation:
+    """Raises ``Unavailable`` with the problem of each if none of them answers."""
+    problems: list[Unavailable] = []
+    for address in addresses:
+        try:
+            return join_at(address)
+        except OutcomeUnknown:  # the token may be used up
+            raise
+        except Unavailable as error:
+            problems.append(error)
+    if len(problems) == 1:
+        raise problems[0]
+    raise Unavailable("; ".join(error.message for error in problems))
 
 
 def _check_unused(home: Path) -> None:

@@ -294,20 +294,27 @@ def _known(node: NodeFolder) -> tuple[str, str, str]:
     from fyke.errors import FykeError, InvalidRequest
     from fyke.wire.nodes import UnknownNode
 
-    known = ""
-    for address, gateway in zip(node.addresses(), node.gateways, strict=True):
+    known, silent = "", list[str]()
+    for address, gateway in zip(node.addresses(), node.gateway_names(), strict=True):
         try:
             answer = ask_gateway(node, address)
         except InvalidRequest:  # of an earlier release
             problem = f"gateway {gateway} answers, but cannot say whether it knows this node"
             return WARNING, problem, "upgrade the installation to the release of this node"
         except FykeError as error:
-            return FAILED, f"no answer of the gateway {gateway}: {error}", GATEWAY_REMEDY
+            silent.append(f"no answer of the gateway {gateway}: {error}")
+            continue
         if isinstance(answer, UnknownNode):
             return FAILED, "the installation has forgotten this node, or it has joined again", ""
         seen = formatting.when_with_zone(answer.seen_at // 1000)
         seen += f" at {answer.address}" if answer.address else ""
-        known = f"gateway {' '.join(node.gateways)} knows it, last seen {seen}"
+        known = f"gateway {gateway} knows it, last seen {seen}"
+    if silent:
+        return (
+            (WARNING if known else FAILED),
+            "; ".join(filter(None, [known, *silent])),
+            GATEWAY_REMEDY,
+        )
     return OK, known, ""
 
 

@@ -31,6 +31,17 @@ _REMEDY = (
 )
 
 
+GatewayOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--gateway",
+        help="The address of another gateway of the installation, for when the others do not "
+        "answer; may be repeated.",
+        metavar="GATEWAY",
+    ),
+]
+
+
 @nodes.command("join")
 def join(
     url: Annotated[
@@ -57,6 +68,7 @@ def join(
         ),
     ] = None,
     label: LabelOption = None,
+    more: GatewayOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -69,28 +81,31 @@ def join(
     \b
     Examples:
       fyke node join gateway.example:8110 --token fyken_...
+      fyke node join 10.0.0.5 --gateway 10.0.0.6 --token fyken_...
       FYKE_NODE_TOKEN=fyken_... fyke node join 10.0.0.5 --name gpu-1 --pool gpu --label disk=ssd
     """
     settings = load_settings(home=home)
-    node = join_installation(settings, url, token, name, pool, label)
+    node = join_installation(settings, [url, *(more or ())], token, name, pool, label)
     _print(Output(as_json), node, settings.home)
 
 
 def join_installation(
     settings: Settings,
-    url: str,
+    urls: list[str],
     token: str | None,
     name: str | None,
     pool: str | None,
     label: list[str] | None,
 ) -> NodeFolder:
-    """Join with the options of the command. Raises ``CommandFailed`` and ``FykeError``."""
+    """Join by one of the gateways, with the options of the command. Raises ``CommandFailed`` and
+    ``FykeError``.
+    """
     from fyke.app.node_folder import join_from
     from fyke.cli.owner import as_owner
     from fyke.domain.nodes.tokens import parse_token
     from fyke.errors import Forbidden, InvalidRequest, Unavailable
 
-    address, labels = gateway_of(url), labels_of(label)
+    addresses, labels = [*dict.fromkeys(gateway_of(url) for url in urls)], labels_of(label)
     asked_name, asked_pool = given("--name", name), given("--pool", pool)
     text = given("--token", token) or os.environ.get(TOKEN, "")
     if not text:
@@ -107,7 +122,7 @@ def join_installation(
                 _give_to_service(settings)
             os.umask(0o077)
             with as_owner(settings.home, settings.service_user):
-                return join_from(settings.home, address, text, own_name, asked_pool, labels)
+                return join_from(settings.home, addresses, text, own_name, asked_pool, labels)
     except InvalidRequest as error:
         raise invalid_options(error.details or [error.message]) from None
     except Forbidden as error:
@@ -129,7 +144,7 @@ def _print(out: Output, node: NodeFolder, home: Path) -> None:
                 "name": node.name,
                 "pool": node.pool,
                 "labels": node.labels,
-                "gateways": node.gateways,
+                "gateways": node.gateway_names(),
                 "home": str(home),
             }
         )
@@ -139,7 +154,7 @@ def _print(out: Output, node: NodeFolder, home: Path) -> None:
             ("node", node.name),
             ("pool", node.pool),
             ("labels", label_text(node.labels) or "-"),
-            ("gateways", " ".join(node.gateways)),
+            ("gateways", " ".join(node.gateway_names())),
             ("folder", home),
         ]
     )

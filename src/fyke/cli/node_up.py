@@ -12,7 +12,7 @@ import typer
 from fyke.cli.context import HomeOption, JsonOption
 from fyke.cli.errors import CommandFailed, Exit, report
 from fyke.cli.node import nodes
-from fyke.cli.node_join import TOKEN, join_installation
+from fyke.cli.node_join import TOKEN, GatewayOption, join_installation
 from fyke.cli.node_options import LabelOption, given
 from fyke.cli.output import Output
 from fyke.cli.settings import load_settings
@@ -34,6 +34,7 @@ def up(
             metavar="GATEWAY",
         ),
     ] = None,
+    more: GatewayOption = None,
     name: Annotated[
         str | None,
         typer.Option("--name", help="With --join: the name of the node (default: the host name)."),
@@ -86,7 +87,7 @@ def up(
         given(option, value)
     settings = load_settings(home=home, node_leave=leave or None, node_idle_minutes=idle_minutes)
     if gateway is not None:
-        _join_once(settings, gateway, name, pool, label)
+        _join_once(settings, [gateway, *(more or ())], name, pool, label)
     os.environ.pop(TOKEN, None)  # no process of the node needs it
     if not is_node(settings.home):
         raise CommandFailed(
@@ -107,15 +108,21 @@ def up(
         report(f"{', '.join(ignored)}: ignored on a node, which uses those of its installation")
     out = Output(as_json)
     if as_json:
-        out.json({"name": node.name, "pool": node.pool, "gateways": node.gateways})
+        out.json({"name": node.name, "pool": node.pool, "gateways": node.gateway_names()})
     else:
-        out.say(f"Node {node.name} of the pool {node.pool}; gateway {' '.join(node.gateways)}")
+        out.say(
+            f"Node {node.name} of the pool {node.pool}; gateway {' '.join(node.gateway_names())}"
+        )
     sys.stdout.flush()
     supervise(settings, None, launcher_events)
 
 
 def _join_once(
-    settings: Settings, gateway: str, name: str | None, pool: str | None, label: list[str] | None
+    settings: Settings,
+    gateways: list[str],
+    name: str | None,
+    pool: str | None,
+    label: list[str] | None,
 ) -> None:
     """Join unless this folder is a node already. One that the installation has forgotten, or whose
     certificate has expired, joins again.
@@ -129,4 +136,4 @@ def _join_once(
             if not os.environ.get(TOKEN) or not is_outdated(read_node(settings.home)):
                 return
             leave_folder(settings.home)
-    join_installation(settings, gateway, None, name, pool, label)
+    join_installation(settings, gateways, None, name, pool, label)

@@ -67,6 +67,12 @@ class FetchEnvironment(Protocol):
     async def __call__(self, keys: Sequence[str], target: Path) -> EnvironmentPlace: ...
 
 
+class RefuseEnvironment(Protocol):
+    """``EnvironmentPublishing.drop``."""
+
+    async def __call__(self, digest: str, read_at: float) -> None: ...
+
+
 class Environments(Protocol):
     """Installs each set of dependencies once and caches it."""
 
@@ -83,8 +89,10 @@ class Environments(Protocol):
         account_id: str,
         builds_allowed: bool,
         fetch: FetchEnvironment | None = None,
+        refuse: RefuseEnvironment | None = None,
     ) -> Environment:
-        """Return the environment of a version; fetch it first if needed, or else install it.
+        """Return the environment of a version; fetch it first if needed, or else install it. An
+        archive with other files than it should have is refused with ``refuse``.
         ``bundle`` is the unpacked project, ``account_id`` the owner of the Worker,
         ``builds_allowed`` whether packages may run code during installation if the version requires
         it. Raise ``EnvironmentFailed``.

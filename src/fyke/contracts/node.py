@@ -286,6 +286,12 @@ class EnvironmentPublishing(Protocol):
         """Store a packed environment, for the version that was claimed. Raise ``DiskShort``."""
         ...
 
+    async def drop(self, digest: str, read_at: float) -> None:
+        """Forget an archive whose file this runner has read since ``read_at`` (Unix time) and found
+        to be wrong. It is packed again when a machine asks for it.
+        """
+        ...
+
     async def failed(self, version_id: str) -> None:
         """Record that there is nothing to pack now; it is tried again when a machine asks later."""
         ...

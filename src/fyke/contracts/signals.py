@@ -55,12 +55,14 @@ class SignalReader(StrEnum):
 
 
 _FOR_RUNNERS = frozenset({WORK, PREPARE, STOP, SITES})
+# with the name of an environment: subtasks that need it are waiting, as ``WORK`` says after it
+WORK_FOR = "work_for:"
 FOLLOWED = "followed:"  # with the id of a run: its output is followed, see ``output_topic``
 
 
 def reader_of(topic: str) -> SignalReader:
     """The only role that waits for this topic."""
-    if topic in _FOR_RUNNERS or topic.startswith(FOLLOWED):
+    if topic in _FOR_RUNNERS or topic.startswith((WORK_FOR, FOLLOWED)):
         return SignalReader.RUNNER
     return SignalReader.SERVER
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 
 import structlog
 
@@ -400,6 +400,12 @@ class NodeSession:
         size = info.cpus, info.memory_mb
         browser = info.has_browser, info.browser_programs, info.browser_display
         return (*placed, *size, *browser, info.isolation, info.unsafe)
+
+    @property
+    def environments(self) -> Collection[str]:
+        """The names of those that it has."""
+        info = self._operations.info if self._operations is not None else None
+        return info.environments if info is not None else ()
 
     def notify(self, notice: NodeNotice) -> None:
         """Send a notice."""

@@ -1,12 +1,14 @@
 """Passes the signals of the installation on to the nodes that they concern.
 
-One listener serves all nodes. Work is offered to a few (``work_rounds``), an order to stop goes to
-the nodes that have such attempts. A version to prepare and a site that is paused concern all.
+One listener serves all nodes. Work is offered to a few (``work_rounds``), first to those that have
+its environment, an order to stop goes to the nodes that have such attempts. A version to prepare
+and a site that is paused concern all.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Hashable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -16,6 +18,7 @@ import structlog
 from fyke.contracts.signals import PREPARE, SITES, STOP, WORK, Listener
 from fyke.domain.nodes.reminder import Reminder
 from fyke.errors import FykeError
+from fyke.gateway.environment_holders import EnvironmentHolders
 from fyke.gateway.work_rounds import WorkRounds
 from fyke.wire.nodes import (
     AttemptsStopped,
@@ -42,6 +45,8 @@ class NotifiedNode(Hashable, Protocol):
     def runner_id(self) -> str: ...
     @property
     def kind(self) -> Hashable: ...
+    @property
+    def environments(self) -> Collection[str]: ...
     def notify(self, notice: NodeNotice) -> None: ...
 
 
@@ -55,27 +60,30 @@ class NodeSignals:
         self._find_stopping = find_stopping
         self._nodes: set[NotifiedNode] = set()
         self._rounds: WorkRounds[NotifiedNode] = WorkRounds(lambda node: node.notify(WorkWaits()))
+        self._holders: EnvironmentHolders[NotifiedNode] = EnvironmentHolders()
         self._listening: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._stop_again = False
-        self._reminder = Reminder(self._rounds.signalled)
+        self._reminder = Reminder(self._offer)
 
     def add(self, node: NotifiedNode) -> None:
         """The node is welcome from now on."""
         if self._listening is None:
             self._listening = asyncio.create_task(self._run())
         self._nodes.add(node)
-        self._rounds.add(node, node.kind)
+        self.registered(node)
 
     def remove(self, node: NotifiedNode) -> None:
         """Its connection has ended."""
         self._nodes.discard(node)
         self._rounds.remove(node)
+        self._holders.remove(node)
 
     def registered(self, node: NotifiedNode) -> None:
-        """Its kind may be another one."""
+        """Its kind may be another one, and its environments may be others."""
         if node in self._nodes:
             self._rounds.add(node, node.kind)
+            self._holders.note(node, node.environments)
 
     def leasing(self, node: NotifiedNode) -> None:
         """The node asks for attempts; ``leased`` follows."""
@@ -88,6 +96,10 @@ class NodeSignals:
         """
         if node in self._nodes:
             self._rounds.answered(node, found=found, saw_all=saw_all)
+
+    def wanted(self, environment: str) -> None:
+        """Work that needs this environment waits; the signal of it follows."""
+        self._holders.want(environment, time.monotonic())
 
     def left(self, ms: int) -> None:
         """A node has left attempts to machines with their environment; after ``ms`` they are for
@@ -106,11 +118,14 @@ class NodeSignals:
             while True:
                 topic = await listener.wait(_TOPICS, LISTEN_SECONDS)
                 if topic == WORK:
-                    self._rounds.signalled()
+                    self._offer()
                 elif topic == STOP:
                     self._stop()
                 elif topic is not None:
                     self._send(self._nodes, _FOR_ALL[topic])
+
+    def _offer(self) -> None:
+        self._rounds.signalled(self._holders.first(time.monotonic()))
 
     def _stop(self) -> None:
         """Find out whom it concerns; signals that come meanwhile share the next look."""

@@ -3,18 +3,22 @@
 If every node asked for one run that was started, a thousand would ask for it at the same time, and
 one would get it. Only nodes that wait are notified: those whose latest lease found nothing. The
 others ask by themselves when they have room. What is missed here, nodes find when they poll.
+
+Nodes that have the environment of the work are notified first, and the others a moment later: else
+one of these might take it meanwhile, and install the environment.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 WAKE = 8  # nodes of one kind that are asked at the same time
 ASK_SECONDS = 1.0  # for which a node that was notified counts as asking
+HEAD_START_SECONDS = 0.05  # of nodes with the environment; one takes less to ask and to be answered
 
 N = TypeVar("N", bound=Hashable)
 
@@ -29,10 +33,17 @@ class _Kind(Generic[N]):
         self._waiting: dict[N, None] = {}  # those that wait longest come first
         self._asking: dict[N, asyncio.TimerHandle] = {}  # that were notified
         self._due: OrderedDict[N, None] = OrderedDict()  # to be notified of the latest signal
+        self._first = frozenset[N]()  # only these are, as long as they have a head start
+        self._head_start: asyncio.TimerHandle | None = None
 
-    def signalled(self) -> None:
+    def signalled(self, first: Collection[N]) -> None:
         self._is_over = False
-        self._due = OrderedDict.fromkeys(self._waiting)
+        holders = [node for node in self._waiting if node in first] if first else []
+        self._due = OrderedDict.fromkeys([*holders, *self._waiting])
+        if holders and self._head_start is None:  # it is not extended, so others get their turn
+            call_later = asyncio.get_running_loop().call_later
+            self._head_start = call_later(HEAD_START_SECONDS, self._end_head_start)
+        self._first = frozenset(holders)
         self._notify_some()
 
     def asks(self, node: N) -> None:
@@ -64,12 +75,19 @@ class _Kind(Generic[N]):
 
     def _notify_some(self) -> None:
         while self._due and len(self._asking) < WAKE:
-            node, _ = self._due.popitem(last=False)
+            node = next(iter(self._due))
+            if self._head_start is not None and node not in self._first:
+                return
+            del self._due[node]
             del self._waiting[node]
             # one that does not ask, as it takes no work, waits again when it has asked
             until = asyncio.get_running_loop().call_later(ASK_SECONDS, self.free, node)
             self._asking[node] = until
             self._notify(node)
+
+    def _end_head_start(self) -> None:
+        self._head_start = None
+        self._notify_some()
 
 
 @dataclass
@@ -94,11 +112,11 @@ class WorkRounds(Generic[N]):
         self._kind_of: dict[N, Hashable] = {}
         self._looks: dict[N, _Look] = {}
 
-    def signalled(self) -> None:
-        """Work waits."""
+    def signalled(self, first: Collection[N] = ()) -> None:
+        """Work waits. Of each kind those of ``first`` are notified before the others."""
         self._signal += 1
         for kind in list(self._kinds.values()):
-            kind.signalled()
+            kind.signalled(first)
 
     def add(self, node: N, kind: Hashable) -> None:
         """The node is of this kind from now on. A new one waits: it asks by itself for what was

@@ -18,20 +18,23 @@ _ADDRESS = "use the address that fyke node token prints"
 
 
 async def connect(
-    address: tuple[str, int], context: ssl.SSLContext, requests: StreamRequests
+    address: tuple[str, int],
+    context: ssl.SSLContext,
+    requests: StreamRequests,
+    seconds: float = CONNECT_SECONDS,
 ) -> None:
-    """Connect the stream of ``requests``. Raise ``Unavailable`` when that fails, also because the
-    other end is not the gateway that the context accepts, or refuses this one.
+    """Connect the stream of ``requests`` within this time. Raise ``Unavailable`` when that fails,
+    also because the other end is not the gateway that the context accepts, or refuses this one.
     """
     loop = asyncio.get_running_loop()
     where = join_host_port(*address)
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(seconds):
             transport, _ = await loop.create_connection(
                 lambda: requests.stream, *address, ssl=context, server_hostname=GATEWAY_HOST
             )
     except TimeoutError:
-        raise Unavailable(f"{where} does not answer within {CONNECT_SECONDS:g} s") from None
+        raise Unavailable(f"{where} does not answer within {seconds:g} s") from None
     except ssl.SSLCertVerificationError as error:
         reason = error.verify_message
         raise Unavailable(f"{where} is not a gateway of this installation: {reason}") from error

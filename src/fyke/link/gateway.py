@@ -142,7 +142,10 @@ class RemoteGateway:
         return await self.ask(ReplaceEarlier())
 
     async def register(self, info: RunnerInfo) -> Registered:
-        return await self.ask(RegisterNode(info))
+        registered = await self.ask(RegisterNode(info))
+        if registered.gateways is not None:
+            self._link.announced(registered.gateways)
+        return registered
 
     async def share_sites(self, use: SiteUse, *, urgent: bool = False) -> SiteShares:
         """A gateway that refuses it, as one of an earlier release does, is asked once on each

@@ -24,7 +24,7 @@ from fyke.kit.hostports import join_host_port
 from fyke.kit.stream_frames import SendLane
 from fyke.kit.stream_requests import RequestFailed, StreamLost, StreamRequests
 from fyke.kit.tls import client_context
-from fyke.link.connect import connect
+from fyke.link.connect import CONNECT_SECONDS, connect
 from fyke.model.node import ContactState
 from fyke.relay.serving import FindViews, ServedViews, no_views
 from fyke.wire.nodes import (
@@ -49,6 +49,7 @@ from fyke.wire.nodes import (
 )
 
 HELLO_SECONDS = 10.0
+QUICK_SECONDS = 3.0  # for a connection, while there are others that were not tried yet
 PATIENCE_SECONDS = 2.0  # with a hello, before the gateway is asked whether it reaches the state
 FRESH_SECONDS = 2.0  # how long what it said of that counts, when it answers no hello
 # between two tries; the longest is short, because leases expire meanwhile
@@ -79,8 +80,10 @@ class LinkEnded:
 
 class NodeLink:
     """``own`` is the node's certificate and key; ``on_certificate`` gets each renewed one, to keep
-    it. ``on_notice`` gets what the gateway reports by itself, and ``on_connected`` is called after
-    each welcome. They must not block. ``find_views`` gives the live views of this machine.
+    it, and ``on_gateways`` the addresses of gateways that the installation has announced.
+    ``gateways`` are those that the node knows; ``first`` is the number of the one to begin with.
+    ``on_notice`` gets what the gateway reports by itself, and ``on_connected`` is called after each
+    welcome. They must not block. ``find_views`` gives the live views of this machine.
     """
 
     def __init__(
@@ -95,8 +98,12 @@ class NodeLink:
         on_certificate: Callable[[CertifiedKey], None],
         on_connected: Callable[[], None] = lambda: None,
         find_views: FindViews = no_views,
+        on_gateways: Callable[[Sequence[str]], Sequence[tuple[str, int]]] | None = None,
+        first: int = 0,
     ) -> None:
         self._gateways = gateways
+        self._on_gateways = on_gateways
+        self._turn = first
         self._authority = authority
         self._own = own
         self._release = release
@@ -119,11 +126,14 @@ class NodeLink:
 
     async def run(self) -> LinkEnded:
         """Keep the connection until the node must not connect any more."""
-        tries = turn = 0
+        tries = 0
         while True:
             lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            count = len(self._gateways)
+            # where there are others, one whose machine is gone must not take the time of a lease
+            seconds = CONNECT_SECONDS if tries >= count or count == 1 else QUICK_SECONDS
             try:
-                ended = await self._connect(self._gateways[turn % len(self._gateways)], lost)
+                ended = await self._connect(self._gateways[self._turn % count], lost, seconds)
             except FykeError as error:
                 self._note(f"{error}{self._hint()}")
             else:
@@ -134,7 +144,7 @@ class NodeLink:
                     return ended
                 tries = 0
                 await self._stay(lost)
-            tries, turn = tries + 1, turn + 1
+            tries, self._turn = tries + 1, self._turn + 1
             await asyncio.sleep(delay(tries, base=FIRST_PAUSE, cap=LONGEST_PAUSE))
 
     async def ask(self, request: NodeRequest[A], lane: SendLane = SendLane.CONTROL) -> A:
@@ -170,6 +180,17 @@ class NodeLink:
         if self._requests is not None:
             self._requests.stream.close(reason)
 
+    def announced(self, gateways: Sequence[str]) -> None:
+        """The installation has these gateways, as it writes them. They are tried after this
+        connection, beside those that the node was given.
+        """
+        if self._on_gateways is None:
+            return
+        try:
+            self._gateways = self._on_gateways(gateways)
+        except Exception as error:  # such as a full disk, or what is no address in this release
+            log.warning("gateways_not_kept", error=repr(error))
+
     def files(self) -> tuple[tuple[str, int], ssl.SSLContext]:
         """The address of the gateway, and a context for HTTPS with it. Raise ``Unavailable``."""
         self._connected()
@@ -183,7 +204,7 @@ class NodeLink:
     # --- the connection -----------------------------------------------------------------------
 
     async def _connect(
-        self, gateway: tuple[str, int], lost: asyncio.Future[str]
+        self, gateway: tuple[str, int], lost: asyncio.Future[str], seconds: float
     ) -> LinkEnded | None:
         """Connect and say hello; ``lost`` gets the reason when the connection ends."""
         views = ServedViews(self._find_views)
@@ -199,7 +220,8 @@ class NodeLink:
         requests = StreamRequests(
             views.serve, self._notice, on_lost, _fault, answers=SendLane.VIEWS
         )
-        await connect(gateway, client_context(self._authority, self._own, [ALPN]), requests)
+        context = client_context(self._authority, self._own, [ALPN])
+        await connect(gateway, context, requests, seconds)
         try:
             async with asyncio.timeout(HELLO_SECONDS):
                 answer = await self._greet(requests)

@@ -164,7 +164,8 @@ class Registered:
     """What the installation answers: the state of the node, and how long a lease is valid without
     renewal. ``drain_ms``: the time until the attempts of a draining node are stopped.
     ``settings_version`` is the number of the newest one, 0 without any. ``egress`` is what it says,
-    None if the runner has that version already. ``machines`` is the number of those with active
+    and ``gateways`` are all addresses of gateways in it, as they are written; both are None if the
+    runner has that version already. ``machines`` is the number of those with active
     runners, this one included.
     """
 
@@ -174,6 +175,7 @@ class Registered:
     settings_version: int = 0
     egress: EgressPolicy | None = None
     machines: int = 1
+    gateways: tuple[str, ...] | None = None
 
 
 class ContactState(StrEnum):

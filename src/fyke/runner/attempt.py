@@ -227,7 +227,7 @@ class AttemptRunner:
         self._check_isolation(intake)
         bundle = await self._deps.bundles.ensure(self.key, self._version)
         self._lock(bundle)
-        worker = self.order.worker
+        worker, publishing = self.order.worker, self._deps.publishing
         late = asyncio.get_running_loop().call_later(
             INSTALL_SECONDS, self._note, intake, INSTALLING, LogType.INFO
         )
@@ -239,6 +239,7 @@ class AttemptRunner:
                     worker.account_id,
                     worker.builds_allowed,
                     lambda *asked: self._deps.gateway.files.environment(self.key, *asked),
+                    publishing.drop if publishing is not None else None,
                 )
             )
         except EnvironmentFailed as failed:

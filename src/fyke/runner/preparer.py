@@ -159,7 +159,7 @@ class Preparer:
         if order.refusal is not None:
             return order.refusal
         version, worker = order.version, order.worker
-        environments = self._deps.environments
+        environments, publishing = self._deps.environments, self._deps.publishing
         environments.check_room()
         try:
             bundle = await self._deps.bundles.ensure(version.id, version)
@@ -167,7 +167,12 @@ class Preparer:
             return missing.reason
         try:
             await environments.ensure(
-                version, bundle, worker.account_id, worker.builds_allowed, fetch
+                version,
+                bundle,
+                worker.account_id,
+                worker.builds_allowed,
+                fetch,
+                publishing.drop if publishing is not None else None,
             )
         except RegistryAway:
             raise

@@ -17,9 +17,11 @@ from pydantic_settings import (
 )
 
 from fyke.kit.category_names import parse_category
+from fyke.kit.hostports import parse_address
 from fyke.kit.mail_servers import check_sender, parse_server
 from fyke.kit.node_names import checked_labels, checked_name
 from fyke.kit.s3_place import clean_s3_url, parse_endpoint
+from fyke.model.gateway import GATEWAY_PORT
 from fyke.settings.config_file import ConfigFile, ConfigFileError
 from fyke.settings.groups import (
     SYSTEM_HOME,
@@ -70,6 +72,7 @@ class Settings(  # fields are in the reverse order of the bases
         "egress_allow",
         "callback_allow",
         "git_allow",
+        "gateway_addresses",
         mode="before",
     )
     @classmethod
@@ -101,6 +104,13 @@ class Settings(  # fields are in the reverse order of the bases
             region: " ".join(map(str, entry)) if isinstance(entry, list | tuple) else entry
             for region, entry in value.items()
         }
+
+    @field_validator("gateway_addresses")
+    @classmethod
+    def _check_gateways(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for address in value:
+            parse_address(address, GATEWAY_PORT)
+        return value
 
     @field_validator("default_pool", "runner_pool")
     @classmethod

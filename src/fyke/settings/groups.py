@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
-from fyke.model.gateway import GATEWAY_PORT
+from fyke.model.gateway import GATEWAY_PORT, MAX_GATEWAYS
 from fyke.model.placement import DEFAULT_POOL
 
 SYSTEM_HOME = Path("/var/lib/fyke")
@@ -284,6 +284,15 @@ class NodeSettings(BaseModel):
     gateway_port: int = Field(default=GATEWAY_PORT, ge=1, le=65535, examples=["9110"])
     """The port of the gateway. Nodes speak TLS there with certificates of this installation, so a
     load balancer has to pass on TCP connections as they are.
+    """
+
+    gateway_addresses: Annotated[
+        CommaList, TypeText("list of `host` or `host:port`"), FOR_NODES
+    ] = Field(default=(), max_length=MAX_GATEWAYS, examples=["10.0.0.2,10.0.0.3:9110"])
+    """The addresses of all gateways of this installation, if several servers have one each and no
+    load balancer is in front of them. Nodes learn them when they connect and keep them, and try one
+    after the other when a connection fails. Nodes that have not joined yet need one of them for
+    ``fyke node join``.
     """
 
     node_leave: bool = Field(default=False, examples=["1"])

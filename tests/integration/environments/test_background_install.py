@@ -47,7 +47,7 @@ class Place:
         gateway = NodeService(RunnerName("R", "node", "place"), stores)
         self.bundles = BundleCache(gateway.files, workspace.setup.home / "bundles")
         deps: Any = SimpleNamespace(
-            gateway=gateway, environments=self.environments, bundles=self.bundles
+            gateway=gateway, environments=self.environments, bundles=self.bundles, publishing=None
         )
         self.preparer = Preparer(deps, lambda: True)
 

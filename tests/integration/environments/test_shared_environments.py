@@ -274,6 +274,9 @@ class Installation:
         self.stored.append((archive, file.read_bytes()))
         self.known.add(archive.key)
 
+    async def drop(self, digest: str, read_at: float) -> None:
+        raise AssertionError("nothing was fetched")
+
     async def failed(self, version_id: str) -> None:
         self.gave_up.append(version_id)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -71,7 +71,11 @@ class Place:
         self.certificates: list[CertifiedKey] = []
 
     def link(
-        self, runner_id: str = "R1", *gateways: tuple[str, int], own: CertifiedKey | None = None
+        self,
+        runner_id: str = "R1",
+        *gateways: tuple[str, int],
+        own: CertifiedKey | None = None,
+        on_gateways: Callable[[Sequence[str]], Sequence[tuple[str, int]]] | None = None,
     ) -> tuple[NodeLink, asyncio.Task[Any]]:
         assert self.node is not None
         link = NodeLink(
@@ -82,6 +86,7 @@ class Place:
             runner_id=runner_id,
             on_notice=self.notices.append,
             on_certificate=self.certificates.append,
+            on_gateways=on_gateways,
         )
         task = asyncio.create_task(link.run())
         self.tasks.append(task)
@@ -170,6 +175,45 @@ async def test_the_next_gateway_is_tried(place: Place) -> None:
         link, task = place.link("R1", *nowhere, place.gateway.address)
         await link.connected.wait()
     assert (link.epoch, task.done()) == (1, False)
+
+
+async def test_a_gateway_that_does_not_answer_is_left_early_while_there_are_others(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_link, "QUICK_SECONDS", 0.05)
+    monkeypatch.setattr(node_link, "CONNECT_SECONDS", 3600.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # nothing accepts
+        link, _ = place.link("R1", silent.getsockname(), place.gateway.address)
+        async with asyncio.timeout(60):
+            await link.connected.wait()
+
+
+async def test_announced_gateways_are_tried_from_the_next_connection_on(place: Place) -> None:
+    announced: list[Sequence[str]] = []
+
+    def keep(gateways: Sequence[str]) -> list[tuple[str, int]]:
+        announced.append(gateways)
+        return [place.gateway.address, nowhere]
+
+    with closed_port() as nowhere:
+        link, _ = place.link("R1", place.gateway.address, on_gateways=keep)
+        await link.connected.wait()
+        link.announced(("a", "b"))
+        assert announced == [("a", "b")] and link.connected.is_set()
+        place.sessions.close()
+        await until(lambda: f"No connection to 127.0.0.1:{nowhere[1]}" in link.problem)
+        await link.connected.wait()
+
+
+async def test_announced_gateways_that_cannot_be_kept_change_nothing(place: Place) -> None:
+    def fail(_: Sequence[str]) -> list[tuple[str, int]]:
+        raise OSError("full")
+
+    link, _ = place.link("R1", on_gateways=fail)
+    await link.connected.wait()
+    link.announced(("a",))
+    place.sessions.close()
+    await until(lambda: link.connections == 2)
 
 
 async def test_a_cancelled_link_ends_its_connection_and_its_renewal(place: Place) -> None:

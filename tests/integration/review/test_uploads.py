@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from fyke.contracts.blobs import BlobsRefused, Folder
 from fyke.contracts.git import FetchedProject, GitFailed
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.uploads.service import Uploads, blob_name
@@ -194,6 +195,40 @@ def server(app: App, tmp_path: Path, git: Any, **options: Any) -> Uploads:
         app.signals,
         **options,
     )
+
+
+async def test_nothing_is_uploaded_to_a_storage_that_is_not_that_of_the_installation(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_emptied = True
+
+    async def check_place() -> None:
+        if is_emptied:
+            raise BlobsRefused("it was emptied")
+
+    async def end_of(uploads: Uploads, upload: Upload) -> Upload:
+        return [seen async for seen in uploads.follow(app.other, upload.id)][-1]
+
+    monkeypatch.setattr(app.services.workers, "_check_place", check_place)
+    blobs = FilesystemBlobs(tmp_path / "blobs")
+    before = [blob.name async for blob in blobs.walk(Folder.UPLOADS)]
+    uploads = server(app, tmp_path, QuickGit())
+    with pytest.raises(BlobsRefused, match="it was emptied"):
+        await uploads.add_zip(app.other, GOOD, "prices.zip")
+    with pytest.raises(BlobsRefused, match="it was emptied"):
+        await uploads.add_git(app.other, GitSource("https://example.com/a"))
+    assert await uploads.page(app.other, offset=0, limit=5) == (0, [])
+
+    is_emptied = False
+    upload = await end_of(uploads, await uploads.add_git(app.other, GitSource("https://a.example")))
+    assert upload.state is UploadState.READY
+    await uploads.remove(app.other, upload.id)
+    upload = await uploads.add_git(app.other, GitSource("https://a.example"))
+    is_emptied = True  # after it was accepted
+    upload = await end_of(uploads, upload)
+    assert "it was emptied" in {step.note for step in upload.steps}
+    assert [blob.name async for blob in blobs.walk(Folder.UPLOADS)] == before
+    await uploads.close()
 
 
 async def test_uploads_of_one_account_do_not_delay_those_of_another(

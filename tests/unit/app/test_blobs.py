@@ -147,7 +147,7 @@ async def test_nothing_is_published_to_a_place_that_was_emptied_meanwhile(
         await blobs.delete(MARK)
         with pytest.raises(BlobsRefused, match=f"{MARK} is missing.*--accept-missing") as refused:
             await is_own()
-    assert str(refused.value).startswith("Nothing can be published. ")
+    assert str(refused.value).startswith("Nothing can be uploaded or published. ")
 
 
 async def test_blobs_in_the_folder_have_to_be_copied_first(

@@ -102,12 +102,15 @@ async def test_a_node_that_connects_is_served_as_the_runner_of_its_name(
         [runner] = await app.storage.read(lambda tx: tx.runs.runners(0))
         assert (runner.id, runner.node, runner.place) == ("R1", "n1", "node/n1")
         values = {"egress_upstreams": {"US": "http://u:p@a:1"}, "site_guard": False}
+        values["gateway_addresses"] = ["10.0.0.2", "10.0.0.3:9110"]
         config, secret = sealed(values, ("egress_upstreams",), Sealer(SECRET))
         version = SettingsVersion(1, config, secret, (), "", "", 1)
         await app.storage.write(lambda tx: tx.settings.add(version))
         policy = EgressPolicy(upstreams={"US": "http://u:p@a:1"}, site_guard=False)
         changed = await remote.register(SIZE)
-        assert changed == replace(registered, settings_version=1, egress=policy)
+        gateways = ("10.0.0.2", "10.0.0.3:9110")
+        news = {"settings_version": 1, "egress": policy, "gateways": gateways}
+        assert changed == replace(registered, **news)
         has = await remote.register(replace(SIZE, settings_version=1))
         assert has == replace(registered, settings_version=1)
         running.cancel()

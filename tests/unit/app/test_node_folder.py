@@ -11,9 +11,16 @@ from typing import Any
 import pytest
 
 from fyke.app.folder import is_node
-from fyke.app.node_folder import NodeFolder, keep_certificate, read_node, write_node
+from fyke.app.node_folder import (
+    NodeFolder,
+    keep_announced,
+    keep_certificate,
+    read_node,
+    write_node,
+)
 from fyke.errors import Conflict
 from fyke.kit.certificates import CertifiedKey
+from fyke.model.gateway import MAX_GATEWAYS
 from support.node_folders import a_node, certified
 
 REMEDY = "delete it, and join again with fyke node join"
@@ -49,6 +56,31 @@ def test_a_renewal_keeps_what_was_changed_in_the_file(node: NodeFolder, tmp_path
     renewed = certified()
     keep_certificate(tmp_path, renewed)
     assert read_node(tmp_path) == replace(edited, own=renewed)
+
+
+def test_announced_gateways_are_kept_beside_those_that_were_given(
+    node: NodeFolder, tmp_path: Path
+) -> None:
+    given = [("gateway.example", 9000), ("2001:db8::1", 8110)]
+    announced = ["10.0.0.2", "gateway.example:9000"]
+    assert keep_announced(tmp_path, announced) == [*given, ("10.0.0.2", 8110)]
+    kept = read_node(tmp_path)
+    assert (kept.gateways, kept.announced) == (node.gateways, tuple(announced))
+    assert kept.gateway_names() == [*node.gateways, "10.0.0.2:8110"]
+    keep_certificate(tmp_path, certified())
+    assert read_node(tmp_path).announced == tuple(announced)
+    many = [f"10.0.1.{number}" for number in range(MAX_GATEWAYS + 1)]
+    assert len(keep_announced(tmp_path, many)) == len(given) + MAX_GATEWAYS
+    assert keep_announced(tmp_path, []) == given
+    assert read_node(tmp_path) == replace(read_node(tmp_path), announced=())
+
+
+def test_announced_gateways_that_are_no_addresses_change_nothing(
+    node: NodeFolder, tmp_path: Path
+) -> None:
+    with pytest.raises(Conflict, match="not addresses"):
+        keep_announced(tmp_path, ["10.0.0.2", ":9"])
+    assert read_node(tmp_path) == node
 
 
 def test_a_renewal_leaves_a_file_that_is_not_its_own(node: NodeFolder, tmp_path: Path) -> None:
@@ -104,6 +136,8 @@ BAD_KEY = "its key cannot be read, or is not that of the certificate"
         (with_value("gateways", [":8110"]), BAD_ADDRESSES),
         (with_value("gateways", ["gateway.example:port"]), BAD_ADDRESSES),
         (with_value("gateways", [5]), BAD_ADDRESSES),
+        (with_value("announced", 5), BAD_ADDRESSES),
+        (with_value("announced", [":8110"]), BAD_ADDRESSES),
         (with_value("authority", "x"), "its authority cannot be read"),
         (with_value("certificate", "x"), "its certificate cannot be read"),
         (with_value("key", ""), BAD_KEY),

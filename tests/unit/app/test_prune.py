@@ -330,7 +330,10 @@ async def test_what_is_being_prepared_is_kept_for_as_long_as_its_worker_exists(
     version = await place.push("never started")
     await place.storage.write(lambda tx: tx.environments.request(version.id))
     deps: Any = SimpleNamespace(
-        gateway=place.gateway, environments=place.environments, bundles=place.bundles
+        gateway=place.gateway,
+        environments=place.environments,
+        bundles=place.bundles,
+        publishing=None,
     )
     preparer = Preparer(deps, lambda: True)
     preparing = asyncio.create_task(preparer._prepare_next())

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 import fyke.client
 from fyke.app import local, node_folder, registries, sandbox_users
 from fyke.app.local import MachineBrowser
+from fyke.app.node_folder import NodeFolder
 from fyke.app.prepare import prepare
 from fyke.cli import doctor
 from fyke.cli.context import Location
@@ -38,7 +39,7 @@ from fyke.cli.doctor import (
 )
 from fyke.cli.main import app
 from fyke.client import ApiError
-from fyke.errors import InvalidRequest
+from fyke.errors import InvalidRequest, Unavailable
 from fyke.kit.certificates import new_authority, new_request, sign_client
 from fyke.model.health import Level
 from fyke.reasons import OWN_MACHINE
@@ -559,6 +560,18 @@ def test_the_folder_of_a_node_is_checked_as_such(
     assert "n1 of the pool eu; certificate until 20" in known[0]
     assert f"gateway {where} knows it, last seen 2026-09-2" in known[0]
     assert not any(name in line for line in known for name in ("server", "database"))
+    join_as_node(tmp_path, where, "127.0.0.1:9", expires_in=3600)
+
+    def answer_one(_: NodeFolder, address: tuple[str, int]) -> Any:
+        if address[1] == 9:
+            raise Unavailable("it is away")
+        return answers[0]
+
+    monkeypatch.setattr(node_folder, "ask_gateway", answer_one)
+    half = lines()
+    assert half[0].startswith("warning") and f"gateway {where} knows it" in half[0]
+    assert half[0].endswith("no answer of the gateway 127.0.0.1:9: it is away")
+    monkeypatch.setattr(node_folder, "ask_gateway", lambda *_: answers[0])
     (tmp_path / "config.toml").write_text("site_rate = 5\nrunner_slots = 3\n")
     ignored = lines()
     assert ignored[1].split(None, 2) == [
@@ -609,13 +622,13 @@ def raising(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-def join_as_node(home: Path, gateway: str, *, expires_in: float) -> None:
+def join_as_node(home: Path, *gateways: str, expires_in: float) -> None:
     """The folder of a node whose certificate expires in these seconds."""
     now = time.time()
     authority = new_authority("test", now - 7200, 9000)
     request = new_request()
     own = sign_client(authority, request.certificate, "fyke:n1", now - 7200, 7200 + expires_in)
-    kept = {"name": "n1", "pool": "eu", "labels": {}, "gateways": [gateway]}
+    kept = {"name": "n1", "pool": "eu", "labels": {}, "gateways": gateways}
     keys = {"authority": authority.certificate, "certificate": own, "key": request.key}
     (home / "node.json").write_text(json.dumps(kept | keys))
 

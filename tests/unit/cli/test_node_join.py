@@ -95,6 +95,21 @@ async def test_it_says_what_was_joined_and_where(
     ]  # fmt: skip
 
 
+async def test_the_next_gateway_is_tried_and_all_of_them_are_kept(
+    app: App, gateway: Gateway, tmp_path: Path
+) -> None:
+    token, port = await a_token(app, gateway), gateway.address[1]
+    with socket.socket() as bound:  # not listening, so it refuses
+        bound.bind(("127.0.0.1", 0))
+        nowhere = f"127.0.0.1:{bound.getsockname()[1]}"
+        home, more = tmp_path / "node", ("--gateway", f"127.0.0.1:{port}", "--gateway", nowhere)
+        words = ("node", "join", nowhere, *more, "--token", token, "--home", home)
+        code, _, _ = await asyncio.to_thread(command, *words)
+    assert code == 0
+    kept = json.loads((home / "node.json").read_text())
+    assert kept["gateways"] == [nowhere, f"127.0.0.1:{port}"]
+
+
 @pytest.mark.parametrize("file", ["node.json", "secret.key", "owner.key", "state.db"])
 async def test_a_folder_in_use_is_refused_and_the_token_stays(
     app: App, gateway: Gateway, tmp_path: Path, file: str
@@ -220,6 +235,13 @@ def test_a_gateway_that_is_away_is_unreachable(tmp_path: Path) -> None:
         _, _, error = command("node", "join", where, "--token", NO_TOKEN, "--home", tmp_path / "n")
     assert isinstance(error, CommandFailed) and error.code is Exit.UNREACHABLE
     assert f"{where}: Connection refused; check" in str(error) and "gateway_host" in str(error)
+
+
+def test_all_gateways_that_are_away_are_named(tmp_path: Path) -> None:
+    words = ("127.0.0.1:9", "--gateway", "127.0.0.1:7", "--token", NO_TOKEN)
+    _, _, error = command("node", "join", *words, "--home", tmp_path / "n")
+    assert isinstance(error, CommandFailed) and error.code is Exit.UNREACHABLE
+    assert "127.0.0.1:9: Connection refused; No connection to 127.0.0.1:7: Conn" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from fyke.contracts.signals import PREPARE, STOP, WORK
 from fyke.errors import Unavailable
+from fyke.gateway import environment_holders, work_rounds
 from fyke.gateway.node_signals import FindStopping, NodeSignals
 from fyke.gateway.work_rounds import WAKE
 from fyke.wire.nodes import AttemptsStopped, NodeNotice, PreparationWaits, WorkWaits
@@ -26,6 +27,7 @@ class NotedNode:
 
     def __init__(self, runner_id: str) -> None:
         self.runner_id = runner_id
+        self.environments: tuple[str, ...] = ()
         self.notices: list[NodeNotice] = []
 
     def notify(self, notice: NodeNotice) -> None:
@@ -114,6 +116,22 @@ async def test_a_lease_that_leaves_something_wakes_no_more_than_the_next_node() 
         for node in place.nodes[2 : WAKE + 2]:
             asks(node, saw_all=True)
         assert told() == place.nodes[: WAKE + 2]
+
+
+async def test_work_is_offered_first_to_nodes_with_its_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(work_rounds, "HEAD_START_SECONDS", 60.0)
+    monkeypatch.setattr(environment_holders, "HOLDERS_FIRST_MS", 60_000)
+    async with opened(count=100) as place:
+        last = place.nodes[-1]
+        last.environments = ("e1",)
+        place.signals.registered(last)
+        place.signals.wanted("e1")
+        assert await place.told(WORK) == ["R99"]
+        place.signals.leasing(last)
+        place.signals.remove(last)
+        assert place.signals._holders.first(0) == set()
 
 
 async def test_a_node_has_another_kind_as_soon_as_it_has_registered() -> None:

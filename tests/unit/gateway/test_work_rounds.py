@@ -24,9 +24,9 @@ class Fleet:
         for node in range(count):
             self.rounds.add(node, KIND)
 
-    def signalled(self) -> list[int]:
-        """Who is told because of a signal."""
-        return self._after(self.rounds.signalled)
+    def signalled(self, *first: int) -> list[int]:
+        """Who is told because of a signal, of work whose environment these have."""
+        return self._after(lambda: self.rounds.signalled(first))
 
     def asks(self, node: int, *, found: bool = False, idle: bool = False) -> list[int]:
         """Who is told because of a whole lease."""
@@ -46,6 +46,37 @@ class Fleet:
 async def test_a_few_are_told_and_those_that_waited_longest_first() -> None:
     fleet = Fleet(20)
     assert fleet.signalled() == list(range(WAKE))
+
+
+async def test_nodes_with_the_environment_are_told_first_wherever_they_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(work_rounds, "HEAD_START_SECONDS", 60.0)
+    fleet = Fleet(100)
+    assert fleet.signalled(97, 55, 1000) == [55, 97]
+    assert fleet.asks(97, found=True) == []  # the others may not be needed
+    assert fleet.asks(55, idle=True) == []
+
+
+async def test_others_are_told_a_moment_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work_rounds, "HEAD_START_SECONDS", 0.0)
+    fleet = Fleet(100)
+    assert fleet.signalled(97) == [97]
+    assert fleet.signalled(97) == []  # it has been told
+    await until_told(fleet, WAKE)
+    assert fleet.told == [97, *range(WAKE - 1)]
+    assert fleet.asks(97, found=True) == [WAKE - 1]
+
+
+async def test_the_head_start_is_not_extended_by_further_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(work_rounds, "HEAD_START_SECONDS", 0.0)
+    fleet = Fleet(100)
+    for holder in (97, 96, 95):
+        assert fleet.signalled(holder) == [holder]
+    await until_told(fleet, WAKE)
+    assert fleet.told == [97, 96, 95, *range(WAKE - 3)]
 
 
 async def test_an_idle_node_that_finds_nothing_ends_the_round() -> None:

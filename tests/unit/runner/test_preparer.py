@@ -175,6 +175,9 @@ class Publishing:
     async def reuse(self, version_id: str, key: str) -> bool:
         return False
 
+    async def drop(self, digest: str, read_at: float) -> None:
+        raise AssertionError("nothing was fetched")
+
     async def failed(self, version_id: str) -> None:
         self.failures.append(version_id)
 

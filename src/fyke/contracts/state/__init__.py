@@ -102,8 +102,10 @@ class Transaction(Protocol):
     installation: InstallationStore
     metrics: MetricStore
 
-    def notify(self, topic: str) -> None:
-        """Signal the topic once the transaction has committed."""
+    def notify(self, topic: str, after_ms: int = 0) -> None:
+        """Signal the topic once the transaction has committed, or so long after that. The signal is
+        lost when this process ends before.
+        """
         ...
 
 

@@ -25,7 +25,7 @@ from fyke.domain.nodes.held import HeldAttempt, HeldAttempts
 from fyke.domain.nodes.leaving import forget_itself, note_stopped
 from fyke.domain.nodes.reminder import LeaseReminder
 from fyke.domain.nodes.rows import CommitBatches, NodeRows
-from fyke.domain.nodes.settings_versions import egress_policy
+from fyke.domain.nodes.settings_versions import for_nodes
 from fyke.domain.nodes.site_sharing import SiteExchange
 from fyke.domain.results.caps import cut_line
 from fyke.domain.runs.attempts import Attempts
@@ -199,10 +199,10 @@ class NodeService:
             left = None
             if node is not None and state is NodeState.DRAINING:
                 left = max(0, node.drain_until - tx.now)
-            number, egress = tx.settings.newest_number(), None
+            number, egress, gateways = tx.settings.newest_number(), None, None
             if number != info.settings_version:
-                number, egress = egress_policy(tx, self._stores.sealer)
-            registered = Registered(state, seconds, left, number, egress, 1 + elsewhere)
+                number, egress, gateways = for_nodes(tx, self._stores.sealer)
+            registered = Registered(state, seconds, left, number, egress, 1 + elsewhere, gateways)
             has_come = is_new and elsewhere > 0
             return placed.pool, others, count_servers(tx), registered, has_come
 

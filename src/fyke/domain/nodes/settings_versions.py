@@ -34,12 +34,17 @@ def sealed(
     return config, sealer.seal(_LOCATION, json.dumps(secrets)) if secrets else ""
 
 
-def egress_policy(tx: Transaction, sealer: Sealer) -> tuple[int, EgressPolicy | None]:
-    """The number of the newest version, and what it says of the egress; 0 and None without any."""
+def for_nodes(
+    tx: Transaction, sealer: Sealer
+) -> tuple[int, EgressPolicy | None, tuple[str, ...] | None]:
+    """The number of the newest version, and what it says of the egress and of gateways; 0 and None
+    without any.
+    """
     version = tx.settings.newest()
     if version is None:
-        return 0, None
-    return version.number, policy_of(opened(version, sealer))
+        return 0, None, None
+    values = opened(version, sealer)
+    return version.number, policy_of(values), tuple(values.get("gateway_addresses", ()))
 
 
 def policy_of(values: Mapping[str, Any]) -> EgressPolicy:

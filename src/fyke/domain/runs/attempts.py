@@ -32,6 +32,7 @@ from fyke.domain.runs.lifecycle import (
     SubtaskEnded,
 )
 from fyke.domain.runs.next_try import next_try
+from fyke.domain.runs.offers import offer_work
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.retries import choose_rows, retry_or_end, will_retry
 from fyke.domain.runs.returns import fault_of, pause_ms, returned_in_a_row
@@ -312,6 +313,7 @@ class Attempts:
                 tx.runs.end_subtask(run.id, key.ordinal, following.end)
                 return GivenBack(self._after_subtask(tx, run, actor))
             tx.runs.return_subtask(run.id, key.ordinal, tx.now + following.pause_ms)
+            offer_work(tx, run, following.pause_ms)
             end = End(Outcome.RETURNED, message, reason)
             event = _returned_event(tx, run, end, key.number, following.node)
             return GivenBack(apply(tx, self._rules, run, event, actor), following.pause_ms)

@@ -57,8 +57,8 @@ def _has_several_machines(tx: Transaction) -> bool:
 
 
 class EnvironmentArchives:
-    """The archives for one runner. ``take``, ``reuse``, ``store`` and ``failed`` implement
-    ``EnvironmentPublishing``, and are for runners of the installation only.
+    """The archives for one runner. ``take``, ``reuse``, ``store``, ``drop`` and ``failed``
+    implement ``EnvironmentPublishing``, and are for runners of the installation only.
     """
 
     def __init__(self, storage: Storage, blobs: Blobs, runner_id: str) -> None:
@@ -73,10 +73,13 @@ class EnvironmentArchives:
     ) -> EnvironmentPlace:
         """The archive of a version if it has one of these ``keys``. One that is missing is wanted
         from now on, also if its file has another size, or is not there. Without ``replaces_lost``
-        the file may be in the folder of another machine, if there is one that makes archives.
+        the file may be in the folder of another machine, if there is one that makes archives. An
+        archive with another key is replaced if a runner of the installation asks, which then has
+        another interpreter than when it was packed: the keys of nodes may differ for good.
         """
-        place, is_wanted = await self._storage.read(lambda tx: self._find(tx, version_id, keys))
-        archive, lost = place.archive, ""
+        found = await self._storage.read(lambda tx: self._find(tx, version_id, keys))
+        place, is_wanted, lost = found
+        archive = place.archive
         if archive is not None:
             name = archive_name(archive.digest)
             try:
@@ -94,14 +97,18 @@ class EnvironmentArchives:
 
     def _find(
         self, tx: Transaction, version_id: str, keys: Sequence[str]
-    ) -> tuple[EnvironmentPlace, bool]:
+    ) -> tuple[EnvironmentPlace, bool, str]:
+        """The place, whether the archive is wanted, and the digest of one that it replaces."""
         archive = tx.environment_archives.get(version_id)
         if archive is not None and archive.digest:
-            return EnvironmentPlace(archive if archive.key in keys else None), False
+            if archive.key in keys:
+                return EnvironmentPlace(archive), False, ""
+            is_outdated = self._runner_id in {runner.id for runner in _own_runners(tx)}
+            return EnvironmentPlace(), is_outdated, archive.digest
         own = [runner for runner in _own_runners(tx) if runner.id != self._runner_id]
         makers = {runner.id for runner in own}
         if archive is not None and archive.runner_id in makers:
-            return EnvironmentPlace(pending=True), False
+            return EnvironmentPlace(pending=True), False, ""
         environment = tx.environments.get(version_id)
         is_prepared = environment is not None and environment.state is EnvironmentState.PREPARING
         pending = is_prepared and environment is not None and environment.runner_id in makers
@@ -111,7 +118,8 @@ class EnvironmentArchives:
         )
         if has_several and not has_failed:  # one that can make it does so soon
             pending = pending or any(not maker.draining and not maker.trouble for maker in own)
-        return EnvironmentPlace(pending=pending), has_several and (archive is None or has_failed)
+        is_wanted = has_several and (archive is None or has_failed)
+        return EnvironmentPlace(pending=pending), is_wanted, ""
 
     async def _is_nowhere_else(self, name: str) -> bool:
         """Whether no other machine of the installation can have a file that is missing here."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fyke.contracts.signals import WORK
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.charge_caps import ChargeCaps, cap_reached
 from fyke.domain.runs.lifecycle import LIVE
+from fyke.domain.runs.offers import offer_work
 from fyke.domain.runs.returns import pause_ms
 from fyke.domain.runs.sampling import traffic_so_far
 from fyke.domain.runs.transitions import Rules
@@ -72,7 +72,7 @@ def _retry(tx: Transaction, run: Run, key: AttemptKey, end: End) -> Retry:
     # the first retry at once; a Worker that brings machines down gets pauses
     pause = pause_ms(times - 1) if times > 1 else 0
     tx.runs.return_subtask(run.id, key.ordinal, tx.now + pause)
-    tx.notify(WORK)
+    offer_work(tx, run, pause)
     lost = next(attempt for attempt in attempts if attempt.id == key.id)
     reason = _reason(run, lost, times, sees_nodes=False)
     return Retry(End(end.outcome, sentence(reason), reason), lost.node)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from fyke.contracts.results import Results
-from fyke.contracts.signals import WORK, Signals, run_topic
+from fyke.contracts.signals import Signals, run_topic
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
@@ -31,6 +31,7 @@ from fyke.domain.runs.browsers import (
 )
 from fyke.domain.runs.isolation import is_operators, refusal_of_runners
 from fyke.domain.runs.last_pages import LastPages
+from fyke.domain.runs.offers import offer_work
 from fyke.domain.runs.placement import check_pool, with_node_region
 from fyke.domain.runs.rerun import rerun_input
 from fyke.domain.runs.sampling import traffic_so_far
@@ -285,7 +286,7 @@ class Runs:
                 raise TaskNotFound
             if request.in_transaction is not None:
                 request.in_transaction(tx, admitted)
-            tx.notify(WORK)
+            offer_work(tx, admitted)
             return admitted
 
         started = await self._storage.write(work)

@@ -14,7 +14,7 @@ from functools import partial
 
 import structlog
 
-from fyke.contracts.blobs import Blobs, Folder
+from fyke.contracts.blobs import Blobs, BlobsRefused, Folder
 from fyke.contracts.git import Git, GitFailed
 from fyke.contracts.parsing import THOROUGH, ParserPool
 from fyke.contracts.signals import Signals, upload_topic
@@ -107,7 +107,7 @@ class Uploads:
 
     async def add_zip(self, caller: Caller, data: bytes, label: str) -> Upload:
         """Store an archive and start checking it. Raise ``InvalidRequest``, ``Forbidden``,
-        ``Refused`` when the account has too many uploads.
+        ``Refused`` when the account has too many uploads, and ``BlobsRefused``.
         """
         require_editor(caller, _ACTION)
         if not data:
@@ -121,6 +121,7 @@ class Uploads:
         file_name = "".join(c for c in label if c.isprintable()).strip()[:200] or "project.zip"
         upload = replace(_new(caller, UploadSource.ZIP, file_name), size=len(data))
         await self._check_count(caller)
+        await self._workers.require_place()
         await self._blobs.put(blob_name(upload.id), data)
         return await self._begin(upload)
 
@@ -129,6 +130,7 @@ class Uploads:
         require_editor(caller, _ACTION)
         self._git.check(source)
         await self._check_count(caller)
+        await self._workers.require_place()
         upload = replace(
             _new(caller, UploadSource.GIT, source.url.strip()),
             git_url=source.url.strip(),
@@ -340,6 +342,7 @@ class Uploads:
                 self._storage,
                 self._blobs,
                 self._parsers,
+                self._workers,
                 self._git,
                 upload,
                 self._check_seconds,
@@ -353,8 +356,11 @@ class Uploads:
                     log.warning("upload_failed", upload=upload_id, error=str(error))
                 else:
                     log.exception("upload_failed", upload=upload_id)
+                reason = "an internal error occurred on the server; try again"
+                if isinstance(error, BlobsRefused):
+                    reason = error.message
                 with contextlib.suppress(FykeError, _Removed):
-                    await processing.fail("an internal error occurred on the server; try again")
+                    await processing.fail(reason)
 
 
 class _Processing:
@@ -365,6 +371,7 @@ class _Processing:
         storage: Storage,
         blobs: Blobs,
         parsers: ParserPool,
+        workers: Workers,
         git: Git,
         upload: Upload,
         check_seconds: float,
@@ -372,6 +379,7 @@ class _Processing:
         self._storage = storage
         self._blobs = blobs
         self._parsers = parsers
+        self._workers = workers
         self._git = git
         self._upload = upload
         self._check_seconds = check_seconds
@@ -428,6 +436,7 @@ class _Processing:
         except (GitFailed, InvalidRequest) as error:
             await self.fail(str(error))
             return None
+        await self._workers.require_place()  # a repetition comes this way too
         await self._blobs.put(blob_name(self._upload.id), fetched.archive)
         left_out = [line for line in messages if line.endswith("left out")]
         note = "; ".join([f"commit {fetched.commit[:12]}", *left_out])

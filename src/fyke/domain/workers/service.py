@@ -161,8 +161,7 @@ class Workers:
         """Store the bundle, then write the version. Where the storage has no lock, ``fyke prune``
         may have removed an old bundle of the same digest between the two.
         """
-        if self._check_place is not None:
-            await self._check_place()
+        await self.require_place()
         name = bundle_name(project.digest)
         await self._blobs.put(name, project.bundle)
         added = await self._write(work)
@@ -170,6 +169,13 @@ class Workers:
             if not await self._blobs.exists(name):
                 await self._blobs.put(name, project.bundle)
         return added
+
+    async def require_place(self) -> None:
+        """Raise ``Unavailable`` if the storage is not the one that has the files of the
+        installation: what is stored now would be lost with it.
+        """
+        if self._check_place is not None:
+            await self._check_place()
 
     async def _write(self, work: Callable[[Transaction], T]) -> T:
         for _ in range(_ATTEMPTS - 1):

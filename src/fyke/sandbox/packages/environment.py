@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -34,9 +34,10 @@ from fyke.contracts.execution import (
     Environment,
     EnvironmentFailed,
     FetchEnvironment,
+    RefuseEnvironment,
 )
 from fyke.contracts.tools import ToolRunner
-from fyke.errors import InvalidRequest, Unavailable
+from fyke.errors import FykeError, InvalidRequest, Unavailable
 from fyke.kit.file_lock import locked
 from fyke.kit.files import room_beside
 from fyke.model.node import RunnableVersion, environment_name
@@ -108,6 +109,22 @@ class Recipe(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _OtherMachines:
+    """How to get what another machine has packed. ``refuse``: a machine of the installation."""
+
+    fetch: FetchEnvironment
+    refuse: RefuseEnvironment | None = None
+
+    async def drop(self, digest: str, read_at: float) -> None:
+        """Have an archive packed again that was read since then, if this machine decides that."""
+        if self.refuse is not None:
+            try:
+                await self.refuse(digest, read_at)
+            except FykeError as error:
+                log.warning("environment_not_refused", digest=digest, problem=str(error))
+
+
 class UvEnvironments:
     """Implements ``Environments`` with uv for Python, npm for Node.js, and go for Go source.
 
@@ -160,6 +177,7 @@ class UvEnvironments:
         account_id: str,
         builds_allowed: bool,
         fetch: FetchEnvironment | None = None,
+        refuse: RefuseEnvironment | None = None,
     ) -> Environment:
         """Return the environment of a version, fetched or built when it does not exist yet.
 
@@ -167,7 +185,8 @@ class UvEnvironments:
         ``builds_allowed`` whether packages may run code during installation. Raise
         ``EnvironmentFailed``.
         """
-        environment = await self._ensure(version, bundle, account_id, builds_allowed, fetch)
+        others = _OtherMachines(fetch, refuse) if fetch is not None else None
+        environment = await self._ensure(version, bundle, account_id, builds_allowed, others)
         key = environment.path.parent.name if environment.path else ""
         name = environment_name(account_id, version)
         await asyncio.to_thread(self._held.note, name, key)
@@ -183,7 +202,7 @@ class UvEnvironments:
         bundle: Path,
         account_id: str,
         builds_allowed: bool,
-        fetch: FetchEnvironment | None,
+        others: _OtherMachines | None,
     ) -> Environment:
         # building Go runs no code of the project
         builds = version.builds and version.language != Language.GO
@@ -196,8 +215,8 @@ class UvEnvironments:
         existing = await self._find(recipe, terms, version.worker_id)
         if existing is not None:
             return existing
-        if fetch is not None and not builds:
-            fetched = await self._find_or_fetch(recipe, terms, version.worker_id, fetch)
+        if others is not None and not builds:
+            fetched = await self._find_or_fetch(recipe, terms, version.worker_id, others)
             if fetched is not None:
                 return fetched
         try:
@@ -230,7 +249,7 @@ class UvEnvironments:
     # --- other machines -----------------------------------------------------------------------
 
     async def _find_or_fetch(
-        self, recipe: Recipe, terms: InstallTerms, worker_id: str, fetch: FetchEnvironment
+        self, recipe: Recipe, terms: InstallTerms, worker_id: str, others: _OtherMachines
     ) -> Environment | None:
         """Return the environment of a recipe or of its fallback as another machine has packed it.
         None if there is none, or it cannot be used: then it is built here.
@@ -242,9 +261,10 @@ class UvEnvironments:
             if existing is not None:
                 return existing
             packed = await asyncio.to_thread(_new_file, self._root)
+            archive, began = None, time.time()
             try:
                 await asyncio.to_thread(self.check_room)
-                archive = await _fetch_in_time(fetch, tuple(recipes), packed)
+                archive = await _fetch_in_time(others.fetch, tuple(recipes), packed)
                 if archive is None:
                     return None
                 item = recipes[archive.key]
@@ -256,6 +276,8 @@ class UvEnvironments:
                 return None
             except _NOT_FETCHED as error:
                 log.warning("environment_not_fetched", problem=str(error))
+                if archive is not None and _is_wrong(error):
+                    await others.drop(archive.digest, began)
                 return None
             finally:
                 await asyncio.to_thread(packed.unlink, missing_ok=True)
@@ -286,7 +308,7 @@ class UvEnvironments:
                 _make_empty(building)
                 room = room_beside(self._root, FREE_BYTES)
                 if room < archive.size:
-                    raise environment_archive.BadArchive("the disk has too little free space")
+                    raise environment_archive.TooLarge("the disk has too little free space")
                 most = min(room, self._max_bytes)
                 environment_archive.unpack(packed, building, recipe.links, most)
                 if sealing.seal(building / CONTENT).digest != archive.tree:
@@ -493,6 +515,12 @@ def _archive_key(recipe: Recipe, terms: InstallTerms) -> str:
     machine = (os.uname().machine, *platform.libc_ver())
     inputs = ["archive", 1, _key(recipe, terms), *machine]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+
+
+def _is_wrong(error: Exception) -> bool:
+    """Whether the archive itself is the fault, not this machine or its connection."""
+    bad, too_large = environment_archive.BadArchive, environment_archive.TooLarge
+    return isinstance(error, bad) and not isinstance(error, too_large)
 
 
 async def _fetch_in_time(

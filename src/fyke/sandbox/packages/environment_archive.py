@@ -43,7 +43,7 @@ class BadArchive(Exception):
 
 
 class TooLarge(BadArchive):
-    """What should be packed has too many bytes."""
+    """What should be packed or unpacked has too many bytes or files for this machine."""
 
 
 # --- packing -----------------------------------------------------------------------------------
@@ -281,7 +281,7 @@ class _Writer:
         self._entries += 1
         self._left -= size
         if self._left < 0 or self._entries > sealing.MAX_FILES + 2:
-            raise BadArchive("it has too many or too large files")
+            raise TooLarge("it has too many or too large files")
 
     def _create(self, name: str, create: Callable[[str], None]) -> None:
         try:

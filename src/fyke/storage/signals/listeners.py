@@ -8,11 +8,13 @@ listener stores the numbers that it has consumed. A signal wakes only the listen
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 
 MAX_TOPICS = 16_384  # beyond this, the oldest signals are dropped; listeners also poll
+SPREAD_SECONDS = 2.0  # in which those wake that may have missed signals
 
 _Waiter = tuple[asyncio.AbstractEventLoop, asyncio.Event]
 
@@ -23,6 +25,7 @@ class Listeners:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._count = 0
+        self._missed = 0  # a number that counts as one of every topic
         self._newest: dict[str, int] = {}  # topic to its newest number, in order of the numbers
         self._waiting: dict[str, set[_Waiter]] = {}
         self._watchers: list[tuple[str, asyncio.AbstractEventLoop, Callable[[str], None]]] = []
@@ -61,13 +64,28 @@ class Listeners:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(call, rest)
 
+    def deliver_missed(self) -> None:
+        """Act as if every topic had been signalled once, because none could be received. Those that
+        wait wake within ``SPREAD_SECONDS``, as other processes have missed the same. Watchers are
+        not called: what they missed is not known.
+        """
+        with self._lock:
+            self._count += 1
+            self._missed = self._count
+            waiters = {waiter for same in self._waiting.values() for waiter in same}
+        for loop, event in waiters:
+            pause = random.uniform(0, SPREAD_SECONDS)  # noqa: S311 - no secret
+            with suppress(RuntimeError):  # its loop was closed
+                loop.call_soon_threadsafe(loop.call_later, pause, event.set)
+
     def oldest(self, topics: frozenset[str], consumed: dict[str, int], start: int) -> str | None:
         """Consume and return the oldest unconsumed signal of ``topics``; None without any.
 
         ``consumed`` maps topics to the last consumed number, ``start`` is that of all others.
         """
         with self._lock:
-            signals = [(self._newest.get(topic, 0), topic) for topic in topics]
+            missed = self._missed
+            signals = [(max(missed, self._newest.get(topic, 0)), topic) for topic in topics]
             unread = [signal for signal in signals if signal[0] > consumed.get(signal[1], start)]
             if not unread:
                 return None

@@ -2,7 +2,8 @@
 
 It uses its own connections and threads, so that a caller never waits for the database and signals
 are independent of its transaction. Signals that arrive while others are being sent are sent in one
-batch. While the database is unavailable, the newest ones are queued up to a limit.
+batch. While the database is unavailable, the newest ones are queued up to a limit. What others send
+while this process has no connection is lost, so after that it acts as if all was signalled.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _NOTIFY = (
     "SELECT pg_notify(channel, topic)"
     " FROM unnest(%s::text[], %s::text[]) AS signals (channel, topic)"
 )
+LISTEN_SECONDS = 5.0  # for which a listener waits for the connection
 CHECK_SECONDS = 5.0  # how often a connection that receives nothing is checked
 
 log = structlog.get_logger(__name__)
@@ -66,7 +68,7 @@ class PostgresSignals:
         inbox = self._receive()
         async with self._listeners.listen() as listener:
             if not inbox.listening.is_set():
-                await asyncio.to_thread(inbox.listening.wait, 5.0)
+                await asyncio.to_thread(inbox.wait, LISTEN_SECONDS)
             yield listener
 
     def watch(self, prefix: str, call: Callable[[str], None]) -> None:
@@ -170,9 +172,15 @@ class _ChannelInbox:
         self._conninfo = conninfo
         self._listeners = listeners
         self.listening = threading.Event()
+        self._may_have_missed = False
         self._stop_in, self._stop_out = os.pipe2(os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name="signals-in", daemon=True)
         self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Until signals are received; one that goes on without may miss some."""
+        if not self.listening.wait(seconds):
+            self._may_have_missed = True
 
     def _run(self) -> None:
         failures = 0
@@ -183,10 +191,14 @@ class _ChannelInbox:
                         connection.execute(f"LISTEN {channel}")
                     failures = 0
                     self.listening.set()
+                    if self._may_have_missed:
+                        self._may_have_missed = False
+                        self._listeners.deliver_missed()
                     if self._receive(connection):
                         return
             except psycopg.Error as exc:
                 self.listening.clear()
+                self._may_have_missed = True
                 failures += 1
                 log.warning("signals cannot be received", error=str(exc), failures=failures)
                 if self._stopped_within(backoff.delay(failures, base=0.1, cap=2.0)):

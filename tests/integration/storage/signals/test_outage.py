@@ -8,9 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from fyke.contracts.signals import SignalReader
+from fyke.storage.deadlines import Deadline
+from fyke.storage.postgres import TimedConnection, open_connection
+from fyke.storage.signals import postgres as module
 from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.signals.postgres import CHANNELS, PostgresSignals
 from support.postgres import PostgresServer
@@ -58,6 +62,36 @@ async def test_both_connections_are_opened_again_after_the_server_cut_them(
             while not await listening_backends(postgres):
                 await asyncio.sleep(0.01)
     signals.close()
+
+
+async def test_what_is_signalled_without_a_connection_is_noticed_after_it(
+    postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    def fail_once(url: str, deadlines: Deadline) -> TimedConnection:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise psycopg.OperationalError("the server restarts")
+        return open_connection(url, deadlines)
+
+    signals, others = PostgresSignals(postgres_url), PostgresSignals(postgres_url)
+    async with signals.listen() as listener:
+        monkeypatch.setattr(module, "open_connection", fail_once)
+        waiting = asyncio.create_task(listener.wait(WORK, 60))
+        with postgres.admin() as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            )
+        assert await waiting == "work"  # which was not signalled, as far as this process knows
+        assert await listener.wait(WORK, 0) is None
+        others.notify("work")
+        assert await listener.wait(WORK, 10) == "work"
+    assert tries >= 2
+    signals.close()
+    others.close()
 
 
 async def test_notify_does_not_block_while_the_database_is_down(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from fyke.model.runner import AttemptUsage, Lease, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
 from fyke.storage.signals.datagram import DatagramSignals
 from fyke.storage.sql.state.runs.store import SqlRuns
+from support.egress import until
 from support.stores import ROOM, Stores
 
 pytestmark = pytest.mark.anyio
@@ -357,6 +358,18 @@ async def test_a_returned_attempt_ends_nothing_and_its_subtask_is_leased_again(
     events = await setup.stores.read(lambda tx: tx.runs.events(run.id))
     [returned] = [event for event in events if event.kind == "AttemptReturned"]
     assert returned.detail == "The Worker could not be started: the egress process does not answer"
+
+
+async def test_runners_are_notified_when_the_pause_of_a_returned_attempt_ends(
+    setup: Setup,
+) -> None:
+    _, [one] = await leased(setup)
+    setup.stores.notified.clear()
+    await setup.attempts.give_back(one.attempt.key, AWAY, actor="test")
+    assert "work" not in setup.stores.notified
+    await until(lambda: "work" in setup.stores.notified)
+    setup.stores.clock.advance(1)
+    [_again] = await setup.stores.lease()
 
 
 async def test_a_run_whose_recorded_start_did_not_take_place_is_ready_again(setup: Setup) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,13 +15,22 @@ import pytest
 
 from fyke.contracts.execution import DiskShort, EnvironmentFailed
 from fyke.contracts.tools import ToolRun
+from fyke.errors import Unavailable
 from fyke.kit.file_lock import locked
 from fyke.model.node import EnvironmentPlace, RunnableVersion
 from fyke.model.worker import EnvironmentArchive
 from fyke.reasons import Reason, ReasonCode
 from fyke.sandbox.isolation.relay_files import RelayNeeds, read_needs
-from fyke.sandbox.packages import environment, sealing
-from fyke.sandbox.packages.environment import CONTENT, LOCKS, LOG, SEAL, UvEnvironments, _key
+from fyke.sandbox.packages import environment, environment_archive, sealing
+from fyke.sandbox.packages.environment import (
+    CONTENT,
+    LOCKS,
+    LOG,
+    SEAL,
+    UvEnvironments,
+    _key,
+    _OtherMachines,
+)
 from fyke.sandbox.packages.environment_archive import BadArchive
 from fyke.sandbox.packages.installer import InstallTerms, LockOutOfStep
 from unit.sandbox.packages.test_environment_python import python
@@ -170,7 +181,7 @@ async def test_what_cannot_be_fetched_is_built_here(tmp_path: Path, number: int)
     async def fetch(keys: Any, target: Path) -> EnvironmentPlace:
         raise OSError(number, os.strerror(number))
 
-    work = installer(tmp_path)._find_or_fetch(KnownRecipe(), TERMS, "w", fetch)
+    work = installer(tmp_path)._find_or_fetch(KnownRecipe(), TERMS, "w", _OtherMachines(fetch))
     if number == errno.ENOSPC:
         with pytest.raises(EnvironmentFailed, match="disk is full"):
             await work
@@ -191,7 +202,8 @@ async def test_nothing_is_fetched_to_a_disk_that_runs_need(
 
     for kept, count in ((2**60, 0), (1, 1)):
         monkeypatch.setattr(environment, "FREE_BYTES", kept)
-        found = installer(tmp_path)._find_or_fetch(KnownRecipe(), TERMS, "w", fetch)
+        others = _OtherMachines(fetch)
+        found = installer(tmp_path)._find_or_fetch(KnownRecipe(), TERMS, "w", others)
         assert await found is None
         assert len(calls) == count
 
@@ -213,6 +225,46 @@ async def test_nothing_is_unpacked_or_packed_to_a_disk_that_runs_need(
     with pytest.raises(DiskShort):
         await environments.pack(cast(RunnableVersion, None), tmp_path, "A", tmp_path / "target")
     assert not (tmp_path / "target").exists()
+
+
+def an_archive(folder: Path) -> bytes:
+    """A packed environment with one file."""
+    (folder / CONTENT).mkdir(parents=True)
+    (folder / CONTENT / "module.py").write_text("x = 1")
+    (folder / LOG).write_text("")
+    environment_archive.pack(folder, folder / "packed", {})
+    return (folder / "packed").read_bytes()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("case", ["other files", "no archive", "too large", "no answer"])
+async def test_only_an_archive_that_is_wrong_itself_is_packed_again(
+    tmp_path: Path, case: str
+) -> None:
+    data = b"no archive" if case == "no archive" else an_archive(tmp_path / "made")
+    refused: list[tuple[str, float]] = []
+    began = time.time()
+
+    async def fetch(keys: Any, target: Path) -> EnvironmentPlace:
+        if case == "no answer":
+            raise Unavailable("cut")
+        target.write_bytes(data)
+        return EnvironmentPlace(replace(ARCHIVE, key=keys[0], tree="of other files"))
+
+    async def refuse(digest: str, read_at: float) -> None:
+        refused.append((digest, read_at))
+        raise Unavailable("the database is away, so the next machine decides it")
+
+    environments = installer(tmp_path / "root")
+    if case == "too large":
+        environments._max_bytes = 10
+    for others in (_OtherMachines(fetch), _OtherMachines(fetch, refuse)):
+        assert await environments._find_or_fetch(KnownRecipe(), TERMS, "w", others) is None
+    if case in ("too large", "no answer"):
+        assert refused == []
+    else:
+        [(digest, read_at)] = refused
+        assert digest == ARCHIVE.digest and began <= read_at <= time.time()
 
 
 @pytest.mark.anyio

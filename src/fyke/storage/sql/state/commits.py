@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from fyke.kit import backoff
 from fyke.kit.ids import new_ulid
 from fyke.storage.sql.state.columns import metadata, number_column, text_column
+from fyke.storage.sql.state.delayed_signals import DueSignal
 
 commit_marks = Table(
     "commit_marks",
@@ -60,7 +61,7 @@ class Mark:
 class CommitInDoubt(Exception):
     """The connection was lost during the commit. ``value`` and ``topics`` are those of the work."""
 
-    def __init__(self, mark: Mark, value: Any, topics: tuple[str, ...]) -> None:
+    def __init__(self, mark: Mark, value: Any, topics: tuple[DueSignal, ...]) -> None:
         super().__init__(mark)
         self.mark = mark
         self.value = value

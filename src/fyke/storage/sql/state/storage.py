@@ -38,6 +38,7 @@ from fyke.storage.sql.dialects import (
 )
 from fyke.storage.sql.failures import is_disconnect, is_down, is_retryable
 from fyke.storage.sql.state.commits import CommitInDoubt, CommitMarks
+from fyke.storage.sql.state.delayed_signals import DelayedSignals, DueSignal
 from fyke.storage.sql.state.inline import InlineState
 from fyke.storage.sql.state.transaction import SqlTransaction
 
@@ -56,8 +57,9 @@ LONG_SECONDS = 10
 class SqlStorage:
     """``contracts.Storage`` over SQLAlchemy.
 
-    ``notify`` is called from a thread, once per topic, after the commit. ``hiding`` lists the
-    outcomes of attempts whose rows are hidden. ``clock`` replaces the clock of the database.
+    ``notify`` is called once per topic after the commit, from a thread, or when the topic is due
+    later from the event loop. ``hiding`` lists the outcomes of attempts whose rows are hidden.
+    ``clock`` replaces the clock of the database.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class SqlStorage:
         self._readers = CountedExecutor(readers, thread_name_prefix="state-read")
         self._lookups = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="state-look")
         self._marks = None if is_sqlite(writing) else CommitMarks()
-        self._notify = notify
+        self._signals = DelayedSignals(notify)
         self._hiding = hiding
         self._clock = clock
         self._inline: list[InlineState | PostgresRunRevisions] = []
@@ -99,8 +101,7 @@ class SqlStorage:
             return await self._in_thread(self._writers, self._writing, work)
         except CommitInDoubt as doubt:
             if await self._was_committed(doubt):
-                for topic in doubt.topics:
-                    self._notify(topic)
+                self._signals.send(doubt.topics, asyncio.get_running_loop())
                 value: T = doubt.value
                 return value
         return await self.write(work)  # nothing was stored
@@ -156,6 +157,7 @@ class SqlStorage:
 
     async def close(self) -> None:
         """Wait for running transactions, then close all connections."""
+        self._signals.close()
         if self._marks is not None:
             self._marks.close()
         for inline in self._inline:
@@ -170,12 +172,14 @@ class SqlStorage:
     ) -> T:
         loop = asyncio.get_running_loop()
         try:
-            future = loop.run_in_executor(executor, self._run, engine, work)
+            future = loop.run_in_executor(executor, self._run, engine, work, loop)
         except RuntimeError as error:  # the executor is shut down
             raise Unavailable("The storage is closing; try again later") from error
         return await future
 
-    def _run(self, engine: Engine, work: Callable[[Transaction], T]) -> T:
+    def _run(
+        self, engine: Engine, work: Callable[[Transaction], T], loop: asyncio.AbstractEventLoop
+    ) -> T:
         tries, started = 0, time.monotonic()
         while True:
             tries += 1
@@ -185,12 +189,13 @@ class SqlStorage:
                 if not _should_retry(error, tries, time.monotonic() - started):
                     raise _translated(error) from error
             else:
-                for topic in topics:
-                    self._notify(topic)
+                self._signals.send(topics, loop)
                 return value
             time.sleep(delay(tries, base=0.01, cap=0.5, jitter=0.5))
 
-    def _once(self, engine: Engine, work: Callable[[Transaction], T]) -> tuple[T, tuple[str, ...]]:
+    def _once(
+        self, engine: Engine, work: Callable[[Transaction], T]
+    ) -> tuple[T, tuple[DueSignal, ...]]:
         with engine.connect() as connection:
             transaction = connection.begin()
             try:

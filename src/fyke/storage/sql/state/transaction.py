@@ -58,6 +58,7 @@ from fyke.storage.sql.dialects import POSTGRES_NOW, is_sqlite, now_ms
 from fyke.storage.sql.state.accounts import SqlAccounts
 from fyke.storage.sql.state.alerts import SqlAlerts
 from fyke.storage.sql.state.billing import SqlLedger, SqlUsage
+from fyke.storage.sql.state.delayed_signals import DueSignal
 from fyke.storage.sql.state.environment_archives import SqlEnvironmentArchives
 from fyke.storage.sql.state.environments import SqlEnvironments
 from fyke.storage.sql.state.installation import SqlInstallation
@@ -107,7 +108,7 @@ class SqlTransaction:
         self.connection = connection
         self._hiding = hiding
         self._clock = clock
-        self._topics: dict[str, None] = {}
+        self._topics: dict[DueSignal, None] = {}
 
     accounts: cached_property[AccountStore] = _store(SqlAccounts)
     sessions: cached_property[SessionStore] = _store(SqlSessions)
@@ -178,12 +179,12 @@ class SqlTransaction:
             return "?", (self.now,)
         return POSTGRES_NOW, ()
 
-    def notify(self, topic: str) -> None:
-        self._topics[topic] = None
+    def notify(self, topic: str, after_ms: int = 0) -> None:
+        self._topics[topic, after_ms] = None
 
-    def finish(self) -> tuple[str, ...]:
-        """Write the collected changes; return the topics to notify after the commit, without
-        duplicates, in order.
+    def finish(self) -> tuple[DueSignal, ...]:
+        """Write the collected changes; return the topics to notify after the commit, each with the
+        time in ms after it, without duplicates, in order.
         """
         created = vars(self)
         for name in _FLUSHED_LAST:

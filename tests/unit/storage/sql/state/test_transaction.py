@@ -70,4 +70,5 @@ def test_each_topic_is_notified_once_in_the_order_of_first_use(connection: Conne
     tx = SqlTransaction(connection, hiding=frozenset())
     for topic in ("b", "a", "b"):
         tx.notify(topic)
-    assert tx.finish() == ("b", "a")
+    tx.notify("a", 500)
+    assert tx.finish() == (("b", 0), ("a", 0), ("a", 500))
