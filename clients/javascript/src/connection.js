@@ -24,20 +24,11 @@ const KEY = /^[\x21-\x7e]+$/;
 const UNSENT = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
 
 /**
- * A request without a usable answer, which can be repeated.
- * `unsent`: it cannot have had an effect.
+ * The errors after which a request can be repeated, with whether it cannot have had an effect.
+ *
+ * @type {WeakMap<object, { unsent: boolean }>}
  */
-class Lost extends Unreachable {
-  /**
-   * @param {string} message
-   * @param {{ cause?: unknown, unsent?: boolean }} [options]
-   */
-  constructor(message, { cause, unsent = false } = {}) {
-    super(message, { cause });
-    this.name = "Unreachable";
-    this.unsent = unsent;
-  }
-}
+const losses = new WeakMap();
 
 export class Connection {
   #base;
@@ -208,13 +199,13 @@ export class Connection {
    */
   #failure(error, deadline, source = this.#base) {
     if (error instanceof FykeError) return error;
-    if (deadline.passed) return new Lost(`${source} did not answer in time`, { cause: error });
+    if (deadline.passed) return loss(`${source} did not answer in time`, error);
     if (deadline.signal.aborted) return deadline.signal.reason;
     if (!(error instanceof TypeError)) return error; // not of fetch
     const cause = /** @type {{ code?: string, message?: string } | undefined} */ (error.cause);
     const unsent = UNSENT.has(cause?.code ?? "");
     const why = cause?.message || cause?.code || error.message;
-    return new Lost(`${source} cannot be reached: ${why}`, { cause: error, unsent });
+    return loss(`${source} cannot be reached: ${why}`, error, unsent);
   }
 
   /**
@@ -225,7 +216,10 @@ export class Connection {
    */
   #pauseAfter(failure, count, { once, patient }) {
     if (count >= this.retries(patient)) return null;
-    if (failure instanceof Lost) return once && !failure.unsent ? null : this.pause(count);
+    if (failure instanceof Unreachable) {
+      const lost = losses.get(failure);
+      return lost && (lost.unsent || !once) ? this.pause(count) : null;
+    }
     if (!(failure instanceof ApiError)) return null;
     const { status, key, retryAfter } = failure;
     if (status !== 429 && status !== 503) return null;
@@ -251,7 +245,7 @@ function dataOf(response, text, source) {
   if (typeof envelope?.code !== "number" || typeof envelope.message !== "string") {
     const message = `${source} answered ${status}, but is not a Fyke server`;
     // a proxy before the server answers these when it gets no answer itself
-    throw [502, 503, 504].includes(status) ? new Lost(message) : new Unreachable(message);
+    throw [502, 503, 504].includes(status) ? loss(message) : new Unreachable(message);
   }
   if (response.ok && envelope.code === 0) return envelope.data ?? null;
   const retryAfter = response.headers.get("retry-after") ?? "";
@@ -265,6 +259,17 @@ function dataOf(response, text, source) {
     requestId: response.headers.get("x-request-id") ?? envelope.request_id ?? "",
     retryAfter: /^\d+$/.test(retryAfter) ? Number(retryAfter) : null,
   });
+}
+
+/**
+ * @param {string} message
+ * @param {unknown} [cause]
+ * @param {boolean} [unsent]
+ */
+function loss(message, cause, unsent = false) {
+  const error = new Unreachable(message, { cause });
+  losses.set(error, { unsent });
+  return error;
 }
 
 /** @param {string} name */

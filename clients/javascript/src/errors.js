@@ -11,17 +11,24 @@
  */
 
 export class FykeError extends Error {
+  static {
+    this.prototype.name = "FykeError";
+  }
+
   /**
    * @param {string} message
    * @param {ErrorOptions} [options]
    */
   constructor(message, options) {
     super(message, options);
-    this.name = new.target.name;
   }
 }
 
 export class ApiError extends FykeError {
+  static {
+    this.prototype.name = "ApiError";
+  }
+
   /** @param {import("./index.d.ts").ApiErrorFields} fields */
   constructor(fields) {
     super(fields.message);
@@ -35,9 +42,17 @@ export class ApiError extends FykeError {
   }
 }
 
-export class Unreachable extends FykeError {}
+export class Unreachable extends FykeError {
+  static {
+    this.prototype.name = "Unreachable";
+  }
+}
 
 export class RunFailed extends FykeError {
+  static {
+    this.prototype.name = "RunFailed";
+  }
+
   /** @param {import("./index.d.ts").WorkerRun} run */
   constructor(run) {
     super(`run ${run.run_slug} ${run.status}${run.err_msg && `: ${run.err_msg}`}`);
@@ -45,4 +60,8 @@ export class RunFailed extends FykeError {
   }
 }
 
-export class WebhookError extends FykeError {}
+export class WebhookError extends FykeError {
+  static {
+    this.prototype.name = "WebhookError";
+  }
+}

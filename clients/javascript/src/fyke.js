@@ -1,6 +1,7 @@
 /** The client: one method for each operation. What each does is documented in `index.d.ts`. */
 
 import { Connection, segment, workerPath } from "./connection.js";
+import { sleep } from "./deadline.js";
 import { RunFailed } from "./errors.js";
 import { follow } from "./events.js";
 import { formatOf, save } from "./exports.js";
@@ -14,6 +15,7 @@ const RUNS = "/api/v2/worker-runs";
 const TASKS = "/api/v2/worker-tasks";
 const ENDED = new Set(["succeeded", "failed", "aborted"]);
 const WAIT_SECONDS = 30; // proxies between client and server often end what takes a minute
+const UPLOAD_MS = 300_000; // what an upload of 50 MiB may take longer than other requests
 const PAGE = 100;
 const ROW_PAGE = 1000;
 const LOG_PAGE = 1000;
@@ -92,8 +94,11 @@ export class Fyke {
     const query = { wait: WAIT_SECONDS };
     for (;;) {
       const request = { query, signal, extra: WAIT_SECONDS * 1000, patient: true };
+      const asked = Date.now();
       const current = await this.#wire.call("GET", path, request);
       if (ENDED.has(current.status)) return current;
+      // a server that is being stopped answers at once
+      if (Date.now() - asked < 1000) await sleep(this.#wire.pause(1), signal);
     }
   }
 
@@ -256,7 +261,7 @@ export class Fyke {
     form.append("scraper_file", await archiveOf(project), "worker.zip");
     const path = `${workerPath(await this.#fullName(worker, signal))}/versions`;
     // the same files again publish nothing, so this can be repeated
-    return this.#wire.call("POST", path, { form, signal });
+    return this.#wire.call("POST", path, { form, signal, extra: UPLOAD_MS });
   }
 
   // --- tasks ------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 /** Writes ZIP archives that depend only on names, contents and modes. */
 
+import { Buffer } from "node:buffer";
 import { deflateRawSync } from "node:zlib";
 
 const DEFLATED = 8;

@@ -53,7 +53,7 @@ test("an error has status, code, details, names and request id", async (t) => {
   const { status, code, message, details, key, reason, requestId, retryAfter } = error;
   assert.deepEqual([status, code, message, details], [400, 30003, "plan limit", ["one"]]);
   assert.deepEqual([key, reason, requestId, retryAfter], ["refused", "plan", "R9", 7]);
-  assert.equal(error.name, "ApiError");
+  assert.match(error.stack, /^ApiError: plan limit\n/);
 });
 
 test("the key is in no error and no output", async (t) => {

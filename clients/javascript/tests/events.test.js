@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ApiError, Unreachable } from "@fyke/client";
-import { RUN, all, failure, lost, run, serve, silent, stream } from "./server.js";
+import { Connection } from "../src/connection.js";
+import { KEY, RUN, all, failure, lost, run, serve, silent, stream } from "./server.js";
 
 const rows = (first, last) => {
   const list = [];
@@ -106,6 +107,13 @@ test("a signal stops a stream that is silent", async (t) => {
   })();
   await assert.rejects(reading, reason);
   assert.deepEqual(seen, [1]);
+});
+
+test("a stream that falls silent is lost", async (t) => {
+  const { url } = await serve(t, stream(["data"], silent));
+  const chunks = await new Connection({ url, key: KEY }).stream("/", 20, {});
+  assert.equal(Buffer.from((await chunks.next()).value).toString(), "data");
+  await assert.rejects(chunks.next(), { name: "Unreachable", message: /did not answer in time/ });
 });
 
 test("a stream that is left is closed", async (t) => {

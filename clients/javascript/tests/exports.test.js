@@ -44,6 +44,17 @@ test("rows are exported to a file in the format of its name", async (t) => {
   assert.equal(files.received[0].headers.authorization, undefined);
 });
 
+test("a file of many parts is written in their order", async (t) => {
+  const folder = await folderOf(t);
+  const parts = ["a", "b", "c"].map((letter) => letter.repeat(100_000));
+  const { fyke } = await linked(t, async (response) => {
+    for (const part of parts) await new Promise((sent) => response.write(part, sent));
+    response.end();
+  });
+  assert.equal(await fyke.exportToFile(RUN, join(folder, "a.json")), 300_000);
+  assert.equal(await readFile(join(folder, "a.json"), "utf8"), parts.join(""));
+});
+
 test("a download that breaks starts again from its beginning", async (t) => {
   const folder = await folderOf(t);
   const { fyke, files } = await linked(t, cut, lost, file("whole"));

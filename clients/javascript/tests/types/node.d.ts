@@ -30,13 +30,14 @@ declare module "node:zlib" {
   export function deflateRawSync(data: Uint8Array): Uint8Array;
 }
 
-interface Buffer extends Uint8Array {
-  writeUInt16LE(value: number): void;
-  writeUInt32LE(value: number): void;
+declare module "node:buffer" {
+  interface Buffer extends Uint8Array {
+    writeUInt16LE(value: number): void;
+    writeUInt32LE(value: number): void;
+  }
+  export const Buffer: {
+    alloc(size: number): Buffer;
+    from(text: string): Buffer;
+    concat(parts: Uint8Array[]): Buffer;
+  };
 }
-
-declare const Buffer: {
-  alloc(size: number): Buffer;
-  from(text: string): Buffer;
-  concat(parts: Uint8Array[]): Buffer;
-};
