@@ -16,6 +16,7 @@ import { ApiError, FykeError, Unreachable } from "./errors.js";
  * @property {boolean} [patient] repeated for longer, over the restart of a server
  */
 
+const DEFAULT_URL = "http://127.0.0.1:8100";
 const MAX_PAUSE = 8_000;
 const MAX_RETRY_AFTER = 60; // seconds
 const PATIENT_RETRIES = 10; // about a minute
@@ -40,7 +41,7 @@ export class Connection {
 
   /** @param {import("./index.d.ts").FykeOptions} options */
   constructor(options) {
-    this.#base = baseOf(options.url ?? variable("FYKE_URL"));
+    this.#base = baseOf(options.url || variable("FYKE_URL") || DEFAULT_URL);
     this.#key = keyOf(options.key ?? variable("FYKE_KEY"));
     this.#timeout = options.timeout ?? 30_000;
     this.#retries = options.retries ?? 3;
@@ -277,9 +278,8 @@ function variable(name) {
   return /** @type {any} */ (globalThis).process?.env?.[name];
 }
 
-/** @param {string | undefined} text */
+/** @param {string} text */
 function baseOf(text) {
-  if (!text) throw new TypeError("name the server: new Fyke({ url }), or the variable FYKE_URL");
   const url = URL.canParse(text) ? new URL(text) : null;
   if (!url || !["http:", "https:"].includes(url.protocol) || url.search || url.hash) {
     throw new TypeError("the address of the server must be an http or https URL without a query");

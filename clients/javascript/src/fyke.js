@@ -19,6 +19,7 @@ const UPLOAD_MS = 300_000; // what an upload of 50 MiB may take longer than othe
 const PAGE = 100;
 const ROW_PAGE = 1000;
 const LOG_PAGE = 1000;
+const START_KEY = /^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/; // fetch cuts outer spaces off
 const SLUG = /^[0-9A-HJKMNP-TV-Z]{26}$/i;
 
 export class Fyke {
@@ -353,7 +354,11 @@ export class Fyke {
    * @returns {Promise<string>}
    */
   async #start(path, { callbackUrl, idempotencyKey, signal }, more = {}) {
-    const headers = { "idempotency-key": idempotencyKey ?? crypto.randomUUID() };
+    const id = idempotencyKey ?? crypto.randomUUID();
+    if (!START_KEY.test(id)) {
+      throw new TypeError("an idempotency key has 1 to 255 printable ASCII characters");
+    }
+    const headers = { "idempotency-key": id };
     const body = { ...more, callback_url: callbackUrl, is_async: true };
     return (await this.#wire.call("POST", path, { body, headers, signal })).run_slug;
   }

@@ -6,7 +6,7 @@
 // --- the client ---------------------------------------------------------------------------------
 
 export interface FykeOptions {
-  /** Address of the server, such as http://127.0.0.1:8100. Default: the variable FYKE_URL. */
+  /** Address of the server. Default: the variable FYKE_URL, else http://127.0.0.1:8100. */
   url?: string;
   /** API key. Default: the variable FYKE_KEY. It is in no error and in no output of the client. */
   key?: string;
@@ -136,7 +136,10 @@ export declare class Fyke {
 export interface RestartOptions extends CallOptions {
   /** Called by the server at the end of the run. */
   callbackUrl?: string;
-  /** The same key with the same request is the same start, for 24 hours. Default: a random one. */
+  /**
+   * 1 to 255 printable ASCII characters. The same key with the same request is the same start, for
+   * 24 hours. Default: a random one.
+   */
   idempotencyKey?: string;
 }
 

@@ -29,8 +29,17 @@ test("a server below a path is asked there", async (t) => {
   assert.equal(received[0].path, "/fyke/api/v2/users/account");
 });
 
+test("without an address it is that of a server on this machine", async () => {
+  const addresses = [];
+  const fetch = async (address) => {
+    addresses.push(address);
+    return Response.json({ code: 0, message: "success", data: {} });
+  };
+  await new Fyke({ key: KEY, fetch }).balance();
+  assert.deepEqual(addresses, ["http://127.0.0.1:8100/api/v2/users/account"]);
+});
+
 for (const [name, options, message] of [
-  ["no address", { key: KEY }, /FYKE_URL/],
   ["no key", { url: "http://a.example" }, /FYKE_KEY/],
   ["an address without a scheme", { url: "a.example", key: KEY }, /http or https/],
   ["another scheme", { url: "file:///a", key: KEY }, /http or https/],
@@ -130,6 +139,15 @@ test("each start has another idempotency key, unless it is given", async (t) => 
   assert.equal(new Set(keys).size, 4);
   assert.ok(keys.every((key) => key.length >= 7));
   assert.equal(keys[3], "order-1");
+});
+
+test("an idempotency key that no header can contain is refused", async (t) => {
+  const { fyke, received } = await serve(t, STARTED);
+  for (const idempotencyKey of ["", "a\nb", " a", "é", "x".repeat(256)]) {
+    await assert.rejects(fyke.rerun(RUN, { idempotencyKey }), TypeError);
+  }
+  assert.equal(received.length, 0);
+  assert.equal(await fyke.rerun(RUN, { idempotencyKey: "order 4711" }), RUN);
 });
 
 test("what may have had an effect is not repeated", async (t) => {
