@@ -19,6 +19,7 @@ from support.booted import Booted
 from support.projects import python_project
 
 HERE = Path(__file__).parent / "generated_clients"
+CLIENT = Path(__file__).parents[2] / "clients" / "javascript"
 DOCUMENTS = {
     "v1": "/api/v1/openapi.json",
     "v2": "/api/v2/openapi.json",
@@ -115,8 +116,9 @@ def test_the_generated_python_client_works(
     check(run(python, "run.py", *arguments, folder=tmp_path))
 
 
-@pytest.mark.needs("node", "npm")
-def test_the_generated_typescript_client_works(documents: Path, arguments: list[str]) -> None:
+@pytest.fixture(scope="module")
+def typescript() -> Path:
+    """A folder with TypeScript, its generator and the program that uses the generated client."""
     files = ("package.json", "package-lock.json", "tsconfig.json", "run.ts")
     folder, installed = kept_folder(*(HERE / name for name in files))
     for name in files:
@@ -124,7 +126,20 @@ def test_the_generated_typescript_client_works(documents: Path, arguments: list[
     if not installed:
         run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=folder)
         (folder / "installed").touch()
-    programs = folder / "node_modules" / ".bin"
+    return folder
+
+
+@pytest.mark.needs("node", "npm")
+def test_the_types_of_our_javascript_client_are_those_of_its_code(typescript: Path) -> None:
+    tsc = typescript / "node_modules" / ".bin" / "tsc"
+    assert run(tsc, "--project", CLIENT / "tests" / "types" / "tsconfig.json", folder=CLIENT) == ""
+
+
+@pytest.mark.needs("node", "npm")
+def test_the_generated_typescript_client_works(
+    typescript: Path, documents: Path, arguments: list[str]
+) -> None:
+    folder, programs = typescript, typescript / "node_modules" / ".bin"
     for name, operations in _operations(documents).items():
         command = ["--default-non-nullable=false", "--output", f"{name}.d.ts"]
         output = run(

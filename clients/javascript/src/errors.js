@@ -1,0 +1,67 @@
+/**
+ * Errors of the client.
+ *
+ *     FykeError
+ *     ├── ApiError       the server answered with an error
+ *     ├── Unreachable    no answer, or none from a Fyke server
+ *     ├── RunFailed      a run that was waited for did not succeed
+ *     └── WebhookError   a message is not from this Fyke
+ *
+ * Wrong arguments are a TypeError. What an AbortSignal stops is rejected with its reason.
+ */
+
+export class FykeError extends Error {
+  static {
+    this.prototype.name = "FykeError";
+  }
+
+  /**
+   * @param {string} message
+   * @param {ErrorOptions} [options]
+   */
+  constructor(message, options) {
+    super(message, options);
+  }
+}
+
+export class ApiError extends FykeError {
+  static {
+    this.prototype.name = "ApiError";
+  }
+
+  /** @param {import("./index.d.ts").ApiErrorFields} fields */
+  constructor(fields) {
+    super(fields.message);
+    this.status = fields.status;
+    this.code = fields.code;
+    this.details = fields.details;
+    this.key = fields.key;
+    this.reason = fields.reason;
+    this.requestId = fields.requestId;
+    this.retryAfter = fields.retryAfter;
+  }
+}
+
+export class Unreachable extends FykeError {
+  static {
+    this.prototype.name = "Unreachable";
+  }
+}
+
+export class RunFailed extends FykeError {
+  static {
+    this.prototype.name = "RunFailed";
+  }
+
+  /** @param {import("./index.d.ts").WorkerRun} run */
+  constructor(run) {
+    super(`run ${run.run_slug} ${run.status}${run.err_msg && `: ${run.err_msg}`}`);
+    this.run = run;
+  }
+}
+
+export class WebhookError extends FykeError {
+  static {
+    this.prototype.name = "WebhookError";
+  }
+}
