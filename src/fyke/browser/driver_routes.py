@@ -421,13 +421,14 @@ async def _driver_ended(browser: AttachedBrowser, port: int) -> bool:
     """
     try:
         async with asyncio.timeout(_ENDED_SECONDS):
-            while not await _is_serving(browser, port):
+            while True:
+                if await _is_serving(browser, port):
+                    return False
                 await asyncio.sleep(_CHECK_SECONDS)
     except PortClosed:
         return True
     except (HostFailed, TimeoutError):
-        pass
-    return False
+        return False
 
 
 async def _is_serving(browser: AttachedBrowser, port: int) -> bool:
