@@ -7,9 +7,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from fyke.cli import formatting
 from fyke.cli.context import HomeOption, JsonOption, Location, locate
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
-from fyke.cli.settings import load_settings
+from fyke.cli.settings import settings_to_look_at
 
 if TYPE_CHECKING:
     from fyke.app.node_folder import NodeFolder
@@ -79,7 +80,8 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Check this machine: Python, data folder, port, processes, database, registries of packages,
     sandbox, browser.
 
-    Every line that is not ok has a remedy. Exit status 1 unless the sandbox is complete and no
+    Creates no data folder: before the first start, give the command without --home. Every line that
+    is not ok has a remedy. Exit status 1 unless the sandbox is complete and no
     other check has failed.
 
     \b
@@ -89,7 +91,7 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """
     from fyke.app.folder import is_node
 
-    settings = load_settings(home=home)
+    settings = settings_to_look_at(home)
     joined = is_node(settings.home)
     server = None if joined else _server(settings, home)
     lines = [*_machine(settings)]
@@ -580,9 +582,9 @@ def _sandbox_users(settings: Settings) -> Iterator[CheckResult]:
 
 def _probe(settings: Settings) -> dict[str, Any]:
     """Start a real sandbox, as the user that runs the sandboxes of Workers."""
-    from fyke.cli.local_folder import Job, local_folder, run_job
+    from fyke.cli.local_folder import Job, run_job
 
-    with local_folder(settings) as local, Job(local.home.parent) as job:
+    with _local(settings) as local, Job(local.home.parent) as job:
         run_job(local, job, {"action": "probe"})
         result = job.result()
     if "error" in result:
@@ -592,6 +594,19 @@ def _probe(settings: Settings) -> dict[str, Any]:
             "checks": [("sandbox", False, result["error"])],
         }
     return result
+
+
+@contextmanager
+def _local(settings: Settings) -> Iterator[Settings]:
+    """A local folder in the data folder, or before the first start in a temporary one."""
+    from fyke.cli.local_folder import local_folder
+
+    with ExitStack() as stack:
+        if not settings.home.exists():
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fyke-doctor-")))
+            folder.chmod(0o711)  # the service user starts the sandbox in it
+            settings = settings.model_copy(update={"home": folder})
+        yield stack.enter_context(local_folder(settings))
 
 
 def _remedy(name: str) -> str:
@@ -686,9 +701,9 @@ def _browser_sandbox(settings: Settings, server: _RunningServer | None) -> Check
 
 def _probe_browser(settings: Settings) -> dict[str, Any]:
     """Start a real browser, as the user that runs the sandboxes of Workers."""
-    from fyke.cli.local_folder import Job, local_folder, run_job
+    from fyke.cli.local_folder import Job, run_job
 
-    with local_folder(settings) as local, Job(local.home.parent) as job:
+    with _local(settings) as local, Job(local.home.parent) as job:
         run_job(local, job, {"action": "browser"})
         result = job.result()
     if "error" in result:

@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import socket
+import tempfile
 import time
 from collections import namedtuple
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ import fyke.client
 from fyke.app import local, node_folder, registries, sandbox_users
 from fyke.app.local import MachineBrowser
 from fyke.app.prepare import prepare
-from fyke.cli import doctor
+from fyke.cli import doctor, local_folder
 from fyke.cli.context import Location
 from fyke.cli.doctor import (
     BROWSER_NOT_CHECKED,
@@ -398,6 +399,27 @@ def test_without_a_report_of_runners_a_sandbox_is_probed(
     )
 
 
+def test_before_the_first_start_a_sandbox_is_probed_in_a_temporary_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    probed: list[Path] = []
+
+    def run(local: Settings, job: Any, request: Mapping[str, str]) -> None:
+        probed.append(local.home)
+        job.write("result.json", json.dumps({"action": request["action"]}).encode())
+
+    monkeypatch.setattr(local_folder, "run_job", run)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    settings = Settings(home=tmp_path / "home")
+    assert doctor._probe(settings)["action"] == "probe"
+    assert doctor._probe_browser(settings)["action"] == "browser"
+    assert [home.parent.parent.name[:12] for home in probed] == ["fyke-doctor-"] * 2
+    assert list(tmp_path.iterdir()) == []
+    settings.home.mkdir()
+    doctor._probe(settings)
+    assert probed[2] == settings.home / "local" / "0"
+
+
 def browser_lines(
     monkeypatch: pytest.MonkeyPatch, home: Path, found: MachineBrowser, probe: dict[str, Any]
 ) -> list[CheckResult]:
@@ -523,6 +545,7 @@ def test_only_a_complete_sandbox_is_exit_status_0(
         "_isolation",
         lambda *_: (level, "why", [CheckResult("limits", WARNING, "w", "do this")]),
     )
+    (tmp_path / "config.toml").write_text("")
     arguments = ["doctor", "--home", str(tmp_path)]
     monkeypatch.setenv("FYKE_PORT", "0")
     answer = CliRunner().invoke(app, [*arguments, "--json"])
