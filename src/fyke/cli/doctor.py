@@ -380,6 +380,7 @@ def _is_about_node(check: str) -> bool:
 def _database(settings: Settings) -> Iterator[CheckResult]:
     from fyke.app import maintenance
     from fyke.app.lost_databases import find_loss
+    from fyke.cli.nodes_home import missing_server
     from fyke.cli.owner import as_owner
     from fyke.errors import FykeError
 
@@ -393,6 +394,8 @@ def _database(settings: Settings) -> Iterator[CheckResult]:
             versions, loss = maintenance.versions(settings), find_loss(settings)
     except (FykeError, CommandFailed, OSError) as error:
         remedy = "start the database, or correct the setting database_url (FYKE_DATABASE_URL)"
+        if command := missing_server(settings):
+            remedy = f"start it with {command}, which also starts its database"
         yield CheckResult("database", FAILED, f"{kind}: {error}", remedy)
         return
     if loss is not None:
