@@ -299,7 +299,7 @@ def show(server: ServerContext, name: Name) -> None:
         ("isolation", _isolation(node)),
         *(("failed check", f"{check.name}: {check.seen}") for check in node.failed_checks),
         ("disk", _disk(node)),
-        ("caches", formatting.size(node.caches) if node.disk_total else "-"),
+        ("caches", _caches(node)),
         ("clock", _clock(node)),
         ("joined", formatting.when(node.joined_at)),
         ("last seen", _seen(node)),
@@ -317,6 +317,12 @@ def _disk(node: NodeItem) -> str:
     if node.disk_free >= node.disk_floor:
         return text
     return f"{text}; below {formatting.size(node.disk_floor)} it takes no attempts"
+
+
+def _caches(node: NodeItem) -> str:
+    if not node.disk_total:
+        return "-"
+    return "not measured yet" if node.caches is None else formatting.size(node.caches)
 
 
 def _clock(node: NodeItem) -> str:

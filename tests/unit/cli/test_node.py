@@ -187,8 +187,9 @@ def test_a_node_is_shown() -> None:
     assert fields["failed check"] == "limits: memory.max is read-only"
     assert fields["disk"] == "200.0 MB of 50.0 GB free; below 268.4 MB it takes no attempts"
     assert (fields["caches"], fields["clock"]) == ("1.5 GB", "12 s behind that of the database")
-    near = msgspec.structs.replace(NODE, clock_ahead=0.4, disk_free=10**10)
+    near = msgspec.structs.replace(NODE, clock_ahead=0.4, disk_free=10**10, caches=None)
     fields = run(show, "gpu-1", node=near).fields
+    assert fields["caches"] == "not measured yet"
     assert fields["disk"] == "10.0 GB of 50.0 GB free"
     assert fields["clock"] == "as that of the database"
 
