@@ -380,7 +380,7 @@ def _is_about_node(check: str) -> bool:
 def _database(settings: Settings) -> Iterator[CheckResult]:
     from fyke.app import maintenance
     from fyke.app.lost_databases import find_loss
-    from fyke.cli.nodes_home import missing_server
+    from fyke.cli.nodes_server import missing_server
     from fyke.cli.owner import as_owner
     from fyke.errors import FykeError
 

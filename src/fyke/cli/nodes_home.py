@@ -6,23 +6,18 @@ of that user's links.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shlex
-import socket
-import urllib.parse
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.nodes_server import SOCKET, server_url
 from fyke.cli.settings import load_settings
 
 if TYPE_CHECKING:
     from fyke.settings import Settings
 
-SOCKET = ".s.PGSQL.5432"
 MAX_SOCKET_PATH = 100  # bytes; that of a unix socket has at most 107
 
 
@@ -81,46 +76,4 @@ def own_database(settings: Settings) -> str:
         raise CommandFailed(
             f"The path of the data folder is too long for the socket of PostgreSQL: {home}"
         )
-    return _url(folder)
-
-
-def _url(folder: Path) -> str:
-    """The URL of the server that the script runs in this folder."""
-    return f"postgresql://fyke@/fyke?host={urllib.parse.quote(str(folder))}"
-
-
-def missing_server(settings: Settings) -> str:
-    """What starts the database, if that is a server of ``script/up --nodes`` which does not run;
-    else "".
-    """
-    folder = settings.home / "postgres"
-    if settings.database_url != _url(folder) or _answers(folder / SOCKET):
-        return ""
-    number = "N"
-    with contextlib.suppress(OSError):  # another user's
-        number = str(len([*(settings.home / "nodes").iterdir()]) or "N")
-    return f"script/up --nodes {number} --home {shlex.quote(str(settings.home))}"
-
-
-def refuse_without_server(settings: Settings) -> None:
-    """Raise ``CommandFailed`` for a data folder of ``script/up --nodes`` whose database does not
-    run.
-    """
-    if command := missing_server(settings):
-        raise CommandFailed(
-            f"The installation in {settings.home} was made by script/up --nodes, which also starts "
-            f"its database and its nodes. Start it with\n  {command}",
-            Exit.CONFLICT,
-        )
-
-
-def _answers(path: Path) -> bool:
-    """Whether a server accepts connections on this socket, or may do so for another user."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        except OSError:
-            return True
-    return True
+    return server_url(folder)

@@ -59,7 +59,7 @@ def up(
 
     Examples: fyke up; fyke up --port 9000 --servers 2; fyke up --home ./data --tour --once
     """
-    from fyke.cli.nodes_home import refuse_without_server
+    from fyke.cli.nodes_server import refuse_without_server
 
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # set by a shell for background jobs
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +15,8 @@ from typer.testing import CliRunner
 from fyke.cli import main, root_start
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.listening import lock_home
-from fyke.cli.nodes_home import missing_server, own_database
+from fyke.cli.nodes_home import own_database
 from fyke.settings import Settings
-from support.commands import command
 
 USER = pwd.struct_passwd(("service", "x", 12_346, 12_347, "", "/", ""))
 
@@ -124,25 +122,3 @@ def test_the_script_runs_a_server_only_for_a_database_of_its_own(
     assert own_database(Settings(home=folder)).endswith(f"{folder}/postgres")
     monkeypatch.setenv("FYKE_DATABASE_URL", "postgresql://db.example/fyke")
     assert own_database(Settings(home=folder)) == ""
-
-
-def test_a_folder_whose_database_does_not_run_is_started_with_its_nodes(folder: Path) -> None:
-    assert missing_server(Settings(home=folder)) == ""  # on SQLite
-    server = folder / "postgres"
-    server.mkdir()
-    url = own_database(Settings(home=folder))
-    (folder / "config.toml").write_text(f'database_url = "{url}"\n')
-    assert missing_server(Settings(home=folder)) == f"script/up --nodes N --home {folder}"
-    for name in ("n1", "n2"):
-        (folder / "nodes" / name).mkdir(parents=True)
-    remedy = f"script/up --nodes 2 --home {folder}"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(server / ".s.PGSQL.5432"))
-        assert missing_server(Settings(home=folder)) == remedy  # left by one that was killed
-        listener.listen()
-        assert missing_server(Settings(home=folder)) == ""
-    _, _, error = command("up", "--home", folder)
-    assert isinstance(error, CommandFailed) and error.code is Exit.CONFLICT
-    assert str(error).endswith(f"Start it with\n  {remedy}")
-    elsewhere = {"database_url": "postgresql://db.example/fyke"}
-    assert missing_server(Settings(home=folder, **elsewhere)) == ""
