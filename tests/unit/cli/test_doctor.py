@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from fyke.cli import doctor
+from fyke.cli import doctor, doctor_machine
 from fyke.cli.doctor_result import OK, WARNING, CheckResult
 from fyke.cli.main import app
 
@@ -40,3 +40,23 @@ def test_only_a_complete_sandbox_is_exit_status_0(
     text = CliRunner().invoke(app, arguments).stdout
     assert "-> do this" in text and "-> x" not in text
     assert text.splitlines()[-1] == f"Sandbox: {level}"
+
+
+def test_before_the_first_start_nothing_is_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(doctor, "check_registries", lambda settings: iter([]))
+    monkeypatch.setattr(doctor, "check_browser", lambda *_: iter([]))
+    monkeypatch.setattr(doctor, "check_isolation", lambda *_: ("full", "", []))
+    monkeypatch.setattr(doctor_machine, "_first_line", lambda *_: "")  # it starts programs
+    for name in ("FYKE_HOME", "FYKE_DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("FYKE_PORT", "0")
+    report = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
+    details = {check["name"]: check["detail"] for check in report["checks"]}
+    home = tmp_path / ".fyke"
+    assert details["data folder"] == f"{home} will be created at the first start"
+    assert details["database"] == "SQLite, will be created at the first start"
+    assert list(tmp_path.iterdir()) == []
