@@ -40,6 +40,7 @@ up_with_nodes() {
   local number=$1 program=$2/.venv/bin/fyke status
   interpreter=$2/.venv/bin/python
   shift 2
+  "$program" up --check --tour --tour-nodes "$number" "$@" || exit # before anything is made
   enter_home "$program" "$@"
   ended_by='' running='' up_pid='' nodes_pid='' cluster=''
   trap 'on_signal HUP' HUP

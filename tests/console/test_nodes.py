@@ -16,7 +16,7 @@ from fyke.model.account import Role
 from fyke.model.node import NodeState
 from fyke.model.node_registry import Node
 from fyke.model.run import Origin
-from fyke.model.runner import Capacity, RunnerInfo
+from fyke.model.runner import NOT_MEASURED, Capacity, RunnerInfo
 from fyke.model.settings_version import SettingsVersion
 from fyke.reasons import Detail, DetailCode
 from support.app import RUNNER, App
@@ -246,6 +246,11 @@ async def test_the_page_of_a_node_shows_which_settings_it_has(
         ({"disk_free": 50 * 10**9}, "50 GB of 100 GB free", "as that of the database"),
         ({"disk_free": 10**6}, "1 MB of 100 GB free nearly full", "as that of the database"),
         ({"ahead_ms": 65_000}, "0 B of 100 GB free nearly full", "1 min 5 s ahead of the database"),
+        (
+            {"cache_bytes": NOT_MEASURED},
+            "0 B of 100 GB free nearly full",
+            "as that of the database",
+        ),
         ({"ahead_ms": -2500}, "0 B of 100 GB free nearly full", "2.5 s behind the database"),
     ],
 )
@@ -269,7 +274,8 @@ async def test_the_page_of_a_node_shows_its_disk_and_clock(
         )
         for term in ("Disk", "Caches", "Clock")
     }
-    assert shown == {"Disk": disk, "Caches": "2 GB", "Clock": clock}
+    caches = "not measured yet" if members.get("cache_bytes") == NOT_MEASURED else "2 GB"
+    assert shown == {"Disk": disk, "Caches": caches, "Clock": clock}
 
 
 async def test_the_machine_of_the_installation_has_a_page_without_actions(

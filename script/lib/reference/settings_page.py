@@ -15,7 +15,7 @@ from markdown import paragraphs
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from fyke.settings import Settings, groups
+from fyke.settings import Settings, groups, marks
 
 _KINDS: dict[Any, str] = {
     bool: "true or false",
@@ -38,7 +38,8 @@ _SHARED = {
 
 def text() -> str:
     """The generated part of the page."""
-    bases = [base for base in reversed(Settings.__mro__) if base.__module__ == groups.__name__]
+    modules = f"{groups.__name__}."
+    bases = [base for base in reversed(Settings.__mro__) if base.__module__.startswith(modules)]
     return "\n".join(line for group in bases for line in section(group))
 
 
@@ -52,8 +53,8 @@ def section(group: type[BaseModel]) -> Iterator[str]:
         yield f"### `{name}`\n"
         yield f"Type: {_type(field)}. Default: {_default(name, field)}.\n"
         yield from (f"{paragraph}\n" for paragraph in paragraphs(descriptions[name]))
-        marks = (item for item in field.metadata if isinstance(item, groups.Shared))
-        yield from (f"{_SHARED[mark.nodes]}\n" for mark in marks)
+        shared = (item for item in field.metadata if isinstance(item, marks.Shared))
+        yield from (f"{_SHARED[mark.nodes]}\n" for mark in shared)
         example = (field.examples or [""])[0]
         yield f"```sh\nFYKE_{name.upper()}={example}\n```\n"
 
@@ -74,14 +75,14 @@ def _docstrings(group: type[BaseModel]) -> dict[str, str]:
 
 def _type(field: FieldInfo) -> str:
     for item in field.metadata:
-        if isinstance(item, groups.TypeText):
+        if isinstance(item, marks.TypeText):
             return item.text
     literals = [f"`{literal}`" for literal in get_args(field.annotation)]
     if literals:  # a Literal
         return f"{', '.join(literals[:-1])} or {literals[-1]}"
     annotation: Any = field.annotation
     kind = _KINDS[annotation] + _bounds(field)
-    unit = next((item.text for item in field.metadata if isinstance(item, groups.Unit)), "")
+    unit = next((item.text for item in field.metadata if isinstance(item, marks.Unit)), "")
     return f"{kind}; unit: {unit}" if unit else kind
 
 

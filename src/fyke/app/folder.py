@@ -14,6 +14,11 @@ from fyke.reasons import Reason, ReasonCode
 from fyke.settings import Settings
 
 NODE_FILE = "node.json"  # only in the folder of a node, see ``fyke.app.node_folder``
+INSTALLATION_FILES = (
+    *("state.db", "rows.db", "secret.key", "owner.key"),
+    *("node", "config.toml"),  # ``make_home`` writes the first, an operator the second
+)
+LOCAL_FOLDER = "local"  # of work without a server, see ``fyke.cli.local_folder``
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 PERMISSIONS = {"open": 0o711, "shared": 0o755, "private": 0o700}
 
@@ -47,6 +52,11 @@ def make_home(settings: Settings) -> None:
 def is_node(home: Path) -> bool:
     """Whether this is the folder of a node."""
     return (home / NODE_FILE).exists()
+
+
+def is_installation(home: Path) -> bool:
+    """Whether this is the data folder of an installation, which may have lost files."""
+    return not is_node(home) and any((home / name).is_file() for name in INSTALLATION_FILES)
 
 
 def place(settings: Settings) -> str:

@@ -47,7 +47,7 @@ from fyke.sandbox import installed_browser
 from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.sandbox.isolation.checks import Check
 from fyke.settings import Settings
-from fyke.settings.groups import PriceSettings
+from fyke.settings.groups.accounts import PriceSettings
 
 BROWSER_SECONDS = 30.0  # for the check of a browser that the run requires
 POLL_SECONDS = 0.1

@@ -9,7 +9,7 @@ import typer
 
 from fyke.cli.context import HomeOption, JsonOption, group
 from fyke.cli.output import Output
-from fyke.cli.settings import load_settings
+from fyke.cli.settings import settings_to_look_at
 
 config = group()
 
@@ -35,7 +35,7 @@ def show(
     """
     from fyke.app.configuration import masked, origins_of
 
-    settings = load_settings(home=home)
+    settings = settings_to_look_at(home=home)
     values = {name: masked(getattr(settings, name)) for name in type(settings).model_fields}
     flags = {"home": home} if home else {}
     origins = origins_of(settings, flags, os.environ)

@@ -70,8 +70,9 @@ def locate(
     local = _local_url(folder)
     if not local:
         _refuse_node(folder)
+        found = "has no server.json" if folder.is_dir() else "does not exist"
         raise CommandFailed(
-            f"Fyke is not running on this machine ({folder} has no server.json). Start it with "
+            f"Fyke is not running on this machine ({folder} {found}). Start it with "
             "fyke up, name the data folder of a running one with --home or FYKE_HOME, or another "
             "server with --url or FYKE_URL",
             Exit.UNREACHABLE,

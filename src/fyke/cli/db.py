@@ -30,23 +30,24 @@ db = group()
 def migrate(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Migrate the tables to this release. "fyke up" does it by itself.
 
+    Makes no installation: a folder without one is refused, unless the tables are in PostgreSQL.
+
     \b
     Examples:
       fyke db migrate
       FYKE_DATABASE_URL=postgresql://fyke@db/fyke fyke db migrate --json
     """
     from fyke.app import maintenance
-    from fyke.app.folder import make_home
-    from fyke.cli.owner import as_owner, owner_of
+    from fyke.app.folder import is_installation, make_home
+    from fyke.cli.owner import as_owner
 
     settings = load_settings(home=home)
-    if os.geteuid() == 0 and not settings.home.exists():
-        owner = owner_of(settings.home, settings.service_user)
-        settings.home.mkdir(parents=True)
-        os.chown(settings.home, *owner)
+    if not settings.database_url:
+        settings = existing_settings(home)
     os.umask(0o077)
     with as_owner(settings.home, settings.service_user):
-        make_home(settings)
+        if is_installation(settings.home):
+            make_home(settings)
         tables = maintenance.migrate(settings)
     _show(tables, as_json)
 

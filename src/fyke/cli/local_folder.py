@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
 
+from fyke.app.folder import LOCAL_FOLDER
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.local_work import REQUEST, RESULT, run_request
 from fyke.kit.file_lock import locked
@@ -35,7 +36,7 @@ UNSET = ("database_url", "blobs_url", "s3_endpoint", "s3_region", "s3_key_id", "
 @contextlib.contextmanager
 def local_folder(settings: Settings) -> Iterator[Settings]:
     """Lock a free folder; yield the settings for work in it."""
-    base = settings.home / "local"
+    base = settings.home / LOCAL_FOLDER
     _make_folder(settings.home)
     _make_folder(base)
     for number in range(MAX_FOLDERS):

@@ -219,7 +219,7 @@ def list_nodes(
     """List the nodes of this installation.
 
     STATE is what was decided about a node. TAKES RUNS is also no for a node that is not
-    connected; fyke node show says why.
+    connected; fyke node show says why. LAST SEEN is now for one that is connected.
 
     \b
     Examples:
@@ -239,30 +239,16 @@ def list_nodes(
         server.out.say("There are no nodes; make a token with fyke node token")
         return
     server.out.table(
-        (
-            "name",
-            "pool",
-            "state",
-            "connected",
-            "takes runs",
-            "attempts",
-            "labels",
-            "last seen",
-            "address",
-            "release",
-        ),
+        ("name", "takes runs", "attempts", "state", "last seen", "pool", "labels"),
         [
             (
                 item.name,
-                item.pool,
-                item.state.value,
-                _connected(item),
                 _takes_runs(item),
                 item.attempts,
+                item.state.value,
+                "now" if item.connected else _seen(item),
+                item.pool,
                 label_text(item.labels) or "-",
-                _seen(item),
-                item.address or "-",
-                item.release or "-",
             )
             for item in items
         ],
@@ -284,30 +270,39 @@ def show(server: ServerContext, name: Name) -> None:
         return
     fields = [
         ("name", node.name),
-        ("pool", node.pool),
-        ("labels", label_text(node.labels) or "-"),
-        ("state", node.state.value),
-        ("set by", node.state_by or "-"),
-        ("reason", node.reason or "-"),
-        ("drain until", formatting.when(node.drain_until)),
-        ("replacing", "yes" if node.replacing else "no"),
-        ("connected", _connected(node)),
         ("takes runs", _availability(node)),
         ("attempts", node.attempts),
+        ("state", node.state.value),
+        *_decision(node),
+        ("connected", _connected(node)),
+        ("last seen", _seen(node)),
+        ("pool", node.pool),
+        ("labels", label_text(node.labels) or "-"),
         ("cores", f"{node.cpus_taken:g} of {node.cpus:g} in use" if node.cpus else "-"),
         ("memory", f"{node.memory_taken} of {node.memory} MB in use" if node.memory else "-"),
         ("isolation", _isolation(node)),
         *(("failed check", f"{check.name}: {check.seen}") for check in node.failed_checks),
         ("disk", _disk(node)),
-        ("caches", formatting.size(node.caches) if node.disk_total else "-"),
+        ("caches", _caches(node)),
         ("clock", _clock(node)),
-        ("joined", formatting.when(node.joined_at)),
-        ("last seen", _seen(node)),
-        ("address", node.address or "-"),
-        ("release", node.release or "-"),
         ("settings", _settings(node)),
+        ("release", node.release or "-"),
+        ("address", node.address or "-"),
+        ("joined", formatting.when(node.joined_at)),
     ]
     server.out.fields(fields)
+
+
+def _decision(node: NodeItem) -> Iterator[tuple[str, str]]:
+    """Who decided about the node, and what, as far as there is something to say."""
+    if node.state_by:
+        yield "set by", node.state_by
+    if node.reason:
+        yield "reason", node.reason
+    if node.drain_until:
+        yield "drain until", formatting.when(node.drain_until)
+    if node.replacing:
+        yield "replacing", "yes"
 
 
 def _disk(node: NodeItem) -> str:
@@ -317,6 +312,12 @@ def _disk(node: NodeItem) -> str:
     if node.disk_free >= node.disk_floor:
         return text
     return f"{text}; below {formatting.size(node.disk_floor)} it takes no attempts"
+
+
+def _caches(node: NodeItem) -> str:
+    if not node.disk_total:
+        return "-"
+    return "not measured yet" if node.caches is None else formatting.size(node.caches)
 
 
 def _clock(node: NodeItem) -> str:

@@ -7,12 +7,12 @@ of that user's links.
 from __future__ import annotations
 
 import os
-import urllib.parse
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.nodes_server import SOCKET, server_url
 from fyke.cli.settings import load_settings
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def own_database(settings: Settings) -> str:
         raise CommandFailed(
             f"Nodes need PostgreSQL, and {home / 'config.toml'} has no database_url.", Exit.CONFLICT
         )
-    if len(os.fsencode(folder / ".s.PGSQL.5432")) > MAX_SOCKET_PATH:
+    if len(os.fsencode(folder / SOCKET)) > MAX_SOCKET_PATH:
         raise CommandFailed(
             f"The path of the data folder is too long for the socket of PostgreSQL: {home}"
         )
-    return f"postgresql://fyke@/fyke?host={urllib.parse.quote(str(folder))}"
+    return server_url(folder)

@@ -27,7 +27,7 @@ STYLES = {
     "withdrawn": "yellow",
     "no-limits": "yellow",
 }
-FLEXIBLE = frozenset({"title", "description", "detail", "reason", "url", "message"})
+FLEXIBLE = frozenset({"title", "description", "detail", "reason", "url", "message", "labels"})
 MIN_COLUMN_WIDTH = 10  # of a shortened column
 MAX_COLUMN_WIDTH = 60  # of the padding in a streamed table
 
@@ -203,8 +203,8 @@ def plain_table(lines: list[list[str]]) -> Iterator[str]:
 
 
 def fitting_widths(titles: Sequence[str], rows: list[list[str]], available: int) -> list[int]:
-    """The widths of the widest cells. If they exceed ``available``, only columns of sentences are
-    shortened, because ids and numbers must stay copyable."""
+    """The widths of the widest cells. If they exceed ``available``, only columns of sentences and
+    labels are shortened, because ids and numbers must stay copyable."""
     from rich.cells import cell_len
 
     widths = [

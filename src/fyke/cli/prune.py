@@ -43,7 +43,7 @@ def prune(
     """
     from fyke.app.folder import is_node
 
-    settings = existing_settings(home)
+    settings = existing_settings(home, or_node=True)
     if not is_node(settings.home):
         with _acting_as_owner(settings):
             _check_tables(settings)

@@ -49,8 +49,17 @@ def name_of(uid: int) -> str:
 
 
 def run_as(uid: int) -> str:
-    """The end of advice to choose another folder than one of this user."""
-    return f", or run Fyke as that user: FYKE_SERVICE_USER={name_of(uid)} (setting service_user)."
+    """The end of advice to choose another folder than one of this user, whom only a name can make
+    the service user.
+    """
+    name = name_of(uid)
+    if not name.isdecimal():
+        return f", or run Fyke as that user: FYKE_SERVICE_USER={name} (setting service_user)."
+    return (
+        ", or run Fyke as that user, who has no name yet:\n"
+        f"  useradd --system --uid {uid} --user-group --shell /usr/sbin/nologin fyke-{uid}\n"
+        f"  export FYKE_SERVICE_USER=fyke-{uid}"
+    )
 
 
 class _Walk:

@@ -63,17 +63,61 @@ def _rule(problem: Mapping[str, Any]) -> str:
     return message.removeprefix(OWN_RULE).replace(BY_PYDANTIC, "must be ", 1)
 
 
-def existing_settings(home: str | None) -> Settings:
-    """The settings of an existing data folder. Raises ``CommandFailed``."""
+def existing_settings(home: str | None, *, or_node: bool = False) -> Settings:
+    """The settings of the data folder of an installation, or of a node too. Raises
+    ``CommandFailed``.
+    """
+    from fyke.app.folder import NODE_FILE, is_installation, is_node
+
     settings = load_settings(home=home)
-    if not settings.secret_file.parent.is_dir():
-        raise CommandFailed(f"There is no data folder {settings.home}", Exit.NOT_FOUND)
+    if not settings.home.is_dir():
+        raise _not_ours(settings.home, or_node=or_node)
     if not settings.database_url and os.geteuid() != 0 and not os.access(settings.home, os.R_OK):
         raise CommandFailed(
             f"The data folder {settings.home} belongs to another user; use that one, or root",
             Exit.AUTH,
         )
+    if is_node(settings.home):
+        if not or_node:
+            raise CommandFailed(
+                f"{settings.home} is the folder of a node ({NODE_FILE}), which has no database. "
+                "Give this command on the machine of the installation, or name the data folder of "
+                "an installation with --home or FYKE_HOME",
+                Exit.CONFLICT,
+            )
+    elif not is_installation(settings.home):
+        raise _not_ours(settings.home, or_node=or_node)
     return settings
+
+
+def settings_to_look_at(home: str | None) -> Settings:
+    """The settings for a command that is also of use before the first start. A folder that was
+    named has to be one of ours; without a name it is the default one, which may be missing. Raises
+    ``CommandFailed``.
+    """
+    from fyke.app.folder import LOCAL_FOLDER, is_installation, is_node
+
+    settings = load_settings(home=home)
+    folder = settings.home
+    is_ours = is_node(folder) or is_installation(folder) or (folder / LOCAL_FOLDER).is_dir()
+    if (home or os.environ.get("FYKE_HOME")) and not is_ours:
+        raise _not_ours(folder, or_node=True)
+    return settings
+
+
+def _not_ours(folder: Path, *, or_node: bool) -> CommandFailed:
+    """The error for a folder that is missing, or has nothing that Fyke writes."""
+    from fyke.app.folder import INSTALLATION_FILES, NODE_FILE
+
+    files = [*INSTALLATION_FILES, *([NODE_FILE] if or_node else [])]
+    is_there = folder.is_dir()
+    found = f"it has none of {', '.join(files)}" if is_there else "it does not exist"
+    node = " and fyke node join that of a node" if or_node else ""
+    return CommandFailed(
+        f"{folder} is no data folder of Fyke: {found}. Name the right one with --home or "
+        f"FYKE_HOME; fyke up makes a new one{node}",
+        Exit.NOT_FOUND,
+    )
 
 
 def _source(name: str, flags: Mapping[str, Any]) -> str:

@@ -48,6 +48,10 @@ def up(
     ] = 0,
     once: Annotated[bool, typer.Option("--once", help="Stop after the tour.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the URL as JSON.")] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", hidden=True, help="Only check options and settings."),
+    ] = False,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
     launcher_events: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -55,11 +59,16 @@ def up(
 
     Examples: fyke up; fyke up --port 9000 --servers 2; fyke up --home ./data --tour --once
     """
+    from fyke.cli.nodes_server import refuse_without_server
+
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # set by a shell for background jobs
         signal.signal(signal.SIGINT, signal.default_int_handler)
     os.umask(0o077)  # others can traverse the data folder, but not read its files
     settings = load_settings(home=home, host=host, port=port, servers=servers)
     refuse_node(settings)
+    if check:
+        return
+    refuse_without_server(settings)
     if os.geteuid() == 0:
         from fyke.cli.root_start import start_as_root
 

@@ -73,8 +73,14 @@ def check_info(info: RunnerInfo) -> None:
     check_range(info.browser_share, 1, "part of a browser")
     for count in (info.browsers, info.idle_sandboxes):
         check_range(count, MAX_PLACES, "number")
-    numbers = (info.idle_memory, info.settings_version, info.cache_bytes, info.clock_ms)
-    for number in (*numbers, info.disk_free, info.disk_total, info.disk_floor):
+    numbers = (info.idle_memory, info.settings_version, info.clock_ms)
+    for number in (
+        *numbers,
+        info.measured_caches or 0,
+        info.disk_free,
+        info.disk_total,
+        info.disk_floor,
+    ):
         check_range(number, MAX_COUNT, "number")
     if info.isolation not in _ISOLATIONS:
         raise ImpossibleRequest("There is no such level of isolation")

@@ -14,6 +14,7 @@ from fyke.reasons import Detail
 # how long an attempt stays with a runner that does not renew its lease, unless it is set
 LEASE_SECONDS = 15.0
 TOLERANCE = 1e-9  # cores; for rounding errors in sums such as 0.1 + 0.2
+NOT_MEASURED = -1  # instead of a number of bytes
 MAX_ENVIRONMENTS = 64  # that a runner names: 2 KiB in each of its reports
 NODE_PLACE = "node/"  # with it begins the place of a node; others begin with the boot of a machine
 
@@ -90,8 +91,9 @@ class RunnerInfo:
     the names (``environment_name``) of those that its machine has, the last used first, at most
     ``MAX_ENVIRONMENTS``. ``disk_free`` of ``disk_total`` bytes are free on the disk of its data
     folder, which is nearly full below ``disk_floor``; ``cache_bytes`` is the size of what it has
-    fetched and installed. ``clock_ms`` is the time of its own clock when it reported, while
-    ``heartbeat_at`` is that of the database. Each of these five is 0 if it is not known.
+    fetched and installed, ``NOT_MEASURED`` until it knows. ``clock_ms`` is the time of its own
+    clock when it reported, while ``heartbeat_at`` is that of the database. Each of the other four
+    is 0 if it is not known.
     """
 
     id: str
@@ -120,8 +122,13 @@ class RunnerInfo:
     disk_free: int = 0
     disk_total: int = 0
     disk_floor: int = 0
-    cache_bytes: int = 0
+    cache_bytes: int = NOT_MEASURED
     clock_ms: int = 0
+
+    @property
+    def measured_caches(self) -> int | None:
+        """``cache_bytes``; None if that is not measured yet."""
+        return None if self.cache_bytes == NOT_MEASURED else self.cache_bytes
 
     @property
     def clock_ahead_ms(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from fyke.model.runner import NOT_MEASURED
 from fyke.reasons import Detail, DetailCode
 
 MIB = 2**20
@@ -20,12 +21,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class DiskFacts:
-    """Bytes; 0 for what is not known. Below ``floor`` free bytes the disk is nearly full."""
+    """Bytes; 0 for what is not known, and ``NOT_MEASURED`` for caches. Below ``floor`` free bytes
+    the disk is nearly full.
+    """
 
     free: int = 0
     total: int = 0
     floor: int = 0
-    caches: int = 0
+    caches: int = NOT_MEASURED
 
 
 class RunnerDisk:
@@ -40,7 +43,7 @@ class RunnerDisk:
         self._measure = caches
         self._floor = floor
         self._refuses = refuses
-        self._caches = 0
+        self._caches = NOT_MEASURED
 
     async def watch(self) -> None:
         """Measure the caches now and then, until cancelled."""

@@ -23,20 +23,13 @@ from fyke.kit.node_names import checked_labels, checked_name
 from fyke.kit.s3_place import clean_s3_url, parse_endpoint
 from fyke.model.gateway import GATEWAY_PORT
 from fyke.settings.config_file import ConfigFile, ConfigFileError
-from fyke.settings.groups import (
-    SYSTEM_HOME,
-    AccountSettings,
-    BrowserSettings,
-    EgressSettings,
-    LogSettings,
-    MailSettings,
-    NodeSettings,
-    PriceSettings,
-    RunnerSettings,
-    ServerSettings,
-    StorageSettings,
-    default_home,
-)
+from fyke.settings.groups.accounts import AccountSettings, PriceSettings
+from fyke.settings.groups.browser import BrowserSettings
+from fyke.settings.groups.egress import EgressSettings, MailSettings
+from fyke.settings.groups.nodes import NodeSettings
+from fyke.settings.groups.runner import RunnerSettings
+from fyke.settings.groups.server import SYSTEM_HOME, LogSettings, ServerSettings, default_home
+from fyke.settings.groups.storage import StorageSettings
 
 __all__ = ["SYSTEM_HOME", "ConfigFileError", "Settings", "default_home"]
 

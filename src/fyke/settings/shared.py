@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from fyke.errors import Conflict
 from fyke.settings import Settings
-from fyke.settings.groups import Shared
+from fyke.settings.marks import Shared
 
 MARKS: Mapping[str, Shared] = {
     name: mark

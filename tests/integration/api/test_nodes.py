@@ -156,6 +156,7 @@ async def test_a_node_is_shown_with_what_it_has(app: App, api: Api) -> None:
     assert (node.disk_free, node.disk_total, node.disk_floor) == (10**9, 2**40, 2**28)
     assert (node.caches, node.clock_ahead) == (7, 2.5)
     assert (bare.failed_checks, bare.disk_total, bare.clock_ahead) == ([], 0, 0)
+    assert bare.caches is None
     assert (bare.settings_version, bare.newest_settings) == (0, 0)
     assert (node.settings_version, node.newest_settings) == (1, 2)
 

@@ -25,8 +25,9 @@ from fyke.app.measuring import measure
 from fyke.app.probe import ServerProbe, check_place
 from fyke.app.prune import Kind, Prune
 from fyke.app.restored import RESTORED
-from fyke.cli import doctor
 from fyke.cli.backup_file import write_backup
+from fyke.cli.doctor_database import check_blobs
+from fyke.cli.doctor_result import FAILED, OK, CheckResult
 from fyke.contracts.state import Transaction
 from fyke.domain.workers.bundles import bundle_name
 from fyke.errors import Conflict
@@ -367,28 +368,28 @@ async def test_a_server_with_its_blobs_in_the_folder_sees_that_they_are_in_s3(
 async def test_doctor_tries_the_place(
     settings: Settings, server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def doctors(settings: Settings) -> list[doctor.CheckResult]:
-        return list(doctor._blobs(settings))
+    def doctors(settings: Settings) -> list[CheckResult]:
+        return list(check_blobs(settings))
 
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     [good] = await in_thread(doctors, settings)
-    assert (good.name, good.state) == ("blobs", doctor.OK)
+    assert (good.name, good.state) == ("blobs", OK)
     for other, problem in other_places(settings, server):
         [bad] = await in_thread(doctors, other)
-        assert bad.state == doctor.FAILED and problem in bad.detail
+        assert bad.state == FAILED and problem in bad.detail
     wrong = settings.model_copy(update={"database_url": "postgresql://[wrong"})
     [good] = await in_thread(doctors, wrong)
-    assert good.state == doctor.OK
+    assert good.state == OK
     new = settings.model_copy(update={"home": tmp_path / "new"})
     [bad] = await in_thread(doctors, new)
-    assert bad.state == doctor.FAILED and "of another installation" in bad.detail
+    assert bad.state == FAILED and "of another installation" in bad.detail
     new = new.model_copy(update={"blobs_url": str(server.new_place())})
     await folder_blobs(new).put("bundles/a", b"data")
     [bad] = await in_thread(doctors, new)
-    assert bad.state == doctor.FAILED and "fyke db copy-blobs" in bad.detail
+    assert bad.state == FAILED and "fyke db copy-blobs" in bad.detail
     await folder_blobs(new).delete("bundles/a")
     [good] = await in_thread(doctors, new)
-    assert good.state == doctor.OK
+    assert good.state == OK
     [bad] = await in_thread(doctors, new.model_copy(update={"blobs_url": "s3://nowhere"}))
-    assert bad.state == doctor.FAILED and "NoSuchBucket" in bad.detail
+    assert bad.state == FAILED and "NoSuchBucket" in bad.detail
     assert await in_thread(doctors, new.model_copy(update={"blobs_url": ""})) == []

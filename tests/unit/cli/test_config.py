@@ -32,6 +32,7 @@ def test_secrets_are_masked() -> None:
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FYKE_DATABASE_URL", "postgresql://fyke:secret@db/fyke")
+    (tmp_path / "config.toml").write_text("")
     run = CliRunner().invoke
     text = run(app, ["config", "show", "--origin", "--home", str(tmp_path)]).output
     assert "environment (FYKE_DATABASE_URL)" in text

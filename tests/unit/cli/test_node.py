@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -22,6 +24,7 @@ from fyke.cli.node import (
     token,
     uncordon,
 )
+from fyke.cli.output import Output
 from fyke.client.errors import ApiError
 from fyke.domain.nodes.machines import Availability
 from fyke.model.node import NodeState
@@ -143,15 +146,30 @@ def test_tokens_are_listed_with_their_uses() -> None:
 
 def test_nodes_are_listed() -> None:
     title, line = run(list_nodes, nodes=[NODE]).data.splitlines()
-    assert title.split()[:3] == ["NAME", "POOL", "STATE"]
-    assert line.split() == [
-        "gpu-1", "gpu", "draining", "no", "no", "3", "disk=ssd", "rack=2", "never", "192.0.2.1",
-        "0.2.0",
-    ]  # fmt: skip
-    bare = msgspec.structs.replace(NODE, connected=True, labels={}, address="", release="")
+    assert title.split()[:4] == ["NAME", "TAKES", "RUNS", "ATTEMPTS"]
+    assert line.split() == ["gpu-1", "no", "3", "draining", "never", "gpu", "disk=ssd", "rack=2"]
+    bare = msgspec.structs.replace(NODE, connected=True, labels={}, seen_at=1_700_000_000)
     cells = run(list_nodes, nodes=[bare]).data.splitlines()[1].split()
-    assert cells == ["gpu-1", "gpu", "draining", "yes", "no", "3", "-", "never", "-", "-"]
+    assert cells == ["gpu-1", "no", "3", "draining", "now", "gpu", "-"]
     assert json.loads(run(list_nodes, as_json=True, nodes=[NODE]).data)[0]["name"] == "gpu-1"
+
+
+def test_nodes_fit_on_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    long = {f"label-{number}": "value" for number in range(9)}
+    gone = msgspec.structs.replace(NODE, seen_at=1_700_000_000, labels=long)
+    here = msgspec.structs.replace(gone, name="n2", connected=True, state=NodeState.READY)
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    server, shown = ScriptedServer(nodes=[gone, here]), Terminal()
+    server.out = Output(as_json=False, stdout=shown)
+    list_nodes(server)  # type: ignore[arg-type]
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue()).splitlines()
+    assert len(lines) == 3 and max(map(len, lines)) <= 80
+    assert lines[1].startswith("gpu-1  no") and "\u2026" in lines[1]
 
 
 def test_nodes_are_listed_by_pool_and_labels() -> None:
@@ -177,7 +195,9 @@ def test_the_demand_of_each_pool_is_shown() -> None:
 
 def test_a_node_is_shown() -> None:
     fields = run(show, "gpu-1", node=NODE).fields
-    assert (fields["state"], fields["set by"], fields["reason"]) == ("draining", "ada", "-")
+    assert [*fields][:3] == ["name", "takes runs", "attempts"]
+    assert [*fields][3:8] == ["state", "set by", "drain until", "connected", "last seen"]
+    assert (fields["state"], fields["set by"]) == ("draining", "ada")
     assert fields["drain until"].startswith("2023-11-1") and fields["last seen"] == "never"
     assert (fields["connected"], fields["attempts"]) == ("no", "3")
     assert fields["cores"] == "3.5 of 8 in use"
@@ -187,10 +207,16 @@ def test_a_node_is_shown() -> None:
     assert fields["failed check"] == "limits: memory.max is read-only"
     assert fields["disk"] == "200.0 MB of 50.0 GB free; below 268.4 MB it takes no attempts"
     assert (fields["caches"], fields["clock"]) == ("1.5 GB", "12 s behind that of the database")
-    near = msgspec.structs.replace(NODE, clock_ahead=0.4, disk_free=10**10)
+    near = msgspec.structs.replace(NODE, clock_ahead=0.4, disk_free=10**10, caches=None)
     fields = run(show, "gpu-1", node=near).fields
+    assert fields["caches"] == "not measured yet"
     assert fields["disk"] == "10.0 GB of 50.0 GB free"
     assert fields["clock"] == "as that of the database"
+    replaced = msgspec.structs.replace(NODE, reason="it is old", replacing=True)
+    fields = run(show, "gpu-1", node=replaced).fields
+    assert (fields["reason"], fields["replacing"]) == ("it is old", "yes")
+    ready = msgspec.structs.replace(NODE, state=NodeState.READY, state_by="", drain_until=0)
+    assert [*run(show, "gpu-1", node=ready).fields][3:5] == ["state", "connected"]
 
 
 def test_a_node_that_has_not_reported_has_no_size() -> None:
@@ -308,8 +334,8 @@ def test_the_list_shows_whether_a_node_takes_runs(
 ) -> None:
     node = msgspec.structs.replace(NODE, availability=availability)
     title, line = run(list_nodes, nodes=[node]).data.splitlines()
-    assert title.split()[3:6] == ["CONNECTED", "TAKES", "RUNS"]
-    assert line.split()[4:-6] == words
+    assert title.split()[1:3] == ["TAKES", "RUNS"]
+    assert line.split()[1:-6] == words
 
 
 @pytest.mark.parametrize("availability", [Availability.NOT_CONNECTED, Availability.SILENT])

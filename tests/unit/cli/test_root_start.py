@@ -64,7 +64,7 @@ def test_a_folder_that_another_user_works_in_is_refused_and_stays_as_it_is(
     make_home(Settings(home=home))
     os.chown(home, 54_321, 54_321)
     before = home.stat()
-    with pytest.raises(CommandFailed, match=r"user 54321.*FYKE_SERVICE_USER=54321"):
+    with pytest.raises(CommandFailed, match=r"(?s)user 54321.*FYKE_SERVICE_USER=fyke-54321"):
         root_start.chown_home(Settings(home=home), USER)
     after = home.stat()
     assert (after.st_uid, after.st_gid, after.st_mode) == (54_321, 54_321, before.st_mode)

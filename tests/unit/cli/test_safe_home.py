@@ -13,7 +13,7 @@ import pytest
 
 from fyke.cli import safe_home
 from fyke.cli.errors import CommandFailed
-from fyke.cli.safe_home import open_home
+from fyke.cli.safe_home import open_home, run_as
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
 USER = pwd.struct_passwd(("service", "x", 12_346, 12_347, "", "/", ""))
@@ -78,8 +78,9 @@ def test_a_parent_of_another_user_is_refused(folder: Path, mode: int) -> None:
     os.chown(parent, OTHER, OTHER)
     text = refused(parent / "home", f"belongs to the user {OTHER}")
     assert text.endswith(
-        "Choose another folder with --home, or run Fyke as that user: "
-        f"FYKE_SERVICE_USER={OTHER} (setting service_user)."
+        "Choose another folder with --home, or run Fyke as that user, who has no name yet:\n"
+        f"  useradd --system --uid {OTHER} --user-group --shell /usr/sbin/nologin fyke-{OTHER}\n"
+        f"  export FYKE_SERVICE_USER=fyke-{OTHER}"
     )
     assert list(parent.iterdir()) == []
 
@@ -174,3 +175,11 @@ def test_what_another_user_has_mounted_is_refused(
             shutil.rmtree(home.parent)
         else:
             assert "/dev/shm, and" in refused(home, f"the user {OTHER} has mounted it")
+
+
+def test_a_user_with_a_name_is_advised_by_it() -> None:
+    entry = pwd.getpwuid(os.geteuid())
+    advice = (
+        f", or run Fyke as that user: FYKE_SERVICE_USER={entry.pw_name} (setting service_user)."
+    )
+    assert run_as(entry.pw_uid) == advice

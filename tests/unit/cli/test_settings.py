@@ -10,15 +10,101 @@ from typer.main import get_command
 
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.main import app
-from fyke.cli.settings import existing_settings, load_settings
+from fyke.cli.settings import existing_settings, load_settings, settings_to_look_at
 from fyke.settings import Settings
+from support.commands import command
+
+LOOKING = [
+    ("doctor",),
+    ("config", "show"),
+    ("prune",),
+    ("backup", "create", "{tmp}/new.tar.gz"),
+    ("db", "check"),
+    ("db", "migrate"),
+    ("db", "convert"),
+    ("db", "owner-key"),
+    ("db", "accept-secret"),
+    ("db", "accept-blobs"),
+    ("db", "accept-lost-rows"),
+    ("db", "copy-blobs"),
+    ("node", "list"),
+    ("node", "show", "n1"),
+    ("node", "up"),
+    ("user", "list"),
+    ("run", "list"),
+    ("queue", "list"),
+]
 
 
-def test_a_missing_folder_is_not_created(tmp_path: Path) -> None:
-    with pytest.raises(CommandFailed, match="There is no data folder") as caught:
-        existing_settings(str(tmp_path / "none"))
+@pytest.mark.parametrize("words", LOOKING, ids=" ".join)
+@pytest.mark.parametrize("folder", ["none", "other"])
+def test_a_folder_that_is_none_of_ours_is_refused_and_not_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], folder: str
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    for name in ("FYKE_DATABASE_URL", "FYKE_HOME", "FYKE_URL", "FYKE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    home = tmp_path / folder
+    arguments = [word.format(tmp=tmp_path) for word in words]
+    _, _, error = command(*arguments, "--home", home)
+    assert isinstance(error, CommandFailed) and error.code is not Exit.OK
+    text = str(error)
+    assert str(home) in text and "--home" in text and ("fyke up" in text or words[1:] == ("up",))
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+    assert left == ["other", "other/notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [
+        ("none", "it does not exist"),
+        ("other", "it has none of state.db, rows.db, secret.key, owner.key, node, config.toml"),
+    ],
+)
+def test_the_refusal_says_what_was_looked_for(tmp_path: Path, folder: str, found: str) -> None:
+    (tmp_path / "other" / "node").mkdir(parents=True)  # a folder of this name is no sign
+    home = tmp_path / folder
+    with pytest.raises(CommandFailed) as caught:
+        existing_settings(str(home))
     assert caught.value.code is Exit.NOT_FOUND
-    assert not (tmp_path / "none").exists()
+    assert str(caught.value) == (
+        f"{home} is no data folder of Fyke: {found}. Name the right one with --home or FYKE_HOME; "
+        "fyke up makes a new one"
+    )
+
+
+def test_a_node_has_no_database_but_can_be_pruned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    (tmp_path / "node.json").write_text("{}")
+    (tmp_path / "node").write_text("01J\n")
+    with pytest.raises(CommandFailed, match="folder of a node") as caught:
+        existing_settings(str(tmp_path))
+    assert caught.value.code is Exit.CONFLICT
+    assert existing_settings(str(tmp_path), or_node=True).home == tmp_path
+
+
+@pytest.mark.parametrize("name", ["config.toml", "node", "secret.key", "rows.db", "node.json"])
+def test_what_fyke_or_its_operator_wrote_makes_a_folder_ours(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("")
+    assert settings_to_look_at(str(tmp_path)).home == tmp_path
+
+
+def test_only_a_folder_that_was_named_has_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("FYKE_HOME", raising=False)
+    assert settings_to_look_at(None).home == tmp_path / ".fyke"
+    monkeypatch.setenv("FYKE_HOME", str(tmp_path / ".fyke"))
+    with pytest.raises(CommandFailed, match="it does not exist"):
+        settings_to_look_at(None)
+    (tmp_path / ".fyke" / "local").mkdir(parents=True)  # of fyke worker run
+    assert settings_to_look_at(None).home == tmp_path / ".fyke"
 
 
 @pytest.mark.parametrize("number", ["0", "65", "many", "1.5"])

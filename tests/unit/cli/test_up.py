@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from fyke.cli import up
+from fyke.cli.errors import CommandFailed, Exit
 from fyke.settings import Settings
+from support.commands import command
 
 
 @pytest.fixture
@@ -39,3 +41,15 @@ def test_the_roles_get_the_settings_in_flags(
     assert environment["FYKE_LOG_LEVEL"] == "debug"
     assert "FYKE_BROWSER" not in environment
     assert up._role_environment(settings, browser=False)["FYKE_BROWSER"] == "off"
+
+
+def test_options_and_settings_can_be_checked_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    assert command("up", "--check", "--home", home, "--port", "9000")[0] == 0
+    assert command("up", "--check", "--home", home, "--port", "99999")[0] == Exit.USAGE
+    monkeypatch.setenv("FYKE_SERVERS", "65")
+    _, _, error = command("up", "--check", "--home", home)
+    assert isinstance(error, CommandFailed) and error.code is Exit.USAGE
+    assert list(tmp_path.iterdir()) == []

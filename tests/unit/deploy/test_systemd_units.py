@@ -12,8 +12,7 @@ from fyke.app.folder import NODE_FILE
 from fyke.cli import root_supervisor, supervisor
 from fyke.cli.errors import Exit
 from fyke.cli.main import app
-from fyke.settings import Settings
-from fyke.settings.groups import SYSTEM_HOME
+from fyke.settings import SYSTEM_HOME, Settings
 
 UNITS = Path(__file__).parents[3] / "deploy" / "systemd"
 PLATFORM, NODE = "fyke.service", "fyke-node.service"

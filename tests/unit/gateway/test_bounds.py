@@ -63,7 +63,8 @@ BAD: list[dict[str, Any]] = [
     {"trouble": Detail(DetailCode.DISK_SHORT, {"free_mb": NAN})},
     {"trouble": Detail(DetailCode.DISK_SHORT, {"free_mb": ["x" * (MAX_INFO_TEXT + 1)]})},
     {"browser_programs": (BrowserProgram.CHROMIUM,) * 3}, {"disk_free": -1}, {"disk_total": 2**63},
-    {"disk_floor": -1}, {"cache_bytes": 2**62}, {"clock_ms": -1}, {"clock_ms": 2**62},
+    {"disk_floor": -1}, {"cache_bytes": 2**62}, {"cache_bytes": -2}, {"clock_ms": -1},
+    {"clock_ms": 2**62},
     {"environments": ("0f" * 16,) * 65}, {"environments": ("0F" * 16,)}, {"environments": ("a b",)},
 ]  # fmt: skip
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fyke.model.runner import NOT_MEASURED
 from fyke.runner.disk import DiskFacts, RunnerDisk
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +26,7 @@ async def test_the_caches_are_measured_and_a_failure_is_survived(tmp_path: Path)
         return answer
 
     disk = RunnerDisk(tmp_path, measure, floor=7)
-    for expected in (0, 42):
+    for expected in (NOT_MEASURED, 42):
         watching = asyncio.create_task(disk.watch())
         async with asyncio.timeout(30):
             await measured.wait()
@@ -41,4 +42,4 @@ async def test_the_facts_are_those_of_the_folder(tmp_path: Path) -> None:
     assert facts.total == shutil.disk_usage(tmp_path).total and 0 < facts.free <= facts.total
     assert facts.floor == 7
     absent = RunnerDisk(tmp_path / "absent", lambda: 0, floor=7).facts()
-    assert absent == DiskFacts(floor=7)
+    assert absent == DiskFacts(floor=7) and absent.caches == NOT_MEASURED

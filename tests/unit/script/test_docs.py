@@ -17,7 +17,7 @@ import markdown  # noqa: E402
 import pages  # noqa: E402
 import settings_page  # noqa: E402
 
-from fyke.settings import groups  # noqa: E402
+from fyke.settings import marks  # noqa: E402
 
 
 class Documented(BaseModel):
@@ -26,7 +26,7 @@ class Documented(BaseModel):
     See docs/how-to/backup.md.
     """
 
-    size_mb: Annotated[int, groups.MEBIBYTES] = Field(default=3, ge=1, le=9, examples=["4"])
+    size_mb: Annotated[int, marks.MEBIBYTES] = Field(default=3, ge=1, le=9, examples=["4"])
     """How large ``it`` is."""
 
     word: str = Field(default="", examples=["x"])

@@ -8,6 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+
+from fyke.cli.main import app
 
 LIB = Path(__file__).parents[3] / "script" / "lib"
 
@@ -60,6 +63,50 @@ def test_a_folder_that_the_program_refuses_ends_the_script(tmp_path: Path) -> No
     program = a_program(tmp_path, "echo refused >&2; exit 5")
     done = bash('enter_home "$1"; echo not reached', program)
     assert (done.returncode, done.stdout, done.stderr) == (5, "", "refused\n")
+
+
+def test_the_options_of_the_start_are_checked_before_anything_is_made(tmp_path: Path) -> None:
+    fyke = tmp_path / ".venv" / "bin" / "fyke"
+    fyke.parent.mkdir(parents=True)
+    fyke.write_text('#!/bin/sh\necho "$*" >>"$0.asked"\n[ "$1 $2" != "up --check" ] || exit 2\n')
+    fyke.chmod(0o755)
+    done = bash('up_with_nodes 3 "$@"', tmp_path, "--home", tmp_path / "home", "--port", "99999")
+    assert (done.returncode, done.stderr) == (2, "")
+    asked = fyke.with_name("fyke.asked").read_text()
+    assert asked == f"up --check --tour --tour-nodes 3 --home {tmp_path}/home --port 99999\n"
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--bogus"], "there is no option --bogus"),
+        (["--nodes", "3", "--noeds=4"], "there is no option --noeds=4"),
+        (["now"], "there is no option now"),
+        (["--once", "--port"], "--port needs a value"),
+    ],
+)
+def test_an_unknown_option_is_refused_with_those_that_there_are(
+    arguments: list[str], problem: str
+) -> None:
+    done = subprocess.run(
+        [LIB.parent / "up", *arguments], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(f"\nscript/up: {problem}\n")
+    for option in ("--nodes N", "--once", "--browser", "--install", "--url URL"):
+        assert f"\n  {option} " in done.stderr
+
+
+def test_the_options_of_fyke_up_are_those_of_the_script() -> None:
+    script = (LIB.parent / "up").read_text()
+    command = get_command(app).commands["up"]  # type: ignore[attr-defined]
+    for param in command.params:
+        [option] = param.opts
+        if not param.hidden and option != "--help":
+            assert f" {option} " in script or f" {option})" in script, option
+            assert param.is_flag or f" {option}=*" in script, option
+            assert option in script.split("HELP")[1], option
 
 
 @pytest.mark.parametrize("exists", [False, True])

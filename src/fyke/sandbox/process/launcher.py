@@ -51,7 +51,7 @@ from fyke.sandbox.process.own_files import OwnFiles
 from fyke.sandbox.process.process_io import SandboxStartFailed
 from fyke.sandbox.process.sandbox_process import ProcessUsage, SandboxProcess, close_pipes
 from fyke.sandbox.process.saved_caches import SavedCaches
-from fyke.sandbox.process.user_claims import claim_users
+from fyke.sandbox.process.user_claims import UserClaim, claim_users
 from fyke.sandbox.tools.tool_paths import ToolPaths
 
 PACKET = 65536
@@ -100,18 +100,19 @@ def serve(
     claim = claim_users(uid_base, uid_count, home, taken=[service_uid])
     try:
         if claim.users != users and not quiet:
-            _report_other_users(users, claim.users)
+            _report_other_users(home, users, claim)
         launcher = Launcher(home, service, claim.users, find_links, client_silence=client_silence)
         asyncio.run(launcher.run(socket_path, ready, reports))
     finally:
         claim.close()
 
 
-def _report_other_users(configured: range, used: range) -> None:
+def _report_other_users(home: Path, configured: range, claim: UserClaim) -> None:
+    owners = " and ".join(other.home for other in claim.others)
     print(
-        "fyke: another installation uses some of the users "
-        f"{configured.start} to {configured.stop - 1}; "
-        f"sandboxes of this one run as {used.start} to {used.stop - 1}",
+        f"fyke: some of the users {configured.start} to {configured.stop - 1} run sandboxes of "
+        f"{owners} on this machine; "
+        f"those of {home} run as {claim.users.start} to {claim.users.stop - 1}",
         file=sys.stderr,
         flush=True,
     )

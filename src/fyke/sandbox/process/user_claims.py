@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,10 +45,15 @@ class ActiveClaim:
 
 
 class UserClaim:
-    """A range of users that no other launcher of this machine has while this claim is open."""
+    """A range of users that no other launcher of this machine has while this claim is open.
+    ``others`` have users of the configured range.
+    """
 
-    def __init__(self, users: range, file: Path, descriptor: int) -> None:
+    def __init__(
+        self, users: range, others: Sequence[ActiveClaim], file: Path, descriptor: int
+    ) -> None:
         self.users = users
+        self.others = others
         self._file = file
         self._descriptor = descriptor
 
@@ -66,19 +71,21 @@ def claim_users(
     """
     with _locked(folder):
         active = _active(folder)
-        users = _choose(range(first, first + count), [claim.users for claim in active], taken)
+        configured = range(first, first + count)
+        users = _choose(configured, [claim.users for claim in active], taken)
         if users is None:
             owners = "; ".join(f"{_show(claim.users)} by {claim.home}" for claim in active)
             raise NoFreeUsers(
-                f"the sandbox users {_show(range(first, first + count))} are used by other "
-                f"installations, and no other range is free ({owners}). Set "
+                f"the sandbox users {_show(configured)} are used by other data folders of this "
+                f"machine, and no other range is free ({owners}). Set "
                 "FYKE_ATTEMPT_UID_BASE to a free range, or FYKE_ATTEMPT_UIDS to fewer users"
             )
         file = folder / f"{users.start}-{users.stop - 1}"
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         os.write(descriptor, os.fsencode(home))
-        return UserClaim(users, file, descriptor)
+        others = [claim for claim in active if _overlap(claim.users, configured)]
+        return UserClaim(users, others, file, descriptor)
 
 
 def active_claims(folder: Path = FOLDER) -> list[ActiveClaim]:

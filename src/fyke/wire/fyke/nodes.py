@@ -159,7 +159,11 @@ class NodeItem(Answer):
         Count, Meta(description="with fewer free bytes it takes no attempts (`disk_floor_mb`)")
     ]
     caches: Annotated[
-        Count, Meta(description="bytes of bundles, environments and packages that it keeps")
+        Count | None,
+        Meta(
+            description="bytes of bundles, environments and packages that it keeps; null: not "
+            "measured yet"
+        ),
     ]
     clock_ahead: Annotated[
         float,
@@ -206,7 +210,7 @@ class NodeItem(Answer):
             disk_free=runner.disk_free if runner else 0,
             disk_total=runner.disk_total if runner else 0,
             disk_floor=runner.disk_floor if runner else 0,
-            caches=runner.cache_bytes if runner else 0,
+            caches=runner.measured_caches if runner else None,
             clock_ahead=runner.clock_ahead_ms / 1000 if runner else 0.0,
         )
 

@@ -9,6 +9,7 @@ from unittest.mock import MagicMock
 import pytest
 
 from fyke.sandbox.process import launcher as module
+from fyke.sandbox.process.user_claims import ActiveClaim
 
 
 @pytest.mark.parametrize("quiet", [False, True])
@@ -18,7 +19,8 @@ def test_other_users_than_the_configured_ones_are_printed_unless_it_is_quiet(
     capsys: pytest.CaptureFixture[str],
     quiet: bool,
 ) -> None:
-    claim = MagicMock(users=range(50_000, 50_010))
+    others = [ActiveClaim(range(39_995, 40_005), "/srv/a"), ActiveClaim(range(9), "/srv/b")]
+    claim = MagicMock(users=range(50_000, 50_010), others=others)
     monkeypatch.setattr(module, "claim_users", lambda *_, **__: claim)
     monkeypatch.setattr(module, "Launcher", MagicMock())
     monkeypatch.setattr(module, "end_with_parent", lambda _: None)
@@ -27,5 +29,10 @@ def test_other_users_than_the_configured_ones_are_printed_unless_it_is_quiet(
     words += ["--uid-base", "40000", "--uid-count", "10", "--parent", str(os.getpid())]
     module.main(words + ["--quiet"] * quiet)
     printed = capsys.readouterr().err
-    assert ("sandboxes of this one run as 50000 to 50009" in printed) is not quiet
+    assert printed == (
+        ""
+        if quiet
+        else "fyke: some of the users 40000 to 40009 run sandboxes of /srv/a and /srv/b on this "
+        f"machine; those of {tmp_path} run as 50000 to 50009\n"
+    )
     claim.close.assert_called_once_with()

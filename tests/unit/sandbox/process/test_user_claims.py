@@ -72,9 +72,11 @@ def test_ranges_that_overlap_in_part_are_not_shared(
     folder: Path, closing: ExitStack, first: int
 ) -> None:
     one = claim(folder, closing, 30_000, 64)
+    claim(folder, closing, 40_000, 64, "/elsewhere")
     other = claim(folder, closing, first, 2)
     assert set(one.users).isdisjoint(other.users)
     assert other.users == range(30_064, 30_066)
+    assert ([claim.home for claim in other.others], one.others) == (["/a"], [])
 
 
 def test_a_configured_range_is_used_wherever_it_lies(folder: Path, closing: ExitStack) -> None:

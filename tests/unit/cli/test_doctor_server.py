@@ -1,0 +1,85 @@
+"""What ``fyke doctor`` says of the server, its processes and its nodes."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+import fyke.client
+from fyke.cli import doctor_server
+from fyke.cli.doctor_result import FAILED, OK, WARNING, CheckResult
+from fyke.client import ApiError
+from fyke.model.health import Level
+from fyke.reasons import OWN_MACHINE
+from fyke.settings import Settings
+from fyke.wire.fyke.overview import HealthCheckItem
+from support.doctor_client import SERVER, Client
+
+OWN = OWN_MACHINE
+
+
+def test_a_port_in_use_is_a_failure(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, host="127.0.0.1", port=0)
+    assert "is free" in doctor_server.check_port(settings, None).detail
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = doctor_server.check_port(settings.model_copy(update={"port": port}), None)
+    assert (line.state, "--port or FYKE_PORT" in line.remedy) == (FAILED, True)
+    assert f"127.0.0.1:{port} is taken" in line.detail
+
+
+def test_a_server_without_a_runner_is_a_failure(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    assert doctor_server.check_port(settings, SERVER).state == OK
+    line = doctor_server.check_port(
+        settings, doctor_server.RunningServer(SERVER.location, "no runner is alive")
+    )
+    assert (line.state, line.detail) == (
+        FAILED,
+        "http://127.0.0.1:8100 answers, but no runner is alive",
+    )
+
+
+def test_the_processes_are_listed_as_the_watchdog_knows_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    remedy = "it is restarted"
+    checks = [
+        HealthCheckItem("disk", Level.BAD, "full", "free some"),
+        HealthCheckItem("process runner", Level.BAD, "it has not reported for 8 s", remedy),
+        HealthCheckItem("process server", Level.GOOD, "it reports", ""),
+    ]
+    monkeypatch.setattr(Client, "answer", checks)
+    assert doctor_server.check_health(SERVER) == [
+        CheckResult("process runner", FAILED, "it has not reported for 8 s", remedy),
+        CheckResult("process server", OK, "it reports"),
+    ]
+    assert doctor_server.check_health(None) == []
+    monkeypatch.setattr(Client, "answer", ApiError(403, 403, "not for you"))
+    assert doctor_server.check_health(SERVER) == []
+
+
+def test_nodes_with_trouble_are_named_and_do_not_fail_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    names = (
+        ("node n1", Level.BAD),
+        ("node n2", Level.GOOD),
+        ("disk of n2", Level.WARNING),
+        ("clock of n2", Level.WARNING),
+        ("clock of n3", Level.GOOD),
+        (f"browsers of {OWN}", Level.WARNING),
+        ("settings of servers", Level.WARNING),
+        (f"runner of {OWN}", Level.BAD),
+        ("proxy of other regions", Level.BAD),
+    )
+    checks = [HealthCheckItem(name, level, "why", "what to do") for name, level in names]
+    monkeypatch.setattr(Client, "answer", checks)
+    assert doctor_server.check_health(SERVER) == [
+        CheckResult(name, WARNING, "why", "what to do")
+        for name in ("node n1", "disk of n2", "clock of n2")
+    ]
