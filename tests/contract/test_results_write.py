@@ -204,7 +204,7 @@ async def test_an_upsert_merges_fields_and_keeps_the_position(results: SqlResult
     assert rows[1] == Row(RUN, 2, "a", merged)
     expected = sum(len(row.data) for row in rows)
     assert await results.totals(RUN, NONE) == RunTotals(3, expected)
-    assert await results.totals(RUN, frozenset({"a"})) == RunTotals(0, 0)
+    assert await results.totals(RUN, frozenset({"a"})) == RunTotals(1, len(merged), kept=1)
     assert await results.close_attempt("a") == 3
     assert await results.close_attempt("b") == 0
 

@@ -164,7 +164,7 @@ def test_a_backup_can_be_restored_to_a_new_folder(cli: Cli, ended: str, trial: P
         assert "not empty" in cli.run("restore", file, "--home", other.home, code=5)[1]
         replaced = Path(Cli(other).process_json("restore", file, "--replace")["replaced"])
         assert (replaced / "state.db").exists()
-        assert Cli(other).json("db", "migrate") == {"state": NEWEST_STATE, "rows": "r0005"}
+        assert Cli(other).json("db", "migrate") == {"state": NEWEST_STATE, "rows": "r0006"}
         assert "no conversion" in Cli(other).run("db", "convert", code=5)[1]
         other.start()
         (unused := other.home / "cache" / "bundles" / "of-no-version").mkdir()

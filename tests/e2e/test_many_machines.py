@@ -37,9 +37,6 @@ OF_REMOTE_RUNS = (
     *("attacks", "callbacks", "languages", "limits", "replay"),
     *("secrets", "splitting", "zoo"),
 )
-# On one machine its subtasks run one after another. Here they run at the same time, so the one that
-# fails may be the first to store the row that they share, which is then hidden.
-OF_ONE_MACHINE = ("test_splitting.py::test_a_run_with_failed_items_succeeds_without_their_rows",)
 SUCCEEDED, FAILED, ABORTED = 3, 4, 5
 ROWS = 200
 SPLIT = {"properties": [{"name": "words", "type": "array"}], "concurrency": {"fields": ["words"]}}
@@ -257,9 +254,8 @@ def interfaces(bridge: str) -> list[str]:
 def test_the_end_to_end_suite_passes_on_three_machines() -> None:
     """Runs tests of one machine in a separate session whose runs go to three nodes."""
     files = [HERE / f"test_{name}.py" for name in OF_REMOTE_RUNS]
-    left_out = [f"--deselect=tests/e2e/{one}" for one in OF_ONE_MACHINE]
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", *files, "-m", "not long", *left_out],
+        [sys.executable, "-m", "pytest", *files, "-m", "not long"],
         cwd=ROOT,
         env={**os.environ, MACHINES: "3"},
         capture_output=True,

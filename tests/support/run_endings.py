@@ -7,6 +7,7 @@ from typing import Any
 
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.attempts import Attempts
+from fyke.domain.runs.final_rows import write_end
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules, abort_run
 from fyke.model.attempt import AttemptEnd
@@ -76,7 +77,11 @@ class Setup:
         return events
 
     async def abort(self, run: Run) -> Run:
-        result = await self.storage.write(lambda tx: abort_run(tx, self.rules, run.id, "test"))
+        result = await write_end(
+            self.storage,
+            self.results,
+            lambda tx, kept: abort_run(tx, self.rules, run.id, "test", kept),
+        )
         assert result is not None
         moved: Run = result[1]
         return moved

@@ -12,7 +12,8 @@ from fyke.model.results import AttemptBatch, Header, Row, RowBlock, RunTotals
 class Results(Protocol):
     """Rows, headers and logs of all runs. Reads get the ids of the attempts whose rows are
     ``hidden``, because that depends on the outcome of the attempt, which is in the state. Rows of
-    attempts that the state does not know are not visible either.
+    attempts that the state does not know are not visible either. A row that several attempts have
+    upserted is visible as long as one of them is, with what all of them have merged.
 
     A batch whose answer was lost may be stored again with its number: one with a number that is not
     higher than the highest stored number of its attempt is answered as stored, and nothing is
@@ -53,8 +54,8 @@ class Results(Protocol):
         ...
 
     async def release_upserts(self, attempt_id: str) -> None:
-        """Let no later upsert be merged into a row of this closed attempt: the next one with its
-        key and value adds a row. Idempotent.
+        """Let no later upsert be merged into a row that only this closed attempt has pushed: the
+        next one with its key and value adds a row. Idempotent.
         """
         ...
 

@@ -91,7 +91,10 @@ class AttemptBatch:
 
 @dataclass(frozen=True, slots=True)
 class RunTotals:
-    """The visible rows of a run and their bytes, across all its attempts."""
+    """The visible rows of a run and their bytes, across all its attempts. ``kept``: how many of the
+    rows belong to a hidden attempt, and are shown because another one has upserted them too.
+    """
 
     rows: int
     row_bytes: int
+    kept: int = 0

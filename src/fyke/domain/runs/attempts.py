@@ -24,6 +24,7 @@ from fyke.domain.runs.charge_caps import (
     limit_event,
     traffic_limit_event,
 )
+from fyke.domain.runs.final_rows import KeptRows, write_end
 from fyke.domain.runs.lifecycle import (
     LIVE,
     AttemptLost,
@@ -34,7 +35,7 @@ from fyke.domain.runs.lifecycle import (
 from fyke.domain.runs.next_try import next_try
 from fyke.domain.runs.offers import offer_work
 from fyke.domain.runs.outcome import end_of
-from fyke.domain.runs.retries import choose_rows, retry_or_end, will_retry
+from fyke.domain.runs.retries import choose_rows, lost_before, retry_or_end
 from fyke.domain.runs.returns import fault_of, pause_ms, returned_in_a_row
 from fyke.domain.runs.sampling import (
     SampleTimes,
@@ -100,18 +101,22 @@ class Attempts:
         the first call stays. Raises ``StaleLease``.
         """
 
-        def work(tx: Transaction) -> bool:
+        def work(tx: Transaction) -> list[str] | None:
             if not tx.runs.start_attempt(key, tx.now):
-                return False
+                return None
             run = tx.runs.lock(key.run_id)
-            if run is not None:
-                is_retry = choose_rows(tx, self._rules, run, key.ordinal)
-                event = AttemptStarted(key.number, node, is_retry=is_retry)
-                apply(tx, self._rules, run, event, f"runner {runner_id}")
-            return True
+            if run is None:
+                return []
+            is_retry = choose_rows(tx, self._rules, run, key.ordinal)
+            event = AttemptStarted(key.number, node, is_retry=is_retry)
+            apply(tx, self._rules, run, event, f"runner {runner_id}")
+            return lost_before(tx, run, key)
 
-        if not await self._storage.write(work):
+        lost = await self._storage.write(work)
+        if lost is None:
             raise StaleLease
+        for attempt_id in lost:  # nothing may be merged into rows that are not shown any more
+            await self._results.release_upserts(attempt_id)
 
     async def reserve_browser(
         self, key: AttemptKey, runner_id: str, cpus: float, memory_mb: int
@@ -205,16 +210,16 @@ class Attempts:
         ``StaleLease`` when the attempt was taken over.
         """
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction, kept: KeptRows) -> None:
             run = tx.runs.lock(key.run_id)
             if run is None:
                 return
             attempts = tx.runs.attempts(run.id)
             if not any(attempt.key == key for attempt in attempts):
                 raise StaleLease
-            apply(tx, self._rules, run, limit_event(attempts, end), "limits")
+            apply(tx, self._rules, run, limit_event(attempts, end), "limits", kept)
 
-        await self._storage.write(work)
+        await write_end(self._storage, self._results, work)
 
     async def ended(self, key: AttemptKey, ended: AttemptEnd, *, actor: str) -> Run | None:
         """End the attempt and its subtask, and the run when it was the last subtask. After a lost
@@ -228,11 +233,9 @@ class Attempts:
         rows = ended.closed_rows
         if rows is None:
             rows = await self._results.close_attempt(key.id)
-        if ended.end.outcome is Outcome.RUNNER_LOST:
-            await self._release_upserts(key, ended.end)
         lines: list[NewLogEntry] = []
 
-        def work(tx: Transaction) -> Run | None:
+        def work(tx: Transaction, kept: KeptRows) -> Run | None:
             lines.clear()
             if not tx.runs.end_attempt(key, ended, rows, tx.now):
                 return _run_after_end(tx, key)
@@ -246,12 +249,12 @@ class Attempts:
             if ended.page is not None:
                 tx.last_pages.add(key.id, run.id, ended.page, tx.now)
             if retry is None:
-                return self._after_subtask(tx, run, actor)
+                return self._after_subtask(tx, run, actor, kept)
             lines.append(system.retried(key.number, retry.end.message, tx.now))
             event = AttemptLost(retry.end, key.number, retry.node)
             return apply(tx, self._rules, run, event, actor)
 
-        run = await self._storage.write(work)
+        run = await write_end(self._storage, self._results, work)
         if lines:
             await self._write_lines(key.run_id, lines)
         return run
@@ -263,17 +266,6 @@ class Attempts:
             await self._results.commit([AttemptBatch(run_id, run_id, log=lines)])
         except FykeError as error:  # the events of the run say the same
             log.warning("lines_not_written", run=run_id, error=str(error))
-
-    async def _release_upserts(self, key: AttemptKey, end: End) -> None:
-        """The rows of an attempt that is tried again may be replaced, so nothing may be merged into
-        them any more.
-        """
-
-        def work(tx: Transaction) -> bool:
-            return will_retry(tx, self._rules, tx.runs.get(key.run_id), key, end)
-
-        if await self._storage.read(work):
-            await self._results.release_upserts(key.id)
 
     async def give_back(
         self,
@@ -299,7 +291,7 @@ class Attempts:
         reason = fault_of(fault)
         message = sentence(reason)
 
-        def work(tx: Transaction) -> GivenBack | None:
+        def work(tx: Transaction, kept: KeptRows) -> GivenBack | None:
             if not tx.runs.return_attempt(
                 key, message, reason, tx.now, unstarted_only=unstarted_only
             ):
@@ -311,14 +303,14 @@ class Attempts:
             following = next_try(tx, run, key, reason)
             if following.end is not None:
                 tx.runs.end_subtask(run.id, key.ordinal, following.end)
-                return GivenBack(self._after_subtask(tx, run, actor))
+                return GivenBack(self._after_subtask(tx, run, actor, kept))
             tx.runs.return_subtask(run.id, key.ordinal, tx.now + following.pause_ms)
             offer_work(tx, run, following.pause_ms)
             end = End(Outcome.RETURNED, message, reason)
             event = _returned_event(tx, run, end, key.number, following.node)
             return GivenBack(apply(tx, self._rules, run, event, actor), following.pause_ms)
 
-        return await self._storage.write(work)
+        return await write_end(self._storage, self._results, work)
 
     async def returned_line(self, key: AttemptKey, fault: Detail) -> NewLogEntry:
         """The line for the log of an attempt that is about to be given back: whether its subtask is
@@ -338,16 +330,17 @@ class Attempts:
 
         return await self._storage.read(work)
 
-    def _after_subtask(self, tx: Transaction, run: Run, actor: str) -> Run | None:
+    def _after_subtask(self, tx: Transaction, run: Run, actor: str, kept: KeptRows) -> Run | None:
         has_limit = run.state in LIVE and run.limits.max_traffic_bytes > 0
         if has_limit and exceeds_traffic(run, traffic_so_far(tx, run.id)):
             # short subtasks may end before a report with their total traffic
-            run = apply(tx, self._rules, run, traffic_limit_event(tx, run), "limits") or run
+            event = traffic_limit_event(tx, run)
+            run = apply(tx, self._rules, run, event, "limits", kept) or run
         if run.state.terminal:
             return run
         if tx.runs.subtasks_left(run.id):
             return run  # the end of a subtask changes a run only when it is the last one
-        after = apply(tx, self._rules, run, _last_subtask_ended(tx, run), actor)
+        after = apply(tx, self._rules, run, _last_subtask_ended(tx, run), actor, kept)
         if after is not None and after.state.terminal:
             add_last_sample(tx, run.id)
         return after

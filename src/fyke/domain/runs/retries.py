@@ -33,11 +33,11 @@ class Retry:
     node: str
 
 
-def will_retry(tx: Transaction, rules: Rules, run: Run | None, key: AttemptKey, end: End) -> bool:
+def _will_retry(tx: Transaction, rules: Rules, run: Run, key: AttemptKey, end: End) -> bool:
     """Whether the subtask is tried again after this end of its latest attempt. A run that has
     reached a cap is not continued.
     """
-    if run is None or not run.limits.max_retries or run.state not in LIVE:
+    if not run.limits.max_retries or run.state not in LIVE:
         return False
     if end.outcome is not Outcome.RUNNER_LOST:
         return False
@@ -53,7 +53,7 @@ def retry_or_end(
     and return None. The caller has locked ``run``.
     """
     retry = None
-    if will_retry(tx, rules, run, key, end):
+    if _will_retry(tx, rules, run, key, end):
         retry = _retry(tx, run, key, end)
     else:
         tx.runs.end_subtask(run.id, key.ordinal, end)
@@ -140,6 +140,14 @@ def choose_rows(tx: Transaction, rules: Rules, run: Run, ordinal: int) -> bool:
     for attempt in changed:
         tx.runs.set_replaced(attempt.id, attempt.id in replaced)
     return bool(changed)
+
+
+def lost_before(tx: Transaction, run: Run, key: AttemptKey) -> list[str]:
+    """The ids of the lost attempts that this one, which has just started, replaces."""
+    if not run.limits.max_retries:
+        return []
+    attempts = tx.runs.attempts_between(run.id, key.ordinal, key.ordinal)
+    return [a.id for a in attempts if a.id != key.id and a.outcome is Outcome.RUNNER_LOST]
 
 
 def _lost(attempts: Iterable[Attempt]) -> int:

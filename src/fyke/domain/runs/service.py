@@ -29,6 +29,7 @@ from fyke.domain.runs.browsers import (
     missing_for_run,
     reserved_where_possible,
 )
+from fyke.domain.runs.final_rows import KeptRows, write_end
 from fyke.domain.runs.isolation import is_operators, refusal_of_runners
 from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.runs.offers import offer_work
@@ -440,8 +441,8 @@ class Runs:
         require_editor(caller, "Aborting runs")
         await self._owned(caller, run_id)
 
-        def work(tx: Transaction) -> Run:
-            result = abort_run(tx, self._rules, run_id, f"account {caller.account_name}")
+        def work(tx: Transaction, kept: KeptRows) -> Run:
+            result = abort_run(tx, self._rules, run_id, f"account {caller.account_name}", kept)
             if result is None:
                 raise RunNotFound
             before, aborted = result
@@ -449,7 +450,7 @@ class Runs:
                 record(tx, caller, AuditAction.RUN_ABORTED, run_id)
             return aborted
 
-        return await self._storage.write(work)
+        return await write_end(self._storage, self._results, work)
 
     async def delete(self, caller: Caller, run_id: str) -> None:
         """Delete an ended run with its rows and logs, but not its ledger entries. Raises

@@ -17,6 +17,7 @@ from fyke.domain.billing.days import add_run_usage
 from fyke.domain.billing.pricing import charge, receipt, rounded_down
 from fyke.domain.billing.service import settle
 from fyke.domain.callbacks.outbox import enqueue_running, enqueue_terminal
+from fyke.domain.runs.final_rows import NOT_COUNTED, KeptRows, visible_rows
 from fyke.domain.runs.lifecycle import (
     AbortRequested,
     AttemptLost,
@@ -60,9 +61,17 @@ class Rules:
         return replace(limits, browser_cpus=self.browser_cpus, browser_memory_mb=memory_mb)
 
 
-def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> Run | None:
+def apply(
+    tx: Transaction,
+    rules: Rules,
+    run: Run,
+    event: Event,
+    actor: str,
+    kept: KeptRows = NOT_COUNTED,
+) -> Run | None:
     """Apply ``event`` to ``run``; return the changed run, or None when another process was faster.
-    Raises ``RunNotAbortable``.
+    Raises ``RunNotAbortable``, and ``RowsNotCounted`` if it ends a run whose attempts have pushed
+    rows: see ``final_rows.write_end``.
     """
     step = advance(run.state, event)
     if step == Transition(run.state):
@@ -70,7 +79,7 @@ def apply(tx: Transaction, rules: Rules, run: Run, event: Event, actor: str) -> 
         if is_retry or isinstance(event, AttemptReturned | AttemptLost):
             _record(tx, run, event, step, actor)
         return run
-    changed = _changed_run(tx, rules, run, step)
+    changed = _changed_run(tx, rules, run, step, kept)
     if not tx.runs.move(changed, run.state):
         return None
     _record(tx, run, event, step, actor)
@@ -100,9 +109,11 @@ def _record(tx: Transaction, run: Run, event: Event, step: Transition, actor: st
     )
 
 
-def abort_run(tx: Transaction, rules: Rules, run_id: str, actor: str) -> tuple[Run, Run] | None:
-    """Abort a run; return it before and afterwards, None if it does not exist. Raises
-    ``RunNotAbortable``.
+def abort_run(
+    tx: Transaction, rules: Rules, run_id: str, actor: str, kept: KeptRows = NOT_COUNTED
+) -> tuple[Run, Run] | None:
+    """Abort a run; return it before and afterwards, None if it does not exist. Raises what
+    ``apply`` raises.
 
     The run is locked before its attempts are counted: a runner that is just leasing one would start
     it after the end of the run.
@@ -111,12 +122,12 @@ def abort_run(tx: Transaction, rules: Rules, run_id: str, actor: str) -> tuple[R
     if run is None:
         return None
     active = sum(1 for attempt in tx.runs.attempts(run_id) if attempt.outcome is None)
-    aborted = apply(tx, rules, run, AbortRequested(active), actor)
+    aborted = apply(tx, rules, run, AbortRequested(active), actor, kept)
     assert aborted is not None  # noqa: S101 - no other process changes a locked run
     return run, aborted
 
 
-def _changed_run(tx: Transaction, rules: Rules, run: Run, step: Transition) -> Run:
+def _changed_run(tx: Transaction, rules: Rules, run: Run, step: Transition, kept: KeptRows) -> Run:
     changed = replace(run, state=step.state)
     if step.end is not None:
         end = step.end
@@ -126,23 +137,18 @@ def _changed_run(tx: Transaction, rules: Rules, run: Run, step: Transition) -> R
     if Instruction.MARK_WAITING in step.instructions:
         changed = replace(changed, started_at=0)
     if Instruction.FINISH in step.instructions:
-        changed = _with_totals(tx, rules, replace(changed, finished_at=tx.now))
+        changed = _with_totals(tx, rules, replace(changed, finished_at=tx.now), kept)
     return changed
 
 
-def _with_totals(tx: Transaction, rules: Rules, run: Run) -> Run:
+def _with_totals(tx: Transaction, rules: Rules, run: Run, kept: KeptRows) -> Run:
     """The run with its final figures: the visible rows, the traffic and cost of all attempts."""
     attempts = tx.runs.attempts(run.id)
-    visible = [
-        a
-        for a in attempts
-        if not a.replaced and (a.outcome is None or a.outcome.value not in rules.hiding)
-    ]
     subtasks = tx.runs.subtasks(run.id)
     succeeded = sum(1 for s in subtasks if s.outcome is Outcome.SUCCEEDED)
     return replace(
         run,
-        results=sum(a.rows for a in visible),
+        results=visible_rows(run.id, attempts, rules.hiding, kept),
         traffic_bytes=sum(a.traffic_bytes for a in attempts),
         busy_ms=sum(a.busy_ms for a in attempts),
         cpu_ms=sum(a.cpu_ms for a in attempts),

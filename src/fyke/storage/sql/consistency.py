@@ -30,6 +30,20 @@ _LOST_AT = f"(SELECT max(CAST(value AS bigint)) FROM installation WHERE name = '
 _SUM = {f"r.ended_{name}": f"coalesce(sum(s.{name}), 0)" for name in ENDED_COUNTERS}
 _COUNTED, _SUMS = ", ".join(_SUM), ", ".join(_SUM.values())
 _DIFFER = " OR ".join(f"{counted} <> {added}" for counted, added in _SUM.items())
+# By run, the rows of hidden attempts that are shown because another one has upserted them too
+# (``results_shares``): ``kept`` with ``failed_rows = "keep"``, ``kept_too`` with ``"hide"``
+_REPLACED = "CASE WHEN s.replaced THEN 1 ELSE 0 END"
+_HIDDEN = f"CASE WHEN s.replaced OR coalesce(s.outcome, '') IN ({_HIDING}) THEN 1 ELSE 0 END"
+_IS_KEPT = (
+    "CASE WHEN min({0}) = 0 AND max(CASE WHEN h.bytes IS NULL THEN 0 ELSE {0} END) = 1"
+    " THEN 1 ELSE 0 END"
+)
+_KEPT = (
+    "SELECT run_id, sum(kept) AS kept, sum(kept_too) AS kept_too FROM (SELECT s.run_id,"  # noqa: S608
+    f" {_IS_KEPT.format(_REPLACED)} AS kept, {_IS_KEPT.format(_HIDDEN)} AS kept_too"
+    " FROM results_shares h JOIN results_attempts a ON a.number = h.attempt"
+    " JOIN attempts s ON s.id = a.attempt_id GROUP BY h.id, s.run_id) k GROUP BY run_id"
+)
 
 # (message for each row, query); the queries are the same for both databases
 _RULES = (
@@ -57,9 +71,12 @@ _RULES = (
         "run {0} has {1} results but its attempts add up to {2}",
         "SELECT r.id, r.results, coalesce(sum(s.rows), 0) FROM runs r"  # noqa: S608 - our own
         " LEFT JOIN attempts s ON s.run_id = r.id AND NOT s.replaced"
-        " WHERE r.state IN ('aborted', 'failed', 'succeeded') GROUP BY r.id, r.results"
-        " HAVING r.results <> coalesce(sum(s.rows), 0) AND r.results <> coalesce(sum("
-        f"CASE WHEN s.outcome IN ({_HIDING}) THEN 0 ELSE s.rows END), 0)",
+        f" LEFT JOIN ({_KEPT}) k ON k.run_id = r.id"
+        " WHERE r.state IN ('aborted', 'failed', 'succeeded')"
+        " GROUP BY r.id, r.results, k.kept, k.kept_too"
+        " HAVING r.results <> coalesce(sum(s.rows), 0) + coalesce(k.kept, 0)"
+        " AND r.results <> coalesce(sum("
+        f"CASE WHEN s.outcome IN ({_HIDING}) THEN 0 ELSE s.rows END), 0) + coalesce(k.kept_too, 0)",
     ),
     (
         "run {0} counts {1} ms of CPU, {2} bytes and {3} rows of its ended attempts but they add up"

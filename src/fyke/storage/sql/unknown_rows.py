@@ -1,8 +1,8 @@
 """Removes rows of attempts and runs that the state does not know from a restored pair of files.
 
-Such a run starts again and pushes its rows again. Backups of this release contain no such rows;
-those of 0.1.0, and files that were copied at different times, may. Rows in files (``sealed``) stay;
-reads hide them.
+Such a run starts again and pushes its rows again. A row that a known attempt has upserted too
+stays, and belongs to that one. Backups of this release contain no such rows; those of 0.1.0, and
+files that were copied at different times, may. Rows in files (``sealed``) stay; reads hide them.
 """
 
 from __future__ import annotations
@@ -45,17 +45,21 @@ def remove_unknown_rows(state: Path, rows: Path) -> RemovedRows:
             return RemovedRows()
         connection.execute("BEGIN IMMEDIATE")
         has_files = _has(connection, "main", "results_seals")
+        has_shares = _has(connection, "main", "results_shares")
         attempts = connection.execute(_UNKNOWN + _NOT_SEALED * has_files).fetchall()
+        removed = 0
         for number, run, _ in attempts:
-            _remove_attempt(connection, number, run)
+            if has_shares:
+                _hand_over(connection, number, run)
+            removed += _remove_attempt(connection, number, run)
         for run in {run for _, run, _ in attempts}:
-            _close_gaps(connection, run)
+            _close_gaps(connection, run, has_shares)
         runs = connection.execute(_UNKNOWN_RUNS).fetchall()
         for number, _ in runs:  # the first deletion of a run removes the rest
             connection.execute("UPDATE results_attempts SET closed = 1 WHERE run = ?", (number,))
             connection.execute("UPDATE results_runs SET run_id = NULL WHERE number = ?", (number,))
         connection.execute("COMMIT")
-    removed = sum(count for *_, count in (*attempts, *runs))
+    removed += sum(count for *_, count in runs)
     return RemovedRows(removed, sum(1 for *_, count in attempts if count), len(runs))
 
 
@@ -64,19 +68,48 @@ def _has(connection: sqlite3.Connection, schema: str, table: str) -> bool:
     return connection.execute(query, (table,)).fetchone() is not None
 
 
-def _remove_attempt(connection: sqlite3.Connection, number: int, run: int) -> None:
+def _hand_over(connection: sqlite3.Connection, number: int, run: int) -> None:
+    """Let the rows of an attempt that others have upserted belong to the first of these."""
+    span = first_key(run), key(run, LAST_POSITION)
+    connection.execute(
+        "DELETE FROM results_shares WHERE id > ? AND id <= ? AND attempt = ? AND bytes IS NULL",
+        (*span, number),
+    )
+    shared = connection.execute(
+        "SELECT o.id, o.bytes, min(s.attempt) FROM results_shares o"
+        " JOIN results_shares s ON s.id = o.id AND s.attempt <> o.attempt"
+        " WHERE o.id > ? AND o.id <= ? AND o.attempt = ? GROUP BY o.id, o.bytes",
+        (*span, number),
+    ).fetchall()
+    connection.execute(
+        "DELETE FROM results_shares WHERE id > ? AND id <= ? AND attempt = ?", (*span, number)
+    )
+    for row_id, size, heir in shared:
+        connection.execute("UPDATE results_rows SET attempt = ? WHERE id = ?", (heir, row_id))
+        connection.execute(
+            "UPDATE results_shares SET bytes = ? WHERE id = ? AND attempt = ?", (size, row_id, heir)
+        )
+        connection.execute(
+            "UPDATE results_attempts SET rows = rows + 1, bytes = bytes + ? WHERE number = ?",
+            (size, heir),
+        )
+
+
+def _remove_attempt(connection: sqlite3.Connection, number: int, run: int) -> int:
+    """Remove an attempt and its rows; return how many."""
     span = (first_key(run), key(run, LAST_POSITION), number)
     of_attempt = "FROM results_rows WHERE id > ? AND id <= ? AND attempt = ?"
     connection.execute(
         f"DELETE FROM results_upserts WHERE run = ? AND row_id IN (SELECT id {of_attempt})",  # noqa: S608
         (run, *span),
     )
-    connection.execute(f"DELETE {of_attempt}", span)
+    removed = connection.execute(f"DELETE {of_attempt}", span).rowcount
     connection.execute("DELETE FROM results_headers WHERE attempt = ?", (number,))
     connection.execute("DELETE FROM results_attempts WHERE number = ?", (number,))
+    return removed
 
 
-def _close_gaps(connection: sqlite3.Connection, run: int) -> None:
+def _close_gaps(connection: sqlite3.Connection, run: int, has_shares: bool) -> None:
     """Positions of a run have no gaps: a page at an offset is read by position."""
     query = "SELECT id FROM results_rows WHERE id > ? AND id <= ? ORDER BY id"
     ids = connection.execute(query, (first_key(run), key(run, LAST_POSITION))).fetchall()
@@ -89,4 +122,8 @@ def _close_gaps(connection: sqlite3.Connection, run: int) -> None:
     connection.executemany(
         "UPDATE results_upserts SET row_id = ? WHERE row_id = ? AND run = ?", moves
     )
+    if has_shares:
+        connection.executemany(
+            "UPDATE results_shares SET id = ? WHERE id = ?", [m[:2] for m in moves]
+        )
     connection.execute("UPDATE results_runs SET rows = ? WHERE number = ?", (len(ids), run))

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from fyke.contracts.signals import STOP, WORK, run_topic
+from fyke.domain.runs.final_rows import KeptRows, RowsNotCounted
 from fyke.domain.runs.lifecycle import AbortRequested, AttemptStarted, LimitReached, SubtaskEnded
 from fyke.domain.runs.outcome import HIDING
 from fyke.domain.runs.transitions import Rules, apply, charged, cost_micros
@@ -125,9 +126,14 @@ async def test_the_totals_include_visible_rows_and_the_usage_of_all_attempts(
     run = await stores.run(3, limits=LIMITS, hold_micros=100 * USD)
     for outcome, rows in ((Outcome.SUCCEEDED, 5), (Outcome.EXIT_CODE, 3), (Outcome.ABORTED, 2)):
         await ended_attempt(stores, run, outcome, rows)
-    moved = await change(stores, run, DONE, PRICED)
+    with pytest.raises(RowsNotCounted) as missing:
+        await change(stores, run, DONE, PRICED)
+    [hidden] = missing.value.hidden
+    kept = KeptRows(frozenset({hidden}), 1)
+    moved = await stores.write(lambda tx: apply(tx, PRICED, run, DONE, "test", kept))
     assert moved is not None
-    assert moved.results == 5 + 2  # the rows of the failed Worker are hidden
+    # the rows of the failed Worker are hidden, except for one that another has upserted too
+    assert moved.results == 5 + 2 + 1
     assert (moved.traffic_bytes, moved.busy_ms) == (3 * 10**9, 30_000)
     assert (moved.cpu_ms, moved.memory_mb_ms, moved.browser_ms) == (9, 21, 6)
     assert (moved.subtasks_succeeded, moved.subtasks_failed) == (1, 1)

@@ -64,6 +64,28 @@ def test_replaced_rows_are_not_among_the_results(files: tuple[Path, Path]) -> No
     assert finding.endswith("has 5 results but its attempts add up to 3")
 
 
+def test_rows_that_a_good_attempt_has_upserted_too_are_among_the_results(
+    files: tuple[Path, Path],
+) -> None:
+    shared = (1 << 32) + 4  # the first row of the attempt that failed
+    change(
+        files[1],
+        "INSERT INTO results_shares SELECT id, attempt, length(data) FROM results_rows"
+        f" WHERE id = {shared}",
+        f"INSERT INTO results_shares SELECT {shared}, number, NULL FROM results_attempts"
+        " WHERE rows = 3",
+    )
+    [finding] = check_files(*files)
+    assert "has 3 results" in finding
+    change(files[0], "UPDATE runs SET results = 4")
+    assert check_files(*files) == []
+    change(files[0], "UPDATE runs SET results = 5")
+    assert check_files(*files) == []
+    lost = "UPDATE attempts SET outcome = 'runner_lost', replaced = 1 WHERE ordinal = 1"
+    change(files[0], lost, "UPDATE runs SET results = 4")
+    assert check_files(*files) == []
+
+
 @pytest.mark.parametrize(
     "database, statement, finding",
     [

@@ -74,6 +74,62 @@ def test_rows_of_unknown_attempts_are_removed_and_the_others_stay_without_gaps(
     assert remove_unknown_rows(state, rows) == RemovedRows()
 
 
+def test_rows_that_a_known_attempt_has_upserted_too_stay(
+    tmp_path: Path, leases: list[tuple[str, str]]
+) -> None:
+    state, rows = tmp_path / "state.db", tmp_path / "rows.db"
+    run = leases[0][0]
+    first, second = (attempt for _, attempt in leases)
+
+    async def push() -> None:
+        store = open_results(f"sqlite:///{rows}", durable=False)
+        for attempt in ("lost", "gone", first, second):
+            await store.open_attempt(run, attempt)
+        for attempt, keys in (("lost", "1234"), ("gone", "125"), (first, "2356"), (second, "26")):
+            pushed = [upsert(b'{"n":%s,"%s":1}' % (k.encode(), attempt.encode()), k) for k in keys]
+            assert await store.commit([AttemptBatch(run, attempt, pushed)]) == [True]
+        await store.close()
+
+    async def read(hidden: str) -> list[Row]:
+        store = open_results(f"sqlite:///{rows}", durable=False)
+        found = await everything(store, run, frozenset({hidden}))
+        assert (await store.totals(run, frozenset({hidden}))).rows == len(found)
+        await store.close()
+        return found
+
+    asyncio.run(push())
+    with contextlib.closing(sqlite3.connect(rows, isolation_level=None)) as connection:
+        shares = connection.execute("SELECT count(*) FROM results_shares").fetchone()
+        # rows 2 and 6 have several known attempts, 3 and 5 have one; 1 and 4 have none
+        assert remove_unknown_rows(state, rows) == RemovedRows(rows=2, attempts=2)
+        assert check_files(state, rows) == []
+        assert shares != connection.execute("SELECT count(*) FROM results_shares").fetchone()
+    found = asyncio.run(read(""))
+    assert numbers(found) == [2, 3, 5, 6]
+    assert [row.position for row in found] == [1, 2, 3, 4]
+    assert {row.attempt_id for row in found} == {first}
+    assert b'"lost":1' in found[0].data
+    assert numbers(asyncio.run(read(first))) == [2, 6]
+    assert numbers(asyncio.run(read(second))) == [2, 3, 5, 6]
+
+
+def test_rows_of_a_release_without_shares_are_removed(
+    tmp_path: Path, leases: list[tuple[str, str]]
+) -> None:
+    run, rows = leases[0][0], tmp_path / "rows.db"
+
+    async def push() -> None:
+        store = open_results(f"sqlite:///{rows}", durable=False)
+        await store.open_attempt(run, "lost")
+        await store.commit([AttemptBatch(run, "lost", plain(1))])
+        await store.close()
+
+    asyncio.run(push())
+    with contextlib.closing(sqlite3.connect(rows)) as connection:
+        connection.execute("DROP TABLE results_shares")
+    assert remove_unknown_rows(tmp_path / "state.db", rows) == RemovedRows(1, 1)
+
+
 def test_files_without_our_tables_are_left_alone(tmp_path: Path) -> None:
     for name in ("state.db", "rows.db"):
         sqlite3.connect(tmp_path / name).close()

@@ -70,6 +70,7 @@ def remove_step(driver: Driver, run: DeletedRun, step: int) -> None:
     low = first_key(run.number) + run.removed
     high = low + step
     driver.run("DELETE FROM results_rows WHERE id > ? AND id <= ?", (low, high))
+    driver.run("DELETE FROM results_shares WHERE id > ? AND id <= ?", (low, high))
     driver.run("DELETE FROM results_log WHERE id > ? AND id <= ?", (low, high))
     run.removed += step
 

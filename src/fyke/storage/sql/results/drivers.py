@@ -77,6 +77,10 @@ class Driver(Protocol):
         """Run several queries in order, on PostgreSQL in one round trip."""
         ...
 
+    def search(self, sql: str, params: Params) -> list[Any]:
+        """Like ``query``, for one whose cost grows with the run. Not in the event loop."""
+        ...
+
     def run(self, sql: str, params: Params = ()) -> int:
         """Return the number of changed rows."""
         ...
@@ -162,6 +166,9 @@ class SqliteDriver:
 
     def queries(self, *statements: tuple[str, Params]) -> list[list[Any]]:
         return [self.query(sql, params) for sql, params in statements]
+
+    def search(self, sql: str, params: Params) -> list[Any]:
+        return self.query(sql, params)
 
     def run(self, sql: str, params: Params = ()) -> int:
         return self._connection.execute(sql, params).rowcount

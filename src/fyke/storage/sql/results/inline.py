@@ -12,7 +12,7 @@ MAX_READ_BYTES = 256 * 1024  # of one statement
 
 
 class InlineDriver(SqliteDriver):
-    """Raises ``NotInline`` when the rows of a statement are too large."""
+    """Raises ``NotInline`` when the rows of a statement are too large, or it may take long."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -25,3 +25,6 @@ class InlineDriver(SqliteDriver):
             if size > MAX_READ_BYTES:
                 raise NotInline
         return rows
+
+    def search(self, sql: str, params: Params) -> list[Any]:
+        raise NotInline

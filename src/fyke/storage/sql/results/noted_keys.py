@@ -2,14 +2,15 @@
 its columns without reading all rows.
 
 Which rows are visible depends on their attempts. So the keys of each attempt are noted, with the
-position of its first row that has the key.
+position of its first row that has the key. A row that several have upserted is one of each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence, Set
 from itertools import chain, compress
 from operator import itemgetter
+from types import MappingProxyType
 
 import msgspec
 
@@ -34,9 +35,18 @@ class NotedKeys:
         self._count = self._bytes = 0
         self._given_up = False
 
-    def add(self, first: int, attempts: Sequence[int], rows: Sequence[bytes]) -> None:
-        """Add rows from the position ``first`` on, and the attempt of each."""
-        numbers, positions = set(attempts), range(first, first + len(rows))
+    def add(
+        self,
+        first: int,
+        attempts: Sequence[int],
+        rows: Sequence[bytes],
+        shares: Mapping[int, Set[int]] = MappingProxyType({}),
+    ) -> None:
+        """Add rows from the position ``first`` on, the attempt of each, and by position all
+        attempts of those that have several.
+        """
+        positions = range(first, first + len(rows))
+        numbers = set(attempts).union(*shares.values())
         for attempt in numbers:
             if self._given_up:
                 return
@@ -46,7 +56,10 @@ class NotedKeys:
             if len(numbers) == 1:
                 self._add(attempt, positions, rows)
                 return
-            chosen = [number == attempt for number in attempts]
+            chosen = [
+                number == attempt or attempt in shares.get(position, ())
+                for position, number in zip(positions, attempts, strict=True)
+            ]
             self._add(attempt, list(compress(positions, chosen)), list(compress(rows, chosen)))
 
     def _add(self, attempt: int, positions: Sequence[int], rows: Sequence[bytes]) -> None:

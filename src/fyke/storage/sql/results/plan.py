@@ -32,12 +32,16 @@ class RunCounters:
 
 @dataclass(slots=True)
 class StoredRow:
-    """A row with an upsert key, and the upserts that are to be merged into it."""
+    """A row with an upsert key, and the upserts that are to be merged into it. ``is_shared``: other
+    attempts than its own have upserted it; ``others``: those that do so now.
+    """
 
     row_id: int
     attempt: int
     data: bytes
+    is_shared: bool = False
     pushed: list[bytes] = field(default_factory=list)
+    others: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -58,6 +62,7 @@ class CommitPlan:
     rows: list[tuple[int, int, bytes]] = field(default_factory=list)
     merged: dict[int, bytes] = field(default_factory=dict)
     upserts: list[tuple[int, bytes, int]] = field(default_factory=list)
+    shares: list[tuple[int, int, int | None]] = field(default_factory=list)
     log: list[tuple[int, int, str, str, int]] = field(default_factory=list)
     headers: dict[int, bytes] = field(default_factory=dict)
     growth: dict[int, Growth] = field(default_factory=dict)
@@ -115,6 +120,8 @@ class CommitPlan:
             stored = upsert_rows.get(key)
             if stored is not None:
                 stored.pushed.append(row.data)
+                if attempt != stored.attempt:
+                    stored.others.add(attempt)
                 self._to_merge[stored.row_id] = stored
                 continue
             self._append([row], run, attempt, growth)
@@ -128,6 +135,9 @@ class CommitPlan:
         for row_id, stored in self._to_merge.items():
             merged = merge(stored.data, *stored.pushed)
             self._growth(stored.attempt).bytes += len(merged) - len(stored.data)
+            if stored.is_shared or stored.others:
+                self.shares.append((row_id, stored.attempt, len(merged)))
+                self.shares += ((row_id, other, None) for other in sorted(stored.others))
             index = self._new_upserts.get(row_id)
             if index is None:
                 self.merged[row_id] = merged

@@ -76,6 +76,9 @@ class PostgresDriver:
             ]
         return [cursor.fetchall() for cursor in cursors]
 
+    def search(self, sql: str, params: Params) -> list[Any]:
+        return self.query(sql, params)
+
     def run(self, sql: str, params: Params = ()) -> int:
         return self._connection.execute(_native(sql), params).rowcount
 

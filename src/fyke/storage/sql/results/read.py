@@ -17,6 +17,7 @@ from fyke.model.log import LogEntry, LogExcerpt, LogFilter, LogType
 from fyke.model.results import Header, Row, RowBlock, RunTotals
 from fyke.storage.sql.dialects import to_storable_text
 from fyke.storage.sql.results.drivers import Driver
+from fyke.storage.sql.results.excluded import HAS_SHARES, Excluded, count_kept, excluded_of
 from fyke.storage.sql.results.first_rows import FirstRows
 from fyke.storage.sql.results.frames import DamagedFrame, Frames
 from fyke.storage.sql.results.hidden import HiddenPositions, start_of
@@ -88,12 +89,15 @@ def totals(
     statement = _TOTALS
     if hidden:
         statement += f" AND a.attempt_id NOT IN ({placeholders(len(hidden))})"
-    looked_up_rows, sums = driver.queries(
-        (_LOOK_UP, (looked_up, run_id)), (statement, (run_id, *hidden))
+    looked_up_rows, sums, *shares = driver.queries(
+        (_LOOK_UP, (looked_up, run_id)),
+        (statement, (run_id, *hidden)),
+        *([(HAS_SHARES, (run_id,))] if hidden else ()),
     )
     _number(looked_up_rows)
-    rows, row_bytes = sums[0]
-    return RunTotals(int(rows), int(row_bytes))
+    rows, row_bytes = map(int, sums[0])
+    kept, kept_bytes = count_kept(driver, run_id, hidden) if any(shares) else (0, 0)
+    return RunTotals(rows + kept, row_bytes + kept_bytes, kept)
 
 
 def headers(driver: Driver, run_id: str) -> list[Header]:
@@ -123,10 +127,10 @@ def keys(
     def work(run: StoredRun, sealed: SealedRows) -> list[str] | None:
         if run.rows != run.sealed:
             return None
-        excluded, _ = _attempts_with_rows(driver, run.number, hidden)
+        excluded = excluded_of(driver, run.number, hidden)
         for (note,) in driver.query("SELECT keys FROM results_seals WHERE run = ?", (run.number,)):
             if note is not None:
-                return visible_keys(note, excluded)
+                return visible_keys(note, excluded.attempts)
         return None
 
     return _of_run(driver, frames, run_id, looked_up, work)
@@ -146,24 +150,25 @@ def page(
     """One page of the visible rows. The offset is translated into a position, so that all offsets
     cost the same.
 
-    Small offsets, and all offsets while a hidden attempt is open, are skipped row by row.
+    Small offsets, and all offsets while hidden rows may change, are skipped row by row.
     """
     begin, size = max(offset, 0), max(limit, 0)
 
     def work(run: StoredRun, sealed: SealedRows) -> list[Row]:
-        excluded, closed = _attempts_with_rows(driver, run.number, hidden)
+        excluded = excluded_of(driver, run.number, hidden)
         if not excluded:
             return _rows(driver, run_id, run, sealed, excluded, begin, size)
-        if not run.sealed and (begin < SHALLOW or not closed):
+        if not run.sealed and (begin < SHALLOW or excluded.cache_key is None):
             return _rows(driver, run_id, run, sealed, excluded, 0, size, skip=begin)
 
         def positions() -> list[int]:
-            found = sealed.positions_of(excluded) + _positions(driver, run, excluded)
+            found = sealed.hidden_positions(excluded) + _positions(driver, run, excluded)
             if not run.sealed and _is_sealed(driver, run.number):
                 raise _SealedMeanwhile
             return found
 
-        known = cache.get((run.number, *excluded), positions) if closed else positions()
+        fixed = excluded.cache_key
+        known = positions() if fixed is None else cache.get(fixed, positions)
         return _rows(driver, run_id, run, sealed, excluded, start_of(known, begin), size)
 
     return _of_run(driver, frames, run_id, looked_up, work) or []
@@ -180,7 +185,7 @@ def rows_after(
     looked_up: int = ALL,
 ) -> list[Row]:
     def work(run: StoredRun, sealed: SealedRows) -> list[Row]:
-        excluded, _ = _attempts_with_rows(driver, run.number, hidden)
+        excluded = excluded_of(driver, run.number, hidden)
         return _rows(driver, run_id, run, sealed, excluded, max(position, 0), max(limit, 0))
 
     return _of_run(driver, frames, run_id, looked_up, work) or []
@@ -199,7 +204,7 @@ def block_after(
     begin, size = max(position, 0), max(limit, 1)
 
     def work(run: StoredRun, sealed: SealedRows) -> RowBlock:
-        excluded, _ = _attempts_with_rows(driver, run.number, hidden)
+        excluded = excluded_of(driver, run.number, hidden)
         block = sealed.block_after(begin, size, BLOCK_BYTES, excluded)
         return block or _block_after(driver, run.number, excluded, max(begin, run.sealed), size)
 
@@ -207,13 +212,13 @@ def block_after(
 
 
 def _block_after(
-    driver: Driver, run: int, excluded: list[int], position: int, limit: int
+    driver: Driver, run: int, excluded: Excluded, position: int, limit: int
 ) -> RowBlock:
-    visible, last = _visible(excluded), key(run, LAST_POSITION)
+    visible, last = excluded.and_visible, key(run, LAST_POSITION)
 
     def select(selected: str, begin: int, end: int, order: str = "") -> list[Any]:
         statement = _BLOCK.format(selected=selected, visible=visible) + order
-        return driver.query(statement, (begin, min(end, last), *excluded))
+        return driver.query(statement, (begin, min(end, last), *excluded.attempts))
 
     begin = key(run, position)
     if block := _block_at_once(driver, begin, min(begin + limit, last), excluded):
@@ -238,12 +243,12 @@ def _block_after(
             # rows were removed between two statements
 
 
-def _block_at_once(driver: Driver, begin: int, end: int, excluded: list[int]) -> RowBlock | None:
+def _block_at_once(driver: Driver, begin: int, end: int, excluded: Excluded) -> RowBlock | None:
     """The block after ``begin`` by one statement; None when it has gaps or may be too large."""
     selected = f"count(*), max(id), {driver.joined}"
-    statement = _BLOCK.format(selected=selected, visible=_visible(excluded))
+    statement = _BLOCK.format(selected=selected, visible=excluded.and_visible)
     for count, highest, data in driver.query_within(
-        BLOCK_BYTES, statement, (begin, end, *excluded)
+        BLOCK_BYTES, statement, (begin, end, *excluded.attempts)
     ):
         if count and begin + count == highest:
             first = position_of(begin) + 1
@@ -399,25 +404,12 @@ def _run(driver: Driver, run_id: str) -> int | None:
     return int(rows[0][0]) if rows else None
 
 
-def _attempts_with_rows(driver: Driver, run: int, hidden: frozenset[str]) -> tuple[list[int], bool]:
-    """Numbers of the hidden attempts that have rows, and whether all of them are closed."""
-    if not hidden:
-        return [], True
+def _positions(driver: Driver, run: StoredRun, excluded: Excluded) -> list[int]:
+    """Positions of all hidden rows in the table, in ascending order."""
     rows = driver.query(
-        "SELECT number, closed FROM results_attempts "  # noqa: S608 - placeholders only
-        f"WHERE run = ? AND rows > 0 AND attempt_id IN ({placeholders(len(hidden))}) "
-        "ORDER BY number",
-        (run, *hidden),
-    )
-    return [int(number) for number, _ in rows], all(closed for _, closed in rows)
-
-
-def _positions(driver: Driver, run: StoredRun, attempts: list[int]) -> list[int]:
-    """Positions of all rows of the attempts in the table, in ascending order."""
-    rows = driver.query(
-        "SELECT id FROM results_rows "  # noqa: S608 - placeholders only
-        f"WHERE id > ? AND id <= ? AND attempt IN ({placeholders(len(attempts))}) ORDER BY id",
-        (key(run.number, run.sealed), key(run.number, LAST_POSITION), *attempts),
+        "SELECT w.id FROM results_rows w "  # noqa: S608 - placeholders only
+        f"WHERE w.id > ? AND w.id <= ? AND NOT ({excluded.is_visible}) ORDER BY w.id",
+        (key(run.number, run.sealed), key(run.number, LAST_POSITION), *excluded.attempts),
     )
     return [position_of(row_id) for (row_id,) in rows]
 
@@ -427,7 +419,7 @@ def _rows(
     run_id: str,
     run: StoredRun,
     sealed: SealedRows,
-    excluded: list[int],
+    excluded: Excluded,
     position: int,
     limit: int,
     *,
@@ -441,15 +433,11 @@ def _rows(
         return rows
     begin, end = max(position, run.sealed), LAST_POSITION
     found = driver.query(
-        _PAGE.format(visible=_visible(excluded)),
-        (key(run.number, begin), key(run.number, end), *excluded, limit - len(rows), skip),
+        _PAGE.format(visible=excluded.and_visible),
+        (key(run.number, begin), key(run.number, end), *excluded.attempts, limit - len(rows), skip),
     )
     return rows + _as_rows(run_id, found)
 
 
 def _as_rows(run_id: str, found: list[tuple[int, str, bytes]]) -> list[Row]:
     return [Row(run_id, position_of(row_id), attempt, data) for row_id, attempt, data in found]
-
-
-def _visible(excluded: list[int]) -> str:
-    return f"AND w.attempt NOT IN ({placeholders(len(excluded))})" if excluded else ""

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from fyke.contracts.blobs import Folder
 from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.frames import FRAME_BYTES, FRAME_ROWS, Frame
-from fyke.storage.sql.results.tables import first_key, key
+from fyke.storage.sql.results.tables import first_key, key, position_of
 from fyke.storage.sql.results.write import placeholders
 
 CLAIM_MS = 120_000
@@ -189,6 +189,19 @@ def next_frame(
     if not attempts or len(rows) != len(attempts):
         raise Changed
     return attempts, [data for (data,) in rows]
+
+
+def shares(driver: Driver, number: int, position: int, last: int) -> dict[int, set[int]]:
+    """By position, the attempts of those rows after ``position`` up to ``last`` that several have
+    upserted.
+    """
+    found: dict[int, set[int]] = {}
+    for row_id, attempt in driver.query(
+        "SELECT id, attempt FROM results_shares WHERE id > ? AND id <= ?",
+        (key(number, position), key(number, last)),
+    ):
+        found.setdefault(position_of(row_id), set()).add(attempt)
+    return found
 
 
 def commit(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fyke.model.results import Row, RowBlock
 from fyke.storage.sql.results.drivers import Driver
+from fyke.storage.sql.results.excluded import Excluded
 from fyke.storage.sql.results.first_rows import FirstRows
 from fyke.storage.sql.results.frames import Frame, Frames
 from fyke.storage.sql.results.tables import key, position_of
@@ -43,8 +44,8 @@ class SealedRows:
         self._run_id = run_id
         self._run = run
 
-    def after(self, position: int, limit: int, excluded: Sequence[int]) -> list[Row]:
-        """The first ``limit`` rows after ``position``, without those of ``excluded`` attempts."""
+    def after(self, position: int, limit: int, excluded: Excluded) -> list[Row]:
+        """The first ``limit`` visible rows after ``position``."""
         found: list[tuple[int, int, bytes]] = []  # position, attempt, data
         for frame in self._frames_after(position):
             if len(found) >= limit:
@@ -57,7 +58,7 @@ class SealedRows:
         return self._with_attempts(found)
 
     def block_after(
-        self, position: int, limit: int, max_bytes: int, excluded: Sequence[int]
+        self, position: int, limit: int, max_bytes: int, excluded: Excluded
     ) -> RowBlock | None:
         """Visible rows of some frames after ``position``; None after the last."""
         positions: list[int] = []
@@ -130,18 +131,19 @@ class SealedRows:
             if here:
                 yield frame, here
 
-    def positions_of(self, attempts: Sequence[int]) -> list[int]:
-        """The positions of all rows of these attempts, in ascending order."""
+    def hidden_positions(self, excluded: Excluded) -> list[int]:
+        """The positions of all hidden rows, in ascending order."""
         positions: list[int] = []
-        run, wanted = self._run, frozenset(attempts)
+        run, wanted = self._run, frozenset(excluded.attempts)
         self._frames.pass_over(run.sealed)
         bounds = key(run.number, 0), key(run.number, run.sealed)
+        kept = excluded.kept(self._driver, *bounds)
         for row in self._driver.query(_ATTEMPTS, bounds):
             frame = _frame(row)
             for begin, attempt, count in frame.spans():
                 if attempt in wanted:
                     positions += range(begin, begin + count)
-        return positions
+        return [position for position in positions if position not in kept] if kept else positions
 
     def _frames_after(self, position: int) -> Iterator[Frame]:
         """The frames from that of the row after ``position`` on."""
@@ -157,15 +159,22 @@ class SealedRows:
         return [_frame(row) for row in self._driver.query(_FRAMES, (number, *bounds, at_once))]
 
     def _select(
-        self, frame: Frame, position: int, limit: int, excluded: Sequence[int]
+        self, frame: Frame, position: int, limit: int, excluded: Excluded
     ) -> tuple[Sequence[int], list[bytes]]:
         """Indexes and data of the first visible rows of the frame after ``position``."""
         begin = max(position + 1 - frame.first, 0)
         indexes: Sequence[int] = range(begin, min(begin + limit, frame.rows))
         if excluded:
             self._frames.pass_over(frame.rows)
-            attempts, hidden = frame.attempt_of_each(), frozenset(excluded)
-            indexes = [n for n in range(begin, frame.rows) if attempts[n] not in hidden][:limit]
+            attempts, hidden = frame.attempt_of_each(), frozenset(excluded.attempts)
+            number = self._run.number
+            bounds = key(number, frame.first - 1), key(number, frame.last)
+            kept = excluded.kept(self._driver, *bounds)
+            indexes = [
+                n
+                for n in range(begin, frame.rows)
+                if attempts[n] not in hidden or frame.first + n in kept
+            ][:limit]
         if not indexes:
             return indexes, []
         lines = self._frames.lines(frame, indexes[0], indexes[-1] + 1)

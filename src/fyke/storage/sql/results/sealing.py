@@ -175,7 +175,8 @@ class _RowsFile:
         if any(b"\n" in row for row in rows):
             raise _LineFeed
         data = compress(rows)
-        self._keys.add(self.rows + 1, attempts, rows)
+        shares = seal.shares(driver, claim.run, self.rows, self.rows + len(rows))
+        self._keys.add(self.rows + 1, attempts, rows, shares)
         self.rows += len(rows)
         self._frames.append(
             Frame(

@@ -15,6 +15,9 @@ characters in every row would be a quarter of a typical table.
 * ``results_store``: one row, whose ``id`` names these tables in the journal.
 * ``results_upserts``: the row of an upsert key and value. A value may have megabytes, more than an
   index allows, so both are stored as one digest.
+* ``results_shares``: the attempts of each row that several have upserted, and only of those.
+  ``bytes``: of the row, in the record of the attempt that stored it, else NULL. They stay when the
+  row is moved to a file. See ``excluded``.
 * ``results_seals``: the file with the rows of an ended run. The run's column ``sealed`` is the
   number of its first rows that are read from there, 0 until the file is complete.
   ``claimed_until``: until when (Unix time, ms) the process that works on it is taken to be alive.
@@ -97,6 +100,15 @@ upserts = Table(
     Column("run", BigInteger, primary_key=True, autoincrement=False),
     Column("digest", LargeBinary, primary_key=True),
     Column("row_id", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+shares = Table(
+    "results_shares",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("attempt", BigInteger, primary_key=True, autoincrement=False),
+    Column("bytes", BigInteger),
     sqlite_with_rowid=False,
 )
 

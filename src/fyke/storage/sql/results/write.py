@@ -27,6 +27,11 @@ _PUT_HEADERS = """
     INSERT INTO results_headers (attempt, data) VALUES (?, ?)
     ON CONFLICT (attempt) DO UPDATE SET data = excluded.data
 """
+# an attempt that has upserted a row again, or the new size of the row
+_PUT_SHARES = """
+    INSERT INTO results_shares (id, attempt, bytes) VALUES (?, ?, ?)
+    ON CONFLICT (id, attempt) DO UPDATE SET bytes = excluded.bytes WHERE excluded.bytes IS NOT NULL
+"""
 # The run of an attempt that was closed before it was opened may have been deleted since.
 _OPEN_RUN = """
     INSERT INTO results_runs (run_id, rows, log_entries, sealed) SELECT ?, 0, 0, 0
@@ -47,11 +52,12 @@ _CLOSE_ATTEMPT = """
 """
 
 _LOCK_RUN = "SELECT number FROM results_runs WHERE number = ?"
-# from the upserts, of which most runs have none, and not from the rows
+# from the upserts, of which most runs have none, and not from the rows; a row that others have
+# upserted is shown because of them
 _RELEASE_UPSERTS = """
     DELETE FROM results_upserts WHERE run = ? AND EXISTS (
         SELECT 1 FROM results_rows r WHERE r.id = results_upserts.row_id AND r.attempt = ?
-    )
+    ) AND NOT EXISTS (SELECT 1 FROM results_shares s WHERE s.id = results_upserts.row_id)
 """
 
 _TARGETS = """
@@ -194,13 +200,14 @@ def _find_rows(
     stored: dict[tuple[int, bytes], StoredRow] = {}
     for run, digests in digests_by_run.items():
         for chunk in chunks(digests):
-            for digest, row_id, attempt, data in driver.query(
-                "SELECT u.digest, r.id, r.attempt, r.data FROM results_upserts u "  # noqa: S608
+            for digest, row_id, attempt, data, is_shared in driver.query(
+                "SELECT u.digest, r.id, r.attempt, r.data, "  # noqa: S608 - placeholders only
+                "EXISTS (SELECT 1 FROM results_shares s WHERE s.id = r.id) FROM results_upserts u "
                 f"JOIN results_rows r ON r.id = u.row_id "
                 f"WHERE u.run = ? AND u.digest IN ({placeholders(len(chunk))})",
                 (run, *chunk),
             ):
-                stored[run, digest] = StoredRow(row_id, attempt, data)
+                stored[run, digest] = StoredRow(row_id, attempt, data, bool(is_shared))
     return stored
 
 
@@ -222,6 +229,8 @@ def _apply(driver: Driver, plan: CommitPlan) -> None:
                 "UPDATE results_rows SET data = ? WHERE id = ?",
                 [(data, row_id) for row_id, data in plan.merged.items()],
             )
+        if plan.shares:
+            driver.run_many(_PUT_SHARES, plan.shares)
         if plan.headers:
             driver.run_many(_PUT_HEADERS, list(plan.headers.items()))
         driver.run_many(

@@ -41,6 +41,33 @@ def test_keys_are_in_the_order_of_the_visible_rows(
     assert visible_keys(note, hidden) == list(dict.fromkeys(visible))
 
 
+SHARED = st.lists(
+    st.tuples(
+        st.lists(st.integers(0, 3), min_size=1, max_size=4, unique=True),
+        st.lists(st.sampled_from("abcdef"), unique=True, max_size=4),
+    ),
+    max_size=20,
+)
+
+
+@given(SHARED, st.sets(st.integers(0, 3)), st.integers(1, 5))
+def test_a_row_of_several_attempts_is_visible_if_one_of_them_is(
+    rows: list[tuple[list[int], list[str]]], hidden: set[int], block: int
+) -> None:
+    noted = NotedKeys()
+    for begin in range(0, len(rows), block):
+        part = rows[begin : begin + block]
+        shares = {
+            begin + n: set(attempts) for n, (attempts, _) in enumerate(part) if len(attempts) > 1
+        }
+        owners = [attempts[0] for attempts, _ in part]
+        noted.add(begin, owners, [_row(keys) for _, keys in part], shares)
+    note = noted.encode()
+    assert note is not None
+    visible = [key for attempts, keys in rows if set(attempts) - hidden for key in keys]
+    assert visible_keys(note, hidden) == list(dict.fromkeys(visible))
+
+
 @pytest.mark.parametrize("row", [b"[1]", b"7", b'{"a":'])
 def test_rows_that_are_no_objects_are_not_noted(row: bytes) -> None:
     noted = NotedKeys()

@@ -57,7 +57,21 @@ def test_an_upsert_of_a_stored_row_changes_that_row_and_the_sums_of_its_attempt(
     assert plan.rows == []
     assert plan.merged == {key(3, 1): b'{"long":1,"new":2}'}
     assert plan.growth == {A: Growth(0, 0), B: Growth(0, 1)}
+    assert plan.shares == [(key(3, 1), B, len(plan.merged[key(3, 1)])), (key(3, 1), A, None)]
     assert run.rows == 1
+
+
+def test_only_rows_of_several_attempts_have_shares() -> None:
+    plan, run, known = CommitPlan(), RunCounters(3, 2, 0), dict[tuple[int, bytes], StoredRow]()
+    known[3, digest("id", "1")] = StoredRow(key(3, 1), A, b"{}")
+    known[3, digest("id", "2")] = StoredRow(key(3, 2), A, b"{}", is_shared=True)
+    plan.add(batch(upsert(b'{"a":1}'), upsert(b'{"a":2}', "2"), upsert(b"{}", "3")), run, A, known)
+    plan.finish()
+    assert plan.shares == [(key(3, 2), A, 7)], "its size has changed"
+    plan = CommitPlan()
+    plan.add(batch(upsert(b'{"b":3}', "3")), run, B, known)
+    plan.finish()
+    assert plan.shares == [(key(3, 3), A, 7), (key(3, 3), B, None)]
 
 
 def test_an_upsert_of_a_row_of_the_same_commit_is_merged_before_it_is_written() -> None:

@@ -11,6 +11,7 @@ import pytest
 from fyke.contracts.inline import NotInline
 from fyke.model.results import AttemptBatch
 from fyke.storage.sql.results import frames
+from fyke.storage.sql.results.excluded import Excluded
 from fyke.storage.sql.results.sealed import SealedRows, StoredRun
 from fyke.storage.sql.results.store import SqlResults
 from support.prepared import rows_in
@@ -59,23 +60,24 @@ async def sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 async def test_rows_after_a_position_cross_frames(
     sealed: Sealed, position: int, limit: int
 ) -> None:
-    rows = await sealed.read(lambda rows: rows.after(position, limit, []))
+    rows = await sealed.read(lambda rows: rows.after(position, limit, Excluded()))
     assert numbers(rows) == list(range(COUNT))[position : position + limit]
     assert [row.position for row in rows] == [n + 1 for n in numbers(rows)]
     assert [row.attempt_id for row in rows] == ["ab"[n // 10 % 2] for n in numbers(rows)]
 
 
 async def test_rows_of_excluded_attempts_are_left_out(sealed: Sealed) -> None:
-    rows = await sealed.read(lambda rows: rows.after(55, 30, [1]))
+    rows = await sealed.read(lambda rows: rows.after(55, 30, Excluded((1,))))
     assert numbers(rows) == [*range(55, 60), *range(70, 80), *range(90, 100), *range(110, 115)]
-    assert await sealed.read(lambda rows: rows.after(0, 30, [1, 2])) == []
-    positions = await sealed.read(lambda rows: rows.positions_of([2]))
+    assert await sealed.read(lambda rows: rows.after(0, 30, Excluded((1, 2)))) == []
+    positions = await sealed.read(lambda rows: rows.hidden_positions(Excluded((2,))))
     assert positions == [n + 1 for n in range(COUNT) if n // 10 % 2]
 
 
 async def test_a_block_joins_frames_up_to_its_limits(sealed: Sealed) -> None:
     def block(position: int, limit: int, max_bytes: int, *excluded: int) -> Any:
-        return sealed.read(lambda rows: rows.block_after(position, limit, max_bytes, excluded))
+        hidden = Excluded(excluded)
+        return sealed.read(lambda rows: rows.block_after(position, limit, max_bytes, hidden))
 
     whole = await block(0, 999, LARGE)
     assert whole.positions == list(range(1, COUNT + 1))
@@ -100,10 +102,10 @@ async def test_scattered_rows_are_read_by_frame(sealed: Sealed) -> None:
 
 async def test_what_is_left_of_a_run_that_is_being_deleted_is_read(sealed: Sealed) -> None:
     await sealed.change("DELETE FROM results_attempts WHERE attempt_id = 'b'")
-    rows = await sealed.read(lambda rows: rows.after(5, 20, []))
+    rows = await sealed.read(lambda rows: rows.after(5, 20, Excluded()))
     assert numbers(rows) == [*range(5, 10), *range(20, 25)]
     await sealed.change("DELETE FROM results_frames")
-    assert await sealed.read(lambda rows: rows.after(5, 20, [])) == []
+    assert await sealed.read(lambda rows: rows.after(5, 20, Excluded())) == []
     assert await sealed.read(lambda rows: rows.at([5])) == []
 
 
