@@ -22,6 +22,7 @@ from fyke.app.runner import (
 from fyke.app.runner_browsers import open_browsers
 from fyke.egress.client import EgressClient
 from fyke.errors import FykeError, NodeEnded
+from fyke.kit.certificates import CertifiedKey
 from fyke.kit.clock import SystemClock
 from fyke.kit.descriptors import raise_limit
 from fyke.kit.ids import new_ulid
@@ -89,6 +90,13 @@ async def serve_node(settings: Settings) -> None:
 
 
 def _link(settings: Settings, node: NodeFolder, notices: NodeNotices) -> NodeLink:
+    kept = node.own
+
+    def keep(own: CertifiedKey) -> None:
+        nonlocal kept
+        keep_certificate(settings.home, own, kept)
+        kept = own
+
     return NodeLink(
         node.addresses(),
         node.authority,
@@ -96,7 +104,7 @@ def _link(settings: Settings, node: NodeFolder, notices: NodeNotices) -> NodeLin
         release=__version__,
         runner_id=new_ulid(),
         on_notice=notices.receive,
-        on_certificate=lambda own: keep_certificate(settings.home, own),
+        on_certificate=keep,
         on_connected=notices.connected,
     )
 
