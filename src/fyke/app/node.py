@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -34,8 +35,9 @@ from fyke.model.placement import REGION_LABEL
 from fyke.reasons import ReasonCode
 from fyke.runner.loop import Runner
 from fyke.sandbox.warm import WarmSandboxes
-from fyke.settings import Settings
-from fyke.settings.shared import for_node
+
+if TYPE_CHECKING:
+    from fyke.settings import Settings
 
 STOP_SECONDS = 8.0  # for Workers of a node that has ended; one has 5 s after SIGTERM
 LEAVE_SECONDS = 5.0
@@ -52,14 +54,15 @@ _REMEDIES = {
 log = structlog.get_logger()
 
 
-async def serve_node(settings: Settings) -> None:
+async def serve_node(
+    settings: Settings, need_browser: Callable[[bool], None] | None = None
+) -> None:
     """Run attempts of the installation until SIGTERM and the end of the running ones; a second
     SIGTERM stops them. Then leave the installation, with the setting ``node_leave``. Raise
     ``NodeEnded`` when the installation does not serve this node any more; its attempts have been
     stopped. Raise it also after ``node_idle_minutes`` without an attempt, when the node has left.
     """
     raise_limit()
-    settings = for_node(settings)
     with only_runner(settings):
         node = read_node(settings.home)
         write_private(settings.node_file, node.name)
@@ -72,7 +75,11 @@ async def serve_node(settings: Settings) -> None:
             warm = WarmSandboxes(sandbox, settings.warm_sandboxes, settings.warm_idle_seconds)
             size = runner_size(settings)
             async with open_browsers(
-                settings, sandbox, cpus=size.cpus, memory_mb=size.memory_mb
+                settings,
+                sandbox,
+                cpus=size.cpus,
+                memory_mb=size.memory_mb,
+                need_gateway=need_browser,
             ) as browser:
                 notices = NodeNotices()
                 link = _link(settings, node, notices)
