@@ -1,6 +1,6 @@
 """Settings that a role gets from the process that started the platform, instead of reading them.
 
-They are read once (``store``), checked there, and handed on in a file in memory that nobody can
+They are read once (``store``), checked there, and handed on in a file in memory that no process can
 change. A role that needs no others (``RoleSettings``) does without the library that reads
 settings, which takes 8 MiB, and more in each process that has used it.
 """

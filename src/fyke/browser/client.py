@@ -51,7 +51,7 @@ from fyke.model.last_page import TakenPage
 _log = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 3.0
-_START_SECONDS = 10.0  # of a process that is started when it is needed, until the run is told
+_START_SECONDS = 10.0  # for the start of the process, before the log of the run says so
 _OPEN_SECONDS = 2.0  # afterwards it is opened in the background
 _CLOSE_SECONDS = 2.0
 _FINISH_SECONDS = 5.0
@@ -170,7 +170,7 @@ class GatewayClient:
             if grant.expected or not self._asleep:
                 self._wake()
             return
-        self._tell_need()
+        self._report_need()
         attempt.opening = asyncio.create_task(self._open(attempt))
         try:
             await asyncio.wait({attempt.opening}, timeout=_OPEN_SECONDS)
@@ -182,7 +182,7 @@ class GatewayClient:
         except BaseException:
             attempt.opening.cancel()
             del self._attempts[grant.attempt_id]
-            self._tell_need()
+            self._report_need()
             if self._connection.current is not None:
                 message = CloseGateway(UNAWAITED, grant.attempt_id, final=False)
                 self._connection.current.send(encode(message))
@@ -265,7 +265,7 @@ class GatewayClient:
         if attempt is None:
             return
         self._unwatch(attempt)
-        self._tell_need()
+        self._report_need()
         try:
             await self._connection.request_once(
                 lambda seq: encode(CloseGateway(seq, attempt_id)), _CLOSE_SECONDS
@@ -292,7 +292,7 @@ class GatewayClient:
     def _wake(self) -> None:
         """Give all attempts to a process, as soon as there is one."""
         self._asleep = False
-        self._tell_need()
+        self._report_need()
         self._connection.resume()
         loop = asyncio.get_running_loop()
         for attempt_id, attempt in self._attempts.items():
@@ -306,7 +306,7 @@ class GatewayClient:
         if not opening.done():
             self.on_note(BrowserNote(attempt_id, "gateway_away", _NO_ANSWER))
 
-    def _tell_need(self) -> None:
+    def _report_need(self) -> None:
         """Say whether a process is needed. Without attempts, a lost one is not missed."""
         if self._need is None or self._asleep:
             return
@@ -370,7 +370,7 @@ class GatewayClient:
 
     def _lost(self) -> None:
         """The browsers of a gateway end with it, and so do the connections that wait for one."""
-        self._tell_need()
+        self._report_need()
         for attempt_id, attempt in list(self._attempts.items()):
             generation = 0
             if not attempt.attaching:
