@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -74,14 +75,23 @@ def fork_reporters(parent: int, control: int) -> None:
 
 
 async def report_as_role(order: ForkRequest) -> int:
-    """Report to the supervisor until SIGTERM, and after SIGUSR1 that a gateway is needed; return 0,
-    or after SIGUSR2 the status of a node that the installation does not serve any more.
+    """Report to the supervisor until SIGTERM, and after SIGUSR1 that a gateway is needed; a runner,
+    after every second one, that none for browsers is. Return 0, or after SIGUSR2 the status of a
+    node that the installation does not serve any more.
     """
     stop, ended = asyncio.Event(), asyncio.Event()
     supervisor = socket.socket(fileno=order.descriptors[1])
     heartbeat = Heartbeat(order.task, supervisor, seconds=0.05)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, heartbeat.need_gateway)
+    needed = itertools.cycle((True, False))
+
+    def on_need() -> None:
+        if order.task == "runner":
+            heartbeat.need_browser(next(needed))
+        else:
+            heartbeat.need_gateway()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, on_need)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, lambda: (ended.set(), stop.set()))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ORDERS)
     async with heartbeat.running():
@@ -218,6 +228,7 @@ async def supervising(
         log = stack.enter_context((folder / "log").open("w"))
         supervisor = Supervisor(
             None if listener is None else listener.fileno(),
+            log.fileno(),  # as the settings, which nothing reads
             log.fileno(),
             "info",
             lease_seconds=15,
@@ -281,6 +292,58 @@ async def gateway_needed() -> Any:
     }
 
 
+async def browser_needed() -> Any:
+    """A runner reports that a gateway for browsers is needed; that is killed, and later ends
+    because the runner has reported that none is.
+    """
+    async with supervising(node=True, browser=True) as here:
+        before = await processes(here.supervisor, {})
+        needed = await browser_started(here.supervisor, before["runner"])
+        needed["browser"].kill()
+        killed = await processes(here.supervisor, {"browser": needed["browser"]})
+        before["runner"].send_signal(signal.SIGUSR1)
+        last = killed["browser"]
+        while "browser" in (now := {role.name: role.process for role in here.supervisor._roles}):
+            last = now["browser"] or last  # a report may have been on its way
+            last.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.02)
+        idle = await processes(here.supervisor, {})
+        again = await browser_started(here.supervisor, before["runner"])
+    return {
+        "before": sorted(before),
+        "needed": sorted(needed),
+        "idle": sorted(idle),
+        "again": sorted(again),
+        "statuses": [await needed["browser"].wait(), await last.wait()],
+        "ends": [
+            [line["role"], line["code"]] for line in here.logged if line["event"] == "role_ended"
+        ],
+    }
+
+
+async def no_browser() -> Any:
+    """A runner reports that a gateway for browsers is needed where there are no browsers."""
+    async with supervising(node=True) as here:
+        runner = (await processes(here.supervisor, {}))["runner"]
+        runner.send_signal(signal.SIGUSR1)
+        asked: list[str] = []
+        here.supervisor._watch._on_needed = lambda name: (
+            asked.append(name),
+            here.supervisor._start_needed(name),
+        )[0]
+        while not asked:
+            await asyncio.sleep(0.02)
+        return {"roles": sorted(await processes(here.supervisor, {}))}
+
+
+async def browser_started(supervisor: Supervisor, runner: Child) -> dict[str, Child]:
+    """Let the runner report that a browser is needed, and wait for the role."""
+    runner.send_signal(signal.SIGUSR1)
+    while "browser" not in {role.name for role in supervisor._roles}:
+        await asyncio.sleep(0.02)
+    return await processes(supervisor, {})
+
+
 async def node_ended() -> Any:
     """The roles of a node: the egress is killed, then the runner ends because the installation does
     not serve the node any more.
@@ -331,8 +394,10 @@ def main() -> None:
         fork_reporters(options.parent, options.control)
         return
     scenarios = [
+        browser_needed,
         forked,
         gateway_needed,
+        no_browser,
         node_ended,
         preload_killed,
         preload_frozen,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fyke.sandbox.installed_browser import find_programs
-from fyke.settings import Settings
+
+if TYPE_CHECKING:
+    from fyke.settings import Settings
 
 
 def serves_browsers(settings: Settings) -> bool:

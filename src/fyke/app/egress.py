@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fyke.app.egress_policy import own_policy
-from fyke.app.folder import is_node
 from fyke.app.serving import until_stopped
 from fyke.egress.process import serve_egress as serve_egress_process
 from fyke.egress.throttle import throttle_rules
 from fyke.kit.addresses import AddressRules
 from fyke.kit.interfaces import own_addresses
-from fyke.settings import Settings
-from fyke.settings.shared import for_node
+
+if TYPE_CHECKING:
+    from fyke.settings import Settings
 
 
 def inside_addresses(settings: Settings) -> frozenset[str]:
@@ -31,7 +32,7 @@ async def serve_egress(settings: Settings) -> None:
     """Run the proxy until SIGTERM. The runner, which knows the settings of the installation, may
     change the policy.
     """
-    policy = own_policy(for_node(settings) if is_node(settings.home) else settings)
+    policy = own_policy(settings)
     await until_stopped(
         serve_egress_process(
             settings.egress_socket,

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from fyke.domain.nodes.settings_versions import policy_of
+from typing import TYPE_CHECKING
+
 from fyke.model.node import EgressPolicy
-from fyke.settings import Settings
-from fyke.settings.shared import shared_values
+
+if TYPE_CHECKING:
+    from fyke.settings import Settings
 
 
 def own_policy(settings: Settings) -> EgressPolicy:
     """What these settings say of the egress."""
-    return policy_of(shared_values(settings))
+    return EgressPolicy(
+        allow=tuple(settings.egress_allow),
+        upstreams=dict(settings.egress_upstreams),
+        default_region=settings.default_region,
+        site_guard=settings.site_guard,
+        site_rate=settings.site_rate,
+        site_connections=settings.site_connections,
+        site_pause_seconds=settings.site_pause_seconds,
+    )

@@ -7,11 +7,14 @@ import os
 import secrets
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fyke.kit.files import flush_folder
 from fyke.kit.ids import new_ulid
 from fyke.reasons import Reason, ReasonCode
-from fyke.settings import Settings
+
+if TYPE_CHECKING:
+    from fyke.settings import Settings
 
 NODE_FILE = "node.json"  # only in the folder of a node, see ``fyke.app.node_folder``
 INSTALLATION_FILES = (

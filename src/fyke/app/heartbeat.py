@@ -1,8 +1,8 @@
 """The reports of a role to its supervisor, and what it learns from the answers.
 
 One report is one packet on a socket pair: the state of the role's store, and whether a gateway for
-nodes is needed. Its arrival shows that the event loop runs. The answer contains the status of all
-roles.
+nodes, or one for browsers, is needed. Its arrival shows that the event loop runs. The answer
+contains the status of all roles.
 """
 
 from __future__ import annotations
@@ -40,11 +40,24 @@ class Heartbeat:
         self._seconds = seconds
         self._checks: list[_Check] = []
         self._processes: list[ProcessReport] = []
-        self._needs_gateway = False
+        self._needs_gateway = self._needs_browser = False
+        self._last_store = StoreState.NONE
 
     def need_gateway(self) -> None:
         """From now on, report that this machine needs the role ``gateway``."""
         self._needs_gateway = True
+
+    def need_browser(self, needed: bool) -> None:
+        """From now on, report whether this machine needs the role ``browser``; at once if so."""
+        is_new = needed and not self._needs_browser
+        self._needs_browser = needed
+        if is_new and self._supervisor is not None:
+            self._send(self._supervisor)
+
+    @property
+    def supervised(self) -> bool:
+        """Whether there is a supervisor, which starts roles that are needed."""
+        return self._supervisor is not None
 
     def watch_stores(self, paths: Sequence[StorePath]) -> None:
         """Start to check these paths to the database."""
@@ -85,10 +98,18 @@ class Heartbeat:
 
     async def _report_regularly(self, supervisor: socket.socket) -> None:
         while True:
-            report = {"store": self._store().value, "gateway": self._needs_gateway}
-            with contextlib.suppress(OSError):  # the supervisor is stopped, or gone
-                supervisor.send(json.dumps(report).encode())
+            self._last_store = self._store()
+            self._send(supervisor)
             await asyncio.sleep(self._seconds)
+
+    def _send(self, supervisor: socket.socket) -> None:
+        report = {
+            "store": self._last_store.value,
+            "gateway": self._needs_gateway,
+            "browser": self._needs_browser,
+        }
+        with contextlib.suppress(OSError):  # the supervisor is stopped, or gone
+            supervisor.send(json.dumps(report).encode())
 
     def _store(self) -> StoreState:
         """The worst state of the paths to the database; starts the next checks."""

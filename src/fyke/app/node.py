@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -30,6 +31,7 @@ from fyke.app.runner_browsers import open_browsers
 from fyke.browser.view_client import ViewClient
 from fyke.egress.client import EgressClient
 from fyke.errors import FykeError, NodeEnded
+from fyke.kit.certificates import CertifiedKey
 from fyke.kit.clock import SystemClock
 from fyke.kit.descriptors import raise_limit
 from fyke.kit.ids import new_ulid
@@ -42,8 +44,9 @@ from fyke.model.placement import REGION_LABEL
 from fyke.reasons import ReasonCode
 from fyke.runner.loop import Runner
 from fyke.sandbox.warm import WarmSandboxes
-from fyke.settings import Settings
-from fyke.settings.shared import for_node
+
+if TYPE_CHECKING:
+    from fyke.settings import Settings
 
 STOP_SECONDS = 8.0  # for Workers of a node that has ended; one has 5 s after SIGTERM
 LEAVE_SECONDS = 5.0
@@ -60,14 +63,15 @@ _REMEDIES = {
 log = structlog.get_logger()
 
 
-async def serve_node(settings: Settings) -> None:
+async def serve_node(
+    settings: Settings, need_browser: Callable[[bool], None] | None = None
+) -> None:
     """Run attempts of the installation until SIGTERM and the end of the running ones; a second
     SIGTERM stops them. Then leave the installation, with the setting ``node_leave``. Raise
     ``NodeEnded`` when the installation does not serve this node any more; its attempts have been
     stopped. Raise it also after ``node_idle_minutes`` without an attempt, when the node has left.
     """
     raise_limit()
-    settings = for_node(settings)
     with only_runner(settings):
         node = read_node(settings.home)
         write_private(settings.node_file, node.name)
@@ -80,7 +84,11 @@ async def serve_node(settings: Settings) -> None:
             warm = WarmSandboxes(sandbox, settings.warm_sandboxes, settings.warm_idle_seconds)
             size = runner_size(settings)
             async with open_browsers(
-                settings, sandbox, cpus=size.cpus, memory_mb=size.memory_mb
+                settings,
+                sandbox,
+                cpus=size.cpus,
+                memory_mb=size.memory_mb,
+                need_gateway=need_browser,
             ) as browser:
                 notices = NodeNotices()
                 link = _link(settings, node, notices)
@@ -99,6 +107,13 @@ async def serve_node(settings: Settings) -> None:
 
 def _link(settings: Settings, node: NodeFolder, notices: NodeNotices) -> NodeLink:
     views = ViewClient(settings.browser_view_socket, settings.node_file)
+    kept = node.own
+
+    def keep(own: CertifiedKey) -> None:
+        nonlocal kept
+        keep_certificate(settings.home, own, kept)
+        kept = own
+
     return NodeLink(
         node.addresses(),
         node.authority,
@@ -106,7 +121,7 @@ def _link(settings: Settings, node: NodeFolder, notices: NodeNotices) -> NodeLin
         release=__version__,
         runner_id=new_ulid(),
         on_notice=notices.receive,
-        on_certificate=lambda own: keep_certificate(settings.home, own),
+        on_certificate=keep,
         on_connected=notices.connected,
         find_views=lambda _node, _attempt_id: views,
         on_gateways=lambda gateways: keep_announced(settings.home, gateways),

@@ -135,12 +135,13 @@ def _check_certificates(node: NodeFolder) -> None:
         raise _BadPart("its key cannot be read, or is not that of the certificate") from None
 
 
-def keep_certificate(home: Path, own: CertifiedKey) -> None:
-    """Replace certificate and key of a node; what else the file says by now is kept. Raises what
-    ``read_node`` does, and ``Conflict`` for the file of another join.
+def keep_certificate(home: Path, own: CertifiedKey, before: CertifiedKey | None = None) -> None:
+    """Replace certificate and key of a node, which are ``before`` if they are known; what else the
+    file says by now is kept. Raises what ``read_node`` does, and ``Conflict`` for the file of
+    another join.
     """
     node = read_node(home)
-    if _identity(node.own) != _identity(own):
+    if node.own != before and _identity(node.own) != _identity(own):
         raise Conflict(f"{home / NODE_FILE} is that of another node, or of another join")
     write_node(home, replace(node, own=own))
 

@@ -66,14 +66,14 @@ def _serve(
         if is_node(settings.home):
             from fyke.app.node import serve_node
 
-            return serve_node(settings)
+            return serve_node(settings, heartbeat.need_browser if heartbeat.supervised else None)
         from fyke.app.runner_role import serve_runner
 
         return serve_runner(settings, heartbeat)
     if role is RoleName.BROWSER:
         from fyke.app.browser import serve_browser
 
-        return serve_browser(settings)
+        return serve_browser(settings, may_end=heartbeat.supervised)
     if role is RoleName.GATEWAY:
         from fyke.app.gateway import serve_gateway
 

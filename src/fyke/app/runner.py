@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from fyke.app.egress_policy import own_policy
 from fyke.app.find_links import find_links_folders
@@ -36,7 +37,9 @@ from fyke.sandbox.process.launcher_client import LauncherClient
 from fyke.sandbox.process.spawner import DirectSpawner
 from fyke.sandbox.tools.tool_paths import CACHES
 from fyke.sandbox.warm import WarmSandboxes
-from fyke.settings import Settings
+
+if TYPE_CHECKING:
+    from fyke.settings import Settings
 
 CACHES_SECONDS = 20.0  # of measuring each cache; after it the size is a lower bound
 

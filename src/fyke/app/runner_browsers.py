@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from fyke.app.browser_availability import serves_browsers
 from fyke.browser.client import GatewayClient
@@ -25,7 +26,9 @@ from fyke.runner.run_caches import RunCaches
 from fyke.sandbox.browsers import BrowserSandboxes
 from fyke.sandbox.factory import BubblewrapSandboxes
 from fyke.sandbox.warm_browsers import WarmBrowsers
-from fyke.settings import Settings
+
+if TYPE_CHECKING:
+    from fyke.settings import Settings
 
 BROWSERS_PER_CORE, MB_PER_BROWSER = 3, 640
 QUIET_SECONDS = 10.0  # before a check that no connection waits for: the platform starts first
@@ -41,16 +44,18 @@ async def open_browsers(
     cpus: float,
     memory_mb: int,
     check_unasked: bool = True,
+    need_gateway: Callable[[bool], None] | None = None,
 ) -> AsyncIterator[BrowserDependencies | None]:
     """Browsers for a runner with this capacity; None where they are switched off, or where there is
     none. The browser of the machine is checked in the background, when the first connection wants
-    one, or with ``check_unasked`` a while after the start.
+    one, or with ``check_unasked`` a while after the start. ``need_gateway`` is as in
+    ``GatewayClient``.
     """
     if not serves_browsers(settings):
         yield None
         return
     browsers = sandbox.browsers(BrowserProgram(settings.browser_program))
-    gateway = GatewayClient(settings.browser_socket)
+    gateway = GatewayClient(settings.browser_socket, need=need_gateway)
     checked, wanted = asyncio.Event(), asyncio.Event()
     await gateway.start()
     limits = limits_of(settings)

@@ -52,7 +52,11 @@ async def serve_runner(settings: Settings, heartbeat: Heartbeat) -> None:
                 warm = WarmSandboxes(sandbox, settings.warm_sandboxes, settings.warm_idle_seconds)
                 size = runner_size(settings)
                 async with open_browsers(
-                    settings, sandbox, cpus=size.cpus, memory_mb=size.memory_mb
+                    settings,
+                    sandbox,
+                    cpus=size.cpus,
+                    memory_mb=size.memory_mb,
+                    need_gateway=heartbeat.need_browser if heartbeat.supervised else None,
                 ) as browser:
                     gateway = gateway_in_place(runtime, cut_off.is_cut_off)
                     deps = (settings, gateway, sandbox, egress, report, warm, browser)

@@ -2,7 +2,8 @@
 
 The gateway's process may end at any moment. The client keeps a copy of each attempt's listeners, so
 that the next process continues with the same sockets; connections that arrive meanwhile wait in
-them. The browsers that the process had end with it.
+them. The browsers that the process had end with it. It may also be started later: until something
+connects to a listener, nothing but the kernel need listen there.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ from fyke.model.last_page import TakenPage
 _log = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 3.0
+_START_SECONDS = 10.0  # for the start of the process, before the log of the run says so
 _OPEN_SECONDS = 2.0  # afterwards it is opened in the background
 _CLOSE_SECONDS = 2.0
 _FINISH_SECONDS = 5.0
@@ -89,6 +91,7 @@ class GatewayAttempt:
     wanted: bool = False  # and not answered by the runner so far
     attached: int = 0  # the generation
     attaching: bool = False
+    watching: bool = False  # its listeners, because there is no process to give them to
     refusal: tuple[int, str] | None = None  # for the rest of the attempt
 
     def shut(self) -> None:
@@ -103,10 +106,18 @@ class GatewayAttempt:
 
 class GatewayClient:
     """``start`` it once, ``stop`` it at the end. ``timeout`` is how many seconds requests wait for
-    a process that does not answer.
+    a process that does not answer. ``need``, if given, is called with whether there has to be a
+    process: from when something connects to a browser port, or an attempt is expected to use a
+    browser, until no attempt is left. It starts one; the process ends by itself.
     """
 
-    def __init__(self, socket_path: Path, *, timeout: float = 15.0) -> None:
+    def __init__(
+        self,
+        socket_path: Path,
+        *,
+        timeout: float = 15.0,
+        need: Callable[[bool], None] | None = None,
+    ) -> None:
         self.on_wanted: Callable[[BrowserWanted], None] = _ignore_wanted
         self.on_started: Callable[[str, int], None] = _ignore_started
         self.on_ended: Callable[[BrowserEnded], None] = _ignore_ended
@@ -121,7 +132,10 @@ class GatewayClient:
             self._notified,
             self._reopen,
             self._lost,
+            paused=need is not None,
         )
+        self._need = need
+        self._asleep = need is not None
 
     async def start(self) -> None:
         """Start to connect, and reconnect whenever the connection is lost."""
@@ -131,6 +145,8 @@ class GatewayClient:
         """Disconnect; the process then closes all our attempts."""
         attempts = list(self._attempts.values())
         self._attempts.clear()
+        for attempt in attempts:
+            self._unwatch(attempt)
         await self._connection.stop()
         for attempt in attempts:
             attempt.shut()
@@ -149,6 +165,12 @@ class GatewayClient:
             raise ValueError(f"attempt {grant.attempt_id} has a gateway already")
         attempt = GatewayAttempt(grant, [listener.dup() for listener in listeners])
         self._attempts[grant.attempt_id] = attempt
+        if self._need is not None and self._connection.current is None:
+            self._watch(attempt)  # connections wait in the listeners, so nothing else needs to
+            if grant.expected or not self._asleep:
+                self._wake()
+            return
+        self._report_need()
         attempt.opening = asyncio.create_task(self._open(attempt))
         try:
             await asyncio.wait({attempt.opening}, timeout=_OPEN_SECONDS)
@@ -160,6 +182,7 @@ class GatewayClient:
         except BaseException:
             attempt.opening.cancel()
             del self._attempts[grant.attempt_id]
+            self._report_need()
             if self._connection.current is not None:
                 message = CloseGateway(UNAWAITED, grant.attempt_id, final=False)
                 self._connection.current.send(encode(message))
@@ -216,7 +239,7 @@ class GatewayClient:
 
     async def finish(self, attempt_id: str) -> TakenPage | None:
         attempt, channel = self._attempts.get(attempt_id), self._connection.current
-        if attempt is None:
+        if attempt is None or attempt.watching:
             return None
         if channel is None:
             raise Unavailable(_NO_ANSWER)
@@ -241,6 +264,8 @@ class GatewayClient:
         attempt = self._attempts.pop(attempt_id, None)
         if attempt is None:
             return
+        self._unwatch(attempt)
+        self._report_need()
         try:
             await self._connection.request_once(
                 lambda seq: encode(CloseGateway(seq, attempt_id)), _CLOSE_SECONDS
@@ -251,6 +276,44 @@ class GatewayClient:
             attempt.shut()
 
     # within
+
+    def _watch(self, attempt: GatewayAttempt) -> None:
+        """Wake up as soon as something connects to one of its listeners."""
+        attempt.watching = True
+        for listener in attempt.listeners:
+            asyncio.get_running_loop().add_reader(listener.fileno(), self._wake)
+
+    def _unwatch(self, attempt: GatewayAttempt) -> None:
+        if attempt.watching:
+            attempt.watching = False
+            for listener in attempt.listeners:
+                asyncio.get_running_loop().remove_reader(listener.fileno())
+
+    def _wake(self) -> None:
+        """Give all attempts to a process, as soon as there is one."""
+        self._asleep = False
+        self._report_need()
+        self._connection.resume()
+        loop = asyncio.get_running_loop()
+        for attempt_id, attempt in self._attempts.items():
+            if attempt.watching:
+                self._unwatch(attempt)
+                attempt.opening = asyncio.create_task(self._open(attempt))
+                attempt.opening.add_done_callback(partial(self._opened_late, attempt_id))
+                loop.call_later(_START_SECONDS, self._note_wait, attempt_id, attempt.opening)
+
+    def _note_wait(self, attempt_id: str, opening: asyncio.Task[str]) -> None:
+        if not opening.done():
+            self.on_note(BrowserNote(attempt_id, "gateway_away", _NO_ANSWER))
+
+    def _report_need(self) -> None:
+        """Say whether a process is needed. Without attempts, a lost one is not missed."""
+        if self._need is None or self._asleep:
+            return
+        self._need(bool(self._attempts))
+        if not self._attempts and self._connection.current is None:
+            self._asleep = True
+            self._connection.pause()
 
     async def _request(
         self, send: Callable[[ClientChannel], Awaitable[str | None]], timeout: float | None = None
@@ -307,6 +370,7 @@ class GatewayClient:
 
     def _lost(self) -> None:
         """The browsers of a gateway end with it, and so do the connections that wait for one."""
+        self._report_need()
         for attempt_id, attempt in list(self._attempts.items()):
             generation = 0
             if not attempt.attaching:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Callable, Sequence
 
 from fyke.browser.attempt import AttemptGateway, BrowserUnavailable
@@ -27,6 +28,7 @@ class Gateway:
         self._limits = limits or GatewayLimits()
         self._routes = routes
         self._attempts: dict[str, AttemptGateway] = {}
+        self._empty_since = time.monotonic()
 
     async def open(
         self,
@@ -78,10 +80,19 @@ class Gateway:
         attempt = self._attempts.pop(attempt_id, None)
         if attempt is not None:
             attempt.close(final=final)
+            self._empty_since = time.monotonic()
 
     def find(self, attempt_id: str) -> AttemptGateway | None:
         """The attempt of this id, if it is open."""
         return self._attempts.get(attempt_id)
+
+    async def until_idle(self, seconds: float) -> None:
+        """Return when there was no attempt for this time."""
+        while True:
+            left = self._empty_since + seconds - time.monotonic()
+            if left <= 0 and not self._attempts:
+                return
+            await asyncio.sleep(left if left > 0 else seconds)
 
     def stop(self) -> None:
         """End all attempts; the runner may open them in another process."""

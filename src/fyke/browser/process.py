@@ -22,9 +22,11 @@ async def serve_gateway(
     routes: Sequence[ExtraRoutes] = (),
     ready: asyncio.Event | None = None,
     view_path: Path | None = None,
+    idle_seconds: float | None = None,
 ) -> None:
     """Serve runners at ``socket_path`` until cancelled; ``ready`` is set once it listens. With a
-    ``view_path``, serve live views to servers there.
+    ``view_path``, serve live views to servers there. With ``idle_seconds``, return when there was
+    no attempt for so long.
 
     Raise ``OSError`` when another process serves a path.
     """
@@ -41,6 +43,8 @@ async def serve_gateway(
     ]
     if view_path is not None:
         serving.append(_serve_views(view_path, gateway))
+    if idle_seconds is not None:
+        serving.append(gateway.until_idle(idle_seconds))
     tasks = [asyncio.create_task(one) for one in serving]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

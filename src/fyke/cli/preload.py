@@ -13,7 +13,6 @@ supervisor adopts orphans. So it outlives the preload process, and the superviso
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import gc
 import json
@@ -29,10 +28,11 @@ from fyke.cli.handover import accept_signals
 from fyke.kit.prctl import end_with_parent, rename_process
 
 if TYPE_CHECKING:
+    from fyke.app.roles import RoleName
     from fyke.settings import Settings
 
 PACKET = 4096
-MAX_DESCRIPTORS = 3  # standard error; of a role: its reports, and the listening socket
+MAX_DESCRIPTORS = 4  # standard error; of a role: its reports, settings, and listening socket
 PREPARE, FIRST_JOB = "prepare", "first-job"
 _CONTROL = 3  # the descriptor of the control socket in a fork of the supervisor
 
@@ -48,6 +48,8 @@ class ForkRequest:
 
 def main() -> None:
     """Fork until the supervisor closes the socket; a forked process runs its task."""
+    import argparse
+
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--control", type=int, required=True)
@@ -84,24 +86,30 @@ def _preload_and_serve(control_number: int, supervisor: int) -> None:
 
 
 def preload() -> None:
-    """Import the modules of all roles, which must not start threads or open files. Only those of
-    the gateway are left out: few installations have one. A node has no server.
+    """Import the modules of the roles, which must not start threads or open files. Those of the
+    gateway and of the role ``browser`` are left out: few installations have one, and many never
+    need the other. A node has no server, and no role that reads settings, whose modules take 9 MiB.
     """
     _import_structlog_without_rich()
     import uvloop  # noqa: F401
 
-    import fyke.app.browser
     import fyke.app.egress
-    from fyke.app.folder import is_node
+    import fyke.telemetry.logging
 
-    home = os.environ.get("FYKE_HOME")
-    if home and is_node(Path(home)):
+    if _is_node():
         import fyke.app.node
     else:
         import fyke.app.prepare
         import fyke.app.runner_role
         import fyke.app.server
-    import fyke.cli.settings  # noqa: F401
+        import fyke.cli.settings  # noqa: F401
+
+
+def _is_node() -> bool:
+    from fyke.app.folder import is_node
+
+    home = os.environ.get("FYKE_HOME")
+    return is_node(Path(home)) if home else False
 
 
 def _import_structlog_without_rich() -> None:
@@ -194,25 +202,46 @@ def _detach(request: ForkRequest, supervisor: int) -> None:
 
 
 def run(request: ForkRequest) -> None:
-    """Run the task of ``request`` with the settings of the environment. Raises ``SystemExit``."""
+    """Run the task of ``request``. Raises ``SystemExit``."""
+    if request.task not in (PREPARE, FIRST_JOB):
+        _run_role(request)
+        return
     from fyke.cli.settings import load_settings
-    from fyke.telemetry.logging import configure
 
     settings = load_settings()
     if request.task == PREPARE:
         _prepare(settings, **request.details)
-    elif request.task == FIRST_JOB:
+    else:
         from fyke.cli.first_job import first_job
 
         sys.exit(first_job(settings, **request.details))
-    else:
-        from fyke.app.roles import RoleName, run_role
 
-        role = RoleName(request.task)
-        name = request.details["name"]
-        configure(name, settings.log_level)
-        reports, *rest = (socket.socket(fileno=number) for number in request.descriptors[1:])
-        run_role(role, settings, rest[0] if rest else None, reports, name)
+
+def _run_role(request: ForkRequest) -> None:
+    """Run a role with the settings of the environment, or with those that were stored, if it needs
+    no others.
+    """
+    from fyke.app.roles import RoleName, run_role
+    from fyke.telemetry.logging import configure
+
+    _, reports, file, *listeners = request.descriptors
+    role, name = RoleName(request.task), request.details["name"]
+    settings = _settings_of(role, file)
+    os.close(file)
+    configure(name, settings.log_level)
+    listener = socket.socket(fileno=listeners[0]) if listeners else None
+    run_role(role, settings, listener, socket.socket(fileno=reports), name)
+
+
+def _settings_of(role: RoleName, file: int) -> Settings:
+    from fyke.app.role_settings import stored
+    from fyke.app.roles import RoleName
+
+    if role in (RoleName.EGRESS, RoleName.BROWSER) or _is_node():
+        return stored(file)
+    from fyke.cli.settings import load_settings
+
+    return load_settings()
 
 
 def _prepare(settings: Settings, base: str, supervisor: int, change_settings: bool = False) -> None:

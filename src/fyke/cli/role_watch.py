@@ -1,9 +1,9 @@
 """Watches the roles for the supervisor.
 
 Each role reports every two seconds (``fyke.app.heartbeat``) that its event loop runs, the state of
-its database, and whether a gateway is needed. A role whose loop or database is silent for
-``SILENCE`` seconds is killed, and the supervisor restarts it. An error of the database is not
-silence. Every report is answered with the status of all roles.
+its database, and which of the roles that are started later are needed. A role whose loop or
+database is silent for ``SILENCE`` seconds is killed, and the supervisor restarts it. An error of
+the database is not silence. Every report is answered with the status of all roles.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ SILENCE = 20.0
 CHECK_INTERVAL = 1.0
 PACKET = 4096
 PENDING = "pending"  # neither an answer nor an error of the database so far
+STARTED_LATER = ("gateway", "browser")
 STORES = frozenset({"answered", "failed", PENDING, "none"})  # ``StoreState``, without its imports
 
 
@@ -51,16 +52,16 @@ class RoleWatch:
         silence: float = SILENCE,
         loop_silence: Mapping[str, float] | None = None,
         clock: Callable[[], float] = time.monotonic,
-        on_gateway: Callable[[], None] = lambda: None,
+        on_needed: Callable[[str], None] = lambda role: None,
     ) -> None:
         """``loop_silence``: seconds of silence of the event loop for roles with their own limit.
-        ``on_gateway`` is called with each report that a gateway for nodes is needed.
+        ``on_needed`` is called for each of ``STARTED_LATER`` that a report says is needed.
         """
         self._log = log
         self._silence = silence
         self._loop_silence = loop_silence or {}
         self._clock = clock
-        self._on_gateway = on_gateway
+        self._on_needed = on_needed
         self._roles: dict[str, WatchedRole] = {}
         self._watchdog: Watchdog[tuple[str, str]] = Watchdog(clock=clock)
 
@@ -77,6 +78,8 @@ class RoleWatch:
         ours.setblocking(False)
         role = self._roles.setdefault(name, WatchedRole(self._clock()))
         role.connection = ours
+        if not role.watched_here:  # it was not needed for a while
+            role.watched_here, role.reported_at = True, self._clock()
         asyncio.get_running_loop().add_reader(ours, self._receive, name, ours)
         with theirs:
             yield theirs.fileno()
@@ -94,6 +97,16 @@ class RoleWatch:
         self._forget(name)
         role.restarts += 1
         role.cause = role.killed or f"it exited with status {code}"
+        self._disconnect(role)
+
+    def idle(self, name: str) -> None:
+        """Stop watching the process of ``name``, which has ended because it has nothing to do."""
+        self._forget(name)
+        role = self._roles[name]
+        role.watched_here = False
+        self._disconnect(role)
+
+    def _disconnect(self, role: WatchedRole) -> None:
         role.process, role.killed = None, ""
         if role.connection is not None:
             asyncio.get_running_loop().remove_reader(role.connection)
@@ -131,7 +144,8 @@ class RoleWatch:
         try:
             packet = connection.recv(PACKET)
             report = json.loads(packet or b"{}")
-            store, needs_gateway = report.get("store"), report.get("gateway")
+            store = report.get("store")
+            needed = [name for name in STARTED_LATER if report.get(name) is True]
         except (BlockingIOError, ValueError, AttributeError, RecursionError):
             return
         except OSError:
@@ -147,8 +161,8 @@ class RoleWatch:
             self._watchdog.renew((name, "database"))
         with contextlib.suppress(OSError):  # the process does not read, or has ended
             connection.send(json.dumps(self._known()).encode())
-        if needs_gateway is True:
-            self._on_gateway()
+        for role_name in needed:
+            self._on_needed(role_name)
 
     def _known(self) -> list[tuple[str, float, str, int, str]]:
         """For each role: name, seconds of silence, state of its database, restarts, cause."""

@@ -31,12 +31,13 @@ FORK_TRIES = 5
 class SupervisorConfig:
     """The data of ``fyke up``, or of ``fyke node up``.
 
-    ``listener`` and ``log_to`` are descriptors, as is ``launcher_events``, the pipe of the root
-    supervisor, if there is one; ``first_job`` are the arguments of the first job. A node has
-    neither listener nor first job.
+    ``listener``, ``settings`` (``fyke.app.role_settings``) and ``log_to`` are descriptors, as is
+    ``launcher_events``, the pipe of the root supervisor, if there is one; ``first_job`` are the
+    arguments of the first job. A node has neither listener nor first job.
     """
 
     listener: int | None
+    settings: int
     log_to: int
     log_level: str
     server_file: str
@@ -69,6 +70,7 @@ async def supervise(config: SupervisorConfig, preload: FirstPreload | None) -> i
         _print(f"fyke: the {name} of an earlier start did not end by itself; it was killed")
     supervisor = Supervisor(
         config.listener,
+        config.settings,
         config.log_to,
         config.log_level,
         lease_seconds=config.lease_seconds,

@@ -3,7 +3,8 @@
 It keeps the listening socket, so that during a restart of the server connections wait instead of
 being refused. Several servers accept from this one socket, so a connection waits for the next that
 is free. A role that is silent is killed (``fyke.cli.role_watch``) and restarted as well. The
-gateway for nodes is started when a server reports that it is needed, and then kept running.
+gateway for nodes is started when a server reports that it is needed, and then kept running; the
+role ``browser`` when a runner reports it, until that role ends because it has nothing to do.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from fyke.cli.role_watch import SILENCE, RoleWatch
 from fyke.cli.supervisor_log import SupervisorLog
 from fyke.kit.backoff import delay
 
-GATEWAY = "gateway"
+GATEWAY, BROWSER = "gateway", "browser"
 STOP_SECONDS = 10.0
 IDLE_END_SECONDS = 2.0  # an idle runner ends within this time
 # Without a launcher, the Workers of a frozen runner end only with the runner. So it is killed
@@ -60,6 +61,7 @@ class Supervisor:
     def __init__(
         self,
         listener: int | None,
+        settings: int,
         log_to: int,
         log_level: str,
         *,
@@ -71,14 +73,16 @@ class Supervisor:
         silence: float = SILENCE,
         preload: FirstPreload | None = None,
     ) -> None:
-        """Requires a running event loop. ``listener`` and ``log_to`` are the descriptors of the
-        server's socket, None on a node, and of the log of all roles; ``lease_seconds``: how long an
+        """Requires a running event loop. ``listener``, ``settings`` and ``log_to`` are the
+        descriptors of the server's socket, None on a node, of the settings for roles that read
+        none, and of the log of all roles; ``lease_seconds``: how long an
         attempt stays with a runner that does not renew its lease; ``launcher``: whether there is
         one; ``browser``: whether Workers can have browsers; ``servers``: how many processes accept
         connections; ``record`` gets the processes of the roles; ``silence``: for how many seconds a
         role may not report.
         """
         self._record = record
+        self._settings = settings
         self._log_to = log_to
         self._log = SupervisorLog(log_level, log_to)
         self._preload = PreloadClient(Children(), self._log, preload)
@@ -88,10 +92,11 @@ class Supervisor:
             self._log,
             silence=silence,
             loop_silence=loop_silence,
-            on_gateway=self._start_gateway,
+            on_needed=self._start_needed,
         )
         self._watching: asyncio.Task[None] | None = None
-        self._roles = roles_of(listener, browser=browser, servers=servers)
+        self._roles = roles_of(listener, servers=servers)
+        self._serves_browsers = browser
         self.stopping = False
         self.node_ended = asyncio.Event()  # the node must not go on, and not be started again
         self.node_idle = asyncio.Event()  # the node has stopped by itself
@@ -111,11 +116,13 @@ class Supervisor:
         for role in self._roles:
             role.restart_task = asyncio.create_task(self._keep_running(role))
 
-    def _start_gateway(self) -> None:
-        """Start the gateway, unless it was started before."""
-        if self.stopping or self._processes_of(GATEWAY):
+    def _start_needed(self, name: str) -> None:
+        """Start the role of this name, unless it is running or being restarted."""
+        if self.stopping or self._processes_of(name):
             return
-        role = SupervisedRole(GATEWAY, GATEWAY)
+        if name == BROWSER and not self._serves_browsers:
+            return
+        role = SupervisedRole(name, name)
         self._roles.append(role)
         role.restart_task = asyncio.create_task(self._keep_running(role))
 
@@ -141,8 +148,9 @@ class Supervisor:
             started_at = loop.time()
             try:
                 with self._watch.connection(role.name) as reports:
+                    descriptors = (reports, self._settings, *role.descriptors)
                     role.process = await self._preload.fork(
-                        role.role, self._log_to, reports, *role.descriptors, name=role.name
+                        role.role, self._log_to, *descriptors, name=role.name
                     )
                 self._watch.started(role.name, role.process)
                 self._record.add(role.name, role.process.pid)
@@ -150,6 +158,10 @@ class Supervisor:
             except (ForkFailed, OSError) as error:
                 code = str(error)
             role.process = None
+            if role.role == BROWSER and code == Exit.OK and not self.stopping:
+                self._watch.idle(role.name)
+                self._roles.remove(role)
+                return
             self._watch.ended(role.name, code)
             if self.stopping:
                 return
@@ -173,7 +185,7 @@ class Supervisor:
         await self._preload.stop()
         [runner] = self._processes_of("runner")
         await self._end_runner(runner, seconds, stop_now, say)
-        for name in (GATEWAY, "server", "browser", "egress"):
+        for name in (GATEWAY, "server", BROWSER, "egress"):
             await asyncio.gather(*map(self._end, self._processes_of(name)))
         tasks = [role.restart_task for role in self._roles if role.restart_task]
         tasks += [self._watching] if self._watching else []
@@ -220,12 +232,11 @@ class Supervisor:
             await process.wait()
 
 
-def roles_of(listener: int | None, *, browser: bool, servers: int) -> list[SupervisedRole]:
-    """The processes to supervise, see ``Supervisor``."""
+def roles_of(listener: int | None, *, servers: int) -> list[SupervisedRole]:
+    """The processes to supervise from the start, see ``Supervisor``."""
     names = ["server", *(f"server-{number}" for number in range(2, servers + 1))]
     return [
         SupervisedRole("egress", "egress"),
-        *([SupervisedRole("browser", "browser")] if browser else []),
         SupervisedRole("runner", "runner"),
         *(SupervisedRole(name, "server", (listener,)) for name in names if listener is not None),
     ]

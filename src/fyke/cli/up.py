@@ -109,6 +109,7 @@ def supervise(
     """
     from fyke.app.browser_availability import serves_browsers
     from fyke.app.folder import make_home
+    from fyke.app.role_settings import store
     from fyke.cli.handover import exec_module
     from fyke.cli.listening import listen, lock_home, unwritable
 
@@ -121,7 +122,9 @@ def supervise(
     is_tour = first_job is not None and first_job["tour"]
     log_to = _log_file(settings) if is_tour or sys.stderr.isatty() else sys.stderr
     browser = serves_browsers(settings)
+    stored = store(_role_settings(settings, is_node=first_job is None, browser=browser))
     data = {
+        "settings": stored,
         "listener": listener and listener.fileno(),
         "log_to": log_to.fileno(),
         "log_level": settings.log_level,
@@ -136,7 +139,7 @@ def supervise(
         "launcher_events": launcher_events,
         "change_settings": change_settings,
     }
-    descriptors = [lock, log_to.fileno()]
+    descriptors = [lock, log_to.fileno(), stored]
     descriptors += [] if listener is None else [listener.fileno()]
     descriptors += [] if launcher_events is None else [launcher_events]
     exec_module(
@@ -151,6 +154,15 @@ def _log_file(settings: Settings) -> IO[bytes]:
         path.replace(path.with_suffix(".log.1"))
     print(f"The platform logs to {path}.", file=sys.stderr, flush=True)
     return path.open("ab")
+
+
+def _role_settings(settings: Settings, *, is_node: bool, browser: bool) -> Settings:
+    """What roles get that do not read settings themselves."""
+    if is_node:
+        from fyke.settings.shared import for_node
+
+        settings = for_node(settings)
+    return settings if browser else settings.model_copy(update={"browser": "off"})
 
 
 def _role_environment(settings: Settings, *, browser: bool) -> dict[str, str]:

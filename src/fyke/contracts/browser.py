@@ -202,6 +202,7 @@ class GatewayGrant:
     secret: str  # the password; the user name is the attempt's id
     block: tuple[BrowserBlock, ...] = ()  # what its browsers do not load
     keep: bool = False  # whether the last page is kept, see ``BrowserGateway.finish``
+    expected: bool = False  # whether the Worker is known to use a browser
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,8 +221,10 @@ class KeptConnection:
         on_notice: Callable[[Any], None],
         reopen: Callable[[ClientChannel], Awaitable[None]],
         on_lost: Callable[[], None] = lambda: None,
+        *,
+        paused: bool = False,
     ) -> None:
-        """``name`` is that of the process, for the log."""
+        """``name`` is that of the process, for the log. ``paused``: it does not connect yet."""
         self._path = path
         self._name = name
         self._decode = decode
@@ -231,11 +233,22 @@ class KeptConnection:
         self._on_lost = on_lost
         self._up = asyncio.Event()
         self._down = asyncio.Event()
+        self._wanted = asyncio.Event()
+        if not paused:
+            self._wanted.set()
         self._keeper: asyncio.Task[None] | None = None
         self.current: ClientChannel | None = None
 
     def start(self) -> None:
         self._keeper = asyncio.get_running_loop().create_task(self._keep_connected())
+
+    def pause(self) -> None:
+        """Do not connect again when the connection is lost."""
+        self._wanted.clear()
+
+    def resume(self) -> None:
+        """Connect, and connect again after each loss."""
+        self._wanted.set()
 
     async def stop(self) -> None:
         """Disconnect; the process then ends what we opened."""
@@ -272,6 +285,9 @@ class KeptConnection:
     async def _keep_connected(self) -> None:
         failures = 0
         while True:
+            if not self._wanted.is_set():
+                await self._wanted.wait()
+                failures = 0
             try:
                 sock = connect(self._path)
             except (OSError, PeerRefused) as error:

@@ -19,7 +19,8 @@ import structlog
 
 from fyke.errors import Forbidden, FykeError, OutcomeUnknown, Unavailable
 from fyke.kit.backoff import delay
-from fyke.kit.certificates import CertifiedKey, expiry_of, new_request
+from fyke.kit.certificate_request import request_elsewhere
+from fyke.kit.certificates import CertifiedKey, expiry_of
 from fyke.kit.hostports import join_host_port
 from fyke.kit.stream_frames import SendLane
 from fyke.kit.stream_requests import RequestFailed, StreamLost, StreamRequests
@@ -312,7 +313,7 @@ class NodeLink:
                 self._renew_at = time.monotonic() + RENEW_AGAIN_SECONDS
 
     async def _renew(self) -> None:
-        request = new_request()
+        request = await request_elsewhere()
         certificate = await self.ask(RenewCertificate(request.certificate))
         self._own = CertifiedKey(certificate, request.key)
         self._on_certificate(self._own)

@@ -506,6 +506,7 @@ class AttemptRunner:
             self._places,
             lambda kind, text: self._note(intake, intake.mask(text), kind),
             declined=self._declines_browser,
+            expected=self._version.browser.possible,
             choice=self.order.browser_choice,
         )
         try:

@@ -154,7 +154,8 @@ class _Generation:
 class AttemptBrowser:
     """The browser of one attempt. ``open`` it once, and ``close`` it when its Worker has ended.
     ``note`` writes a line into the log of the run. ``declined``: its version declares that it uses
-    no browser, so it gets none. ``choice`` is what the run asks of it.
+    no browser, so it gets none; ``expected``: that it uses one. ``choice`` is what the run asks of
+    it.
     """
 
     def __init__(
@@ -167,6 +168,7 @@ class AttemptBrowser:
         note: Callable[[LogType, str], None],
         *,
         declined: bool = False,
+        expected: bool = False,
         choice: BrowserChoice = ANY_CHOICE,
     ) -> None:
         self.failure: Reason | None = None  # why the Worker has no browser now, or a page crashed
@@ -178,6 +180,7 @@ class AttemptBrowser:
         self._places = places
         self._note = note
         self._declined = declined
+        self._expected = expected
         self._choice = choice
         self._budget = browser_budget()
         self._generations: list[_Generation] = []  # the last one, and those that are not measured
@@ -196,7 +199,7 @@ class AttemptBrowser:
     ) -> None:
         """Let the gateway serve the browser ports. Raise ``Unavailable``."""
         keep = self._deps.keep is not KeepPages.NEVER
-        grant = GatewayGrant(self._key.id, secret, tuple(block), keep=keep)
+        grant = GatewayGrant(self._key.id, secret, tuple(block), keep=keep, expected=self._expected)
         await self._deps.gateway.open(listeners, grant)
 
     def keeps_page(self, *, succeeded: bool) -> bool:

@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from fyke.kit.category_names import parse_category
+from fyke.kit.folder_paths import FolderPaths
 from fyke.kit.hostports import parse_address
 from fyke.kit.mail_servers import check_sender, parse_server
 from fyke.kit.node_names import checked_labels, checked_name
@@ -45,6 +46,7 @@ class Settings(  # fields are in the reverse order of the bases
     NodeSettings,
     StorageSettings,
     ServerSettings,
+    FolderPaths,
     BaseSettings,
 ):
     """All settings, and the paths in the data folder. Names of sizes end with their unit."""
@@ -149,98 +151,3 @@ class Settings(  # fields are in the reverse order of the bases
         home = init_settings().get("home") or default_home()
         file = ConfigFile(settings_cls, Path(home) / "config.toml")
         return init_settings, env_settings, file
-
-    # paths in the data folder
-
-    @property
-    def run_dir(self) -> Path:
-        """Sockets of Fyke's processes (0700)."""
-        return self.home / "run"
-
-    @property
-    def up_lock(self) -> Path:
-        """The file that ``fyke up`` has locked while it runs."""
-        return self.run_dir / "up.lock"
-
-    @property
-    def signals_dir(self) -> Path:
-        """One datagram socket for each process that receives signals."""
-        return self.run_dir / "bell"
-
-    @property
-    def egress_socket(self) -> Path:
-        """The socket of the egress process, for requests of the runner."""
-        return self.run_dir / "egress.sock"
-
-    @property
-    def browser_socket(self) -> Path:
-        """The socket of the browser gateway, for requests of the runner."""
-        return self.run_dir / "browser.sock"
-
-    @property
-    def browser_view_socket(self) -> Path:
-        """The socket of the browser gateway for live views, for requests of the servers."""
-        return self.run_dir / "browser-view.sock"
-
-    @property
-    def launcher_socket(self) -> Path:
-        """The socket of the launcher, if Fyke was started as root."""
-        return self.run_dir / "launcher.sock"
-
-    @property
-    def node_file(self) -> Path:
-        """The id of this machine in an installation of several."""
-        return self.home / "node"
-
-    @property
-    def blobs_dir(self) -> Path:
-        return self.home / "blobs"
-
-    @property
-    def journal_dir(self) -> Path:
-        """Rows that are acknowledged and not yet in ``rows.db`` (SQLite)."""
-        return self.home / "journal"
-
-    @property
-    def scratch_dir(self) -> Path:
-        """Temporary files, for example of workbooks that are generated."""
-        return self.home / "scratch"
-
-    @property
-    def downloads_dir(self) -> Path:
-        """Exports and logs that are being downloaded, with a folder for each server process."""
-        return self.scratch_dir / "downloads"
-
-    @property
-    def bundles_dir(self) -> Path:
-        """Unpacked versions, read-only and world-readable, because sandboxes mount them."""
-        return self.home / "cache" / "bundles"
-
-    @property
-    def environments_dir(self) -> Path:
-        return self.home / "cache" / "environments"
-
-    @property
-    def work_dir(self) -> Path:
-        """One folder per running attempt."""
-        return self.home / "work"
-
-    @property
-    def owner_key_file(self) -> Path:
-        """The operator's local credential (0600)."""
-        return self.home / "owner.key"
-
-    @property
-    def setup_link_file(self) -> Path:
-        """The link for the owner's first password when it is not printed (0600)."""
-        return self.home / "setup-link"
-
-    @property
-    def secret_file(self) -> Path:
-        """32 random bytes that sign download links and derive webhook secrets (0600)."""
-        return self.home / "secret.key"
-
-    @property
-    def server_file(self) -> Path:
-        """The URL of the server, for commands on the same machine."""
-        return self.home / "server.json"

@@ -82,6 +82,25 @@ async def test_a_report_says_when_a_gateway_is_needed(supervisor: Supervisor) ->
         pass
 
 
+async def test_that_a_browser_is_needed_is_reported_at_once_and_until_it_is_not() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        heartbeat = Heartbeat("runner", theirs, seconds=3600)
+        assert heartbeat.supervised
+        heartbeat.need_browser(True)
+        heartbeat.need_browser(True)
+        heartbeat.need_browser(False)
+        heartbeat.need_browser(True)
+        ours.setblocking(False)
+        reports = [json.loads(ours.recv(4096)) for _ in range(2)]
+        assert [report["browser"] for report in reports] == [True, True]
+        with pytest.raises(BlockingIOError):
+            ours.recv(4096)
+    alone = Heartbeat("runner", None)
+    alone.need_browser(True)
+    assert not alone.supervised
+
+
 async def test_a_report_has_the_worst_state_of_the_database(supervisor: Supervisor) -> None:
     away, answer = True, asyncio.Event()
 

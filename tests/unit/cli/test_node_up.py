@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fyke.app.node_folder import NodeFolder, write_node
+from fyke.app.role_settings import stored
 from fyke.cli import handover, root_start
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.node_up import up
@@ -60,6 +61,8 @@ def test_a_node_becomes_the_supervisor_of_its_roles(
     )
     assert became["module"] == "fyke.cli.supervise"
     assert (became["listener"], became["first_job"]) == (None, None)
+    assert became["settings"] in became["descriptors"]
+    assert stored(became["settings"]).home == tmp_path
     assert became["environment"]["FYKE_HOME"] == str(tmp_path)
     assert became["environment"]["FYKE_NODE_LEAVE"] == "0"
     assert (tmp_path / "work").is_dir() and not [*tmp_path.glob("*.db")]

@@ -7,10 +7,12 @@ import os
 import select
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fyke.app.folder import NODE_FILE
 from support.preload import ENVIRONMENT, PROGRAM, run_scenario
 
 pytestmark = pytest.mark.slow
@@ -89,6 +91,42 @@ def test_preloading_opens_no_file_and_starts_no_thread() -> None:
     assert opened == ["0", "1", "2"]
     assert len(tasks) == 1
     assert rich == []  # 3 MiB that only the commands need
+
+
+OF_A_NODE = """
+import json, sys
+from fyke.cli import preload
+preload.preload()
+print(json.dumps(sorted(sys.modules)))
+"""
+NOT_OF_A_NODE = {
+    "argparse",
+    "cryptography",
+    "fyke.browser.gateway",
+    "fyke.cli.settings",
+    "fyke.contracts.state",
+    "fyke.settings",
+    "pydantic",
+    "sqlalchemy",
+    "typer",
+}
+
+
+def test_the_preload_process_of_a_node_imports_what_a_node_uses_while_it_is_idle(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / NODE_FILE).write_text("{}")
+    done = subprocess.run(
+        [sys.executable, "-c", OF_A_NODE],
+        env={**os.environ, "FYKE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    modules = set(json.loads(done.stdout))
+    assert {"fyke.app.node", "fyke.app.egress", "fyke.telemetry.logging"} <= modules
+    assert modules & NOT_OF_A_NODE == set()
 
 
 FIRST = """

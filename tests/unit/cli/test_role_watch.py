@@ -60,7 +60,7 @@ class Setup:
             silence=20,
             loop_silence={"runner": 12},
             clock=self.clock.monotonic,
-            on_gateway=lambda: self.needs.append("gateway"),
+            on_needed=self.needs.append,
         )
         self.roles = [Role(self.watch, name) for name in ("egress", "runner", "server")]
         self.egress, self.runner, self.server = self.roles
@@ -98,14 +98,30 @@ async def test_a_role_that_is_stopped_is_killed_after_its_term(setup: Setup) -> 
     assert (setup.runner.process.poll(), setup.server.process.poll()) == (None, None)
 
 
-async def test_a_gateway_is_asked_for_only_by_reports_that_need_one(setup: Setup) -> None:
+@pytest.mark.parametrize("name", ["gateway", "browser"])
+async def test_a_role_is_asked_for_only_by_reports_that_need_it(setup: Setup, name: str) -> None:
     await setup.server.report("answered")
-    await setup.server.report("answered", gateway=False)
-    await setup.server.report("answered", gateway="yes")
+    await setup.server.report("answered", **{name: False})
+    await setup.server.report("answered", **{name: "yes"}, server=True)
     assert setup.needs == []
-    await setup.server.report("answered", gateway=True)
+    await setup.server.report("answered", **{name: True})
     await setup.server.report("answered")
-    assert setup.needs == ["gateway"]
+    assert setup.needs == [name]
+
+
+async def test_a_role_that_has_nothing_to_do_counts_neither_as_silent_nor_as_restarted(
+    setup: Setup,
+) -> None:
+    role = Role(setup.watch, "browser")
+    await role.report()
+    setup.watch.idle("browser")
+    role.close()
+    setup.clock.advance(100)
+    assert (await setup.server.report("answered"))["browser"] == [0.0, "none", 0, ""]
+    again = Role(setup.watch, "browser")
+    setup.roles.append(again)
+    setup.clock.advance(3)
+    assert (await setup.server.report("answered"))["browser"] == [3.0, "none", 0, ""]
 
 
 async def test_a_runner_may_have_a_term_of_its_own(setup: Setup) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ssl
 
 import pytest
 from cryptography import x509
@@ -48,6 +49,22 @@ def test_a_client_is_certified_under_the_name_that_was_given_to_it() -> None:
     assert loaded.not_valid_before_utc.timestamp() == NOW - DAY_SECONDS
     usage = loaded.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert [one.dotted_string for one in usage] == ["1.3.6.1.5.5.7.3.2"]
+
+
+@pytest.mark.parametrize("years", [1, 20, 30, 900])  # from 2050 on it is written in another way
+def test_the_expiry_is_what_others_read(years: int) -> None:
+    certificate = new_authority("A name", NOW, years * 365 * DAY_SECONDS).certificate
+    loaded = x509.load_pem_x509_certificate(certificate.encode())
+    assert expiry_of(certificate) == loaded.not_valid_after_utc.timestamp()
+
+
+def test_the_expiry_of_a_part_of_a_certificate_cannot_be_read() -> None:
+    whole = der(AUTHORITY.certificate)
+    for length in range(len(whole)):
+        with pytest.raises(BadCertificate):
+            expiry_of(ssl.DER_cert_to_PEM_cert(whole[:length]))
+    with pytest.raises(BadCertificate):
+        expiry_of(AUTHORITY.key)
 
 
 def test_a_request_decides_about_its_key_only() -> None:

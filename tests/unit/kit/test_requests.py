@@ -137,6 +137,33 @@ async def test_requests_are_answered_in_order_and_notices_heard(server: Server) 
     await until(lambda: server.events == ["lost", "end"])
 
 
+async def test_a_paused_connection_is_made_when_it_is_resumed(server: Server) -> None:
+    heard: list[str] = []
+
+    async def reopen(channel: ClientChannel) -> None:
+        heard.append("reopened")
+
+    connection = KeptConnection(
+        server.path, "test", decode_reply, print, reopen, lambda: heard.append("lost"), paused=True
+    )
+    connection.start()
+    with pytest.raises(TimeoutError):
+        await ask(connection, "early", 0.05)
+    assert heard == []
+    connection.resume()
+    assert await ask(connection, "1") == "1"
+    connection.pause()
+    assert await ask(connection, "2") == "2"  # the present connection stays
+    await server.stop()
+    await until(lambda: heard == ["reopened", "lost"])
+    await server.start()
+    with pytest.raises(TimeoutError):
+        await ask(connection, "3", 0.05)
+    connection.resume()
+    assert await ask(connection, "4") == "4"
+    await connection.stop()
+
+
 async def test_descriptors_are_sent_and_closed(server: Server) -> None:
     async with kept(server) as (connection, _):
         await ask(connection, "first")

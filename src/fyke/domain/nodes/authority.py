@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from fyke.contracts.state import Storage, Transaction
 from fyke.kit.certificates import (
     DAY_SECONDS,
     CertifiedKey,
@@ -24,6 +24,9 @@ from fyke.kit.certificates import (
 from fyke.kit.clock import Clock
 from fyke.kit.sealing import Sealer, UnsealError
 from fyke.model.node import GATEWAY_HOST
+
+if TYPE_CHECKING:  # a node, which only reads identities, has no state
+    from fyke.contracts.state import Storage, Transaction
 
 FACT = "node_authority"
 LIFE_SECONDS = 10 * 365 * DAY_SECONDS

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from fyke.contracts.execution import Isolation
-from fyke.contracts.state import Transaction
 from fyke.model.placement import REGION_LABEL, Placement
 from fyke.model.run import Run
 from fyke.model.runner import RunnerInfo
 from fyke.model.worker import Version, Worker
 from fyke.reasons import Reason, ReasonCode
+
+if TYPE_CHECKING:  # the runner of a node, which imports this, has no state
+    from fyke.contracts.state import Transaction
 
 RUNNER_SILENCE_MS = 20_000  # a runner without a report for longer counts as inactive
 
