@@ -25,7 +25,7 @@ from word_list import CLASS, FILE, NAME, PROSE, RULES, Rule
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = (
-    *("bench", "contributing", "docs", "examples", "proto"),
+    *("bench", "clients", "contributing", "docs", "examples", "proto"),
     *("script", "sdk", "src", "tests", "workers"),
 )
 
@@ -35,6 +35,7 @@ CLEAN: tuple[str, ...] = (
     "CONTRIBUTING.md",
     "README.md",
     "SECURITY.md",
+    "clients",
     "contributing",
     "docs",
     "examples/README.md",

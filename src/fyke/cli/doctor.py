@@ -25,7 +25,7 @@ from fyke.cli.settings import load_settings
 if TYPE_CHECKING:
     from fyke.app.node_folder import NodeFolder
     from fyke.settings import Settings
-    from fyke.wire.fyke.overview import RunnerItem
+    from fyke_client.types.fyke.overview import RunnerItem
 
 PYTHON = "/usr/bin/python3"
 OLDEST_PYTHON = (3, 11)
@@ -249,11 +249,11 @@ class _RunningServer:
 
 
 def _server(settings: Settings, home: str | None) -> _RunningServer | None:
-    from fyke.client import ClientError, FykeClient
+    from fyke_client import ClientError, FykeAdmin
 
     try:
         location = locate(None, None, home or str(settings.home), {})
-        with FykeClient(location.url, location.key, timeout=5) as client:
+        with FykeAdmin(location.url, location.key, timeout=5, retries=0) as client:
             return _RunningServer(location, client.not_ready())
     except (CommandFailed, ClientError):
         return None
@@ -338,12 +338,12 @@ def _health(server: _RunningServer | None) -> list[CheckResult]:
     """What the watchdog of the running server's machine knows of its processes, and what is wrong
     with nodes. Other machines do not make this one fail.
     """
-    from fyke.client import ClientError, FykeClient
+    from fyke_client import ClientError, FykeAdmin
 
     if server is None:
         return []
     try:
-        with FykeClient(server.location.url, server.location.key, timeout=5) as client:
+        with FykeAdmin(server.location.url, server.location.key, timeout=5, retries=0) as client:
             checks = client.health()
     except ClientError:
         return []
@@ -356,7 +356,7 @@ def _health(server: _RunningServer | None) -> list[CheckResult]:
     nodes = [
         CheckResult(check.name, WARNING, check.detail, check.remedy)
         for check in checks
-        if check.level.value != "good" and _is_about_node(check.name)
+        if check.level != "good" and _is_about_node(check.name)
     ]
     return [*processes, *nodes]
 
@@ -558,11 +558,11 @@ def _waiting_sandboxes(server: _RunningServer | None) -> list[CheckResult]:
 
 def _runners(server: _RunningServer) -> list[RunnerItem]:
     """The runners of the installation itself; nodes have lines of their own."""
-    from fyke.client import ClientError, FykeClient
     from fyke.reasons import OWN_MACHINE
+    from fyke_client import ClientError, FykeAdmin
 
     try:
-        with FykeClient(server.location.url, server.location.key, timeout=5) as client:
+        with FykeAdmin(server.location.url, server.location.key, timeout=5, retries=0) as client:
             return [runner for runner in client.runners() if runner.node == OWN_MACHINE]
     except ClientError:
         return []

@@ -18,7 +18,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-import fyke.client
+import fyke_client
 from fyke.app import local, node_folder, registries, sandbox_users
 from fyke.app.local import MachineBrowser
 from fyke.app.prepare import prepare
@@ -37,7 +37,6 @@ from fyke.cli.doctor import (
     CheckResult,
 )
 from fyke.cli.main import app
-from fyke.client import ApiError
 from fyke.errors import InvalidRequest
 from fyke.kit.certificates import new_authority, new_request, sign_client
 from fyke.model.health import Level
@@ -45,8 +44,9 @@ from fyke.reasons import OWN_MACHINE
 from fyke.sandbox.packages.registry_report import RegistryReport, RegistryUse
 from fyke.sandbox.process.user_claims import ActiveClaim
 from fyke.settings import Settings
-from fyke.wire.fyke.overview import HealthCheckItem, IsolationCheck, RunnerItem
 from fyke.wire.nodes import KnownNode, UnknownNode
+from fyke_client import ApiError
+from fyke_client.types.fyke.overview import HealthCheckItem, IsolationCheck, RunnerItem
 from support.prepared import rows_in, state_in
 
 Usage = namedtuple("Usage", "total used free")
@@ -273,7 +273,7 @@ class Client:
 def test_the_processes_are_listed_as_the_watchdog_knows_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     remedy = "it is restarted"
     checks = [
         HealthCheckItem("disk", Level.BAD, "full", "free some"),
@@ -314,7 +314,7 @@ def runner(isolation: str, node: str = OWN) -> RunnerItem:
 def test_nodes_with_trouble_are_named_and_do_not_fail_this_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     names = (
         ("node n1", Level.BAD),
         ("node n2", Level.GOOD),
@@ -337,7 +337,7 @@ def test_nodes_with_trouble_are_named_and_do_not_fail_this_machine(
 def test_nodes_do_not_decide_about_the_sandbox_of_this_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     monkeypatch.setattr(Client, "answer", [runner("full"), runner("no-limits", "slurm-7")])
     reported = doctor._reported(SERVER)
     assert reported is not None
@@ -358,7 +358,7 @@ def test_nodes_do_not_decide_about_the_sandbox_of_this_machine(
 def test_the_worst_runner_decides(
     monkeypatch: pytest.MonkeyPatch, levels: list[str], worst: str, remedies: list[str]
 ) -> None:
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     monkeypatch.setattr(Client, "answer", [runner(level) for level in levels])
     reported = doctor._reported(SERVER)
     assert reported is not None
@@ -369,7 +369,7 @@ def test_the_worst_runner_decides(
 
 
 def test_the_waiting_sandboxes_of_each_runner_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     monkeypatch.setattr(Client, "answer", [runner("full")])
     detail = "4, 16.8 MB, for the next starts (settings warm_sandboxes, warm_browsers; runner fu)"
     assert doctor._waiting_sandboxes(SERVER) == [CheckResult("waiting sandboxes", OK, detail)]
@@ -382,7 +382,7 @@ def test_the_waiting_sandboxes_of_each_runner_are_listed(monkeypatch: pytest.Mon
 def test_without_a_report_of_runners_a_sandbox_is_probed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: Any
 ) -> None:
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     monkeypatch.setattr(Client, "answer", answer)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     checks = [["limits", False, "no hard limit"], ["seccomp", True, "mode 2"]]
@@ -455,7 +455,7 @@ def test_a_browser_that_is_switched_off_is_not_checked(
 def test_root_sees_what_the_runners_report_of_their_browsers(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     reporting = runner("full")
     monkeypatch.setattr(Client, "answer", [reporting])
@@ -488,7 +488,7 @@ def test_the_running_fyke_says_what_its_workers_get(
     detail: str,
 ) -> None:
     """Its settings may be others than those of the shell."""
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     monkeypatch.setattr(Client, "answer", [msgspec.structs.replace(runner("full"), **reported)])
     [line] = doctor._runner_browsers(SERVER, installed=installed)
     assert (line.name, line.state) == ("runner browser", state)
@@ -498,7 +498,7 @@ def test_the_running_fyke_says_what_its_workers_get(
 def test_the_sandbox_of_a_browser_is_not_checked_where_browsers_are_off(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(local, "machine_browser", lambda: MachineBrowser({}, "", False, 0, []))
     monkeypatch.setattr(Client, "answer", [msgspec.structs.replace(runner("full"), browsers=0)])
