@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -141,6 +143,23 @@ def test_rows_are_followed_through_broken_connections(pauses: list[float]) -> No
     assert [r.headers.get("last-event-id") for r in server.requests] == [None, "1", "1"]
     assert server.requests[0].url.query == b"kinds=rows"
     assert len(pauses) == 2
+
+
+def test_a_quiet_stream_is_followed_after_a_broken_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Comments show that the server is there, however long there is no event."""
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(sync_runs, "time", clock)
+
+    def comments() -> Iterator[bytes]:
+        for _ in range(3):
+            clock.now += 200
+            yield b": still there\n"
+
+    quiet = httpx2.Response(200, content=comments())
+    server = Server(worker_runs_R1_events=[quiet, BROKEN, stream(("end", "1", {}))])
+    assert [event.kind for event in server.client().follow("R1")] == ["end"]
 
 
 def test_nothing_follows_the_end() -> None:

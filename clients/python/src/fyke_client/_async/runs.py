@@ -220,10 +220,11 @@ class AsyncRunCalls:
             try:
                 async with self._connection.lines(Request("GET", path, headers)) as lines:
                     async for line in lines:
+                        heard, failures = time.monotonic(), 0  # an idle stream has comments
                         event = parser.feed(line)
                         if event is None:
                             continue
-                        after, heard, failures = event.id, time.monotonic(), 0
+                        after = event.id
                         yield event
                         if event.kind == "end":
                             return

@@ -219,10 +219,11 @@ class RunCalls:
             try:
                 with self._connection.lines(Request("GET", path, headers)) as lines:
                     for line in lines:
+                        heard, failures = time.monotonic(), 0  # an idle stream has comments
                         event = parser.feed(line)
                         if event is None:
                             continue
-                        after, heard, failures = event.id, time.monotonic(), 0
+                        after = event.id
                         yield event
                         if event.kind == "end":
                             return
