@@ -5,6 +5,7 @@
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 python=/usr/bin/python3
+sources=src:clients/python/src # the folders of Python packages in a clone
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -128,7 +129,7 @@ install_program() {
   local prefix=$1 requirements=$2 mode=$3
   install_requirements "$prefix" "$requirements"
   local digest=$mode
-  [[ $mode == copy ]] && digest=$(digest_of src sdk workers pyproject.toml README.md LICENSE)
+  [[ $mode == copy ]] && digest=$(digest_of src clients/python/src sdk workers pyproject.toml README.md LICENSE)
   once "$prefix/.program-installed" "$digest" _install_program "$prefix" "$mode"
 }
 _install_requirements() {

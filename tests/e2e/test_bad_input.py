@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from fyke.client.errors import ApiError
+from fyke_client.errors import ApiError
 from support.booted import Booted
 from support.projects import SDK, python_project, zoo
 from support.zips import Entry, make_zip

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.client import FykeClient
+from fyke_client import FykeAdmin
 from support.booted import Booted
 from support.javascript_site import LEAST_BYTES, ROWS, JavascriptSite, javascript_site
 from support.projects import EMPTY_SCHEMA, python_project
@@ -78,7 +78,7 @@ def check_rows(
     before = len(site.requests)
     slug = platform.push(project, name.replace("_", "-"))
     if any(word in name for word in BUILT):
-        with FykeClient(platform.url, platform.key, 60) as client:
+        with FykeAdmin(platform.url, platform.key, timeout=60) as client:
             client.allow_builds(slug, allowed=True)
     run = platform.start_run(slug, {"url": site.url, **given}, egress_allow=[site.target])
     detail = platform.ended(run, INSTALL_SECONDS)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from fyke.client import FykeClient
 from fyke.kit.interfaces import own_addresses
 from fyke.reasons import HintCode, ReasonCode
+from fyke_client import FykeAdmin
 from support.booted import Booted, booted
 from support.projects import ZOO, python_project, zoo
 from support.reasons import reaches
@@ -254,7 +254,7 @@ def test_a_version_reaches_only_its_declared_sites_and_each_site_is_reported(
     )
     detail, rows = setup.platform.ended(run), setup.platform.rows(run)
     assert [row["answer"] for row in rows] == [200, 0, 403, 2, 403, 2]
-    with FykeClient(setup.platform.url, setup.platform.key) as client:
+    with FykeAdmin(setup.platform.url, setup.platform.key) as client:
         reported = client.sites(run)
     assert reported.egress == ["127.0.0.1"]
     sites = {one.domain: one for one in reported.items}

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
-from fyke.client import FykeClient
+from fyke_client import FykeAdmin
 from support.booted import Booted
 from support.projects import python_project
 from support.receivers import listening
@@ -71,7 +71,7 @@ if mode == "fail":
 def worker(platform: Booted) -> str:
     """Every account may run it; the owner has two secrets for it."""
     slug = platform.push(python_project(REVEALS), "reveals", public=True)
-    with FykeClient(platform.url, platform.key, 60) as client:
+    with FykeAdmin(platform.url, platform.key, timeout=60) as client:
         client.set_secret(slug, "LOGIN", VALUE)
         client.set_secret(slug, "KEY", MULTI)
     return slug
@@ -122,7 +122,7 @@ def test_no_stored_data_of_a_run_contains_a_secret(platform: Booted, worker: str
     assert (rows[1]["key"], rows[2]) == ("***KEY***", {"id": "***LOGIN***", "n": 1})
     exported = [_exported(platform, run, form) for form in ("csv", "json", "xml")]
     assert all(b"***LOGIN***" in item for item in exported)
-    with FykeClient(platform.url, platform.key, 60) as client:
+    with FykeAdmin(platform.url, platform.key, timeout=60) as client:
         [site] = client.sites(run).items
     assert site.domain == "***LOGIN***.example"
     assert holding(b"".join(exported) + json.dumps(rows).encode() + log.encode()) == set()
@@ -130,7 +130,7 @@ def test_no_stored_data_of_a_run_contains_a_secret(platform: Booted, worker: str
 
 
 def _exported(platform: Booted, run: str, form: str) -> bytes:
-    with FykeClient(platform.url, platform.key, 60) as client:
+    with FykeAdmin(platform.url, platform.key, timeout=60) as client:
         return httpx2.get(client.export(run, form), timeout=60).content
 
 

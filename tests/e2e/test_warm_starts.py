@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fyke.client import FykeClient
+from fyke_client import FykeAdmin
 from support.booted import Booted, booted
 from support.pictured_site import pictured_site
 from support.projects import python_project
@@ -120,7 +120,7 @@ def test_the_next_start_uses_a_waiting_sandbox_with_its_own_secrets_and_input(
     platform: Booted,
 ) -> None:
     slug = platform.push(python_project(REPORTS.format(version=1)), "warm-secrets")
-    with FykeClient(platform.url, platform.key, 60) as client:
+    with FykeAdmin(platform.url, platform.key, timeout=60) as client:
         client.set_secret(slug, "LOGIN", VALUE)
     first = one(platform, slug, number=1)
     assert (first["warm"], first["length"], first["input"]) == (False, len(VALUE), {"number": 1})
@@ -129,7 +129,7 @@ def test_the_next_start_uses_a_waiting_sandbox_with_its_own_secrets_and_input(
     second = one_warm(platform, slug, number=2)
     assert second == first | {"warm": True, "input": {"number": 2}, "files": second["files"]}
     assert set(second["files"]) == set(first["files"])
-    with FykeClient(platform.url, platform.key, 60) as client:
+    with FykeAdmin(platform.url, platform.key, timeout=60) as client:
         client.set_secret(slug, "LOGIN", "changed")
     assert one_warm(platform, slug)["length"] == len("changed")
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from fyke.client import ApiError
 from fyke.reasons import HintCode, ReasonCode
+from fyke_client import ApiError
 from support.booted import Booted
 from support.left_over import nothing_is_left
 from support.projects import python_project, zoo

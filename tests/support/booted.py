@@ -22,8 +22,8 @@ import httpx2
 import psycopg
 
 from fyke.api.errors import REASON_HEADER
-from fyke.client import FykeClient
 from fyke.reasons import ReasonCode
+from fyke_client import FykeAdmin
 from support import reasons
 
 START_SECONDS = 60.0
@@ -277,7 +277,7 @@ class Booted:
         self, archive: bytes, name: str, *, public: bool = False, key: str | None = None
     ) -> str:
         """Upload a Worker; return its slug."""
-        with FykeClient(self.url, key or self.key, 60) as client:
+        with FykeAdmin(self.url, key or self.key, timeout=60) as client:
             return client.push_worker(archive, name=name, public=public).slug
 
     def start_run(

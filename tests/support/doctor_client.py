@@ -7,13 +7,13 @@ from typing import Any
 from fyke.cli.context import Location
 from fyke.cli.doctor_server import RunningServer
 from fyke.reasons import OWN_MACHINE
-from fyke.wire.fyke.overview import RunnerItem
+from fyke_client.types.fyke.overview import RunnerItem
 
 SERVER = RunningServer(Location("http://127.0.0.1:8100", "k"))
 
 
 class Client:
-    """Replaces ``FykeClient``; ``answer`` are the runners or the checks of the server."""
+    """Replaces ``FykeAdmin``; ``answer`` are the runners or the checks of the server."""
 
     answer: Any = ()
 

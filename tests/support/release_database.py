@@ -1,6 +1,7 @@
 """The databases of releases, kept as SQL in ``tests/data/releases/VERSION``.
 
-    PYTHONPATH=src:tests .venv/bin/python tests/support/release_database.py VERSION
+    PYTHONPATH=src:clients/python/src:tests .venv/bin/python \\
+        tests/support/release_database.py VERSION
 
 writes the databases of this tree. Run it once, in the commit that is released. The tests migrate
 the databases of each release to the current tables.

@@ -17,7 +17,8 @@ def files() -> set[PurePosixPath]:
 
 
 def test_the_wheel_contains_the_program_and_its_assets(files: set[PurePosixPath]) -> None:
-    assert {path.parts[0] for path in files} == {"fyke"}
+    assert {path.parts[0] for path in files} == {"fyke", "fyke_client"}
+    assert PurePosixPath("fyke_client/py.typed") in files
     wanted = ["cli/entry.py", "console/templates/base.html", "assets/workers", "assets/sdk"]
     for each in map(PurePosixPath("fyke").joinpath, wanted):
         assert any(path == each or each in path.parents for path in files), each
@@ -27,3 +28,10 @@ def test_the_wheel_contains_no_tests_and_no_repository(files: set[PurePosixPath]
     unwanted = {"tests", "test", ".git", ".github", "bench", "node_modules", "__pycache__"}
     assert [path for path in files if unwanted & set(path.parts)] == []
     assert [path for path in files if path.name.startswith(("test_", "conftest", ".git"))] == []
+
+
+def test_the_client_is_a_wheel_of_its_own_without_the_program() -> None:
+    builder = WheelBuilder(str(ROOT / "clients" / "python"))
+    files = {PurePosixPath(file.distribution_path) for file in builder.recurse_included_files()}
+    assert {path.parts[0] for path in files} == {"fyke_client"}
+    assert {"py.typed", "__init__.py", "errors.py"} <= {path.name for path in files}

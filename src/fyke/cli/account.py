@@ -11,7 +11,7 @@ from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.output import data_of
 
 if TYPE_CHECKING:
-    from fyke.wire.fyke.accounts import AccountItem
+    from fyke_client.types.fyke.accounts import AccountItem, OwnAccount
 
 accounts = group()
 
@@ -216,6 +216,6 @@ def _cap(usd: str) -> str:
     return "no cap" if usd == "0" else f"at most {usd} USD"
 
 
-def _plan(account: AccountItem) -> str:
+def _plan(account: AccountItem | OwnAccount) -> str:
     limit = f"{account.most_runs} runs at once" if account.most_runs else "no limit"
     return f"{account.plan} ({limit})"

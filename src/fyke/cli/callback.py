@@ -12,7 +12,7 @@ from fyke.cli.output import data_of
 from fyke.cli.run import RunArgument, runs
 
 if TYPE_CHECKING:
-    from fyke.wire.fyke.callbacks import DeliveryItem
+    from fyke_client.types.fyke.callbacks import DeliveryItem
 
 callbacks = group()
 

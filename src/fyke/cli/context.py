@@ -21,7 +21,7 @@ from fyke.cli.errors import CommandFailed, Exit, add_missing_name
 from fyke.cli.output import Output
 
 if TYPE_CHECKING:
-    from fyke.client import FykeClient
+    from fyke_client import FykeAdmin
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -146,10 +146,10 @@ class ServerContext:
         return locate(*self._options, os.environ)
 
     @functools.cached_property
-    def client(self) -> FykeClient:
-        from fyke.client import FykeClient
+    def client(self) -> FykeAdmin:
+        from fyke_client import FykeAdmin
 
-        return FykeClient(self.location.url, self.location.key)
+        return FykeAdmin(self.location.url, self.location.key, retries=0)
 
     def close(self) -> None:
         if "client" in self.__dict__:

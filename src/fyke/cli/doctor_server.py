@@ -12,7 +12,7 @@ from fyke.cli.errors import CommandFailed
 
 if TYPE_CHECKING:
     from fyke.settings import Settings
-    from fyke.wire.fyke.overview import RunnerItem
+    from fyke_client.types.fyke.overview import RunnerItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class RunningServer:
 
 
 def running_server(settings: Settings, home: str | None) -> RunningServer | None:
-    from fyke.client import ClientError, FykeClient
+    from fyke_client import ClientError, FykeAdmin
 
     try:
         location = locate(None, None, home or str(settings.home), {})
-        with FykeClient(location.url, location.key, timeout=5) as client:
+        with FykeAdmin(location.url, location.key, timeout=5, retries=0) as client:
             return RunningServer(location, client.not_ready())
     except (CommandFailed, ClientError):
         return None
@@ -61,12 +61,12 @@ def check_health(server: RunningServer | None) -> list[CheckResult]:
     """What the watchdog of the running server's machine knows of its processes, and what is wrong
     with nodes. Other machines do not make this one fail.
     """
-    from fyke.client import ClientError, FykeClient
+    from fyke_client import ClientError, FykeAdmin
 
     if server is None:
         return []
     try:
-        with FykeClient(server.location.url, server.location.key, timeout=5) as client:
+        with FykeAdmin(server.location.url, server.location.key, timeout=5, retries=0) as client:
             checks = client.health()
     except ClientError:
         return []
@@ -79,7 +79,7 @@ def check_health(server: RunningServer | None) -> list[CheckResult]:
     nodes = [
         CheckResult(check.name, WARNING, check.detail, check.remedy)
         for check in checks
-        if check.level.value != "good" and _is_about_node(check.name)
+        if check.level != "good" and _is_about_node(check.name)
     ]
     return [*processes, *nodes]
 
@@ -97,11 +97,11 @@ def _is_about_node(check: str) -> bool:
 
 def own_runners(server: RunningServer) -> list[RunnerItem]:
     """The runners of the installation itself; nodes have lines of their own."""
-    from fyke.client import ClientError, FykeClient
     from fyke.reasons import OWN_MACHINE
+    from fyke_client import ClientError, FykeAdmin
 
     try:
-        with FykeClient(server.location.url, server.location.key, timeout=5) as client:
+        with FykeAdmin(server.location.url, server.location.key, timeout=5, retries=0) as client:
             return [runner for runner in client.runners() if runner.node == OWN_MACHINE]
     except ClientError:
         return []

@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from fyke.client.errors import ApiError
+    from fyke_client.errors import ApiError
 
 
 class Exit(IntEnum):
@@ -116,7 +116,7 @@ def exit_code(status: int, code: int, key: str) -> Exit:
 def failure_of(error: Exception) -> CommandFailed | None:
     """The failure for a known error; None for an unexpected one, which keeps its traceback."""
     from fyke import errors as domain
-    from fyke.client.errors import ApiError, Unreachable
+    from fyke_client.errors import ApiError, Unreachable
 
     if isinstance(error, CommandFailed):
         return error

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fyke.model.worker import Finding
-    from fyke.wire.findings import ProjectFinding
+    from fyke_client.types.findings import ProjectFinding
 
 
 def describe(finding: Finding | ProjectFinding) -> str:

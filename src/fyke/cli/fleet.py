@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fyke.model.fleet import FleetGroup, FleetNode, FleetState
     from fyke.model.placement import PoolDemand
     from fyke.settings import Settings
-    from fyke.wire.fyke.nodes import NodeItem
+    from fyke_client.types.fyke.nodes import NodeItem
 
 fleet = group()
 
@@ -156,7 +156,7 @@ def show_fleet(server: ServerContext, state: FleetState, nodes: Iterable[NodeIte
 def _node_state(item: NodeItem | None) -> str:
     if item is None:
         return "-"
-    return "replacing" if item.replacing else item.state.value
+    return "replacing" if item.replacing else item.state
 
 
 def _scaling(group: FleetGroup) -> str:

@@ -24,7 +24,7 @@ from fyke.cli.node_options import (
 from fyke.cli.output import data_of
 
 if TYPE_CHECKING:
-    from fyke.wire.fyke.nodes import NodeItem
+    from fyke_client.types.fyke.nodes import NodeItem
 
 nodes = group()
 _INVALID = ("invalid_request", "invalid_fields")  # keys of errors
@@ -95,7 +95,7 @@ def token(
       fyke node token --label disk=ssd --json
     """
     from fyke.domain.nodes.rules import is_local_only, join_options
-    from fyke.wire.fyke.nodes import NodeTokenToCreate
+    from fyke_client.types.fyke.nodes import NodeTokenToCreate
 
     request = NodeTokenToCreate(
         given("--pool", pool), labels_of(label), given("--names", names), uses, minutes_of(expires)
@@ -245,7 +245,7 @@ def list_nodes(
                 item.name,
                 _takes_runs(item),
                 item.attempts,
-                item.state.value,
+                item.state,
                 "now" if item.connected else _seen(item),
                 item.pool,
                 label_text(item.labels) or "-",
@@ -272,7 +272,7 @@ def show(server: ServerContext, name: Name) -> None:
         ("name", node.name),
         ("takes runs", _availability(node)),
         ("attempts", node.attempts),
-        ("state", node.state.value),
+        ("state", node.state),
         *_decision(node),
         ("connected", _connected(node)),
         ("last seen", _seen(node)),
@@ -445,7 +445,7 @@ def _takes_runs(node: NodeItem) -> str:
         "no_isolation": "no isolation",
         "trouble": "cannot start",
     }
-    return known.get(node.availability.value, "no")
+    return known.get(node.availability, "no")
 
 
 def _availability(node: NodeItem) -> str:
@@ -463,10 +463,10 @@ def _availability(node: NodeItem) -> str:
         "no_isolation": "no: an isolation check failed; run fyke doctor on it",
         "trouble": f"no: {node.trouble}",
     }
-    text = known.get(node.availability.value, node.availability.value)
-    is_away = node.availability.value in ("not_connected", "silent")
-    if is_away and node.state.value != "ready":
-        text += f"; it is also {node.state.value}, until fyke node uncordon {node.name}"
+    text = known.get(node.availability, node.availability)
+    is_away = node.availability in ("not_connected", "silent")
+    if is_away and node.state != "ready":
+        text += f"; it is also {node.state}, until fyke node uncordon {node.name}"
     return text
 
 
@@ -501,7 +501,7 @@ def _found(missing: str, command: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _naming_options() -> Iterator[None]:
     """Name the options of the command in the problems of its request."""
-    from fyke.client.errors import ApiError
+    from fyke_client.errors import ApiError
 
     try:
         yield
@@ -514,7 +514,7 @@ def _naming_options() -> Iterator[None]:
 @contextlib.contextmanager
 def _refused_plainly() -> Iterator[None]:
     """A refusal with its own sentence only."""
-    from fyke.client.errors import ApiError
+    from fyke_client.errors import ApiError
 
     try:
         yield

@@ -13,7 +13,7 @@ from fyke.cli.errors import Exit
 from fyke.cli.output import data_of
 
 if TYPE_CHECKING:
-    from fyke.wire.v2.queue import QueueResult
+    from fyke_client.types.v2.queue import QueueResult
 
 queue = group()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,8 +25,8 @@ from fyke.cli.run_watch import (
 )
 
 if TYPE_CHECKING:
-    from fyke.wire.fyke.run_lists import RunItemPage
-    from fyke.wire.fyke.runs import RunSummary
+    from fyke_client.types.fyke.run_lists import RunItemPage
+    from fyke_client.types.fyke.runs import RunSummary
 
 runs = group()
 
@@ -65,19 +65,21 @@ def start(
       fyke run start owner/hello -i input.json --memory 1024 --timeout 600 --follow
       jq '{urls: .}' list.json | fyke run start owner/hello -i - --json
     """
-    from fyke.client import RunRequest
-
     custom, system = read_input(input)
-    request = RunRequest(worker, custom, system | run_options, version, callback)
+    requested: dict[str, Any] = {
+        "system": system | run_options,
+        "version": version,
+        "callback_url": callback,
+    }
     if queued:
         if wait or follow or timeout_seconds is not None:
             raise typer.BadParameter(
                 "--queued starts nothing yet, so there is nothing to wait for or to follow; "
                 "omit --wait, --follow and --timeout-seconds"
             )
-        report_waiting(server, server.client.hold(request))
+        report_waiting(server, server.client.hold(worker, custom, **requested))
         return
-    slug = server.client.start(request)
+    slug = server.client.start(worker, custom, **requested)
     report_start(server, slug, WatchOptions(wait, follow, timeout_seconds))
 
 
@@ -116,7 +118,7 @@ def list_runs(
     if reason:
         report_ended(server, search, page, size)
     elif server.out.as_json:
-        from fyke.wire.v1 import STATUS_BY_NUMBER
+        from fyke_client.types.v1 import STATUS_BY_NUMBER
 
         number = next((n for n, name in STATUS_BY_NUMBER.items() if name == state), 0)
         page_of_runs = server.client.runs(

@@ -15,7 +15,7 @@ from fyke.cli.output_file import output_file
 from fyke.cli.run import RunArgument, runs
 
 if TYPE_CHECKING:
-    from fyke.wire.fyke.run_browser import LastPageItem, RunBrowserReport
+    from fyke_client.types.fyke.run_browser import LastPageItem, RunBrowserReport
 
 GAPS = {
     "no_page": "no page was open",

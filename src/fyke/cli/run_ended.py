@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fyke.cli.output import data_of
 
 if TYPE_CHECKING:
-    from fyke.wire.fyke.runs import RunSummary
+    from fyke_client.types.fyke.runs import RunSummary
 
 
 def ending_data(run: RunSummary) -> dict[str, object]:

@@ -12,7 +12,7 @@ from fyke.cli.context import ServerContext
 from fyke.cli.output import data_of
 
 if TYPE_CHECKING:
-    from fyke.wire.fyke.run_lists import RunItem, RunItemPage
+    from fyke_client.types.fyke.run_lists import RunItem, RunItemPage
 
 Search = Callable[..., "RunItemPage"]  # takes page_index and page_size
 

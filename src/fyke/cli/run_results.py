@@ -23,7 +23,7 @@ from fyke.model.formats import FormatName
 if TYPE_CHECKING:
     from msgspec import Raw
 
-    from fyke.wire.rows import ResultPage
+    from fyke_client.types.rows import ResultPage
 
     Row = dict[str, Raw]  # the members as JSON text, which keeps every digit
 
@@ -69,7 +69,7 @@ def results(
 
 
 def _report_all(server: ServerContext, run: str, as_lines: bool, failed_rows: bool) -> None:
-    texts = server.client.walk_results(run, failed_rows=failed_rows)
+    texts = server.client.raw_rows(run, failed_rows=failed_rows)
     if as_lines:
         for text in texts:
             server.out.raw(_text(text))

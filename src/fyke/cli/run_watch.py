@@ -17,8 +17,8 @@ from fyke.cli.output import LiveLine, data_of
 if TYPE_CHECKING:
     from fyke.cli.context import ServerContext
     from fyke.model.log import LogEntry
-    from fyke.wire.fyke.run_logs import LogItem
-    from fyke.wire.v1 import RunDetail
+    from fyke_client.types.fyke.run_logs import LogItem
+    from fyke_client.types.v1 import RunDetail
 
 T = TypeVar("T")
 
@@ -174,7 +174,7 @@ class RunWatch:
     # --- a server that is temporarily unavailable -------------------------------------------
 
     def _retry(self, request: Callable[[], T]) -> T:
-        from fyke.client import ApiError, Unreachable
+        from fyke_client import ApiError, Unreachable
 
         deadline = self._clock() + RETRY_SECONDS
         while True:

@@ -14,7 +14,7 @@ from fyke.cli.task import Slug, tasks
 from fyke.cli.task_check import warn_unless_runnable
 
 if TYPE_CHECKING:
-    from fyke.wire.fyke.schedules import TaskSchedule, Timing
+    from fyke_client.types.fyke.schedules import TaskSchedule, Timing
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -134,7 +134,7 @@ def _timing(
 ) -> Timing | None:
     """The timing in the options, or None."""
     from fyke.model.schedule import ScheduleKind as Kind
-    from fyke.wire.fyke.schedules import Timing
+    from fyke_client.types.fyke.schedules import Timing
 
     candidates = [
         Timing(kind=Kind.DAILY, time=daily) if daily else None,

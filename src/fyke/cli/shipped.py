@@ -11,12 +11,12 @@ from functools import partial
 from typing import TypeVar
 
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.client import ApiError, ClientError, FykeClient, Unreachable
 from fyke.domain.workers.archive import pack
 from fyke.errors import BlobsAway, FykeError
 from fyke.kit.assets import assets
 from fyke.kit.backoff import delay
 from fyke.settings import Settings
+from fyke_client import ApiError, ClientError, FykeAdmin, Unreachable
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ def wait_until_ready(base: str, seconds: float, *, give_up: bool) -> None:
     """
     deadline = time.monotonic() + seconds
     pause = PAUSE_SECONDS
-    client = FykeClient(base, "")
+    client = FykeAdmin(base, "", retries=0)
     while True:
         try:
             reason = client.not_ready()
@@ -56,7 +56,7 @@ def publish_shipped(settings: Settings, base: str) -> list[str]:
     answer, all remaining Workers are skipped. The platform still starts.
     """
     published = []
-    with FykeClient(base, settings.owner_key_file.read_text().strip()) as client:
+    with FykeAdmin(base, settings.owner_key_file.read_text().strip(), retries=0) as client:
         for folder in sorted((assets() / "workers").iterdir()):
             if not folder.is_dir():
                 continue
@@ -100,7 +100,7 @@ def setup_link(settings: Settings, base: str) -> str:
 
     Each start replaces the previous link. An error is reported, and the platform still starts.
     """
-    with FykeClient(base, settings.owner_key_file.read_text().strip()) as client:
+    with FykeAdmin(base, settings.owner_key_file.read_text().strip(), retries=0) as client:
         try:
             users = _retried(client.users)
             if any(user.state == "active" for user in users):

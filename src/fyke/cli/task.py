@@ -16,7 +16,7 @@ from fyke.cli.run_watch import WatchOptions, report_start
 from fyke.cli.task_check import naming_saved_options, warn_unless_runnable
 
 if TYPE_CHECKING:
-    from fyke.wire.v2.tasks import WorkerTask
+    from fyke_client.types.v2.tasks import WorkerTask
 
 tasks = group()
 
@@ -47,12 +47,12 @@ def create(
       fyke task create owner/hello --input '{"urls": [{"url": "https://example.com"}]}' --json
       fyke task create owner/shop -i shop.json --memory 1024 --browser-block images,fonts
     """
-    from fyke.client import TaskRequest
-
     custom, system = read_input(input)
     system |= run_options
     run_input = {"parameters": {"system": system, "custom": custom}}
-    slug = server.client.create_task(TaskRequest(worker, run_input, title, version, description))
+    slug = server.client.create_task(
+        worker, run_input, title=title, version=version, description=description
+    )
     if server.out.as_json:
         server.out.json({"slug": slug})
     else:

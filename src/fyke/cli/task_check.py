@@ -16,7 +16,7 @@ def warn_unless_runnable(server: ServerContext, task: str) -> None:
     """Say which values of the saved input the version does not accept. The API saves them, because
     a later version may accept them. Says nothing where the check fails, or the key may not read.
     """
-    from fyke.client.errors import ClientError
+    from fyke_client.errors import ClientError
 
     try:
         problems = server.client.checked_task(task).problems
@@ -33,7 +33,7 @@ def naming_saved_options(saved: Collection[str]) -> Iterator[None]:
     """Let an error about one of these members of ``system``, which the caller did not give, say
     that it is saved, and how to remove it.
     """
-    from fyke.client.errors import ApiError
+    from fyke_client.errors import ApiError
 
     try:
         yield

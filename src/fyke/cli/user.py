@@ -12,7 +12,7 @@ from fyke.cli.key import AccountOption
 from fyke.cli.output import data_of
 
 if TYPE_CHECKING:
-    from fyke.wire.fyke.users import AccountUser, UserLink
+    from fyke_client.types.fyke.users import AccountUser, UserLink
 
 users = group()
 

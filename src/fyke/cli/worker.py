@@ -15,8 +15,8 @@ from fyke.cli.findings import describe, verdict
 from fyke.cli.output import Output, data_of
 
 if TYPE_CHECKING:
-    from fyke.wire.fyke.uploads import PublishedUpload
-    from fyke.wire.fyke.versions import VersionEntryItem
+    from fyke_client.types.fyke.uploads import PublishedUpload
+    from fyke_client.types.fyke.versions import VersionEntryItem
 
 workers = group()
 
@@ -292,7 +292,7 @@ def show(server: ServerContext, worker: Ref) -> None:
 
 def _version(server: ServerContext, slug: str, number: str) -> VersionEntryItem | None:
     """The version; None if this key may not read it."""
-    from fyke.client import ApiError
+    from fyke_client import ApiError
 
     try:
         versions = server.client.versions(slug)

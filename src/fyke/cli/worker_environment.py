@@ -12,7 +12,7 @@ from fyke.cli.output import LiveLine
 
 if TYPE_CHECKING:
     from fyke.cli.context import ServerContext
-    from fyke.wire.fyke.versions import EnvironmentItem
+    from fyke_client.types.fyke.versions import EnvironmentItem
 
 FIRST_PAUSE = 0.1
 MAX_PAUSE = 1.0
@@ -39,7 +39,7 @@ class EnvironmentWatch:
 
     def now(self) -> EnvironmentItem | None:
         """The environment now; None if nothing is known of it, or if this key may not read it."""
-        from fyke.client import ApiError
+        from fyke_client import ApiError
 
         try:
             return self._get()

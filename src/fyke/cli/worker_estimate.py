@@ -14,7 +14,7 @@ from fyke.cli.output import data_of
 from fyke.cli.worker import workers
 
 if TYPE_CHECKING:
-    from fyke.wire.fyke.estimates import EstimateReport
+    from fyke_client.types.fyke.estimates import EstimateReport
 
 
 @server_command(workers, "estimate")

@@ -15,7 +15,7 @@ from fyke.cli.output import LiveLine
 
 if TYPE_CHECKING:
     from fyke.cli.context import ServerContext
-    from fyke.wire.fyke.uploads import PublishedUpload, UploadItem
+    from fyke_client.types.fyke.uploads import PublishedUpload, UploadItem
 
 FIRST_PAUSE = 0.1
 MAX_PAUSE = 1.0
@@ -75,7 +75,7 @@ def _require_publishable(upload: UploadItem) -> None:
 
 
 def _remove(server: ServerContext, upload: str) -> None:
-    from fyke.client import ClientError
+    from fyke_client import ClientError
 
     with contextlib.suppress(ClientError):  # the server removes uploads after two weeks anyway
         server.client.remove_upload(upload)
@@ -93,7 +93,7 @@ class _Progress:
     def wait(self, upload: UploadItem) -> UploadItem:
         pause = FIRST_PAUSE
         try:
-            while upload.state.in_progress:
+            while _is_in_progress(upload):
                 self._print(upload)
                 self._sleep(pause)
                 pause = min(MAX_PAUSE, pause * 1.5)
@@ -112,5 +112,11 @@ class _Progress:
             note = f": {step.note}" if step.note else ""
             self._server.out.say(f"{step.name} {step.state}{note}")
         running = [step.name for step in upload.steps if step.state == "running"]
-        if upload.state.in_progress:
+        if _is_in_progress(upload):
             self._live.show(f"{running[0] if running else 'waiting'} ...")
+
+
+def _is_in_progress(upload: UploadItem) -> bool:
+    from fyke.model.upload import UploadState
+
+    return UploadState(upload.state).in_progress

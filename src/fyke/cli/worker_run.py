@@ -193,7 +193,7 @@ def _report_browser(out: Output, data: dict[str, Any]) -> None:
     """What the browsers did, as ``fyke run browser`` shows it."""
     from fyke.cli.run_browser import show_report
     from fyke.kit.typed import convert
-    from fyke.wire.fyke.run_browser import RunBrowserReport
+    from fyke_client.types.fyke.run_browser import RunBrowserReport
 
     show_report(out.to_messages(), convert(data, RunBrowserReport))
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fyke.client import ApiError, FykeClient, RunRequest, TaskRequest, Unreachable
 from fyke.model.node_registry import Node
 from fyke.model.schedule import ScheduleKind as Kind
-from fyke.wire.fyke.nodes import NodeTokenToCreate
-from fyke.wire.fyke.schedules import Timing
-from fyke.wire.v1 import ENDED
+from fyke_client import ApiError, FykeAdmin, Unreachable
+from fyke_client.types.fyke.nodes import NodeTokenToCreate
+from fyke_client.types.fyke.schedules import Timing
+from fyke_client.types.v1 import ENDED
 from support.app import SCHEMA
 from support.projects import python_project
 from support.served import Served, served
@@ -31,19 +31,19 @@ def server(tmp_path_factory: pytest.TempPathFactory, templates: Path) -> Iterato
 
 
 @pytest.fixture
-def fyke(server: Served) -> Iterator[FykeClient]:
-    with FykeClient(server.base_url, server.app.owner_key) as client:
+def fyke(server: Served) -> Iterator[FykeAdmin]:
+    with FykeAdmin(server.base_url, server.app.owner_key) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def worker(server: Served) -> str:
-    with FykeClient(server.base_url + "/", server.app.owner_key) as fyke:
+    with FykeAdmin(server.base_url + "/", server.app.owner_key) as fyke:
         archive = python_project("print('hello')\n", schema=SCHEMA)
         return fyke.push_worker(archive, name="reader", title="A reader", public=True).path
 
 
-def test_the_server_is_ready_once_a_runner_is_alive(server: Served, fyke: FykeClient) -> None:
+def test_the_server_is_ready_once_a_runner_is_alive(server: Served, fyke: FykeAdmin) -> None:
     assert fyke.ready() is False
     server.do(server.app.register_runner())
     assert fyke.ready() is True
@@ -51,7 +51,7 @@ def test_the_server_is_ready_once_a_runner_is_alive(server: Served, fyke: FykeCl
     assert [r.isolation for r in fyke.runners()] == ["full"]
 
 
-def test_the_catalog_is_searched(fyke: FykeClient, worker: str) -> None:
+def test_the_catalog_is_searched(fyke: FykeAdmin, worker: str) -> None:
     assert [w.path for w in fyke.search("reader")] == [worker]
     detail = fyke.worker(worker)
     assert (detail.version, detail.parameters.system.memory) == ("v1.0.1", 512)
@@ -59,7 +59,7 @@ def test_the_catalog_is_searched(fyke: FykeClient, worker: str) -> None:
     assert [w.path for w in fyke.own_workers()] == [worker]
 
 
-def test_a_worker_is_published_withdrawn_and_restored(fyke: FykeClient) -> None:
+def test_a_worker_is_published_withdrawn_and_restored(fyke: FykeAdmin) -> None:
     first, second = (python_project(f"print({n})\n", schema=SCHEMA) for n in range(2))
     pushed = fyke.push_worker(first, name="fading", description="Goes", public=False)
     assert (pushed.path, pushed.version) == ("owner/fading", "v1.0.1")
@@ -72,15 +72,15 @@ def test_a_worker_is_published_withdrawn_and_restored(fyke: FykeClient) -> None:
     with pytest.raises(ApiError) as refused:
         fyke.push_worker(b"no archive", name="fading")
     assert (refused.value.status, refused.value.code) == (400, 11000)
-    fyke.start(RunRequest("owner/fading", CUSTOM))
+    fyke.start("owner/fading", CUSTOM)
     assert fyke.delete_worker("owner/fading") == 1
     with pytest.raises(ApiError) as error:
         fyke.worker("owner/fading")
     assert (error.value.status, error.value.code) == (404, 50001)
 
 
-def test_a_run_is_started_read_and_exported(server: Served, fyke: FykeClient, worker: str) -> None:
-    run = fyke.start(RunRequest(worker, CUSTOM, {"memory": 512}))
+def test_a_run_is_started_read_and_exported(server: Served, fyke: FykeAdmin, worker: str) -> None:
+    run = fyke.start(worker, CUSTOM, system={"memory": 512})
     assert fyke.run(run).status_name == "ready"
     rows = [{"n": n, "big": 2**100} for n in range(1200)]
     server.do(server.app.execute(rows, log=["hello"]))
@@ -90,7 +90,10 @@ def test_a_run_is_started_read_and_exported(server: Served, fyke: FykeClient, wo
     page = fyke.results(run, page_size=2)
     assert (page.count, [c.key for c in page.headers]) == (1200, ["n", "big"])
     assert msgspec.json.decode(page.items[1])["big"] == 2**100
-    assert sum(1 for _ in fyke.walk_results(run)) == 1200
+    assert sum(1 for _ in fyke.raw_rows(run)) == 1200
+    selected = fyke.rows(run, sort="-n", fields=["n"], filter=["n:lt:2"])
+    assert list(selected) == [{"n": 1}, {"n": 0}]
+    assert next(fyke.iter_runs(worker=worker)).slug == run
     assert "hello" in [line.content for line in fyke.log(run).items]
     file = io.BytesIO()
     size = fyke.download(fyke.export(run, "csv", ["n"]), file)
@@ -105,8 +108,8 @@ def test_a_run_is_started_read_and_exported(server: Served, fyke: FykeClient, wo
     assert len(caught.value.request_id) == 26
 
 
-def test_a_run_is_rerun_and_aborted_and_a_wait_times_out(fyke: FykeClient, worker: str) -> None:
-    run = fyke.start(RunRequest(worker, CUSTOM, version="v1.0.1"))
+def test_a_run_is_rerun_and_aborted_and_a_wait_times_out(fyke: FykeAdmin, worker: str) -> None:
+    run = fyke.start(worker, CUSTOM, version="v1.0.1")
     rerun = fyke.rerun(run)
     with pytest.raises(TimeoutError, match="still ready"):
         fyke.wait(rerun, 0.01)
@@ -115,7 +118,7 @@ def test_a_run_is_rerun_and_aborted_and_a_wait_times_out(fyke: FykeClient, worke
         assert fyke.run(item).status in ENDED
 
 
-def test_a_sync_start_returns_the_rows(server: Served, fyke: FykeClient, worker: str) -> None:
+def test_a_sync_start_returns_the_rows(server: Served, fyke: FykeAdmin, worker: str) -> None:
     async def execute() -> None:
         import asyncio
 
@@ -126,14 +129,14 @@ def test_a_sync_start_returns_the_rows(server: Served, fyke: FykeClient, worker:
 
     runner = threading.Thread(target=lambda: server.do(execute()))
     runner.start()
-    result = fyke.start_and_wait(RunRequest(worker, CUSTOM), page_size=5)
+    result = fyke.start_and_wait(worker, CUSTOM, page_size=5)
     runner.join()
     assert (result.run_status, result.status) == ("completed", 3)
     assert msgspec.json.decode(result.results.items[0])["n"] == 1
 
 
-def test_tasks_are_created_changed_and_started(fyke: FykeClient, worker: str) -> None:
-    slug = fyke.create_task(TaskRequest(worker, {"parameters": {"custom": CUSTOM}}, "Daily"))
+def test_tasks_are_created_changed_and_started(fyke: FykeAdmin, worker: str) -> None:
+    slug = fyke.create_task(worker, {"parameters": {"custom": CUSTOM}}, title="Daily")
     task = fyke.task(slug)
     assert (task.title, task.version, fyke.tasks().items) == ("Daily", "latest", [task])
     fyke.update_task(slug, description="Why")
@@ -147,8 +150,8 @@ def test_tasks_are_created_changed_and_started(fyke: FykeClient, worker: str) ->
     assert fyke.tasks().count == 0
 
 
-def test_schedules_are_set_and_switched(fyke: FykeClient, worker: str) -> None:
-    slug = fyke.create_task(TaskRequest(worker, {"parameters": {"custom": CUSTOM}}))
+def test_schedules_are_set_and_switched(fyke: FykeAdmin, worker: str) -> None:
+    slug = fyke.create_task(worker, CUSTOM)
     assert fyke.set_time_zone("Europe/Berlin") == fyke.account().time_zone == "Europe/Berlin"
     schedule = fyke.set_schedule(slug, Timing(kind=Kind.DAILY, time="09:30"), overlap="skip")
     assert (schedule.time_zone, schedule.overlap, fyke.schedule(slug)) == (
@@ -166,12 +169,12 @@ def test_schedules_are_set_and_switched(fyke: FykeClient, worker: str) -> None:
     fyke.delete_task(slug)
 
 
-def test_accounts_and_keys_are_managed(server: Served, fyke: FykeClient) -> None:
+def test_accounts_and_keys_are_managed(server: Served, fyke: FykeAdmin) -> None:
     created = fyke.create_account("fourth")
     assert created.key.key not in repr(created)
     assert fyke.credit("fourth", usd="2.5", traffic_mb=1).balance == "2.50"
     assert "fourth" in {account.name for account in fyke.accounts()}
-    with FykeClient(server.base_url, created.key.key) as own_client:
+    with FykeAdmin(server.base_url, created.key.key) as own_client:
         assert (own_client.account_info().balance, own_client.account().traffic) == ("2.50", 10**6)
         assert own_client.account().webhook_secret.startswith("whsec_")
         assert "whsec_" not in repr(own_client.account())
@@ -184,13 +187,13 @@ def test_accounts_and_keys_are_managed(server: Served, fyke: FykeClient) -> None
 
 
 def test_errors_have_the_code_and_message_of_the_server(
-    server: Served, fyke: FykeClient, worker: str
+    server: Served, fyke: FykeAdmin, worker: str
 ) -> None:
     with pytest.raises(ApiError) as caught:
-        fyke.start(RunRequest(worker, {}))
+        fyke.start(worker, {})
     assert (caught.value.status, caught.value.code) == (400, 4000)
     assert caught.value.details[0].startswith('required field "urls" is missing or empty')
-    with FykeClient(server.base_url, "wrong") as stranger, pytest.raises(ApiError) as denied:
+    with FykeAdmin(server.base_url, "wrong") as stranger, pytest.raises(ApiError) as denied:
         stranger.account_info()
     assert (denied.value.status, denied.value.code) == (401, 20001)
 
@@ -198,18 +201,18 @@ def test_errors_have_the_code_and_message_of_the_server(
 def test_a_missing_server_is_unreachable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with FykeClient(f"http://127.0.0.1:{port}", "") as fyke:
+    with FykeAdmin(f"http://127.0.0.1:{port}", "", retries=0) as fyke:
         for work in (
             fyke.ready,
             lambda: fyke.download(f"http://127.0.0.1:{port}/x", io.BytesIO()),
         ):
             with pytest.raises(Unreachable, match="cannot be reached"):
                 work()
-    with pytest.raises(Unreachable), FykeClient("nonsense", "") as fyke:
+    with pytest.raises(Unreachable), FykeAdmin("nonsense", "", retries=0) as fyke:
         fyke.version()
 
 
-def test_nodes_and_their_tokens(server: Served, fyke: FykeClient) -> None:
+def test_nodes_and_their_tokens(server: Served, fyke: FykeAdmin) -> None:
     made = fyke.create_node_token(NodeTokenToCreate("eu", {"gpu": "no"}, "n*", 2, 30))
     assert made.token.startswith("fyken_") and (made.pool, made.uses) == ("eu", 2)
     fyke.revoke_node_token(made.id)
@@ -227,9 +230,9 @@ def test_nodes_and_their_tokens(server: Served, fyke: FykeClient) -> None:
 
 
 def test_a_download_of_a_deleted_run_is_an_error(
-    server: Served, fyke: FykeClient, worker: str
+    server: Served, fyke: FykeAdmin, worker: str
 ) -> None:
-    run = fyke.start(RunRequest(worker, CUSTOM))
+    run = fyke.start(worker, CUSTOM)
     fyke.abort(run)
     url = fyke.export(run)
     fyke.delete_run(run)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from fyke.client.client import FykeClient
-from fyke.client.errors import ApiError
 from fyke.model.attempt import AttemptReport
 from fyke.model.browser import BrowserReport
 from fyke.model.runner import AttemptUsage
+from fyke_client import FykeAdmin
+from fyke_client.errors import ApiError
 from support.api import Api, fails
 from support.app import App
 from support.browser_views import viewed_place
@@ -44,7 +44,7 @@ async def test_the_picture_of_an_open_browser_is_a_file(
         fails(await api.get(f"{path}?subtask=x"), 400, 4000, "subtask")
         fails(await Api(api.http, app.other_key).get(path), 404, 70001)
         async with serving(app) as url:
-            with FykeClient(url, app.owner_key) as fyke:
+            with FykeAdmin(url, app.owner_key) as fyke:
                 got = await asyncio.to_thread(fyke.browser_picture, run_slug)
                 assert got == jpeg("first")
                 with pytest.raises(ApiError, match="No browser"):

@@ -11,8 +11,8 @@ import typer
 
 from fyke.cli.account import add, caps, credit, list_accounts, plan, show, zone
 from fyke.model.account import Plan
-from fyke.wire.fyke.accounts import AccountItem, CreatedAccount, CreatedKey, OwnAccount
-from fyke.wire.fyke.caps import CapsReport
+from fyke_client.types.fyke.accounts import AccountItem, CreatedAccount, CreatedKey, OwnAccount
+from fyke_client.types.fyke.caps import CapsReport
 from support.scripted import ScriptedServer
 
 ACCOUNT = AccountItem(

@@ -10,7 +10,7 @@ import pytest
 
 from fyke.cli.callback import enable, list_deliveries, of_run, receivers, replay
 from fyke.model.callback import DeliveryKind, DeliveryState
-from fyke.wire.fyke.callbacks import DeliveryAttemptItem, DeliveryItem, ReceiverItem
+from fyke_client.types.fyke.callbacks import DeliveryAttemptItem, DeliveryItem, ReceiverItem
 from support.scripted import ScriptedServer
 
 SENT = DeliveryItem(

@@ -10,14 +10,14 @@ from unittest.mock import ANY
 import msgspec
 import pytest
 
-import fyke.client
+import fyke_client
 from fyke.app import local
 from fyke.app.local import MachineBrowser
 from fyke.cli import doctor_browser
 from fyke.cli.doctor_browser import BROWSER_NOT_CHECKED, BROWSER_REMEDY, DRIVER_REMEDY
 from fyke.cli.doctor_result import OK, WARNING, CheckResult
 from fyke.settings import Settings
-from fyke.wire.fyke.overview import IsolationCheck
+from fyke_client.types.fyke.overview import IsolationCheck
 from support.doctor_client import SERVER, Client, runner
 
 
@@ -78,7 +78,7 @@ def test_a_browser_that_is_switched_off_is_not_checked(
 def test_root_sees_what_the_runners_report_of_their_browsers(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     reporting = runner("full")
     monkeypatch.setattr(Client, "answer", [reporting])
@@ -111,7 +111,7 @@ def test_the_running_fyke_says_what_its_workers_get(
     detail: str,
 ) -> None:
     """Its settings may be others than those of the shell."""
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     monkeypatch.setattr(Client, "answer", [msgspec.structs.replace(runner("full"), **reported)])
     [line] = doctor_browser._runner_browsers(SERVER, installed=installed)
     assert (line.name, line.state) == ("runner browser", state)
@@ -121,7 +121,7 @@ def test_the_running_fyke_says_what_its_workers_get(
 def test_the_sandbox_of_a_browser_is_not_checked_where_browsers_are_off(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(local, "machine_browser", lambda: MachineBrowser({}, "", False, 0, []))
     monkeypatch.setattr(Client, "answer", [msgspec.structs.replace(runner("full"), browsers=0)])

@@ -11,21 +11,21 @@ from typing import Any
 
 import pytest
 
-import fyke.client
+import fyke_client
 from fyke.app import sandbox_users
 from fyke.cli import doctor_browser, doctor_sandbox, local_folder
 from fyke.cli.doctor_result import FAILED, OK, CheckResult
 from fyke.cli.doctor_sandbox import LIMITS_REMEDY, SANDBOX_REMEDY
-from fyke.client import ApiError
 from fyke.sandbox.process.user_claims import ActiveClaim
 from fyke.settings import Settings
+from fyke_client import ApiError
 from support.doctor_client import SERVER, Client, runner
 
 
 def test_nodes_do_not_decide_about_the_sandbox_of_this_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     monkeypatch.setattr(Client, "answer", [runner("full"), runner("no-limits", "slurm-7")])
     reported = doctor_sandbox._reported(SERVER)
     assert reported is not None
@@ -46,7 +46,7 @@ def test_nodes_do_not_decide_about_the_sandbox_of_this_machine(
 def test_the_worst_runner_decides(
     monkeypatch: pytest.MonkeyPatch, levels: list[str], worst: str, remedies: list[str]
 ) -> None:
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     monkeypatch.setattr(Client, "answer", [runner(level) for level in levels])
     reported = doctor_sandbox._reported(SERVER)
     assert reported is not None
@@ -57,7 +57,7 @@ def test_the_worst_runner_decides(
 
 
 def test_the_waiting_sandboxes_of_each_runner_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     monkeypatch.setattr(Client, "answer", [runner("full")])
     detail = "4, 16.8 MB, for the next starts (settings warm_sandboxes, warm_browsers; runner fu)"
     assert doctor_sandbox.waiting_sandboxes(SERVER) == [
@@ -72,7 +72,7 @@ def test_the_waiting_sandboxes_of_each_runner_are_listed(monkeypatch: pytest.Mon
 def test_without_a_report_of_runners_a_sandbox_is_probed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: Any
 ) -> None:
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     monkeypatch.setattr(Client, "answer", answer)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     checks = [["limits", False, "no hard limit"], ["seccomp", True, "mode 2"]]

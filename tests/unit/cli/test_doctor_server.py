@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-import fyke.client
+import fyke_client
 from fyke.cli import doctor_server
 from fyke.cli.doctor_result import FAILED, OK, WARNING, CheckResult
-from fyke.client import ApiError
 from fyke.model.health import Level
 from fyke.reasons import OWN_MACHINE
 from fyke.settings import Settings
-from fyke.wire.fyke.overview import HealthCheckItem
+from fyke_client import ApiError
+from fyke_client.types.fyke.overview import HealthCheckItem
 from support.doctor_client import SERVER, Client
 
 OWN = OWN_MACHINE
@@ -45,7 +45,7 @@ def test_a_server_without_a_runner_is_a_failure(tmp_path: Path) -> None:
 def test_the_processes_are_listed_as_the_watchdog_knows_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     remedy = "it is restarted"
     checks = [
         HealthCheckItem("disk", Level.BAD, "full", "free some"),
@@ -65,7 +65,7 @@ def test_the_processes_are_listed_as_the_watchdog_knows_them(
 def test_nodes_with_trouble_are_named_and_do_not_fail_this_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fyke.client, "FykeClient", Client)
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
     names = (
         ("node n1", Level.BAD),
         ("node n2", Level.GOOD),

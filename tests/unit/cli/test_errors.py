@@ -6,7 +6,7 @@ import pytest
 
 from fyke import errors
 from fyke.cli.errors import CommandFailed, Exit, add_missing_name, exit_code, failure_of
-from fyke.client import ApiError, Unreachable
+from fyke_client import ApiError, Unreachable
 
 ANSWERS = [
     (401, 20001, "Invalid API key", Exit.AUTH),

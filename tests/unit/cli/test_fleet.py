@@ -18,11 +18,11 @@ from structlog.testing import capture_logs
 from fyke.app import fleet as app_fleet
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.fleet import list_machines, repeat, show_fleet, up
-from fyke.client.errors import ApiError
 from fyke.errors import RateLimited, Unavailable
 from fyke.model.fleet import FleetBounds, FleetGroup, FleetMachine, FleetState
 from fyke.model.node import NodeState
-from fyke.wire.fyke.nodes import NodeItem, PoolDemandItem
+from fyke_client.errors import ApiError
+from fyke_client.types.fyke.nodes import NodeItem, PoolDemandItem
 from support.scripted import ScriptedServer
 from unit.cli.test_node import NODE
 

@@ -101,8 +101,15 @@ def test_a_command_imports_only_what_it_needs(arguments: list[str]) -> None:
     heavy = [
         *("pydantic", "httpx2", "sqlalchemy", "alembic", "starlette", "uvicorn", "asyncio", "rich"),
         *("fyke.settings", "fyke.app", "fyke.contracts", "fyke.cli.worker", "fyke.cli.doctor"),
-        *("fyke.wire.v1", "fyke.wire.rows", "fyke.model.results", "fyke.model.log", "hashlib"),
-        *(["msgspec", "fyke.client", "fyke.domain"] if "list" not in arguments else []),
+        *(
+            "fyke.wire",
+            "fyke_client.types.v1",
+            "fyke_client.types.rows",
+            "fyke.model.results",
+            "fyke.model.log",
+            "hashlib",
+        ),
+        *(["msgspec", "fyke_client", "fyke.domain"] if "list" not in arguments else []),
     ]
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
     Thread(target=server.serve_forever, daemon=True).start()

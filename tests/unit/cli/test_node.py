@@ -25,10 +25,10 @@ from fyke.cli.node import (
     uncordon,
 )
 from fyke.cli.output import Output
-from fyke.client.errors import ApiError
 from fyke.domain.nodes.machines import Availability
 from fyke.model.node import NodeState
-from fyke.wire.fyke.nodes import (
+from fyke_client.errors import ApiError
+from fyke_client.types.fyke.nodes import (
     CreatedNodeToken,
     FailedCheck,
     NodeItem,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fyke.cli.queue import list_items
-from fyke.wire.v2.queue import QueueItem, QueuePage
+from fyke_client.types.v2.queue import QueueItem, QueuePage
 from support.scripted import ScriptedServer
 
 ITEM = QueueItem(

@@ -12,11 +12,10 @@ import typer
 
 from fyke.cli.errors import CommandFailed
 from fyke.cli.run import Status, abort, delete, events, list_runs, log, show, start
-from fyke.client import RunRequest
 from fyke.reasons import ReasonCode
-from fyke.wire.fyke.run_logs import LogItem
-from fyke.wire.fyke.runs import BrowserUseItem, RunEventItem, RunUsageReport, WaitingRun
-from fyke.wire.v1 import RunDetail
+from fyke_client.types.fyke.run_logs import LogItem
+from fyke_client.types.fyke.runs import BrowserUseItem, RunEventItem, RunUsageReport, WaitingRun
+from fyke_client.types.v1 import RunDetail
 from support.scripted import ScriptedServer, Turns
 from unit.cli.test_callback import SENT
 from unit.cli.test_run_ended import summary
@@ -44,7 +43,12 @@ def test_a_start_sends_the_input_and_the_limits_in_options() -> None:
     start(server, "owner/reader", input_json, "v1.0.1", timeout=60, callback="https://c")  # type: ignore[arg-type]
     limits = {"memory": 256, "execute_limit_time_seconds": 60}
     assert server.client.calls == [
-        ("start", RunRequest("owner/reader", {"a": 1}, limits, "v1.0.1", "https://c"))
+        (
+            "start",
+            "owner/reader",
+            {"a": 1},
+            {"system": limits, "version": "v1.0.1", "callback_url": "https://c"},
+        )
     ]
     assert server.data == "R1\n"
 

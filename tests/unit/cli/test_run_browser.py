@@ -11,7 +11,7 @@ import pytest
 from fyke.cli.errors import CommandFailed
 from fyke.cli.run_browser import GAPS, browser
 from fyke.model.last_page import PageGap
-from fyke.wire.fyke.run_browser import (
+from fyke_client.types.fyke.run_browser import (
     ConsoleLevelItem,
     ConsoleLineItem,
     LastPageItem,

@@ -17,8 +17,8 @@ from fyke.cli.run_options import (
     use_option_names,
     with_option_names,
 )
-from fyke.client.errors import ApiError
 from fyke.model.browser import BrowserProgram
+from fyke_client.errors import ApiError
 from support.scripted import ScriptedServer
 
 PROGRAM = BrowserProgram.CHROMIUM
@@ -48,9 +48,9 @@ def started(monkeypatch: pytest.MonkeyPatch, *words: str, **answers: Any) -> tup
 def test_types_that_are_not_loaded_may_have_blanks_and_capitals(
     monkeypatch: pytest.MonkeyPatch, types: str, sent: list[str]
 ) -> None:
-    result, [(_, request)] = started(monkeypatch, "--browser-block", types)
+    result, [(*_, request)] = started(monkeypatch, "--browser-block", types)
     assert result.exit_code == 0
-    assert request.system == {"browser_block": sent}
+    assert request["system"] == {"browser_block": sent}
 
 
 @pytest.mark.parametrize(
@@ -69,21 +69,21 @@ def test_other_types_are_refused(monkeypatch: pytest.MonkeyPatch, types: str, me
 
 
 def test_retries_are_a_number_up_to_ten(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, [(_, request)] = started(monkeypatch, "--max-retries", "0")
-    assert request.system == {"max_retries": 0}
+    _, [(*_, request)] = started(monkeypatch, "--max-retries", "0")
+    assert request["system"] == {"max_retries": 0}
     result, calls = started(monkeypatch, "--max-retries", "11")
     assert (result.exit_code, calls) == (2, [])
 
 
 def test_the_program_may_have_capitals(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, [(_, request)] = started(monkeypatch, "--browser-program", "Chromium")
-    assert request.system == {"browser_program": "chromium"}
+    _, [(*_, request)] = started(monkeypatch, "--browser-program", "Chromium")
+    assert request["system"] == {"browser_program": "chromium"}
 
 
 def test_pool_and_labels_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     options = "--pool", "eu", "--label", "gpu=yes", "--label", "disk=a=b"
-    _, [(_, request)] = started(monkeypatch, *options)
-    assert request.system == {"pool": "eu", "labels": {"gpu": "yes", "disk": "a=b"}}
+    _, [(*_, request)] = started(monkeypatch, *options)
+    assert request["system"] == {"pool": "eu", "labels": {"gpu": "yes", "disk": "a=b"}}
     result, calls = started(monkeypatch, "--label", "gpu")
     assert (result.exit_code, calls) == (2, [])
 

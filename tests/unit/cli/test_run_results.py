@@ -9,9 +9,8 @@ from msgspec import Raw
 
 from fyke.cli.errors import CommandFailed
 from fyke.cli.run_results import _format, _keys, results
-from fyke.client import FykeClient
 from fyke.model.results import Header
-from fyke.wire.rows import Column, ResultPage
+from fyke_client.types.rows import Column, ResultPage
 from support.scripted import ScriptedServer
 
 ROW = {name: Raw(b'"x"') for name in ("title", "link", "__coreclaw_data_id__")}
@@ -46,14 +45,13 @@ def test_a_row_with_only_its_id_shows_the_id() -> None:
 
 
 class ServerWithRows(ScriptedServer):
-    """A server with rows of one number each; the client walks their pages itself."""
+    """A server with rows of one number each."""
 
     def __init__(self, as_json: bool = False) -> None:
         rows = [Raw(b'{"n":%b}' % number.encode()) for number in NUMBERS]
         page = ResultPage(len(rows), [Column("N", "n", "number")], rows, 1, 10)
         super().__init__(as_json, results=page)
-        walk: Any = FykeClient.walk_results
-        self.client.walk_results = lambda run, **named: walk(self.client, run, **named)
+        self.client.raw_rows = lambda run, **named: iter(rows)
 
 
 @pytest.mark.parametrize("all_rows", [False, True])

@@ -11,10 +11,10 @@ import pytest
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
 from fyke.cli.run_watch import SUMMARY_LINE, RunWatch, log_line, summary
-from fyke.client import ApiError, Unreachable
-from fyke.wire.fyke.run_logs import LogItem
-from fyke.wire.fyke.runs import RunSummary
-from fyke.wire.v1 import RunDetail
+from fyke_client import ApiError, Unreachable
+from fyke_client.types.fyke.run_logs import LogItem
+from fyke_client.types.fyke.runs import RunSummary
+from fyke_client.types.v1 import RunDetail
 from unit.cli.test_run_ended import summary as run_summary
 
 READY, RUNNING, SUCCEEDED, FAILED = 1, 2, 3, 4

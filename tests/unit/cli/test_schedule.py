@@ -10,8 +10,8 @@ import typer
 from fyke.cli.schedule import _seconds, _timing, _weekday, schedule
 from fyke.model.schedule import LatePolicy, OverlapPolicy
 from fyke.model.schedule import ScheduleKind as Kind
-from fyke.wire.fyke.schedules import TaskSchedule, Timing
-from fyke.wire.fyke.tasks import FieldProblem
+from fyke_client.types.fyke.schedules import TaskSchedule, Timing
+from fyke_client.types.fyke.tasks import FieldProblem
 from support.scripted import ScriptedServer
 
 NOTHING = ("", "", 0, "", "", "", "", "")

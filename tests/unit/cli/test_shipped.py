@@ -10,9 +10,9 @@ import pytest
 
 from fyke.cli import shipped
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.client import ApiError, ClientError, Unreachable
 from fyke.settings import Settings
-from fyke.wire.fyke.users import UserItem, UserLink
+from fyke_client import ApiError, ClientError, Unreachable
+from fyke_client.types.fyke.users import UserItem, UserLink
 
 
 def user(name: str, role: str, state: str) -> UserItem:
@@ -28,7 +28,7 @@ class Client:
     pushed: list[str] = []
     reasons: list[str] = []  # why it is not ready
 
-    def __init__(self, *_: Any) -> None: ...
+    def __init__(self, *_: Any, **__: Any) -> None: ...
 
     def not_ready(self) -> str:
         self._answer()
@@ -60,7 +60,7 @@ class Client:
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr(shipped, "FykeClient", Client)
+    monkeypatch.setattr(shipped, "FykeAdmin", Client)
     monkeypatch.setattr(shipped, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(shipped, "LONG_PAUSE_SECONDS", 0.001)
     monkeypatch.setattr(shipped, "delay", lambda *_, **__: 0)

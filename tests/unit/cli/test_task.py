@@ -12,11 +12,10 @@ import typer
 
 from fyke.cli.run import start as start_run
 from fyke.cli.task import create, delete, list_tasks, show, update
-from fyke.client import TaskRequest
-from fyke.client.errors import ApiError
 from fyke.model.browser import BrowserProgram
-from fyke.wire.fyke.tasks import FieldProblem
-from fyke.wire.v2.tasks import WorkerTask, WorkerTaskPage
+from fyke_client.errors import ApiError
+from fyke_client.types.fyke.tasks import FieldProblem
+from fyke_client.types.v2.tasks import WorkerTask, WorkerTaskPage
 from support.scripted import ScriptedServer
 
 INPUT = {"parameters": {"custom": {"urls": ["https://a.example"]}}}
@@ -56,7 +55,12 @@ def run(command: Any, *arguments: Any, as_json: bool = False, **answers: Any) ->
 def test_a_new_task_is_reported_with_its_slug() -> None:
     server = run(create, "owner/reader", '{"a": 1}', "Docs", "latest", "", create_task="T1")
     assert server.client.calls == [
-        ("create_task", TaskRequest("owner/reader", WHOLE, "Docs", "latest", "")),
+        (
+            "create_task",
+            "owner/reader",
+            WHOLE,
+            {"title": "Docs", "version": "latest", "description": ""},
+        ),
         ("checked_task", "T1"),
     ]
     assert (server.data, server.messages) == ("T1\n", 'Run it with "fyke task run T1".\n')
@@ -150,9 +154,9 @@ def test_a_task_is_saved_with_the_run_options_of_a_start() -> None:
     task = ScriptedServer(create_task="T1", checked_task=RUNNABLE)
     start_run(start, "owner/reader", '{"a": 1}', **OPTIONS)  # type: ignore[arg-type]
     create(task, "owner/reader", '{"a": 1}', **OPTIONS)  # type: ignore[arg-type]
-    [(_, asked)], [(_, request), _] = start.client.calls, task.client.calls
-    assert len(asked.system) == len(OPTIONS)
-    assert request.input == saved(asked.system)
+    [(_, _, _, asked)], [(_, _, task_input, _), _] = start.client.calls, task.client.calls
+    assert len(asked["system"]) == len(OPTIONS)
+    assert task_input == saved(asked["system"])
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import pytest
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
 from fyke.cli.worker_environment import EnvironmentWatch, environment_fields
-from fyke.client import ApiError
 from fyke.model.worker import EnvironmentState
-from fyke.wire.fyke.versions import EnvironmentItem
+from fyke_client import ApiError
+from fyke_client.types.fyke.versions import EnvironmentItem
 
 PREPARING = EnvironmentItem(EnvironmentState.PREPARING, "", "", {})
 AWAY = EnvironmentItem(EnvironmentState.PREPARING, "It was away", "internal", {})

@@ -9,11 +9,11 @@ import pytest
 
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.worker_git import FIRST_PAUSE, MAX_PAUSE, GitPush, is_git_url, push_git
-from fyke.client import ApiError
 from fyke.model.upload import StepState, UploadSource, UploadState
 from fyke.model.worker import BrowserNeed
-from fyke.wire.findings import ProjectFinding
-from fyke.wire.fyke.uploads import PublishedUpload, UploadItem, UploadStepItem
+from fyke_client import ApiError
+from fyke_client.types.findings import ProjectFinding
+from fyke_client.types.fyke.uploads import PublishedUpload, UploadItem, UploadStepItem
 from support.scripted import ScriptedServer, Turns
 
 URL = "https://git.example/owner/reader"

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from fyke.client import FykeClient
 from fyke.contracts.blobs import BlobsRefused
 from fyke.errors import BlobsAway
 from fyke.kit.s3_place import S3Place
 from fyke.storage.blobs import s3
 from fyke.storage.blobs.s3 import S3Access, S3Blobs
+from fyke_client import FykeAdmin
 from support.s3_servers import MotoApp, S3Server, moto_server, store_in_moto
 
 pytestmark = pytest.mark.anyio
@@ -175,7 +175,7 @@ async def test_a_server_that_does_not_answer_fails_before_a_client_gives_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It accepts connections and is silent; here for a second."""
-    limit = inspect.signature(FykeClient).parameters["timeout"].default
+    limit = inspect.signature(FykeAdmin).parameters["timeout"].default
     assert limit > s3.READ_SECONDS + s3.RETRY_SECONDS
     monkeypatch.setattr(s3, "READ_SECONDS", 1)
     monkeypatch.setattr(s3, "RETRY_SECONDS", 0)

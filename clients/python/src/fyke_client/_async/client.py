@@ -1,0 +1,144 @@
+"""The client: one method for each thing that a program wants to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+
+from fyke_client import types
+from fyke_client._async.connection import AsyncConnection
+from fyke_client._async.rows import AsyncRowCalls
+from fyke_client._async.runs import AsyncRunCalls
+from fyke_client._async.tasks import AsyncTaskCalls
+from fyke_client._async.workers import AsyncWorkerCalls
+from fyke_client._async_http import AsyncHttp
+from fyke_client._config import server_from
+from fyke_client._requests import Request, json_request, with_query
+from fyke_client.errors import ApiError, RunFailed
+
+if TYPE_CHECKING:
+    import httpx2
+
+T = TypeVar("T")
+
+
+class AsyncFyke(AsyncRunCalls, AsyncRowCalls, AsyncWorkerCalls, AsyncTaskCalls):
+    """An asynchronous client of one server, which tasks may share.
+
+    ``url`` and ``key`` default to the variables ``FYKE_URL`` and ``FYKE_KEY``, the URL then to the
+    server on this machine; an empty key sends none. ``timeout``: seconds for each request, without
+    those that the server is asked to wait. ``retries``: how often a request is sent again that had
+    no answer or was refused for now, if that cannot do anything twice.
+
+    Every method raises ``ApiError`` for an error answer and ``Unreachable`` without an answer. It
+    is a context manager.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        timeout: float = 30,
+        retries: int = 3,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        http = AsyncHttp(server_from(url, key, timeout), transport)
+        self._connection = AsyncConnection(http, retries)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._connection.aclose()
+
+    async def run_and_collect(
+        self,
+        worker: str,
+        input: Mapping[str, Any] | None = None,
+        *,
+        system: Mapping[str, Any] | None = None,
+        version: str = "",
+        timeout: float | None = None,
+        idempotency_key: str = "",
+    ) -> list[dict[str, Any]]:
+        """Start a run, wait for its end and return its rows; see ``start``.
+
+        Raises ``RunFailed`` if it does not succeed, and ``TimeoutError`` after ``timeout`` seconds,
+        when the run goes on; the same ``idempotency_key`` then finds it again.
+        """
+        run = await self.start(
+            worker, input, system=system, version=version, idempotency_key=idempotency_key
+        )
+        detail = await self.wait(run, timeout)
+        if detail.status_name != "succeeded":
+            raise RunFailed(detail)
+        return [row async for row in self.rows(run)]
+
+    async def version(self) -> str:
+        """The server's version."""
+        return (await self._connection.get("/version", types.health.ProductVersion)).version
+
+    async def ready(self) -> bool:
+        """Whether the storage answers, a runner is alive, and every process reports."""
+        return not await self.not_ready()
+
+    async def not_ready(self) -> str:
+        """Why the server is not ready, ``""`` if it is."""
+        try:
+            await self._connection.data(Request("GET", "/readyz"))
+        except ApiError as error:
+            if error.status == 503:
+                return error.message.partition(": ")[2] or error.message
+            raise
+        return ""
+
+    async def account_info(self) -> types.v1.AccountInfo:
+        """Balance and traffic of the account."""
+        return await self._connection.read("/api/v1/account/info", types.v1.AccountInfo, {})
+
+    async def account(self) -> types.fyke.accounts.OwnAccount:
+        """The caller's account, with the secret that signs its callbacks."""
+        return await self._connection.get("/api/fyke/account", types.fyke.accounts.OwnAccount)
+
+    @overload
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        query: Mapping[str, Any] | None = None,
+        answer_type: type[T],
+    ) -> T: ...
+
+    @overload
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        query: Mapping[str, Any] | None = None,
+    ) -> Any: ...
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        query: Mapping[str, Any] | None = None,
+        answer_type: Any = Any,
+    ) -> Any:
+        """Any other operation of the API; return ``data`` of its answer, decoded from JSON."""
+        path = with_query(path, query)
+        if body is None:
+            request = Request(method, path, repeatable=method in ("GET", "PUT"))
+        else:
+            request = json_request(method, path, body)
+        return await self._connection.answer(request, answer_type)

@@ -1,0 +1,90 @@
+"""Sends requests without blocking the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import IO, TYPE_CHECKING
+
+from fyke_client._http import Server, response_of
+from fyke_client._loopback import is_loopback
+from fyke_client._requests import Request, Response, data_of
+from fyke_client.errors import Unreachable
+
+if TYPE_CHECKING:
+    import httpx2
+
+
+class AsyncHttp:
+    """The connections to one server, of one event loop."""
+
+    def __init__(self, server: Server, transport: httpx2.AsyncBaseTransport | None) -> None:
+        self.server = server
+        self._transport = transport
+
+    @functools.cached_property
+    def _httpx(self) -> httpx2.AsyncClient:
+        import httpx2
+
+        # Proxies in the environment are not used for a server on this machine.
+        return httpx2.AsyncClient(
+            timeout=self.server.timeout,
+            trust_env=not is_loopback(self.server.url),
+            transport=self._transport,
+        )
+
+    async def aclose(self) -> None:
+        if "_httpx" in self.__dict__:
+            await self._httpx.aclose()
+
+    async def send(self, request: Request) -> Response:
+        """The answer to ``request``. Raises ``Unreachable``."""
+        with self.server.errors():
+            return response_of(
+                await self._httpx.request(
+                    request.method,
+                    self.server.url + request.path,
+                    headers=self.server.headers_of(request),
+                    content=request.body or None,
+                    data=request.form,
+                    files=request.files,
+                    timeout=self.server.timeout + request.extra_seconds,
+                )
+            )
+
+    @asynccontextmanager
+    async def lines(self, request: Request) -> AsyncIterator[AsyncIterator[str]]:
+        """The lines of an answer that arrives over time; none for 204. Raises like ``send``, and
+        ``ApiError``.
+        """
+        with self.server.errors():
+            async with self._httpx.stream(
+                request.method,
+                self.server.url + request.path,
+                headers=self.server.headers_of(request),
+            ) as response:
+                if response.status_code not in (200, 204):
+                    await response.aread()
+                    data_of(response_of(response), self.server.url)
+                yield response.aiter_lines()
+
+    async def download(self, url: str, file: IO[bytes]) -> int:
+        """Write the content of ``url`` to ``file``; return the number of bytes.
+
+        The key is not sent, because links need none and may point to another server.
+        """
+        size = 0
+        with self.server.errors():
+            async with self._httpx.stream("GET", url) as response:
+                if response.status_code != 200:
+                    await response.aread()
+                    data_of(response_of(response), url)
+                    raise Unreachable(f"{url} answered {response.status_code} instead of a file")
+                async for chunk in response.aiter_bytes():
+                    size += file.write(chunk)
+        return size
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

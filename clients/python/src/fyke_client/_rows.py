@@ -1,0 +1,40 @@
+"""Rows as dictionaries and data frames."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
+ROW_ID = "__coreclaw_data_id__"
+
+
+def row_of(text: msgspec.Raw) -> dict[str, Any]:
+    """A row without its id. Integers keep all digits; other numbers are floats."""
+    row: dict[str, Any] = msgspec.json.decode(text)
+    row.pop(ROW_ID, None)
+    return row
+
+
+def pandas_frame(rows: list[dict[str, Any]]) -> pandas.DataFrame:
+    return optional("pandas").DataFrame(rows)
+
+
+def polars_frame(rows: list[dict[str, Any]]) -> polars.DataFrame:
+    """A column whose rows have several types becomes text or objects, as polars decides."""
+    return optional("polars").DataFrame(rows, infer_schema_length=None, strict=False)
+
+
+def optional(name: str) -> Any:
+    """A package that not every program needs. Raises ``ImportError`` with the remedy."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"{name} is not installed in this environment; it is the extra {name} of the client"
+        ) from error

@@ -1,0 +1,194 @@
+"""Waiting for runs and following them, through broken connections."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+import pytest
+
+from fyke_client import AsyncFyke, Fyke, RunFailed, Unreachable
+from fyke_client._sync import runs as sync_runs
+
+RUN = {
+    **{"status": 3, "err_msg": "", "slug": "R1", "scraper_title": "", "scraper_slug": "W1"},
+    **{"results": 2, "usage": "0", "started_at": 1, "finished_at": 2, "duration": 1},
+    **{"origin": "api", "traffic": 0, "version": "v1.0.1"},
+}
+V2 = {**RUN, "run_slug": "R1", "worker_id": "W1", "worker_slug": "W1", "status": "succeeded"}
+RUNNING = {**V2, "status": "running", "finished_at": 0}
+BROKEN = object()
+
+
+def page(*rows: dict[str, Any], cursor: str | None) -> dict[str, Any]:
+    listed = [{"__coreclaw_data_id__": "x", **row} for row in rows]
+    return {
+        **{"count": 9, "headers": [], "list": listed, "page_index": 1, "page_size": 2},
+        "next_cursor": cursor,
+    }
+
+
+class Server:
+    """Answers each path in turn; the last answer of a path stays."""
+
+    def __init__(self, **answers: list[Any]) -> None:
+        self.answers = answers
+        self.requests: list[httpx2.Request] = []
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        self.requests.append(request)
+        [answers] = [each for name, each in self.answers.items() if name in _name(request)]
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if answer is BROKEN:
+            raise httpx2.ReadError("", request=request)
+        if isinstance(answer, httpx2.Response):
+            return answer
+        return httpx2.Response(200, json={"code": 0, "message": "success", "data": answer})
+
+    def client(self, retries: int = 0) -> Fyke:
+        transport = httpx2.MockTransport(self)
+        return Fyke("http://fyke.test", "k", retries=retries, transport=transport)
+
+
+def _name(request: httpx2.Request) -> str:
+    return request.url.path.replace("/", "_").replace("-", "_")
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    found: list[float] = []
+
+    async def pause(_: object, seconds: float) -> None:
+        found.append(seconds)
+
+    monkeypatch.setattr("fyke_client._sync_http.time.sleep", found.append)
+    monkeypatch.setattr("fyke_client._async_http.AsyncHttp.pause", pause)
+    return found
+
+
+def test_a_wait_survives_a_server_that_restarts(pauses: list[float]) -> None:
+    away = httpx2.Response(503, json={"code": 10000, "message": "away", "data": None})
+    server = Server(worker_runs=[RUNNING, BROKEN, away, BROKEN, V2], run_detail=[RUN])
+    assert server.client().wait("R1").status_name == "succeeded"
+    assert len(pauses) == 3
+    assert [r.url.query for r in server.requests[:5]] == [b"wait=60"] * 5
+
+
+def test_a_wait_ends_when_the_server_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync_runs, "PATIENCE", -1.0)
+    with pytest.raises(Unreachable):
+        Server(worker_runs=[BROKEN]).client().wait("R1")
+
+
+def test_a_wait_has_a_time_limit(pauses: list[float]) -> None:
+    server = Server(worker_runs=[RUNNING])
+    with pytest.raises(TimeoutError, match=r"run R1 is still running after 0 s"):
+        server.client().wait("R1", 0)
+    assert [r.url.query for r in server.requests] == [b"wait=0"]
+    assert pauses == []
+
+
+def test_a_failed_run_has_its_reason() -> None:
+    failed = {**RUN, "status": 4, "err_msg": "it is out of memory"}
+    server = Server(scraper_run=[{"run_slug": "R1"}], worker_runs=[V2], run_detail=[failed])
+    with pytest.raises(RunFailed, match="run R1 is failed: it is out of memory") as caught:
+        server.client().run_and_collect("owner/hello")
+    assert caught.value.run.status == 4
+
+
+def test_rows_are_requested_in_pages_without_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fyke_client._sync.rows.ROWS_PAGE", 2)
+    big = 2**100
+    pages = [page({"n": 1}, {"n": big}, cursor="c"), page({"n": 3}, cursor="d")]
+    server = Server(
+        scraper_run=[{"run_slug": "R1"}], worker_runs=[V2], run_detail=[RUN], result_list=pages
+    )
+    rows = server.client().run_and_collect("owner/hello", {"a": 1}, system={"memory": 512})
+    assert rows == [{"n": 1}, {"n": big}, {"n": 3}]
+    start = json.loads(server.requests[0].content)
+    assert start["scraper_slug"] == "owner/hello"
+    assert start["input"] == {"parameters": {"system": {"memory": 512}, "custom": {"a": 1}}}
+    cursors = [json.loads(r.content)["cursor"] for r in server.requests[-2:]]
+    assert cursors == ["*", "c"]
+
+
+def test_a_selection_of_rows_is_sent() -> None:
+    server = Server(result_list=[page({"n": 1}, cursor=None)])
+    selection: dict[str, Any] = {"fields": ["n", "a.b"], "sort": "-n", "filter": ["n:gt:0"]}
+    assert list(server.client().rows("R1", clean=True, **selection)) == [{"n": 1}]
+    sent = json.loads(server.requests[0].content)
+    assert sent == {"run_slug": "R1", "clean": True, "cursor": "*", "page_size": 1000, **selection}
+
+
+def stream(*events: tuple[str, str, Any]) -> httpx2.Response:
+    lines = (f"event: {k}\nid: {i}\ndata: {json.dumps(data)}\n\n" for k, i, data in events)
+    return httpx2.Response(200, text=": hello\n\n" + "".join(lines))
+
+
+def rows_event(id: str, *numbers: int) -> tuple[str, str, Any]:
+    return "rows", id, {"list": [{"position": n, "row": {"n": n}} for n in numbers]}
+
+
+def test_rows_are_followed_through_broken_connections(pauses: list[float]) -> None:
+    parts = [
+        stream(rows_event("1", 1, 2)),
+        BROKEN,
+        stream(rows_event("2", 3), ("end", "3", {"status": "succeeded"})),
+    ]
+    server = Server(worker_runs_R1_events=parts)
+    assert [row["n"] for row in server.client().follow_rows("R1")] == [1, 2, 3]
+    assert [r.headers.get("last-event-id") for r in server.requests] == [None, "1", "1"]
+    assert server.requests[0].url.query == b"kinds=rows"
+    assert len(pauses) == 2
+
+
+def test_a_quiet_stream_is_followed_after_a_broken_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Comments show that the server is there, however long there is no event."""
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(sync_runs, "time", clock)
+
+    def comments() -> Iterator[bytes]:
+        for _ in range(3):
+            clock.now += 200
+            yield b": still there\n"
+
+    quiet = httpx2.Response(200, content=comments())
+    server = Server(worker_runs_R1_events=[quiet, BROKEN, stream(("end", "1", {}))])
+    assert [event.kind for event in server.client().follow("R1")] == ["end"]
+
+
+def test_nothing_follows_the_end() -> None:
+    server = Server(worker_runs_R1_events=[httpx2.Response(204)])
+    assert list(server.client().follow("R1", after="3")) == []
+
+
+def test_runs_are_listed_to_the_end() -> None:
+    empty = {"count": None, "count_is_minimum": False, "page_size": 100, "previous_cursor": ""}
+    pages = [
+        {**empty, "list": [], "next_cursor": "c", "looked_back_to": 5},
+        {**empty, "list": [], "next_cursor": "", "looked_back_to": 0},
+    ]
+    server = Server(api_fyke_runs=pages)
+    assert list(server.client().iter_runs(state="failed")) == []
+    assert [r.url.params.get("cursor") for r in server.requests] == [None, "c"]
+
+
+async def test_the_asynchronous_half_does_the_same() -> None:
+    server = Server(
+        scraper_run=[{"run_slug": "R1"}],
+        worker_runs_R1_events=[stream(rows_event("1", 7), ("end", "2", {}))],
+        run_detail=[RUN],
+        result_list=[page({"n": 1}, cursor=None)],
+    )
+    async with AsyncFyke(
+        "http://fyke.test", "k", retries=0, transport=httpx2.MockTransport(server)
+    ) as fyke:
+        assert [row async for row in fyke.follow_rows("R1")] == [{"n": 7}]
+        del server.answers["worker_runs_R1_events"]
+        server.answers["worker_runs"] = [RUNNING, BROKEN, V2]
+        assert await fyke.run_and_collect("owner/hello") == [{"n": 1}]
