@@ -151,7 +151,7 @@ async def test_a_failure_is_tried_again_later(archives: Archives) -> None:
     first, second = await published(archives.state, "1", "2")
     await archives.find(first)
     assert await archives.take() == first.id
-    await archives.of("R").failed(first.id)
+    await archives.of("R").failed(first.id, soon=False)
     failed = await archives.get(first)
     assert failed is not None and failed.not_before > MAX_PREPARATION_PAUSE_MS
     await archives.find(second)
@@ -313,8 +313,24 @@ async def test_what_cannot_be_made_is_not_waited_for(archives: Archives) -> None
     (version,) = await published(archives.state, "1")
     assert (await archives.find(version)).pending
     await archives.take()
-    await archives.of("R").failed(version.id)
+    await archives.of("R").failed(version.id, soon=False)
     assert not (await archives.find(version)).pending
+
+
+async def test_what_failed_because_the_storage_was_away_is_waited_for(archives: Archives) -> None:
+    (version,) = await published(archives.state, "1")
+    await archives.find(version)
+    assert await archives.take() == version.id
+    await archives.of("R").failed(version.id, soon=True)
+    failed = await archives.get(version)
+    now = await archives.state.read(lambda tx: tx.now)
+    assert failed is not None and 0 < failed.not_before <= now + 2000
+    assert (await archives.find(version)).pending
+    assert await archives.take() is None, "after a pause"
+    over = EnvironmentArchive(version.id, not_before=1)
+    await archives.state.write(lambda tx: tx.environment_archives.end(over, ""))
+    assert (await archives.find(version)).pending
+    assert await archives.take() == version.id
 
 
 async def test_what_a_node_prepares_is_not_waited_for(archives: Archives) -> None:

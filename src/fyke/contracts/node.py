@@ -292,6 +292,8 @@ class EnvironmentPublishing(Protocol):
         """
         ...
 
-    async def failed(self, version_id: str) -> None:
-        """Record that there is nothing to pack now; it is tried again when a machine asks later."""
+    async def failed(self, version_id: str, *, soon: bool) -> None:
+        """Record that there is nothing to pack now. It is tried again when a machine asks later.
+        With ``soon``, after a fault that may be over in seconds, machines wait for that.
+        """
         ...

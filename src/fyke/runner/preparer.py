@@ -26,11 +26,11 @@ from fyke.contracts.node import EnvironmentPublishing
 from fyke.contracts.signals import PREPARE
 from fyke.domain.results.commit import retry_while_unavailable
 from fyke.domain.runs.outcome import is_platform_fault
-from fyke.errors import FykeError, VersionUnavailable
+from fyke.errors import FykeError, Unavailable, VersionUnavailable
 from fyke.model.node import EnvironmentPlace, PreparationOrder
 from fyke.reasons import Reason
 from fyke.runner.attempt import AttemptDependencies
-from fyke.runner.faults import detail_of, log_fault
+from fyke.runner.faults import EgressAway, detail_of, log_fault
 from fyke.telemetry.repeated import RepeatedProblem
 
 log = structlog.get_logger()
@@ -101,16 +101,17 @@ class Preparer:
         order = await publishing.take() if publishing is not None else None
         if publishing is None or order is None:
             return False
-        version, is_stored = order.version, False
+        version, is_stored, soon = order.version, False, False
         try:
             is_stored = await self._publish(publishing, order)
             self._short.ended()
         except DiskShort as error:  # other machines install the dependencies themselves
             self._short.occurred(str(error))
         except Exception as error:
+            soon = isinstance(error, Unavailable | EgressAway)
             log_fault("environment_not_packed", error, detail_of(error), version=version.id)
         if not is_stored:
-            await retry_while_unavailable(lambda: publishing.failed(version.id))
+            await retry_while_unavailable(lambda: publishing.failed(version.id, soon=soon))
         return True
 
     async def _publish(self, publishing: EnvironmentPublishing, order: PreparationOrder) -> bool:

@@ -20,11 +20,12 @@ from fyke.contracts.execution import (
     SandboxFault,
 )
 from fyke.domain.results import commit
-from fyke.errors import Unavailable, VersionUnavailable
+from fyke.errors import BlobsAway, Unavailable, VersionUnavailable
 from fyke.model.node import OrderedWorker, PreparationOrder
 from fyke.model.worker import EnvironmentState, VersionEnvironment
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.runner import preparer
+from fyke.runner.faults import EgressAway
 from fyke.runner.preparer import Preparer
 from support.memory import a_runnable_version, a_worker
 
@@ -167,7 +168,7 @@ class Publishing:
 
     def __init__(self, *orders: PreparationOrder) -> None:
         self.orders = list(orders)
-        self.failures: list[str] = []
+        self.failures: list[tuple[str, bool]] = []  # and whether soon again
 
     async def take(self) -> PreparationOrder | None:
         return self.orders.pop(0) if self.orders else None
@@ -178,8 +179,8 @@ class Publishing:
     async def drop(self, digest: str, read_at: float) -> None:
         raise AssertionError("nothing was fetched")
 
-    async def failed(self, version_id: str) -> None:
-        self.failures.append(version_id)
+    async def failed(self, version_id: str, *, soon: bool) -> None:
+        self.failures.append((version_id, soon))
 
 
 async def test_nothing_is_packed_on_a_full_disk_which_is_logged_once(
@@ -201,8 +202,24 @@ async def test_nothing_is_packed_on_a_full_disk_which_is_logged_once(
         monkeypatch.setattr(platform, name, work, raising=False)
     with structlog.testing.capture_logs() as logs:
         await platform.until_idle()
-    assert publishing.failures == [order.version.id for order in orders]
+    assert publishing.failures == [(order.version.id, False) for order in orders]
     assert [line["event"] for line in logs] == ["no_room_to_pack_environments"]
+
+
+@pytest.mark.parametrize(
+    ("error", "soon"), [(BlobsAway("away"), True), (EgressAway(), True), (OSError(), False)]
+)
+async def test_what_is_away_is_tried_again_soon(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, soon: bool
+) -> None:
+    async def ensure(*arguments: Any) -> Any:
+        raise error
+
+    platform, order = Platform(), preparation()
+    platform.publishing = publishing = Publishing(order)
+    monkeypatch.setattr(platform, "ensure", ensure)
+    await platform.until_idle()
+    assert publishing.failures == [(order.version.id, soon)]
 
 
 async def test_a_runner_that_starts_no_workers_prepares_nothing() -> None:

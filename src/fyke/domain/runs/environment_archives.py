@@ -34,6 +34,7 @@ from fyke.model.worker import (
 )
 
 _CHUNK = 2**20
+_SOON_MS = 2000
 
 log = structlog.get_logger()
 
@@ -112,13 +113,10 @@ class EnvironmentArchives:
         environment = tx.environments.get(version_id)
         is_prepared = environment is not None and environment.state is EnvironmentState.PREPARING
         pending = is_prepared and environment is not None and environment.runner_id in makers
-        has_several, has_failed = (
-            _has_several_machines(tx),
-            archive is not None and archive.not_before > 0,
-        )
-        if has_several and not has_failed:  # one that can make it does so soon
+        has_several, not_before = _has_several_machines(tx), archive.not_before if archive else 0
+        if has_several and not _is_later(not_before - tx.now):  # one that can make it does so soon
             pending = pending or any(not maker.draining and not maker.trouble for maker in own)
-        is_wanted = has_several and (archive is None or has_failed)
+        is_wanted = has_several and (archive is None or not_before > 0)
         return EnvironmentPlace(pending=pending), is_wanted, ""
 
     async def _is_nowhere_else(self, name: str) -> bool:
@@ -187,15 +185,20 @@ class EnvironmentArchives:
         await self._blobs.put_stream(archive_name(archive.digest), _chunks(file))
         await self._storage.write(lambda tx: tx.environment_archives.end(archive, self._runner_id))
 
-    async def failed(self, version_id: str) -> None:
+    async def failed(self, version_id: str, *, soon: bool) -> None:
         """See ``EnvironmentPublishing.failed``."""
 
         def work(tx: Transaction) -> None:
-            later = tx.now + MAX_PREPARATION_PAUSE_MS
+            later = tx.now + (_SOON_MS if soon else MAX_PREPARATION_PAUSE_MS)
             after = EnvironmentArchive(version_id, not_before=later)
             tx.environment_archives.end(after, self._runner_id)
 
         await self._storage.write(work)
+
+
+def _is_later(pause_ms: int) -> bool:
+    """Whether what failed is not tried again soon. After the clock was set back it is."""
+    return _SOON_MS < pause_ms <= MAX_PREPARATION_PAUSE_MS
 
 
 def _own_runners(tx: Transaction) -> list[RunnerInfo]:
