@@ -33,7 +33,7 @@ from fyke.cli.preload_client import ForkFailed, PreloadClient
 from fyke.cli.role_record import RoleRecord
 from fyke.cli.supervisor import Supervisor
 
-ORDERS = (signal.SIGUSR1, signal.SIGUSR2)
+ORDERS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)
 preload_client.PROGRAM = (sys.executable, __file__)
 
 
@@ -68,6 +68,7 @@ def fork_reporters(parent: int, control: int) -> None:
     }
     if order.task in ("browser", "egress", "gateway", "runner", "server"):
         sys.exit(asyncio.run(report_as_role(order)))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ORDERS)
     print(json.dumps(report), file=sys.stderr, flush=True)
     if order.task == "exits":
         sys.exit(int(order.details["code"]))
