@@ -304,9 +304,12 @@ async def browser_needed() -> Any:
         killed = await processes(here.supervisor, {"browser": needed["browser"]})
         before["runner"].send_signal(signal.SIGUSR1)
         last = killed["browser"]
+        last.send_signal(signal.SIGTERM)
         while "browser" in (now := {role.name: role.process for role in here.supervisor._roles}):
-            last = now["browser"] or last  # a report may have been on its way
-            last.send_signal(signal.SIGTERM)
+            following = now["browser"]
+            if following is not None and following is not last:  # a report was on its way
+                last = following
+                last.send_signal(signal.SIGTERM)
             await asyncio.sleep(0.02)
         idle = await processes(here.supervisor, {})
         again = await browser_started(here.supervisor, before["runner"])
