@@ -431,13 +431,17 @@ class Load:
 
     def settle(self, jobs: Sequence[Job], over: float) -> list[str]:
         """Wait until each run has ended or is stuck; a sentence for each start that was refused."""
-        until = max(over, time.monotonic()) + SETTLE_SECONDS
-        accept_until = max(over, time.monotonic()) + ACCEPT_SECONDS
-        while time.monotonic() < until:
-            waiting = [job for job in jobs if not job.run]
+        over_at = max(over, time.monotonic())
+        until = over_at + SETTLE_SECONDS
+        while (now := time.monotonic()) < until:
+            waiting = [
+                job
+                for job in jobs  # some start only now
+                if not job.run and now < max(over_at, job.tried or now) + ACCEPT_SECONDS
+            ]
             running = [job for job in jobs if job.run and not job.ended]
             stuck = [job for job in running if self.silence(job, jobs, over) > self.stuck_seconds]
-            if not (waiting and time.monotonic() < accept_until) and len(stuck) == len(running):
+            if not waiting and len(stuck) == len(running):
                 break
             time.sleep(0.1)
         return [f"a start was not accepted: {job.answer}" for job in jobs if not job.run]

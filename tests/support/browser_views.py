@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from fyke.browser.gateway import Gateway
 from fyke.browser.limits import GatewayLimits
@@ -139,15 +140,24 @@ async def viewed_place(folder: Path, attempt: str = ATTEMPT) -> AsyncIterator[Vi
         gateway.stop()
 
 
+_passed: WeakKeyDictionary[BrowserWatch, Picture] = WeakKeyDictionary()
+
+
 async def next_state(watch: BrowserWatch) -> ViewState:
-    """The next state, which is at most a minute away."""
+    """The next state, which is at most a minute away. The last picture until then, or with it, is
+    kept for ``next_picture``: of a page that does not change there is no other.
+    """
     while (update := await watch.next(60)) is not None:
+        if update.picture is not None:
+            _passed[watch] = update.picture
         if update.state is not None:
             return update.state
     raise AssertionError("the attempt has ended")
 
 
 async def next_picture(watch: BrowserWatch) -> Picture:
+    if (passed := _passed.pop(watch, None)) is not None:
+        return passed
     while (update := await watch.next(60)) is not None:
         if update.picture is not None:
             return update.picture
