@@ -79,3 +79,66 @@ def test_the_secret_of_s3_is_not_shown(tmp_path: Path) -> None:
 def test_pools_and_labels_are_checked(tmp_path: Path, name: str, value: Any, rule: str) -> None:
     with pytest.raises(ValidationError, match=rule):
         Settings(home=tmp_path, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("gateway_addresses", "a.example, user@b.example", "must be HOST, HOST:PORT"),
+        ("smtp_url", "http://mail.example", "smtp"),
+        ("mail_from", "Fyke", "must be an email address"),
+    ],
+)
+def test_addresses_are_checked_and_not_shown(
+    tmp_path: Path, name: str, value: str, rule: str
+) -> None:
+    with pytest.raises(ValidationError, match=rule) as refused:
+        Settings(home=tmp_path, **{name: value})
+    assert value not in str(refused.value)
+
+
+def test_mail_may_be_switched_off_where_the_file_has_it(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(
+        'smtp_url = "smtp://mail.example"\nmail_from = "fyke@example.org"\n'
+    )
+    settings = Settings(home=tmp_path, smtp_url="", mail_from="")
+    assert (settings.smtp_url, settings.mail_from) == ("", "")
+
+
+def test_lists_are_written_with_commas_or_as_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.toml").write_text('allowed_hosts = ["a.example", "b.example"]\n')
+    assert Settings(home=tmp_path).allowed_hosts == ("a.example", "b.example")
+    monkeypatch.setenv("FYKE_ALLOWED_HOSTS", " c.example ,, d.example,")
+    assert Settings(home=tmp_path).allowed_hosts == ("c.example", "d.example")
+
+
+def test_proxies_of_a_region_are_written_with_spaces_or_as_a_list(tmp_path: Path) -> None:
+    proxies = "rotating http://a.example:1 http://b.example:2"
+    (tmp_path / "config.toml").write_text(
+        f'egress_upstreams = {{US = "{proxies}", DE = {proxies.split()}}}\n'
+    )
+    assert Settings(home=tmp_path).egress_upstreams == {"US": proxies, "DE": proxies}
+
+
+def test_a_flag_wins_over_a_variable_and_an_empty_variable_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.toml").write_text("keep_days = 30\n")
+    monkeypatch.setenv("FYKE_PORT", "9001")
+    monkeypatch.setenv("FYKE_KEEP_DAYS", "")
+    settings = Settings(home=tmp_path, port=9002)
+    assert (settings.port, settings.keep_days) == (9002, 30)
+
+
+def test_the_file_is_the_one_in_the_chosen_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, port in (("one", 9001), ("other", 9002)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.toml").write_text(f"port = {port}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FYKE_HOME", "one")
+    assert (Settings().port, Settings().home) == (9001, tmp_path / "one")
+    assert (Settings(home="other").port, Settings(home="other").home) == (9002, tmp_path / "other")

@@ -17,12 +17,17 @@ def branches(path: Path) -> int:
     return sum(isinstance(node, BRANCHES) for node in ast.walk(tree))
 
 
+def name_of(path: Path) -> str:
+    """The name of a module; of an ``__init__``, that of its package."""
+    return path.parent.name if path.stem == "__init__" else path.stem
+
+
 def test_a_module_with_decisions_has_a_test_file_of_its_name() -> None:
     """``test_<module>.py``, or ``test_<what>_<module>.py`` where one name is in many packages."""
     named = [f"_{path.stem}" for path in TESTS.rglob("test_*.py")]
     missing = [
         str(path.relative_to(SOURCE))
         for path in SOURCE.rglob("*.py")
-        if not any(name.endswith(f"_{path.stem}") for name in named) and branches(path) >= MANY
+        if not any(name.endswith(f"_{name_of(path)}") for name in named) and branches(path) >= MANY
     ]
     assert sorted(missing) == []
