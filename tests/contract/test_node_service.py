@@ -172,6 +172,23 @@ async def test_an_attempt_without_its_version_ends_and_the_others_are_leased(pla
     assert (ended.state, ended.reason) == (RunState.FAILED, Reason(ReasonCode.VERSION_MISSING))
 
 
+async def test_the_last_order_says_whether_nothing_else_fits(place: Place) -> None:
+    service = place.service()
+    await place.run(3)
+    for slots, lasts in ((1, [False]), (2, [False, False]), (9, [])):  # by the places, not the room
+        orders = await service.lease(replace(ROOM, slots=slots), idle=False)
+        assert [order.is_last for order in orders] == lasts
+    run = await place.run(3)
+    assert [order.is_last for order in await service.lease(ROOM, idle=False)] == [
+        False,
+        False,
+        True,
+    ]
+    await place.run(3)
+    room = replace(ROOM, cpus=2.5 * run.limits.cpus)
+    assert [order.is_last for order in await service.lease(room, idle=False)] == [False, True]
+
+
 async def test_a_runner_knows_the_attempts_of_a_lease_without_an_answer(place: Place) -> None:
     service, _, keys = await leased(place, 2)
     assert sorted(await place.service().active(), key=lambda key: key.id) == sorted(

@@ -85,8 +85,8 @@ class NodeGateway(Protocol):
     async def lease(self, capacity: Capacity, *, idle: bool) -> list[AttemptOrder]:
         """Lease waiting attempts that fit into the free ``capacity``. An ``idle`` runner may also
         get one attempt that is larger than its whole capacity. Attempts of a version that is
-        missing have been ended. These may not be all that fit: after some it is called again, as
-        soon as they are started. Not repeated: see ``active``.
+        missing have been ended. These may not be all that fit: unless the last one says so
+        (``is_last``), it is called again as soon as they are started. Not repeated: see ``active``.
         """
         ...
 

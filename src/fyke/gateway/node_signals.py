@@ -90,12 +90,14 @@ class NodeSignals:
         if node in self._nodes:
             self._rounds.asks(node)
 
-    def leased(self, node: NotifiedNode, *, found: bool, saw_all: bool) -> None:
+    def leased(
+        self, node: NotifiedNode, *, found: bool, saw_all: bool, is_last: bool = False
+    ) -> None:
         """The node has ``found`` some attempts or none. It ``saw_all`` that its kind may run, so
-        others of its kind find nothing either.
+        others of its kind find nothing either. ``is_last``: it does not ask again for more.
         """
         if node in self._nodes:
-            self._rounds.answered(node, found=found, saw_all=saw_all)
+            self._rounds.answered(node, found=found, saw_all=saw_all, is_last=is_last)
 
     def wanted(self, environment: str) -> None:
         """Work that needs this environment waits; the signal of it follows."""

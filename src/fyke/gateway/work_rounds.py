@@ -1,8 +1,9 @@
 """Which nodes are notified that work waits: a few at once, others as long as these find some.
 
 If every node asked for one run that was started, a thousand would ask for it at the same time, and
-one would get it. Only nodes that wait are notified: those whose latest lease found nothing. The
-others ask by themselves when they have room. What is missed here, nodes find when they poll.
+one would get it. Only nodes that wait are notified: those whose latest lease found nothing, or the
+last that fits. The others ask by themselves when they have room. What is missed here, nodes find
+when they poll.
 
 Nodes that have the environment of the work are notified first, and the others a moment later: else
 one of these might take it meanwhile, and install the environment.
@@ -139,20 +140,20 @@ class WorkRounds(Generic[N]):
         self._looks.setdefault(node, _Look(self._signal)).count += 1
         self._kinds[self._kind_of[node]].asks(node)
 
-    def answered(self, node: N, *, found: bool, saw_all: bool) -> None:
+    def answered(self, node: N, *, found: bool, saw_all: bool, is_last: bool = False) -> None:
         """The lease has ``found`` something or not. It ``saw_all`` that nodes of this kind may
-        run: so if it has found nothing, others would find nothing.
+        run: so if it has found nothing, others would find nothing. ``is_last``: what it has found
+        is all that fits, so the node does not ask again by itself.
         """
         look, nodes = self._looks[node], self._kinds[self._kind_of[node]]
         look.count -= 1
         if not look.count:
             del self._looks[node]
         is_early = look.signal != self._signal  # it may have looked before there was work
-        if not found:
-            if saw_all and not is_early:
-                nodes.end()
-            if not look.count:
-                nodes.waits(node, is_due=is_early)
+        if not found and saw_all and not is_early:
+            nodes.end()
+        if (is_last or not found) and not look.count:
+            nodes.waits(node, is_due=is_early)
         nodes.free(node)
 
     def remove(self, node: N) -> None:

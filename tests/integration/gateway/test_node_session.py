@@ -211,8 +211,11 @@ async def test_signals_and_operations_of_the_runner_pass_through(place: Place) -
         await link.ask(StartAttempt(key))
 
 
+@pytest.mark.parametrize(
+    ("is_last", "later"), [(False, [1, 2, 1]), (True, [2, 1, 1])], ids=["asks again", "waits"]
+)
 async def test_a_start_is_offered_to_others_until_an_idle_node_has_found_nothing(
-    place: Place, monkeypatch: Any
+    place: Place, monkeypatch: Any, is_last: bool, later: list[int]
 ) -> None:
     monkeypatch.setattr(work_rounds, "WAKE", 1)
     links = []
@@ -226,7 +229,7 @@ async def test_a_start_is_offered_to_others_until_an_idle_node_has_found_nothing
     told = lambda: [link.notices.count(WorkWaits()) for link in links]  # noqa: E731
     place.runner.topics.put_nowait(WORK)
     await until(lambda: told() == [1, 0, 0])
-    place.runner.answers["lease"] = [sample(AttemptOrder)]
+    place.runner.answers["lease"] = [replace(sample(AttemptOrder), is_last=is_last)]
     await links[0].ask(LEASE)
     await until(lambda: told() == [1, 1, 0])
     place.runner.answers["lease"] = []
@@ -237,7 +240,7 @@ async def test_a_start_is_offered_to_others_until_an_idle_node_has_found_nothing
     place.runner.topics.put_nowait(WORK)
     await until(lambda: told() == [1, 1, 1])
     await links[2].ask(LEASE)  # it was refused, or has left some to others
-    await until(lambda: told() == [1, 2, 1])
+    await until(lambda: told() == later)
 
 
 async def test_a_lease_during_a_start_is_followed_by_another_one(place: Place) -> None:

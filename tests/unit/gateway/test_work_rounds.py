@@ -196,6 +196,17 @@ async def test_a_node_that_has_found_some_asks_by_itself() -> None:
     assert fleet.signalled() == [0]
 
 
+async def test_a_node_that_has_found_the_last_waits() -> None:
+    fleet = Fleet(1)
+    fleet.rounds.asks(0)
+    fleet.rounds.answered(0, found=True, saw_all=False, is_last=True)
+    assert fleet.signalled() == [0]
+    fleet.rounds.asks(0)
+    assert fleet.signalled() == []
+    fleet.rounds.answered(0, found=True, saw_all=False, is_last=True)
+    assert fleet.told == [0, 0]  # it may have looked before there was more
+
+
 async def test_kinds_have_rounds_of_their_own() -> None:
     fleet = Fleet(10)
     for node in (20, 21):

@@ -257,13 +257,13 @@ class NodeService:
 
         def work(
             tx: Transaction,
-        ) -> tuple[list[tuple[Run, AttemptOrder]], list[Lease], int | None]:
+        ) -> tuple[list[tuple[Run, AttemptOrder]], list[Lease], int | None, bool]:
             node = self._node(tx)
             if node is not None and node.state is not NodeState.READY:
-                return [], [], None  # its runner does not know yet
+                return [], [], None, False  # its runner does not know yet
             placement = self._placement(node)
             if placement is None:
-                return [], [], 0  # as all of its kind
+                return [], [], 0, False  # as all of its kind
             until = tx.now + self._lease_ms
             own = self._runner
             leases = lease_waiting(
@@ -284,9 +284,9 @@ class NodeService:
                     orders.append((lease.run, order))
                 else:
                     without_version.append(lease)
-            return orders, without_version, tx.runs.left_ms
+            return orders, without_version, tx.runs.left_ms, tx.runs.took_all
 
-        orders, without_version, left_ms = await self._storage.write(work)
+        orders, without_version, left_ms, took_all = await self._storage.write(work)
         self.saw_all = left_ms == 0 and not without_version
         for run, order in orders:
             self._held.add(HeldAttempt(order.key, run.account_id, run.worker_id, order.version.id))
@@ -294,7 +294,10 @@ class NodeService:
             (self._stores.left or self._reminder.remind)(left_ms)
         for lease in without_version:
             await self._end_without_version(lease.attempt.key)
-        return [order for _, order in orders]
+        found = [order for _, order in orders]
+        if found and took_all and not without_version:
+            found[-1] = replace(found[-1], is_last=True)
+        return found
 
     @property
     def _lease_ms(self) -> int:

@@ -251,6 +251,7 @@ class LeaseTable(SqlStore):
 
     _now: Callable[[], int]
     left_ms = 0  # see ``RunStore.left_ms``
+    took_all = False  # see ``RunStore.took_all``
 
     @property
     def now(self) -> int:
@@ -268,6 +269,7 @@ class LeaseTable(SqlStore):
         spread: bool = False,
         environments: Collection[str] = (),
     ) -> list[Lease]:
+        self.took_all = False
         left = _CapacityLeft(capacity)
         plans = PlanCapacity(self._db)
         leased: list[WaitingSubtask] = []
@@ -300,6 +302,7 @@ class LeaseTable(SqlStore):
                 continue  # read the queue again, without the accounts that are full now
             planned = fitting = _fitting(permitted, left.copy())
             if not fitting:
+                self.took_all = True
                 break
             if most is None:
                 most = runners.share(planned[0], len(permitted))
@@ -312,7 +315,9 @@ class LeaseTable(SqlStore):
             elif left.lacks_places and not placeless:
                 continue
             elif len(claimed) == len(planned) < max(len(permitted), limit):
-                break  # the next one does not fit, or there is none
+                # the next one does not fit, is left to others, or there is none
+                self.took_all = len(planned) == len(fitting)
+                break
         self.left_ms = holders.left_ms
         return self._add_attempts(runner_id, node, lease_until, leased) if leased else []
 
