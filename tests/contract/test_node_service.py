@@ -52,6 +52,7 @@ from fyke.storage.blobs.filesystem import FilesystemBlobs
 from support.given_signals import GivenSignals
 from support.records import account, seed_run, version, worker
 from support.run_endings import CALLBACK, Setup
+from support.statements import executed
 
 pytestmark = pytest.mark.anyio
 ROOM = Capacity(cpus=100, memory_mb=10**6, slots=100)
@@ -178,15 +179,42 @@ async def test_the_last_order_says_whether_nothing_else_fits(place: Place) -> No
     for slots, lasts in ((1, [False]), (2, [False, False]), (9, [])):  # by the places, not the room
         orders = await service.lease(replace(ROOM, slots=slots), idle=False)
         assert [order.is_last for order in orders] == lasts
+        assert service.left_none is (not lasts)
     run = await place.run(3)
-    assert [order.is_last for order in await service.lease(ROOM, idle=False)] == [
-        False,
-        False,
-        True,
-    ]
+    orders = await service.lease(ROOM, idle=False)
+    assert [order.is_last for order in orders] == [False, False, True]
+    assert service.left_none
     await place.run(3)
     room = replace(ROOM, cpus=2.5 * run.limits.cpus)
     assert [order.is_last for order in await service.lease(room, idle=False)] == [False, True]
+    assert not service.left_none
+    assert await service.lease(replace(room, cpus=0.0), idle=False) == []
+    assert not service.left_none
+
+
+async def test_what_needs_a_place_for_a_browser_is_left_by_a_lease_without_one(
+    place: Place,
+) -> None:
+    service = place.service()
+    limits = replace(RunLimits(0.125, 512, 1800, 0, 0), browser_cpus=1.0, browser_memory_mb=512)
+    room = replace(ROOM, browser_ready=True, browsers=0)
+    await place.run(limits=limits)
+    assert await service.lease(room, idle=False) == []
+    assert not service.left_none
+    await place.run()
+    [order] = await service.lease(room, idle=False)
+    assert order.is_last and not service.left_none
+    [order] = await service.lease(replace(room, browsers=2), idle=False)
+    assert order.is_last and service.left_none
+
+
+async def test_an_empty_queue_is_read_once(place: Place) -> None:
+    service = place.service()
+    await service.register(INFO)
+    with executed() as statements:
+        assert await service.lease(ROOM, idle=True) == []
+    assert sum("FROM subtasks" in sql for sql, _ in statements) == 1
+    assert service.saw_all and service.left_none
 
 
 async def test_a_runner_knows_the_attempts_of_a_lease_without_an_answer(place: Place) -> None:

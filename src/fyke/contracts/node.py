@@ -170,6 +170,13 @@ class ServedNode(NodeGateway, Protocol):
         """
         ...
 
+    @property
+    def left_none(self) -> bool:
+        """Whether nothing waits, apart from what the latest ``lease`` has found, that a runner
+        would get which differs from this one only in its free room.
+        """
+        ...
+
 
 class AttemptRows(Protocol):
     """Where a runner stores what its attempts put out, from their lease to ``close``."""

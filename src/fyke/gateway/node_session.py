@@ -290,16 +290,16 @@ class NodeSession:
         return encode(answer)
 
     async def _lease(self, node: Node, operations: NodeOperations, request: LeaseAttempts) -> bytes:
-        found = saw_all = is_last = False
+        found = none_left = is_last = False
         self._sessions.signals.leasing(self)
         try:
             await self._check(node, request)
             orders = await operations.serve(request)
-            found, saw_all = bool(orders), operations.saw_all
+            found, none_left = bool(orders), operations.none_left
             is_last = found and orders[-1].is_last
             return encode(orders)
         finally:
-            self._sessions.signals.leased(self, found=found, saw_all=saw_all, is_last=is_last)
+            self._sessions.signals.leased(self, found=found, none_left=none_left, is_last=is_last)
 
     async def _check(self, node: Node, request: AnyRequest) -> None:
         """Raise ``Forbidden``, and end the connection, when another one has the node's name."""

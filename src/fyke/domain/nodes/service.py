@@ -115,6 +115,17 @@ class _Ordered:
     environment: VersionEnvironment | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Leased:
+    """What one lease has found. ``left_ms`` is None when it was refused."""
+
+    left_ms: int | None = 0
+    took_all: bool = False
+    left_none: bool = False
+    orders: list[tuple[Run, AttemptOrder]] = field(default_factory=list)
+    without_version: list[Lease] = field(default_factory=list)
+
+
 class NodeService:
     """Serves one runner. ``is_cut_off`` is that of ``StateContact``."""
 
@@ -130,7 +141,7 @@ class NodeService:
         self._runner = runner
         self._joined = joined
         self._info: RunnerInfo | None = None  # as it has registered here
-        self.saw_all = False  # see ``ServedNode``
+        self.saw_all = self.left_none = False  # see ``ServedNode``
         self._reminder = LeaseReminder()
         self._actor = f"runner {runner.id}"
         self._stores = stores
@@ -253,17 +264,15 @@ class NodeService:
     async def lease(self, capacity: Capacity, *, idle: bool) -> list[AttemptOrder]:
         """See ``NodeGateway.lease``."""
         info = self._info
-        self.saw_all = False
+        self.saw_all = self.left_none = False
 
-        def work(
-            tx: Transaction,
-        ) -> tuple[list[tuple[Run, AttemptOrder]], list[Lease], int | None, bool]:
+        def work(tx: Transaction) -> _Leased:
             node = self._node(tx)
             if node is not None and node.state is not NodeState.READY:
-                return [], [], None, False  # its runner does not know yet
+                return _Leased(left_ms=None)  # its runner does not know yet
             placement = self._placement(node)
             if placement is None:
-                return [], [], 0, False  # as all of its kind
+                return _Leased()  # as all of its kind
             until = tx.now + self._lease_ms
             own = self._runner
             leases = lease_waiting(
@@ -277,25 +286,27 @@ class NodeService:
                 spread=self._stores.others_in_pool.get(placement.pool, 0) > 0,
                 environments=info.environments if info is not None else (),
             )
-            orders, without_version = list[tuple[Run, AttemptOrder]](), list[Lease]()
+            leased = _Leased(tx.runs.left_ms, tx.runs.took_all, tx.runs.left_none)
             ordering = _Ordering(tx)
             for lease in leases:
                 if order := ordering.order(lease):
-                    orders.append((lease.run, order))
+                    leased.orders.append((lease.run, order))
                 else:
-                    without_version.append(lease)
-            return orders, without_version, tx.runs.left_ms, tx.runs.took_all
+                    leased.without_version.append(lease)
+            return leased
 
-        orders, without_version, left_ms, took_all = await self._storage.write(work)
-        self.saw_all = left_ms == 0 and not without_version
-        for run, order in orders:
+        leased = await self._storage.write(work)
+        has_ended_some = bool(leased.without_version)
+        self.saw_all = leased.left_ms == 0 and not has_ended_some
+        self.left_none = leased.left_none and not has_ended_some
+        for run, order in leased.orders:
             self._held.add(HeldAttempt(order.key, run.account_id, run.worker_id, order.version.id))
-        if left_ms:
-            (self._stores.left or self._reminder.remind)(left_ms)
-        for lease in without_version:
+        if leased.left_ms:
+            (self._stores.left or self._reminder.remind)(leased.left_ms)
+        for lease in leased.without_version:
             await self._end_without_version(lease.attempt.key)
-        found = [order for _, order in orders]
-        if found and took_all and not without_version:
+        found = [order for _, order in leased.orders]
+        if found and leased.took_all and not has_ended_some:
             found[-1] = replace(found[-1], is_last=True)
         return found
 
