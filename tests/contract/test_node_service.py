@@ -17,7 +17,7 @@ from fyke.domain.nodes.settings_versions import sealed
 from fyke.domain.nodes.site_sharing import SiteExchange
 from fyke.domain.runs import affinity
 from fyke.domain.secrets.inject import secret_location
-from fyke.errors import Conflict, InvalidRequest, StaleLease
+from fyke.errors import Conflict, Forbidden, InvalidRequest, StaleLease
 from fyke.kit.clock import ManualClock
 from fyke.kit.sealing import Sealer
 from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport
@@ -415,6 +415,42 @@ async def test_a_node_gets_attempts_only_while_it_is_ready(place: Place, state: 
     assert len(orders) == (state is NodeState.READY)
     await service.lease(ROOM, idle=True)
     assert service.saw_all is (state is NodeState.READY)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"join_id": "J2"}, {"runner_id": "r2"}, None],
+    ids=["the same", "joined again", "another runner", "forgotten"],
+)
+async def test_a_node_gets_attempts_only_while_it_has_its_name(
+    place: Place, changes: dict[str, str] | None
+) -> None:
+    def change(tx: Transaction) -> None:
+        node = Node("n", "eu", {}, "", "J1", False, 1)
+        if changes is not None:
+            tx.nodes.add(replace(node, **{"runner_id": "r1", **changes}))
+
+    await place.setup.storage.write(change)
+    run = await place.run(pool="eu")
+    name = RunnerName("r1", "n", "node/n", join_id="J1")
+    service = NodeService(name, place.stores, joined=True)
+    if not changes and changes is not None:
+        [order] = await service.lease(ROOM, idle=True)
+        assert order.key.run_id == run.id
+        return
+    with pytest.raises(Forbidden):
+        await service.lease(ROOM, idle=True)
+    assert not service.saw_all and await place.active("r1") == []
+
+
+async def test_a_lease_reads_the_row_of_a_node_once(place: Place) -> None:
+    node = Node("n", "default", {}, "", "J1", False, 1, runner_id="r1")
+    await place.setup.storage.write(lambda tx: tx.nodes.add(node))
+    name = RunnerName("r1", "n", "node/n", join_id="J1")
+    service = NodeService(name, place.stores, joined=True)
+    with executed() as statements:
+        await service.lease(ROOM, idle=True)
+    assert sum("FROM nodes" in sql for sql, _ in statements) == 1
 
 
 async def test_pool_and_labels_are_those_that_the_installation_knows(place: Place) -> None:

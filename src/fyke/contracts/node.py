@@ -161,7 +161,9 @@ class NodeGateway(Protocol):
 
 
 class ServedNode(NodeGateway, Protocol):
-    """What a gateway has for a node that it serves."""
+    """What a gateway has for a node that it serves. ``lease`` raises ``Forbidden`` when the name of
+    the node has another join or runner now, or is removed.
+    """
 
     @property
     def saw_all(self) -> bool:

@@ -78,9 +78,15 @@ LIMITS = (Outcome.TRAFFIC_CAP, Outcome.ROW_CAP)  # that a runner finds out
 log = structlog.get_logger()
 
 
+async def _no_check() -> None:
+    return
+
+
 class NodeOperations:
     """The operations of one node on one connection. ``load`` it before the first request.
-    ``output`` is what the node has put out on all its connections.
+    ``output`` is what the node has put out on all its connections. ``check`` raises ``Forbidden``
+    when another one has the name of the node. It is called for an answer to ``LeaseAttempts``
+    without a lease, which checks that itself, and is left to the caller before any other request.
     """
 
     def __init__(
@@ -89,8 +95,10 @@ class NodeOperations:
         clock: Clock,
         access: NodeFileAccess | None = None,
         output: NodeOutput | None = None,
+        check: Callable[[], Awaitable[None]] = _no_check,
     ) -> None:
         self._gateway = gateway
+        self._check = check
         self._clock = clock
         self._output = output or NodeOutput()
         self._held: dict[str, AttemptKey] = {}
@@ -193,7 +201,9 @@ class NodeOperations:
         info = await self._known_info()
         async with self._leasing:
             self.none_left = False
-            if not self._orders and info is not None:
+            if self._orders or info is None:
+                await self._check()
+            else:
                 slots = min(LEASE_SLOTS, MAX_HELD - len(self._held))
                 capacity = bounded_capacity(request.capacity, info, slots)
                 orders = await self._gateway.lease(capacity, idle=request.idle)

@@ -23,7 +23,7 @@ from fyke.domain.nodes.authority import (
 from fyke.domain.nodes.presence import FORGOTTEN, NodePresence
 from fyke.domain.nodes.tokens import TokenRequest
 from fyke.errors import Forbidden, InvalidRequest, StaleLease, Unavailable
-from fyke.gateway import node_output, node_session, work_rounds
+from fyke.gateway import node_output, node_session, operations, work_rounds
 from fyke.gateway.node_output import NodeOutputs
 from fyke.gateway.node_session import NodeSessions
 from fyke.gateway.node_signals import NodeSignals
@@ -533,6 +533,31 @@ async def test_a_forgotten_node_is_refused_with_its_certificate(place: Place) ->
     back = await place.connect()
     assert await back.ask(hello(1)) == UnknownNode()
     await until(lambda: bool(back.losses))
+
+
+@pytest.mark.parametrize("registers", [True, False])
+async def test_a_forgotten_node_leases_nothing(
+    place: Place, monkeypatch: Any, registers: bool
+) -> None:
+    refusal = Forbidden(FORGOTTEN)
+
+    async def refuse_node(_node: Any) -> None:
+        raise refusal
+
+    monkeypatch.setattr(operations, "REGISTER_SECONDS", 0.0)
+    monkeypatch.setattr(place.sessions.presence, "check", refuse_node)
+    link = await place.connect()
+    await link.ask(HELLO)
+    if registers:
+        await link.ask(RegisterNode(SIZE))
+    if registers:  # then the lease itself looks, and it is not looked up before
+        assert await link.ask(LEASE) == []
+        place.runner.answers["lease"] = refusal
+    with pytest.raises(Forbidden) as refused:
+        await link.ask(LEASE)
+    assert refused.value.message == FORGOTTEN
+    await until(lambda: bool(link.losses))
+    assert len(place.runner.called("lease")) == 2 * registers
 
 
 async def test_what_a_forgotten_node_has_put_out_is_forgotten(place: Place) -> None:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from fyke.errors import InvalidRequest, StaleLease, Unavailable
+from fyke.errors import Forbidden, InvalidRequest, StaleLease, Unavailable
 from fyke.gateway import leased_orders, node_output
 from fyke.gateway import operations as module
 from fyke.gateway.bounds import ImpossibleRequest
@@ -413,6 +413,31 @@ async def test_a_lease_that_fails_or_brings_only_a_large_order_may_leave_some() 
         with suppress(Unavailable):
             assert await operations.serve(request) == []
         assert not operations.none_left
+
+
+async def test_what_is_left_of_a_lease_is_given_only_to_a_node_that_still_has_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusals = list[Forbidden]()
+
+    async def check() -> None:
+        for refusal in refusals:
+            raise refusal
+
+    gateway = ScriptedGateway()
+    operations = NodeOperations(gateway, ManualClock(NOW), check=check)
+    await operations.serve(RegisterNode(INFO))
+    orders = [replace(sample(AttemptOrder), key=replace(OWN, id=f"A{n}")) for n in range(2)]
+    gateway.answers["lease"] = orders
+    monkeypatch.setattr(leased_orders, "ANSWER_BYTES", 1)
+    request = LeaseAttempts(Capacity(1.0, 512, 2), idle=True)
+    assert await operations.serve(request) == orders[:1]
+    refusals.append(Forbidden("gone"))
+    with pytest.raises(Forbidden):
+        await operations.serve(request)
+    refusals.clear()
+    assert await operations.serve(request) == orders[1:]
+    assert len(gateway.called("lease")) == 1
 
 
 async def test_a_node_has_a_limited_number_of_attempts() -> None:

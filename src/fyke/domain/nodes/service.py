@@ -23,6 +23,7 @@ from fyke.domain.nodes.file_places import FilePlaces
 from fyke.domain.nodes.files import InstallationFiles
 from fyke.domain.nodes.held import HeldAttempt, HeldAttempts
 from fyke.domain.nodes.leaving import forget_itself, note_stopped
+from fyke.domain.nodes.presence import check_runner
 from fyke.domain.nodes.reminder import LeaseReminder
 from fyke.domain.nodes.rows import CommitBatches, NodeRows
 from fyke.domain.nodes.settings_versions import for_nodes
@@ -96,7 +97,8 @@ class NodeStores:
 @dataclass(frozen=True, slots=True)
 class RunnerName:
     """One start of a runner (``id``) on a machine (``node``). For ``place`` see ``RunnerInfo``.
-    ``pool`` and ``labels`` are for a machine that is no node.
+    ``pool`` and ``labels`` are for a machine that is no node. ``join_id`` is the join that a node
+    comes from: it leases nothing once its name has another join or runner.
     """
 
     id: str
@@ -104,6 +106,7 @@ class RunnerName:
     place: str
     pool: str = DEFAULT_POOL
     labels: Mapping[str, str] = field(default_factory=dict)
+    join_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,13 @@ class NodeService:
     def _node(self, tx: Transaction) -> Node | None:
         return tx.nodes.get(self._runner.node) if self._joined else None
 
+    def _current_node(self, tx: Transaction) -> Node | None:
+        """The same; raise ``Forbidden`` when its name has another join or runner now."""
+        node = self._node(tx)
+        if self._runner.join_id:
+            check_runner(node, self._runner.join_id, self._runner.id)
+        return node
+
     def _placed(self, info: RunnerInfo, node: Node | None) -> RunnerInfo:
         """With pool and labels as the installation knows them, whatever the runner says."""
         own = node or self._runner
@@ -262,12 +272,12 @@ class NodeService:
     # --- attempts ---------------------------------------------------------------------------------
 
     async def lease(self, capacity: Capacity, *, idle: bool) -> list[AttemptOrder]:
-        """See ``NodeGateway.lease``."""
+        """See ``NodeGateway.lease`` and ``ServedNode``."""
         info = self._info
         self.saw_all = self.left_none = False
 
         def work(tx: Transaction) -> _Leased:
-            node = self._node(tx)
+            node = self._current_node(tx)
             if node is not None and node.state is not NodeState.READY:
                 return _Leased(left_ms=None)  # its runner does not know yet
             placement = self._placement(node)
