@@ -208,6 +208,16 @@ async def test_what_needs_a_place_for_a_browser_is_left_by_a_lease_without_one(
     assert order.is_last and service.left_none
 
 
+async def test_what_only_a_larger_machine_should_take_is_left(place: Place) -> None:
+    small = place.service()
+    await small.register(INFO)
+    await place.service("r2", "there", "n2").register(replace(INFO, cpus=8, memory_mb=8192))
+    await place.run(limits=RunLimits(4.0, 4096, 1800, 0, 0))
+    room = Capacity(2, 1024, 4, total=(2, 1024))
+    assert await small.lease(room, idle=True) == []
+    assert not small.left_none
+
+
 async def test_an_empty_queue_is_read_once(place: Place) -> None:
     service = place.service()
     await service.register(INFO)
@@ -674,10 +684,10 @@ async def test_a_run_is_left_to_a_machine_with_its_environment_and_asked_for_aga
     assert [order.key.run_id for order in await first.lease(ROOM, idle=True)] == [run.id]
     [left_ms] = times
     assert 0 < left_ms <= 60_000
-    assert not first.saw_all
+    assert not first.saw_all and not first.left_none
     await second.lease(ROOM, idle=True)
     await first.lease(ROOM, idle=True)  # nothing waits any more
-    assert first.saw_all
+    assert first.saw_all and first.left_none
     async with first.listen() as listener:  # when what was left is for all
         assert await listener.wait(frozenset({WORK}), 30) == WORK
 

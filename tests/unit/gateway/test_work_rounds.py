@@ -223,6 +223,19 @@ def test_as_many_are_told_as_there_are_signals() -> None:
     assert fleet.waited(60.0) == []
 
 
+def test_offers_do_not_add_up_while_no_node_is_free() -> None:
+    fleet = Fleet(5)
+    for node in range(1, 5):
+        fleet.asks(node, found=True)  # they ask by themselves
+    assert fleet.signalled() == [0]
+    fleet.rounds.asks(0)
+    for node in range(1, 5):
+        assert fleet.asks(node, found=True) == []
+    for node in range(1, 5):
+        assert fleet.asks(node) == []
+    assert fleet.signalled() == [1, 2]
+
+
 def test_a_limited_number_is_told_at_the_same_time() -> None:
     fleet = Fleet(3 * MOST)
     for _ in range(MOST + 1):
