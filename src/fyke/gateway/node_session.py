@@ -303,7 +303,13 @@ class NodeSession:
             self._end_soon(refusal.message)
             raise
         finally:
-            self._sessions.signals.leased(self, found=found, none_left=none_left, is_last=is_last)
+            self._sessions.signals.leased(
+                self,
+                found=found,
+                none_left=none_left,
+                is_last=is_last,
+                is_idle=request.idle,
+            )
 
     async def _check(self, node: Node, request: AnyRequest) -> None:
         """Raise ``Forbidden``, and end the connection, when another one has the node's name."""

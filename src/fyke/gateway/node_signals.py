@@ -91,13 +91,22 @@ class NodeSignals:
             self._rounds.asks(node)
 
     def leased(
-        self, node: NotifiedNode, *, found: bool, none_left: bool, is_last: bool = False
+        self,
+        node: NotifiedNode,
+        *,
+        found: bool,
+        none_left: bool,
+        is_last: bool = False,
+        is_idle: bool = True,
     ) -> None:
         """The node has ``found`` some attempts or none. ``none_left``: others of its kind would
-        find nothing now. ``is_last``: it does not ask again for more.
+        find nothing now. ``is_last``: it does not ask again for more. ``is_idle``: it ran nothing
+        before.
         """
         if node in self._nodes:
-            self._rounds.answered(node, found=found, none_left=none_left, is_last=is_last)
+            self._rounds.answered(
+                node, found=found, none_left=none_left, is_last=is_last, is_idle=is_idle
+            )
 
     def wanted(self, environment: str) -> None:
         """Work that needs this environment waits; the signal of it follows."""

@@ -4,10 +4,12 @@ If every node asked for one run that was started, a thousand would ask for it at
 one would get it. So a signal is an offer to one node. It is over when a lease has left nothing. A
 lease that has found some, and left some, makes two offers of it, so that their number doubles. One
 that has found nothing, for which its node may have had too little room, makes another one in its
-place, as does a node that has not been answered in time.
+place, as does a node that has not been answered in time; after the first such miss also two, up to
+a few at the same time, so that many full nodes do not delay a start one by one.
 
 Only nodes that wait are notified: those whose latest lease found nothing, or the last that fits.
-The others ask by themselves when they have room. What is missed here, nodes find when they poll.
+Those that run nothing come first, as they have room. The others ask by themselves when they have
+room. What is missed here, nodes find when they poll.
 
 Nodes that have the environment of the work are notified first, and the others a moment later: else
 one of these might take it meanwhile, and install the environment.
@@ -23,6 +25,7 @@ from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 MOST = 64  # nodes of one kind that are asked at the same time
+MOST_MISSED = 8  # of them, as long as these find nothing
 ANSWER_SECONDS = 0.05  # after which another node is asked beside one that was not answered yet
 HEAD_START_SECONDS = 0.05  # of nodes with the environment; one takes less to ask and to be answered
 
@@ -54,21 +57,25 @@ class _Kind(Generic[N]):
         self._call_later = call_later
         self._is_over = False  # since the latest signal a lease has left nothing
         self._offers = 1  # for which no node was due yet; a kind may be new after a signal
-        self._waiting: dict[N, None] = {}  # those that wait longest come first
+        self._has_missed = False  # in this round, since a lease has found some
+        self._waiting: dict[N, bool] = {}  # whether it runs nothing; the longest waiting come first
         self._asking: dict[N, Timer] = {}  # that were notified in time
         self._due: OrderedDict[N, None] = OrderedDict()  # to be notified of the latest signal
         self._first = frozenset[N]()  # only these are, as long as they have a head start
         self._head_start: Timer | None = None
 
     def signalled(self, first: Collection[N]) -> None:
-        holders = [node for node in self._waiting if node in first] if first else []
-        self._due = OrderedDict.fromkeys([*holders, *self._waiting])
+        idle = [node for node, is_idle in self._waiting.items() if is_idle]
+        waiting = OrderedDict.fromkeys([*idle, *self._waiting])
+        holders = [node for node in waiting if node in first] if first else []
+        self._due = OrderedDict.fromkeys([*holders, *waiting])
         if holders and self._head_start is None:  # it is not extended, so others get their turn
             self._head_start = self._call_later(HEAD_START_SECONDS, self._end_head_start)
         self._first = frozenset(holders)
         self._is_over = False
         if not self._asking:
             self._offers = 0  # an old one, and this one, need one node
+            self._has_missed = False
         self._offer(1)
 
     def asks(self, node: N) -> None:
@@ -76,8 +83,8 @@ class _Kind(Generic[N]):
         self._waiting.pop(node, None)
         self._due.pop(node, None)
 
-    def waits(self, node: N, *, is_due: bool = False) -> None:
-        self._waiting[node] = None
+    def waits(self, node: N, *, is_idle: bool = True, is_due: bool = False) -> None:
+        self._waiting[node] = is_idle
         if is_due and not self._is_over:
             self._due[node] = None
 
@@ -90,10 +97,13 @@ class _Kind(Generic[N]):
     def answered(self, node: N, *, found: bool, none_left: bool) -> None:
         """The offer to the node, if there was one, is settled."""
         was_asked = self._settle(node)
-        if none_left:
-            self._offer(0)  # to those that have become due
+        if found and not none_left:
+            self._has_missed = False
+            self._offer(2)
+        elif was_asked and not none_left:
+            self._miss()
         else:
-            self._offer(2 if found else int(was_asked))
+            self._offer(0)  # to those that have become due
 
     def remove(self, node: N) -> None:
         self.nodes.discard(node)
@@ -124,7 +134,13 @@ class _Kind(Generic[N]):
 
     def _is_late(self, node: N) -> None:
         del self._asking[node]
-        self._offer(1)
+        self._miss()
+
+    def _miss(self) -> None:
+        """A node that was asked has found nothing, or not yet."""
+        is_slow = self._has_missed and len(self._asking) + 2 <= MOST_MISSED
+        self._has_missed = True
+        self._offer(2 if is_slow else 1)
 
     def _end_head_start(self) -> None:
         self._head_start = None
@@ -181,10 +197,18 @@ class WorkRounds(Generic[N]):
         self._looks.setdefault(node, _Look(self._signal)).count += 1
         self._kinds[self._kind_of[node]].asks(node)
 
-    def answered(self, node: N, *, found: bool, none_left: bool, is_last: bool = False) -> None:
+    def answered(
+        self,
+        node: N,
+        *,
+        found: bool,
+        none_left: bool,
+        is_last: bool = False,
+        is_idle: bool = True,
+    ) -> None:
         """The lease has ``found`` something or not. ``none_left``: others of its kind would find
         nothing after it. ``is_last``: what it has found is all that fits, so the node does not ask
-        again by itself.
+        again by itself. ``is_idle``: the node ran nothing before.
         """
         look, nodes = self._looks[node], self._kinds[self._kind_of[node]]
         look.count -= 1
@@ -194,7 +218,7 @@ class WorkRounds(Generic[N]):
         if none_left and not is_early:
             nodes.end()
         if (is_last or not found) and not look.count:
-            nodes.waits(node, is_due=is_early)
+            nodes.waits(node, is_idle=is_idle and not found, is_due=is_early)
         nodes.answered(node, found=found, none_left=none_left)
 
     def remove(self, node: N) -> None:

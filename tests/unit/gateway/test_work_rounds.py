@@ -6,7 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from fyke.gateway.work_rounds import ANSWER_SECONDS, HEAD_START_SECONDS, MOST, WorkRounds
+from fyke.gateway.work_rounds import (
+    ANSWER_SECONDS,
+    HEAD_START_SECONDS,
+    MOST,
+    MOST_MISSED,
+    WorkRounds,
+)
 
 KIND = ("default", 4.0)
 
@@ -61,18 +67,32 @@ class Fleet:
         return self._after(lambda: self.rounds.signalled(first))
 
     def asks(
-        self, node: int, *, found: bool = False, none: bool = False, is_last: bool = False
+        self,
+        node: int,
+        *,
+        found: bool = False,
+        none: bool = False,
+        is_last: bool = False,
+        is_idle: bool = True,
     ) -> list[int]:
         """Who is told because of a whole lease, which has left ``none`` or may have left some."""
         self.rounds.asks(node)
-        return self.answered(node, found=found, none=none, is_last=is_last)
+        return self.answered(node, found=found, none=none, is_last=is_last, is_idle=is_idle)
 
     def answered(
-        self, node: int, *, found: bool = False, none: bool = False, is_last: bool = False
+        self,
+        node: int,
+        *,
+        found: bool = False,
+        none: bool = False,
+        is_last: bool = False,
+        is_idle: bool = True,
     ) -> list[int]:
         """Who is told because of this answer."""
         return self._after(
-            lambda: self.rounds.answered(node, found=found, none_left=none, is_last=is_last)
+            lambda: self.rounds.answered(
+                node, found=found, none_left=none, is_last=is_last, is_idle=is_idle
+            )
         )
 
     def takes(self, node: int) -> list[int]:
@@ -116,9 +136,48 @@ def test_another_one_is_told_50_ms_later_when_the_first_is_silent() -> None:
     assert fleet.waited(ANSWER_SECONDS - 0.001) == []
     assert fleet.waited(0.001) == [1]
     assert fleet.waited(ANSWER_SECONDS - 0.001) == []
-    assert fleet.waited(0.001) == [2]
     assert fleet.takes(1) == []
     assert fleet.waited(60.0) == []
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_many_nodes_without_room_do_not_delay_a_start_one_by_one(is_silent: bool) -> None:
+    fleet = Fleet(100)
+    round_, told = fleet.signalled(), [1]
+    for _ in range(6):
+        if is_silent:
+            round_ = fleet.waited()
+        else:
+            round_ = [node for asking in round_ for node in fleet.asks(asking)]
+        told.append(len(round_))
+    assert told[:4] == [1, 1, 2, 4]
+    assert max(told) <= MOST_MISSED and len(fleet.told) > 25
+
+
+def test_the_first_node_without_room_is_replaced_by_one_again_after_a_start() -> None:
+    fleet = Fleet(10)
+    fleet.signalled()
+    assert fleet.asks(0) == [1]
+    assert fleet.asks(1) == [2, 3]
+    assert fleet.takes(2) == []
+    fleet.asks(3, none=True)
+    [fourth] = fleet.signalled()
+    assert len(fleet.asks(fourth)) == 1
+
+
+def test_nodes_that_run_nothing_are_told_before_those_that_wait_longer() -> None:
+    fleet = Fleet(4)
+    fleet.takes(0)
+    fleet.asks(1, is_idle=False)
+    fleet.asks(2)
+    assert fleet.signalled() == [3]
+    assert fleet.asks(3) == [2]
+    assert fleet.takes(2) == []
+    fleet.asks(3, is_idle=False)
+    assert fleet.signalled(0, 1) == [0]
+    assert fleet.takes(0) == []
+    fleet.asks(1, none=True)  # what it ran has ended
+    assert fleet.signalled(0, 1) == [1]
 
 
 def test_a_node_that_answers_too_late_has_been_replaced() -> None:
@@ -126,7 +185,7 @@ def test_a_node_that_answers_too_late_has_been_replaced() -> None:
     fleet.signalled()
     assert fleet.waited() == [1]
     assert fleet.asks(0) == []
-    assert fleet.asks(1) == [2]
+    assert fleet.takes(1) == []
 
 
 def test_another_one_is_told_at_once_when_the_first_has_no_room() -> None:
@@ -164,8 +223,7 @@ def test_a_silent_node_delays_one_start_only() -> None:
     assert fleet.signalled() == [1]
     assert fleet.takes(1) == []
     fleet.asks(0)  # it takes work again
-    assert fleet.signalled() == [1]
-    assert fleet.waited() == [0]
+    assert fleet.signalled() == [0]
 
 
 def test_a_start_waits_for_the_first_node_that_is_free() -> None:
