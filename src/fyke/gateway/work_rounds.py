@@ -32,16 +32,16 @@ HEAD_START_SECONDS = 0.05  # of nodes with the environment; one takes less to as
 N = TypeVar("N", bound=Hashable)
 
 
-class Timer(Protocol):
+class PendingCall(Protocol):
     """A call that comes later."""
 
     def cancel(self) -> None: ...
 
 
-CallLater = Callable[[float, Callable[[], None]], Timer]  # seconds, and what is called
+CallLater = Callable[[float, Callable[[], None]], PendingCall]  # seconds, and what is called
 
 
-def _call_later(seconds: float, call: Callable[[], None]) -> Timer:
+def _call_later(seconds: float, call: Callable[[], None]) -> PendingCall:
     return asyncio.get_running_loop().call_later(seconds, call)
 
 
@@ -59,10 +59,10 @@ class _Kind(Generic[N]):
         self._offers = 1  # for which no node was due yet; a kind may be new after a signal
         self._has_missed = False  # in this round, since a lease has found some
         self._waiting: dict[N, bool] = {}  # whether it runs nothing; the longest waiting come first
-        self._asking: dict[N, Timer] = {}  # that were notified in time
+        self._asking: dict[N, PendingCall] = {}  # that were notified in time
         self._due: OrderedDict[N, None] = OrderedDict()  # to be notified of the latest signal
         self._first = frozenset[N]()  # only these are, as long as they have a head start
-        self._head_start: Timer | None = None
+        self._head_start: PendingCall | None = None
 
     def signalled(self, first: Collection[N]) -> None:
         idle = [node for node, is_idle in self._waiting.items() if is_idle]
