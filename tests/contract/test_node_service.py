@@ -17,7 +17,7 @@ from fyke.domain.nodes.settings_versions import sealed
 from fyke.domain.nodes.site_sharing import SiteExchange
 from fyke.domain.runs import affinity
 from fyke.domain.secrets.inject import secret_location
-from fyke.errors import Conflict, InvalidRequest, StaleLease
+from fyke.errors import Conflict, Forbidden, InvalidRequest, StaleLease
 from fyke.kit.clock import ManualClock
 from fyke.kit.sealing import Sealer
 from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport
@@ -52,6 +52,7 @@ from fyke.storage.blobs.filesystem import FilesystemBlobs
 from support.given_signals import GivenSignals
 from support.records import account, seed_run, version, worker
 from support.run_endings import CALLBACK, Setup
+from support.statements import executed
 
 pytestmark = pytest.mark.anyio
 ROOM = Capacity(cpus=100, memory_mb=10**6, slots=100)
@@ -170,6 +171,60 @@ async def test_an_attempt_without_its_version_ends_and_the_others_are_leased(pla
     assert not service.saw_all  # there may be more
     ended = await place.setup.stored(gone)
     assert (ended.state, ended.reason) == (RunState.FAILED, Reason(ReasonCode.VERSION_MISSING))
+
+
+async def test_the_last_order_says_whether_nothing_else_fits(place: Place) -> None:
+    service = place.service()
+    await place.run(3)
+    for slots, lasts in ((1, [False]), (2, [False, False]), (9, [])):  # by the places, not the room
+        orders = await service.lease(replace(ROOM, slots=slots), idle=False)
+        assert [order.is_last for order in orders] == lasts
+        assert service.left_none is (not lasts)
+    run = await place.run(3)
+    orders = await service.lease(ROOM, idle=False)
+    assert [order.is_last for order in orders] == [False, False, True]
+    assert service.left_none
+    await place.run(3)
+    room = replace(ROOM, cpus=2.5 * run.limits.cpus)
+    assert [order.is_last for order in await service.lease(room, idle=False)] == [False, True]
+    assert not service.left_none
+    assert await service.lease(replace(room, cpus=0.0), idle=False) == []
+    assert not service.left_none
+
+
+async def test_what_needs_a_place_for_a_browser_is_left_by_a_lease_without_one(
+    place: Place,
+) -> None:
+    service = place.service()
+    limits = replace(RunLimits(0.125, 512, 1800, 0, 0), browser_cpus=1.0, browser_memory_mb=512)
+    room = replace(ROOM, browser_ready=True, browsers=0)
+    await place.run(limits=limits)
+    assert await service.lease(room, idle=False) == []
+    assert not service.left_none
+    await place.run()
+    [order] = await service.lease(room, idle=False)
+    assert order.is_last and not service.left_none
+    [order] = await service.lease(replace(room, browsers=2), idle=False)
+    assert order.is_last and service.left_none
+
+
+async def test_what_only_a_larger_machine_should_take_is_left(place: Place) -> None:
+    small = place.service()
+    await small.register(INFO)
+    await place.service("r2", "there", "n2").register(replace(INFO, cpus=8, memory_mb=8192))
+    await place.run(limits=RunLimits(4.0, 4096, 1800, 0, 0))
+    room = Capacity(2, 1024, 4, total=(2, 1024))
+    assert await small.lease(room, idle=True) == []
+    assert not small.left_none
+
+
+async def test_an_empty_queue_is_read_once(place: Place) -> None:
+    service = place.service()
+    await service.register(INFO)
+    with executed() as statements:
+        assert await service.lease(ROOM, idle=True) == []
+    assert sum("FROM subtasks" in sql for sql, _ in statements) == 1
+    assert service.saw_all and service.left_none
 
 
 async def test_a_runner_knows_the_attempts_of_a_lease_without_an_answer(place: Place) -> None:
@@ -370,6 +425,42 @@ async def test_a_node_gets_attempts_only_while_it_is_ready(place: Place, state: 
     assert len(orders) == (state is NodeState.READY)
     await service.lease(ROOM, idle=True)
     assert service.saw_all is (state is NodeState.READY)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"join_id": "J2"}, {"runner_id": "r2"}, None],
+    ids=["the same", "joined again", "another runner", "forgotten"],
+)
+async def test_a_node_gets_attempts_only_while_it_has_its_name(
+    place: Place, changes: dict[str, str] | None
+) -> None:
+    def change(tx: Transaction) -> None:
+        node = Node("n", "eu", {}, "", "J1", False, 1)
+        if changes is not None:
+            tx.nodes.add(replace(node, **{"runner_id": "r1", **changes}))
+
+    await place.setup.storage.write(change)
+    run = await place.run(pool="eu")
+    name = RunnerName("r1", "n", "node/n", join_id="J1")
+    service = NodeService(name, place.stores, joined=True)
+    if not changes and changes is not None:
+        [order] = await service.lease(ROOM, idle=True)
+        assert order.key.run_id == run.id
+        return
+    with pytest.raises(Forbidden):
+        await service.lease(ROOM, idle=True)
+    assert not service.saw_all and await place.active("r1") == []
+
+
+async def test_a_lease_reads_the_row_of_a_node_once(place: Place) -> None:
+    node = Node("n", "default", {}, "", "J1", False, 1, runner_id="r1")
+    await place.setup.storage.write(lambda tx: tx.nodes.add(node))
+    name = RunnerName("r1", "n", "node/n", join_id="J1")
+    service = NodeService(name, place.stores, joined=True)
+    with executed() as statements:
+        await service.lease(ROOM, idle=True)
+    assert sum("FROM nodes" in sql for sql, _ in statements) == 1
 
 
 async def test_pool_and_labels_are_those_that_the_installation_knows(place: Place) -> None:
@@ -593,10 +684,10 @@ async def test_a_run_is_left_to_a_machine_with_its_environment_and_asked_for_aga
     assert [order.key.run_id for order in await first.lease(ROOM, idle=True)] == [run.id]
     [left_ms] = times
     assert 0 < left_ms <= 60_000
-    assert not first.saw_all
+    assert not first.saw_all and not first.left_none
     await second.lease(ROOM, idle=True)
     await first.lease(ROOM, idle=True)  # nothing waits any more
-    assert first.saw_all
+    assert first.saw_all and first.left_none
     async with first.listen() as listener:  # when what was left is for all
         assert await listener.wait(frozenset({WORK}), 30) == WORK
 

@@ -33,6 +33,7 @@ class ScriptedGateway:
         self.topics: asyncio.Queue[str] = asyncio.Queue()
         self.listeners = 0
         self.saw_all = True
+        self.left_none = False
 
     @property
     def rows(self) -> Any:

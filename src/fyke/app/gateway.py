@@ -141,7 +141,8 @@ class _Opening:
 
     def gateway(self, node: Node) -> ServedNode:
         """The operations of a node, for its current runner."""
-        name = RunnerName(node.runner_id, node.name, f"{NODE_PLACE}{node.name}")
+        place = f"{NODE_PLACE}{node.name}"
+        name = RunnerName(node.runner_id, node.name, place, join_id=node.join_id)
         return NodeService(name, self.stores, self._is_cut_off, joined=True)
 
     def files(self, node: Node) -> NodeFileAccess:

@@ -85,8 +85,8 @@ class NodeGateway(Protocol):
     async def lease(self, capacity: Capacity, *, idle: bool) -> list[AttemptOrder]:
         """Lease waiting attempts that fit into the free ``capacity``. An ``idle`` runner may also
         get one attempt that is larger than its whole capacity. Attempts of a version that is
-        missing have been ended. These may not be all that fit: after some it is called again, as
-        soon as they are started. Not repeated: see ``active``.
+        missing have been ended. These may not be all that fit: unless the last one says so
+        (``is_last``), it is called again as soon as they are started. Not repeated: see ``active``.
         """
         ...
 
@@ -161,12 +161,21 @@ class NodeGateway(Protocol):
 
 
 class ServedNode(NodeGateway, Protocol):
-    """What a gateway has for a node that it serves."""
+    """What a gateway has for a node that it serves. ``lease`` raises ``Forbidden`` when the name of
+    the node has another join or runner now, or is removed.
+    """
 
     @property
     def saw_all(self) -> bool:
         """Whether the latest ``lease`` has looked at all that waits for this runner: it was not
         refused, has left nothing to machines with its environment, and has ended nothing.
+        """
+        ...
+
+    @property
+    def left_none(self) -> bool:
+        """Whether nothing waits, apart from what the latest ``lease`` has found, that a runner
+        would get which differs from this one only in its free room.
         """
         ...
 

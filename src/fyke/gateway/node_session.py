@@ -278,7 +278,7 @@ class NodeSession:
             raise Forbidden("The first request is a hello")
         _check_size(request, len(body))
         if isinstance(request, LeaseAttempts):
-            return await self._lease(self._node, self._operations, request)
+            return await self._lease(self._operations, request)
         await self._check(self._node, request)
         if isinstance(request, RenewCertificate):
             return await self._renew(request)
@@ -289,16 +289,27 @@ class NodeSession:
             self._sessions.outputs.drop(self.identity)
         return encode(answer)
 
-    async def _lease(self, node: Node, operations: NodeOperations, request: LeaseAttempts) -> bytes:
-        found = saw_all = False
+    async def _lease(self, operations: NodeOperations, request: LeaseAttempts) -> bytes:
+        found = none_left = is_last = False
         self._sessions.signals.leasing(self)
+        now = asyncio.get_running_loop().time()
         try:
-            await self._check(node, request)
-            orders = await operations.serve(request)
-            found, saw_all = bool(orders), operations.saw_all
+            orders = await operations.serve(request)  # checks the node
+            self._checked_at = now
+            found, none_left = bool(orders), operations.none_left
+            is_last = found and orders[-1].is_last
             return encode(orders)
+        except Forbidden as refusal:
+            self._end_soon(refusal.message)
+            raise
         finally:
-            self._sessions.signals.leased(self, found=found, saw_all=saw_all)
+            self._sessions.signals.leased(
+                self,
+                found=found,
+                none_left=none_left,
+                is_last=is_last,
+                is_idle=request.idle,
+            )
 
     async def _check(self, node: Node, request: AnyRequest) -> None:
         """Raise ``Forbidden``, and end the connection, when another one has the node's name."""
@@ -347,7 +358,8 @@ class NodeSession:
         open_files = self._sessions.open_files
         files = open_files(node) if open_files is not None else None
         output = self._sessions.outputs.of(self.identity)
-        operations = NodeOperations(gateway, self._sessions.clock, files, output)
+        check, clock = self._sessions.presence.check, self._sessions.clock
+        operations = NodeOperations(gateway, clock, files, output, lambda: check(node))
         await operations.load()
         if self._has_ended:  # what is started now would not be stopped
             raise Unavailable("The connection has ended")

@@ -1,8 +1,8 @@
 """Passes the signals of the installation on to the nodes that they concern.
 
-One listener serves all nodes. Work is offered to a few (``work_rounds``), first to those that have
-its environment, an order to stop goes to the nodes that have such attempts. A version to prepare
-and a site that is paused concern all.
+One listener serves all nodes. Work is offered to one, and to more as long as it is found
+(``work_rounds``), first to those that have its environment; an order to stop goes to the nodes that
+have such attempts. A version to prepare and a site that is paused concern all.
 """
 
 from __future__ import annotations
@@ -90,12 +90,23 @@ class NodeSignals:
         if node in self._nodes:
             self._rounds.asks(node)
 
-    def leased(self, node: NotifiedNode, *, found: bool, saw_all: bool) -> None:
-        """The node has ``found`` some attempts or none. It ``saw_all`` that its kind may run, so
-        others of its kind find nothing either.
+    def leased(
+        self,
+        node: NotifiedNode,
+        *,
+        found: bool,
+        none_left: bool,
+        is_last: bool = False,
+        is_idle: bool = True,
+    ) -> None:
+        """The node has ``found`` some attempts or none. ``none_left``: others of its kind would
+        find nothing now. ``is_last``: it does not ask again for more. ``is_idle``: it ran nothing
+        before.
         """
         if node in self._nodes:
-            self._rounds.answered(node, found=found, saw_all=saw_all)
+            self._rounds.answered(
+                node, found=found, none_left=none_left, is_last=is_last, is_idle=is_idle
+            )
 
     def wanted(self, environment: str) -> None:
         """Work that needs this environment waits; the signal of it follows."""

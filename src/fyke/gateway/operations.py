@@ -78,9 +78,15 @@ LIMITS = (Outcome.TRAFFIC_CAP, Outcome.ROW_CAP)  # that a runner finds out
 log = structlog.get_logger()
 
 
+async def _no_check() -> None:
+    return
+
+
 class NodeOperations:
     """The operations of one node on one connection. ``load`` it before the first request.
-    ``output`` is what the node has put out on all its connections.
+    ``output`` is what the node has put out on all its connections. ``check`` raises ``Forbidden``
+    when another one has the name of the node. It is called for an answer to ``LeaseAttempts``
+    without a lease, which checks that itself, and is left to the caller before any other request.
     """
 
     def __init__(
@@ -89,15 +95,16 @@ class NodeOperations:
         clock: Clock,
         access: NodeFileAccess | None = None,
         output: NodeOutput | None = None,
+        check: Callable[[], Awaitable[None]] = _no_check,
     ) -> None:
         self._gateway = gateway
+        self._check = check
         self._clock = clock
         self._output = output or NodeOutput()
         self._held: dict[str, AttemptKey] = {}
         self._orders = LeasedOrders()
         self._leasing = asyncio.Lock()
-        # whether the latest lease found nothing and would have got whatever its kind may run
-        self.saw_all = False
+        self.none_left = False  # after the latest lease, for nodes of its kind
         self.info: RunnerInfo | None = None  # as it has registered on this connection
         self._registered = asyncio.Event()
         own, files, rows = self._own, gateway.files, gateway.rows
@@ -193,13 +200,14 @@ class NodeOperations:
         """
         info = await self._known_info()
         async with self._leasing:
-            self.saw_all = False
-            if not self._orders and info is not None:
+            self.none_left = False
+            if self._orders or info is None:
+                await self._check()
+            else:
                 slots = min(LEASE_SLOTS, MAX_HELD - len(self._held))
                 capacity = bounded_capacity(request.capacity, info, slots)
                 orders = await self._gateway.lease(capacity, idle=request.idle)
-                is_whole = request.idle and _is_whole(capacity, info)
-                self.saw_all = is_whole and not orders and self._gateway.saw_all
+                self.none_left = self._is_none_left(request, capacity, info, bool(orders))
                 self._orders.add(orders)
                 for order in orders:
                     self._held[order.key.id] = order.key
@@ -209,6 +217,17 @@ class NodeOperations:
             for order in too_large:
                 await self._end_too_large(order)
             return fitting
+
+    def _is_none_left(
+        self, request: LeaseAttempts, capacity: Capacity, info: RunnerInfo, found: bool
+    ) -> bool:
+        """Whether other nodes of this kind would find nothing: it has left nothing, or nothing is
+        small enough for one that runs nothing.
+        """
+        if self._gateway.left_none and (capacity.browser_ready or not info.has_browser):
+            return True
+        is_whole = request.idle and _is_whole(capacity, info)
+        return is_whole and not found and self._gateway.saw_all
 
     async def _known_info(self) -> RunnerInfo | None:
         """What the node is; None when it does not say so in time."""

@@ -1,8 +1,15 @@
-"""Which nodes are notified that work waits: a few at once, others as long as these find some.
+"""Which nodes are notified that work waits: one at once, more as long as these find some.
 
 If every node asked for one run that was started, a thousand would ask for it at the same time, and
-one would get it. Only nodes that wait are notified: those whose latest lease found nothing. The
-others ask by themselves when they have room. What is missed here, nodes find when they poll.
+one would get it. So a signal is an offer to one node. It is over when a lease has left nothing. A
+lease that has found some, and left some, makes two offers of it, so that their number doubles. One
+that has found nothing, for which its node may have had too little room, makes another one in its
+place, as does a node that has not been answered in time; after the first such miss also two, up to
+a few at the same time, so that many full nodes do not delay a start one by one.
+
+Only nodes that wait are notified: those whose latest lease found nothing, or the last that fits.
+Those that run nothing come first, as they have room. The others ask by themselves when they have
+room. What is missed here, nodes find when they poll.
 
 Nodes that have the environment of the work are notified first, and the others a moment later: else
 one of these might take it meanwhile, and install the environment.
@@ -14,80 +21,130 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 
-WAKE = 8  # nodes of one kind that are asked at the same time
-ASK_SECONDS = 1.0  # for which a node that was notified counts as asking
+MOST = 64  # nodes of one kind that are asked at the same time
+MOST_MISSED = 8  # of them, as long as these find nothing
+ANSWER_SECONDS = 0.05  # after which another node is asked beside one that was not answered yet
 HEAD_START_SECONDS = 0.05  # of nodes with the environment; one takes less to ask and to be answered
 
 N = TypeVar("N", bound=Hashable)
 
 
-class _Kind(Generic[N]):
-    """Nodes that would find the same."""
+class PendingCall(Protocol):
+    """A call that comes later."""
 
-    def __init__(self, notify: Callable[[N], None]) -> None:
+    def cancel(self) -> None: ...
+
+
+CallLater = Callable[[float, Callable[[], None]], PendingCall]  # seconds, and what is called
+
+
+def _call_later(seconds: float, call: Callable[[], None]) -> PendingCall:
+    return asyncio.get_running_loop().call_later(seconds, call)
+
+
+class _Kind(Generic[N]):
+    """Nodes that would find the same.
+
+    As long as the latest signal is not over, an offer is open or a node is being asked.
+    """
+
+    def __init__(self, notify: Callable[[N], None], call_later: CallLater) -> None:
         self.nodes: set[N] = set()
         self._notify = notify
-        self._is_over = False  # since the latest signal a node has seen all and found nothing
-        self._waiting: dict[N, None] = {}  # those that wait longest come first
-        self._asking: dict[N, asyncio.TimerHandle] = {}  # that were notified
+        self._call_later = call_later
+        self._is_over = False  # since the latest signal a lease has left nothing
+        self._offers = 1  # for which no node was due yet; a kind may be new after a signal
+        self._has_missed = False  # in this round, since a lease has found some
+        self._waiting: dict[N, bool] = {}  # whether it runs nothing; the longest waiting come first
+        self._asking: dict[N, PendingCall] = {}  # that were notified in time
         self._due: OrderedDict[N, None] = OrderedDict()  # to be notified of the latest signal
         self._first = frozenset[N]()  # only these are, as long as they have a head start
-        self._head_start: asyncio.TimerHandle | None = None
+        self._head_start: PendingCall | None = None
 
     def signalled(self, first: Collection[N]) -> None:
-        self._is_over = False
-        holders = [node for node in self._waiting if node in first] if first else []
-        self._due = OrderedDict.fromkeys([*holders, *self._waiting])
+        idle = [node for node, is_idle in self._waiting.items() if is_idle]
+        waiting = OrderedDict.fromkeys([*idle, *self._waiting])
+        holders = [node for node in waiting if node in first] if first else []
+        self._due = OrderedDict.fromkeys([*holders, *waiting])
         if holders and self._head_start is None:  # it is not extended, so others get their turn
-            call_later = asyncio.get_running_loop().call_later
-            self._head_start = call_later(HEAD_START_SECONDS, self._end_head_start)
+            self._head_start = self._call_later(HEAD_START_SECONDS, self._end_head_start)
         self._first = frozenset(holders)
-        self._notify_some()
+        self._is_over = False
+        if not self._asking:
+            self._offers = 0  # an old one, and this one, need one node
+            self._has_missed = False
+        self._offer(1)
 
     def asks(self, node: N) -> None:
-        """It cannot be notified until it waits again; its place is taken until then."""
+        """It cannot be notified until it waits again."""
         self._waiting.pop(node, None)
         self._due.pop(node, None)
 
-    def waits(self, node: N, *, is_due: bool = False) -> None:
-        self._waiting[node] = None
+    def waits(self, node: N, *, is_idle: bool = True, is_due: bool = False) -> None:
+        self._waiting[node] = is_idle
         if is_due and not self._is_over:
             self._due[node] = None
 
     def end(self) -> None:
         """Nothing waits any more for nodes of this kind."""
         self._is_over = True
+        self._offers = 0
         self._due.clear()
 
-    def free(self, node: N) -> None:
-        """Give the place of the node, if it has one, to another one."""
-        until = self._asking.pop(node, None)
-        if until is not None:
-            until.cancel()
-        self._notify_some()
+    def answered(self, node: N, *, found: bool, none_left: bool) -> None:
+        """The offer to the node, if there was one, is settled."""
+        was_asked = self._settle(node)
+        if found and not none_left:
+            self._has_missed = False
+            self._offer(2)
+        elif was_asked and not none_left:
+            self._miss()
+        else:
+            self._offer(0)  # to those that have become due
 
     def remove(self, node: N) -> None:
         self.nodes.discard(node)
         self.asks(node)
-        self.free(node)
+        self._offer(int(self._settle(node)))
 
-    def _notify_some(self) -> None:
-        while self._due and len(self._asking) < WAKE:
+    def _settle(self, node: N) -> bool:
+        """Whether an offer to the node was open, for which no other node was asked yet."""
+        late = self._asking.pop(node, None)
+        if late is not None:
+            late.cancel()
+        return late is not None
+
+    def _offer(self, more: int) -> None:
+        if not self._is_over:
+            self._offers = min(self._offers + more, max(1, len(self._due)))
+        while self._due and self._offers and len(self._asking) < MOST:
             node = next(iter(self._due))
             if self._head_start is not None and node not in self._first:
                 return
             del self._due[node]
             del self._waiting[node]
+            self._offers -= 1
             # one that does not ask, as it takes no work, waits again when it has asked
-            until = asyncio.get_running_loop().call_later(ASK_SECONDS, self.free, node)
-            self._asking[node] = until
+            late = partial(self._is_late, node)
+            self._asking[node] = self._call_later(ANSWER_SECONDS, late)
             self._notify(node)
+
+    def _is_late(self, node: N) -> None:
+        del self._asking[node]
+        self._miss()
+
+    def _miss(self) -> None:
+        """A node that was asked has found nothing, or not yet."""
+        is_slow = self._has_missed and len(self._asking) + 2 <= MOST_MISSED
+        self._has_missed = True
+        self._offer(2 if is_slow else 1)
 
     def _end_head_start(self) -> None:
         self._head_start = None
-        self._notify_some()
+        self._offer(0)
 
 
 @dataclass
@@ -105,8 +162,9 @@ class WorkRounds(Generic[N]):
     would find the same.
     """
 
-    def __init__(self, notify: Callable[[N], None]) -> None:
+    def __init__(self, notify: Callable[[N], None], *, call_later: CallLater = _call_later) -> None:
         self._notify = notify
+        self._call_later = call_later
         self._signal = 0  # the number of the latest one
         self._kinds: dict[Hashable, _Kind[N]] = {}
         self._kind_of: dict[N, Hashable] = {}
@@ -128,7 +186,7 @@ class WorkRounds(Generic[N]):
             self._leave_kind(node)
         self._kind_of[node] = kind
         if kind not in self._kinds:
-            self._kinds[kind] = _Kind(self._notify)
+            self._kinds[kind] = _Kind(self._notify, self._call_later)
         nodes = self._kinds[kind]
         nodes.nodes.add(node)
         if node not in self._looks:
@@ -139,21 +197,29 @@ class WorkRounds(Generic[N]):
         self._looks.setdefault(node, _Look(self._signal)).count += 1
         self._kinds[self._kind_of[node]].asks(node)
 
-    def answered(self, node: N, *, found: bool, saw_all: bool) -> None:
-        """The lease has ``found`` something or not. It ``saw_all`` that nodes of this kind may
-        run: so if it has found nothing, others would find nothing.
+    def answered(
+        self,
+        node: N,
+        *,
+        found: bool,
+        none_left: bool,
+        is_last: bool = False,
+        is_idle: bool = True,
+    ) -> None:
+        """The lease has ``found`` something or not. ``none_left``: others of its kind would find
+        nothing after it. ``is_last``: what it has found is all that fits, so the node does not ask
+        again by itself. ``is_idle``: the node ran nothing before.
         """
         look, nodes = self._looks[node], self._kinds[self._kind_of[node]]
         look.count -= 1
         if not look.count:
             del self._looks[node]
         is_early = look.signal != self._signal  # it may have looked before there was work
-        if not found:
-            if saw_all and not is_early:
-                nodes.end()
-            if not look.count:
-                nodes.waits(node, is_due=is_early)
-        nodes.free(node)
+        if none_left and not is_early:
+            nodes.end()
+        if (is_last or not found) and not look.count:
+            nodes.waits(node, is_idle=is_idle and not found, is_due=is_early)
+        nodes.answered(node, found=found, none_left=none_left)
 
     def remove(self, node: N) -> None:
         """The node is not connected any more."""

@@ -92,7 +92,9 @@ class AttemptOrder:
     """A leased attempt with all that is needed to run it, apart from the secrets.
 
     ``run_subtasks`` is how many subtasks its run has. ``is_empty``: its run has no rows yet.
-    ``environment`` is the stored record about the environment of the version, if any.
+    ``environment`` is the stored record about the environment of the version, if any. ``is_last``:
+    nothing else fits that waited then, so the runner need not ask again before it has more room or
+    is notified.
     """
 
     key: AttemptKey
@@ -107,6 +109,7 @@ class AttemptOrder:
     worker: OrderedWorker
     version: RunnableVersion
     environment: VersionEnvironment | None
+    is_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)

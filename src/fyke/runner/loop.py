@@ -287,7 +287,7 @@ class Runner:
         self._take_in_doubt = False
         for order in orders:
             self._start_attempt(order)
-        if orders:  # there may be more, which one answer did not have
+        if orders and not orders[-1].is_last:  # there may be more, as one answer has not all
             self._capacity_freed.set()
 
     async def _return_unknown(self) -> None:

@@ -23,7 +23,7 @@ from fyke.domain.nodes.authority import (
 from fyke.domain.nodes.presence import FORGOTTEN, NodePresence
 from fyke.domain.nodes.tokens import TokenRequest
 from fyke.errors import Forbidden, InvalidRequest, StaleLease, Unavailable
-from fyke.gateway import node_output, node_session, work_rounds
+from fyke.gateway import node_output, node_session, operations, work_rounds
 from fyke.gateway.node_output import NodeOutputs
 from fyke.gateway.node_session import NodeSessions
 from fyke.gateway.node_signals import NodeSignals
@@ -211,10 +211,10 @@ async def test_signals_and_operations_of_the_runner_pass_through(place: Place) -
         await link.ask(StartAttempt(key))
 
 
-async def test_a_start_is_offered_to_others_until_an_idle_node_has_found_nothing(
+async def test_a_start_is_offered_to_others_until_a_lease_has_left_nothing(
     place: Place, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(work_rounds, "WAKE", 1)
+    monkeypatch.setattr(work_rounds, "ANSWER_SECONDS", 60.0)
     links = []
     for name in ("n1", "n2", "n3"):
         own = place.node.own if name == "n1" else (await place.join(name)).own
@@ -223,21 +223,36 @@ async def test_a_start_is_offered_to_others_until_an_idle_node_has_found_nothing
         await link.ask(RegisterNode(SIZE))
         assert await link.ask(LEASE) == []  # so it waits
         links.append(link)
+    runner = place.runner
     told = lambda: [link.notices.count(WorkWaits()) for link in links]  # noqa: E731
-    place.runner.topics.put_nowait(WORK)
+
+    async def leases(number: int, *orders: AttemptOrder) -> None:
+        runner.answers["lease"] = [*orders]
+        await links[number].ask(LEASE)
+        for link in links:
+            await link.ask(ListAttempts())  # what it was told before has arrived
+
+    runner.topics.put_nowait(WORK)
     await until(lambda: told() == [1, 0, 0])
-    place.runner.answers["lease"] = [sample(AttemptOrder)]
-    await links[0].ask(LEASE)
-    await until(lambda: told() == [1, 1, 0])
-    place.runner.answers["lease"] = []
-    await links[1].ask(LEASE)
-    await links[0].ask(ListAttempts())
-    assert told() == [1, 1, 0]
-    place.runner.saw_all = False
-    place.runner.topics.put_nowait(WORK)
-    await until(lambda: told() == [1, 1, 1])
-    await links[2].ask(LEASE)  # it was refused, or has left some to others
+    await leases(0, sample(AttemptOrder))
+    assert told() == [1, 1, 1]
+    for number in (1, 2, 0):  # all wait again
+        await leases(number)
+    assert told() == [1, 1, 1]
+    runner.saw_all = False  # as when it is refused, or leaves some to others
+    runner.topics.put_nowait(WORK)
     await until(lambda: told() == [1, 2, 1])
+    await leases(1)
+    assert told() == [1, 2, 2]
+    runner.left_none = True
+    await leases(2, replace(sample(AttemptOrder), is_last=True))
+    assert told() == [1, 2, 2]
+    runner.left_none = False
+    runner.topics.put_nowait(WORK)
+    await until(lambda: told() == [2, 2, 2])
+    await leases(0)
+    await leases(1)
+    assert told() == [2, 3, 3]  # the last one has not asked again
 
 
 async def test_a_lease_during_a_start_is_followed_by_another_one(place: Place) -> None:
@@ -518,6 +533,31 @@ async def test_a_forgotten_node_is_refused_with_its_certificate(place: Place) ->
     back = await place.connect()
     assert await back.ask(hello(1)) == UnknownNode()
     await until(lambda: bool(back.losses))
+
+
+@pytest.mark.parametrize("registers", [True, False])
+async def test_a_forgotten_node_leases_nothing(
+    place: Place, monkeypatch: Any, registers: bool
+) -> None:
+    refusal = Forbidden(FORGOTTEN)
+
+    async def refuse_node(_node: Any) -> None:
+        raise refusal
+
+    monkeypatch.setattr(operations, "REGISTER_SECONDS", 0.0)
+    monkeypatch.setattr(place.sessions.presence, "check", refuse_node)
+    link = await place.connect()
+    await link.ask(HELLO)
+    if registers:
+        await link.ask(RegisterNode(SIZE))
+    if registers:  # then the lease itself looks, and it is not looked up before
+        assert await link.ask(LEASE) == []
+        place.runner.answers["lease"] = refusal
+    with pytest.raises(Forbidden) as refused:
+        await link.ask(LEASE)
+    assert refused.value.message == FORGOTTEN
+    await until(lambda: bool(link.losses))
+    assert len(place.runner.called("lease")) == 2 * registers
 
 
 async def test_what_a_forgotten_node_has_put_out_is_forgotten(place: Place) -> None:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from fyke.errors import InvalidRequest, StaleLease, Unavailable
+from fyke.errors import Forbidden, InvalidRequest, StaleLease, Unavailable
 from fyke.gateway import leased_orders, node_output
 from fyke.gateway import operations as module
 from fyke.gateway.bounds import ImpossibleRequest
@@ -371,34 +371,73 @@ async def test_a_node_leases_no_more_than_it_has() -> None:
     assert len(gateway.called("lease")) == 2
 
 
-async def test_an_idle_node_that_asks_with_all_that_it_has_has_seen_all() -> None:
+async def test_an_idle_node_that_asks_with_all_that_it_has_leaves_none() -> None:
     operations, gateway = await registered()
     whole = Capacity(8.0, 4096, 4, browsers=2, browser_ready=True)
 
-    async def saw_all(capacity: Capacity, *, idle: bool = True) -> bool:
+    async def none_left(capacity: Capacity, *, idle: bool = True) -> bool:
         await operations.serve(LeaseAttempts(capacity, idle))
-        return operations.saw_all
+        return operations.none_left
 
-    assert await saw_all(whole)
+    assert await none_left(whole)
     for less in ({"cpus": 7.9}, {"memory_mb": 4095}, {"slots": 0}, {"browser_ready": False}):
-        assert not await saw_all(replace(whole, **less))
-    assert not await saw_all(whole, idle=False)
+        assert not await none_left(replace(whole, **less))
+    assert not await none_left(whole, idle=False)
     gateway.saw_all = False  # it was refused, or has left some to others
-    assert not await saw_all(whole)
+    assert not await none_left(whole)
 
 
-async def test_a_lease_that_fails_or_brings_only_a_large_order_has_not_seen_all() -> None:
+@pytest.mark.parametrize("found", [False, True])
+async def test_a_lease_with_any_room_may_leave_none(found: bool) -> None:
+    operations, gateway = await registered()
+    gateway.answers["lease"] = [replace(sample(AttemptOrder), key=OWN)] if found else []
+    request = LeaseAttempts(Capacity(1.0, 512, 1, browser_ready=True), idle=False)
+    for left_none in (False, True):
+        gateway.left_none = left_none
+        await operations.serve(request)
+        assert operations.none_left is left_none
+    blind = replace(request.capacity, browser_ready=False)
+    await operations.serve(LeaseAttempts(blind, idle=False))
+    assert not operations.none_left  # one with a browser may wait
+
+
+async def test_a_lease_that_fails_or_brings_only_a_large_order_may_leave_some() -> None:
     operations, gateway = await registered()
     request = LeaseAttempts(Capacity(8.0, 4096, 4, browser_ready=True), idle=True)
     large = replace(sample(AttemptOrder), key=FOREIGN, input_json="x" * 25 * 2**20)
     for answer in ([large], Unavailable("away")):
         gateway.answers["lease"] = []
         await operations.serve(request)
-        assert operations.saw_all
+        assert operations.none_left
         gateway.answers["lease"] = answer
         with suppress(Unavailable):
             assert await operations.serve(request) == []
-        assert not operations.saw_all
+        assert not operations.none_left
+
+
+async def test_what_is_left_of_a_lease_is_given_only_to_a_node_that_still_has_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusals = list[Forbidden]()
+
+    async def check() -> None:
+        for refusal in refusals:
+            raise refusal
+
+    gateway = ScriptedGateway()
+    operations = NodeOperations(gateway, ManualClock(NOW), check=check)
+    await operations.serve(RegisterNode(INFO))
+    orders = [replace(sample(AttemptOrder), key=replace(OWN, id=f"A{n}")) for n in range(2)]
+    gateway.answers["lease"] = orders
+    monkeypatch.setattr(leased_orders, "ANSWER_BYTES", 1)
+    request = LeaseAttempts(Capacity(1.0, 512, 2), idle=True)
+    assert await operations.serve(request) == orders[:1]
+    refusals.append(Forbidden("gone"))
+    with pytest.raises(Forbidden):
+        await operations.serve(request)
+    refusals.clear()
+    assert await operations.serve(request) == orders[1:]
+    assert len(gateway.called("lease")) == 1
 
 
 async def test_a_node_has_a_limited_number_of_attempts() -> None:

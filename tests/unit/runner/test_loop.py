@@ -334,7 +334,7 @@ class Leasing(Platform):
 
     @staticmethod
     def _order(name: str) -> Any:
-        return SimpleNamespace(key=SimpleNamespace(id=name))
+        return SimpleNamespace(key=SimpleNamespace(id=name), is_last=False)
 
     async def lease(self, capacity: Capacity, *, idle: bool) -> list[Any]:
         self.takes += 1
@@ -392,6 +392,14 @@ async def test_a_runner_with_attempts_asks_for_more_once_they_are_started() -> N
     runner._size = RunnerSize(cpus=1, memory_mb=512, slots=0)
     await runner._take_attempts()
     assert platform.takes == 2  # it has no place for one
+
+
+async def test_a_runner_that_has_got_the_last_that_fits_does_not_ask_for_more() -> None:
+    platform = Leasing("a", "b")
+    platform.waiting[1].is_last = True
+    runner = Recording(platform)
+    await runner._take_attempts()
+    assert runner.begun == ["a", "b"] and not runner._capacity_freed.is_set()
 
 
 async def test_a_runner_waits_as_long_as_the_leases_of_its_installation_last() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from dataclasses import replace
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -20,6 +21,7 @@ from fyke.errors import (
     StaleLease,
     Unavailable,
 )
+from fyke.model.node import AttemptOrder
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.model.run import AttemptKey
 from fyke.model.runner import Capacity
@@ -136,6 +138,12 @@ def test_a_message_of_another_release_is_read() -> None:
     assert sent["batches"][0].pop("number") == 3
     batch.number = 0
     assert decode_request(msgspec.msgpack.encode(sent)) == CommitRows((batch,), 1)
+    order = replace(sample(AttemptOrder), is_last=True)
+    [sent] = msgspec.msgpack.decode(encode([order]))
+    assert sent.pop("is_last")
+    answer = msgspec.msgpack.encode([sent | {"later": 1}])
+    [read] = decode_answer(LeaseAttempts(sample(Capacity), idle=True), answer)
+    assert read == replace(order, is_last=False)  # its node asks again
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,20 @@ class RunStore(Protocol):
         ...
 
     @property
+    def took_all(self) -> bool:
+        """Whether the latest ``lease`` of this transaction has taken all that waits and fits, so
+        that another one would find nothing.
+        """
+        ...
+
+    @property
+    def left_none(self) -> bool:
+        """Whether nothing waits, apart from what the latest ``lease`` of this transaction has
+        taken, that a runner with this placement and these browsers may run, whatever room it has.
+        """
+        ...
+
+    @property
     def left_ms(self) -> int:
         """After how long the first subtask is for all that the latest ``lease`` of this transaction
         has left to machines with its environment; 0 when it has left none.

@@ -93,13 +93,15 @@ class NodePresence:
 
     async def find(self, identity: NodeIdentity) -> Node:
         """The row of a node. Raises ``Forbidden`` for one that is not known."""
-        return await self._storage.read(lambda tx: _check(tx.nodes.get(identity.name), identity))
+        return await self._storage.read(
+            lambda tx: _check(tx.nodes.get(identity.name), identity.join_id)
+        )
 
     async def check(self, node: Node) -> None:
         """Raise ``Forbidden`` when the name of a greeted node belongs to another join or runner
         now, or is removed. The row is read after the call.
         """
-        _still(await self._rows.ask(node), node)
+        check_runner(await self._rows.ask(node), node.join_id, node.runner_id)
 
     async def _read(self, nodes: Sequence[Node]) -> list[Node | None]:
         names = {node.name for node in nodes}
@@ -108,7 +110,7 @@ class NodePresence:
 
     async def note_seen(self, node: Node) -> None:
         """Note that a greeted node is there. Raises ``Forbidden`` as ``check`` does."""
-        _still(await self._seen.ask(node), node)
+        check_runner(await self._seen.ask(node), node.join_id, node.runner_id)
 
     async def _note(self, nodes: Sequence[Node]) -> list[Node | None]:
         names = {node.name for node in nodes}
@@ -135,16 +137,16 @@ class NodePresence:
             certificate = certify_node(authority, request, identity, now)
         except BadCertificate as error:
             raise InvalidRequest(f"The request for a certificate is refused: {error}") from error
-        await self._storage.read(lambda tx: _check(tx.nodes.get(identity.name), identity))
+        await self._storage.read(lambda tx: _check(tx.nodes.get(identity.name), identity.join_id))
         return certificate
 
 
 def _known(tx: Transaction, identity: NodeIdentity) -> Node:
-    return _check(tx.nodes.lock(identity.name), identity)
+    return _check(tx.nodes.lock(identity.name), identity.join_id)
 
 
-def _check(node: Node | None, identity: NodeIdentity) -> Node:
-    if node is None or node.join_id != identity.join_id:
+def _check(node: Node | None, join_id: str) -> Node:
+    if node is None or node.join_id != join_id:
         raise Forbidden(FORGOTTEN)
     return node
 
@@ -154,9 +156,8 @@ def _is_still(row: Node | None, node: Node) -> bool:
     return row is not None and (row.join_id, row.runner_id) == (node.join_id, node.runner_id)
 
 
-def _still(row: Node | None, node: Node) -> Node:
-    """The row of a greeted node. Raise ``Forbidden`` if it is not that of its runner."""
-    current = _check(row, NodeIdentity(node.name, node.join_id))
-    if current.runner_id != node.runner_id:
+def check_runner(row: Node | None, join_id: str, runner_id: str) -> None:
+    """Raise ``Forbidden`` if the row of a greeted node is not that of its join and runner."""
+    current = _check(row, join_id)
+    if current.runner_id != runner_id:
         raise Forbidden(f"Another machine has the name of the node: {current.address}")
-    return current

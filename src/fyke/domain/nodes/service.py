@@ -23,6 +23,7 @@ from fyke.domain.nodes.file_places import FilePlaces
 from fyke.domain.nodes.files import InstallationFiles
 from fyke.domain.nodes.held import HeldAttempt, HeldAttempts
 from fyke.domain.nodes.leaving import forget_itself, note_stopped
+from fyke.domain.nodes.presence import check_runner
 from fyke.domain.nodes.reminder import LeaseReminder
 from fyke.domain.nodes.rows import CommitBatches, NodeRows
 from fyke.domain.nodes.settings_versions import for_nodes
@@ -96,7 +97,8 @@ class NodeStores:
 @dataclass(frozen=True, slots=True)
 class RunnerName:
     """One start of a runner (``id``) on a machine (``node``). For ``place`` see ``RunnerInfo``.
-    ``pool`` and ``labels`` are for a machine that is no node.
+    ``pool`` and ``labels`` are for a machine that is no node. ``join_id`` is the join that a node
+    comes from: it leases nothing once its name has another join or runner.
     """
 
     id: str
@@ -104,6 +106,7 @@ class RunnerName:
     place: str
     pool: str = DEFAULT_POOL
     labels: Mapping[str, str] = field(default_factory=dict)
+    join_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,17 @@ class _Ordered:
     worker: OrderedWorker
     version: RunnableVersion
     environment: VersionEnvironment | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Leased:
+    """What one lease has found. ``left_ms`` is None when it was refused."""
+
+    left_ms: int | None = 0
+    took_all: bool = False
+    left_none: bool = False
+    orders: list[tuple[Run, AttemptOrder]] = field(default_factory=list)
+    without_version: list[Lease] = field(default_factory=list)
 
 
 class NodeService:
@@ -130,7 +144,7 @@ class NodeService:
         self._runner = runner
         self._joined = joined
         self._info: RunnerInfo | None = None  # as it has registered here
-        self.saw_all = False  # see ``ServedNode``
+        self.saw_all = self.left_none = False  # see ``ServedNode``
         self._reminder = LeaseReminder()
         self._actor = f"runner {runner.id}"
         self._stores = stores
@@ -217,6 +231,13 @@ class NodeService:
     def _node(self, tx: Transaction) -> Node | None:
         return tx.nodes.get(self._runner.node) if self._joined else None
 
+    def _current_node(self, tx: Transaction) -> Node | None:
+        """The same; raise ``Forbidden`` when its name has another join or runner now."""
+        node = self._node(tx)
+        if self._runner.join_id:
+            check_runner(node, self._runner.join_id, self._runner.id)
+        return node
+
     def _placed(self, info: RunnerInfo, node: Node | None) -> RunnerInfo:
         """With pool and labels as the installation knows them, whatever the runner says."""
         own = node or self._runner
@@ -251,19 +272,17 @@ class NodeService:
     # --- attempts ---------------------------------------------------------------------------------
 
     async def lease(self, capacity: Capacity, *, idle: bool) -> list[AttemptOrder]:
-        """See ``NodeGateway.lease``."""
+        """See ``NodeGateway.lease`` and ``ServedNode``."""
         info = self._info
-        self.saw_all = False
+        self.saw_all = self.left_none = False
 
-        def work(
-            tx: Transaction,
-        ) -> tuple[list[tuple[Run, AttemptOrder]], list[Lease], int | None]:
-            node = self._node(tx)
+        def work(tx: Transaction) -> _Leased:
+            node = self._current_node(tx)
             if node is not None and node.state is not NodeState.READY:
-                return [], [], None  # its runner does not know yet
+                return _Leased(left_ms=None)  # its runner does not know yet
             placement = self._placement(node)
             if placement is None:
-                return [], [], 0  # as all of its kind
+                return _Leased()  # as all of its kind
             until = tx.now + self._lease_ms
             own = self._runner
             leases = lease_waiting(
@@ -277,24 +296,29 @@ class NodeService:
                 spread=self._stores.others_in_pool.get(placement.pool, 0) > 0,
                 environments=info.environments if info is not None else (),
             )
-            orders, without_version = list[tuple[Run, AttemptOrder]](), list[Lease]()
+            leased = _Leased(tx.runs.left_ms, tx.runs.took_all, tx.runs.left_none)
             ordering = _Ordering(tx)
             for lease in leases:
                 if order := ordering.order(lease):
-                    orders.append((lease.run, order))
+                    leased.orders.append((lease.run, order))
                 else:
-                    without_version.append(lease)
-            return orders, without_version, tx.runs.left_ms
+                    leased.without_version.append(lease)
+            return leased
 
-        orders, without_version, left_ms = await self._storage.write(work)
-        self.saw_all = left_ms == 0 and not without_version
-        for run, order in orders:
+        leased = await self._storage.write(work)
+        has_ended_some = bool(leased.without_version)
+        self.saw_all = leased.left_ms == 0 and not has_ended_some
+        self.left_none = leased.left_none and not has_ended_some
+        for run, order in leased.orders:
             self._held.add(HeldAttempt(order.key, run.account_id, run.worker_id, order.version.id))
-        if left_ms:
-            (self._stores.left or self._reminder.remind)(left_ms)
-        for lease in without_version:
+        if leased.left_ms:
+            (self._stores.left or self._reminder.remind)(leased.left_ms)
+        for lease in leased.without_version:
             await self._end_without_version(lease.attempt.key)
-        return [order for _, order in orders]
+        found = [order for _, order in leased.orders]
+        if found and leased.took_all and not has_ended_some:
+            found[-1] = replace(found[-1], is_last=True)
+        return found
 
     @property
     def _lease_ms(self) -> int:

@@ -47,6 +47,6 @@ def lease_waiting(
         )
 
     leases = lease(capacity)
-    if leases or not idle:
+    if leases or not idle or tx.runs.left_none:
         return leases
     return lease(replace(capacity, cpus=1e9, memory_mb=2**40, slots=1))

@@ -247,9 +247,10 @@ def _apply(driver: Driver, plan: CommitPlan) -> None:
 
 def open_attempt(driver: Driver, run_id: str, attempt_id: str) -> None:
     """See ``Results.open_attempt``."""
-    if attempt_id != run_id:  # a late line of the platform does not bring a deleted run back
-        driver.run(_OPEN_RUN, (run_id, attempt_id))
-    driver.run(_OPEN_ATTEMPT, (attempt_id, run_id))
+    with driver.batched():
+        if attempt_id != run_id:  # a late line of the platform does not bring a deleted run back
+            driver.run(_OPEN_RUN, (run_id, attempt_id))
+        driver.run(_OPEN_ATTEMPT, (attempt_id, run_id))
 
 
 def last_moved(driver: Driver, run_id: str, attempt_id: str) -> int | None:

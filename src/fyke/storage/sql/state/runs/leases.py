@@ -251,6 +251,8 @@ class LeaseTable(SqlStore):
 
     _now: Callable[[], int]
     left_ms = 0  # see ``RunStore.left_ms``
+    took_all = False  # see ``RunStore.took_all``
+    left_none = False  # see ``RunStore.left_none``
 
     @property
     def now(self) -> int:
@@ -268,6 +270,7 @@ class LeaseTable(SqlStore):
         spread: bool = False,
         environments: Collection[str] = (),
     ) -> list[Lease]:
+        self.took_all = is_rest_empty = False
         left = _CapacityLeft(capacity)
         plans = PlanCapacity(self._db)
         leased: list[WaitingSubtask] = []
@@ -300,6 +303,8 @@ class LeaseTable(SqlStore):
                 continue  # read the queue again, without the accounts that are full now
             planned = fitting = _fitting(permitted, left.copy())
             if not fitting:
+                self.took_all = True
+                is_rest_empty = not permitted and not placeless
                 break
             if most is None:
                 most = runners.share(planned[0], len(permitted))
@@ -312,8 +317,12 @@ class LeaseTable(SqlStore):
             elif left.lacks_places and not placeless:
                 continue
             elif len(claimed) == len(planned) < max(len(permitted), limit):
-                break  # the next one does not fit, or there is none
+                # the next one does not fit, is left to others, or there is none
+                self.took_all = len(planned) == len(fitting)
+                is_rest_empty = len(planned) == len(permitted) and not placeless
+                break
         self.left_ms = holders.left_ms
+        self.left_none = is_rest_empty and not (holders.left_ms or elsewhere.condition.text)
         return self._add_attempts(runner_id, node, lease_until, leased) if leased else []
 
     def has_startable(self, offer: BrowserOffer | None, placement: Placement = ANYTHING) -> bool:
