@@ -507,17 +507,25 @@ async def test_a_runner_gets_no_attempts_that_it_must_not_run(
 
 async def test_a_runner_gets_the_settings_until_it_has_them(place: Place) -> None:
     url = "http://u:hunter2@a.example:1"
-    values = {"egress_upstreams": {"US": url}, "egress_allow": ["10.0.0.1:80"], "site_rate": 5.0}
+    values = {
+        "egress_upstreams": {"US": url},
+        "egress_allow": ["10.0.0.1:80"],
+        "site_rate": 5.0,
+        "gateway_addresses": ["10.0.0.2", "10.0.0.3:9"],
+    }
     config, secrets = sealed(values, ("egress_upstreams",), place.stores.sealer)
     version = SettingsVersion(3, config, secrets, (), "host", "place", 1)
     await place.setup.storage.write(lambda tx: tx.settings.add(version))
     policy = EgressPolicy(allow=("10.0.0.1:80",), upstreams={"US": url}, site_rate=5.0)
     service = place.service()
-    expected = Registered(NodeState.READY, 15.0, settings_version=3, egress=policy)
+    gateways = ("10.0.0.2", "10.0.0.3:9")
+    expected = Registered(
+        NodeState.READY, 15.0, settings_version=3, egress=policy, gateways=gateways
+    )
     assert await service.register(INFO) == expected
     assert await service.register(replace(INFO, settings_version=2)) == expected
     known = await service.register(replace(INFO, settings_version=3))
-    assert known == replace(expected, egress=None)
+    assert known == replace(expected, egress=None, gateways=None)
     assert "hunter2" not in config and "hunter2" not in repr(expected)
 
 

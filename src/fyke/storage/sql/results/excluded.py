@@ -103,8 +103,9 @@ def excluded_of(driver: Driver, run: int, hidden: frozenset[str]) -> Excluded:
         return Excluded(numbers, cache_key=(run, *numbers) if is_closed else None)
     numbers = tuple(int(number) for number, *_ in attempts)
     [(last, still_open)] = driver.search(_OF_ALL, (run,))
-    # any open attempt may merge into a row, which is then shown
-    return Excluded(numbers, shared=True, cache_key=None if still_open else (run, -last, *numbers))
+    # any open attempt may merge into a row, which is then shown; the run may be deleted meanwhile
+    may_change = still_open or last is None
+    return Excluded(numbers, shared=True, cache_key=None if may_change else (run, -last, *numbers))
 
 
 def count_kept(driver: Driver, run_id: str, hidden: frozenset[str]) -> tuple[int, int]:

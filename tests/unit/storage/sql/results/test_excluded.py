@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -179,3 +179,19 @@ def test_only_rows_that_a_hidden_attempt_has_stored_are_counted(stored: Stored) 
     assert count_kept(stored.driver, run, frozenset("ab")) == (2, 103)
     assert count_kept(stored.driver, run, frozenset("ac")) == (1, 100)
     assert count_kept(stored.driver, run, frozenset("abc")) == (0, 0)
+
+
+def test_a_run_may_be_deleted_between_two_reads(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored.attempt(A)
+    stored.attempt(B)
+    stored.row(1, A, B)
+    search = stored.driver.search
+
+    def after_the_deletion(sql: str, params: Any = ()) -> list[Any]:
+        stored.driver.run("DELETE FROM results_attempts")
+        return search(sql, params)
+
+    monkeypatch.setattr(stored.driver, "search", after_the_deletion)
+    assert stored.excluded("a") == Excluded((A,), shared=True)
