@@ -128,7 +128,8 @@ install_requirements() {
 install_program() {
   local prefix=$1 requirements=$2 mode=$3
   install_requirements "$prefix" "$requirements"
-  local digest=$mode
+  local digest
+  digest=editable-$(digest_of pyproject.toml)  # it names the folders with source
   [[ $mode == copy ]] && digest=$(digest_of src clients/python/src sdk workers pyproject.toml README.md LICENSE)
   once "$prefix/.program-installed" "$digest" _install_program "$prefix" "$mode"
 }
