@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
@@ -30,7 +30,7 @@ from fyke.domain.nodes.shared_commits import SharedCommits
 from fyke.domain.nodes.tokens import NO_POSTGRES
 from fyke.domain.results.output_signals import OutputSignals
 from fyke.domain.runs.environment_archives import EnvironmentArchives
-from fyke.errors import Refused, Unavailable
+from fyke.errors import FykeError, Refused, Unavailable
 from fyke.gateway.file_session import FileSessions
 from fyke.gateway.file_urls import FileSigner, FileUrls, NodeFileAccess
 from fyke.gateway.join_session import JoinSessions
@@ -45,10 +45,12 @@ from fyke.kit.tls import server_context
 from fyke.model.node_registry import Node
 from fyke.model.runner import NODE_PLACE
 from fyke.settings import Settings
+from fyke.storage.sql.dialects import normalise_url
 from fyke.wire import node_join, node_views, nodes
 
 BACKLOG = 1024
 COUNT_SECONDS = 15.0
+_ANYWHERE = "192.0.2.1"  # an address that is no machine's, beyond every network
 
 log = structlog.get_logger()
 
@@ -165,20 +167,34 @@ class _Opening:
 
 def own_host(settings: Settings) -> str:
     """The address at which servers on other machines reach this gateway: that of the setting, or
-    the one with which this machine reaches the database.
+    the one with which this machine reaches the database, or with which it leaves its network if the
+    database is on this machine.
     """
     if settings.gateway_host not in ("0.0.0.0", "::"):  # noqa: S104 - any address of this machine
         return settings.gateway_host
-    url = urlsplit(settings.database_url)
-    named = parse_qs(url.query).get("host", [])
-    host, port = (url.netloc.rpartition("@")[2] or "".join(named)).split(",")[0], 5432
-    with contextlib.suppress(ValueError, OSError):
-        host, port = parse_address(host, port)
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.connect(address)  # sends nothing
-            return str(probe.getsockname()[0])
-    return "127.0.0.1"  # as with a database that is reached by a socket file
+    for destination in (lambda: _database(settings.database_url), lambda: _ANYWHERE):
+        with contextlib.suppress(FykeError, ValueError, OSError):
+            found = _source_address(*parse_address(destination(), 5432))
+            if not ipaddress.ip_address(found).is_loopback:
+                return found
+    return "127.0.0.1"
+
+
+def _database(url: str) -> str:
+    """The host of the database, as it is written; empty if it is reached by a socket file."""
+    parsed = normalise_url(url)
+    named = parsed.query.get("host", "")
+    if parsed.host:
+        return join_host_port(parsed.host, parsed.port or 5432)
+    return ("".join(named[:1]) if isinstance(named, tuple) else named).split(",")[0]
+
+
+def _source_address(host: str, port: int) -> str:
+    """The address of this machine for connections with another one; nothing is sent."""
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind) as probe:
+        probe.connect(address)
+        return str(probe.getsockname()[0])
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -184,6 +184,8 @@ class WorkRounds(Generic[N]):
             if self._kind_of[node] == kind:
                 return
             self._leave_kind(node)
+            if (look := self._looks.get(node)) is not None:
+                look.signal = -1  # it was for the other kind
         self._kind_of[node] = kind
         if kind not in self._kinds:
             self._kinds[kind] = _Kind(self._notify, self._call_later)

@@ -9,6 +9,7 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
+from contextlib import suppress
 
 from fyke.kit.certificates import CertifiedKey, new_request
 
@@ -25,7 +26,8 @@ async def request_elsewhere() -> CertifiedKey:
         async with asyncio.timeout(SECONDS):
             written, _ = await process.communicate()
     except BaseException:
-        process.kill()
+        with suppress(ProcessLookupError):  # it may have ended just now
+            process.kill()
         raise
     if process.returncode:
         raise OSError(f"no key could be made: exit status {process.returncode}")

@@ -104,7 +104,8 @@ class NodeLink:
     ) -> None:
         self._gateways = gateways
         self._on_gateways = on_gateways
-        self._turn = first
+        self._first = first
+        self._answered: set[tuple[str, int]] = set()  # those that have, at their last try
         self._authority = authority
         self._own = own
         self._release = release
@@ -127,26 +128,38 @@ class NodeLink:
 
     async def run(self) -> LinkEnded:
         """Keep the connection until the node must not connect any more."""
-        tries = 0
+        tries, gateways = 0, self._in_order()
         while True:
             lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-            count = len(self._gateways)
+            count = len(gateways)
+            gateway = gateways[tries % count]
             # where there are others, one whose machine is gone must not take the time of a lease
             seconds = CONNECT_SECONDS if tries >= count or count == 1 else QUICK_SECONDS
             try:
-                ended = await self._connect(self._gateways[self._turn % count], lost, seconds)
+                ended = await self._connect(gateway, lost, seconds)
             except FykeError as error:
+                self._answered.discard(gateway)
                 self._note(f"{error}{self._hint()}")
+                tries += 1
             else:
                 if ended is not None:
                     log.error("link_ended", why=ended.end.value, text=ended.text)
                     self.ended, self.problem = ended, ended.text
                     self._news.set()
                     return ended
-                tries = 0
+                self._answered.add(gateway)
                 await self._stay(lost)
-            tries, self._turn = tries + 1, self._turn + 1
-            await asyncio.sleep(delay(tries, base=FIRST_PAUSE, cap=LONGEST_PAUSE))
+                tries, gateways = 0, self._in_order(gateway)
+            await asyncio.sleep(delay(max(tries, 1), base=FIRST_PAUSE, cap=LONGEST_PAUSE))
+
+    def _in_order(self, lost: tuple[str, int] | None = None) -> list[tuple[str, int]]:
+        """The gateways as they are tried: those that have answered before all others, because an
+        announced address may be none that this machine can reach; the ``lost`` one after the rest
+        of them.
+        """
+        start = self._first % len(self._gateways)
+        turned = [*self._gateways[start:], *self._gateways[:start]]
+        return sorted(turned, key=lambda one: (one not in self._answered, one == lost))
 
     async def ask(self, request: NodeRequest[A], lane: SendLane = SendLane.CONTROL) -> A:
         """Send a request and return its answer. Raise ``Unavailable`` without a connection,

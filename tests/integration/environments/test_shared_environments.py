@@ -277,7 +277,7 @@ class Installation:
     async def drop(self, digest: str, read_at: float) -> None:
         raise AssertionError("nothing was fetched")
 
-    async def failed(self, version_id: str) -> None:
+    async def failed(self, version_id: str, *, soon: bool) -> None:
         self.gave_up.append(version_id)
 
 

@@ -193,7 +193,7 @@ async def test_announced_gateways_are_tried_from_the_next_connection_on(place: P
 
     def keep(gateways: Sequence[str]) -> list[tuple[str, int]]:
         announced.append(gateways)
-        return [place.gateway.address, nowhere]
+        return [nowhere]
 
     with closed_port() as nowhere:
         link, _ = place.link("R1", place.gateway.address, on_gateways=keep)
@@ -202,7 +202,19 @@ async def test_announced_gateways_are_tried_from_the_next_connection_on(place: P
         assert announced == [("a", "b")] and link.connected.is_set()
         place.sessions.close()
         await until(lambda: f"No connection to 127.0.0.1:{nowhere[1]}" in link.problem)
+
+
+async def test_a_gateway_that_has_answered_is_tried_before_others(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+        gateways = [silent.getsockname(), place.gateway.address]
+        link, _ = place.link("R1", place.gateway.address, on_gateways=lambda _: gateways)
         await link.connected.wait()
+        link.announced(("a",))
+        place.sessions.close()
+        await until(lambda: link.connections == 2)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 async def test_announced_gateways_that_cannot_be_kept_change_nothing(place: Place) -> None:

@@ -119,22 +119,48 @@ async def test_a_node_that_connects_is_served_as_the_runner_of_its_name(
     assert node is not None and (node.release, node.gateway_id) == ("0.2.0", reached_at)
 
 
+OWN = {  # the address of this machine, by the host that it connects with
+    ("127.0.0.1", 5433): "127.0.0.1",
+    ("127.0.0.1", 5432): "127.0.0.1",
+    ("db.example", 5432): "10.1.0.5",
+    ("db.example", 6432): "10.1.0.6",
+    ("192.0.2.1", 5432): "10.0.0.5",
+}
+
+
 @pytest.mark.parametrize(
     ("host", "database", "expected"),
     [
         ("192.0.2.2", "postgresql://db.example/fyke", "192.0.2.2"),
-        ("0.0.0.0", "postgresql://fyke:secret@127.0.0.1:5433/fyke", "127.0.0.1"),
-        ("0.0.0.0", "postgresql://127.0.0.9:5432,127.0.0.1/fyke", "127.0.0.1"),
-        ("0.0.0.0", "postgresql:///fyke?host=127.0.0.1", "127.0.0.1"),
-        ("0.0.0.0", "postgresql:///fyke?host=/run/postgresql", "127.0.0.1"),
-        ("0.0.0.0", "postgresql://db.example:none/fyke", "127.0.0.1"),
+        ("0.0.0.0", "postgresql://fyke:secret@db.example:6432/fyke", "10.1.0.6"),
+        ("0.0.0.0", "postgresql://fyke:a]b[c@db.example/fyke", "10.1.0.5"),
+        ("0.0.0.0", "postgresql://fyke:a#b?c@db.example/fyke", "10.1.0.5"),
+        ("0.0.0.0", "postgresql:///fyke?host=db.example,other.example", "10.1.0.5"),
+        ("0.0.0.0", "postgresql:///fyke?host=db.example&host=other.example", "10.1.0.5"),
+        ("0.0.0.0", "postgresql://fyke:secret@127.0.0.1:5433/fyke", "10.0.0.5"),
+        ("0.0.0.0", "postgresql:///fyke?host=/run/postgresql", "10.0.0.5"),
+        ("0.0.0.0", "postgresql://db.example:none/fyke", "10.0.0.5"),
     ],
 )
 def test_the_address_for_other_servers_is_the_one_towards_the_database(
-    settings: Settings, host: str, database: str, expected: str
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, host: str, database: str, expected: str
 ) -> None:
+    def found(host: str, port: int) -> str:
+        if (host, port) not in OWN:
+            raise OSError("no such host")
+        return OWN[host, port]
+
+    monkeypatch.setattr(gateway, "_source_address", found)
     given = {"gateway_host": host, "database_url": database}
     assert own_host(settings.model_copy(update=given)) == expected
+
+
+def test_a_machine_without_a_network_has_the_address_of_itself(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "_ANYWHERE", "127.0.0.2")
+    given = {"gateway_host": "0.0.0.0", "database_url": "postgresql://127.0.0.1/fyke"}
+    assert own_host(settings.model_copy(update=given)) == "127.0.0.1"
 
 
 async def test_a_gateway_that_stops_leaves_its_port(app: App, settings: Settings) -> None:

@@ -322,7 +322,9 @@ class LeaseTable(SqlStore):
                 is_rest_empty = len(planned) == len(permitted) and not placeless
                 break
         self.left_ms = holders.left_ms
-        self.left_none = is_rest_empty and not (holders.left_ms or elsewhere.condition.text)
+        # what others have locked may be free again when they fail
+        is_all_seen = is_rest_empty and not (passed.runs or passed.subtasks)
+        self.left_none = is_all_seen and not (holders.left_ms or elsewhere.condition.text)
         return self._add_attempts(runner_id, node, lease_until, leased) if leased else []
 
     def has_startable(self, offer: BrowserOffer | None, placement: Placement = ANYTHING) -> bool:
