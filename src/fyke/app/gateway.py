@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import structlog
@@ -172,12 +172,18 @@ def own_host(settings: Settings) -> str:
     """
     if settings.gateway_host not in ("0.0.0.0", "::"):  # noqa: S104 - any address of this machine
         return settings.gateway_host
-    for destination in (lambda: _database(settings.database_url), lambda: _ANYWHERE):
-        with contextlib.suppress(FykeError, ValueError, OSError):
-            found = _source_address(*parse_address(destination(), 5432))
+    for destination in _destinations(settings.database_url):
+        with contextlib.suppress(ValueError, OSError):
+            found = _source_address(*parse_address(destination, 5432))
             if not ipaddress.ip_address(found).is_loopback:
                 return found
     return "127.0.0.1"
+
+
+def _destinations(database_url: str) -> Iterator[str]:
+    with contextlib.suppress(FykeError, ValueError):
+        yield _database(database_url)
+    yield _ANYWHERE
 
 
 def _database(url: str) -> str:
