@@ -202,10 +202,11 @@ export class Connection {
     if (error instanceof FykeError) return error;
     if (deadline.passed) return loss(`${source} did not answer in time`, error);
     if (deadline.signal.aborted) return deadline.signal.reason;
-    if (!(error instanceof TypeError)) return error; // not of fetch
-    const cause = /** @type {{ code?: string, message?: string } | undefined} */ (error.cause);
-    const unsent = UNSENT.has(cause?.code ?? "");
-    const why = cause?.message || cause?.code || error.message;
+    // fetch says with a cause that the network failed; without one it is a mistake of the caller
+    if (!(error instanceof TypeError && error.cause)) return error;
+    const cause = /** @type {{ code?: string, message?: string }} */ (error.cause);
+    const unsent = UNSENT.has(cause.code ?? "");
+    const why = cause.message || cause.code || error.message;
     return loss(`${source} cannot be reached: ${why}`, error, unsent);
   }
 

@@ -38,7 +38,10 @@ export async function* parse(chunks) {
  * @param {string} line
  */
 function addTo(fields, line) {
-  const [, name, value] = /** @type {RegExpExecArray} */ (/^([^:]*):? ?(.*)$/.exec(line));
+  // not by a pattern, whose "." and "$" know U+2028 and U+2029 as ends of lines
+  const colon = line.includes(":") ? line.indexOf(":") : line.length;
+  const name = line.slice(0, colon);
+  const value = line.slice(colon + 1).replace(/^ /, "");
   fields[name] = name === "data" && "data" in fields ? `${fields.data}\n${value}` : value;
 }
 

@@ -20,6 +20,7 @@ const PAGE = 100;
 const ROW_PAGE = 1000;
 const LOG_PAGE = 1000;
 const START_KEY = /^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/; // fetch cuts outer spaces off
+const ROW_ID = "__coreclaw_data_id__";
 const SLUG = /^[0-9A-HJKMNP-TV-Z]{26}$/i;
 
 export class Fyke {
@@ -169,7 +170,7 @@ export class Fyke {
       }
       for await (const { event, data } of this.events(run, { kinds: ["rows"], signal })) {
         if (event !== "rows") continue;
-        for (const { row } of data.list) yield row;
+        for (const { row } of data.list) yield withoutId(row);
       }
       return;
     }
@@ -178,7 +179,7 @@ export class Fyke {
     for (let cursor = "*"; ; ) {
       const body = { ...request, cursor };
       const page = await this.#wire.call("POST", "/api/v1/run/result/list", { body, signal });
-      yield* page.list;
+      for (const row of page.list) yield withoutId(row);
       // while a run goes on, the cursor stays at its last row
       if (!page.next_cursor || page.next_cursor === cursor) return;
       cursor = page.next_cursor;
@@ -389,6 +390,14 @@ export class Fyke {
     const { name } = await this.#wire.call("GET", "/api/fyke/account", { signal });
     return `${name}/${worker}`;
   }
+}
+
+/**
+ * @param {Record<string, unknown>} row
+ * @returns {Record<string, unknown>} what the Worker pushed
+ */
+function withoutId({ [ROW_ID]: _, ...row }) {
+  return row;
 }
 
 /** @param {RowOptions} options */

@@ -71,7 +71,7 @@ export declare class Fyke {
 
   /**
    * Rows of a run. Of a run that is not over: those that it has so far, or with `follow` also all
-   * that it stores until its end.
+   * that it stores until its end. Row ids are removed.
    */
   rows<R extends object = Row>(
     run: string,
@@ -177,7 +177,7 @@ export interface SystemInput {
 export interface RowOptions {
   /** Only these fields, in this order; `a.b` is inside `a`. */
   fields?: string[];
-  /** Without empty members and row ids. */
+  /** Without empty members. */
   clean?: boolean;
   /** Nested members as top-level members `a.b`. */
   flatten?: boolean;
@@ -290,7 +290,10 @@ export interface WorkerRun {
 }
 
 /** A row as the Worker pushed it. Numbers above 2^53 are rounded by JavaScript; exports keep them. */
-export type Row = Record<string, any> & { __coreclaw_data_id__?: string };
+export type Row = Record<string, any>;
+
+/** A row as the API sends it: with its id. */
+export type EventRow = Row & { __coreclaw_data_id__?: string };
 
 export interface Collected<R extends object = Row> {
   run: WorkerRun;
@@ -312,7 +315,7 @@ export interface LogEntry {
 export type RunEvent = { id: string } & (
   | { event: "status" | "end"; data: WorkerRun }
   | { event: "log"; data: { list: LogEntry[] } }
-  | { event: "rows"; data: { list: { position: number; row: Row }[] } }
+  | { event: "rows"; data: { list: { position: number; row: EventRow }[] } }
 );
 
 export interface CatalogWorker {

@@ -173,6 +173,17 @@ test("a server that cannot be reached is unreachable after all retries", async (
   });
 });
 
+test("a mistake in a fetch of the caller is its own error, at once", async () => {
+  let requests = 0;
+  const fetch = async () => {
+    requests++;
+    return undefined.headers;
+  };
+  const fyke = new Fyke({ url: "http://a.example", key: KEY, retryDelay: 1, fetch });
+  await assert.rejects(fyke.balance(), { name: "TypeError", message: /undefined/ });
+  assert.equal(requests, 1);
+});
+
 test("a request that takes too long is unreachable", async () => {
   let requests = 0;
   const fetch = (_, { signal }) => {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { ApiError, Unreachable } from "@fyke/client";
 import { Connection } from "../src/connection.js";
+import { parse } from "../src/events.js";
 import { KEY, RUN, all, failure, lost, run, serve, silent, stream } from "./server.js";
 
 const rows = (first, last) => {
@@ -45,6 +46,28 @@ test("events that are cut anywhere are put together", async (t) => {
   const [log, end] = await all(fyke.events(RUN));
   assert.deepEqual(log, { id: "1.0.running", event: "log", data: { list: [{ content: "é😀" }] } });
   assert.deepEqual([end.event, end.data.status], ["end", "succeeded"]);
+});
+
+test("a row may contain every character that ends a line elsewhere", async (t) => {
+  const row = { text: "a\u0085b\u2028c\u2029d: e\r\nf" };
+  const event = `event: rows\nid: 0.1.running\ndata: ${JSON.stringify({ list: [{ position: 1, row }] })}\n\n`;
+  const { fyke, received } = await serve(t, stream([event, END]));
+  assert.deepEqual(await all(fyke.rows(RUN, { follow: true })), [row]);
+  assert.equal(received.length, 1);
+});
+
+test("a field may have no space, and no value", async () => {
+  const chunks = async function* () {
+    yield Buffer.from("retry\nevent:status\nid\ndata:{}\n\n");
+  };
+  assert.deepEqual(await all(parse(chunks())), [{ id: "", event: "status", data: {} }]);
+});
+
+test("rows that are followed have no row id", async (t) => {
+  const row = { n: 1, __coreclaw_data_id__: "9f2c61b0a7d34e58" };
+  const event = `event: rows\nid: 0.1.running\ndata: ${JSON.stringify({ list: [{ position: 1, row }] })}\n\n`;
+  const { fyke } = await serve(t, stream([event, END]));
+  assert.deepEqual(await all(fyke.rows(RUN, { follow: true })), [{ n: 1 }]);
 });
 
 test("a lost stream continues after the last event", async (t) => {

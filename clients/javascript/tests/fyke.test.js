@@ -49,7 +49,7 @@ test("an aborting run is waited for, over lost connections", async (t) => {
 });
 
 test("rows of all pages are read with a cursor", async (t) => {
-  const first = { list: [{ n: 1 }], next_cursor: "A" };
+  const first = { list: [{ n: 1, __coreclaw_data_id__: "9f2c61b0" }], next_cursor: "A" };
   const { fyke, received } = await serve(t, first, { list: [{ n: 2 }], next_cursor: null });
   const options = { pageSize: 1, sort: "-n", filter: ["n:gt:0"], clean: true, failedRows: true };
   assert.deepEqual(await all(fyke.rows(RUN, options)), [{ n: 1 }, { n: 2 }]);

@@ -23,9 +23,9 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Check this machine: Python, data folder, port, processes, database, registries of packages,
     sandbox, browser.
 
-    Creates no data folder: before the first start, give the command without --home. Every line that
-    is not ok has a remedy. Exit status 1 unless the sandbox is complete and no
-    other check has failed.
+    Creates no data folder: before the first start, name it with FYKE_HOME, not with --home, unless
+    it is the default one. Every line that is not ok has a remedy. Exit status 1 unless the sandbox
+    is complete and no other check has failed.
 
     \b
     Examples:

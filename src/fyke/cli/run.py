@@ -61,7 +61,7 @@ def start(
 
     \b
     Examples:
-      fyke run start owner/hello --input '{"urls": [{"url": "https://example.com"}]}' --wait
+      fyke run start owner/hello --input '{"urls": ["https://example.com/"]}' --wait
       fyke run start owner/hello -i input.json --memory 1024 --timeout 600 --follow
       jq '{urls: .}' list.json | fyke run start owner/hello -i - --json
     """

@@ -71,7 +71,7 @@ def existing_settings(home: str | None, *, or_node: bool = False) -> Settings:
 
     settings = load_settings(home=home)
     if not settings.home.is_dir():
-        raise _not_ours(settings.home, or_node=or_node)
+        raise _not_ours(settings.home, home, or_node=or_node)
     if not settings.database_url and os.geteuid() != 0 and not os.access(settings.home, os.R_OK):
         raise CommandFailed(
             f"The data folder {settings.home} belongs to another user; use that one, or root",
@@ -86,26 +86,36 @@ def existing_settings(home: str | None, *, or_node: bool = False) -> Settings:
                 Exit.CONFLICT,
             )
     elif not is_installation(settings.home):
-        raise _not_ours(settings.home, or_node=or_node)
+        raise _not_ours(settings.home, home, or_node=or_node)
     return settings
 
 
 def settings_to_look_at(home: str | None) -> Settings:
     """The settings for a command that is also of use before the first start. A folder that was
-    named has to be one of ours; without a name it is the default one, which may be missing. Raises
-    ``CommandFailed``.
+    named has to be one of ours; one that FYKE_HOME names may also be missing or empty, as that of a
+    new container. Without a name it is the default one. Raises ``CommandFailed``.
     """
     from fyke.app.folder import LOCAL_FOLDER, is_installation, is_node
 
     settings = load_settings(home=home)
     folder = settings.home
     is_ours = is_node(folder) or is_installation(folder) or (folder / LOCAL_FOLDER).is_dir()
-    if (home or os.environ.get("FYKE_HOME")) and not is_ours:
-        raise _not_ours(folder, or_node=True)
+    if not is_ours and (home or (os.environ.get("FYKE_HOME") and not _is_unused(folder))):
+        raise _not_ours(folder, home, or_node=True)
     return settings
 
 
-def _not_ours(folder: Path, *, or_node: bool) -> CommandFailed:
+def _is_unused(folder: Path) -> bool:
+    """Whether nothing is there, or nothing but what a new file system contains."""
+    try:
+        return not {entry.name for entry in folder.iterdir()} - {"lost+found"}
+    except FileNotFoundError:
+        return True
+    except OSError:  # a file, or the folder of another user
+        return False
+
+
+def _not_ours(folder: Path, home: str | None, *, or_node: bool) -> CommandFailed:
     """The error for a folder that is missing, or has nothing that Fyke writes."""
     from fyke.app.folder import INSTALLATION_FILES, NODE_FILE
 
@@ -113,9 +123,13 @@ def _not_ours(folder: Path, *, or_node: bool) -> CommandFailed:
     is_there = folder.is_dir()
     found = f"it has none of {', '.join(files)}" if is_there else "it does not exist"
     node = " and fyke node join that of a node" if or_node else ""
+    if not home and os.environ.get("FYKE_HOME"):
+        origin, advice = ", which FYKE_HOME names,", "Change this variable, or unset it"
+    else:
+        origin, advice = "", "Name the right one with --home or FYKE_HOME"
     return CommandFailed(
-        f"{folder} is no data folder of Fyke: {found}. Name the right one with --home or "
-        f"FYKE_HOME; fyke up makes a new one{node}",
+        f"{folder}{origin} is no data folder of Fyke: {found}. {advice}; fyke up makes a new "
+        f"one{node}",
         Exit.NOT_FOUND,
     )
 

@@ -44,7 +44,7 @@ def create(
     \b
     Examples:
       fyke task create owner/website-content-crawler --input docs.json --title "Our docs"
-      fyke task create owner/hello --input '{"urls": [{"url": "https://example.com"}]}' --json
+      fyke task create owner/hello --input '{"urls": ["https://example.com/"]}' --json
       fyke task create owner/shop -i shop.json --memory 1024 --browser-block images,fonts
     """
     custom, system = read_input(input)

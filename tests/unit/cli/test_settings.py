@@ -100,11 +100,46 @@ def test_only_a_folder_that_was_named_has_to_be_there(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("FYKE_HOME", raising=False)
     assert settings_to_look_at(None).home == tmp_path / ".fyke"
-    monkeypatch.setenv("FYKE_HOME", str(tmp_path / ".fyke"))
-    with pytest.raises(CommandFailed, match="it does not exist"):
-        settings_to_look_at(None)
+    with pytest.raises(CommandFailed, match=r"it does not exist\. Name the right one with "):
+        settings_to_look_at(str(tmp_path / ".fyke"))
     (tmp_path / ".fyke" / "local").mkdir(parents=True)  # of fyke worker run
-    assert settings_to_look_at(None).home == tmp_path / ".fyke"
+    assert settings_to_look_at(str(tmp_path / ".fyke")).home == tmp_path / ".fyke"
+
+
+@pytest.mark.parametrize("content", [None, [], ["lost+found"]])
+def test_before_the_first_start_the_variable_may_name_an_unused_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: list[str] | None
+) -> None:
+    home = tmp_path / "data"
+    for name in content or []:
+        (home / name).mkdir(parents=True)
+    if content is not None:
+        home.mkdir(exist_ok=True)
+    monkeypatch.setenv("FYKE_HOME", str(home))
+    assert settings_to_look_at(None).home == home
+    assert home.exists() == (content is not None)
+    with pytest.raises(CommandFailed, match="is no data folder") as caught:
+        settings_to_look_at(str(home))
+    assert caught.value.code is Exit.NOT_FOUND
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_what_belongs_to_something_else_is_refused_by_the_name_of_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_folder: bool
+) -> None:
+    home = tmp_path / "other"
+    if is_folder:
+        home.mkdir()
+        (home / "notes.txt").write_text("")
+    else:
+        home.write_text("")
+    monkeypatch.setenv("FYKE_HOME", str(home))
+    text = f"^{home}, which FYKE_HOME names, is no data folder .* Change this variable"
+    for look in (settings_to_look_at, existing_settings):
+        with pytest.raises(CommandFailed, match=text):
+            look(None)
+    with pytest.raises(CommandFailed, match="Name the right one with --home or FYKE_HOME;"):
+        settings_to_look_at(str(home))
 
 
 @pytest.mark.parametrize("number", ["0", "65", "many", "1.5"])

@@ -99,12 +99,12 @@ Fetches web pages and stores one row for each: status, title, size, and the erro
 
 | field | meaning |
 | --- | --- |
-| `urls` | the pages to fetch, as `{{"url": "https://..."}}` |
+| `urls` | the pages to fetch, each as text or as `{{"url": "https://..."}}` |
 
 ## Development
 
 ```sh
-fyke worker run . --input '{{"urls": [{{"url": "https://example.com/"}}]}}'
+fyke worker run . --input '{{"urls": ["https://example.com/"]}}'
 fyke worker check .
 fyke worker push .
 ```
