@@ -162,6 +162,42 @@ def test_a_quiet_stream_is_followed_after_a_broken_connection(
     assert [event.kind for event in server.client().follow("R1")] == ["end"]
 
 
+ROW = {"text": "a\u2028b\u2029c\x85d\x0b\x0c\x1c\x1d\x1e\u00e9"}
+AWKWARD = (
+    b'event: rows\r\nid: 1\r\ndata: {"list":\r\ndata: [{"row":'
+    + json.dumps(ROW, ensure_ascii=False).encode()
+    + b"}]}\r\n\r\nevent: end\ndata: {}\n\n"
+)
+
+
+def one_by_one() -> Iterator[bytes]:
+    for number in AWKWARD:
+        yield bytes([number])
+
+
+def test_characters_that_separate_lines_elsewhere_are_part_of_a_row() -> None:
+    answers = [httpx2.Response(200, content=AWKWARD), httpx2.Response(200, content=one_by_one())]
+    server = Server(worker_runs_R1_events=answers)
+    client = server.client()
+    for _ in range(2):
+        rows, end = client.follow("R1")
+        assert (rows.id, rows.data, end.kind) == ("1", {"list": [{"row": ROW}]}, "end")
+
+
+async def test_the_asynchronous_half_splits_lines_in_the_same_way() -> None:
+    server = Server(worker_runs_R1_events=[httpx2.Response(200, content=AWKWARD)])
+    transport = httpx2.MockTransport(server)
+    async with AsyncFyke("http://fyke.test", "k", transport=transport) as fyke:
+        assert [row async for row in fyke.follow_rows("R1")] == [ROW]
+
+
+def test_an_event_that_is_no_json_is_an_error(pauses: list[float]) -> None:
+    server = Server(worker_runs_R1_events=[httpx2.Response(200, text="data: {\n\n")])
+    with pytest.raises(Unreachable, match="not JSON"):
+        list(server.client().follow("R1"))
+    assert pauses == []
+
+
 def test_nothing_follows_the_end() -> None:
     server = Server(worker_runs_R1_events=[httpx2.Response(204)])
     assert list(server.client().follow("R1", after="3")) == []

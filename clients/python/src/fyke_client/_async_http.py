@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import IO, TYPE_CHECKING
 
+from fyke_client._events import LineSplitter
 from fyke_client._http import Server, response_of
 from fyke_client._loopback import is_loopback
 from fyke_client._requests import Request, Response, data_of
@@ -68,7 +69,7 @@ class AsyncHttp:
                 if response.status_code not in (200, 204):
                     await response.aread()
                     data_of(response_of(response), self.server.url)
-                yield response.aiter_lines()
+                yield _lines_of(response)
 
     async def download(self, url: str, file: IO[bytes]) -> int:
         """Write the content of ``url`` to ``file``; return the number of bytes.
@@ -88,3 +89,10 @@ class AsyncHttp:
 
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+async def _lines_of(response: httpx2.Response) -> AsyncIterator[str]:
+    lines = LineSplitter()
+    async for part in response.aiter_bytes():
+        for line in lines.feed(part):
+            yield line

@@ -134,7 +134,11 @@ def is_temporary(error: ClientError) -> bool:
     """Whether the same request may succeed later."""
     if isinstance(error, ApiError):
         return error.status in _NOT_NOW
-    return isinstance(error, Unreachable) and (error.status == 0 or error.status in _NOT_NOW)
+    return (
+        isinstance(error, Unreachable)
+        and error.temporary
+        and (error.status == 0 or error.status in _NOT_NOW)
+    )
 
 
 def may_repeat(error: ClientError, request: Request) -> bool:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from typing import IO, TYPE_CHECKING
 
+from fyke_client._events import LineSplitter
 from fyke_client._http import Server, response_of
 from fyke_client._loopback import LoopbackHttp, is_loopback, is_plain
 from fyke_client._requests import Request, Response, data_of
@@ -88,7 +89,7 @@ class Http:
             if response.status_code not in (200, 204):
                 response.read()
                 data_of(response_of(response), self.server.url)
-            yield response.iter_lines()
+            yield _lines_of(response)
 
     def download(self, url: str, file: IO[bytes]) -> int:
         """Write the content of ``url`` to ``file``; return the number of bytes.
@@ -107,3 +108,9 @@ class Http:
 
     def pause(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+def _lines_of(response: httpx2.Response) -> Iterator[str]:
+    lines = LineSplitter()
+    for part in response.iter_bytes():
+        yield from lines.feed(part)

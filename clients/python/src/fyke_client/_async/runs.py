@@ -224,7 +224,7 @@ class AsyncRunCalls:
                         event = parser.feed(line)
                         if event is None:
                             continue
-                        after = event.id
+                        after = event.id or after
                         yield event
                         if event.kind == "end":
                             return

@@ -223,7 +223,7 @@ class RunCalls:
                         event = parser.feed(line)
                         if event is None:
                             continue
-                        after = event.id
+                        after = event.id or after
                         yield event
                         if event.kind == "end":
                             return
