@@ -27,7 +27,8 @@ class Fyke(RunCalls, RowCalls, WorkerCalls, TaskCalls):
     """A synchronous client of one server, which threads may share.
 
     ``url`` and ``key`` default to the variables ``FYKE_URL`` and ``FYKE_KEY``, the URL then to the
-    server on this machine; an empty key sends none. ``timeout``: seconds for each request, without
+    server on this machine; an empty key sends none, and an unusable one raises ``ValueError``, as a
+    URL with a password does. ``timeout``: seconds for each request, without
     those that the server is asked to wait. ``retries``: how often a request is sent again that had
     no answer or was refused for now, if that cannot do anything twice.
 
