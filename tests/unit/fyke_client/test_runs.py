@@ -73,8 +73,9 @@ def test_a_wait_survives_a_server_that_restarts(pauses: list[float]) -> None:
     away = httpx2.Response(503, json={"code": 10000, "message": "away", "data": None})
     server = Server(worker_runs=[RUNNING, BROKEN, away, BROKEN, V2], run_detail=[RUN])
     assert server.client().wait("R1").status_name == "succeeded"
-    assert len(pauses) == 3
-    assert [r.url.query for r in server.requests[:5]] == [b"wait=60"] * 5
+    assert len(pauses) == 4  # also before the second question, because the first was brief
+    assert 0.9 < pauses[0] <= 1
+    assert [r.url.query for r in server.requests[:5]] == [b"wait=30"] * 5
 
 
 def test_a_wait_ends_when_the_server_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +90,30 @@ def test_a_wait_has_a_time_limit(pauses: list[float]) -> None:
         server.client().wait("R1", 0)
     assert [r.url.query for r in server.requests] == [b"wait=0"]
     assert pauses == []
+
+
+@pytest.mark.parametrize("path", ["/api/v2/worker-runs/R1", "/api/v1/run/detail"])
+def test_a_wait_keeps_its_limit_without_answers(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    clock = SimpleNamespace(now=1000.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(sync_runs, "time", clock)
+
+    def silent(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path != path:
+            return httpx2.Response(200, json={"code": 0, "message": "success", "data": V2})
+        clock.now += request.extensions["timeout"]["read"]
+        raise httpx2.ReadTimeout("", request=request)
+
+    client = Fyke("http://fyke.test", "k", transport=httpx2.MockTransport(silent))
+    with pytest.raises(TimeoutError, match=r"nothing is known of run R1 after 1 s") as caught:
+        client.wait("R1", 1)
+    assert isinstance(caught.value.__cause__, Unreachable)
+    assert "within 2 s" in str(caught.value.__cause__)
+    assert clock.now == 1002
+
+
+def test_a_wait_reads_the_detail_again() -> None:
+    server = Server(worker_runs=[V2], run_detail=[BROKEN, RUN])
+    assert server.client().wait("R1", 5).slug == "R1"
 
 
 def test_a_failed_run_has_its_reason() -> None:

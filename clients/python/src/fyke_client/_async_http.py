@@ -42,7 +42,8 @@ class AsyncHttp:
 
     async def send(self, request: Request) -> Response:
         """The answer to ``request``. Raises ``Unreachable``."""
-        with self.server.errors():
+        seconds = self.server.seconds_for(request)
+        with self.server.errors(seconds):
             return response_of(
                 await self._httpx.request(
                     request.method,
@@ -51,7 +52,7 @@ class AsyncHttp:
                     content=request.body or None,
                     data=request.form,
                     files=request.files,
-                    timeout=self.server.timeout + request.extra_seconds,
+                    timeout=seconds,
                 )
             )
 

@@ -48,7 +48,8 @@ class Http:
         """The answer to ``request``. Raises ``Unreachable``."""
         if self._loopback is not None and request.files is None:
             return self._send_loopback(self._loopback, request)
-        with self.server.errors():
+        seconds = self.server.seconds_for(request)
+        with self.server.errors(seconds):
             return response_of(
                 self._httpx.request(
                     request.method,
@@ -57,21 +58,23 @@ class Http:
                     content=request.body or None,
                     data=request.form,
                     files=request.files,
-                    timeout=self.server.timeout + request.extra_seconds,
+                    timeout=seconds,
                 )
             )
 
     def _send_loopback(self, loopback: LoopbackHttp, request: Request) -> Response:
         headers = self.server.headers_of(request)
-        timeout = self.server.timeout + request.extra_seconds
+        timeout = self.server.seconds_for(request)
         try:
             return loopback.request(request.method, request.path, headers, request.body, timeout)
         except Unreachable as error:
             raise self.server.unreachable(error.__cause__ or error, sent=False) from error.__cause__
         except TimeoutError as error:
-            raise self.server.too_slow() from error
-        except (OSError, HTTPException, ValueError) as error:
+            raise self.server.too_slow(timeout) from error
+        except (OSError, HTTPException) as error:
             raise self.server.unreachable(error) from error
+        except ValueError as error:  # a header that cannot be sent
+            raise self.server.unreachable(error, temporary=False) from error
 
     @contextmanager
     def lines(self, request: Request) -> Iterator[Iterator[str]]:

@@ -73,6 +73,7 @@ class AsyncConnection:
 
     async def _repeating(self, request: Request, *, in_envelope: bool) -> bytes:
         attempt = 0
+        retries = self._retries if request.retries is None else request.retries
         while True:
             try:
                 response = await self._http.send(request)
@@ -81,11 +82,13 @@ class AsyncConnection:
                 data = data_of(response, self.url)
                 if in_envelope:
                     return data
-                raise Unreachable(f"{request.path} answered {response.status} instead of a file")
+                raise Unreachable(
+                    f"{request.path} answered {response.status} instead of a file", temporary=False
+                )
             except ClientError as error:
                 attempt += 1
                 seconds = pause_before(attempt, error)
-                if attempt > self._retries or seconds is None or not may_repeat(error, request):
+                if attempt > retries or seconds is None or not may_repeat(error, request):
                     raise
             await self._http.pause(seconds)
 

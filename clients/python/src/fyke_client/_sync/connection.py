@@ -72,6 +72,7 @@ class Connection:
 
     def _repeating(self, request: Request, *, in_envelope: bool) -> bytes:
         attempt = 0
+        retries = self._retries if request.retries is None else request.retries
         while True:
             try:
                 response = self._http.send(request)
@@ -80,11 +81,13 @@ class Connection:
                 data = data_of(response, self.url)
                 if in_envelope:
                     return data
-                raise Unreachable(f"{request.path} answered {response.status} instead of a file")
+                raise Unreachable(
+                    f"{request.path} answered {response.status} instead of a file", temporary=False
+                )
             except ClientError as error:
                 attempt += 1
                 seconds = pause_before(attempt, error)
-                if attempt > self._retries or seconds is None or not may_repeat(error, request):
+                if attempt > retries or seconds is None or not may_repeat(error, request):
                     raise
             self._http.pause(seconds)
 
