@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from fyke_client import AsyncFyke, Fyke, RunFailed, Unreachable
+from fyke_client import ApiError, AsyncFyke, Fyke, RunFailed, Unreachable
 from fyke_client._sync import runs as sync_runs
 
 RUN = {
@@ -226,6 +226,46 @@ def test_an_event_that_is_no_json_is_an_error(pauses: list[float]) -> None:
 def test_nothing_follows_the_end() -> None:
     server = Server(worker_runs_R1_events=[httpx2.Response(204)])
     assert list(server.client().follow("R1", after="3")) == []
+
+
+def test_a_stream_without_a_line_is_not_the_end(pauses: list[float]) -> None:
+    empty = httpx2.Response(200, content=b"")
+    server = Server(worker_runs_R1_events=[empty, stream(rows_event("1", 1), ("end", "2", {}))])
+    assert list(server.client().follow_rows("R1")) == [{"n": 1}]
+    assert len(pauses) == 1
+
+
+def test_streams_without_a_line_are_not_followed_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync_runs, "PATIENCE", -1.0)
+    server = Server(worker_runs_R1_events=[httpx2.Response(200, content=b"")])
+    with pytest.raises(Unreachable, match="ended early"):
+        list(server.client().follow("R1"))
+
+
+def test_a_server_that_wants_a_long_pause_is_left_alone(pauses: list[float]) -> None:
+    refusal = {"code": 4290, "message": "later", "data": None}
+    later = httpx2.Response(429, json=refusal, headers={"retry-after": "61"})
+    server = Server(worker_runs_R1_events=[later, stream(("end", "1", {}))])
+    with pytest.raises(ApiError, match="later"):
+        list(server.client().follow("R1"))
+    assert pauses == []
+
+
+def test_a_caller_may_take_long_for_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(sync_runs, "time", clock)
+    parts = [stream(rows_event("1", 1)), BROKEN, stream(("end", "2", {}))]
+    kinds = []
+    for event in Server(worker_runs_R1_events=parts).client().follow("R1"):
+        kinds.append(event.kind)
+        clock.now += 1000
+    assert kinds == ["rows", "end"]
+
+
+def test_followed_rows_have_no_ids() -> None:
+    rows = {"list": [{"position": 1, "row": {"__coreclaw_data_id__": "x", "n": 1}}]}
+    server = Server(worker_runs_R1_events=[stream(("rows", "1", rows), ("end", "2", {}))])
+    assert list(server.client().follow_rows("R1")) == [{"n": 1}]
 
 
 def test_runs_are_listed_to_the_end() -> None:

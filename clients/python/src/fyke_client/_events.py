@@ -37,17 +37,15 @@ class LineSplitter:
 
 
 class EventParser:
-    """Collects lines to events. ``lines``: how many it has read."""
+    """Collects lines to events."""
 
     def __init__(self) -> None:
-        self.lines = 0
         self._fields: dict[str, str] = {}
 
     def feed(self, line: str) -> Event | None:
         """The event that ends with ``line``, if one does. Raises ``Unreachable`` for one that is
         not JSON.
         """
-        self.lines += 1
         if not line:
             fields, self._fields = self._fields, {}
             if "data" not in fields:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from fyke_client._events import LineSplitter
 from fyke_client._http import Server, response_of
@@ -18,6 +18,8 @@ from fyke_client.errors import Unreachable
 if TYPE_CHECKING:
     import httpx2
 
+T = TypeVar("T")
+
 
 class Http:
     """The connections to one server. Plain requests to this machine go by ``http.client``."""
@@ -25,12 +27,20 @@ class Http:
     def __init__(self, server: Server, transport: httpx2.BaseTransport | None) -> None:
         self.server = server
         self._transport = transport
+        self._making = threading.Lock()
+        self._made: httpx2.Client | None = None
         self._loopback = (
             LoopbackHttp(server.url) if transport is None and is_plain(server.url) else None
         )
 
-    @functools.cached_property
+    @property
     def _httpx(self) -> httpx2.Client:
+        with self._making:  # several threads may come at once
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+    def _make(self) -> httpx2.Client:
         import httpx2
 
         # Proxies in the environment are not used for a server on this machine.
@@ -41,8 +51,8 @@ class Http:
         )
 
     def close(self) -> None:
-        if "_httpx" in self.__dict__:
-            self._httpx.close()
+        if self._made is not None:
+            self._made.close()
 
     def send(self, request: Request) -> Response:
         """The answer to ``request``. Raises ``Unreachable``."""
@@ -77,8 +87,8 @@ class Http:
             raise self.server.unreachable(error, temporary=False) from error
 
     @contextmanager
-    def lines(self, request: Request) -> Iterator[Iterator[str]]:
-        """The lines of an answer that arrives over time; none for 204. Raises like ``send``, and
+    def lines(self, request: Request) -> Iterator[Iterator[str] | None]:
+        """The lines of an answer that arrives over time; None for 204. Raises like ``send``, and
         ``ApiError``.
         """
         with (
@@ -92,7 +102,7 @@ class Http:
             if response.status_code not in (200, 204):
                 response.read()
                 data_of(response_of(response), self.server.url)
-            yield _lines_of(response)
+            yield _lines_of(response) if response.status_code == 200 else None
 
     def download(self, url: str, file: IO[bytes]) -> int:
         """Write the content of ``url`` to ``file``; return the number of bytes.
@@ -108,6 +118,10 @@ class Http:
             for chunk in response.iter_bytes():
                 size += file.write(chunk)
         return size
+
+    def aside(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call a function that uses files."""
+        return function(*arguments)
 
     def pause(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import IO, Any, TypeVar
 
@@ -93,13 +93,17 @@ class AsyncConnection:
             await self._http.pause(seconds)
 
     @asynccontextmanager
-    async def lines(self, request: Request) -> AsyncIterator[AsyncIterator[str]]:
-        """The lines of an answer that arrives over time."""
+    async def lines(self, request: Request) -> AsyncIterator[AsyncIterator[str] | None]:
+        """The lines of an answer that arrives over time; None for 204."""
         async with self._http.lines(request) as lines:
             yield lines
 
     async def download(self, url: str, file: IO[bytes]) -> int:
         return await self._http.download(url, file)
+
+    async def aside(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call a function that uses files."""
+        return await self._http.aside(function, *arguments)
 
     async def pause(self, seconds: float) -> None:
         await self._http.pause(seconds)

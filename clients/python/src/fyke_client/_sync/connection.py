@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any, TypeVar
 
@@ -92,13 +92,17 @@ class Connection:
             self._http.pause(seconds)
 
     @contextmanager
-    def lines(self, request: Request) -> Iterator[Iterator[str]]:
-        """The lines of an answer that arrives over time."""
+    def lines(self, request: Request) -> Iterator[Iterator[str] | None]:
+        """The lines of an answer that arrives over time; None for 204."""
         with self._http.lines(request) as lines:
             yield lines
 
     def download(self, url: str, file: IO[bytes]) -> int:
         return self._http.download(url, file)
+
+    def aside(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call a function that uses files."""
+        return self._http.aside(function, *arguments)
 
     def pause(self, seconds: float) -> None:
         self._http.pause(seconds)

@@ -19,8 +19,9 @@ from fyke_client._requests import (
     segment,
     with_query,
 )
+from fyke_client._rows import without_id
 from fyke_client._sync.connection import Connection
-from fyke_client.errors import ClientError
+from fyke_client.errors import ClientError, Unreachable
 
 SYNC_SECONDS = 300.0
 WAIT_SECONDS = 30  # of one request; many proxies end those of 60 seconds
@@ -232,9 +233,10 @@ class RunCalls:
         while True:
             headers = {"accept": "text/event-stream"} | ({"last-event-id": after} if after else {})
             parser = EventParser()
-            failure: ClientError | None = None
             try:
                 with self._connection.lines(Request("GET", path, headers)) as lines:
+                    if lines is None:
+                        return  # nothing comes after that event
                     for line in lines:
                         heard, failures = time.monotonic(), 0  # an idle stream has comments
                         event = parser.feed(line)
@@ -242,24 +244,24 @@ class RunCalls:
                             continue
                         after = event.id or after
                         yield event
+                        heard = time.monotonic()  # the caller may have taken long
                         if event.kind == "end":
                             return
+                raise Unreachable(f"the events of run {run} ended early")
             except ClientError as error:
-                failure = error
-                if not is_temporary(error) or time.monotonic() - heard > PATIENCE:
+                failures += 1
+                pause = pause_before(failures, error)
+                lost = time.monotonic() - heard > PATIENCE
+                if lost or pause is None or not is_temporary(error):
                     raise
-            if failure is None and not parser.lines:
-                return  # 204: nothing comes after that event
-            failures += 1
-            pause = pause_before(failures, failure or ClientError())
-            self._connection.pause(pause or 0)
+            self._connection.pause(pause)
 
     def follow_rows(self, run: str) -> Iterator[dict[str, Any]]:
         """The rows of a run as they are pushed, until it ends."""
         for event in self.follow(run, ("rows",)):
             if event.kind == "rows":
                 for item in event.data["list"]:
-                    yield item["row"]
+                    yield without_id(item["row"])
 
 
 def _too_late(run: str, state: str, seconds: float) -> TimeoutError:
