@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -146,6 +147,41 @@ def test_a_selection_of_rows_is_sent() -> None:
     assert list(server.client().rows("R1", clean=True, **selection)) == [{"n": 1}]
     sent = json.loads(server.requests[0].content)
     assert sent == {"run_slug": "R1", "clean": True, "cursor": "*", "page_size": 1000, **selection}
+
+
+def test_an_export_has_the_same_selection(tmp_path: Path) -> None:
+    file = httpx2.Response(200, content=b"x")
+    server = Server(result_export=[{"download_url": "http://fyke.test/file"}], _file=[file])
+    selection: dict[str, Any] = {"fields": ["n"], "sort": "-n", "filter": ["n:gt:0"]}
+    server.client().export_to("R1", tmp_path / "a.csv", clean=True, flatten=True, **selection)
+    sent = json.loads(server.requests[0].content)
+    options = {"run_slug": "R1", "format": "csv", "clean": True, "flatten": True}
+    assert sent == options | selection
+
+
+def test_a_download_starts_again_after_a_broken_connection(
+    tmp_path: Path, pauses: list[float]
+) -> None:
+    def half() -> Iterator[bytes]:
+        yield b"a very long beginning"
+        raise httpx2.ReadError("")
+
+    parts = [httpx2.Response(200, content=half()), httpx2.Response(200, content=b"short")]
+    server = Server(result_export=[{"download_url": "http://fyke.test/file"}], _file=parts)
+    path = server.client(retries=1).export_to("R1", tmp_path / "a.csv")
+    assert (path.read_bytes(), len(pauses)) == (b"short", 1)
+
+
+def test_a_task_has_device_and_limits() -> None:
+    server = Server(worker_tasks=[{"slug": "T1"}])
+    client = server.client()
+    client.create_task("owner/hello", {"n": 1}, system={"memory": 512})
+    client.create_task("owner/hello", {"parameters": {"custom": {"n": 1}}})
+    inputs = [json.loads(request.content)["input"] for request in server.requests]
+    assert inputs == [
+        {"parameters": {"system": {"memory": 512}, "custom": {"n": 1}}},
+        {"parameters": {"custom": {"n": 1}}},
+    ]
 
 
 def stream(*events: tuple[str, str, Any]) -> httpx2.Response:

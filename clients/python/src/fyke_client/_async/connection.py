@@ -11,6 +11,7 @@ from fyke_client._requests import (
     Request,
     data_of,
     decoded,
+    is_temporary,
     json_request,
     may_repeat,
     pause_before,
@@ -98,8 +99,23 @@ class AsyncConnection:
         async with self._http.lines(request) as lines:
             yield lines
 
-    async def download(self, url: str, file: IO[bytes]) -> int:
-        return await self._http.download(url, file)
+    async def download(self, url: str, file: IO[bytes], *, again: bool = False) -> int:
+        """Write the content of ``url`` to ``file``, ``again`` from its beginning after a temporary
+        error.
+        """
+        attempt = 0
+        while True:
+            try:
+                return await self._http.download(url, file)
+            except ClientError as error:
+                attempt += 1
+                seconds = pause_before(attempt, error)
+                repeat = again and attempt <= self._retries and is_temporary(error)
+                if not repeat or seconds is None:
+                    raise
+            await self._http.pause(seconds)
+            file.seek(0)
+            file.truncate()
 
     async def aside(self, function: Callable[..., T], *arguments: object) -> T:
         """Call a function that uses files."""

@@ -11,6 +11,7 @@ from fyke_client._requests import (
     Request,
     data_of,
     decoded,
+    is_temporary,
     json_request,
     may_repeat,
     pause_before,
@@ -97,8 +98,23 @@ class Connection:
         with self._http.lines(request) as lines:
             yield lines
 
-    def download(self, url: str, file: IO[bytes]) -> int:
-        return self._http.download(url, file)
+    def download(self, url: str, file: IO[bytes], *, again: bool = False) -> int:
+        """Write the content of ``url`` to ``file``, ``again`` from its beginning after a temporary
+        error.
+        """
+        attempt = 0
+        while True:
+            try:
+                return self._http.download(url, file)
+            except ClientError as error:
+                attempt += 1
+                seconds = pause_before(attempt, error)
+                repeat = again and attempt <= self._retries and is_temporary(error)
+                if not repeat or seconds is None:
+                    raise
+            self._http.pause(seconds)
+            file.seek(0)
+            file.truncate()
 
     def aside(self, function: Callable[..., T], *arguments: object) -> T:
         """Call a function that uses files."""
