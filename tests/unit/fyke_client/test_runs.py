@@ -112,6 +112,24 @@ def test_a_wait_keeps_its_limit_without_answers(monkeypatch: pytest.MonkeyPatch,
     assert clock.now == 1002
 
 
+def test_the_start_counts_for_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=1000.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(sync_runs, "time", clock)
+    monkeypatch.setattr("fyke_client._sync.client.time", clock, raising=False)
+
+    def start(_: object) -> httpx2.Response:
+        clock.now += 7
+        started = {"code": 0, "message": "success", "data": {"run_slug": "R1"}}
+        return httpx2.Response(200, json=started)
+
+    server = Server(worker_runs=[V2], run_detail=[RUN], result_list=[page(cursor=None)])
+    transport = httpx2.MockTransport(lambda r: start(r) if "scraper" in r.url.path else server(r))
+    assert (
+        Fyke("http://fyke.test", "k", transport=transport).run_and_collect("a/b", timeout=10) == []
+    )
+    assert server.requests[0].url.query == b"wait=3"
+
+
 def test_a_wait_reads_the_detail_again() -> None:
     server = Server(worker_runs=[V2], run_detail=[BROKEN, RUN])
     assert server.client().wait("R1", 5).slug == "R1"
