@@ -149,7 +149,11 @@ class ServerContext:
     def client(self) -> FykeAdmin:
         from fyke_client import FykeAdmin
 
-        return FykeAdmin(self.location.url, self.location.key, retries=0)
+        location = self.location
+        try:
+            return FykeAdmin(location.url, location.key, retries=0)
+        except ValueError as error:
+            raise CommandFailed(str(error), Exit.USAGE) from None
 
     def close(self) -> None:
         if "client" in self.__dict__:

@@ -180,8 +180,8 @@ class RunWatch:
         while True:
             try:
                 return request()
-            except Unreachable:
-                if self._clock() > deadline:
+            except Unreachable as error:
+                if not error.temporary or self._clock() > deadline:
                     raise
                 pause = MAX_PAUSE
             except ApiError as error:

@@ -99,6 +99,13 @@ def test_a_run_is_started_read_and_exported(server: Served, fyke: FykeAdmin, wor
     size = fyke.download(fyke.export(run, "csv", ["n"]), file)
     assert len(file.getvalue()) == size
     assert len(file.getvalue().splitlines()) == 1201
+    chosen = io.BytesIO()
+    link = fyke.export(run, "jsonl", fields=["n"], sort="-n", filter=["n:lt:2"], clean=True)
+    fyke.download(link, chosen)
+    assert [msgspec.json.decode(line) for line in chosen.getvalue().splitlines()] == [
+        {"n": 1},
+        {"n": 0},
+    ]
     assert [event.after for event in fyke.events(run)][-1] == "succeeded"
     assert fyke.deliveries(run) == []
     fyke.delete_run(run)
@@ -140,7 +147,9 @@ def test_tasks_are_created_changed_and_started(fyke: FykeAdmin, worker: str) -> 
     task = fyke.task(slug)
     assert (task.title, task.version, fyke.tasks().items) == ("Daily", "latest", [task])
     fyke.update_task(slug, description="Why")
-    fyke.set_task_input(slug, {"parameters": {"custom": CUSTOM}}, "v1.0.1")
+    fyke.set_task_input(slug, CUSTOM, "v1.0.1", system={"memory": 512})
+    saved = msgspec.json.decode(fyke.task(slug).input)
+    assert saved["parameters"]["system"]["memory"] == 512
     changed = fyke.task(slug)
     assert (changed.title, changed.description, changed.version) == ("Daily", "Why", "v1.0.1")
     run = fyke.start_task(slug)

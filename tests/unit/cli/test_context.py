@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.cli.context import Location, data_folder, locate
+from fyke.cli.context import Location, ServerContext, data_folder, locate
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.settings import load_settings
 
@@ -55,6 +55,16 @@ def test_another_key_can_be_used_for_the_local_server(home: Path) -> None:
     with pytest.raises(CommandFailed, match=r"owner\.key") as caught:
         locate(None, None, str(home), {})
     assert caught.value.code is Exit.AUTH
+
+
+@pytest.mark.parametrize(
+    ("url", "key"), [(LOCAL, "SECRET\nx"), ("http://me:SECRET@127.0.0.1:8100", "k")]
+)
+def test_an_unusable_key_or_url_is_not_shown(url: str, key: str) -> None:
+    context = ServerContext(url, key, None, as_json=False)
+    with pytest.raises(CommandFailed, match=r"must not contain|key contains") as caught:
+        _ = context.client
+    assert "SECRET" not in str(caught.value) and caught.value.code is Exit.USAGE
 
 
 def test_without_a_local_server_the_error_names_fyke_up(tmp_path: Path) -> None:

@@ -74,6 +74,13 @@ def test_the_shown_check_rejects_invalid_signatures(
         verify(SECRET, signed, body)
 
 
+@pytest.mark.parametrize("secret", ["", "whsec_"])
+def test_the_shown_check_needs_a_secret(verify: Any, secret: str) -> None:
+    signed = headers(SECRET, "msg_1", int(time.time()), BODY)
+    with pytest.raises(ValueError, match="there is no secret"):
+        verify(secret, signed, BODY)
+
+
 @pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
 def test_shown_settings_exist_and_are_accepted(page: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")

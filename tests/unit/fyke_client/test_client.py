@@ -60,6 +60,8 @@ def test_server_and_key_come_from_arguments_or_the_environment(
     assert request.headers["authorization"] == "Bearer from-environment"
     monkeypatch.setenv("FYKE_URL", "https://fyke.test/")
     assert str(sent_by().url) == "https://fyke.test/version"
+    monkeypatch.setenv("FYKE_URL", "")
+    assert str(sent_by().url) == "http://127.0.0.1:8100/version"
     assert sent_by("http://a.test", "k").headers["authorization"] == "Bearer k"
     assert "authorization" not in sent_by("http://a.test", "").headers
 
@@ -70,6 +72,26 @@ def test_the_key_is_in_no_representation() -> None:
     assert [text for text in texts if "SECRET" in text] == []
     with pytest.raises(fyke_client.ClientError) as caught:
         Fyke("http://127.0.0.1:1", "scraper_api_SECRET", retries=0).version()
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["SECRET\nSECRET", "SECRET SECRET", "SECRET\x7f", "SECRETé"])
+def test_an_unusable_key_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(ValueError, match="the key contains") as caught:
+        Fyke("http://127.0.0.1:1", key)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_spaces_around_a_key_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FYKE_KEY", " k\n")
+    for request in (sent_by("http://a.test"), sent_by("http://a.test", "k\r\n")):
+        assert request.headers["authorization"] == "Bearer k"
+
+
+@pytest.mark.parametrize("url", ["http://me:SECRET@a.test", "me:SECRET@a.test", "http://SECRET@a"])
+def test_a_url_with_a_password_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(ValueError, match="a user and a password") as caught:
+        Fyke(url, "k")
     assert "SECRET" not in str(caught.value)
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx2
 import pytest
 
 from fyke_client import ApiError, FykeAdmin, Unreachable
+from fyke_client._http import Server
 from fyke_client._requests import segment
+from fyke_client._sync_http import Http
 
 
 def _client(status: int, body: bytes, headers: dict[str, str] | None = None) -> FykeAdmin:
@@ -63,6 +69,27 @@ def test_the_key_is_not_sent_to_download_links() -> None:
     fyke.download("http://elsewhere.test/f", io.BytesIO())
     assert headers[0]["authorization"] == "Bearer secret"
     assert "authorization" not in headers[1]
+
+
+def test_threads_share_one_pool_of_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second thread arrives while the first makes the pool."""
+    made: list[httpx2.Client] = []
+    http = Http(Server("http://fyke.test", {}, 1), None)
+    both = threading.Barrier(2)
+    real = httpx2.Client
+
+    def make(**options: Any) -> httpx2.Client:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.5)  # passes only when two threads are here
+        made.append(real(**options))
+        return made[-1]
+
+    monkeypatch.setattr(httpx2, "Client", make)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: http._httpx, range(2)))
+    assert (len(made), found[0]) == (1, found[1])
+    http.close()
+    assert made[0].is_closed
 
 
 def test_segments_are_percent_encoded() -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
 from fyke.domain.workers import archive, entry_names
-from fyke_client import Fyke, Unreachable, _files
+from fyke.errors import InvalidRequest
+from fyke_client import ApiError, AsyncFyke, Fyke, Unreachable, _files
 from fyke_client._files import archive_of, new_file
 
 
@@ -28,6 +31,61 @@ def test_a_folder_is_packed_as_the_command_line_does(tmp_path: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(archive.pack(tmp_path))) as theirs:
         assert sorted(theirs.namelist()) == [".env", "lib/a.py", "lib/dist/b.py", "main.py"]
     assert archive_of(str(tmp_path / "main.py")) == archive_of(b"x") == b"x"
+
+
+@pytest.mark.parametrize("name", ["lib/link.py", "dist", "lib"])
+def test_a_folder_with_a_link_is_refused(tmp_path: Path, name: str) -> None:
+    project = tmp_path / "project"
+    _write(project / "main.py")
+    (project / name).parent.mkdir(exist_ok=True)
+    (project / name).symlink_to(tmp_path)
+    with pytest.raises(ValueError, match=f"'{name}' is a symbolic link"):
+        archive_of(project)
+    with pytest.raises(InvalidRequest, match="symbolic link"):
+        archive.pack(project)
+
+
+def test_links_among_what_is_left_out_are_left_out(tmp_path: Path) -> None:
+    _write(tmp_path / "main.py")
+    for name in ("node_modules", "last.log"):
+        (tmp_path / name).symlink_to(tmp_path)
+    for packed in (archive_of(tmp_path), archive.pack(tmp_path)):
+        with zipfile.ZipFile(io.BytesIO(packed)) as read:
+            assert read.namelist() == ["main.py"]
+
+
+def test_a_project_that_is_missing_is_not_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        archive_of(tmp_path / "missing")
+
+
+async def test_the_event_loop_does_not_wait_for_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class File(io.BytesIO):
+        def write(self, data: Any) -> int:
+            threads.append(threading.get_ident())
+            return super().write(data)
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.method == "GET":
+            return httpx2.Response(200, content=b"a,b")
+        refused = {"code": 4000, "message": "refused", "data": None}
+        return httpx2.Response(400, json=refused)
+
+    def pack(_: Path) -> bytes:
+        threads.append(threading.get_ident())
+        return b""
+
+    threads: list[int] = []
+    monkeypatch.setattr(_files, "_pack", pack)
+    file = File()
+    async with AsyncFyke("http://f.test", "k", transport=httpx2.MockTransport(answer)) as fyke:
+        assert await fyke.download("http://files.test/x", file) == 3
+        with pytest.raises(ApiError):
+            await fyke.push_worker(tmp_path, name="a/b")
+    assert file.getvalue() == b"a,b"
+    assert len(threads) == 2 and threading.get_ident() not in threads
 
 
 def test_what_is_left_out_is_what_the_platform_leaves_out() -> None:

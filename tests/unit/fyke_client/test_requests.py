@@ -34,7 +34,7 @@ def api_error(status: int, key: str = "", retry_after: int = 0) -> ApiError:
         (Unreachable("refused", sent=False), True, True, True),
         (Unreachable("broken"), True, False, True),
         (Unreachable("a page of a proxy", status=502), True, False, True),
-        (Unreachable("another program", status=200), False, False, False),
+        (Unreachable("another program", status=200, temporary=False), False, False, False),
         (api_error(429), True, True, True),
         (api_error(503), True, True, True),
         (api_error(503, "outcome_unknown"), True, False, True),
@@ -111,6 +111,32 @@ def test_a_change_without_an_answer_is_not_repeated(monkeypatch: pytest.MonkeyPa
     with pytest.raises(Unreachable, match="within 30 s"):
         server.client().request("POST", "/x", body={})
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, b'{"code":0,"message":"success","data":{"version":1}}'),
+        (200, b"<p>a page of a proxy"),
+        httpx2.UnsupportedProtocol,
+        httpx2.LocalProtocolError,
+        httpx2.DecodingError,
+    ],
+)
+def test_what_cannot_change_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    server = Server(monkeypatch, answer)
+    with pytest.raises(Unreachable) as caught:
+        server.client().version()
+    assert (caught.value.temporary, len(server.requests)) == (False, 1)
+
+
+def test_a_wait_does_not_repeat_what_cannot_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(monkeypatch, (200, b'{"code":0,"message":"success","data":{}}'))
+    with pytest.raises(Unreachable, match="cannot read"):
+        server.client().wait("R1")
+    assert (len(server.requests), server.pauses) == (1, [])
 
 
 def test_the_last_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
 
-from fyke_client import AsyncFyke, Fyke, RunFailed, Unreachable
+from fyke_client import ApiError, AsyncFyke, Fyke, RunFailed, Unreachable
 from fyke_client._sync import runs as sync_runs
 
 RUN = {
@@ -73,8 +74,9 @@ def test_a_wait_survives_a_server_that_restarts(pauses: list[float]) -> None:
     away = httpx2.Response(503, json={"code": 10000, "message": "away", "data": None})
     server = Server(worker_runs=[RUNNING, BROKEN, away, BROKEN, V2], run_detail=[RUN])
     assert server.client().wait("R1").status_name == "succeeded"
-    assert len(pauses) == 3
-    assert [r.url.query for r in server.requests[:5]] == [b"wait=60"] * 5
+    assert len(pauses) == 4  # also before the second question, because the first was brief
+    assert 0.9 < pauses[0] <= 1
+    assert [r.url.query for r in server.requests[:5]] == [b"wait=30"] * 5
 
 
 def test_a_wait_ends_when_the_server_stays_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +91,48 @@ def test_a_wait_has_a_time_limit(pauses: list[float]) -> None:
         server.client().wait("R1", 0)
     assert [r.url.query for r in server.requests] == [b"wait=0"]
     assert pauses == []
+
+
+@pytest.mark.parametrize("path", ["/api/v2/worker-runs/R1", "/api/v1/run/detail"])
+def test_a_wait_keeps_its_limit_without_answers(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    clock = SimpleNamespace(now=1000.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(sync_runs, "time", clock)
+
+    def silent(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path != path:
+            return httpx2.Response(200, json={"code": 0, "message": "success", "data": V2})
+        clock.now += request.extensions["timeout"]["read"]
+        raise httpx2.ReadTimeout("", request=request)
+
+    client = Fyke("http://fyke.test", "k", transport=httpx2.MockTransport(silent))
+    with pytest.raises(TimeoutError, match=r"nothing is known of run R1 after 1 s") as caught:
+        client.wait("R1", 1)
+    assert isinstance(caught.value.__cause__, Unreachable)
+    assert "within 2 s" in str(caught.value.__cause__)
+    assert clock.now == 1002
+
+
+def test_the_start_counts_for_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=1000.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(sync_runs, "time", clock)
+    monkeypatch.setattr("fyke_client._sync.client.time", clock, raising=False)
+
+    def start(_: object) -> httpx2.Response:
+        clock.now += 7
+        started = {"code": 0, "message": "success", "data": {"run_slug": "R1"}}
+        return httpx2.Response(200, json=started)
+
+    server = Server(worker_runs=[V2], run_detail=[RUN], result_list=[page(cursor=None)])
+    transport = httpx2.MockTransport(lambda r: start(r) if "scraper" in r.url.path else server(r))
+    assert (
+        Fyke("http://fyke.test", "k", transport=transport).run_and_collect("a/b", timeout=10) == []
+    )
+    assert server.requests[0].url.query == b"wait=3"
+
+
+def test_a_wait_reads_the_detail_again() -> None:
+    server = Server(worker_runs=[V2], run_detail=[BROKEN, RUN])
+    assert server.client().wait("R1", 5).slug == "R1"
 
 
 def test_a_failed_run_has_its_reason() -> None:
@@ -121,6 +165,41 @@ def test_a_selection_of_rows_is_sent() -> None:
     assert list(server.client().rows("R1", clean=True, **selection)) == [{"n": 1}]
     sent = json.loads(server.requests[0].content)
     assert sent == {"run_slug": "R1", "clean": True, "cursor": "*", "page_size": 1000, **selection}
+
+
+def test_an_export_has_the_same_selection(tmp_path: Path) -> None:
+    file = httpx2.Response(200, content=b"x")
+    server = Server(result_export=[{"download_url": "http://fyke.test/file"}], _file=[file])
+    selection: dict[str, Any] = {"fields": ["n"], "sort": "-n", "filter": ["n:gt:0"]}
+    server.client().export_to("R1", tmp_path / "a.csv", clean=True, flatten=True, **selection)
+    sent = json.loads(server.requests[0].content)
+    options = {"run_slug": "R1", "format": "csv", "clean": True, "flatten": True}
+    assert sent == options | selection
+
+
+def test_a_download_starts_again_after_a_broken_connection(
+    tmp_path: Path, pauses: list[float]
+) -> None:
+    def half() -> Iterator[bytes]:
+        yield b"a very long beginning"
+        raise httpx2.ReadError("")
+
+    parts = [httpx2.Response(200, content=half()), httpx2.Response(200, content=b"short")]
+    server = Server(result_export=[{"download_url": "http://fyke.test/file"}], _file=parts)
+    path = server.client(retries=1).export_to("R1", tmp_path / "a.csv")
+    assert (path.read_bytes(), len(pauses)) == (b"short", 1)
+
+
+def test_a_task_has_device_and_limits() -> None:
+    server = Server(worker_tasks=[{"slug": "T1"}])
+    client = server.client()
+    client.create_task("owner/hello", {"n": 1}, system={"memory": 512})
+    client.create_task("owner/hello", {"parameters": {"custom": {"n": 1}}})
+    inputs = [json.loads(request.content)["input"] for request in server.requests]
+    assert inputs == [
+        {"parameters": {"system": {"memory": 512}, "custom": {"n": 1}}},
+        {"parameters": {"custom": {"n": 1}}},
+    ]
 
 
 def stream(*events: tuple[str, str, Any]) -> httpx2.Response:
@@ -162,9 +241,85 @@ def test_a_quiet_stream_is_followed_after_a_broken_connection(
     assert [event.kind for event in server.client().follow("R1")] == ["end"]
 
 
+ROW = {"text": "a\u2028b\u2029c\x85d\x0b\x0c\x1c\x1d\x1e\u00e9"}
+AWKWARD = (
+    b'event: rows\r\nid: 1\r\ndata: {"list":\r\ndata: [{"row":'
+    + json.dumps(ROW, ensure_ascii=False).encode()
+    + b"}]}\r\n\r\nevent: end\ndata: {}\n\n"
+)
+
+
+def one_by_one() -> Iterator[bytes]:
+    for number in AWKWARD:
+        yield bytes([number])
+
+
+def test_characters_that_separate_lines_elsewhere_are_part_of_a_row() -> None:
+    answers = [httpx2.Response(200, content=AWKWARD), httpx2.Response(200, content=one_by_one())]
+    server = Server(worker_runs_R1_events=answers)
+    client = server.client()
+    for _ in range(2):
+        rows, end = client.follow("R1")
+        assert (rows.id, rows.data, end.kind) == ("1", {"list": [{"row": ROW}]}, "end")
+
+
+async def test_the_asynchronous_half_splits_lines_in_the_same_way() -> None:
+    server = Server(worker_runs_R1_events=[httpx2.Response(200, content=AWKWARD)])
+    transport = httpx2.MockTransport(server)
+    async with AsyncFyke("http://fyke.test", "k", transport=transport) as fyke:
+        assert [row async for row in fyke.follow_rows("R1")] == [ROW]
+
+
+def test_an_event_that_is_no_json_is_an_error(pauses: list[float]) -> None:
+    server = Server(worker_runs_R1_events=[httpx2.Response(200, text="data: {\n\n")])
+    with pytest.raises(Unreachable, match="not JSON"):
+        list(server.client().follow("R1"))
+    assert pauses == []
+
+
 def test_nothing_follows_the_end() -> None:
     server = Server(worker_runs_R1_events=[httpx2.Response(204)])
     assert list(server.client().follow("R1", after="3")) == []
+
+
+def test_a_stream_without_a_line_is_not_the_end(pauses: list[float]) -> None:
+    empty = httpx2.Response(200, content=b"")
+    server = Server(worker_runs_R1_events=[empty, stream(rows_event("1", 1), ("end", "2", {}))])
+    assert list(server.client().follow_rows("R1")) == [{"n": 1}]
+    assert len(pauses) == 1
+
+
+def test_streams_without_a_line_are_not_followed_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync_runs, "PATIENCE", -1.0)
+    server = Server(worker_runs_R1_events=[httpx2.Response(200, content=b"")])
+    with pytest.raises(Unreachable, match="ended early"):
+        list(server.client().follow("R1"))
+
+
+def test_a_server_that_wants_a_long_pause_is_left_alone(pauses: list[float]) -> None:
+    refusal = {"code": 4290, "message": "later", "data": None}
+    later = httpx2.Response(429, json=refusal, headers={"retry-after": "61"})
+    server = Server(worker_runs_R1_events=[later, stream(("end", "1", {}))])
+    with pytest.raises(ApiError, match="later"):
+        list(server.client().follow("R1"))
+    assert pauses == []
+
+
+def test_a_caller_may_take_long_for_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(sync_runs, "time", clock)
+    parts = [stream(rows_event("1", 1)), BROKEN, stream(("end", "2", {}))]
+    kinds = []
+    for event in Server(worker_runs_R1_events=parts).client().follow("R1"):
+        kinds.append(event.kind)
+        clock.now += 1000
+    assert kinds == ["rows", "end"]
+
+
+def test_followed_rows_have_no_ids() -> None:
+    rows = {"list": [{"position": 1, "row": {"__coreclaw_data_id__": "x", "n": 1}}]}
+    server = Server(worker_runs_R1_events=[stream(("rows", "1", rows), ("end", "2", {}))])
+    assert list(server.client().follow_rows("R1")) == [{"n": 1}]
 
 
 def test_runs_are_listed_to_the_end() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
 
+from fyke_client._events import LineSplitter
 from fyke_client._http import Server, response_of
 from fyke_client._loopback import is_loopback
 from fyke_client._requests import Request, Response, data_of
@@ -15,6 +16,10 @@ from fyke_client.errors import Unreachable
 
 if TYPE_CHECKING:
     import httpx2
+
+T = TypeVar("T")
+
+CHUNK = 2**18  # bytes that are written at once
 
 
 class AsyncHttp:
@@ -41,7 +46,8 @@ class AsyncHttp:
 
     async def send(self, request: Request) -> Response:
         """The answer to ``request``. Raises ``Unreachable``."""
-        with self.server.errors():
+        seconds = self.server.seconds_for(request)
+        with self.server.errors(seconds):
             return response_of(
                 await self._httpx.request(
                     request.method,
@@ -50,13 +56,13 @@ class AsyncHttp:
                     content=request.body or None,
                     data=request.form,
                     files=request.files,
-                    timeout=self.server.timeout + request.extra_seconds,
+                    timeout=seconds,
                 )
             )
 
     @asynccontextmanager
-    async def lines(self, request: Request) -> AsyncIterator[AsyncIterator[str]]:
-        """The lines of an answer that arrives over time; none for 204. Raises like ``send``, and
+    async def lines(self, request: Request) -> AsyncIterator[AsyncIterator[str] | None]:
+        """The lines of an answer that arrives over time; None for 204. Raises like ``send``, and
         ``ApiError``.
         """
         with self.server.errors():
@@ -68,7 +74,7 @@ class AsyncHttp:
                 if response.status_code not in (200, 204):
                     await response.aread()
                     data_of(response_of(response), self.server.url)
-                yield response.aiter_lines()
+                yield _lines_of(response) if response.status_code == 200 else None
 
     async def download(self, url: str, file: IO[bytes]) -> int:
         """Write the content of ``url`` to ``file``; return the number of bytes.
@@ -82,9 +88,20 @@ class AsyncHttp:
                     await response.aread()
                     data_of(response_of(response), url)
                     raise Unreachable(f"{url} answered {response.status_code} instead of a file")
-                async for chunk in response.aiter_bytes():
-                    size += file.write(chunk)
+                async for chunk in response.aiter_bytes(CHUNK):
+                    size += await self.aside(file.write, chunk)
         return size
+
+    async def aside(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call a function that uses files, without blocking the event loop."""
+        return await asyncio.to_thread(function, *arguments)
 
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+async def _lines_of(response: httpx2.Response) -> AsyncIterator[str]:
+    lines = LineSplitter()
+    async for part in response.aiter_bytes():
+        for line in lines.feed(part):
+            yield line

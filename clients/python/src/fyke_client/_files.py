@@ -47,11 +47,14 @@ def _umask() -> int:
 
 
 def archive_of(project: bytes | str | os.PathLike[str]) -> bytes:
-    """The ZIP of a project: ``project`` itself, the content of a file, or a folder packed."""
+    """The ZIP of a project: ``project`` itself, the content of a file, or a folder packed.
+
+    Raises ``OSError`` if it cannot be read, and ``ValueError`` for a folder with a link.
+    """
     if isinstance(project, bytes):
         return project
     path = Path(project)
-    return path.read_bytes() if path.is_file() else _pack(path)
+    return _pack(path) if path.is_dir() else path.read_bytes()
 
 
 def _pack(folder: Path) -> bytes:
@@ -61,14 +64,27 @@ def _pack(folder: Path) -> bytes:
 
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            parts = path.relative_to(folder).parts
-            if not CACHES.isdisjoint(parts) or parts[0] in BUILD_FOLDERS:
-                continue
-            if path.is_symlink() or not path.is_file() or path.name.lower().endswith(SUFFIXES):
-                continue
-            info = zipfile.ZipInfo("/".join(parts))
+        for path, name in sorted(_walk(folder), key=lambda each: each[0]):
+            info = zipfile.ZipInfo(name)
             info.external_attr = (0o755 if path.stat().st_mode & 0o111 else 0o644) << 16
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, path.read_bytes())
     return content.getvalue()
+
+
+def _walk(folder: Path, above: str = "") -> Iterator[tuple[Path, str]]:
+    """The files of a project with their names in it."""
+    for path in folder.iterdir():
+        name = above + path.name
+        is_folder = path.is_dir() and not path.is_symlink()
+        if path.name in CACHES or (is_folder and name in BUILD_FOLDERS):
+            continue
+        if is_folder:
+            yield from _walk(path, name + "/")
+        elif not name.lower().endswith(SUFFIXES):
+            if path.is_symlink() or not path.is_file():
+                raise ValueError(
+                    f"{name!r} is a symbolic link, device or pipe; replace it with the file "
+                    "itself, or remove it"
+                )
+            yield path, name

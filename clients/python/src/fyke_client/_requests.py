@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
@@ -24,7 +25,8 @@ _encode = msgspec.json.Encoder().encode
 
 class Request(NamedTuple):
     """One request. ``repeatable``: sending it twice has the effect of sending it once.
-    ``extra_seconds``: how much longer than usual its answer may take.
+    ``extra_seconds``: how much longer than usual its answer may take; ``most_seconds``: a limit of
+    that. ``retries``: how often it is sent again, None for the client's number.
     """
 
     method: str
@@ -32,6 +34,8 @@ class Request(NamedTuple):
     headers: Mapping[str, str] = {}
     body: bytes = b""
     extra_seconds: float = 0
+    most_seconds: float = math.inf
+    retries: int | None = None
     repeatable: bool = False
     files: Mapping[str, Any] | None = None  # of a form, whose other members are in ``form``
     form: Mapping[str, str] | None = None
@@ -86,7 +90,9 @@ def json_request(
     if idempotency_key:
         headers["idempotency-key"] = idempotency_key
     repeatable = repeatable or bool(idempotency_key) or method == "PUT"
-    return Request(method, path, headers, _encode(body), extra_seconds, repeatable)
+    return Request(
+        method, path, headers, _encode(body), extra_seconds=extra_seconds, repeatable=repeatable
+    )
 
 
 def new_idempotency_key() -> str:
@@ -100,7 +106,9 @@ def data_of(response: Response, source: str) -> bytes:
         envelope = decode(content, _Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Unreachable(
-            f"{source} answered {status}, but is not a Fyke server", status=status
+            f"{source} answered {status}, but is not a Fyke server",
+            status=status,
+            temporary=status in _NOT_NOW,
         ) from None
     if status == 200 and envelope.code == 0:
         return bytes(envelope.data)
@@ -123,7 +131,8 @@ def decoded(data: bytes, answer_type: type[T], source: str) -> T:
     except msgspec.ValidationError as error:
         raise Unreachable(
             f"{source} sent an answer that this client cannot read ({error}); "
-            "use the client of the server's version"
+            "use the client of the server's version",
+            temporary=False,
         ) from None
 
 
@@ -134,7 +143,7 @@ def is_temporary(error: ClientError) -> bool:
     """Whether the same request may succeed later."""
     if isinstance(error, ApiError):
         return error.status in _NOT_NOW
-    return isinstance(error, Unreachable) and (error.status == 0 or error.status in _NOT_NOW)
+    return isinstance(error, Unreachable) and error.temporary
 
 
 def may_repeat(error: ClientError, request: Request) -> bool:

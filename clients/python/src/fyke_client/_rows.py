@@ -16,7 +16,10 @@ ROW_ID = "__coreclaw_data_id__"
 
 def row_of(text: msgspec.Raw) -> dict[str, Any]:
     """A row without its id. Integers keep all digits; other numbers are floats."""
-    row: dict[str, Any] = msgspec.json.decode(text)
+    return without_id(msgspec.json.decode(text))
+
+
+def without_id(row: dict[str, Any]) -> dict[str, Any]:
     row.pop(ROW_ID, None)
     return row
 

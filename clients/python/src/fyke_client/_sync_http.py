@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import functools
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
 
+from fyke_client._events import LineSplitter
 from fyke_client._http import Server, response_of
 from fyke_client._loopback import LoopbackHttp, is_loopback, is_plain
 from fyke_client._requests import Request, Response, data_of
@@ -17,6 +18,8 @@ from fyke_client.errors import Unreachable
 if TYPE_CHECKING:
     import httpx2
 
+T = TypeVar("T")
+
 
 class Http:
     """The connections to one server. Plain requests to this machine go by ``http.client``."""
@@ -24,12 +27,20 @@ class Http:
     def __init__(self, server: Server, transport: httpx2.BaseTransport | None) -> None:
         self.server = server
         self._transport = transport
+        self._making = threading.Lock()
+        self._made: httpx2.Client | None = None
         self._loopback = (
             LoopbackHttp(server.url) if transport is None and is_plain(server.url) else None
         )
 
-    @functools.cached_property
+    @property
     def _httpx(self) -> httpx2.Client:
+        with self._making:  # several threads may come at once
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+    def _make(self) -> httpx2.Client:
         import httpx2
 
         # Proxies in the environment are not used for a server on this machine.
@@ -40,14 +51,15 @@ class Http:
         )
 
     def close(self) -> None:
-        if "_httpx" in self.__dict__:
-            self._httpx.close()
+        if self._made is not None:
+            self._made.close()
 
     def send(self, request: Request) -> Response:
         """The answer to ``request``. Raises ``Unreachable``."""
         if self._loopback is not None and request.files is None:
             return self._send_loopback(self._loopback, request)
-        with self.server.errors():
+        seconds = self.server.seconds_for(request)
+        with self.server.errors(seconds):
             return response_of(
                 self._httpx.request(
                     request.method,
@@ -56,25 +68,27 @@ class Http:
                     content=request.body or None,
                     data=request.form,
                     files=request.files,
-                    timeout=self.server.timeout + request.extra_seconds,
+                    timeout=seconds,
                 )
             )
 
     def _send_loopback(self, loopback: LoopbackHttp, request: Request) -> Response:
         headers = self.server.headers_of(request)
-        timeout = self.server.timeout + request.extra_seconds
+        timeout = self.server.seconds_for(request)
         try:
             return loopback.request(request.method, request.path, headers, request.body, timeout)
         except Unreachable as error:
             raise self.server.unreachable(error.__cause__ or error, sent=False) from error.__cause__
         except TimeoutError as error:
-            raise self.server.too_slow() from error
-        except (OSError, HTTPException, ValueError) as error:
+            raise self.server.too_slow(timeout) from error
+        except (OSError, HTTPException) as error:
             raise self.server.unreachable(error) from error
+        except ValueError as error:  # a header that cannot be sent
+            raise self.server.unreachable(error, temporary=False) from error
 
     @contextmanager
-    def lines(self, request: Request) -> Iterator[Iterator[str]]:
-        """The lines of an answer that arrives over time; none for 204. Raises like ``send``, and
+    def lines(self, request: Request) -> Iterator[Iterator[str] | None]:
+        """The lines of an answer that arrives over time; None for 204. Raises like ``send``, and
         ``ApiError``.
         """
         with (
@@ -88,7 +102,7 @@ class Http:
             if response.status_code not in (200, 204):
                 response.read()
                 data_of(response_of(response), self.server.url)
-            yield response.iter_lines()
+            yield _lines_of(response) if response.status_code == 200 else None
 
     def download(self, url: str, file: IO[bytes]) -> int:
         """Write the content of ``url`` to ``file``; return the number of bytes.
@@ -105,5 +119,15 @@ class Http:
                 size += file.write(chunk)
         return size
 
+    def aside(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call a function that uses files."""
+        return function(*arguments)
+
     def pause(self, seconds: float) -> None:
         time.sleep(seconds)
+
+
+def _lines_of(response: httpx2.Response) -> Iterator[str]:
+    lines = LineSplitter()
+    for part in response.iter_bytes():
+        yield from lines.feed(part)

@@ -56,11 +56,15 @@ class Unreachable(ClientError):
     """There is no Fyke server at this address, or it does not answer in time.
 
     ``sent``: whether the request may have reached it. ``status``: of an answer that a server or
-    proxy in between gave instead, 0 for none.
+    proxy in between gave instead, 0 for none. ``temporary``: False if the same request can only
+    end the same way, for example because the client cannot read the answer.
     """
 
-    def __init__(self, message: str, *, sent: bool = True, status: int = 0) -> None:
+    def __init__(
+        self, message: str, *, sent: bool = True, status: int = 0, temporary: bool = True
+    ) -> None:
         super().__init__(message)
+        self.temporary = temporary
         self.sent = sent
         self.status = status
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
@@ -26,7 +27,8 @@ class AsyncFyke(AsyncRunCalls, AsyncRowCalls, AsyncWorkerCalls, AsyncTaskCalls):
     """An asynchronous client of one server, which tasks may share.
 
     ``url`` and ``key`` default to the variables ``FYKE_URL`` and ``FYKE_KEY``, the URL then to the
-    server on this machine; an empty key sends none. ``timeout``: seconds for each request, without
+    server on this machine; an empty key sends none, and an unusable one raises ``ValueError``, as a
+    URL with a password does. ``timeout``: seconds for each request, without
     those that the server is asked to wait. ``retries``: how often a request is sent again that had
     no answer or was refused for now, if that cannot do anything twice.
 
@@ -71,10 +73,12 @@ class AsyncFyke(AsyncRunCalls, AsyncRowCalls, AsyncWorkerCalls, AsyncTaskCalls):
         Raises ``RunFailed`` if it does not succeed, and ``TimeoutError`` after ``timeout`` seconds,
         when the run goes on; the same ``idempotency_key`` then finds it again.
         """
+        began = time.monotonic()
         run = await self.start(
             worker, input, system=system, version=version, idempotency_key=idempotency_key
         )
-        detail = await self.wait(run, timeout)
+        left = None if timeout is None else max(0, began + timeout - time.monotonic())
+        detail = await self.wait(run, left)
         if detail.status_name != "succeeded":
             raise RunFailed(detail)
         return [row async for row in self.rows(run)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import IO, Any, TypeVar
 
@@ -11,6 +11,7 @@ from fyke_client._requests import (
     Request,
     data_of,
     decoded,
+    is_temporary,
     json_request,
     may_repeat,
     pause_before,
@@ -73,6 +74,7 @@ class AsyncConnection:
 
     async def _repeating(self, request: Request, *, in_envelope: bool) -> bytes:
         attempt = 0
+        retries = self._retries if request.retries is None else request.retries
         while True:
             try:
                 response = await self._http.send(request)
@@ -81,22 +83,43 @@ class AsyncConnection:
                 data = data_of(response, self.url)
                 if in_envelope:
                     return data
-                raise Unreachable(f"{request.path} answered {response.status} instead of a file")
+                raise Unreachable(
+                    f"{request.path} answered {response.status} instead of a file", temporary=False
+                )
             except ClientError as error:
                 attempt += 1
                 seconds = pause_before(attempt, error)
-                if attempt > self._retries or seconds is None or not may_repeat(error, request):
+                if attempt > retries or seconds is None or not may_repeat(error, request):
                     raise
             await self._http.pause(seconds)
 
     @asynccontextmanager
-    async def lines(self, request: Request) -> AsyncIterator[AsyncIterator[str]]:
-        """The lines of an answer that arrives over time."""
+    async def lines(self, request: Request) -> AsyncIterator[AsyncIterator[str] | None]:
+        """The lines of an answer that arrives over time; None for 204."""
         async with self._http.lines(request) as lines:
             yield lines
 
-    async def download(self, url: str, file: IO[bytes]) -> int:
-        return await self._http.download(url, file)
+    async def download(self, url: str, file: IO[bytes], *, again: bool = False) -> int:
+        """Write the content of ``url`` to ``file``, ``again`` from its beginning after a temporary
+        error.
+        """
+        attempt = 0
+        while True:
+            try:
+                return await self._http.download(url, file)
+            except ClientError as error:
+                attempt += 1
+                seconds = pause_before(attempt, error)
+                repeat = again and attempt <= self._retries and is_temporary(error)
+                if not repeat or seconds is None:
+                    raise
+            await self._http.pause(seconds)
+            file.seek(0)
+            file.truncate()
+
+    async def aside(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call a function that uses files."""
+        return await self._http.aside(function, *arguments)
 
     async def pause(self, seconds: float) -> None:
         await self._http.pause(seconds)

@@ -58,7 +58,8 @@ class AsyncWorkerCalls:
 
         ``project``: a folder, a ZIP file, or the content of one. ``name``: ``owner/name``, or a
         name in the caller's account. Creates a missing Worker. Omitted arguments leave its page as
-        it is.
+        it is. Raises ``OSError`` if the project cannot be read, and ``ValueError`` for a folder
+        with a link.
         """
         if "/" not in name and "~" not in name:
             account = await self._connection.get(
@@ -70,7 +71,7 @@ class AsyncWorkerCalls:
             form["description"] = description
         if public is not None:
             form["public"] = "true" if public else "false"
-        archive = archive_of(project)
+        archive = await self._connection.aside(archive_of, project)
         files = {"scraper_file": ("worker.zip", archive, "application/zip")}
         path = f"/api/v2/workers/{worker_segment(name)}/versions"
         data = await self._connection.data(Request("POST", path, form=form, files=files))

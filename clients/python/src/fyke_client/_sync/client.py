@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
@@ -27,7 +28,8 @@ class Fyke(RunCalls, RowCalls, WorkerCalls, TaskCalls):
     """A synchronous client of one server, which threads may share.
 
     ``url`` and ``key`` default to the variables ``FYKE_URL`` and ``FYKE_KEY``, the URL then to the
-    server on this machine; an empty key sends none. ``timeout``: seconds for each request, without
+    server on this machine; an empty key sends none, and an unusable one raises ``ValueError``, as a
+    URL with a password does. ``timeout``: seconds for each request, without
     those that the server is asked to wait. ``retries``: how often a request is sent again that had
     no answer or was refused for now, if that cannot do anything twice.
 
@@ -72,10 +74,12 @@ class Fyke(RunCalls, RowCalls, WorkerCalls, TaskCalls):
         Raises ``RunFailed`` if it does not succeed, and ``TimeoutError`` after ``timeout`` seconds,
         when the run goes on; the same ``idempotency_key`` then finds it again.
         """
+        began = time.monotonic()
         run = self.start(
             worker, input, system=system, version=version, idempotency_key=idempotency_key
         )
-        detail = self.wait(run, timeout)
+        left = None if timeout is None else max(0, began + timeout - time.monotonic())
+        detail = self.wait(run, left)
         if detail.status_name != "succeeded":
             raise RunFailed(detail)
         return [row for row in self.rows(run)]

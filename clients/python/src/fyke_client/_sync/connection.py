@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any, TypeVar
 
@@ -11,6 +11,7 @@ from fyke_client._requests import (
     Request,
     data_of,
     decoded,
+    is_temporary,
     json_request,
     may_repeat,
     pause_before,
@@ -72,6 +73,7 @@ class Connection:
 
     def _repeating(self, request: Request, *, in_envelope: bool) -> bytes:
         attempt = 0
+        retries = self._retries if request.retries is None else request.retries
         while True:
             try:
                 response = self._http.send(request)
@@ -80,22 +82,43 @@ class Connection:
                 data = data_of(response, self.url)
                 if in_envelope:
                     return data
-                raise Unreachable(f"{request.path} answered {response.status} instead of a file")
+                raise Unreachable(
+                    f"{request.path} answered {response.status} instead of a file", temporary=False
+                )
             except ClientError as error:
                 attempt += 1
                 seconds = pause_before(attempt, error)
-                if attempt > self._retries or seconds is None or not may_repeat(error, request):
+                if attempt > retries or seconds is None or not may_repeat(error, request):
                     raise
             self._http.pause(seconds)
 
     @contextmanager
-    def lines(self, request: Request) -> Iterator[Iterator[str]]:
-        """The lines of an answer that arrives over time."""
+    def lines(self, request: Request) -> Iterator[Iterator[str] | None]:
+        """The lines of an answer that arrives over time; None for 204."""
         with self._http.lines(request) as lines:
             yield lines
 
-    def download(self, url: str, file: IO[bytes]) -> int:
-        return self._http.download(url, file)
+    def download(self, url: str, file: IO[bytes], *, again: bool = False) -> int:
+        """Write the content of ``url`` to ``file``, ``again`` from its beginning after a temporary
+        error.
+        """
+        attempt = 0
+        while True:
+            try:
+                return self._http.download(url, file)
+            except ClientError as error:
+                attempt += 1
+                seconds = pause_before(attempt, error)
+                repeat = again and attempt <= self._retries and is_temporary(error)
+                if not repeat or seconds is None:
+                    raise
+            self._http.pause(seconds)
+            file.seek(0)
+            file.truncate()
+
+    def aside(self, function: Callable[..., T], *arguments: object) -> T:
+        """Call a function that uses files."""
+        return self._http.aside(function, *arguments)
 
     def pause(self, seconds: float) -> None:
         self._http.pause(seconds)

@@ -100,15 +100,29 @@ class RowCalls:
         format: str = "csv",
         keys: Sequence[str] = (),
         *,
+        fields: Sequence[str] = (),
+        sort: str = "",
+        filter: Sequence[str] = (),
+        clean: bool = False,
+        flatten: bool = False,
         safe: bool = False,
         bom: bool = False,
         failed_rows: bool = False,
     ) -> str:
-        """A temporary link to a file with the rows; see ``download`` and ``export_to``."""
+        """A temporary link to a file with the rows; see ``download`` and ``export_to``.
+
+        ``keys``: the columns; ``safe`` and ``bom``: for spreadsheets, of CSV; the others as for
+        ``rows``.
+        """
         body = types.v1.Export(
             run_slug=run,
             format=format,
             filter_keys=[*keys],
+            fields=tuple(fields),
+            sort=sort,
+            filter=tuple(filter),
+            clean=clean,
+            flatten=flatten,
             safe=safe,
             bom=bom,
             failed_rows=failed_rows,
@@ -129,15 +143,32 @@ class RowCalls:
         format: str = "",
         keys: Sequence[str] = (),
         *,
+        fields: Sequence[str] = (),
+        sort: str = "",
+        filter: Sequence[str] = (),
+        clean: bool = False,
+        flatten: bool = False,
         safe: bool = False,
         bom: bool = False,
         failed_rows: bool = False,
     ) -> Path:
-        """Write the rows to a file, whose suffix is the format unless one is given. The file is
-        complete or does not appear.
+        """Write the rows to a file, whose suffix is the format unless one is given; see ``export``.
+        The file is complete or does not appear.
         """
         name = format or Path(path).suffix.removeprefix(".").lower() or "csv"
-        link = self.export(run, name, keys, safe=safe, bom=bom, failed_rows=failed_rows)
+        link = self.export(
+            run,
+            name,
+            keys,
+            fields=fields,
+            sort=sort,
+            filter=filter,
+            clean=clean,
+            flatten=flatten,
+            safe=safe,
+            bom=bom,
+            failed_rows=failed_rows,
+        )
         with new_file(path) as file:
-            self.download(link, file)
+            self._connection.download(link, file, again=True)
         return Path(path)

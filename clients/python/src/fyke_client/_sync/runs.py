@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,11 +19,13 @@ from fyke_client._requests import (
     segment,
     with_query,
 )
+from fyke_client._rows import without_id
 from fyke_client._sync.connection import Connection
-from fyke_client.errors import ClientError
+from fyke_client.errors import ClientError, Unreachable
 
 SYNC_SECONDS = 300.0
-WAIT_SECONDS = 60  # of one request
+WAIT_SECONDS = 30  # of one request; many proxies end those of 60 seconds
+LEAST_SECONDS = 1.0  # from one question for the end to the next; and for the last answer
 PATIENCE = 300.0  # seconds that a wait or a stream survives without any answer
 
 
@@ -159,31 +162,46 @@ class RunCalls:
         Survives a server that is away for up to five minutes. Raises ``TimeoutError`` after
         ``timeout`` seconds; call it again to go on waiting, also in another program.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        began = time.monotonic()
+        deadline = math.inf if timeout is None else began + timeout
         path = f"/api/v2/worker-runs/{segment(run)}"
-        heard, failures = time.monotonic(), 0
+        heard, failures, state = began, 0, ""
         while True:
-            left = float(WAIT_SECONDS) if deadline is None else deadline - time.monotonic()
+            asked = time.monotonic()
+            left = deadline - asked
             seconds = int(max(0, min(left, WAIT_SECONDS)))
+            # This loop repeats requests, so that each attempt keeps the deadline.
+            most = max(0.0, left) + LEAST_SECONDS
+            question = Request(
+                "GET",
+                with_query(path, {"wait": seconds}),
+                extra_seconds=seconds,
+                most_seconds=most,
+                retries=0,
+            )
+            detail = json_request("POST", "/api/v1/run/detail", types.v1.RunRef(run))
+            detail = detail._replace(most_seconds=most, retries=0)
             try:
-                seen = self._connection.get(
-                    path, types.v2.runs.WorkerRun, {"wait": seconds}, extra_seconds=seconds
-                )
+                seen = self._connection.answer(question, types.v2.runs.WorkerRun)
+                if seen.finished_at:
+                    return self._connection.answer(detail, types.v1.RunDetail)
             except ClientError as error:
                 failures += 1
-                pause = pause_before(failures, error)
-                lost = time.monotonic() - heard > PATIENCE
-                if lost or pause is None or left <= 0 or not is_temporary(error):
+                pause, now = pause_before(failures, error), time.monotonic()
+                if not is_temporary(error):
                     raise
-                self._connection.pause(pause if deadline is None else min(pause, left))
+                if now >= deadline:
+                    raise _too_late(run, state, deadline - began) from error
+                if pause is None or now - heard > PATIENCE:
+                    raise
+                self._connection.pause(min(pause, deadline - now))
                 continue
-            if seen.finished_at:
-                return self.run(run)
-            heard, failures = time.monotonic(), 0
+            heard, failures, state = time.monotonic(), 0, seen.status
             if left <= 0:
-                raise TimeoutError(f"run {run} is still {seen.status} after {timeout:g} s")
-            if seconds == 0:
-                self._connection.pause(left)
+                raise _too_late(run, state, deadline - began)
+            rest = min(LEAST_SECONDS - (heard - asked), deadline - heard)
+            if rest > 0:
+                self._connection.pause(rest)
 
     def log(self, run: str) -> types.v1.LogTail:
         """The last lines of the log, and a link to all of it."""
@@ -215,34 +233,40 @@ class RunCalls:
         while True:
             headers = {"accept": "text/event-stream"} | ({"last-event-id": after} if after else {})
             parser = EventParser()
-            failure: ClientError | None = None
             try:
                 with self._connection.lines(Request("GET", path, headers)) as lines:
+                    if lines is None:
+                        return  # nothing comes after that event
                     for line in lines:
                         heard, failures = time.monotonic(), 0  # an idle stream has comments
                         event = parser.feed(line)
                         if event is None:
                             continue
-                        after = event.id
+                        after = event.id or after
                         yield event
+                        heard = time.monotonic()  # the caller may have taken long
                         if event.kind == "end":
                             return
+                raise Unreachable(f"the events of run {run} ended early")
             except ClientError as error:
-                failure = error
-                if not is_temporary(error) or time.monotonic() - heard > PATIENCE:
+                failures += 1
+                pause = pause_before(failures, error)
+                lost = time.monotonic() - heard > PATIENCE
+                if lost or pause is None or not is_temporary(error):
                     raise
-            if failure is None and not parser.lines:
-                return  # 204: nothing comes after that event
-            failures += 1
-            pause = pause_before(failures, failure or ClientError())
-            self._connection.pause(pause or 0)
+            self._connection.pause(pause)
 
     def follow_rows(self, run: str) -> Iterator[dict[str, Any]]:
         """The rows of a run as they are pushed, until it ends."""
         for event in self.follow(run, ("rows",)):
             if event.kind == "rows":
                 for item in event.data["list"]:
-                    yield item["row"]
+                    yield without_id(item["row"])
+
+
+def _too_late(run: str, state: str, seconds: float) -> TimeoutError:
+    text = f"run {run} is still {state}" if state else f"nothing is known of run {run}"
+    return TimeoutError(f"{text} after {seconds:g} s")
 
 
 def run_input(input: Mapping[str, Any] | None, system: Mapping[str, Any] | None) -> dict[str, Any]:

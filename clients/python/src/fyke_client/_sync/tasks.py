@@ -12,6 +12,7 @@ from msgspec import UNSET
 from fyke_client import types
 from fyke_client._requests import json_request, new_idempotency_key, segment
 from fyke_client._sync.connection import Connection
+from fyke_client._sync.runs import run_input
 
 TASKS = "/api/v2/worker-tasks"
 
@@ -26,18 +27,19 @@ class TaskCalls:
         worker: str,
         input: Mapping[str, Any],
         *,
+        system: Mapping[str, Any] | None = None,
         title: str = "",
         version: str = "",
         description: str = "",
     ) -> str:
         """Save an input under a title; return the task's slug.
 
-        ``input`` is the Worker's own, or the whole object with ``parameters``. Without a version,
-        each run uses the newest.
+        ``input`` is the Worker's own, and ``system`` as for ``start``; or without ``system``, the
+        whole object with ``parameters``. Without a version, each run uses the newest.
         """
         body = types.v2.tasks.NewTask(
             worker_id=worker.replace("/", "~"),
-            input=dict(input),
+            input=_task_input(input, system),
             title=title or worker,
             version=version or "latest",
             description=description,
@@ -69,9 +71,16 @@ class TaskCalls:
         )
         self._connection.put(_task_path(task), types.v2.tasks.TaskChanged, body)
 
-    def set_task_input(self, task: str, input: Mapping[str, Any], version: str = "") -> None:
-        """Replace the input, and the version unless it is empty."""
-        body = types.v2.tasks.TaskInputChange(dict(input), version)
+    def set_task_input(
+        self,
+        task: str,
+        input: Mapping[str, Any],
+        version: str = "",
+        *,
+        system: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Replace the input, and the version unless it is empty; see ``create_task``."""
+        body = types.v2.tasks.TaskInputChange(_task_input(input, system), version)
         self._connection.put(f"{_task_path(task)}/input", types.v2.tasks.TaskChanged, body)
 
     def delete_task(self, task: str) -> None:
@@ -134,6 +143,10 @@ class TaskCalls:
         """Set the account's time zone, for schedules without one; return it."""
         path, body = "/api/fyke/account/time-zone", types.fyke.schedules.TimeZone(time_zone)
         return (self._connection.put(path, types.fyke.schedules.AccountZone, body)).time_zone
+
+
+def _task_input(input: Mapping[str, Any], system: Mapping[str, Any] | None) -> dict[str, Any]:
+    return dict(input) if system is None else run_input(input, system)
 
 
 def _task_path(task: str) -> str:

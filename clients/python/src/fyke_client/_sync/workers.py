@@ -59,7 +59,8 @@ class WorkerCalls:
 
         ``project``: a folder, a ZIP file, or the content of one. ``name``: ``owner/name``, or a
         name in the caller's account. Creates a missing Worker. Omitted arguments leave its page as
-        it is.
+        it is. Raises ``OSError`` if the project cannot be read, and ``ValueError`` for a folder
+        with a link.
         """
         if "/" not in name and "~" not in name:
             account = self._connection.get("/api/fyke/account", types.fyke.accounts.OwnAccount)
@@ -69,7 +70,7 @@ class WorkerCalls:
             form["description"] = description
         if public is not None:
             form["public"] = "true" if public else "false"
-        archive = archive_of(project)
+        archive = self._connection.aside(archive_of, project)
         files = {"scraper_file": ("worker.zip", archive, "application/zip")}
         path = f"/api/v2/workers/{worker_segment(name)}/versions"
         data = self._connection.data(Request("POST", path, form=form, files=files))
