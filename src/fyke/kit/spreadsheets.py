@@ -30,10 +30,11 @@ def exact_usd(micros: int) -> str:
     return f"{sign}{dollars}.{rest:06d}"
 
 
-# The start of a formula, even in full-width form or after blanks and quotes, or a control
-# character at which a spreadsheet may start a new cell.
+# After blanks and quotes: the start of a formula, even in full-width form, or a control character
+# at which a spreadsheet may start a new cell.
 _FORMULA = re.compile(
-    "[\\s\"'\\x00\\ufeff\\u200b]*[=+\\-@\uff1d\uff0b\uff0d\uff20\u2212]|[\t\r\n\x00]"
+    "[\\s\"'\\x00\\ufeff\\u200b]*[=+\\-@\uff1d\uff0b\uff0d\uff20\u2212]"
+    "|[ \"'\\u00a0\\ufeff\\u200b]*[\t\r\n\x00]"
 )
 
 
