@@ -192,6 +192,7 @@ class NodeLink:
     def leave(self, reason: str) -> None:
         """End the connection, if there is one; the next gateway is tried."""
         if self._requests is not None:
+            self._answered.discard(self._gateway)
             self._requests.stream.close(reason)
 
     def announced(self, gateways: Sequence[str]) -> None:
