@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
@@ -12,6 +13,25 @@ if TYPE_CHECKING:
     import polars
 
 ROW_ID = "__coreclaw_data_id__"
+
+
+class ExportSelection(TypedDict, total=False):
+    """What a file of rows contains, as in ``rows`` and ``export`` of the client."""
+
+    fields: Sequence[str]
+    sort: str
+    filter: Sequence[str]
+    clean: bool
+    flatten: bool
+    failed_rows: bool
+    safe: bool
+    bom: bool
+
+
+def exported(selection: ExportSelection) -> dict[str, Any]:
+    """As members of ``types.v1.Export``."""
+    given: dict[str, Any] = {**selection}
+    return given | {name: tuple(given[name]) for name in ("fields", "filter") if name in given}
 
 
 def row_of(text: msgspec.Raw) -> dict[str, Any]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Unpack
 
 import msgspec
 
 from fyke_client import types
 from fyke_client._async.connection import AsyncConnection
 from fyke_client._files import new_file
-from fyke_client._rows import pandas_frame, polars_frame, row_of
+from fyke_client._rows import ExportSelection, exported, pandas_frame, polars_frame, row_of
 
 if TYPE_CHECKING:
     import pandas
@@ -98,15 +98,7 @@ class AsyncRowCalls:
         run: str,
         format: str = "csv",
         keys: Sequence[str] = (),
-        *,
-        fields: Sequence[str] = (),
-        sort: str = "",
-        filter: Sequence[str] = (),
-        clean: bool = False,
-        flatten: bool = False,
-        safe: bool = False,
-        bom: bool = False,
-        failed_rows: bool = False,
+        **selection: Unpack[ExportSelection],
     ) -> str:
         """A temporary link to a file with the rows; see ``download`` and ``export_to``.
 
@@ -114,17 +106,7 @@ class AsyncRowCalls:
         ``rows``.
         """
         body = types.v1.Export(
-            run_slug=run,
-            format=format,
-            filter_keys=[*keys],
-            fields=tuple(fields),
-            sort=sort,
-            filter=tuple(filter),
-            clean=clean,
-            flatten=flatten,
-            safe=safe,
-            bom=bom,
-            failed_rows=failed_rows,
+            run_slug=run, format=format, filter_keys=[*keys], **exported(selection)
         )
         path = "/api/v1/run/result/export"
         return (await self._connection.read(path, types.rows.Download, body)).download_url
@@ -141,33 +123,13 @@ class AsyncRowCalls:
         path: str | PathLike[str],
         format: str = "",
         keys: Sequence[str] = (),
-        *,
-        fields: Sequence[str] = (),
-        sort: str = "",
-        filter: Sequence[str] = (),
-        clean: bool = False,
-        flatten: bool = False,
-        safe: bool = False,
-        bom: bool = False,
-        failed_rows: bool = False,
+        **selection: Unpack[ExportSelection],
     ) -> Path:
         """Write the rows to a file, whose suffix is the format unless one is given; see ``export``.
         The file is complete or does not appear.
         """
         name = format or Path(path).suffix.removeprefix(".").lower() or "csv"
-        link = await self.export(
-            run,
-            name,
-            keys,
-            fields=fields,
-            sort=sort,
-            filter=filter,
-            clean=clean,
-            flatten=flatten,
-            safe=safe,
-            bom=bom,
-            failed_rows=failed_rows,
-        )
+        link = await self.export(run, name, keys, **selection)
         with new_file(path) as file:
             await self._connection.download(link, file, again=True)
         return Path(path)

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Unpack
 
 import msgspec
 
 from fyke_client import types
 from fyke_client._files import new_file
-from fyke_client._rows import pandas_frame, polars_frame, row_of
+from fyke_client._rows import ExportSelection, exported, pandas_frame, polars_frame, row_of
 from fyke_client._sync.connection import Connection
 
 if TYPE_CHECKING:
@@ -99,15 +99,7 @@ class RowCalls:
         run: str,
         format: str = "csv",
         keys: Sequence[str] = (),
-        *,
-        fields: Sequence[str] = (),
-        sort: str = "",
-        filter: Sequence[str] = (),
-        clean: bool = False,
-        flatten: bool = False,
-        safe: bool = False,
-        bom: bool = False,
-        failed_rows: bool = False,
+        **selection: Unpack[ExportSelection],
     ) -> str:
         """A temporary link to a file with the rows; see ``download`` and ``export_to``.
 
@@ -115,17 +107,7 @@ class RowCalls:
         ``rows``.
         """
         body = types.v1.Export(
-            run_slug=run,
-            format=format,
-            filter_keys=[*keys],
-            fields=tuple(fields),
-            sort=sort,
-            filter=tuple(filter),
-            clean=clean,
-            flatten=flatten,
-            safe=safe,
-            bom=bom,
-            failed_rows=failed_rows,
+            run_slug=run, format=format, filter_keys=[*keys], **exported(selection)
         )
         path = "/api/v1/run/result/export"
         return (self._connection.read(path, types.rows.Download, body)).download_url
@@ -142,33 +124,13 @@ class RowCalls:
         path: str | PathLike[str],
         format: str = "",
         keys: Sequence[str] = (),
-        *,
-        fields: Sequence[str] = (),
-        sort: str = "",
-        filter: Sequence[str] = (),
-        clean: bool = False,
-        flatten: bool = False,
-        safe: bool = False,
-        bom: bool = False,
-        failed_rows: bool = False,
+        **selection: Unpack[ExportSelection],
     ) -> Path:
         """Write the rows to a file, whose suffix is the format unless one is given; see ``export``.
         The file is complete or does not appear.
         """
         name = format or Path(path).suffix.removeprefix(".").lower() or "csv"
-        link = self.export(
-            run,
-            name,
-            keys,
-            fields=fields,
-            sort=sort,
-            filter=filter,
-            clean=clean,
-            flatten=flatten,
-            safe=safe,
-            bom=bom,
-            failed_rows=failed_rows,
-        )
+        link = self.export(run, name, keys, **selection)
         with new_file(path) as file:
             self._connection.download(link, file, again=True)
         return Path(path)
