@@ -182,8 +182,9 @@ async def test_another_server_sees_and_takes_over_the_same_browser(place: Viewed
         watch = await place.views.watch(OWN.id, "", HOLDER, "U")
         await next_picture(watch)
         await other.of("n1", place.address).take_over(OWN.id, HOLDER, "Ada")
-        while (await next_state(watch)).taken_by != "Ada":
+        while not (state := await next_state(watch)).taken_by:
             pass
+        assert state.taken_by == "Ada"
 
 
 async def test_only_servers_get_views(place: ViewedNode) -> None:

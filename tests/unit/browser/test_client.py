@@ -219,7 +219,8 @@ async def test_a_run_is_told_of_a_process_that_does_not_come(
     needed.client.on_note = notes.append
     with port() as listener:
         await needed.client.open([listener], GatewayGrant("A", "secret", expected=True))
-        await until(lambda: [note.code for note in notes] == ["gateway_away"])
+        await until(lambda: bool(notes))
+        assert [note.code for note in notes] == ["gateway_away"]
 
 
 # --- the process itself

@@ -86,8 +86,8 @@ def test_the_exit_status_says_whether_it_is_ready(
 
 def test_a_version_that_is_ready_or_that_runs_prepare_is_not_a_failure() -> None:
     waiting, _ = watch()
-    waiting.require_ready(READY)
-    waiting.require_ready(None)
+    for environment in (READY, None):
+        assert waiting.require_ready(environment) is None  # type: ignore[func-returns-value]
 
 
 @pytest.mark.parametrize("status", [403, 404])
