@@ -1,18 +1,19 @@
-"""Which nodes are notified that work waits: one at once, more as long as these find some.
+"""Which nodes are notified that work waits: one at first, and more while work is left.
 
-If every node asked for one run that was started, a thousand would ask for it at the same time, and
-one would get it. So a signal is an offer to one node. It is over when a lease has left nothing. A
-lease that has found some, and left some, makes two offers of it, so that their number doubles. One
-that has found nothing, for which its node may have had too little room, makes another one in its
-place, as does a node that has not been answered in time; after the first such miss also two, up to
-a few at the same time, so that many full nodes do not delay a start one by one.
+If all nodes were notified of one new run, a thousand would ask for it, and one would get it. So a
+signal begins a round in which one node is notified. What follows depends on its lease:
 
-Only nodes that wait are notified: those whose latest lease found nothing, or the last that fits.
-Those that run nothing come first, as they have room. The others ask by themselves when they have
-room. What is missed here, nodes find when they poll.
+* It found work and left some: two more nodes are notified, so their number doubles.
+* It left nothing: the round is over.
+* It found nothing, because its node may have too little room, or was not answered in
+  ``ANSWER_SECONDS``: another node is notified instead. From the second time on, two are, with up to
+  ``MOST_MISSED`` at the same time, so that many full nodes do not delay a start one by one.
 
-Nodes that have the environment of the work are notified first, and the others a moment later: else
-one of these might take it meanwhile, and install the environment.
+Only waiting nodes are notified, idle ones first: their latest lease found nothing, or the last that
+fits. The others ask by themselves when they have room. The poll of each node finds what is missed.
+
+Nodes that have the environment of the work get ``HEAD_START_SECONDS``, because another one would
+have to install it.
 """
 
 from __future__ import annotations
