@@ -236,11 +236,6 @@ async def test_a_traffic_cap_of_the_run_counts_all_its_attempts(setup: Setup) ->
     assert "max_total_traffic" in now.err_msg
 
 
-def without_mark(statements: list[tuple[str, Any]]) -> list[str]:
-    """The statements except that of PostgreSQL in every commit, which names the commit."""
-    return [sql for sql, _ in statements if "commit_marks" not in sql]
-
-
 async def test_neither_an_end_nor_a_report_reads_the_ended_attempts_of_the_run(
     setup: Setup,
 ) -> None:
@@ -320,7 +315,7 @@ async def test_a_report_takes_as_many_statements_for_many_attempts_as_for_one(
             orders = await setup.attempts.report(reports, 15_000)
         assert orders == RunnerOrders({}, frozenset(), orders.next_check_ms)
         assert orders.next_check_ms
-        return len(without_mark(statements))
+        return len(statements)
 
     first = await report(leases[:1])
     samples = await setup.storage.read(lambda tx: tx.samples.of_run(leases[0].run.id))
@@ -345,7 +340,7 @@ async def test_a_report_is_one_statement_while_nothing_else_is_due(
         with executed() as statements:
             orders = await attempts.report(reports, 15_000)
         assert orders == RunnerOrders({}, frozenset())
-        return without_mark(statements)
+        return [sql for sql, _ in statements]
 
     assert len(await report(cpu_ms=1)) == 4  # with the first samples
     assert len(await report(cpu_ms=2)) == 1
