@@ -67,6 +67,7 @@ have_emoji() { has_font '*[Ee]moji*'; }
 have_cjk() { has_font 'wqy-*' "$@" || has_font 'Noto*CJK*' "$@" || has_font 'SourceHan*' "$@" || has_font 'unifont*' "$@"; }
 has_font() { [[ -n $(find "${2:-/usr/share/fonts}" -iname "$1" -print -quit 2>/dev/null) ]]; } # PATTERN [FOLDER]
 have_git() { command -v git >/dev/null; }
+have_npm() { command -v npm >/dev/null; }
 
 # The user of all processes except the launcher, when Fyke is started as root.
 make_service_user() {

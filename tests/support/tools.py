@@ -57,6 +57,7 @@ TOOLS = {
     ),
     "curl": Tool("curl", ("curl",)),
     "display": Tool("xvfb", ("Xvfb",)),
+    "dpkg": Tool("dpkg", ("dpkg-deb",)),
     "driver": Tool("chromium-driver", ("chromedriver",)),
     "git": Tool("git", ("git",)),
     "go": Tool("golang-go", ("go",)),
