@@ -22,6 +22,7 @@ from fyke.storage.sql.results.drivers import (
     insert_statement,
 )
 
+_TOO_LARGE = "54"  # the class of a value or a statement above a limit of PostgreSQL
 _COPY_FROM = 8  # from this many rows on, COPY is faster than pipelined INSERTs
 # A server that crashes may reuse ids of transactions that were not written. Each of our commits
 # updates an attempt, so a row with the id as its xmin shows that the committed one was ours.
@@ -48,6 +49,7 @@ class PostgresDriver:
         connection = owner.dbapi_connection
         assert isinstance(connection, TimedConnection)  # noqa: S101 - for the type checker
         self._connection: TimedConnection = connection
+        self._writes = writes
         self._connection.rollback()
         self._connection.autocommit = True
         self._connection.set_deadline(BATCH if writes else PAGE)
@@ -145,6 +147,8 @@ class PostgresDriver:
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             if self._connection.closed:
                 return RetryWrite()  # stale, or the server restarted; a new connection may work
+            if self._writes and (error.sqlstate or "").startswith(_TOO_LARGE):
+                return error  # it would be too large the next time as well
             return Unavailable(f"The results store cannot be used: {error}")
         if isinstance(error, errors.ReadOnlySqlTransaction):
             return Reconnect()  # the setting is that of the session

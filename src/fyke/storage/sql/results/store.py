@@ -22,7 +22,7 @@ from sqlalchemy import Engine
 from fyke.contracts.blobs import Blobs
 from fyke.contracts.inline import InlineResults, NotInline
 from fyke.contracts.liveness import StorePath
-from fyke.errors import Unavailable
+from fyke.errors import FykeError, NotStorable, Unavailable
 from fyke.kit import backoff
 from fyke.model.log import LogEntry, LogExcerpt, LogFilter
 from fyke.model.results import AttemptBatch, Header, Row, RowBlock, RunTotals
@@ -32,7 +32,7 @@ from fyke.storage.sql.dialects import make_engine, sqlite_file
 from fyke.storage.sql.inline import InlineConnection
 from fyke.storage.sql.results import delete, read, seal, write
 from fyke.storage.sql.results.connect import connect
-from fyke.storage.sql.results.drivers import Driver, InDoubt, Reconnect, RetryWrite
+from fyke.storage.sql.results.drivers import Driver, InDoubt, Reconnect, RetryWrite, first_line
 from fyke.storage.sql.results.frames import CachedFrames, Frames, InlineFrames
 from fyke.storage.sql.results.hidden import HiddenPositions
 from fyke.storage.sql.results.inline import InlineDriver
@@ -93,7 +93,12 @@ class SqlResults:
             return []
         compares = self._compares_numbers
         work = partial(write.commit, batches=batches, compares_numbers=compares)
-        stored = await self._write(work)
+        try:
+            stored = await self._write(work)
+        except (FykeError, MemoryError):
+            raise
+        except Exception as error:
+            raise NotStorable(f"The database refuses it: {first_line(error)}") from error
         self._announce(batch for batch, is_stored in zip(batches, stored, strict=True) if is_stored)
         return stored
 
