@@ -121,7 +121,7 @@ def test_every_operation_of_a_runner_has_a_request() -> None:
 def test_no_request_stores_an_environment() -> None:
     """What a node has installed is used by no other machine."""
     publishing = {name for name in vars(EnvironmentPublishing) if not name.startswith("_")}
-    assert publishing == {"take", "reuse", "store", "drop", "failed"}
+    assert publishing == {"take", "reuse", "store", "drop", "failed", "note_failure"}
     assert publishing.isdisjoint(REQUESTS)
     about = {request for request in get_args(AnyRequest) if "Environment" in request.__name__}
     assert about == {nodes.FindEnvironment, nodes.NoteEnvironment}
