@@ -31,7 +31,7 @@ from fyke.errors import FykeError, Unavailable, VersionUnavailable
 from fyke.model.node import EnvironmentPlace, PreparationOrder
 from fyke.model.worker import InstallFailure
 from fyke.reasons import Reason
-from fyke.runner.attempt import AttemptDependencies
+from fyke.runner.dependencies import AttemptDependencies
 from fyke.runner.faults import EgressAway, detail_of, log_fault
 from fyke.telemetry.repeated import RepeatedProblem
 
