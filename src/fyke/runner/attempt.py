@@ -12,16 +12,14 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from socket import socket
 
 import structlog
 
-from fyke.contracts.egress import EgressGrant, Traffic
+from fyke.contracts.egress import Traffic
 from fyke.contracts.execution import (
     Isolation,
     Sandbox,
@@ -36,24 +34,23 @@ from fyke.domain.results.intake import AttemptIntake
 from fyke.domain.runs.isolation import missing_isolation
 from fyke.domain.runs.outcome import end_of, traffic_cap
 from fyke.domain.secrets.masking import Masker
-from fyke.errors import StaleLease, Unavailable
+from fyke.errors import StaleLease
 from fyke.kit.file_lock import lock_folder
-from fyke.kit.unnamed_socket import listen_unnamed
 from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, SiteTraffic
 from fyke.model.browser import BrowserReport
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.node import AttemptOrder
 from fyke.model.run import End, Outcome
 from fyke.model.runner import AttemptUsage
-from fyke.model.worker import BrowserNeed
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.runner.attempt_environment import AttemptEnvironment
 from fyke.runner.browser import AttemptBrowser, BrowserTotals
 from fyke.runner.browser_places import BrowserPlaces
 from fyke.runner.browser_report import masked_report
+from fyke.runner.connections import AttemptConnections
 from fyke.runner.dependencies import AttemptDependencies
 from fyke.runner.endings import EndRequest, StartRefused, in_time, together
-from fyke.runner.faults import EgressAway, detail_of, log_fault
+from fyke.runner.faults import detail_of, log_fault
 from fyke.runner.kept_page import KeptPage
 from fyke.runner.reports import Reports
 from fyke.runner.watch import ProcessWatch
@@ -97,9 +94,7 @@ class AttemptRunner:
         self._final_traffic: Traffic | None = None
         self._environment = AttemptEnvironment(order, deps, self._lock)
         self.page = KeptPage(self.key, lambda: self._deps.gateway.files, self._note_if_open)
-        self._places = places or BrowserPlaces(deps.browser)
-        self._browser_reported = False
-        self.browser: AttemptBrowser | None = None  # None where there is none
+        self.connections = AttemptConnections(order, deps, places, self._note_masked)
         self._intake: AttemptIntake | None = None
         self._launched = False  # a launched Worker is not started again
         self._closing: asyncio.Task[None] | None = None  # kills and removes the sandbox
@@ -107,6 +102,11 @@ class AttemptRunner:
         self._killed = asyncio.Event()  # no process of the sandbox runs, as far as is known
 
     # --- used by the runner -------------------------------------------------------------
+
+    @property
+    def browser(self) -> AttemptBrowser | None:
+        """The browser; None where there is none."""
+        return self.connections.browser
 
     def report(self) -> AttemptReport:
         """The current counters; those by site and of the browser only when they are due and have
@@ -138,9 +138,13 @@ class AttemptRunner:
         reason."""
         self._note_if_open(f"A connection was refused: {reason}.")
 
-    def _note_if_open(self, text: str) -> None:
+    def _note_if_open(self, text: str, kind: LogType = LogType.WARN) -> None:
         if self._intake is not None:
-            self._note(self._intake, text)
+            self._note(self._intake, text, kind)
+
+    def _note_masked(self, text: str, kind: LogType = LogType.WARN) -> None:
+        if self._intake is not None:
+            self._note(self._intake, self._intake.mask(text), kind)
 
     async def execute(self) -> AfterAttempt | None:
         """Run the attempt; return what its end has led to, or None when the lease was lost.
@@ -259,7 +263,7 @@ class AttemptRunner:
             # The start is recorded before the Worker's first instruction, and not after the rest.
             _, injected = await self._stop.run_until_stopped(
                 together(
-                    self._open_egress(intake, sandbox, password),
+                    self.connections.open(sandbox.listeners, password),
                     self._start(intake, password),
                 )
             )
@@ -309,107 +313,9 @@ class AttemptRunner:
             if self.browser is not None:
                 await self.browser.measure()
                 await self.page.take(self.browser, end)
-            return self._explained(end)
+            return self.connections.explained(end)
         finally:
             await sdk.close()
-
-    def _explained(self, end: End) -> End:
-        """The end with the browser as its reason, if the Worker exited with an error and requested
-        one that is missing or has failed.
-        """
-        if not end.reason or end.reason.code is not ReasonCode.EXIT_CODE:
-            return end
-        if self._browser_reported:
-            declined = self._declines_browser
-            code = ReasonCode.BROWSER_NOT_DECLARED if declined else ReasonCode.NO_BROWSER
-            return end_of(replace(end.reason, code=code))
-        if self.browser is not None and (failure := self.browser.failure):
-            params = {**end.reason.params, **failure.params}
-            return end_of(replace(failure, params=params))
-        return end
-
-    async def _open_egress(self, intake: AttemptIntake, sandbox: Sandbox, password: str) -> None:
-        order = self.order
-        if order.region and not self._deps.egress_rules.reaches(order.region):
-            self._note(intake, f"proxy_region {order.region} has no upstream; going out directly.")
-        grant = EgressGrant(
-            attempt_id=self.key.id,
-            secret=password,
-            region=order.region,
-            allow=order.egress_allow,
-            limit_bytes=order.limits.max_traffic_bytes or None,
-            domains=self._version.egress,
-            session=self.key.run_id,
-        )
-        listeners = sandbox.listeners
-        ports = [listeners[name] for name in ("cdp", "cdp80") if name in listeners]
-        port, address = self._listen_for_proxy() if ports else (None, None)
-        try:
-            proxy = [listeners["proxy"], listeners["proxy6000"]]
-            await self._deps.egress.open(proxy, grant, address)
-            if not ports:
-                return
-            if port is not None:
-                ports.append(port)
-            if await self._open_browser(intake, ports, password):
-                return
-            for listener in ports:
-                await self._deps.egress.refuse_browser(
-                    self.key.id, listener, lambda: self._note_missing_browser(intake)
-                )
-        except Unavailable as error:
-            raise EgressAway from error
-        finally:
-            if port is not None:
-                port.close()
-            if address is not None:
-                os.close(address)
-
-    def _listen_for_proxy(self) -> tuple[socket | None, int | None]:
-        """A browser port for clients that ask the proxy for the browser, and its address. Without
-        room for a socket the others have to do.
-        """
-        try:
-            return listen_unnamed()
-        except OSError as error:
-            log.warning("browser_not_at_proxy", attempt=self.key.id, error=str(error))
-            return None, None
-
-    async def _open_browser(
-        self, intake: AttemptIntake, ports: Sequence[socket], password: str
-    ) -> bool:
-        """Let the gateway serve the browser ports; return whether it does."""
-        deps = self._deps.browser
-        if deps is None or deps.missing:
-            return False
-        browser = AttemptBrowser(
-            self.key,
-            deps,
-            self._deps.egress,
-            self._deps.gateway,
-            self._places,
-            lambda kind, text: self._note(intake, intake.mask(text), kind),
-            declined=self._declines_browser,
-            expected=self._version.browser.possible,
-            choice=self.order.browser_choice,
-        )
-        try:
-            await browser.open(ports, password, self.order.browser_block)
-        except Unavailable:
-            self._note(intake, "The process that serves browsers does not answer.")
-            return False
-        self.browser = browser
-        return True
-
-    @property
-    def _declines_browser(self) -> bool:
-        """Whether the version declares that it uses no browser."""
-        return self._version.browser is BrowserNeed.NONE
-
-    def _note_missing_browser(self, intake: AttemptIntake) -> None:
-        if not self._browser_reported:
-            self._browser_reported = True
-            self._note(intake, f"The Worker asked for a browser; {self._deps.no_browser}.")
 
     async def _start(self, intake: AttemptIntake, password: str) -> dict[str, str]:
         """Record the start, and return the account's secrets for this Worker. From here on they and

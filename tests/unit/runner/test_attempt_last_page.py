@@ -89,7 +89,7 @@ def attempt(pages: Pages, *, keeps_successes: bool = False) -> AttemptRunner:
     def keeps_page(*, succeeded: bool) -> bool:
         return keeps_successes or not succeeded
 
-    one.browser = cast(Any, SimpleNamespace(last_page=last_page, keeps_page=keeps_page))
+    one.connections.browser = cast(Any, SimpleNamespace(last_page=last_page, keeps_page=keeps_page))
     return one
 
 
@@ -152,7 +152,7 @@ async def test_the_log_names_the_loss_before_the_end_and_before_files_are_discar
     one._deps.gateway.end = end  # type: ignore[method-assign,assignment]  # of a stand-in
     one._intake = pages.intake = cast(Any, intake)
     await one.page.take(one.browser, FAILED)
-    one.browser = None  # which is of no interest any more
+    one.connections.browser = None  # which is of no interest any more
     await one._finish(cast(Any, intake), FAILED)
     line = f"The last page of the browser is not kept: {cause}."
     assert pages.lines_before == [line]
