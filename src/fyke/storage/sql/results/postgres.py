@@ -44,12 +44,12 @@ class PostgresDriver:
     joined = "string_agg(data, ',' ORDER BY id)"
 
     def __init__(self, engine: Engine, *, writes: bool) -> None:
+        self._writes: bool = writes
         owner = engine.raw_connection()
         owner.detach()
         connection = owner.dbapi_connection
         assert isinstance(connection, TimedConnection)  # noqa: S101 - for the type checker
         self._connection: TimedConnection = connection
-        self._writes = writes
         self._connection.rollback()
         self._connection.autocommit = True
         self._connection.set_deadline(BATCH if writes else PAGE)
