@@ -44,7 +44,8 @@ from fyke.model.run import End, Outcome
 from fyke.model.runner import AttemptUsage
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.runner.attempt_environment import AttemptEnvironment
-from fyke.runner.browser import AttemptBrowser, BrowserTotals
+from fyke.runner.browser import AttemptBrowser
+from fyke.runner.browser_generation import BrowserTotals
 from fyke.runner.browser_places import BrowserPlaces
 from fyke.runner.browser_report import masked_report
 from fyke.runner.connections import AttemptConnections

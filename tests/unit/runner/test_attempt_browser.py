@@ -21,7 +21,7 @@ from fyke.model.node import EgressPolicy
 from fyke.model.run import SUCCESS, Outcome
 from fyke.model.worker import BrowserNeed
 from fyke.reasons import Reason, ReasonCode
-from fyke.runner.browser import BrowserTotals
+from fyke.runner.browser_generation import BrowserTotals
 from fyke.runner.egress_rules import EgressRules
 from support.attempt_runner import runner
 from support.blocking_results import BlockableResults, running
