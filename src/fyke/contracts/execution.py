@@ -114,8 +114,8 @@ class Environments(Protocol):
     async def failure_for_others(
         self, version: RunnableVersion, bundle: Path, account_id: str, failed: EnvironmentFailed
     ) -> InstallFailure | None:
-        """What nodes are told of an installation that ``ensure`` could not do here; None for what
-        is only a matter of this machine, and for what may be over soon.
+        """What nodes get to know of an installation that ``ensure`` could not do here; None for
+        what is only a matter of this machine, and for what may be over soon.
         """
         ...
 

@@ -230,7 +230,7 @@ class NodeFiles(Protocol):
     ) -> EnvironmentPlace:
         """Write the packed environment of the owner's version to a file, if the installation has
         one for one of these ``keys``. What is there has the digest of ``EnvironmentPlace.archive``;
-        without an archive nothing was written. A node is told of a failure for one of the ``keys``.
+        without an archive nothing was written. A node gets a failure for one of the ``keys``.
         Raise ``Unavailable`` also if the disk of the file has too little free space, and
         ``OSError``.
         """
@@ -306,13 +306,13 @@ class EnvironmentPublishing(Protocol):
         self, version_id: str, *, soon: bool, failure: InstallFailure | None = None
     ) -> None:
         """Record that there is nothing to pack now. It is tried again when a machine asks later.
-        With ``soon``, after a fault that may be over in seconds, machines wait for that. Nodes are
-        told of a ``failure`` until then.
+        With ``soon``, after a fault that may be over in seconds, machines wait for that. Nodes get
+        a ``failure`` until then.
         """
         ...
 
     async def note_failure(self, version_id: str, failure: InstallFailure) -> None:
-        """Tell nodes of the failure of a version that this runner has prepared, unless there is an
+        """Let nodes have the failure of a version that this runner has prepared, unless there is an
         archive of it or another runner makes one.
         """
         ...

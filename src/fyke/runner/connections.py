@@ -1,4 +1,4 @@
-"""The ways out of an attempt: the egress, and the gateway that serves its browser."""
+"""The connections of an attempt: the egress, and the gateway that serves its browser."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class AttemptConnections:
-    """Opens them on the listeners of a sandbox. ``browser`` is None where there is none."""
+    """Opens them on the listeners of its sandbox. ``browser`` is None where there is none."""
 
     def __init__(
         self,

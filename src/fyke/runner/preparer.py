@@ -43,9 +43,9 @@ SETTLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Refused:
-    """Why the dependencies of a version cannot be installed; ``for_others``: what nodes are told of
-    it.
+class _NotInstallable:
+    """Why the dependencies of a version cannot be installed; ``for_others``: what nodes get
+    to know of it.
     """
 
     reason: Reason
@@ -132,8 +132,8 @@ class Preparer:
     async def _publish(
         self, publishing: EnvironmentPublishing, order: PreparationOrder
     ) -> tuple[bool, InstallFailure | None]:
-        """Return whether the environment was packed, and what nodes are told if it cannot be
-        installed. It is installed first if it is missing.
+        """Return whether the environment was packed, and what nodes get to know if it cannot
+        be installed. It is installed first if it is missing.
         """
         if order.version.builds:
             return False, None
@@ -173,25 +173,25 @@ class Preparer:
         log.info("environment_prepared", version=version.id, reason=reason and reason.code.value)
         await retry_while_unavailable(lambda: end(version.id, reason))
         publishing = self._deps.publishing
-        if publishing is not None and refused is not None and (told := refused.for_others):
-            await retry_while_unavailable(lambda: publishing.note_failure(version.id, told))
+        if publishing is not None and refused is not None and (failure := refused.for_others):
+            await retry_while_unavailable(lambda: publishing.note_failure(version.id, failure))
 
     async def _fetch(self, version_id: str, keys: Sequence[str], target: Path) -> EnvironmentPlace:
         return await self._gateway.files.environment(version_id, keys, target)
 
     async def _install(
         self, order: PreparationOrder, fetch: FetchEnvironment | None
-    ) -> _Refused | None:
+    ) -> _NotInstallable | None:
         """Return why the dependencies cannot be installed. A fault of the platform raises."""
         if order.refusal is not None:
-            return _Refused(order.refusal)
+            return _NotInstallable(order.refusal)
         version, worker = order.version, order.worker
         environments, publishing = self._deps.environments, self._deps.publishing
         environments.check_room()
         try:
             bundle = await self._deps.bundles.ensure(version.id, version)
         except VersionUnavailable as missing:
-            return _Refused(missing.reason)
+            return _NotInstallable(missing.reason)
         try:
             await environments.ensure(
                 version,
@@ -206,8 +206,8 @@ class Preparer:
         except EnvironmentFailed as failed:
             if is_platform_fault(failed.reason):
                 raise OSError(errno.ENOSPC, str(failed)) from failed
-            told = await self._for_others(order, bundle, failed)
-            return _Refused(failed.reason, told)
+            for_others = await self._for_others(order, bundle, failed)
+            return _NotInstallable(failed.reason, for_others)
         return None
 
     async def _for_others(

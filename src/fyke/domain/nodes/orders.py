@@ -1,4 +1,4 @@
-"""Orders: what a runner is told of an attempt that it has leased."""
+"""Orders: what a runner gets to know of an attempt that it has leased."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from fyke.model.worker import (
 
 _CHUNK = 2**20
 _SOON_MS = 2000
-# for which nodes are told of a failure: then the installation tries again, if one of them asks
+# for which nodes get a failure: then the installation tries again, if one of them asks
 FAILURE_MS = 60_000
 
 log = structlog.get_logger()
@@ -82,8 +82,8 @@ class EnvironmentArchives:
         archive with another key is replaced if a runner of the installation asks, which then has
         another interpreter than when it was packed: the keys of nodes may differ for good.
 
-        Without an archive a node is told why the installation cannot make one for its key. The
-        runners of the installation are not: they find out themselves.
+        Without an archive a node gets the reason why the installation cannot make one for its key.
+        The runners of the installation do not: they find out themselves.
         """
         found = await self._storage.read(lambda tx: self._find(tx, version_id, keys))
         place, is_wanted, lost = found
@@ -226,7 +226,7 @@ class EnvironmentArchives:
 
 
 def _failed(version_id: str, failure: InstallFailure, now: int) -> EnvironmentArchive:
-    """What is stored about a failure, of which nodes are told from now on."""
+    """What is stored about a failure, which nodes get from now on."""
     return EnvironmentArchive(
         version_id,
         failure.key,

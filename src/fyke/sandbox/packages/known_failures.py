@@ -1,4 +1,4 @@
-"""What machines tell each other of installations that fail: the installation tells its nodes.
+"""What nodes get to know of installations that have failed on a machine of the installation.
 
 A node that takes its packages from the same registries would fail in the same way, so it need not
 try, and could not if it reaches none of them. With other registries it tries itself first.
@@ -23,7 +23,7 @@ OF_PACKAGES = frozenset(
     }
 )
 # what another machine may not find: they also depend on a login, on speed and on limits
-_TOLD = OF_PACKAGES | {
+_KNOWN_TO_NODES = OF_PACKAGES | {
     ReasonCode.REGISTRY_LOGIN,
     ReasonCode.INSTALL_TIMEOUT,
     ReasonCode.INSTALL_LIMIT,
@@ -39,10 +39,10 @@ class HasClient(Protocol):
 async def failure_for_others(
     failed: EnvironmentFailed, key: str, recipe: HasClient
 ) -> InstallFailure | None:
-    """What other machines are told of a failure of this recipe, with this key of its archive; None
-    if it says nothing about them, or may be over soon.
+    """What other machines get to know of a failure of this recipe, with this key of its archive;
+    None if it says nothing about them, or may be over soon.
     """
-    if isinstance(failed, RegistryAway) or failed.reason.code not in _TOLD:
+    if isinstance(failed, RegistryAway) or failed.reason.code not in _KNOWN_TO_NODES:
         return None
     return InstallFailure(failed.reason, failed.log, key, await _sources(recipe))
 

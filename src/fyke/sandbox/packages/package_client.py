@@ -80,7 +80,7 @@ class PackageClient:
     @property
     def sources(self) -> str:
         """A digest of what decides where packages come from. It contains no value of a setting but
-        the addresses of registries without their logins, because other machines are told of it.
+        the addresses of registries without their logins, because other machines get it.
         """
         urls = [(one.url, one.headers) for one in self.registries]
         inputs = (

@@ -50,7 +50,7 @@ class _HiddenRows:
     sizes: dict[int, int] | None
 
 
-class KeptRows:
+class KeptRowCounts:
     """Counts them, and remembers hidden rows by run and hidden attempts. Thread-safe."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from fyke.storage.sql.results.excluded import Excluded, excluded_of
 from fyke.storage.sql.results.first_rows import FirstRows
 from fyke.storage.sql.results.frames import DamagedFrame, Frames
 from fyke.storage.sql.results.hidden import HiddenPositions, start_of
-from fyke.storage.sql.results.kept import SHARING, KeptRows
+from fyke.storage.sql.results.kept import SHARING, KeptRowCounts
 from fyke.storage.sql.results.known import NewAttempts
 from fyke.storage.sql.results.noted_keys import visible_keys
 from fyke.storage.sql.results.sealed import SealedRows, StoredRun
@@ -82,7 +82,7 @@ _EXTENT = "count(*), min(id), max(id), sum(length(data))"
 
 def totals(
     driver: Driver,
-    kept_rows: KeptRows,
+    kept_rows: KeptRowCounts,
     run_id: str,
     hidden: frozenset[str],
     *,

@@ -36,7 +36,7 @@ from fyke.storage.sql.results.drivers import Driver, InDoubt, Reconnect, RetryWr
 from fyke.storage.sql.results.frames import CachedFrames, Frames, InlineFrames
 from fyke.storage.sql.results.hidden import HiddenPositions
 from fyke.storage.sql.results.inline import InlineDriver
-from fyke.storage.sql.results.kept import KeptRows
+from fyke.storage.sql.results.kept import KeptRowCounts
 from fyke.storage.sql.results.known import KnownAttempts, Lookup, NewAttempts
 from fyke.storage.sql.results.plan import check
 from fyke.storage.sql.results.sealing import RowSealer, delete_file
@@ -82,7 +82,7 @@ class SqlResults:
         self._writer = Writer(engine)
         self._readers = _Readers(engine)
         self._hidden_positions = HiddenPositions()
-        self._kept_rows = KeptRows()
+        self._kept_rows = KeptRowCounts()
         self._inline: list[SqlResults] = []
         self._readable: Callable[[str], None] = lambda _: None
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="results-write")
@@ -346,7 +346,7 @@ class InlineRows(SqlResults):
         engine: Engine,
         known: KnownAttempts | None,
         hidden: HiddenPositions,
-        kept: KeptRows,
+        kept: KeptRowCounts,
         frames: CachedFrames,
     ) -> None:
         super().__init__(engine)

@@ -13,7 +13,7 @@ import pytest
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results.drivers import Driver, SqliteDriver
 from fyke.storage.sql.results.excluded import Excluded, excluded_of
-from fyke.storage.sql.results.kept import SHARING, KeptRows
+from fyke.storage.sql.results.kept import SHARING, KeptRowCounts
 from fyke.storage.sql.results.tables import LAST_POSITION, key
 from support.prepared import rows_in
 
@@ -51,9 +51,9 @@ class Stored:
             (size is not None, size or 0, size is None, number),
         )
 
-    def kept(self, hidden: str, kept: KeptRows | None = None) -> tuple[int, int]:
+    def kept(self, hidden: str, kept: KeptRowCounts | None = None) -> tuple[int, int]:
         sharing = self.driver.query(SHARING, (f"R{RUN}",))
-        return (kept or KeptRows()).count(self.driver, sharing, frozenset(hidden))
+        return (kept or KeptRowCounts()).count(self.driver, sharing, frozenset(hidden))
 
     def excluded(self, hidden: str) -> Excluded:
         return excluded_of(self.driver, RUN, frozenset(hidden))

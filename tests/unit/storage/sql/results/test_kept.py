@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fyke.storage.sql.results import kept
-from fyke.storage.sql.results.kept import KeptRows
+from fyke.storage.sql.results.kept import KeptRowCounts
 from unit.storage.sql.results.test_excluded import A, B, C, Stored, opened
 
 D = 4
@@ -56,7 +56,7 @@ def test_rows_that_only_hidden_attempts_have_are_searched_once(
 ) -> None:
     stored.row(1, A, B, size=1)
     stored.row(2, A, C, size=20)
-    rows = KeptRows()
+    rows = KeptRowCounts()
     for _ in range(2):
         assert stored.kept("ab", rows) == (1, 20)
     assert searches.count == 1
@@ -75,7 +75,7 @@ def test_a_visible_attempt_may_upsert_a_hidden_row(
     monkeypatch.setattr(kept, "MAX_REMEMBERED", most)
     stored.row(1, A, B, size=1)
     stored.row(2, A, B, size=20)
-    rows = KeptRows()
+    rows = KeptRowCounts()
     assert stored.kept("ab", rows) == (0, 0)
     stored.share(1, C)
     for _ in range(2):
@@ -88,7 +88,7 @@ def test_a_visible_attempt_may_upsert_a_hidden_row(
 def test_what_a_hidden_attempt_still_writes_is_counted(stored: Stored) -> None:
     """One that the state does not know."""
     stored.row(1, A, B, size=1)
-    rows = KeptRows()
+    rows = KeptRowCounts()
     assert stored.kept("ab", rows) == (0, 0)
     stored.row(2, A, B, size=20)
     stored.row(3, A, C, size=300)
@@ -98,6 +98,6 @@ def test_what_a_hidden_attempt_still_writes_is_counted(stored: Stored) -> None:
 def test_few_runs_are_remembered(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept, "_ENTRIES", 2)
     stored.row(1, A, B, C, D)
-    rows = KeptRows()
+    rows = KeptRowCounts()
     assert [stored.kept(hidden, rows) for hidden in ("ab", "ac", "ad")] == [(1, 10)] * 3
     assert len(rows._entries) == 2
