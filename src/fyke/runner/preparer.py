@@ -174,7 +174,7 @@ class Preparer:
         await retry_while_unavailable(lambda: end(version.id, reason))
         publishing = self._deps.publishing
         if publishing is not None and refused is not None and (failure := refused.for_others):
-            await retry_while_unavailable(lambda: publishing.note_failure(version.id, failure))
+            await retry_while_unavailable(partial(publishing.note_failure, version.id, failure))
 
     async def _fetch(self, version_id: str, keys: Sequence[str], target: Path) -> EnvironmentPlace:
         return await self._gateway.files.environment(version_id, keys, target)
