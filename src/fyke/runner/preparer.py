@@ -191,7 +191,7 @@ class Preparer:
         try:
             bundle = await self._deps.bundles.ensure(version.id, version)
         except VersionUnavailable as missing:
-            return _NotInstallable(missing.reason)
+            return _NotInstallable(missing.reason) if missing.reason is not None else None
         try:
             await environments.ensure(
                 version,
