@@ -39,6 +39,7 @@
     ├── Unavailable               a part of Fyke is down (storage, disk full); nothing was changed
     │   ├── OutcomeUnknown        the connection was lost during the commit; it may be changed
     │   └── BlobsAway             the storage of blobs does not answer, or refuses access
+    ├── NotStorable               the database refuses rows, and always will
     ├── StaleLease                an attempt wrote with a token that is no longer valid
     └── NodeEnded                 this node must not go on, or was idle for too long
 
@@ -372,6 +373,13 @@ class BlobsAway(Unavailable):
     """The storage of blobs does not answer, or refuses access."""
 
     key = "blobs_away"
+
+
+class NotStorable(FykeError):
+    """The database refuses rows or log lines, and would refuse them again; nothing was stored."""
+
+    key = "not_storable"
+    default = "The database cannot store this"
 
 
 class StaleLease(FykeError):

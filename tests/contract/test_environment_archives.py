@@ -17,7 +17,11 @@ from fyke.contracts.signals import PREPARE
 from fyke.contracts.state import Transaction
 from fyke.domain.nodes.file_places import FilePlaces
 from fyke.domain.nodes.files import InstallationFiles
-from fyke.domain.runs.environment_archives import EnvironmentArchives, archive_name
+from fyke.domain.runs.environment_archives import (
+    FAILURE_MS,
+    EnvironmentArchives,
+    archive_name,
+)
 from fyke.domain.runs.environments import VersionEnvironments
 from fyke.domain.runs.last_pages import LastPages
 from fyke.errors import StaleLease, Unavailable
@@ -26,9 +30,11 @@ from fyke.model.worker import (
     MAX_PREPARATION_PAUSE_MS,
     EnvironmentArchive,
     EnvironmentState,
+    InstallFailure,
     Version,
     VersionEnvironment,
 )
+from fyke.reasons import Reason, ReasonCode
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.blobs.s3 import S3Blobs
 from support.run_endings import Setup
@@ -375,6 +381,76 @@ async def test_a_runner_fetches_for_its_own_attempts_only(setup: Setup, tmp_path
             await place.places(runner).environment(owner, ["k"])
     await place.prepare(version, "r2", EnvironmentState.PREPARING)
     assert await place.places("r2").environment(version.id, ["k"]) == EnvironmentPlace(made)
+
+
+# --- failures ----------------------------------------------------------------------------------
+
+FAILURE = InstallFailure(
+    Reason.of(ReasonCode.PACKAGE_NOT_FOUND, detail="no\0-such"), "log \0", "k", "sources"
+)
+TOLD = EnvironmentPlace(
+    failure=InstallFailure(
+        Reason.of(ReasonCode.PACKAGE_NOT_FOUND, detail="no\0-such"), "log \ufffd", "k", "sources"
+    )
+)
+
+
+async def fail(archives: Archives, version: Version) -> None:
+    """The installation tries to make what a node asks for, and cannot."""
+    assert (await archives.find(version)).pending
+    assert await archives.take() == version.id
+    await archives.of("R").failed(version.id, soon=False, failure=FAILURE)
+
+
+async def test_a_node_is_told_why_the_installation_has_none(archives: Archives) -> None:
+    (version,) = await published(archives.state, "1")
+    await fail(archives, version)
+    assert await archives.find(version, "other", "k") == TOLD
+    assert await archives.find(version, "other") == EnvironmentPlace(), "another kind of machine"
+    assert await archives.find(version, runner="R") == EnvironmentPlace(), "it finds out itself"
+    assert await archives.take() is None
+
+
+async def test_the_installation_tries_again_when_a_node_asks_a_minute_later(
+    archives: Archives,
+) -> None:
+    (version,) = await published(archives.state, "1")
+    await fail(archives, version)
+    failed = await archives.get(version)
+    now = await archives.state.read(lambda tx: tx.now)
+    assert failed is not None and 0 < failed.not_before - now <= FAILURE_MS
+    await archives.state.write(
+        lambda tx: tx.environment_archives.end(replace(failed, not_before=1), "")
+    )
+    assert await archives.find(version) == EnvironmentPlace(pending=True)
+    assert await archives.take() == version.id
+    await archives.store(version)
+    place = await archives.find(version)
+    assert place.archive is not None and place.failure is None
+
+
+async def test_what_the_preparation_finds_is_told_at_once(archives: Archives) -> None:
+    prepared, wanted, made, under_way = await published(archives.state, "1", "2", "3", "4")
+    await archives.find(made)
+    assert await archives.take() == made.id
+    await archives.store(made)
+    await archives.find(under_way)
+    assert await archives.take() == under_way.id
+    await archives.find(wanted)
+    await report(archives.state, "S", place="boot/2/2")
+    for version in (prepared, wanted, made, under_way):
+        await archives.of("S").note_failure(version.id, FAILURE)
+    assert [await archives.find(version) for version in (prepared, wanted)] == [TOLD, TOLD]
+    assert (await archives.find(made)).archive is not None
+    assert await archives.find(under_way) == EnvironmentPlace(pending=True)
+
+
+async def test_an_installation_of_one_machine_tells_nobody(state: State, tmp_path: Path) -> None:
+    archives = Archives(state, tmp_path)
+    await report(state, "R", place="boot/1/2")
+    (version,) = await published(state, "1")
+    await archives.of("R").note_failure(version.id, FAILURE)
+    assert await archives.get(version) is None
 
 
 # --- preparations ------------------------------------------------------------------------------

@@ -11,13 +11,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from fyke.contracts.inline import NotInline
 from fyke.model.results import AttemptBatch, PushedRow, RunTotals
+from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import read
+from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults
+from fyke.storage.sql.results.tables import VERSION_TABLE
 from support.rows import NONE, RUN, everything, plain, upsert
 from support.sealed import seal_small_frames
+from support.stores import open_rows
 
 pytestmark = pytest.mark.anyio
 
@@ -229,8 +234,32 @@ async def test_the_event_loop_leaves_such_rows_to_a_thread(results: SqlResults) 
     await results.commit([AttemptBatch(RUN, "c", [upsert(b"{}")])])
     for work in (
         lambda: inline.page(RUN, frozenset("a"), offset=0, limit=9),
-        lambda: inline.totals(RUN, frozenset("a")),
+        lambda: inline.totals(RUN, frozenset("bc")),
     ):
         with pytest.raises(NotInline):
             await work()
     assert len(await inline.page(RUN, NONE, offset=0, limit=9)) == 3
+    assert (await inline.totals(RUN, frozenset("a"))).rows == 2
+    assert (await results.totals(RUN, frozenset("bc"))).rows == 1
+    assert (await inline.totals(RUN, frozenset("bc"))).rows == 1, "the thread has found out"
+
+
+async def test_the_migration_counts_the_records_that_there_are(results_url: str) -> None:
+    async with open_rows(results_url) as store:
+        for attempt in "abc":
+            await store.open_attempt(RUN, attempt)
+        for attempt, keys in (("a", "123"), ("b", "14"), ("c", "24")):
+            rows = [upsert(b'{"%s":1}' % attempt.encode(), key) for key in keys]
+            await store.commit([AttemptBatch(RUN, attempt, rows)])
+        totals = {hidden: await store.totals(RUN, hidden) for hidden in subsets("abc")}
+    engine = make_engine(results_url, durable=False)
+    with engine.begin() as connection:
+        for column in ("shared_rows", "shared_bytes", "upserted"):
+            connection.execute(text(f"ALTER TABLE results_attempts DROP COLUMN {column}"))
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = 'r0006'"))
+    engine.dispose()
+    migrate_results(results_url)
+    async with open_rows(results_url) as store:
+        for hidden, before in totals.items():
+            assert await store.totals(RUN, hidden) == before
+    assert totals[frozenset("ab")] == RunTotals(2, 26, 2)

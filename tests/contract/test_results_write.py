@@ -8,7 +8,8 @@ import random
 
 import pytest
 
-from fyke.model.log import NewLogEntry
+from fyke.errors import NotStorable
+from fyke.model.log import LogType, NewLogEntry
 from fyke.model.results import (
     MAX_ROW_BYTES,
     AttemptBatch,
@@ -374,3 +375,20 @@ async def test_a_batch_with_an_unknown_log_type_is_refused(results: SqlResults, 
     with pytest.raises(ValueError, match="log type must be 1"):
         await results.commit([AttemptBatch(RUN, "a", plain(1), log=[NewLogEntry(kind, "", "", 0)])])
     assert await results.totals(RUN, NONE) == RunTotals(0, 0)
+
+
+@pytest.mark.parametrize("count", [1, 100])
+async def test_what_a_database_cannot_store_is_refused_and_keeps_no_other_batch(
+    results: SqlResults, count: int
+) -> None:
+    for attempt in ("bad", "good"):
+        await results.open_attempt(RUN, attempt)
+    rows = [upsert(b'{"n":1}', str(n)) for n in range(count)]  # which are never in a journal
+    lines = [NewLogEntry(LogType.INFO, "", "text", 2**63)] * count  # a column has 63 bits
+    bad, good = AttemptBatch(RUN, "bad", rows, log=lines), AttemptBatch(RUN, "good", rows)
+    for batches in ([bad], [bad, good]):
+        with pytest.raises(NotStorable):
+            await results.commit(batches)
+    assert await results.totals(RUN, NONE) == RunTotals(0, 0)
+    assert await results.commit([good]) == [True]
+    assert (await results.totals(RUN, NONE)).rows == count

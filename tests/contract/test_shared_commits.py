@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from fyke.domain.nodes.shared_commits import SharedCommits
-from fyke.errors import InvalidRequest, Unavailable
+from fyke.errors import InvalidRequest, NotStorable, Unavailable
+from fyke.model.log import LogType, NewLogEntry
 from fyke.model.results import AttemptBatch, PushedRow
 from fyke.storage.sql.results.store import SqlResults
 
@@ -62,6 +63,22 @@ async def test_one_that_is_refused_does_not_refuse_the_others() -> None:
     calls = [commits.commit([batch("r", name, b"1")]) for name in ("a", "bad", "b")]
     assert await asyncio.gather(*calls, return_exceptions=True) == [store.errors["bad"]] * 3
     assert store.sizes == [3]
+
+
+async def test_what_cannot_be_stored_is_refused_to_the_one_that_has_sent_it(
+    results: SqlResults,
+) -> None:
+    for attempt in ("first", "bad", "good"):
+        await results.open_attempt("r", attempt)
+    line = NewLogEntry(LogType.INFO, "", "text", 2**63)  # a column has 63 bits
+    bad = AttemptBatch("r", "bad", [PushedRow(b"{}", "k", "v")], log=[line], number=1)
+    commits = SharedCommits(results)
+    sent = [batch("r", "first", b"1"), bad, batch("r", "good", b"2")]
+    calls = [commits.commit([each]) for each in sent]
+    first, refused, good = await asyncio.gather(*calls, return_exceptions=True)
+    assert (first, good) == ([True], [True])
+    assert isinstance(refused, NotStorable)
+    assert await rows_of(results, "r") == [b"1", b"2"]
 
 
 class Gated:

@@ -10,7 +10,8 @@ from fyke.contracts.execution import Isolation, IsolationReport
 from fyke.model.node import AttemptOrder, OrderedWorker
 from fyke.model.run import AttemptKey
 from fyke.model.worker import BrowserNeed
-from fyke.runner.attempt import AttemptDependencies, AttemptRunner
+from fyke.runner.attempt import AttemptRunner
+from fyke.runner.dependencies import AttemptDependencies
 from fyke.runner.run_notes import RunNotes
 from support.memory import a_run, a_runnable_version, a_worker
 

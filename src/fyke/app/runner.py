@@ -24,9 +24,9 @@ from fyke.kit.clock import SystemClock
 from fyke.kit.file_lock import locked
 from fyke.model.node import EgressPolicy
 from fyke.reasons import ReasonCode
-from fyke.runner.attempt import AttemptDependencies
 from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.bundles import BundleCache
+from fyke.runner.dependencies import AttemptDependencies
 from fyke.runner.disk import RunnerDisk
 from fyke.runner.egress_rules import EgressRules
 from fyke.runner.loop import Runner, RunnerSize

@@ -13,7 +13,7 @@ from fyke.reasons import Detail, DetailCode, Reason, detail_sentence, sentence
 
 if TYPE_CHECKING:  # the launcher imports this module and is small
     from fyke.model.node import EnvironmentPlace, RunnableVersion
-    from fyke.model.worker import EnvironmentArchive
+    from fyke.model.worker import EnvironmentArchive, InstallFailure
 
 
 class Isolation(StrEnum):
@@ -108,6 +108,14 @@ class Environments(Protocol):
     async def key(self, version: RunnableVersion, bundle: Path, account_id: str) -> str:
         """The key under which other machines may have the environment, which is ready; "" if it is
         for this machine only, or there is none.
+        """
+        ...
+
+    async def failure_for_others(
+        self, version: RunnableVersion, bundle: Path, account_id: str, failed: EnvironmentFailed
+    ) -> InstallFailure | None:
+        """What nodes get to know of an installation that ``ensure`` could not do here; None for
+        what is only a matter of this machine, and for what may be over soon.
         """
         ...
 

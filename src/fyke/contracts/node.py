@@ -29,7 +29,7 @@ from fyke.model.run import AttemptKey, End, RunLimits
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.model.secret import InjectedSecrets
 from fyke.model.sites import SiteShares, SiteUse
-from fyke.model.worker import EnvironmentArchive, VersionEnvironment
+from fyke.model.worker import EnvironmentArchive, InstallFailure, VersionEnvironment
 from fyke.reasons import Detail, Reason
 
 
@@ -230,8 +230,9 @@ class NodeFiles(Protocol):
     ) -> EnvironmentPlace:
         """Write the packed environment of the owner's version to a file, if the installation has
         one for one of these ``keys``. What is there has the digest of ``EnvironmentPlace.archive``;
-        without an archive nothing was written. Raise ``Unavailable`` also if the disk of the file
-        has too little free space, and ``OSError``.
+        without an archive nothing was written. A node gets a failure for one of the ``keys``.
+        Raise ``Unavailable`` also if the disk of the file has too little free space, and
+        ``OSError``.
         """
         ...
 
@@ -301,8 +302,17 @@ class EnvironmentPublishing(Protocol):
         """
         ...
 
-    async def failed(self, version_id: str, *, soon: bool) -> None:
+    async def failed(
+        self, version_id: str, *, soon: bool, failure: InstallFailure | None = None
+    ) -> None:
         """Record that there is nothing to pack now. It is tried again when a machine asks later.
-        With ``soon``, after a fault that may be over in seconds, machines wait for that.
+        With ``soon``, after a fault that may be over in seconds, machines wait for that. Nodes get
+        a ``failure`` until then.
+        """
+        ...
+
+    async def note_failure(self, version_id: str, failure: InstallFailure) -> None:
+        """Let nodes have the failure of a version that this runner has prepared, unless there is an
+        archive of it or another runner makes one.
         """
         ...

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 
 from fyke.model.browser import BrowserBlock, BrowserChoice
 from fyke.model.run import AttemptKey, RunLimits
-from fyke.model.worker import BrowserNeed, EnvironmentArchive, Language, VersionEnvironment
+from fyke.model.worker import (
+    BrowserNeed,
+    EnvironmentArchive,
+    InstallFailure,
+    Language,
+    VersionEnvironment,
+)
 from fyke.reasons import Reason
 
 if TYPE_CHECKING:
@@ -127,11 +133,12 @@ class PreparationOrder:
 @dataclass(frozen=True, slots=True)
 class EnvironmentPlace:
     """The packed environment that an installation has for a version, if any. ``pending``: a runner
-    makes it now.
+    makes it now. ``failure``: why the installation has none, and cannot have one.
     """
 
     archive: EnvironmentArchive | None = None
     pending: bool = False
+    failure: InstallFailure | None = None
 
 
 class NodeState(StrEnum):

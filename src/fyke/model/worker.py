@@ -233,7 +233,8 @@ class EnvironmentArchive:
 
     ``key`` determines what was installed and for which kind of machine, ``digest`` and ``tree`` are
     the sha256 of the file and of its content, and ``size`` its bytes. ``runner_id``: the runner
-    that makes it. ``not_before``: from when it may be wanted again after a failure, in ms.
+    that makes it. ``not_before``: from when it may be wanted again after a failure, in ms. The last
+    three are those of an ``InstallFailure``, with its ``key``.
     """
 
     version_id: str
@@ -243,6 +244,24 @@ class EnvironmentArchive:
     tree: str = ""
     runner_id: str = ""
     not_before: int = 0
+    reason: Reason | None = None
+    log: str = ""
+    sources: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InstallFailure:
+    """Why the installation cannot install the dependencies of a version, as long as the packages
+    and the registries stay as they are; ``log`` is the output of the installer.
+
+    A machine for which ``key`` is that of the environment would fail in the same way, if it took
+    the packages from the same ``sources``, a digest of the registries that its settings name.
+    """
+
+    reason: Reason
+    log: str = ""
+    key: str = ""
+    sources: str = ""
 
 
 @dataclass(frozen=True, slots=True)

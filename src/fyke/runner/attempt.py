@@ -12,70 +12,53 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from socket import socket
 
 import structlog
 
-from fyke.contracts.egress import NO_BROWSER, Egress, EgressGrant, Traffic
+from fyke.contracts.egress import Traffic
 from fyke.contracts.execution import (
-    EnvironmentFailed,
-    Environments,
     Isolation,
-    IsolationReport,
-    RegistryAway,
     Sandbox,
-    Sandboxes,
     SandboxFault,
     SandboxLimits,
     SandboxSpec,
     SandboxUsage,
 )
-from fyke.contracts.node import EnvironmentPublishing, NodeGateway
 from fyke.domain.logs import system
 from fyke.domain.results.commit import retry_while_unavailable
-from fyke.domain.results.intake import AttemptIntake, Intake
+from fyke.domain.results.intake import AttemptIntake
 from fyke.domain.runs.isolation import missing_isolation
-from fyke.domain.runs.outcome import end_of, is_platform_fault, traffic_cap
+from fyke.domain.runs.outcome import end_of, traffic_cap
 from fyke.domain.secrets.masking import Masker
-from fyke.errors import FykeError, StaleLease, Unavailable
+from fyke.errors import StaleLease
 from fyke.kit.file_lock import lock_folder
-from fyke.kit.unnamed_socket import listen_unnamed
 from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, SiteTraffic
 from fyke.model.browser import BrowserReport
-from fyke.model.last_page import LastPage, TakenPage
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.node import AttemptOrder
 from fyke.model.run import End, Outcome
 from fyke.model.runner import AttemptUsage
-from fyke.model.worker import BrowserNeed
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
-from fyke.runner.browser import AttemptBrowser, BrowserTotals
-from fyke.runner.browser_dependencies import BrowserDependencies
+from fyke.runner.attempt_environment import AttemptEnvironment
+from fyke.runner.browser import AttemptBrowser
+from fyke.runner.browser_generation import BrowserTotals
 from fyke.runner.browser_places import BrowserPlaces
 from fyke.runner.browser_report import masked_report
-from fyke.runner.bundles import BundleCache
-from fyke.runner.disk import RunnerDisk
-from fyke.runner.egress_rules import EgressRules
+from fyke.runner.connections import AttemptConnections
+from fyke.runner.dependencies import AttemptDependencies
 from fyke.runner.endings import EndRequest, StartRefused, in_time, together
-from fyke.runner.faults import EgressAway, detail_of, log_fault
-from fyke.runner.last_page import page_content
+from fyke.runner.faults import detail_of, log_fault
+from fyke.runner.kept_page import KeptPage
 from fyke.runner.reports import Reports
-from fyke.runner.run_notes import RunNotes
-from fyke.runner.site_sharing import SiteSharing
 from fyke.runner.watch import ProcessWatch
 from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
 from fyke.sdk.service import SdkService
 
-INSTALL_SECONDS = 2.0  # without an environment, after which the log says why
-# in which the files of the last page are stored, and those of one that is not kept are removed: the
-# end of the attempt waits for both, and a storage that hangs is silent for minutes
-PAGE_SECONDS = 8.0
-DISCARD_SECONDS = 2.0
 UNREADABLE = (
     "The secret {name} was sealed with a key that this installation does not have (its secret.key "
     "was replaced, or not restored), so the Worker starts without it. Set it again."
@@ -84,31 +67,8 @@ NOT_SET = (
     "This version needs the secret {name}, which your account has not set for it. "
     "Set it on the Worker's page, or with fyke secret set."
 )
-INSTALLING = "The dependencies of this version are being installed; its next runs find them there."
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptDependencies:
-    """The dependencies of all attempts of a runner."""
-
-    gateway: NodeGateway
-    sandbox: Sandboxes
-    environments: Environments
-    egress: Egress
-    intake: Intake
-    bundles: BundleCache
-    isolation: IsolationReport
-    unsafe: bool
-    work_bytes: int  # limit of the Worker's own folder
-    egress_rules: EgressRules
-    site_sharing: SiteSharing | None = None  # None: sites are not shared with other machines
-    publishing: EnvironmentPublishing | None = None  # only beside the stores of the installation
-    browser: BrowserDependencies | None = None  # None: every connection to a browser gets a 503
-    no_browser: str = NO_BROWSER  # why
-    isolation_notes: RunNotes = field(default_factory=RunNotes)
-    disk: RunnerDisk | None = None  # None: that of a local run
 
 
 class AttemptRunner:
@@ -133,10 +93,9 @@ class AttemptRunner:
         self._site_reports = Reports[tuple[SiteTraffic, ...]](self._sites, ())
         self._browser_reports = Reports(self._browser_report, None)
         self._final_traffic: Traffic | None = None
-        self._taken_page: TakenPage | None = None
-        self._places = places or BrowserPlaces(deps.browser)
-        self._browser_reported = False
-        self.browser: AttemptBrowser | None = None  # None where there is none
+        self._environment = AttemptEnvironment(order, deps, self._lock)
+        self.page = KeptPage(self.key, lambda: self._deps.gateway.files, self._note_if_open)
+        self.connections = AttemptConnections(order, deps, places, self._note_masked)
         self._intake: AttemptIntake | None = None
         self._launched = False  # a launched Worker is not started again
         self._closing: asyncio.Task[None] | None = None  # kills and removes the sandbox
@@ -144,6 +103,11 @@ class AttemptRunner:
         self._killed = asyncio.Event()  # no process of the sandbox runs, as far as is known
 
     # --- used by the runner -------------------------------------------------------------
+
+    @property
+    def browser(self) -> AttemptBrowser | None:
+        """The browser; None where there is none."""
+        return self.connections.browser
 
     def report(self) -> AttemptReport:
         """The current counters; those by site and of the browser only when they are due and have
@@ -173,8 +137,15 @@ class AttemptRunner:
     def connection_refused(self, reason: str) -> None:
         """Log that a connection was refused: the error that the Worker gets may not state the
         reason."""
+        self._note_if_open(f"A connection was refused: {reason}.")
+
+    def _note_if_open(self, text: str, kind: LogType = LogType.WARN) -> None:
         if self._intake is not None:
-            self._note(self._intake, f"A connection was refused: {reason}.")
+            self._note(self._intake, text, kind)
+
+    def _note_masked(self, text: str, kind: LogType = LogType.WARN) -> None:
+        if self._intake is not None:
+            self._note(self._intake, self._intake.mask(text), kind)
 
     async def execute(self) -> AfterAttempt | None:
         """Run the attempt; return what its end has led to, or None when the lease was lost.
@@ -227,42 +198,16 @@ class AttemptRunner:
         self._check_isolation(intake)
         bundle = await self._deps.bundles.ensure(self.key, self._version)
         self._lock(bundle)
-        worker, publishing = self.order.worker, self._deps.publishing
-        late = asyncio.get_running_loop().call_later(
-            INSTALL_SECONDS, self._note, intake, INSTALLING, LogType.INFO
+        environment = await self._environment.ensure(
+            bundle,
+            self._stop,
+            output=partial(intake.log, LogType.ERROR, system=True),
+            note=partial(self._note, intake),
         )
-        try:
-            environment = await self._stop.run_until_stopped(
-                self._deps.environments.ensure(
-                    self._version,
-                    bundle,
-                    worker.account_id,
-                    worker.builds_allowed,
-                    lambda *asked: self._deps.gateway.files.environment(self.key, *asked),
-                    publishing.drop if publishing is not None else None,
-                )
-            )
-        except EnvironmentFailed as failed:
-            if failed.log.strip():
-                intake.log(LogType.ERROR, failed.log, system=True)
-            if isinstance(failed, RegistryAway):
-                raise
-            if failed.reason.code is ReasonCode.INSTALL_DISK_FULL:
-                # the disk is short even without the installed files: not a fault of the
-                # installation
-                await self._deps.sandbox.check()
-            await self._note_environment(failed.reason)
-            raise StartRefused(end_of(failed.reason)) from failed
-        finally:
-            late.cancel()
-        self._lock(environment.path)
-        await self._note_environment(None)
-        if environment.warning:
-            self._note(intake, environment.warning)
         limits = self.order.limits
         spec = SandboxSpec(
             name=self.key.id,
-            owner=worker.account_id,
+            owner=self.order.worker.account_id,
             version=self._version,
             bundle=bundle,
             environment=environment,
@@ -280,16 +225,6 @@ class AttemptRunner:
         if folder is not None:
             with suppress(OSError):  # no descriptor is free, but its use was noted just now
                 self._locked.callback(os.close, lock_folder(folder))
-
-    async def _note_environment(self, reason: Reason | None) -> None:
-        """Record that the environment is ready, or why its installation failed."""
-        if reason is not None and is_platform_fault(reason):
-            return
-        known = self.order.environment
-        try:
-            await self._deps.gateway.note_environment(self.key, known, reason)
-        except FykeError as error:  # only a note: the run does not depend on it
-            log.warning("environment_not_noted", attempt=self.key.id, error=str(error))
 
     async def _close_sandbox(self, sandbox: Sandbox) -> None:
         """Kill what still runs in the sandbox, then remove it. After a failure its remains are
@@ -329,7 +264,7 @@ class AttemptRunner:
             # The start is recorded before the Worker's first instruction, and not after the rest.
             _, injected = await self._stop.run_until_stopped(
                 together(
-                    self._open_egress(intake, sandbox, password),
+                    self.connections.open(sandbox.listeners, password),
                     self._start(intake, password),
                 )
             )
@@ -378,154 +313,10 @@ class AttemptRunner:
             end = await self._watch.until_end()
             if self.browser is not None:
                 await self.browser.measure()
-                await self._take_last_page(end)
-            return self._explained(end)
+                await self.page.take(self.browser, end)
+            return self.connections.explained(end)
         finally:
             await sdk.close()
-
-    async def _take_last_page(self, end: End) -> None:
-        """Take the last page of the browser, if it is to be kept and there is room for it."""
-        if self.browser is None or end.outcome is Outcome.RUNNER_LOST:
-            return
-        try:
-            if not self.browser.keeps_page(succeeded=end.outcome is Outcome.SUCCEEDED):
-                return
-            if await self._deps.gateway.files.page_room(self.key):
-                self._taken_page = await self.browser.last_page()
-        except Exception as error:  # the end of the attempt does not depend on it
-            log.warning("last_page_not_taken", attempt=self.key.id, error=repr(error))
-            self._note_missing_page(error)
-
-    async def _store_last_page(self) -> LastPage | None:
-        """Store the files of the page that was taken, with secrets masked; return the page."""
-        taken, self._taken_page = self._taken_page, None
-        if taken is None or self._masker is None:
-            return None
-        try:
-            content = await asyncio.to_thread(page_content, taken, self._masker)
-            async with asyncio.timeout(PAGE_SECONDS):
-                await self._deps.gateway.files.put_page(self.key, content)
-        except Exception as error:  # the disk is full, or the page cannot be written as files
-            log.warning("last_page_not_stored", attempt=self.key.id, error=repr(error))
-            self._note_missing_page(error)  # first: discarding may take long as well
-            await self._discard_last_page()
-            return None
-        return content.page
-
-    def _note_missing_page(self, error: Exception) -> None:
-        if self._intake is not None:
-            cause = "the log of Fyke says why"
-            if isinstance(error, Unavailable):
-                cause = str(error)
-            elif isinstance(error, TimeoutError):
-                cause = f"it was not stored within {PAGE_SECONDS:g} s"
-            self._note(self._intake, f"The last page of the browser is not kept: {cause}.")
-
-    async def _discard_last_page(self) -> None:
-        """Remove the stored files of the page. What is left is removed by ``fyke prune``."""
-        try:
-            async with asyncio.timeout(DISCARD_SECONDS):
-                await self._deps.gateway.files.discard_page(self.key)
-        except Exception as error:  # the end of the attempt does not depend on it
-            log.warning("last_page_not_discarded", attempt=self.key.id, error=repr(error))
-
-    def _explained(self, end: End) -> End:
-        """The end with the browser as its reason, if the Worker exited with an error and requested
-        one that is missing or has failed.
-        """
-        if not end.reason or end.reason.code is not ReasonCode.EXIT_CODE:
-            return end
-        if self._browser_reported:
-            declined = self._declines_browser
-            code = ReasonCode.BROWSER_NOT_DECLARED if declined else ReasonCode.NO_BROWSER
-            return end_of(replace(end.reason, code=code))
-        if self.browser is not None and (failure := self.browser.failure):
-            params = {**end.reason.params, **failure.params}
-            return end_of(replace(failure, params=params))
-        return end
-
-    async def _open_egress(self, intake: AttemptIntake, sandbox: Sandbox, password: str) -> None:
-        order = self.order
-        if order.region and not self._deps.egress_rules.reaches(order.region):
-            self._note(intake, f"proxy_region {order.region} has no upstream; going out directly.")
-        grant = EgressGrant(
-            attempt_id=self.key.id,
-            secret=password,
-            region=order.region,
-            allow=order.egress_allow,
-            limit_bytes=order.limits.max_traffic_bytes or None,
-            domains=self._version.egress,
-            session=self.key.run_id,
-        )
-        listeners = sandbox.listeners
-        ports = [listeners[name] for name in ("cdp", "cdp80") if name in listeners]
-        port, address = self._listen_for_proxy() if ports else (None, None)
-        try:
-            proxy = [listeners["proxy"], listeners["proxy6000"]]
-            await self._deps.egress.open(proxy, grant, address)
-            if not ports:
-                return
-            if port is not None:
-                ports.append(port)
-            if await self._open_browser(intake, ports, password):
-                return
-            for listener in ports:
-                await self._deps.egress.refuse_browser(
-                    self.key.id, listener, lambda: self._note_missing_browser(intake)
-                )
-        except Unavailable as error:
-            raise EgressAway from error
-        finally:
-            if port is not None:
-                port.close()
-            if address is not None:
-                os.close(address)
-
-    def _listen_for_proxy(self) -> tuple[socket | None, int | None]:
-        """A browser port for clients that ask the proxy for the browser, and its address. Without
-        room for a socket the others have to do.
-        """
-        try:
-            return listen_unnamed()
-        except OSError as error:
-            log.warning("browser_not_at_proxy", attempt=self.key.id, error=str(error))
-            return None, None
-
-    async def _open_browser(
-        self, intake: AttemptIntake, ports: Sequence[socket], password: str
-    ) -> bool:
-        """Let the gateway serve the browser ports; return whether it does."""
-        deps = self._deps.browser
-        if deps is None or deps.missing:
-            return False
-        browser = AttemptBrowser(
-            self.key,
-            deps,
-            self._deps.egress,
-            self._deps.gateway,
-            self._places,
-            lambda kind, text: self._note(intake, intake.mask(text), kind),
-            declined=self._declines_browser,
-            expected=self._version.browser.possible,
-            choice=self.order.browser_choice,
-        )
-        try:
-            await browser.open(ports, password, self.order.browser_block)
-        except Unavailable:
-            self._note(intake, "The process that serves browsers does not answer.")
-            return False
-        self.browser = browser
-        return True
-
-    @property
-    def _declines_browser(self) -> bool:
-        """Whether the version declares that it uses no browser."""
-        return self._version.browser is BrowserNeed.NONE
-
-    def _note_missing_browser(self, intake: AttemptIntake) -> None:
-        if not self._browser_reported:
-            self._browser_reported = True
-            self._note(intake, f"The Worker asked for a browser; {self._deps.no_browser}.")
 
     async def _start(self, intake: AttemptIntake, password: str) -> dict[str, str]:
         """Record the start, and return the account's secrets for this Worker. From here on they and
@@ -562,7 +353,9 @@ class AttemptRunner:
 
     async def _finish(self, intake: AttemptIntake, end: End) -> AfterAttempt | None:
         end = end.masked(intake.mask)
-        page = await self._store_last_page()  # while there is a log that can say that it failed
+        page = await self.page.store(
+            self._masker
+        )  # while there is a log that can say that it failed
         if end.outcome is Outcome.SUCCEEDED:
             _log_system(intake, system.completed(self.key.number, 0))
         else:
@@ -572,14 +365,14 @@ class AttemptRunner:
             rows = await self._close_intake(intake)
         except BaseException:  # the end is not recorded, so nothing will name the files
             if page is not None:
-                await self._discard_last_page()
+                await self.page.discard()
             raise
         sites, browser = self._sites(), self._browser_report()
         ended = AttemptEnd(end, self._usage(), sites, browser, page, closed_rows=rows)
         # Retried, so that a short outage of the store does not fail a run that has succeeded.
         after = await retry_while_unavailable(lambda: self._deps.gateway.end(self.key, ended))
         if after is None and page is not None:  # nothing was recorded
-            await self._discard_last_page()
+            await self.page.discard()
         log.info(
             "attempt_ended",
             run=self.key.run_id,

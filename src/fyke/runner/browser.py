@@ -21,7 +21,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import Enum, auto
 from socket import socket
 from typing import Any
@@ -29,11 +29,9 @@ from typing import Any
 import structlog
 
 from fyke.contracts.browser import (
-    Browser,
     BrowserEndCause,
     BrowserEnded,
     BrowserForm,
-    BrowserInfo,
     BrowserLimits,
     BrowserNote,
     BrowserSpec,
@@ -59,38 +57,28 @@ from fyke.model.browser import (
 )
 from fyke.model.last_page import KeepPages, TakenPage
 from fyke.model.log import LogType
-from fyke.model.run import AttemptKey, RunLimits
+from fyke.model.run import AttemptKey
 from fyke.reasons import Reason, ReasonCode
+from fyke.runner.browser_cache import AttemptCache
 from fyke.runner.browser_dependencies import BrowserDependencies
+from fyke.runner.browser_generation import (
+    BrowserGeneration,
+    BrowserTotals,
+    discard,
+    limits_of,
+    unhurt,
+)
 from fyke.runner.browser_places import ROOM_SECONDS, BrowserPlaces
 from fyke.runner.endings import in_time
 from fyke.runner.metering import MemoryMeter, Stopwatch
 
 log = structlog.get_logger()
 
-CPU_GRACE_SECONDS = 2.0  # for the first page
 POLL_SECONDS = 1.0
 _MIB = 2**20
 _UNAVAILABLE, _FORBIDDEN = 503, 403
 _FAILED = "the start of the browser failed, the log of Fyke says why"
 DECLINED = "fyke.json of this Worker declares that it uses no browser"
-_LAST_WORDS = 500  # characters in a line of the log
-_FULL = 0.9  # of the memory limit; a Chromium that gets no more ends by itself
-_LITTLE_SPACE = 0.75  # of the space for files; Chromium removes at once what does not fit
-
-
-@dataclass(frozen=True, slots=True)
-class BrowserTotals:
-    """What the browsers of an attempt have used; ``version`` is that of the latest one, and
-    ``memory`` the bytes that are in use now.
-    """
-
-    milliseconds: int = 0
-    cpu_ms: int = 0
-    memory_peak: int = 0
-    memory_mb_ms: int = 0
-    version: str = ""
-    memory: int = 0
 
 
 class BrowserDenied(Exception):
@@ -117,38 +105,6 @@ class BrowserState(Enum):
     OPENING = auto()
     ATTACHED = auto()
     CLOSED = auto()
-
-
-@dataclass(slots=True)
-class _Generation:
-    """One browser sandbox of the attempt, from the moment that it is given to the gateway."""
-
-    number: int
-    browser: Browser
-    limits: BrowserLimits
-    info: BrowserInfo
-    watch: Stopwatch
-    memory: MemoryMeter
-    cache: str = ""  # the name of its HTTP cache, if that is saved at its end
-    listener: int | None = None  # its key in the egress
-    usage: BrowserUsage = field(default_factory=BrowserUsage)
-    oom_reported: bool = False
-    space_reported: bool = False
-    fault: tuple[BrowserEndCause, str] | None = None  # an unexpected end, its details
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-    retired: bool = False
-    measured: asyncio.Event = field(default_factory=asyncio.Event)  # for the last time
-
-    def added_to(self, before: BrowserTotals) -> BrowserTotals:
-        """``before`` with this one added."""
-        return BrowserTotals(
-            before.milliseconds + round(self.watch.read(time.monotonic()) * 1000),
-            before.cpu_ms + self.usage.cpu_ms,
-            max(before.memory_peak, self.usage.memory_peak),
-            before.memory_mb_ms + self.memory.mb_ms,
-            f"{self.info.program} {self.info.version}",
-            before.memory + (0 if self.retired else self.usage.memory),
-        )
 
 
 class AttemptBrowser:
@@ -183,7 +139,9 @@ class AttemptBrowser:
         self._expected = expected
         self._choice = choice
         self._budget = browser_budget()
-        self._generations: list[_Generation] = []  # the last one, and those that are not measured
+        self._cache = AttemptCache(key, deps)
+        # the last one, and those that are not measured
+        self._generations: list[BrowserGeneration] = []
         self._last_number = 0
         self._past = BrowserTotals()  # of all others
         self._started = 0
@@ -263,7 +221,7 @@ class AttemptBrowser:
                 "Chromium runs without a sandbox of its own, inside that of Fyke; fyke doctor "
                 "says why.",
             )
-        current.tasks.append(asyncio.create_task(_limit_cpu(current)))
+        current.tasks.append(asyncio.create_task(current.limit_cpu()))
 
     def ended(self, ended: BrowserEnded) -> None:
         """The browser has ended; the next connection gets a new one."""
@@ -274,7 +232,7 @@ class AttemptBrowser:
         if current is None:
             return
         self.state = BrowserState.IDLE
-        words = ended.detail or current.browser.last_words.strip()[-_LAST_WORDS:]
+        words = ended.detail or current.last_words
         if ended.cause is BrowserEndCause.CLOSED:
             self._budget.give_back()
             self._note(LogType.INFO, "The browser was closed.")
@@ -327,9 +285,7 @@ class AttemptBrowser:
         self._places.release(self._key.id)
         self.failure = refused.reason
         self._note(LogType.WARN, f"The Worker gets no browser: {refused.text}.")
-        with contextlib.suppress(
-            Unavailable
-        ):  # the waiting connections have ended with the gateway
+        with contextlib.suppress(Unavailable):  # the connections have ended with the gateway
             await self._deps.gateway.refuse(
                 self._key.id, refused.status, refused.text, retry_after=refused.retry_after
             )
@@ -358,25 +314,25 @@ class AttemptBrowser:
         number = self._last_number = self._last_number + 1  # that of one that fails, too
         is_shared = wanted.form in (BrowserForm.CDP, BrowserForm.LIGHTPANDA)
         spec = BrowserSpec(
-            self._name_of(number),
+            self._cache.name_of(number),
             limits,
             self._choice.headful,
             program=info.program if is_shared else None,
-            cache=self._take_cache(number) if is_shared else "",
+            cache=self._cache.take(number) if is_shared else "",
         )
         self._budget.count(time.monotonic())
         opening = asyncio.create_task(self._deps.browsers.open(spec))
         try:
-            browser = await in_time("starting the browser", _unhurt(opening))
+            browser = await in_time("starting the browser", unhurt(opening))
         except BaseException:
-            self._remove_later(_discard(opening))
-            self._give_cache_back(number, None)
+            self._remove_later(discard(opening))
+            self._cache.left(number, None)
             raise
-        if spec.cache and self._deps.caches is not None:
-            self._deps.caches.started_with(self._key.run_id, spec.name, browser.cached)
+        if spec.cache:
+            self._cache.started_with(number, browser.cached)
         now = time.monotonic()
         watch, memory = Stopwatch(now), MemoryMeter(now)
-        current = _Generation(number, browser, limits, info, watch, memory, spec.cache)
+        current = BrowserGeneration(number, browser, limits, info, watch, memory, spec.cache)
         self._generations.append(current)
         self._forget_measured()
         try:
@@ -432,54 +388,18 @@ class AttemptBrowser:
 
     # --- while it runs --------------------------------------------------------------------
 
-    async def _poll(self, current: _Generation) -> None:
+    async def _poll(self, current: BrowserGeneration) -> None:
         while True:
             await asyncio.sleep(POLL_SECONDS)
             with contextlib.suppress(SandboxFault):  # a failed reading must not end the readings
                 self._measured(current, await current.browser.usage())
 
-    def _measured(self, current: _Generation, usage: BrowserUsage) -> None:
-        current.usage = usage
-        now = time.monotonic()
-        current.watch.read(now)
-        current.memory.sample(now, usage.memory)
-        if usage.ooms and not current.oom_reported:
-            current.oom_reported = True
-            megabytes = current.limits.memory // _MIB
-            self.failure = Reason.of(ReasonCode.BROWSER_OUT_OF_MEMORY, memory_mb=megabytes)
-            self._note(
-                LogType.WARN,
-                f"The browser went over its {megabytes} MB, and a process of it was ended: a page "
-                "has crashed. Close pages that are no longer needed.",
-            )
+    def _measured(self, generation: BrowserGeneration, usage: BrowserUsage) -> None:
+        self._fail(generation.measured_as(usage, self._note))
 
-        limit = current.limits.tmp_size
-        if usage.tmp_bytes >= _LITTLE_SPACE * limit and not current.space_reported:
-            current.space_reported = True
-            self._note(
-                LogType.WARN,
-                f"The files of the browser take {usage.tmp_bytes // _MIB} MB, of at most "
-                f"{limit // _MIB} MB: a download that does not fit ends as canceled.",
-            )
-
-    def _explain_fault(self, generation: _Generation) -> None:
-        """Log an unexpected end, once the memory has been read for the last time."""
-        if generation.fault is None:
-            return
-        cause, words = generation.fault
-        usage, limit = generation.usage, generation.limits.memory
-        text = _FAULTS[cause]
-        if cause in _OF_MEMORY and (usage.ooms or usage.memory_peak >= _FULL * limit):
-            self.failure = Reason.of(ReasonCode.BROWSER_OUT_OF_MEMORY, memory_mb=limit // _MIB)
-            used = f"it has used {usage.memory_peak // _MIB} of its {limit // _MIB} MB"
-            text += f" ({words})" if words else ""
-            self._note(
-                LogType.WARN,
-                f"{text}, probably out of memory: {used}. Close pages that are no longer "
-                "needed, or open fewer at a time.",
-            )
-        else:
-            self._note(LogType.WARN, f"{text}: {words}" if words else f"{text}.")
+    def _fail(self, failure: Reason | None) -> None:
+        if failure is not None:
+            self.failure = failure
 
     async def measure(self) -> None:
         """Take a reading now, so that ``failure`` is up to date."""
@@ -514,12 +434,12 @@ class AttemptBrowser:
         """Return when the sandboxes are removed."""
         await asyncio.gather(*self._removals)
 
-    def _attached(self, number: int) -> _Generation | None:
+    def _attached(self, number: int) -> BrowserGeneration | None:
         """The attached generation if it is this one."""
         current = self._generations[-1] if self.state is BrowserState.ATTACHED else None
         return current if current is not None and current.number == number else None
 
-    def _retire(self, generation: _Generation) -> None:
+    def _retire(self, generation: BrowserGeneration) -> None:
         """Stop the clock of a browser, and remove it."""
         if generation.retired:
             return
@@ -539,7 +459,7 @@ class AttemptBrowser:
         self._removals.add(task)
         task.add_done_callback(self._removals.discard)
 
-    async def _remove(self, generation: _Generation) -> None:
+    async def _remove(self, generation: BrowserGeneration) -> None:
         browser = generation.browser
         try:
             self._measured(generation, await in_time("measuring the browser", browser.usage()))
@@ -547,7 +467,7 @@ class AttemptBrowser:
             log.warning("browser_not_measured", attempt=self._key.id, error=str(error))
         finally:
             generation.memory.end(time.monotonic(), generation.usage.memory_peak)
-            self._explain_fault(generation)
+            self._fail(generation.explain_fault(self._note))
             generation.measured.set()
         try:
             if generation.listener is not None and self.state is not BrowserState.CLOSED:
@@ -555,65 +475,11 @@ class AttemptBrowser:
             await in_time("ending the browser", browser.kill())
         except SandboxFault as error:
             log.warning("browser_not_killed", attempt=self._key.id, error=str(error))
-        await self._save_cache(generation)
+        await self._cache.save(generation)
         try:
             await in_time("removing the browser", browser.close())
         except SandboxFault as error:  # its remains are removed at the next start
             log.error("browser_left_behind", attempt=self._key.id, error=str(error))
-
-    async def _save_cache(self, generation: _Generation) -> None:
-        """Save the HTTP cache of a browser for the next one of the run, unless it has failed."""
-        caches, size = self._deps.caches, None
-        if caches is None or not generation.cache:
-            return
-        try:
-            if generation.fault is None and not generation.usage.ooms:
-                saving = generation.browser.save_cache(caches.limit)
-                size = await in_time("saving the cache of the browser", saving)
-        except SandboxFault as error:
-            log.warning("browser_cache_not_saved", attempt=self._key.id, error=str(error))
-        finally:
-            self._give_cache_back(generation.number, size)
-
-    def _take_cache(self, number: int) -> str:
-        caches = self._deps.caches
-        return caches.take(self._key.run_id, self._name_of(number)) if caches else ""
-
-    def _give_cache_back(self, number: int, size: int | None) -> None:
-        if self._deps.caches is not None:
-            self._deps.caches.left(self._key.run_id, self._name_of(number), size)
-
-    def _name_of(self, number: int) -> str:
-        """The name of the sandbox of a browser."""
-        return f"{self._key.id}-B{number}"
-
-
-async def _unhurt(opening: asyncio.Task[Browser]) -> Browser:
-    """Wait for a sandbox; a cancelled wait leaves it to ``_discard``."""
-    return await asyncio.shield(opening)
-
-
-async def _discard(opening: asyncio.Task[Browser]) -> None:
-    """Remove a sandbox that came too late, as soon as it is there."""
-    try:
-        browser = await in_time("starting the browser", _unhurt(opening))
-    except Exception:
-        opening.cancel()  # it was not opened
-        return
-    browser.control.close()
-    try:
-        await in_time("removing the browser", browser.close())
-    except SandboxFault as error:  # its remains are removed at the next start
-        log.error("browser_left_behind", error=str(error))
-
-
-async def _limit_cpu(generation: _Generation) -> None:
-    """Apply the CPU limit once the first page had time to open."""
-    await asyncio.sleep(CPU_GRACE_SECONDS)
-    try:
-        await generation.browser.apply_cpu_limit()
-    except SandboxFault as error:
-        log.warning("browser_cpu_not_limited", browser=generation.number, error=str(error))
 
 
 def _asked(choice: BrowserChoice) -> str:
@@ -621,18 +487,3 @@ def _asked(choice: BrowserChoice) -> str:
     if choice.headful:
         return "the run asks for a browser with windows"
     return f"the run asks for {choice.program}"
-
-
-def limits_of(run: RunLimits, own: BrowserLimits) -> BrowserLimits:
-    """The limits of a browser of a run: those that the run was granted, the others from ``own``."""
-    return replace(own, cpus=run.browser_cpus, memory=run.browser_memory_mb * _MIB)
-
-
-_FAULTS = {
-    BrowserEndCause.CRASHED: "The browser ended by itself",
-    BrowserEndCause.NOT_STARTED: "The browser did not start",
-    BrowserEndCause.SANDBOX_ENDED: "The sandbox of the browser ended",
-    BrowserEndCause.GATEWAY_ENDED: "The connection to the browser was lost",
-}
-# ends that a Chromium without memory has: by itself, or with the process that started it
-_OF_MEMORY = (BrowserEndCause.CRASHED, BrowserEndCause.SANDBOX_ENDED)

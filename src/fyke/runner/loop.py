@@ -22,9 +22,10 @@ from fyke.model.attempt import AfterAttempt
 from fyke.model.node import AttemptOrder, NodeState, Registered
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, detail_sentence
-from fyke.runner.attempt import AttemptDependencies, AttemptRunner
+from fyke.runner.attempt import AttemptRunner
 from fyke.runner.browser import AttemptBrowser
 from fyke.runner.browser_places import BrowserPlaces
+from fyke.runner.dependencies import AttemptDependencies
 from fyke.runner.disk import DiskFacts
 from fyke.runner.faults import find_trouble
 from fyke.runner.lease_monitor import CHECK_INTERVAL, NOT_RENEWED, LeaseMonitor

@@ -21,6 +21,7 @@ from fyke.errors import (
     InsufficientBalance,
     InsufficientTraffic,
     InvalidRequest,
+    NotStorable,
     OutcomeUnknown,
     StaleLease,
     Unavailable,
@@ -367,7 +368,7 @@ class ErrorReply(msgspec.Struct, frozen=True, omit_defaults=True):
 _ERRORS: dict[str, type[FykeError]] = {
     error.key: error
     for error in (
-        Unavailable, OutcomeUnknown, BlobsAway, StaleLease, InvalidRequest, CapReached,
+        Unavailable, OutcomeUnknown, BlobsAway, StaleLease, NotStorable, InvalidRequest, CapReached,
         InsufficientBalance, InsufficientTraffic, VersionUnavailable, Conflict, Forbidden,
         FykeError,
     )

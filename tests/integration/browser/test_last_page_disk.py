@@ -36,8 +36,7 @@ class Attempt:
         files = InstallationFiles(blobs, LastPages(cast(Any, None), blobs))
         self.lines: list[tuple[LogType, str]] = []
         self.runner: AttemptRunner = runner(gateway=SimpleNamespace(files=files))
-        self.runner._masker = Masker({})
-        self.runner._taken_page = PAGE
+        self.runner.page.taken = PAGE
         self.runner._intake = cast(Any, SimpleNamespace(log=self._log))
 
     def _log(self, kind: LogType, text: str, *, system: bool) -> None:
@@ -56,7 +55,7 @@ async def test_a_full_disk_costs_the_page_and_the_log_says_so() -> None:
         filler = fill(disk, 600 * KIB)  # the picture fits, the HTML does not
         before = free_bytes(disk)
         attempt = Attempt(blobs)
-        assert await attempt.runner._store_last_page() is None
+        assert await attempt.runner.page.store(Masker({})) is None
         [(kind, line)] = attempt.lines
         assert kind is LogType.WARN
         assert line.endswith(
@@ -67,7 +66,7 @@ async def test_a_full_disk_costs_the_page_and_the_log_says_so() -> None:
         assert abs(free_bytes(disk) - before) <= 16 * KIB  # the file of the lock
         filler.unlink()
         attempt = Attempt(blobs)
-        page = await attempt.runner._store_last_page()
+        page = await attempt.runner.page.store(Masker({}))
         assert page is not None and {file.kind for file in page.files} == {
             PageFileKind.SCREENSHOT,
             PageFileKind.HTML,

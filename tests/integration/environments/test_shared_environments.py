@@ -25,10 +25,16 @@ from fyke.model.node import (
     PreparationOrder,
     RunnableVersion,
 )
-from fyke.model.worker import EnvironmentArchive, EnvironmentState, Language, VersionEnvironment
+from fyke.model.worker import (
+    EnvironmentArchive,
+    EnvironmentState,
+    InstallFailure,
+    Language,
+    VersionEnvironment,
+)
 from fyke.reasons import ReasonCode
 from fyke.runner.preparer import Preparer
-from fyke.sandbox.packages import environment, sealing
+from fyke.sandbox.packages import environment, fetching, recipes, sealing
 from fyke.sandbox.packages.environment import UvEnvironments
 from support.environments import ACCOUNT, Workspace, open_workspace
 from support.memory import a_runnable_version, a_worker
@@ -135,7 +141,7 @@ async def test_another_account_does_not_get_what_was_found_for_one(
 async def test_machines_that_differ_do_not_exchange(
     machines: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment.platform, "libc_ver", lambda: ("glibc", "2.17"))
+    monkeypatch.setattr(recipes.platform, "libc_ver", lambda: ("glibc", "2.17"))
     with pytest.raises(EnvironmentFailed):
         await machines.ensure()
     archive = machines.store.places[0].archive
@@ -218,14 +224,14 @@ async def test_a_larger_one_than_allowed_is_refused(machines: Machines) -> None:
 async def test_one_that_is_being_made_is_waited_for(
     machines: Machines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "POLL_SECONDS", 0)
+    monkeypatch.setattr(fetching, "POLL_SECONDS", 0)
     machines.store.places[:0] = [EnvironmentPlace(pending=True)] * 3
     assert (await machines.ensure()).path is not None
     assert len(machines.store.asked) == 4
 
 
 async def test_the_wait_is_bounded(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(fetching, "WAIT_SECONDS", 0)
     machines.store.places = [EnvironmentPlace(pending=True)]
     with pytest.raises(EnvironmentFailed):
         await machines.ensure()
@@ -277,7 +283,9 @@ class Installation:
     async def drop(self, digest: str, read_at: float) -> None:
         raise AssertionError("nothing was fetched")
 
-    async def failed(self, version_id: str, *, soon: bool) -> None:
+    async def failed(
+        self, version_id: str, *, soon: bool, failure: InstallFailure | None = None
+    ) -> None:
         self.gave_up.append(version_id)
 
 

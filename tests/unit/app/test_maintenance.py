@@ -245,7 +245,7 @@ def journal(settings: Settings) -> JournalWriter:
     settings.journal_dir.mkdir()
     with contextlib.closing(sqlite3.connect(settings.home / "rows.db")) as connection, connection:
         connection.execute("INSERT INTO results_runs VALUES (1, 'run', 1, 0, 0)")
-        connection.execute("INSERT INTO results_attempts VALUES (1, 'a', 1, 1, 7, 0, 4)")
+        connection.execute("INSERT INTO results_attempts VALUES (1, 'a', 1, 1, 7, 0, 4, 0, 0, 0)")
         connection.execute("INSERT INTO results_rows VALUES (?, 1, '{\"n\":4}')", ((1 << 32) + 1,))
     store_id = read_store_id(settings.home / "rows.db")
     assert store_id is not None

@@ -32,7 +32,7 @@ from fyke.model.node import EgressPolicy
 from fyke.model.run import SUCCESS, AttemptKey, End, Outcome
 from fyke.model.secret import InjectedSecrets
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
-from fyke.runner import attempt
+from fyke.runner import attempt, attempt_environment
 from fyke.runner.egress_rules import EgressRules
 from fyke.runner.endings import StartRefused
 from support.attempt_runner import runner
@@ -478,7 +478,7 @@ async def test_an_attempt_that_is_stopped_while_it_is_prepared_is_returned(
 async def test_the_log_says_that_dependencies_are_installed_if_that_takes_long(
     results: BlockableResults, monkeypatch: pytest.MonkeyPatch, slow: bool
 ) -> None:
-    monkeypatch.setattr(attempt, "INSTALL_SECONDS", 0 if slow else 60)
+    monkeypatch.setattr(attempt_environment, "INSTALL_SECONDS", 0 if slow else 60)
     async with running(results) as intake:
 
         class Installing:

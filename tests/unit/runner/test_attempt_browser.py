@@ -21,7 +21,7 @@ from fyke.model.node import EgressPolicy
 from fyke.model.run import SUCCESS, Outcome
 from fyke.model.worker import BrowserNeed
 from fyke.reasons import Reason, ReasonCode
-from fyke.runner.browser import BrowserTotals
+from fyke.runner.browser_generation import BrowserTotals
 from fyke.runner.egress_rules import EgressRules
 from support.attempt_runner import runner
 from support.blocking_results import BlockableResults, running
@@ -49,14 +49,17 @@ async def test_a_worker_that_fails_without_its_browser_ends_for_that_reason(
     async with running(results) as intake:
         taking = await intake.open("run", "A", "7")
         one = runner(need=need, no_browser="there is none yet")
+        one._intake = taking
         for _ in range(2 if asked else 0):
-            one._note_missing_browser(taking)
-        end = one._explained(end_of(Reason.of(code, exit_code=1, last_words="Error: 503")))
+            one.connections.note_missing_browser()
+        end = one.connections.explained(
+            end_of(Reason.of(code, exit_code=1, last_words="Error: 503"))
+        )
         await taking.flush()
     assert end.reason is not None and end.reason.code is expected
     line = "SYSTEM: Subtask-[7] - The Worker asked for a browser; there is none yet."
     assert results.lines == [line] * asked
-    assert one._explained(SUCCESS) is SUCCESS
+    assert one.connections.explained(SUCCESS) is SUCCESS
     if expected is ReasonCode.NO_BROWSER:
         assert end.message == (
             "The Worker asked for a browser, and this Fyke has none; it exited with code 1: "
@@ -111,8 +114,8 @@ async def test_browser_ports_are_served_by_the_gateway_or_refused(
         taking = await intake.open("run", "A", "7")
         one = runner(egress=egress, browser=ports, gateway=None, egress_rules=KEPT)
         block = (BrowserBlock.IMAGES,)
-        one.order = replace(one.order, browser_block=block)
-        await one._open_egress(taking, cast(Any, SimpleNamespace(listeners=listeners)), "p")
+        one.connections._order = replace(one.order, browser_block=block)
+        await one.connections.open(cast(Any, listeners), "p")
         await taking.flush()
     assert egress.served == served
     assert egress.address is not None
@@ -131,10 +134,10 @@ async def test_without_a_temporary_folder_only_the_proxy_leads_to_no_browser(
     ports = GatewayPorts()
     listeners = dict.fromkeys(("proxy", "proxy6000", *names), 1)
     async with running(results) as intake:
-        taking = await intake.open("run", "A", "7")
+        await intake.open("run", "A", "7")
         one = runner(egress=ports, browser=ports, gateway=None, egress_rules=KEPT)
         with capture_logs() as logs:
-            await one._open_egress(taking, cast(Any, SimpleNamespace(listeners=listeners)), "p")
+            await one.connections.open(cast(Any, listeners), "p")
     assert ports.served == ([("gateway", 2)] if names else [])
     assert ports.address is None
     assert [line["event"] for line in logs] == ["browser_not_at_proxy"] * bool(names)
@@ -152,8 +155,10 @@ def test_a_worker_that_fails_without_a_free_browser_ends_for_that_reason(
 ) -> None:
     one = runner()
     failure = Reason.of(ReasonCode.BROWSER_BUSY, seconds=55)
-    one.browser = cast(Any, SimpleNamespace(failure=failure))
-    end = one._explained(end_of(Reason.of(code, exit_code=1, last_words="503", seconds=9)))
+    one.connections.browser = cast(Any, SimpleNamespace(failure=failure))
+    end = one.connections.explained(
+        end_of(Reason.of(code, exit_code=1, last_words="503", seconds=9))
+    )
     assert end.reason is not None and end.reason.code is expected
     if expected is ReasonCode.BROWSER_BUSY:
         assert end.outcome is Outcome.EXIT_CODE
@@ -161,15 +166,15 @@ def test_a_worker_that_fails_without_a_free_browser_ends_for_that_reason(
             "The Worker asked for a browser, and none was free within 55 s; it exited with "
             "code 1: 503"
         )
-    one.browser = cast(Any, SimpleNamespace(failure=None))
+    one.connections.browser = cast(Any, SimpleNamespace(failure=None))
     failed = end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=1))
-    assert one._explained(failed) is failed
+    assert one.connections.explained(failed) is failed
 
 
 def test_a_browser_is_charged_no_longer_than_its_worker_runs() -> None:
     one = runner()
     totals = BrowserTotals(3000, 7, 8, 9, "headless-shell 1.2", 10)
-    one.browser = cast(Any, SimpleNamespace(totals=totals))
+    one.connections.browser = cast(Any, SimpleNamespace(totals=totals))
     watch = SimpleNamespace(usage=SandboxUsage(), memory_mb_ms=0, busy_ms=2000)
     one._watch = cast(Any, watch)
     usage = one._usage()

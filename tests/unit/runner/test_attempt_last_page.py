@@ -15,7 +15,7 @@ from fyke.model.attempt import AttemptEnd
 from fyke.model.last_page import PageContent, PageFileKind, TakenPage
 from fyke.model.run import SUCCESS, AttemptKey, End
 from fyke.reasons import Reason, ReasonCode
-from fyke.runner import attempt as attempt_module
+from fyke.runner import kept_page
 from fyke.runner.attempt import AttemptRunner
 from support.attempt_runner import runner
 
@@ -89,7 +89,7 @@ def attempt(pages: Pages, *, keeps_successes: bool = False) -> AttemptRunner:
     def keeps_page(*, succeeded: bool) -> bool:
         return keeps_successes or not succeeded
 
-    one.browser = cast(Any, SimpleNamespace(last_page=last_page, keeps_page=keeps_page))
+    one.connections.browser = cast(Any, SimpleNamespace(last_page=last_page, keeps_page=keeps_page))
     return one
 
 
@@ -108,8 +108,8 @@ async def test_of_which_attempts_the_page_is_stored(
 ) -> None:
     pages = Pages(room=room)
     one = attempt(pages, keeps_successes=keeps_successes)
-    await one._take_last_page(end)
-    page = await one._store_last_page()
+    await one.page.take(one.browser, end)
+    page = await one.page.store(one._masker)
     assert (page is not None, bool(pages.stored)) == (kept, kept)
     if kept:
         assert pages.stored["A"].files == {PageFileKind.HTML: b"<p>***KEY***</p>"}
@@ -117,16 +117,16 @@ async def test_of_which_attempts_the_page_is_stored(
 
 async def test_without_a_browser_nothing_is_taken() -> None:
     one = runner()
-    await one._take_last_page(FAILED)
-    assert await one._store_last_page() is None
+    await one.page.take(one.browser, FAILED)
+    assert await one.page.store(one._masker) is None
 
 
 @pytest.mark.parametrize("error", [Unavailable("the disk is full"), OSError(5, "I/O error")])
 async def test_a_full_disk_costs_the_page_and_not_the_end_of_the_attempt(error: Exception) -> None:
     pages = Pages(error=error, unremoved=OSError(5, "I/O error"))
     one = attempt(pages)
-    await one._take_last_page(FAILED)
-    assert await one._store_last_page() is None
+    await one.page.take(one.browser, FAILED)
+    assert await one.page.store(one._masker) is None
     assert pages.discarded == ["A"]
 
 
@@ -151,8 +151,8 @@ async def test_the_log_names_the_loss_before_the_end_and_before_files_are_discar
     one = attempt(pages)
     one._deps.gateway.end = end  # type: ignore[method-assign,assignment]  # of a stand-in
     one._intake = pages.intake = cast(Any, intake)
-    await one._take_last_page(FAILED)
-    one.browser = None  # which is of no interest any more
+    await one.page.take(one.browser, FAILED)
+    one.connections.browser = None  # which is of no interest any more
     await one._finish(cast(Any, intake), FAILED)
     line = f"The last page of the browser is not kept: {cause}."
     assert pages.lines_before == [line]
@@ -164,7 +164,7 @@ async def test_a_storage_that_hangs_costs_the_page_and_not_the_end_of_the_attemp
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("PAGE_SECONDS", "DISCARD_SECONDS"):
-        monkeypatch.setattr(attempt_module, name, 0.01)
+        monkeypatch.setattr(kept_page, name, 0.01)
     calls: list[str] = []
 
     async def hang(*arguments: object) -> None:
@@ -176,8 +176,8 @@ async def test_a_storage_that_hangs_costs_the_page_and_not_the_end_of_the_attemp
     monkeypatch.setattr(pages, "discard_page", hang)
     one = attempt(pages)
     one._intake = cast(Any, intake)
-    await one._take_last_page(FAILED)
-    assert await asyncio.wait_for(one._store_last_page(), 60) is None
+    await one.page.take(one.browser, FAILED)
+    assert await asyncio.wait_for(one.page.store(one._masker), 60) is None
     assert calls == ["put", "discard"]
     assert intake.lines == [
         "The last page of the browser is not kept: it was not stored within 0.01 s."
@@ -191,8 +191,8 @@ async def test_a_page_that_cannot_be_taken_does_not_change_the_end_of_the_attemp
         raise OSError(24, "Too many open files")
 
     cast(Any, one.browser).last_page = last_page
-    await one._take_last_page(FAILED)
-    assert await one._store_last_page() is None
+    await one.page.take(one.browser, FAILED)
+    assert await one.page.store(one._masker) is None
 
 
 async def test_a_page_that_cannot_be_written_as_files_costs_the_page(
@@ -201,11 +201,11 @@ async def test_a_page_that_cannot_be_written_as_files_costs_the_page(
     def page_content(*_: object) -> PageContent:
         raise ValueError("a fault in the files")
 
-    monkeypatch.setattr(attempt_module, "page_content", page_content)
+    monkeypatch.setattr(kept_page, "page_content", page_content)
     pages = Pages()
     one = attempt(pages)
-    await one._take_last_page(FAILED)
-    assert await one._store_last_page() is None
+    await one.page.take(one.browser, FAILED)
+    assert await one.page.store(one._masker) is None
     assert (pages.stored, pages.discarded) == ({}, ["A"])
 
 
@@ -215,7 +215,7 @@ async def test_the_files_are_discarded_when_the_end_cannot_be_recorded(
 ) -> None:
     pages = Pages()
     one = attempt(pages)
-    await one._take_last_page(FAILED)
+    await one.page.take(one.browser, FAILED)
 
     async def close() -> int:
         assert list(pages.stored) == ["A"]

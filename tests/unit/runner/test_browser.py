@@ -37,12 +37,10 @@ from fyke.model.log import LogType
 from fyke.model.run import AttemptKey, RunLimits
 from fyke.reasons import Reason, ReasonCode
 from fyke.runner import browser as module
-from fyke.runner.browser import (
-    AttemptBrowser,
-    BrowserState,
-    BrowserTotals,
-)
+from fyke.runner import browser_generation
+from fyke.runner.browser import AttemptBrowser, BrowserState
 from fyke.runner.browser_dependencies import BrowserDependencies
+from fyke.runner.browser_generation import BrowserTotals
 from fyke.runner.browser_places import Missing
 from fyke.runner.run_caches import RunCaches
 
@@ -273,7 +271,7 @@ def ended(cause: BrowserEndCause, generation: int = 1, detail: str = "") -> Brow
 
 @pytest.fixture
 def setup(monkeypatch: pytest.MonkeyPatch) -> Setup:
-    monkeypatch.setattr(module, "CPU_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(browser_generation, "CPU_GRACE_SECONDS", 0.0)
     monkeypatch.setattr(module, "POLL_SECONDS", 0.001)
     return Setup()
 

@@ -21,7 +21,7 @@ from fyke.model.run import End
 from fyke.model.runner import Capacity, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode
 from fyke.runner import loop
-from fyke.runner.attempt import AttemptDependencies
+from fyke.runner.dependencies import AttemptDependencies
 from fyke.runner.egress_rules import EgressRules
 from fyke.runner.lease_monitor import NOT_RENEWED, LeaseMonitor
 from fyke.runner.loop import Runner, RunnerSize

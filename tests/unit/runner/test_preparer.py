@@ -22,7 +22,7 @@ from fyke.contracts.execution import (
 from fyke.domain.results import commit
 from fyke.errors import BlobsAway, Unavailable, VersionUnavailable
 from fyke.model.node import OrderedWorker, PreparationOrder
-from fyke.model.worker import EnvironmentState, VersionEnvironment
+from fyke.model.worker import EnvironmentState, InstallFailure, VersionEnvironment
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.runner import preparer
 from fyke.runner.faults import EgressAway
@@ -72,6 +72,11 @@ class Platform:
     def check_room(self) -> None:
         if self.short is not None:
             raise self.short
+
+    async def failure_for_others(
+        self, version: Any, bundle: Any, account: str, failed: EnvironmentFailed
+    ) -> InstallFailure | None:
+        return InstallFailure(failed.reason, failed.log, f"of {bundle} and {account}")
 
     async def ensure(self, *arguments: Any) -> Any:
         if len(arguments) == 2:
@@ -169,6 +174,7 @@ class Publishing:
     def __init__(self, *orders: PreparationOrder) -> None:
         self.orders = list(orders)
         self.failures: list[tuple[str, bool]] = []  # and whether soon again
+        self.told: list[tuple[str, InstallFailure | None]] = []
 
     async def take(self) -> PreparationOrder | None:
         return self.orders.pop(0) if self.orders else None
@@ -179,8 +185,14 @@ class Publishing:
     async def drop(self, digest: str, read_at: float) -> None:
         raise AssertionError("nothing was fetched")
 
-    async def failed(self, version_id: str, *, soon: bool) -> None:
+    async def failed(
+        self, version_id: str, *, soon: bool, failure: InstallFailure | None = None
+    ) -> None:
         self.failures.append((version_id, soon))
+        self.told.append((version_id, failure))
+
+    async def note_failure(self, version_id: str, failure: InstallFailure) -> None:
+        self.told.append((version_id, failure))
 
 
 async def test_nothing_is_packed_on_a_full_disk_which_is_logged_once(
@@ -220,6 +232,27 @@ async def test_what_is_away_is_tried_again_soon(
     monkeypatch.setattr(platform, "ensure", ensure)
     await platform.until_idle()
     assert publishing.failures == [(order.version.id, soon)]
+
+
+async def test_nodes_are_told_what_the_installation_has_found() -> None:
+    prepared, packed = preparation(), preparation()
+    platform = Platform(prepared, error=EnvironmentFailed(BAD, "log"))
+    platform.publishing = publishing = Publishing(packed)
+    await platform.until_idle()
+    assert (platform.results, publishing.failures) == ([BAD], [(packed.version.id, False)])
+    assert publishing.told == [
+        (order.version.id, InstallFailure(BAD, "log", f"of bundle and {order.worker.account_id}"))
+        for order in (prepared, packed)
+    ]
+
+
+@pytest.mark.parametrize("error", [AWAY, FULL])
+async def test_nodes_are_not_told_of_what_may_be_over_soon(error: Exception) -> None:
+    packed = preparation()
+    platform = Platform(preparation(), error=error)
+    platform.publishing = publishing = Publishing(packed)
+    await platform.until_idle()
+    assert publishing.told == [(packed.version.id, None)]
 
 
 async def test_a_runner_that_starts_no_workers_prepares_nothing() -> None:

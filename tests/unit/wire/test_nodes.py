@@ -16,6 +16,7 @@ from fyke.errors import (
     InsufficientBalance,
     InvalidRequest,
     NotFound,
+    NotStorable,
     OutcomeUnknown,
     RunNotFound,
     StaleLease,
@@ -120,7 +121,7 @@ def test_every_operation_of_a_runner_has_a_request() -> None:
 def test_no_request_stores_an_environment() -> None:
     """What a node has installed is used by no other machine."""
     publishing = {name for name in vars(EnvironmentPublishing) if not name.startswith("_")}
-    assert publishing == {"take", "reuse", "store", "drop", "failed"}
+    assert publishing == {"take", "reuse", "store", "drop", "failed", "note_failure"}
     assert publishing.isdisjoint(REQUESTS)
     about = {request for request in get_args(AnyRequest) if "Environment" in request.__name__}
     assert about == {nodes.FindEnvironment, nodes.NoteEnvironment}
@@ -173,6 +174,7 @@ def test_other_bytes_are_refused(data: bytes) -> None:
         (Unavailable(), Unavailable),
         (OutcomeUnknown(), OutcomeUnknown),
         (StaleLease("over"), StaleLease),
+        (NotStorable("The database refuses it"), NotStorable),
         (CapReached(Reason.of(ReasonCode.TRAFFIC_CAP, traffic_bytes=5)), CapReached),
         (InsufficientBalance("no money"), InsufficientBalance),
         (InvalidRequest("must be 1", field="cpus", remedy="give less"), InvalidRequest),

@@ -52,6 +52,7 @@ TABLE: dict[type[errors.FykeError], WireError] = {
     errors.Unavailable: WireError(503, 5000, "Service temporarily unavailable"),
     errors.OutcomeUnknown: WireError(503, 5000, "Service temporarily unavailable"),
     errors.BlobsAway: WireError(503, 5000, "Service temporarily unavailable"),
+    errors.NotStorable: INTERNAL,
     errors.StaleLease: INTERNAL,
     errors.NodeEnded: INTERNAL,
 }

@@ -35,6 +35,7 @@ TABLE_V2: dict[type[errors.FykeError], WireError] = {
     errors.Unavailable: WireError(503, 10000, "service temporarily unavailable"),
     errors.OutcomeUnknown: WireError(503, 10000, "service temporarily unavailable"),
     errors.BlobsAway: WireError(503, 10000, "service temporarily unavailable"),
+    errors.NotStorable: INTERNAL,
     errors.StaleLease: INTERNAL,
     errors.NodeEnded: INTERNAL,
 }

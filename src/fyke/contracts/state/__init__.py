@@ -25,20 +25,21 @@ from fyke.contracts.state.accounts import (
 from fyke.contracts.state.callbacks import AlertStore, OutboxStore, ReceiverStore, WebhookStore
 from fyke.contracts.state.metrics import MetricStore
 from fyke.contracts.state.nodes import NodeStore, NodeTokenStore
-from fyke.contracts.state.runs import (
-    AdmissionStore,
+from fyke.contracts.state.run_records import (
     BrowserStore,
-    InstallationStore,
     LastPageStore,
-    QueueStore,
-    RunListStore,
-    RunStore,
     SampleStore,
     ShareStore,
     SiteStore,
+)
+from fyke.contracts.state.runs import (
+    AdmissionStore,
+    QueueStore,
+    RunListStore,
+    RunStore,
     StartKeyStore,
 )
-from fyke.contracts.state.settings import ServerStore, SettingsStore
+from fyke.contracts.state.settings import InstallationStore, ServerStore, SettingsStore
 from fyke.contracts.state.workers import (
     EnvironmentArchiveStore,
     EnvironmentStore,

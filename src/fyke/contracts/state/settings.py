@@ -1,4 +1,4 @@
-"""The stores of servers, and of the settings that must agree."""
+"""The stores of servers, of the settings that must agree, and of facts about the installation."""
 
 from __future__ import annotations
 
@@ -41,4 +41,34 @@ class SettingsStore(Protocol):
 
     def add(self, version: SettingsVersion) -> bool:
         """Store a version; False if there is one with this number."""
+        ...
+
+
+class InstallationStore(Protocol):
+    """Facts about the installation, and queries across all accounts."""
+
+    def fact(self, name: str) -> str | None:
+        """The value of a fact; None when it is not known yet."""
+        ...
+
+    def settle(self, name: str, value: str) -> str:
+        """Store the fact unless it is known; return the value that is stored now."""
+        ...
+
+    def replace(self, name: str, value: str) -> None:
+        """Store the fact, known or not."""
+        ...
+
+    def exchange(self, name: str, before: str, value: str) -> bool:
+        """Store the fact if it is still ``before``."""
+        ...
+
+    def removable(self, before: int, limit: int) -> tuple[int, int, int]:
+        """The number of runs that ended before then, counted up to ``limit``, and when the first
+        and the last of these ended (0 without any).
+        """
+        ...
+
+    def runs(self) -> int:
+        """The number of runs of all accounts."""
         ...

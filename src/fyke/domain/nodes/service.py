@@ -23,6 +23,7 @@ from fyke.domain.nodes.file_places import FilePlaces
 from fyke.domain.nodes.files import InstallationFiles
 from fyke.domain.nodes.held import HeldAttempt, HeldAttempts
 from fyke.domain.nodes.leaving import forget_itself, note_stopped
+from fyke.domain.nodes.orders import LeaseOrders
 from fyke.domain.nodes.presence import check_runner
 from fyke.domain.nodes.reminder import LeaseReminder
 from fyke.domain.nodes.rows import CommitBatches, NodeRows
@@ -49,10 +50,8 @@ from fyke.model.node import (
     AttemptOrder,
     ContactState,
     NodeState,
-    OrderedWorker,
     PreparationOrder,
     Registered,
-    RunnableVersion,
 )
 from fyke.model.node_registry import Node
 from fyke.model.placement import DEFAULT_POOL, Placement
@@ -107,15 +106,6 @@ class RunnerName:
     pool: str = DEFAULT_POOL
     labels: Mapping[str, str] = field(default_factory=dict)
     join_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Ordered:
-    """What all orders of a version have in common."""
-
-    worker: OrderedWorker
-    version: RunnableVersion
-    environment: VersionEnvironment | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +287,7 @@ class NodeService:
                 environments=info.environments if info is not None else (),
             )
             leased = _Leased(tx.runs.left_ms, tx.runs.took_all, tx.runs.left_none)
-            ordering = _Ordering(tx)
+            ordering = LeaseOrders(tx)
             for lease in leases:
                 if order := ordering.order(lease):
                     leased.orders.append((lease.run, order))
@@ -463,47 +453,3 @@ class NodeService:
             await self._environments.interrupted(version_id, self._runner.id, result)
         else:
             await self._environments.ended(version_id, self._runner.id, result)
-
-
-class _Ordering:
-    """Makes the orders of the attempts of one lease, which are often of one version."""
-
-    def __init__(self, tx: Transaction) -> None:
-        self._tx = tx
-        self._found: dict[tuple[str, str], _Ordered | None] = {}
-
-    def order(self, lease: Lease) -> AttemptOrder | None:
-        """The order of a leased attempt; None when its version is missing."""
-        run = lease.run
-        name = run.worker_id, run.version
-        if name not in self._found:
-            self._found[name] = self._read(*name)
-        if (found := self._found[name]) is None:
-            return None
-        return AttemptOrder(
-            key=lease.attempt.key,
-            input_json=lease.subtask.input_json,
-            limits=run.limits,
-            region=run.region,
-            egress_allow=run.egress_allow,
-            browser_choice=run.browser_choice,
-            browser_block=run.browser_block,
-            run_subtasks=run.subtasks,
-            is_empty=run.subtasks == 1 and not run.started_at,
-            worker=found.worker,
-            version=found.version,
-            environment=found.environment,
-        )
-
-    def _read(self, worker_id: str, number: str) -> _Ordered | None:
-        worker = self._tx.workers.get(worker_id)
-        version = self._tx.workers.version(worker_id, number)
-        if worker is None or version is None:
-            return None
-        operator = self._tx.accounts.operator()
-        is_operators = operator is not None and worker.account_id == operator.id
-        return _Ordered(
-            OrderedWorker.of(worker, is_operators=is_operators),
-            RunnableVersion.of(version),
-            self._tx.environments.get(version.id),
-        )

@@ -18,7 +18,7 @@ import structlog
 
 from fyke.contracts.node import AttemptRows
 from fyke.domain.results.write_queue import PendingBatch, WriteQueue
-from fyke.errors import StaleLease, Unavailable
+from fyke.errors import FykeError, NotStorable, StaleLease, Unavailable
 from fyke.kit.backoff import delay
 from fyke.telemetry.repeated import RepeatedProblem
 
@@ -126,19 +126,32 @@ class GroupCommit:
                 batch.refuse(_ended())
 
     async def _commit_each(self, batches: list[PendingBatch], error: Exception) -> None:
-        """Commit the batches separately, after one of them has made the flush fail."""
-        if len(batches) == 1:
-            log.error("batch_failed", attempt=batches[0].batch.attempt_id, error=repr(error))
-            batches[0].refuse(error)
+        """Commit the batches separately, after one of them has made the flush fail, and its parts,
+        until only the row or the line that cannot be stored is refused.
+        """
+        if len(batches) > 1:
+            for batch in batches:
+                await self._commit([batch])
             return
-        for batch in batches:
-            await self._commit([batch])
+        [refused] = batches
+        is_of_content = isinstance(error, NotStorable) or not isinstance(error, FykeError)
+        parts = refused.split() if is_of_content else []
+        for part in parts:
+            part.batch.number = part.queue.next_number()
+            await self._commit([part])
+        if not parts:
+            log.error("batch_failed", attempt=refused.batch.attempt_id, error=repr(error))
+            refused.refuse(_not_storable(error))
 
 
 def _refuse_discarded(batch: PendingBatch) -> bool:
     if batch.queue.discarded:
         batch.refuse(_ended())
     return batch.queue.discarded
+
+
+def _not_storable(error: Exception) -> FykeError:
+    return error if isinstance(error, FykeError) else NotStorable()
 
 
 def _ended() -> StaleLease:

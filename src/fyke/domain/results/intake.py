@@ -18,7 +18,7 @@ from fyke.domain.results.redaction import mask_headers, mask_line, mask_row
 from fyke.domain.results.rows import DecodedRow, RowRefused, decode_row
 from fyke.domain.results.write_queue import LOG_LINES_PER_BATCH, WriteQueue
 from fyke.domain.secrets.masking import Masker
-from fyke.errors import FykeError, StaleLease
+from fyke.errors import FykeError, NotStorable, StaleLease
 from fyke.kit.clock import Clock
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.results import AttemptBatch, Header, PushedRow, RunTotals
@@ -83,9 +83,7 @@ class AttemptIntake:
             else:
                 decoded = self._decode(text)
         except RowRefused as error:
-            # most SDK files ignore the response: without this line the row would be lost silently
-            if self._caps.is_first_warning("refused"):
-                self.log(LogType.WARN, f"A row was refused: {error}", system=True)
+            self._note_refused(error)
             raise
         row = decoded.row
         if self._caps.is_full(len(row.data)):
@@ -97,10 +95,17 @@ class AttemptIntake:
                 self.log(LogType.WARN, warning)
         try:
             await self._store(row)
-        except FykeError:
+        except FykeError as error:
             self._caps.uncount(len(row.data))
+            if isinstance(error, NotStorable):
+                self._note_refused(error)
             raise
         self.rows += 1
+
+    def _note_refused(self, error: FykeError) -> None:
+        """Log that a row is lost, once in a run: most SDK files ignore the response."""
+        if self._caps.is_first_warning("refused"):
+            self.log(LogType.WARN, f"A row was refused: {error}", system=True)
 
     async def _store(self, row: PushedRow) -> None:
         """Store a row at once where the store can do that, unless other rows of this attempt come

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fyke.model.log import NewLogEntry
@@ -34,6 +35,41 @@ class PendingBatch:
         self.batch.rows.append(row)
         self.stored.append(stored)
         self.size += len(row.data)
+
+    def split(self) -> list[PendingBatch]:
+        """The batch in two or three parts, for the same pushes; none if it has one row, one line of
+        the log, or headers alone. Each part gets its number when it is committed: one that is split
+        itself takes more numbers, and the next part has to have a higher one.
+        """
+        whole, rows = self.batch, len(self.batch.rows)
+        kinds = [bool(whole.rows), whole.headers is not None, bool(whole.log)]
+        if sum(kinds) > 1:
+            of_rows = self._part(self.stored[:rows], rows=whole.rows)
+            of_headers = self._part(self.stored[rows:], headers=whole.headers)
+            parts = [of_rows, of_headers, self._part([], log=whole.log)]
+            return [part for part, has_it in zip(parts, kinds, strict=True) if has_it]
+        if rows > 1:
+            at = rows // 2
+            return [
+                self._part(self.stored[:at], rows=whole.rows[:at]),
+                self._part(self.stored[at:], rows=whole.rows[at:]),
+            ]
+        if len(whole.log) > 1:
+            at = len(whole.log) // 2
+            return [self._part([], log=whole.log[:at]), self._part([], log=whole.log[at:])]
+        return []
+
+    def _part(
+        self,
+        stored: list[Stored],
+        *,
+        rows: Sequence[PushedRow] = (),
+        headers: list[Header] | None = None,
+        log: Sequence[NewLogEntry] = (),
+    ) -> PendingBatch:
+        run, attempt = self.batch.run_id, self.batch.attempt_id
+        batch = AttemptBatch(run, attempt, list(rows), headers, list(log))
+        return PendingBatch(self.queue, batch, stored, sum(len(row.data) for row in rows))
 
     def accept(self) -> None:
         """Acknowledge the pushes, after the batch was stored."""

@@ -30,11 +30,14 @@ from fyke.model.worker import (
     MAX_PREPARATION_PAUSE_MS,
     EnvironmentArchive,
     EnvironmentState,
+    InstallFailure,
     VersionEnvironment,
 )
 
 _CHUNK = 2**20
 _SOON_MS = 2000
+# for which nodes get a failure: then the installation tries again, if one of them asks
+FAILURE_MS = 60_000
 
 log = structlog.get_logger()
 
@@ -58,8 +61,9 @@ def _has_several_machines(tx: Transaction) -> bool:
 
 
 class EnvironmentArchives:
-    """The archives for one runner. ``take``, ``reuse``, ``store``, ``drop`` and ``failed``
-    implement ``EnvironmentPublishing``, and are for runners of the installation only.
+    """The archives for one runner. ``take``, ``reuse``, ``store``, ``drop``, ``failed`` and
+    ``note_failure`` implement ``EnvironmentPublishing``, and are for runners of the installation
+    only.
     """
 
     def __init__(self, storage: Storage, blobs: Blobs, runner_id: str) -> None:
@@ -77,6 +81,9 @@ class EnvironmentArchives:
         the file may be in the folder of another machine, if there is one that makes archives. An
         archive with another key is replaced if a runner of the installation asks, which then has
         another interpreter than when it was packed: the keys of nodes may differ for good.
+
+        Without an archive a node gets the reason why the installation cannot make one for its key.
+        The runners of the installation do not: they find out themselves.
         """
         found = await self._storage.read(lambda tx: self._find(tx, version_id, keys))
         place, is_wanted, lost = found
@@ -114,6 +121,10 @@ class EnvironmentArchives:
         is_prepared = environment is not None and environment.state is EnvironmentState.PREPARING
         pending = is_prepared and environment is not None and environment.runner_id in makers
         has_several, not_before = _has_several_machines(tx), archive.not_before if archive else 0
+        if archive is not None and archive.key in keys and _is_later(not_before - tx.now):
+            failure, is_own = _failure(archive), self._runner_id in {r.id for r in _own_runners(tx)}
+            if failure is not None and not is_own:
+                return EnvironmentPlace(failure=failure), False, ""
         if has_several and not _is_later(not_before - tx.now):  # one that can make it does so soon
             pending = pending or any(not maker.draining and not maker.trouble for maker in own)
         is_wanted = has_several and (archive is None or not_before > 0)
@@ -185,15 +196,51 @@ class EnvironmentArchives:
         await self._blobs.put_stream(archive_name(archive.digest), _chunks(file))
         await self._storage.write(lambda tx: tx.environment_archives.end(archive, self._runner_id))
 
-    async def failed(self, version_id: str, *, soon: bool) -> None:
+    async def failed(
+        self, version_id: str, *, soon: bool, failure: InstallFailure | None = None
+    ) -> None:
         """See ``EnvironmentPublishing.failed``."""
 
         def work(tx: Transaction) -> None:
-            later = tx.now + (_SOON_MS if soon else MAX_PREPARATION_PAUSE_MS)
-            after = EnvironmentArchive(version_id, not_before=later)
+            after = EnvironmentArchive(
+                version_id, not_before=tx.now + (_SOON_MS if soon else MAX_PREPARATION_PAUSE_MS)
+            )
+            if failure is not None:
+                after = _failed(version_id, failure, tx.now)
             tx.environment_archives.end(after, self._runner_id)
 
         await self._storage.write(work)
+
+    async def note_failure(self, version_id: str, failure: InstallFailure) -> None:
+        """See ``EnvironmentPublishing.note_failure``."""
+
+        def work(tx: Transaction) -> None:
+            if not _has_several_machines(tx):
+                return
+            archives = tx.environment_archives
+            archives.want(version_id)
+            if archives.claim(version_id, "", self._runner_id):
+                archives.end(_failed(version_id, failure, tx.now), self._runner_id)
+
+        await self._storage.write(work)
+
+
+def _failed(version_id: str, failure: InstallFailure, now: int) -> EnvironmentArchive:
+    """What is stored about a failure, which nodes get from now on."""
+    return EnvironmentArchive(
+        version_id,
+        failure.key,
+        not_before=now + FAILURE_MS,
+        reason=failure.reason,
+        log=failure.log,
+        sources=failure.sources,
+    )
+
+
+def _failure(archive: EnvironmentArchive) -> InstallFailure | None:
+    if archive.reason is None:
+        return None
+    return InstallFailure(archive.reason, archive.log, archive.key, archive.sources)
 
 
 def _is_later(pause_ms: int) -> bool:

@@ -14,18 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
-import platform
 import shutil
-import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
@@ -35,9 +31,10 @@ from fyke.contracts.execution import (
     EnvironmentFailed,
     FetchEnvironment,
     RefuseEnvironment,
+    RegistryAway,
+    SandboxFault,
 )
 from fyke.contracts.tools import ToolRunner
-from fyke.errors import FykeError, InvalidRequest, Unavailable
 from fyke.kit.file_lock import locked
 from fyke.kit.files import room_beside
 from fyke.model.node import RunnableVersion, environment_name
@@ -45,6 +42,7 @@ from fyke.model.worker import (
     ENVIRONMENT_FREE_BYTES,
     MAX_ARCHIVE_BYTES,
     EnvironmentArchive,
+    InstallFailure,
     Language,
 )
 from fyke.reasons import Reason, ReasonCode
@@ -53,6 +51,13 @@ from fyke.sandbox.packages import environment_archive, sealing
 from fyke.sandbox.packages.environment_go import GoInstaller
 from fyke.sandbox.packages.environment_node import NodeInstaller
 from fyke.sandbox.packages.environment_python import PythonInstaller
+from fyke.sandbox.packages.fetching import (
+    NOT_FETCHED,
+    OtherMachines,
+    fetch_in_time,
+    is_wrong,
+    new_file,
+)
 from fyke.sandbox.packages.held import HeldEnvironments
 from fyke.sandbox.packages.installer import (
     DISK_FULL,
@@ -62,6 +67,8 @@ from fyke.sandbox.packages.installer import (
     LockOutOfStep,
     PackageInstaller,
 )
+from fyke.sandbox.packages.known_failures import applies_here, failure_for_others
+from fyke.sandbox.packages.recipes import Recipe, archive_key, environment_key, with_fallback
 from fyke.sandbox.process.folders import check_disk
 
 log = structlog.get_logger()
@@ -76,53 +83,8 @@ BUILDING = ".build-"  # with a key, the name of the folder of an unfinished envi
 CHANGED = ".changed-"  # and of one whose files have changed since it was sealed
 
 FETCHING = "fetch-"  # with a key, its lock while it is fetched
-FETCHED = ".fetched-"  # files on their way
-WAIT_SECONDS = 120.0  # for an environment that another machine makes now
-POLL_SECONDS = 1.0
 
 _LOCK_WAIT = 0.05  # seconds between two tries to take a lock
-# then the environment is built here
-_NOT_FETCHED = (Unavailable, InvalidRequest, DiskShort, environment_archive.BadArchive)
-
-
-class Recipe(Protocol):
-    """How to install the dependencies of one version. ``inputs`` determine the key; ``locked`` is
-    whether they determine every byte. ``warning`` is for the log of runs, ``fallback`` the recipe
-    for a lock file that does not match. ``links``: the targets of the links that it makes, by
-    path; there are no others.
-    """
-
-    inputs: Sequence[str]
-    locked: bool
-    warning: str
-
-    @property
-    def fallback(self) -> Recipe | None: ...
-
-    @property
-    def links(self) -> Mapping[str, str]: ...
-
-    async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-        """Create and fill ``content``; ``building`` is a scratch folder. Return the output of the
-        installer. Raise ``EnvironmentFailed``, ``LockOutOfStep``.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _OtherMachines:
-    """How to get what another machine has packed. ``refuse``: a machine of the installation."""
-
-    fetch: FetchEnvironment
-    refuse: RefuseEnvironment | None = None
-
-    async def drop(self, digest: str, read_at: float) -> None:
-        """Have an archive packed again that was read since then, if this machine decides that."""
-        if self.refuse is not None:
-            try:
-                await self.refuse(digest, read_at)
-            except FykeError as error:
-                log.warning("environment_not_refused", digest=digest, problem=str(error))
 
 
 class UvEnvironments:
@@ -185,7 +147,7 @@ class UvEnvironments:
         ``builds_allowed`` whether packages may run code during installation. Raise
         ``EnvironmentFailed``.
         """
-        others = _OtherMachines(fetch, refuse) if fetch is not None else None
+        others = OtherMachines(fetch, refuse) if fetch is not None else None
         environment = await self._ensure(version, bundle, account_id, builds_allowed, others)
         key = environment.path.parent.name if environment.path else ""
         name = environment_name(account_id, version)
@@ -202,7 +164,7 @@ class UvEnvironments:
         bundle: Path,
         account_id: str,
         builds_allowed: bool,
-        others: _OtherMachines | None,
+        others: OtherMachines | None,
     ) -> Environment:
         # building Go runs no code of the project
         builds = version.builds and version.language != Language.GO
@@ -220,18 +182,20 @@ class UvEnvironments:
             if fetched is not None:
                 return fetched
         try:
-            return await self._find_or_build(recipe, terms, version.worker_id)
-        except LockOutOfStep:
-            if recipe.fallback is None:
+            return await self._find_or_build_either(recipe, terms, version.worker_id)
+        except RegistryAway:
+            if others is None or others.failure is None:
                 raise
-            return await self._find_or_build(recipe.fallback, terms, version.worker_id)
+            raise EnvironmentFailed(others.failure.reason, others.failure.log) from None
 
     async def _find(
         self, recipe: Recipe, terms: InstallTerms, worker_id: str
     ) -> Environment | None:
         """Return the existing environment of a recipe or of its fallback."""
-        for item in _recipes(recipe):
-            existing = await asyncio.to_thread(self._look_up, _key(item, terms), worker_id)
+        for item in with_fallback(recipe):
+            existing = await asyncio.to_thread(
+                self._look_up, environment_key(item, terms), worker_id
+            )
             if existing is not None:
                 return replace(existing, warning=item.warning)
         return None
@@ -239,32 +203,46 @@ class UvEnvironments:
     async def _find_or_build(
         self, recipe: Recipe, terms: InstallTerms, worker_id: str
     ) -> Environment:
-        key = _key(recipe, terms)
+        key = environment_key(recipe, terms)
         self._prepare_root()
         async with self._turn(key):
             existing = await asyncio.to_thread(self._existing, key, worker_id)
             environment = existing or await self._build(key, recipe, terms, worker_id)
         return replace(environment, warning=recipe.warning)
 
+    async def _find_or_build_either(
+        self, recipe: Recipe, terms: InstallTerms, worker_id: str
+    ) -> Environment:
+        """``_find_or_build`` with the recipe or, if its lock file does not match, its fallback."""
+        try:
+            return await self._find_or_build(recipe, terms, worker_id)
+        except LockOutOfStep:
+            if recipe.fallback is None:
+                raise
+            return await self._find_or_build(recipe.fallback, terms, worker_id)
+
     # --- other machines -----------------------------------------------------------------------
 
     async def _find_or_fetch(
-        self, recipe: Recipe, terms: InstallTerms, worker_id: str, others: _OtherMachines
+        self, recipe: Recipe, terms: InstallTerms, worker_id: str, others: OtherMachines
     ) -> Environment | None:
         """Return the environment of a recipe or of its fallback as another machine has packed it.
         None if there is none, or it cannot be used: then it is built here.
         """
-        recipes = {_archive_key(item, terms): item for item in _recipes(recipe)}
+        recipes = {archive_key(item, terms): item for item in with_fallback(recipe)}
         self._prepare_root()
-        async with self._locked(FETCHING + _key(recipe, terms)):
+        async with self._locked(FETCHING + environment_key(recipe, terms)):
             existing = await self._find(recipe, terms, worker_id)
             if existing is not None:
                 return existing
-            packed = await asyncio.to_thread(_new_file, self._root)
+            packed = await asyncio.to_thread(new_file, self._root)
             archive, began = None, time.time()
             try:
                 await asyncio.to_thread(self.check_room)
-                archive = await _fetch_in_time(others.fetch, tuple(recipes), packed)
+                place = await fetch_in_time(others.fetch, tuple(recipes), packed)
+                archive, others.failure = place.archive, place.failure
+                if place.failure is not None and await applies_here(place.failure, recipe):
+                    raise EnvironmentFailed(place.failure.reason, place.failure.log)
                 if archive is None:
                     return None
                 item = recipes[archive.key]
@@ -274,9 +252,9 @@ class UvEnvironments:
                     raise EnvironmentFailed(DISK_FULL) from None
                 log.warning("environment_not_fetched", problem=repr(error))
                 return None
-            except _NOT_FETCHED as error:
+            except NOT_FETCHED as error:
                 log.warning("environment_not_fetched", problem=str(error))
-                if archive is not None and _is_wrong(error):
+                if archive is not None and is_wrong(error):
                     await others.drop(archive.digest, began)
                 return None
             finally:
@@ -292,7 +270,7 @@ class UvEnvironments:
         packed: Path,
     ) -> None:
         """Unpack a file that has the digest of the archive. Raise ``BadArchive``."""
-        key = _key(recipe, terms)
+        key = environment_key(recipe, terms)
         building = self._root / f"{BUILDING}{key}"
 
         def place() -> bool | None:
@@ -330,7 +308,22 @@ class UvEnvironments:
     async def key(self, version: RunnableVersion, bundle: Path, account_id: str) -> str:
         """See ``Environments.key``."""
         found = await self._packable(version, bundle, account_id)
-        return "" if found is None else _archive_key(*found)
+        return "" if found is None else archive_key(*found)
+
+    async def failure_for_others(
+        self, version: RunnableVersion, bundle: Path, account_id: str, failed: EnvironmentFailed
+    ) -> InstallFailure | None:
+        """See ``Environments.failure_for_others``."""
+        if version.builds and version.language != Language.GO:
+            return None
+        try:
+            recipe = await self._recipe(version, bundle)
+        except (EnvironmentFailed, SandboxFault):
+            return None  # every machine finds that out without a registry
+        if recipe is None:
+            return None
+        key = archive_key(recipe, InstallTerms(account_id, builds=False))
+        return await failure_for_others(failed, key, recipe)
 
     async def pack(
         self, version: RunnableVersion, bundle: Path, account_id: str, target: Path
@@ -340,7 +333,7 @@ class UvEnvironments:
         if found is None:
             return None
         recipe, terms = found
-        folder = self._root / _key(recipe, terms)
+        folder = self._root / environment_key(recipe, terms)
 
         def pack() -> EnvironmentArchive:
             check_disk(target.parent, FREE_BYTES)
@@ -361,7 +354,7 @@ class UvEnvironments:
                 raise EnvironmentFailed(reason) from None
             with target.open("rb", buffering=0) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            key, size = _archive_key(recipe, terms), target.stat().st_size
+            key, size = archive_key(recipe, terms), target.stat().st_size
             return EnvironmentArchive(version.id, key, digest, size, seal.digest)
 
         async with self._locked(folder.name):
@@ -377,8 +370,8 @@ class UvEnvironments:
         if recipe is None or (version.builds and version.language != Language.GO):
             return None
         terms = InstallTerms(account_id, builds=False)
-        for item in _recipes(recipe):
-            if await asyncio.to_thread((self._root / _key(item, terms) / SEAL).exists):
+        for item in with_fallback(recipe):
+            if await asyncio.to_thread((self._root / environment_key(item, terms) / SEAL).exists):
                 return item, terms
         return None
 
@@ -421,7 +414,7 @@ class UvEnvironments:
         if recipe is None:
             return frozenset()
         terms = InstallTerms(account_id, version.builds and version.language != Language.GO)
-        return frozenset(_key(item, terms) for item in _recipes(recipe))
+        return frozenset(environment_key(item, terms) for item in with_fallback(recipe))
 
     def _look_up(self, key: str, worker_id: str) -> Environment | None:
         """Like ``_existing``, but None while the environment is built or removed."""
@@ -495,52 +488,6 @@ class UvEnvironments:
             folder.rename(aside)
             shutil.rmtree(aside, ignore_errors=True)
         building.rename(folder)
-
-
-def _key(recipe: Recipe, terms: InstallTerms) -> str:
-    inputs = list(recipe.inputs)
-    if terms.builds:
-        inputs += ["builds of", terms.account_id]
-    elif not recipe.locked:
-        inputs += ["found for", terms.account_id]
-    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
-
-
-def _recipes(recipe: Recipe) -> list[Recipe]:
-    return [item for item in (recipe, recipe.fallback) if item is not None]
-
-
-def _archive_key(recipe: Recipe, terms: InstallTerms) -> str:
-    """The key of an environment together with what its bytes depend on between machines."""
-    machine = (os.uname().machine, *platform.libc_ver())
-    inputs = ["archive", 1, _key(recipe, terms), *machine]
-    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
-
-
-def _is_wrong(error: Exception) -> bool:
-    """Whether the archive itself is the fault, not this machine or its connection."""
-    bad, too_large = environment_archive.BadArchive, environment_archive.TooLarge
-    return isinstance(error, bad) and not isinstance(error, too_large)
-
-
-async def _fetch_in_time(
-    fetch: FetchEnvironment, keys: Sequence[str], target: Path
-) -> EnvironmentArchive | None:
-    """Fetch an archive to ``target``; wait for one that is being made, within bounds. Raise
-    ``Unavailable``.
-    """
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        place = await fetch(keys, target)
-        if not place.pending or time.monotonic() >= deadline:
-            return place.archive
-        await asyncio.sleep(POLL_SECONDS)
-
-
-def _new_file(folder: Path) -> Path:
-    descriptor, name = tempfile.mkstemp(dir=folder, prefix=FETCHED)
-    os.close(descriptor)
-    return Path(name)
 
 
 def _seal(building: Path, output: str) -> None:

@@ -118,6 +118,10 @@ class GoRecipe:
         self.links: Mapping[str, str] = {}
         self.inputs: Sequence[str] = ("go", go, digest, *go_build.ARGUMENTS)
 
+    async def client(self) -> PackageClient:
+        """See ``Recipe.client``."""
+        return await self._installer.client()
+
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
         """Fetch the modules, build the program, and move it to ``content``."""
         async with self._installer.cache_lock(terms.account_id):

@@ -163,11 +163,19 @@ class NodeRecipe:
         self.links: Mapping[str, str] = {}
         self.inputs: Sequence[str] = ("node", version, self._package, self._lock, *resolved)
 
-    async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
-        """Install in a sandbox; move the packages to ``content``."""
+    async def client(self) -> PackageClient:
+        """See ``Recipe.client``."""
+        return await self._installer.client(self._npm())
+
+    def _npm(self) -> str:
         npm = shutil.which("npm", path=SYSTEM_PATH)
         if npm is None:
             raise EnvironmentFailed(Reason.of(ReasonCode.INSTALLER_MISSING, program="npm"))
+        return npm
+
+    async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
+        """Install in a sandbox; move the packages to ``content``."""
+        npm = self._npm()
         client = await self._installer.client(npm)
         if client.secrets and self._has_own_packages and not self._exact:
             await self._installer.check_npm(npm, stale_lock=bool(self._lock))

@@ -134,10 +134,14 @@ class PythonRecipe:
         major = self._interpreter.version.split(".")[0]
         return dict.fromkeys(("bin/python", f"bin/python{major}"), self._installer.python)
 
+    async def client(self) -> PackageClient:
+        """See ``Recipe.client``."""
+        return await self._installer.client()
+
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
         """Install in a sandbox; make a virtual environment of the packages in ``content``."""
         files = {"requirements.txt": "".join(f"{line}\n" for line in self._lines)}
-        client = await self._installer.client()
+        client = await self.client()
         package_installer = self._installer.package_installer
         command = ["/bin/sh", "-c", self._script(self._installer.python, builds=terms.builds)]
         async with package_installer.install(

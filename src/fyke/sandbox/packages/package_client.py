@@ -6,6 +6,8 @@ outside, and passed as variables and as the content of files.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import netrc
 import re
 from collections.abc import Iterable, Mapping
@@ -75,6 +77,21 @@ class PackageClient:
     offline: bool = False
     credentials: tuple[str, ...] = field(default=(), repr=False)
 
+    @property
+    def sources(self) -> str:
+        """A digest of what decides where packages come from. It contains no value of a setting but
+        the addresses of registries without their logins, because other machines get it.
+        """
+        urls = [(one.url, one.headers) for one in self.registries]
+        inputs = (
+            sorted((without_login(url), sorted(headers)) for url, headers in urls),
+            sorted(self.env),
+            sorted(self.files),
+            bool(self.credentials),
+            self.offline,
+        )
+        return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+
 
 def is_web(url: str) -> bool:
     """Whether ``url`` is a valid address with http or https."""
@@ -83,6 +100,11 @@ def is_web(url: str) -> bool:
         return parts.scheme in _PORTS and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         return False
+
+
+def without_login(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def url_credentials(url: str) -> tuple[str, str] | None:

@@ -19,6 +19,7 @@ from fyke.sandbox.packages.package_client import (
     PackageClient,
     Registry,
     url_credentials,
+    without_login,
 )
 from fyke.sandbox.packages.uv_settings import other_index, read_uv
 
@@ -75,7 +76,7 @@ async def _report(
         if client is None:
             return RegistryReport(language, note="its package client is not installed")
         registries = tuple(
-            RegistryUse(_without_login(registry.url), registry.source, _has_login(registry, client))
+            RegistryUse(without_login(registry.url), registry.source, _has_login(registry, client))
             for registry in client.registries
         )
         refuse_proxy(client, upstream=upstream)
@@ -102,11 +103,6 @@ async def _node(environ: Environ) -> PackageClient | None:
 async def _go(environ: Environ) -> PackageClient | None:
     program = find_go()
     return None if program is None else read_go(environ, await query_go(program, environ))
-
-
-def _without_login(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _has_login(registry: Registry, client: PackageClient) -> bool:

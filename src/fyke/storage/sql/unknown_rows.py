@@ -54,6 +54,8 @@ def remove_unknown_rows(state: Path, rows: Path) -> RemovedRows:
             removed += _remove_attempt(connection, number, run)
         for run in {run for _, run, _ in attempts}:
             _close_gaps(connection, run, has_shares)
+            if has_shares:
+                _count_shares(connection, run)
         runs = connection.execute(_UNKNOWN_RUNS).fetchall()
         for number, _ in runs:  # the first deletion of a run removes the rest
             connection.execute("UPDATE results_attempts SET closed = 1 WHERE run = ?", (number,))
@@ -93,6 +95,27 @@ def _hand_over(connection: sqlite3.Connection, number: int, run: int) -> None:
             "UPDATE results_attempts SET rows = rows + 1, bytes = bytes + ? WHERE number = ?",
             (size, heir),
         )
+
+
+def _count_shares(connection: sqlite3.Connection, run: int) -> None:
+    """Forget the records of rows with one attempt that is left, and count those of each attempt."""
+    span = first_key(run), key(run, LAST_POSITION)
+    connection.execute(
+        "DELETE FROM results_shares WHERE id IN ("
+        "SELECT id FROM results_shares WHERE id > ? AND id <= ? GROUP BY id HAVING count(*) = 1)",
+        span,
+    )
+    columns = connection.execute("SELECT name FROM pragma_table_info('results_attempts')")
+    if ("shared_rows",) not in columns.fetchall():
+        return  # the migration counts them
+    counts = connection.execute(
+        "SELECT count(bytes), coalesce(sum(bytes), 0), count(*) - count(bytes), attempt"
+        " FROM results_shares WHERE id > ? AND id <= ? GROUP BY attempt",
+        span,
+    ).fetchall()
+    update = "UPDATE results_attempts SET shared_rows = ?, shared_bytes = ?, upserted = ?"
+    connection.execute(f"{update} WHERE run = ?", (0, 0, 0, run))
+    connection.executemany(f"{update} WHERE number = ?", counts)
 
 
 def _remove_attempt(connection: sqlite3.Connection, number: int, run: int) -> int:

@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 from fyke.domain.results import commit, write_queue
 from fyke.domain.results.commit import GroupCommit, retry_while_unavailable
 from fyke.domain.results.write_queue import WriteQueue
-from fyke.errors import OutcomeUnknown, StaleLease, Unavailable
+from fyke.errors import Forbidden, NotStorable, OutcomeUnknown, StaleLease, Unavailable
 from fyke.model.log import LogType
-from fyke.model.results import AttemptBatch, PushedRow
+from fyke.model.results import AttemptBatch, Header, PushedRow
 from support.blocking_results import BlockableResults, running, turns
 
 pytestmark = pytest.mark.anyio
@@ -139,8 +139,75 @@ async def test_a_failing_batch_does_not_affect_the_others(results: BlockableResu
         await turns()
         results.unblocked.set()
         outcomes = await asyncio.gather(*pushes, return_exceptions=True)
-        assert [type(outcome) for outcome in outcomes] == [ValueError, type(None)] * 2
+        assert [type(outcome) for outcome in outcomes] == [NotStorable, type(None)] * 2
         assert (bad.rows, good.rows) == (0, 2)
+
+
+class Refusing(BlockableResults):
+    """Refuses rows and log lines that contain ``bad``. Like the database, it answers that a batch
+    is stored when it has stored a higher number.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log: list[str] = []
+        self.error: Exception = NotStorable("The database refuses it: no")
+        self._last: dict[str, int] = {}
+
+    async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
+        for batch in batches:
+            texts = [row.data for row in batch.rows]
+            texts += [entry.content.encode() for entry in batch.log]
+            if any(b"bad" in text for text in texts):
+                raise self.error
+        fresh = [batch for batch in batches if batch.number > self._last.get(batch.attempt_id, 0)]
+        for batch in fresh:
+            self._last[batch.attempt_id] = batch.number
+            self.log += [entry.content for entry in batch.log]
+        await super().commit(fresh)
+        return [True] * len(batches)
+
+
+async def test_a_row_that_cannot_be_stored_is_refused_alone() -> None:
+    results = Refusing()
+    async with running(results) as taking:
+        attempt, other = await taking.open("r", "a", ""), await taking.open("s", "b", "")
+        attempt.log(LogType.INFO, "kept")
+        rows = [b'{"n":"%s"}' % (b"bad" if n in (3, 4, 9) else b"%d" % n) for n in range(10)]
+        pushes = [asyncio.create_task(attempt.push(row)) for row in rows]
+        pushes.append(asyncio.create_task(attempt.set_headers([Header("l", "k", "text")])))
+        pushes.append(asyncio.create_task(other.push(b'{"n":"other"}')))
+        outcomes = await asyncio.gather(*pushes, return_exceptions=True)
+        refused = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, NotStorable)]
+        assert refused == [3, 4, 9]
+        assert outcomes.count(None) == len(outcomes) - 3
+        await attempt.flush()
+    stored = [row for run, _, row in results.stored if run == "r"]
+    assert stored == [row for n, row in enumerate(rows) if n not in refused], "in their order"
+    assert [headers for batches in results.batches for b in batches if (headers := b.headers)]
+    assert results.log == ["kept", "A row was refused: The database refuses it: no"]
+
+
+async def test_a_line_that_cannot_be_stored_is_left_out_alone() -> None:
+    results = Refusing()
+    async with running(results) as taking:
+        attempt = await taking.open("r", "a", "")
+        for text in ("one", "bad", "two"):
+            attempt.log(LogType.INFO, text)
+        with capture_logs() as logged:
+            await attempt.flush()
+    assert results.log == ["one", "two"]
+    assert [line["event"] for line in logged] == ["batch_failed"]
+
+
+async def test_what_is_no_matter_of_the_content_refuses_all_at_once() -> None:
+    results = Refusing()
+    results.error = Forbidden("Another machine has the name of this node")
+    async with running(results) as taking:
+        attempt = await taking.open("r", "a", "")
+        pushes = [asyncio.create_task(attempt.push(row)) for row in (b'"bad"', b'"good"')]
+        outcomes = await asyncio.gather(*pushes, return_exceptions=True)
+    assert outcomes == [results.error] * 2
 
 
 async def test_stopping_the_runner_acknowledges_nothing(results: BlockableResults) -> None:

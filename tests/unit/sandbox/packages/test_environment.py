@@ -13,12 +13,12 @@ from typing import Any, cast
 
 import pytest
 
-from fyke.contracts.execution import DiskShort, EnvironmentFailed
+from fyke.contracts.execution import DiskShort, EnvironmentFailed, RegistryAway
 from fyke.contracts.tools import ToolRun
 from fyke.errors import Unavailable
 from fyke.kit.file_lock import locked
 from fyke.model.node import EnvironmentPlace, RunnableVersion
-from fyke.model.worker import EnvironmentArchive
+from fyke.model.worker import EnvironmentArchive, InstallFailure
 from fyke.reasons import Reason, ReasonCode
 from fyke.sandbox.isolation.relay_files import RelayNeeds, read_needs
 from fyke.sandbox.packages import environment, environment_archive, sealing
@@ -28,11 +28,13 @@ from fyke.sandbox.packages.environment import (
     LOG,
     SEAL,
     UvEnvironments,
-    _key,
-    _OtherMachines,
 )
 from fyke.sandbox.packages.environment_archive import BadArchive
+from fyke.sandbox.packages.fetching import OtherMachines
 from fyke.sandbox.packages.installer import InstallTerms, LockOutOfStep
+from fyke.sandbox.packages.package_client import PackageClient, Registry
+from fyke.sandbox.packages.recipes import archive_key, environment_key
+from support.memory import a_runnable_version
 from unit.sandbox.packages.test_environment_python import python
 from unit.sandbox.packages.test_installer import EndedTools
 
@@ -40,10 +42,12 @@ from unit.sandbox.packages.test_installer import EndedTools
 def test_the_account_is_part_of_the_key_unless_the_recipe_is_locked() -> None:
     locked, loose = python(""), python("six")
     one, two = InstallTerms("ONE", builds=False), InstallTerms("TWO", builds=False)
-    assert _key(locked, one) == _key(locked, two)
-    assert _key(loose, one) != _key(loose, two)
-    building = [_key(locked, InstallTerms(account, builds=True)) for account in ("ONE", "TWO")]
-    assert len({*building, _key(locked, one)}) == 3
+    assert environment_key(locked, one) == environment_key(locked, two)
+    assert environment_key(loose, one) != environment_key(loose, two)
+    building = [
+        environment_key(locked, InstallTerms(account, builds=True)) for account in ("ONE", "TWO")
+    ]
+    assert len({*building, environment_key(locked, one)}) == 3
 
 
 def test_caches_are_never_shared() -> None:
@@ -89,6 +93,9 @@ async def test_a_full_disk_of_the_host_is_reported(tmp_path: Path, number: int) 
         inputs = ("x",)
         locked = True
 
+        async def client(self) -> PackageClient:
+            raise AssertionError("no other machine asks")
+
         async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
             assert building.is_dir()
             raise OSError(number, os.strerror(number))
@@ -113,7 +120,11 @@ class FailingRecipe:
     def __init__(self, error: Exception) -> None:
         self.error = error
         self.installs = 0
+        self.settings = PackageClient({}, {}, (Registry("https://one.invalid/simple"),))
         self.installing, self.release = asyncio.Event(), asyncio.Event()
+
+    async def client(self) -> PackageClient:
+        return self.settings
 
     async def install(self, building: Path, content: Path, terms: InstallTerms) -> str:
         self.installs += 1
@@ -181,7 +192,7 @@ async def test_what_cannot_be_fetched_is_built_here(tmp_path: Path, number: int)
     async def fetch(keys: Any, target: Path) -> EnvironmentPlace:
         raise OSError(number, os.strerror(number))
 
-    work = installer(tmp_path)._find_or_fetch(KnownRecipe(), TERMS, "w", _OtherMachines(fetch))
+    work = installer(tmp_path)._find_or_fetch(KnownRecipe(), TERMS, "w", OtherMachines(fetch))
     if number == errno.ENOSPC:
         with pytest.raises(EnvironmentFailed, match="disk is full"):
             await work
@@ -202,7 +213,7 @@ async def test_nothing_is_fetched_to_a_disk_that_runs_need(
 
     for kept, count in ((2**60, 0), (1, 1)):
         monkeypatch.setattr(environment, "FREE_BYTES", kept)
-        others = _OtherMachines(fetch)
+        others = OtherMachines(fetch)
         found = installer(tmp_path)._find_or_fetch(KnownRecipe(), TERMS, "w", others)
         assert await found is None
         assert len(calls) == count
@@ -258,7 +269,7 @@ async def test_only_an_archive_that_is_wrong_itself_is_packed_again(
     environments = installer(tmp_path / "root")
     if case == "too large":
         environments._max_bytes = 10
-    for others in (_OtherMachines(fetch), _OtherMachines(fetch, refuse)):
+    for others in (OtherMachines(fetch), OtherMachines(fetch, refuse)):
         assert await environments._find_or_fetch(KnownRecipe(), TERMS, "w", others) is None
     if case in ("too large", "no answer"):
         assert refused == []
@@ -276,7 +287,7 @@ async def test_a_fetched_environment_waits_for_another_process_without_a_thread(
     (tmp_path / "packed").write_bytes(b"no archive")
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(1))
-    with locked(tmp_path / LOCKS / _key(recipe, TERMS)):
+    with locked(tmp_path / LOCKS / environment_key(recipe, TERMS)):
         placing = asyncio.create_task(
             environments._place(recipe, TERMS, "w", ARCHIVE, tmp_path / "packed")
         )
@@ -285,3 +296,94 @@ async def test_a_fetched_environment_waits_for_another_process_without_a_thread(
         assert not placing.done()
     with pytest.raises(BadArchive):
         await placing
+
+
+# --- failures of the installation --------------------------------------------------------------
+
+
+AWAY = RegistryAway(Reason.of(ReasonCode.PACKAGES_FAILED, detail="timed out"), "its own log")
+TIMEOUT = EnvironmentFailed(Reason.of(ReasonCode.INSTALL_TIMEOUT, seconds=6), "its own log")
+CONFLICT = Reason.of(ReasonCode.PACKAGES_FAILED, detail="one and two contradict each other")
+SLOW = Reason.of(ReasonCode.INSTALL_TIMEOUT, seconds=600)
+FULL = ReasonCode.INSTALL_DISK_FULL
+LOGIN = Reason.of(ReasonCode.REGISTRY_LOGIN, detail="401")
+
+
+class Told:
+    """A machine on which installing raises ``error``, after it was told of ``reason``."""
+
+    def __init__(
+        self, folder: Path, reason: Reason, error: Exception, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.environments = installer(folder)
+        self.recipe = FailingRecipe(error)
+        self.recipe.release.set()
+        self.sources = self.recipe.settings.sources
+        self.reason = reason
+
+        async def recipe(*_: object) -> Any:
+            return self.recipe
+
+        monkeypatch.setattr(self.environments, "_recipe", recipe)
+
+    async def fetch(self, keys: Any, target: Path) -> EnvironmentPlace:
+        return EnvironmentPlace(
+            failure=InstallFailure(self.reason, "the log", keys[0], self.sources)
+        )
+
+    async def ensure(self) -> EnvironmentFailed:
+        version = a_runnable_version("w")
+        with pytest.raises(EnvironmentFailed) as raised:
+            await self.environments.ensure(version, Path("/"), "A", False, self.fetch)
+        return raised.value
+
+
+@pytest.mark.anyio
+async def test_what_the_installation_has_found_ends_an_attempt_without_a_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told(tmp_path, CONFLICT, AWAY, monkeypatch)
+    failed = await told.ensure()
+    assert (type(failed), failed.reason, failed.log) == (EnvironmentFailed, CONFLICT, "the log")
+    assert told.recipe.installs == 0
+    assert not [*tmp_path.glob(".fetched-*")]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("reason", "registry"),
+    [(CONFLICT, "https://two.invalid"), (SLOW, ""), (LOGIN, "")],
+    ids=["other registries", "slow", "login"],
+)
+async def test_what_this_machine_may_not_find_counts_if_it_finds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: Reason, registry: str
+) -> None:
+    told = Told(tmp_path, reason, AWAY, monkeypatch)
+    if registry:
+        told.recipe.settings = PackageClient({}, {}, (Registry(registry),))
+    failed = await told.ensure()
+    assert (type(failed), failed.reason, failed.log) == (EnvironmentFailed, reason, "the log")
+    assert told.recipe.installs == 1
+    told.recipe.error = TIMEOUT
+    failed = await told.ensure()
+    assert (failed.reason, failed.log) == (TIMEOUT.reason, "its own log"), "it found out itself"
+
+
+@pytest.mark.anyio
+async def test_nodes_are_told_of_what_is_not_a_matter_of_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told(tmp_path, CONFLICT, AWAY, monkeypatch)
+
+    async def tell(failed: EnvironmentFailed, **changes: Any) -> InstallFailure | None:
+        version = replace(a_runnable_version("w"), **changes)
+        return await told.environments.failure_for_others(version, tmp_path, "A", failed)
+
+    key = archive_key(told.recipe, InstallTerms("A", builds=False))
+    for reason in (CONFLICT, SLOW, LOGIN):
+        failure = await tell(EnvironmentFailed(reason, "log"))
+        assert failure == InstallFailure(reason, "log", key, told.sources)
+    missing = Reason.of(ReasonCode.INSTALLER_MISSING, program="npm")
+    for failed in (AWAY, EnvironmentFailed(missing), EnvironmentFailed(Reason(FULL))):
+        assert await tell(failed) is None
+    assert await tell(EnvironmentFailed(CONFLICT), builds=True) is None

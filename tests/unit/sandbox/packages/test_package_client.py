@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from fyke.sandbox.packages.package_client import (
     CA_FILE,
     MAX_FILE,
+    PackageClient,
     Registry,
     certificates,
     expand_variables,
@@ -160,3 +162,22 @@ def test_one_registry_behind_a_proxy_is_enough() -> None:
 
 def test_only_variables_that_are_set_are_expanded() -> None:
     assert expand_variables("${A}-${B}-$A", {"A": "1"}) == "1-${B}-$A"
+
+
+def test_sources_differ_with_registries_and_not_with_passwords() -> None:
+    one = PackageClient({}, {}, (Registry("https://a.invalid/simple"),))
+    login = replace(
+        one, registries=(Registry("https://u:one@a.invalid/simple"),), credentials=("one",)
+    )
+    other = replace(
+        one, registries=(Registry("https://u:two@a.invalid/simple"),), credentials=("two",)
+    )
+    assert login.sources == other.sources
+    changed = [
+        one,
+        login,
+        replace(one, registries=(Registry("https://b.invalid/simple"),)),
+        replace(one, env={"UV_FIND_LINKS": "/one"}),
+        replace(one, offline=True),
+    ]
+    assert len({client.sources for client in changed}) == len(changed)

@@ -10,14 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fyke.storage.sql.results.drivers import Driver
-from fyke.storage.sql.results.tables import LAST_POSITION, POSITION_BITS, key, position_of
+from fyke.storage.sql.results.tables import LAST_POSITION, key, position_of
 from fyke.storage.sql.results.write import placeholders
 
-_FIRST = f"r.number * {1 << POSITION_BITS}"
-_OF_RUN = f"s.id > {_FIRST} AND s.id <= {_FIRST} + {LAST_POSITION}"
-HAS_SHARES = f"""
-    SELECT 1 FROM results_runs r JOIN results_shares s ON {_OF_RUN} WHERE r.run_id = ? LIMIT 1
-"""  # noqa: S608 - our own
 _HAS_SHARES = "SELECT 1 FROM results_shares WHERE id > ? AND id <= ? LIMIT 1"
 _ATTEMPTS = """
     SELECT number, closed, rows FROM results_attempts
@@ -34,17 +29,6 @@ _OF_SHARED = """
         SELECT w.attempt AS number UNION ALL
         SELECT s.attempt FROM results_shares s WHERE s.id = w.id
     ) c WHERE c.number NOT IN ({placeholders}))
-"""
-# rows of hidden attempts that others have upserted, of which at least one is visible
-_KEPT = """
-    SELECT count(*), coalesce(sum(g.bytes), 0) FROM (
-        SELECT max(s.bytes) AS bytes FROM (
-            SELECT s.id, s.bytes, CASE WHEN a.attempt_id IN ({placeholders}) THEN 1 ELSE 0 END
-            AS hidden FROM results_runs r JOIN results_shares s ON {of_run}
-            JOIN results_attempts a ON a.number = s.attempt WHERE r.run_id = ?
-        ) s GROUP BY s.id
-        HAVING min(s.hidden) = 0 AND max(CASE WHEN s.bytes IS NULL THEN 0 ELSE s.hidden END) = 1
-    ) g
 """
 _VISIBLE = """
     SELECT DISTINCT id FROM results_shares
@@ -106,10 +90,3 @@ def excluded_of(driver: Driver, run: int, hidden: frozenset[str]) -> Excluded:
     # any open attempt may merge into a row, which is then shown; the run may be deleted meanwhile
     may_change = still_open or last is None
     return Excluded(numbers, shared=True, cache_key=None if may_change else (run, -last, *numbers))
-
-
-def count_kept(driver: Driver, run_id: str, hidden: frozenset[str]) -> tuple[int, int]:
-    """The number and the bytes of the rows of these attempts that are shown nevertheless."""
-    statement = _KEPT.format(placeholders=placeholders(len(hidden)), of_run=_OF_RUN)
-    [(rows, row_bytes)] = driver.search(statement, (*hidden, run_id))
-    return int(rows), int(row_bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
@@ -10,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from fyke.errors import Unavailable
+from fyke.model.log import LogType, NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results import write
@@ -115,9 +117,32 @@ def _move_one(do: Do, record: JournalRecord, keep: Callable[[], None]) -> bool:
             keep()
         except Unavailable as problem:  # what moves the others is not to wait for it
             log.error("record_not_kept", number=record.number, error=str(problem))
-        number_alone = JournalRecord(record.number, AttemptBatch(batch.run_id, batch.attempt_id))
-        do(partial(write.move, records=[number_alone]))
+        if not (batch.rows and _move_line_alone(do, record)):
+            do(partial(write.move, records=[_record_with(record)]))
         return False
+
+
+def _move_line_alone(do: Do, record: JournalRecord) -> bool:
+    """Write to the log of the run that rows of a record are lost, in place of the record. False if
+    that cannot be stored either.
+    """
+    count, log_entries = len(record.batch.rows), record.batch.log
+    text = f"SYSTEM: The database refused {count} of the pushed rows; the log of Fyke says why."
+    group = log_entries[0].group if log_entries else ""
+    line = NewLogEntry(LogType.ERROR, group, text, int(time.time() * 1000))
+    try:
+        do(partial(write.move, records=[_record_with(record, line)]))
+    except (Unavailable, MemoryError):
+        raise
+    except Exception:
+        return False
+    return True
+
+
+def _record_with(record: JournalRecord, *log_entries: NewLogEntry) -> JournalRecord:
+    """A record with the same number and nothing but these lines."""
+    batch = AttemptBatch(record.batch.run_id, record.batch.attempt_id, log=list(log_entries))
+    return JournalRecord(record.number, batch)
 
 
 def part_length(sizes: Iterable[int]) -> int:

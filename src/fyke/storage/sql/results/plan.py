@@ -32,14 +32,15 @@ class RunCounters:
 
 @dataclass(slots=True)
 class StoredRow:
-    """A row with an upsert key, and the upserts that are to be merged into it. ``is_shared``: other
-    attempts than its own have upserted it; ``others``: those that do so now.
+    """A row with an upsert key, and the upserts that are to be merged into it. ``shared_bytes``:
+    those of its record in ``results_shares``, None if no other attempt than its own has upserted
+    it; ``others``: those that do so now.
     """
 
     row_id: int
     attempt: int
     data: bytes
-    is_shared: bool = False
+    shared_bytes: int | None = None
     pushed: list[bytes] = field(default_factory=list)
     others: set[int] = field(default_factory=set)
 
@@ -47,12 +48,19 @@ class StoredRow:
 @dataclass(slots=True)
 class Growth:
     """The change of an attempt's totals; ``bytes`` may be negative. ``moved``: by how much the
-    number of its last batch or moved record grows.
+    number of its last batch or moved record grows. The last three are those of the table.
     """
 
     rows: int = 0
     bytes: int = 0
     moved: int = 0
+    shared_rows: int = 0
+    shared_bytes: int = 0
+    upserted: int = 0
+
+    @property
+    def is_shared(self) -> bool:
+        return bool(self.shared_rows or self.shared_bytes or self.upserted)
 
 
 @dataclass(slots=True)
@@ -135,14 +143,23 @@ class CommitPlan:
         for row_id, stored in self._to_merge.items():
             merged = merge(stored.data, *stored.pushed)
             self._growth(stored.attempt).bytes += len(merged) - len(stored.data)
-            if stored.is_shared or stored.others:
-                self.shares.append((row_id, stored.attempt, len(merged)))
-                self.shares += ((row_id, other, None) for other in sorted(stored.others))
+            if stored.shared_bytes is not None or stored.others:
+                self._share(stored, len(merged))
             index = self._new_upserts.get(row_id)
             if index is None:
                 self.merged[row_id] = merged
             else:
                 self.rows[index] = (row_id, stored.attempt, merged)
+
+    def _share(self, stored: StoredRow, size: int) -> None:
+        """Note that several attempts have upserted a row, which has so many bytes now."""
+        growth = self._growth(stored.attempt)
+        growth.shared_rows += stored.shared_bytes is None
+        growth.shared_bytes += size - (stored.shared_bytes or 0)
+        self.shares.append((stored.row_id, stored.attempt, size))
+        for other in sorted(stored.others):
+            self._growth(other).upserted += 1
+            self.shares.append((stored.row_id, other, None))
 
     def _log(self, entries: list[NewLogEntry], run: RunCounters) -> None:
         start = first_key(run.number) + run.log_entries + 1

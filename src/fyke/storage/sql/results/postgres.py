@@ -22,6 +22,7 @@ from fyke.storage.sql.results.drivers import (
     insert_statement,
 )
 
+_TOO_LARGE = "54"  # the class of a value or a statement above a limit of PostgreSQL
 _COPY_FROM = 8  # from this many rows on, COPY is faster than pipelined INSERTs
 # A server that crashes may reuse ids of transactions that were not written. Each of our commits
 # updates an attempt, so a row with the id as its xmin shows that the committed one was ours.
@@ -43,6 +44,7 @@ class PostgresDriver:
     joined = "string_agg(data, ',' ORDER BY id)"
 
     def __init__(self, engine: Engine, *, writes: bool) -> None:
+        self._writes: bool = writes
         owner = engine.raw_connection()
         owner.detach()
         connection = owner.dbapi_connection
@@ -145,6 +147,8 @@ class PostgresDriver:
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             if self._connection.closed:
                 return RetryWrite()  # stale, or the server restarted; a new connection may work
+            if self._writes and (error.sqlstate or "").startswith(_TOO_LARGE):
+                return error  # it would be too large the next time as well
             return Unavailable(f"The results store cannot be used: {error}")
         if isinstance(error, errors.ReadOnlySqlTransaction):
             return Reconnect()  # the setting is that of the session

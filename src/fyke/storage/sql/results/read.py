@@ -17,10 +17,11 @@ from fyke.model.log import LogEntry, LogExcerpt, LogFilter, LogType
 from fyke.model.results import Header, Row, RowBlock, RunTotals
 from fyke.storage.sql.dialects import to_storable_text
 from fyke.storage.sql.results.drivers import Driver
-from fyke.storage.sql.results.excluded import HAS_SHARES, Excluded, count_kept, excluded_of
+from fyke.storage.sql.results.excluded import Excluded, excluded_of
 from fyke.storage.sql.results.first_rows import FirstRows
 from fyke.storage.sql.results.frames import DamagedFrame, Frames
 from fyke.storage.sql.results.hidden import HiddenPositions, start_of
+from fyke.storage.sql.results.kept import SHARING, KeptRowCounts
 from fyke.storage.sql.results.known import NewAttempts
 from fyke.storage.sql.results.noted_keys import visible_keys
 from fyke.storage.sql.results.sealed import SealedRows, StoredRun
@@ -80,7 +81,12 @@ _EXTENT = "count(*), min(id), max(id), sum(length(data))"
 
 
 def totals(
-    driver: Driver, run_id: str, hidden: frozenset[str], *, looked_up: int = ALL
+    driver: Driver,
+    kept_rows: KeptRowCounts,
+    run_id: str,
+    hidden: frozenset[str],
+    *,
+    looked_up: int = ALL,
 ) -> RunTotals:
     """Sums over the visible rows. ``looked_up`` is the highest number of an attempt that was looked
     up in the state. This and the other reads of rows raise ``NewAttempts`` when the run has
@@ -89,14 +95,14 @@ def totals(
     statement = _TOTALS
     if hidden:
         statement += f" AND a.attempt_id NOT IN ({placeholders(len(hidden))})"
-    looked_up_rows, sums, *shares = driver.queries(
+    looked_up_rows, sums, *sharing = driver.queries(
         (_LOOK_UP, (looked_up, run_id)),
         (statement, (run_id, *hidden)),
-        *([(HAS_SHARES, (run_id,))] if hidden else ()),
+        *([(SHARING, (run_id,))] if hidden else ()),
     )
     _number(looked_up_rows)
     rows, row_bytes = map(int, sums[0])
-    kept, kept_bytes = count_kept(driver, run_id, hidden) if any(shares) else (0, 0)
+    kept, kept_bytes = kept_rows.count(driver, sharing[0], hidden) if hidden else (0, 0)
     return RunTotals(rows + kept, row_bytes + kept_bytes, kept)
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import Engine
 from fyke.contracts.blobs import Blobs
 from fyke.contracts.inline import InlineResults, NotInline
 from fyke.contracts.liveness import StorePath
-from fyke.errors import Unavailable
+from fyke.errors import FykeError, NotStorable, Unavailable
 from fyke.kit import backoff
 from fyke.model.log import LogEntry, LogExcerpt, LogFilter
 from fyke.model.results import AttemptBatch, Header, Row, RowBlock, RunTotals
@@ -32,10 +32,11 @@ from fyke.storage.sql.dialects import make_engine, sqlite_file
 from fyke.storage.sql.inline import InlineConnection
 from fyke.storage.sql.results import delete, read, seal, write
 from fyke.storage.sql.results.connect import connect
-from fyke.storage.sql.results.drivers import Driver, InDoubt, Reconnect, RetryWrite
+from fyke.storage.sql.results.drivers import Driver, InDoubt, Reconnect, RetryWrite, first_line
 from fyke.storage.sql.results.frames import CachedFrames, Frames, InlineFrames
 from fyke.storage.sql.results.hidden import HiddenPositions
 from fyke.storage.sql.results.inline import InlineDriver
+from fyke.storage.sql.results.kept import KeptRowCounts
 from fyke.storage.sql.results.known import KnownAttempts, Lookup, NewAttempts
 from fyke.storage.sql.results.plan import check
 from fyke.storage.sql.results.sealing import RowSealer, delete_file
@@ -81,6 +82,7 @@ class SqlResults:
         self._writer = Writer(engine)
         self._readers = _Readers(engine)
         self._hidden_positions = HiddenPositions()
+        self._kept_rows = KeptRowCounts()
         self._inline: list[SqlResults] = []
         self._readable: Callable[[str], None] = lambda _: None
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="results-write")
@@ -93,7 +95,12 @@ class SqlResults:
             return []
         compares = self._compares_numbers
         work = partial(write.commit, batches=batches, compares_numbers=compares)
-        stored = await self._write(work)
+        try:
+            stored = await self._write(work)
+        except (FykeError, MemoryError):
+            raise
+        except Exception as error:
+            raise NotStorable(f"The database refuses it: {first_line(error)}") from error
         self._announce(batch for batch, is_stored in zip(batches, stored, strict=True) if is_stored)
         return stored
 
@@ -122,7 +129,7 @@ class SqlResults:
 
     async def totals(self, run_id: str, hidden: frozenset[str]) -> RunTotals:
         def work(hidden: frozenset[str], last: int, driver: Driver) -> RunTotals:
-            return read.totals(driver, run_id, hidden, looked_up=last)
+            return read.totals(driver, self._kept_rows, run_id, hidden, looked_up=last)
 
         return await self._read_visible(run_id, hidden, work)
 
@@ -264,7 +271,13 @@ class SqlResults:
         if file is None:
             return None
         opened = await asyncio.to_thread(
-            InlineRows, file, self._engine, self._known, self._hidden_positions, self._cached_frames
+            InlineRows,
+            file,
+            self._engine,
+            self._known,
+            self._hidden_positions,
+            self._kept_rows,
+            self._cached_frames,
         )
         self._inline.append(opened)
         return opened
@@ -323,7 +336,8 @@ class SqlResults:
 
 class InlineRows(SqlResults):
     """``InlineResults``: the reads of ``SqlResults`` on one connection of the event loop. What was
-    looked up, the positions of hidden rows, and frames are shared with the store that opens it.
+    looked up, the positions and the numbers of hidden rows, and frames are shared with the store
+    that opens it.
     """
 
     def __init__(
@@ -332,9 +346,11 @@ class InlineRows(SqlResults):
         engine: Engine,
         known: KnownAttempts | None,
         hidden: HiddenPositions,
+        kept: KeptRowCounts,
         frames: CachedFrames,
     ) -> None:
         super().__init__(engine)
+        self._kept_rows = kept
         self._frames = self._inline_frames = InlineFrames(frames)
         self._known = known
         self._hidden_positions = hidden

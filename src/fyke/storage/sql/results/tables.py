@@ -10,6 +10,8 @@ characters in every row would be a quarter of a typical table.
 * ``results_attempts``: the totals of each attempt, and whether it is closed. ``run`` is NULL for an
   attempt that was closed before it was opened. ``moved`` is the number of its last record that was
   moved here from the journal; of an attempt that is not in the journal, that of its last batch.
+  ``shared_rows`` and ``shared_bytes``: of its rows that others have upserted. ``upserted``: how
+  many rows of others it has upserted, counted again in each commit.
 * ``results_headers``: the last declared headers of an attempt, as JSON.
 * ``results_rows``, ``results_log``: keyed as above.
 * ``results_store``: one row, whose ``id`` names these tables in the journal.
@@ -74,6 +76,9 @@ attempts = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("closed", Boolean, nullable=False),
     Column("moved", BigInteger, nullable=False),
+    Column("shared_rows", BigInteger, nullable=False),
+    Column("shared_bytes", BigInteger, nullable=False),
+    Column("upserted", BigInteger, nullable=False),
     sqlite_autoincrement=True,
 )
 

@@ -32,6 +32,11 @@ _PUT_SHARES = """
     INSERT INTO results_shares (id, attempt, bytes) VALUES (?, ?, ?)
     ON CONFLICT (id, attempt) DO UPDATE SET bytes = excluded.bytes WHERE excluded.bytes IS NOT NULL
 """
+_COUNT_SHARES = """
+    UPDATE results_attempts SET shared_rows = shared_rows + ?, shared_bytes = shared_bytes + ?,
+        upserted = upserted + ?
+    WHERE number = ?
+"""
 # The run of an attempt that was closed before it was opened may have been deleted since.
 _OPEN_RUN = """
     INSERT INTO results_runs (run_id, rows, log_entries, sealed) SELECT ?, 0, 0, 0
@@ -200,14 +205,14 @@ def _find_rows(
     stored: dict[tuple[int, bytes], StoredRow] = {}
     for run, digests in digests_by_run.items():
         for chunk in chunks(digests):
-            for digest, row_id, attempt, data, is_shared in driver.query(
+            for digest, row_id, attempt, data, shared_bytes in driver.query(
                 "SELECT u.digest, r.id, r.attempt, r.data, "  # noqa: S608 - placeholders only
-                "EXISTS (SELECT 1 FROM results_shares s WHERE s.id = r.id) FROM results_upserts u "
-                f"JOIN results_rows r ON r.id = u.row_id "
+                "(SELECT s.bytes FROM results_shares s WHERE s.id = r.id AND s.attempt = r.attempt)"
+                " FROM results_upserts u JOIN results_rows r ON r.id = u.row_id "
                 f"WHERE u.run = ? AND u.digest IN ({placeholders(len(chunk))})",
                 (run, *chunk),
             ):
-                stored[run, digest] = StoredRow(row_id, attempt, data, bool(is_shared))
+                stored[run, digest] = StoredRow(row_id, attempt, data, shared_bytes)
     return stored
 
 
@@ -231,6 +236,14 @@ def _apply(driver: Driver, plan: CommitPlan) -> None:
             )
         if plan.shares:
             driver.run_many(_PUT_SHARES, plan.shares)
+            driver.run_many(
+                _COUNT_SHARES,
+                [
+                    (g.shared_rows, g.shared_bytes, g.upserted, attempt)
+                    for attempt, g in plan.growth.items()
+                    if g.is_shared
+                ],
+            )
         if plan.headers:
             driver.run_many(_PUT_HEADERS, list(plan.headers.items()))
         driver.run_many(

@@ -12,6 +12,7 @@ from fyke.storage.sql.state.columns import (
     metadata,
     number_column,
     partial_index,
+    reason_columns,
     ref_column,
     text_column,
 )
@@ -28,6 +29,9 @@ archives = Table(
     text_column("tree"),
     text_column("runner_id"),
     number_column("not_before"),
+    *reason_columns(),
+    text_column("log"),
+    text_column("sources"),
 )
 partial_index("ix_environment_archives_wanted", archives.c.version_id, where="digest = ''")
 partial_index("ix_environment_archives_key", archives.c.key, where="digest <> ''")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +12,8 @@ import pytest
 
 from fyke.storage.sql.dialects import make_engine
 from fyke.storage.sql.results.drivers import Driver, SqliteDriver
-from fyke.storage.sql.results.excluded import HAS_SHARES, Excluded, count_kept, excluded_of
+from fyke.storage.sql.results.excluded import Excluded, excluded_of
+from fyke.storage.sql.results.kept import SHARING, KeptRowCounts
 from fyke.storage.sql.results.tables import LAST_POSITION, key
 from support.prepared import rows_in
 
@@ -28,8 +30,8 @@ class Stored:
 
     def attempt(self, number: int, *, rows: int = 1, closed: bool = True, run: int = RUN) -> None:
         self.driver.run(
-            "INSERT INTO results_attempts VALUES (?, ?, ?, ?, ?, ?, 0)",
-            (number, " abcde"[number], run, rows, rows * 10, closed),
+            "INSERT INTO results_attempts VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, 0)",
+            (number, " abcde   r"[number], run, rows, rows * 10, closed),
         )
 
     def row(self, position: int, *attempts: int, size: int = 10, run: int = RUN) -> None:
@@ -37,8 +39,21 @@ class Stored:
         row_id = key(run, position)
         self.driver.run("INSERT INTO results_rows VALUES (?, ?, ?)", (row_id, attempts[0], b"{}"))
         for number in attempts if len(attempts) > 1 else ():
-            stored = size if number == attempts[0] else None
-            self.driver.run("INSERT INTO results_shares VALUES (?, ?, ?)", (row_id, number, stored))
+            self.share(position, number, size if number == attempts[0] else None, run=run)
+
+    def share(self, position: int, number: int, size: int | None = None, *, run: int = RUN) -> None:
+        """Note that an attempt has upserted a row that several have; ``size``: it has stored it."""
+        record = key(run, position), number, size
+        self.driver.run("INSERT INTO results_shares VALUES (?, ?, ?)", record)
+        self.driver.run(
+            "UPDATE results_attempts SET shared_rows = shared_rows + ?,"
+            " shared_bytes = shared_bytes + ?, upserted = upserted + ? WHERE number = ?",
+            (size is not None, size or 0, size is None, number),
+        )
+
+    def kept(self, hidden: str, kept: KeptRowCounts | None = None) -> tuple[int, int]:
+        sharing = self.driver.query(SHARING, (f"R{RUN}",))
+        return (kept or KeptRowCounts()).count(self.driver, sharing, frozenset(hidden))
 
     def excluded(self, hidden: str) -> Excluded:
         return excluded_of(self.driver, RUN, frozenset(hidden))
@@ -53,14 +68,22 @@ class Stored:
         return [row_id - key(RUN, 0) for (row_id,) in found]
 
 
-@pytest.fixture
-def stored(tmp_path: Path) -> Iterator[Stored]:
-    driver = SqliteDriver(make_engine(rows_in(tmp_path), durable=False), writes=True)
+@contextmanager
+def opened(folder: Path) -> Iterator[Stored]:
+    driver = SqliteDriver(make_engine(rows_in(folder), durable=False), writes=True)
     for run in (RUN - 1, RUN, RUN + 1):
         driver.run("INSERT INTO results_runs VALUES (?, ?, 9, 0, 0)", (run, f"R{run}"))
-    driver.run("INSERT INTO results_attempts VALUES (9, ?, ?, 0, 0, FALSE, 0)", (f"R{RUN}", RUN))
-    yield Stored(driver)
+    stored = Stored(driver)
+    stored.attempt(9, rows=0, closed=False)
+    driver.run("UPDATE results_attempts SET attempt_id = ?", (f"R{RUN}",))
+    yield stored
     driver.close()
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Iterator[Stored]:
+    with opened(tmp_path) as stored:
+        yield stored
 
 
 def test_without_hidden_attempts_nothing_is_read() -> None:
@@ -142,8 +165,7 @@ def test_shared_rows_of_the_runs_beside_it_do_not_count(
     stored.row(1, A)
     stored.row(position, B, C, run=run)
     assert not stored.excluded("a").shared
-    assert stored.driver.query(HAS_SHARES, (f"R{RUN}",)) == []
-    assert count_kept(stored.driver, f"R{RUN}", frozenset("a")) == (0, 0)
+    assert stored.kept("a") == (0, 0)
 
 
 @pytest.mark.parametrize("position", [1, LAST_POSITION])
@@ -152,8 +174,8 @@ def test_one_shared_row_counts_wherever_it_is(stored: Stored, position: int) -> 
     stored.attempt(B)
     stored.row(position, A, B)
     assert stored.excluded("a").shared
-    assert stored.driver.query(HAS_SHARES, (f"R{RUN}",)) == [(1,)]
-    assert count_kept(stored.driver, f"R{RUN}", frozenset("a")) == (1, 10)
+    assert stored.kept("a") == (1, 10)
+    assert stored.kept("ab") == (0, 0)
 
 
 def test_rows_are_kept_in_a_range_without_its_begin(stored: Stored) -> None:
@@ -174,11 +196,10 @@ def test_only_rows_that_a_hidden_attempt_has_stored_are_counted(stored: Stored) 
     stored.row(2, B, A, size=20)  # stored by a visible one
     stored.row(3, A, C, size=3)
     stored.row(4, A, size=4)
-    run = f"R{RUN}"
-    assert count_kept(stored.driver, run, frozenset("a")) == (2, 103)
-    assert count_kept(stored.driver, run, frozenset("ab")) == (2, 103)
-    assert count_kept(stored.driver, run, frozenset("ac")) == (1, 100)
-    assert count_kept(stored.driver, run, frozenset("abc")) == (0, 0)
+    assert stored.kept("a") == (2, 103)
+    assert stored.kept("ab") == (2, 103)
+    assert stored.kept("ac") == (1, 100)
+    assert stored.kept("abc") == (0, 0)
 
 
 def test_a_run_may_be_deleted_between_two_reads(

@@ -36,6 +36,8 @@ class Tables:
 
     def __init__(self, *refused: int, error: Exception) -> None:
         self.stored: list[int] = []
+        self.lines: list[str] = []
+        self.refuses_lines = False
         self._refused, self._error = refused, error
 
     def do(self, work: Callable[[Any], list[bool]]) -> list[bool]:
@@ -47,6 +49,9 @@ class Tables:
         for record in records:
             if record.number in self._refused and record.batch.rows:
                 raise self._error
+            if self.refuses_lines and record.batch.log:
+                raise self._error
+            self.lines += [entry.content for entry in record.batch.log]
         return [record.number for record in records]
 
 
@@ -57,6 +62,19 @@ def test_a_record_that_fails_is_kept_and_those_beside_it_are_moved(
     monkeypatch.setattr(moving.write, "move", tables.move)
     answers = move_part(tables.do, records(1, 1, 1), kept.append)
     assert (tables.stored, kept, len(answers)) == ([1, 2, 3], [1], 3)
+    assert tables.lines == [
+        "SYSTEM: The database refused 1 of the pushed rows; the log of Fyke says why."
+    ]
+
+
+def test_a_record_whose_loss_cannot_be_logged_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tables, kept = Tables(2, error=ValueError("too large")), []
+    tables.refuses_lines = True
+    monkeypatch.setattr(moving.write, "move", tables.move)
+    move_part(tables.do, records(1, 1, 1), kept.append)
+    assert (tables.stored, kept, tables.lines) == ([1, 2, 3], [1], [])
 
 
 def test_without_room_nothing_is_kept_aside(monkeypatch: pytest.MonkeyPatch) -> None:

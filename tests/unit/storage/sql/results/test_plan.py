@@ -56,7 +56,9 @@ def test_an_upsert_of_a_stored_row_changes_that_row_and_the_sums_of_its_attempt(
     plan.finish()
     assert plan.rows == []
     assert plan.merged == {key(3, 1): b'{"long":1,"new":2}'}
-    assert plan.growth == {A: Growth(0, 0), B: Growth(0, 1)}
+    size = len(plan.merged[key(3, 1)])
+    shared = Growth(0, 1, shared_rows=1, shared_bytes=size)
+    assert plan.growth == {A: Growth(0, 0, upserted=1), B: shared}
     assert plan.shares == [(key(3, 1), B, len(plan.merged[key(3, 1)])), (key(3, 1), A, None)]
     assert run.rows == 1
 
@@ -64,10 +66,12 @@ def test_an_upsert_of_a_stored_row_changes_that_row_and_the_sums_of_its_attempt(
 def test_only_rows_of_several_attempts_have_shares() -> None:
     plan, run, known = CommitPlan(), RunCounters(3, 2, 0), dict[tuple[int, bytes], StoredRow]()
     known[3, digest("id", "1")] = StoredRow(key(3, 1), A, b"{}")
-    known[3, digest("id", "2")] = StoredRow(key(3, 2), A, b"{}", is_shared=True)
+    known[3, digest("id", "2")] = StoredRow(key(3, 2), A, b"{}", shared_bytes=2)
     plan.add(batch(upsert(b'{"a":1}'), upsert(b'{"a":2}', "2"), upsert(b"{}", "3")), run, A, known)
     plan.finish()
     assert plan.shares == [(key(3, 2), A, 7)], "its size has changed"
+    assert plan.growth[A].shared_rows == 0
+    assert plan.growth[A].shared_bytes == 5
     plan = CommitPlan()
     plan.add(batch(upsert(b'{"b":3}', "3")), run, B, known)
     plan.finish()
@@ -82,7 +86,9 @@ def test_an_upsert_of_a_row_of_the_same_commit_is_merged_before_it_is_written() 
     assert plan.rows == [(key(3, 1), A, b"[]"), (key(3, 2), A, b'{"a":1,"b":2,"c":3}')]
     assert plan.merged == {}
     assert plan.upserts == [(3, digest("id", "1"), key(3, 2))]
-    assert plan.growth[A] == Growth(2, 2 + len(b'{"a":1,"b":2,"c":3}'))
+    size = len(b'{"a":1,"b":2,"c":3}')
+    assert plan.growth[A] == Growth(2, 2 + size, shared_rows=1, shared_bytes=size)
+    assert plan.growth[B] == Growth(upserted=1)
 
 
 def test_a_row_is_merged_once_however_many_upserts_it_gets(
