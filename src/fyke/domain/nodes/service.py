@@ -37,6 +37,7 @@ from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.runs.leasing import lease_waiting
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.sampling import SampleTimes
+from fyke.domain.runs.traces import traceparent
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.secrets.inject import RunSecrets
 from fyke.errors import FykeError, InvalidRequest, StaleLease
@@ -76,7 +77,7 @@ class NodeStores:
     it is shared. ``left`` is called when a lease has left attempts to machines with their
     environment, with the time in ms after which they are for all; without it each service wakes its
     own runner then. ``others_in_pool``: how many other runners each pool had when the latest one of
-    it has registered.
+    it has registered. ``traces``: runs may have one, which their Workers are given.
     """
 
     storage: Storage
@@ -92,6 +93,7 @@ class NodeStores:
     commit: CommitBatches | None = None
     left: Callable[[int], None] | None = None
     others_in_pool: dict[str, int] = field(default_factory=dict)
+    traces: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +299,7 @@ class NodeService:
                 environments=info.environments if info is not None else (),
             )
             leased = _Leased(tx.runs.left_ms, tx.runs.took_all, tx.runs.left_none)
-            ordering = _Ordering(tx)
+            ordering = _Ordering(tx, traces=self._stores.traces)
             for lease in leases:
                 if order := ordering.order(lease):
                     leased.orders.append((lease.run, order))
@@ -468,8 +470,9 @@ class NodeService:
 class _Ordering:
     """Makes the orders of the attempts of one lease, which are often of one version."""
 
-    def __init__(self, tx: Transaction) -> None:
+    def __init__(self, tx: Transaction, *, traces: bool) -> None:
         self._tx = tx
+        self._traces = traces
         self._found: dict[tuple[str, str], _Ordered | None] = {}
 
     def order(self, lease: Lease) -> AttemptOrder | None:
@@ -493,7 +496,12 @@ class _Ordering:
             worker=found.worker,
             version=found.version,
             environment=found.environment,
+            traceparent=self._traceparent(lease) if self._traces else "",
         )
+
+    def _traceparent(self, lease: Lease) -> str:
+        trace = self._tx.traces.get(lease.run.id)
+        return "" if trace is None else traceparent(trace, lease.attempt.id)
 
     def _read(self, worker_id: str, number: str) -> _Ordered | None:
         worker = self._tx.workers.get(worker_id)
