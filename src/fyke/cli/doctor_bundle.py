@@ -116,26 +116,24 @@ def _health(server: RunningServer | None) -> Any:
 def _add_installation(bundle: Bundle, settings: Settings) -> None:
     from fyke.app import diagnostics
 
-    parts = ("runs.json", "machines.json", "metrics.txt")
+    parts = ("migrations.json", "runs.json", "machines.json", "metrics.txt")
     if not settings.database_url and not (settings.home / "state.db").exists():
-        for name in ("migrations.json", *parts):
-            bundle.missing[name] = "there is no database yet"
+        bundle.missing |= dict.fromkeys(parts, "there is no database yet")
         return
+    exists = settings.home.exists()
     try:
-        with as_owner(settings.home, settings.service_user) if _exists(settings) else nullcontext():
+        with as_owner(settings.home, settings.service_user) if exists else nullcontext():
             bundle.add_part("migrations.json", lambda: diagnostics.table_versions(settings))
             facts = diagnostics.installation_facts(settings)
     except Exception as error:  # the database may be away, or damaged in any way
-        for name in parts:
-            bundle.missing[name] = _line(str(error) or type(error).__name__)
+        reason = _line(str(error) or type(error).__name__)
+        bundle.missing |= dict.fromkeys(
+            [name for name in parts if name not in bundle.files], reason
+        )
         return
     bundle.add_part("runs.json", lambda: facts.runs)
     bundle.add_part("machines.json", lambda: facts.machines)
     bundle.add_part("metrics.txt", lambda: facts.metrics)
-
-
-def _exists(settings: Settings) -> bool:
-    return settings.home.exists()
 
 
 def _add_logs(bundle: Bundle, settings: Settings, *, joined: bool) -> None:

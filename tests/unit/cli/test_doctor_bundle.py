@@ -20,6 +20,7 @@ from fyke.app.node_folder import write_node
 from fyke.cli import doctor, doctor_bundle
 from fyke.cli.doctor_bundle import Bundle, SecretFound, refuse_secrets
 from fyke.cli.doctor_result import OK, CheckResult
+from fyke.cli.errors import CommandFailed
 from fyke.cli.main import app
 from fyke.settings import Settings
 from fyke.settings.shared import SECRET
@@ -132,6 +133,20 @@ def test_a_database_that_is_away_is_named_as_missing(
     assert "cannot be reached" in report["missing"]["runs.json"]
     assert report["files"]["machine.json"] == len(files["machine.json"])
     assert set(files) == {*report["files"], "MANIFEST.txt"}
+
+
+@pytest.mark.usefixtures("quick")
+def test_each_part_is_there_or_named_as_missing(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise CommandFailed("There is no such user")
+
+    monkeypatch.setattr(doctor_bundle, "as_owner", refused)
+    answer, files = bundle(home, tmp_path / "b.tar.gz", "--json")
+    missing = json.loads(answer.stdout)["missing"]
+    assert {*files, *missing} - {"MANIFEST.txt", "log"} == set(doctor_bundle.DESCRIPTIONS)
+    assert missing["migrations.json"] == "There is no such user"
 
 
 @pytest.mark.usefixtures("quick")
