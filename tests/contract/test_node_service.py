@@ -16,6 +16,7 @@ from fyke.domain.nodes.service import NodeService, NodeStores, RunnerName
 from fyke.domain.nodes.settings_versions import sealed
 from fyke.domain.nodes.site_sharing import SiteExchange
 from fyke.domain.runs import affinity
+from fyke.domain.runs.traces import traceparent
 from fyke.domain.secrets.inject import secret_location
 from fyke.errors import Conflict, Forbidden, InvalidRequest, StaleLease
 from fyke.kit.clock import ManualClock
@@ -46,6 +47,7 @@ from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
 from fyke.model.secret import SealedSecret
 from fyke.model.settings_version import SettingsVersion
 from fyke.model.sites import SiteShares, SiteUse
+from fyke.model.trace import RunTrace
 from fyke.model.worker import EnvironmentState, VersionEnvironment
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.storage.blobs.filesystem import FilesystemBlobs
@@ -155,6 +157,19 @@ async def test_an_order_has_all_that_a_runner_needs(place: Place) -> None:
     assert order.version == RunnableVersion.of(published)
     assert order.worker == OrderedWorker.of(made, is_operators=False)
     assert (order.environment, order.is_empty, order.run_subtasks) == (known, True, 1)
+
+
+async def test_a_worker_is_given_the_trace_of_its_run(place: Place) -> None:
+    run = await place.run(2)
+    trace = RunTrace(run.id, "0af7651916cd43dd8448eb211c80319c")
+    await place.setup.storage.write(lambda tx: tx.traces.add(trace))
+    place = Place(place.setup, replace(place.stores, traces=True))
+    first, second = await place.service().lease(ROOM, idle=True)
+    assert first.traceparent == traceparent(trace, first.key.id)
+    assert second.traceparent not in ("", first.traceparent)
+    await place.run()
+    [without] = await place.service().lease(ROOM, idle=True)
+    assert without.traceparent == ""
 
 
 async def test_a_run_of_several_subtasks_may_have_rows(place: Place) -> None:

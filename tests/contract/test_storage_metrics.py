@@ -10,9 +10,10 @@ import pytest
 from fyke.contracts.state import Transaction
 from fyke.model.billing import UsageKey, UsageSums
 from fyke.model.callback import DeliveryKind, DeliveryState
-from fyke.model.metrics import ActiveAttempts, PendingDeliveries
-from fyke.model.run import RunState
+from fyke.model.metrics import ActiveAttempts, EndedRuns, PendingDeliveries
+from fyke.model.run import Outcome, RunState
 from fyke.model.runner import AttemptUsage, Capacity, Renewal
+from fyke.reasons import Reason, ReasonCode
 from support import records
 
 pytestmark = pytest.mark.anyio
@@ -84,3 +85,28 @@ async def test_usage_is_that_of_all_accounts_and_counts_a_run_once(state: State)
         runs=2, failed=1, results=100
     )
     assert await state.read(lambda tx: tx.metrics.usage(20261123, 99991231)) == UsageSums()
+
+
+async def test_runs_are_counted_by_state_and_those_ended_lately_by_reason(state: State) -> None:
+    assert await state.read(lambda tx: tx.metrics.runs_by_state()) == {}
+
+    def work(tx: Transaction) -> None:
+        owner, worker = records.seed(tx)
+        records.seed_run(tx, owner, worker)
+        reason = Reason.of(ReasonCode.TIMEOUT, seconds=1)
+        failed = {"state": RunState.FAILED, "outcome": Outcome.TIMEOUT, "reason": reason}
+        for at in (10, 20, 30):
+            records.seed_run(tx, owner, worker, 0, finished_at=at, **failed)
+        ended = {"state": RunState.SUCCEEDED, "outcome": Outcome.SUCCEEDED}
+        records.seed_run(tx, owner, worker, 0, finished_at=40, **ended)
+
+    await state.write(work)
+    assert await state.read(lambda tx: tx.metrics.runs_by_state()) == {
+        **{"failed": 3, "ready": 1, "succeeded": 1}
+    }
+    failed = EndedRuns("failed", "timeout", ReasonCode.TIMEOUT.value, 2)
+    succeeded = EndedRuns("succeeded", "succeeded", "", 1)
+    found = await state.read(lambda tx: tx.metrics.ended_runs(20, 10))
+    assert found == [failed, succeeded]
+    last = await state.read(lambda tx: tx.metrics.ended_runs(20, 1))
+    assert last == [succeeded]

@@ -337,11 +337,12 @@ async def open_app(
     schema_by_slug: bool = True,
     git: Git | None = None,
     parsers: ParserPool | None = None,
+    traces: bool = False,
 ) -> AsyncIterator[App]:
     """``templates``: the databases to copy, or None to open the store of an earlier call again,
     with the keys in ``folder``. ``state_url``: a migrated database, instead of a new one in
     ``folder``. ``review``: versions of accounts other than the operator's wait for review.
-    ``parsers``: threads by default.
+    ``parsers``: threads by default. ``traces``: runs get one.
     """
     parsers = parsers or ThreadPool()
     if templates is not None:
@@ -371,7 +372,9 @@ async def open_app(
                 (folder / KEYS).write_text(json.dumps(keys))
         workers = Workers(storage, blobs, parsers, clock, review=review)
         callbacks, pages = CallbackRules(AddressRules(())), LastPages(storage, blobs)
-        runs = Runs(storage, results, workers, signals, rules, callbacks, last_pages=pages)
+        runs = Runs(
+            storage, results, workers, signals, rules, callbacks, last_pages=pages, traces=traces
+        )
         services = Services(
             Foundations(
                 storage=storage,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -29,7 +30,7 @@ from fyke.api.decode import (
 from fyke.api.envelope import FYKE_PREFIX, NULL, JsonBytes, dialect_of, encode
 from fyke.api.errors import request_id
 from fyke.api.members import Member, members_of, raise_problems, read_members, unknown_members
-from fyke.api.network import Visit
+from fyke.api.network import Visit, header
 from fyke.api.placeholders import placeholder_hints
 from fyke.api.routes import (
     Declaration,
@@ -44,6 +45,7 @@ from fyke.api.start_keys import start_key
 from fyke.api.transport import VISIT
 from fyke.domain.accounts.rights import require_scope
 from fyke.domain.runs.start_keys import REPLAYED
+from fyke.domain.runs.traces import REQUEST, read_request
 from fyke.errors import Forbidden, NotFound
 from fyke.model.account import Caller
 from fyke.wire.fields import Answer
@@ -180,6 +182,7 @@ class Operation:
         visit: Visit = request.scope[VISIT]
         caller = await self._caller(request, access, visit)
         declaration = self.declaration
+        received_at = time.time_ns() // 1_000_000
         body = b""
         if declaration.reads_json:
             body = await self._body(request, access)
@@ -188,7 +191,10 @@ class Operation:
         else:
             raw = query(request, self._repeated)
         arguments = self._arguments(raw, self._sent(raw, body), request.path_params)
-        key = start_key(request, body) if declaration.starts else None
+        key = None
+        if declaration.starts:
+            key = start_key(request, body)
+            REQUEST.set(read_request(header(request.scope, b"traceparent"), received_at))
         try:
             result = await self.handler(Call(request, visit, caller, key), **arguments)
         except NotFound as error:

@@ -22,4 +22,5 @@ def node_stores(runtime: Runtime) -> NodeStores:
         clock=SystemClock(),
         lease_seconds=runtime.settings.lease_seconds,
         sites=SiteExchange(runtime.storage),
+        traces=bool(runtime.settings.otlp_endpoint),
     )

@@ -16,6 +16,7 @@ from fyke.app.blobs import check_blobs
 from fyke.app.folder import make_home
 from fyke.app.lost_databases import refuse_loss
 from fyke.app.state import bootstrap, claim_secret, migrate_all, open_state
+from fyke.app.traces import check_packages
 from fyke.errors import Unavailable
 from fyke.kit.file_lock import locked
 from fyke.settings import Settings
@@ -60,6 +61,7 @@ def prepare(
 
 def _prepare(settings: Settings, report: Callable[[str], None], *, change: bool) -> None:
     try:
+        check_packages(settings)
         make_home(settings)
         # locked, so that roles that start at the same time make only one secret and owner key
         with locked(settings.run_dir / LOCK):

@@ -23,6 +23,7 @@ from fyke.app.outgoing import Outgoing, open_outgoing
 from fyke.app.probe import ServerProbe
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.app.services import callback_rules, make_runs, make_workers, password_words
+from fyke.app.traces import open_exporter
 from fyke.browser.view_client import ViewClient
 from fyke.console.api_client import ApiClient
 from fyke.console.app import ConsoleConfig
@@ -65,6 +66,7 @@ from fyke.timers.schedules import ScheduleTimer
 from fyke.timers.sealing import SealTimer
 from fyke.timers.servers import ServerTimer
 from fyke.timers.start_keys import StartKeyTimer
+from fyke.timers.traces import TraceTimer
 from fyke.timers.uploads import UploadTimer
 
 
@@ -106,15 +108,18 @@ async def _serve(
         lifespan="off",
         timeout_graceful_shutdown=5,
     )
+    exporter = open_exporter(settings, heartbeat.name)
+    traces = [] if exporter is None else [TraceTimer(runtime.storage, exporter)]
     async with _server_timers(runtime, share, heartbeat) as server_timers:
-        timers = asyncio.create_task(
-            run_timers([*_timers(runtime, services, outgoing), *server_timers], timer_board)
-        )
+        all_timers = [*_timers(runtime, services, outgoing), *server_timers, *traces]
+        timers = asyncio.create_task(run_timers(all_timers, timer_board))
         try:
             await uvicorn.Server(config).serve(sockets=[listener])
         finally:
             timers.cancel()
             await asyncio.gather(timers, return_exceptions=True)
+            if exporter is not None:
+                exporter.close()
             await services.browser_views.close()
             node_views.close()
             await services.uploads.close()

@@ -44,6 +44,7 @@ def make_runs(runtime: Runtime) -> Runs:
         callback_rules(runtime),
         lambda: disk_shortage(runtime.settings),
         LastPages(runtime.storage, runtime.blobs),
+        traces=bool(runtime.settings.otlp_endpoint),
     )
 
 

@@ -62,6 +62,21 @@ class RoleRecord:
         return [found.st_dev, found.st_ino]
 
 
+def recorded_processes(file: Path) -> dict[str, int]:
+    """The pids of the recorded roles that live, by name."""
+    try:
+        content = json.loads(file.read_text())
+        recorded = {str(name): (int(pid), int(at)) for name, (pid, at, *_) in content.items()}
+    except (OSError, ValueError, TypeError, AttributeError):  # missing or not valid
+        return {}
+    return {name: pid for name, (pid, at) in recorded.items() if _start_time(pid) == at}
+
+
+def _start_time(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[_START_TIME]) if fields else -1
+
+
 def _end(pid: int, start_time: int, deadline: float) -> bool:
     """End a process; return whether it was killed."""
     try:

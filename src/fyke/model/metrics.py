@@ -21,6 +21,18 @@ class ActiveAttempts:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedRuns:
+    """The number of ended ``runs`` with a state, an outcome and the code of a reason, "" for runs
+    without one.
+    """
+
+    state: str
+    outcome: str
+    reason: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
 class PendingDeliveries:
     """The deliveries of a kind that are still to be sent; the first of them is, or was, due at
     ``next_at`` (ms).

@@ -100,7 +100,7 @@ class AttemptOrder:
     ``run_subtasks`` is how many subtasks its run has. ``is_empty``: its run has no rows yet.
     ``environment`` is the stored record about the environment of the version, if any. ``is_last``:
     nothing else fits that waited then, so the runner need not ask again before it has more room or
-    is notified.
+    is notified. ``traceparent`` is what the Worker gets to know of its trace, "" for none.
     """
 
     key: AttemptKey
@@ -116,6 +116,7 @@ class AttemptOrder:
     version: RunnableVersion
     environment: VersionEnvironment | None
     is_last: bool = False
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Sends messages to users: HTTP POST requests to public servers, and email."""
+"""Sends messages: HTTP POST requests to servers of users, email, and traces to a collector."""

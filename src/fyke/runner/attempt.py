@@ -273,6 +273,7 @@ class AttemptRunner:
                 self.key.id,
                 password,
                 has_port_80="cdp80" in sandbox.listeners,
+                traceparent=self.order.traceparent,
             )
             environment = injected | addresses
             end = await self._serve_and_run(intake, sandbox, limits, environment)

@@ -12,7 +12,7 @@ _LOOPBACK = "127.0.0.1,localhost"
 
 
 def worker_env(
-    language: Language, attempt_id: str, secret: str, *, has_port_80: bool
+    language: Language, attempt_id: str, secret: str, *, has_port_80: bool, traceparent: str = ""
 ) -> dict[str, str]:
     """The variables that published Workers read for proxy and browsers, and ``BROWSER_WS``, the
     whole address of the browser. Python and Go also get
@@ -23,7 +23,8 @@ def worker_env(
     then cannot reach https.
 
     The names of the browser are reached without the proxy if it listens at their port
-    (``has_port_80``); otherwise the proxy leads there.
+    (``has_port_80``); otherwise the proxy leads there. ``traceparent`` is set if it is given, under
+    the name that OpenTelemetry reads.
     """
     direct = ",".join((_LOOPBACK, *(BROWSER_NAMES if has_port_80 else ())))
     variables = {
@@ -37,6 +38,8 @@ def worker_env(
         "no_proxy": direct,
         "NO_PROXY": direct,
     }
+    if traceparent:
+        variables["TRACEPARENT"] = traceparent
     if language is Language.NODE:
         return variables
     return variables | _for_libraries(attempt_id, secret)

@@ -127,6 +127,11 @@ class Settings(  # fields are in the reverse order of the bases
     def _check_s3_endpoint(cls, value: str) -> str:
         return parse_endpoint(value)
 
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _check_collector(cls, value: str) -> str:
+        return parse_endpoint(value)
+
     @field_validator("smtp_url")
     @classmethod
     def _check_smtp_url(cls, value: str) -> str:

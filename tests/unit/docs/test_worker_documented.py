@@ -60,7 +60,9 @@ def test_an_example_of_splitting_has_the_documented_result(example: dict[str, An
 
 def test_the_environment_of_the_process_is_listed() -> None:
     named = {name for row in rows_of("## Around the process") for name in names_in(row[0])}
-    variables = worker_env(Language.PYTHON, "id", "secret", has_port_80=True)
+    variables = worker_env(
+        Language.PYTHON, "id", "secret", has_port_80=True, traceparent="00-a-b-01"
+    )
     ours = {"PATH", "NODE_OPTIONS"} | set(variables)
     assert named == ours | set(BASE_ENVIRONMENT)
 

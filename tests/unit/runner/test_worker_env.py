@@ -35,6 +35,14 @@ def test_node_gets_no_proxy_variables_for_libraries() -> None:
 
 
 @pytest.mark.parametrize("language", list(Language))
+def test_a_worker_is_given_its_trace_if_there_is_one(language: Language) -> None:
+    given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    env = worker_env(language, "01A", "secret", has_port_80=False, traceparent=given)
+    assert env["TRACEPARENT"] == given
+    assert "TRACEPARENT" not in worker_env(language, "01A", "secret", has_port_80=False)
+
+
+@pytest.mark.parametrize("language", list(Language))
 def test_names_of_the_browser_need_no_proxy_where_it_listens_at_their_port(
     language: Language,
 ) -> None:

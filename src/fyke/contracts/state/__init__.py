@@ -40,6 +40,7 @@ from fyke.contracts.state.runs import (
     StartKeyStore,
 )
 from fyke.contracts.state.settings import InstallationStore, ServerStore, SettingsStore
+from fyke.contracts.state.traces import TraceStore
 from fyke.contracts.state.workers import (
     EnvironmentArchiveStore,
     EnvironmentStore,
@@ -102,6 +103,7 @@ class Transaction(Protocol):
     alerts: AlertStore
     installation: InstallationStore
     metrics: MetricStore
+    traces: TraceStore
 
     def notify(self, topic: str, after_ms: int = 0) -> None:
         """Signal the topic once the transaction has committed, or so long after that. The signal is

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from fyke.model.billing import UsageSums
-from fyke.model.metrics import ActiveAttempts, PendingDeliveries
+from fyke.model.metrics import ActiveAttempts, EndedRuns, PendingDeliveries
 
 
 class MetricStore(Protocol):
@@ -22,6 +22,14 @@ class MetricStore(Protocol):
 
     def oldest_waiting(self, pool: str, limit: int) -> Sequence[str]:
         """Ids of runs of the pool that have not started, the oldest first."""
+        ...
+
+    def runs_by_state(self) -> Mapping[str, int]:
+        """How many runs there are, by state; states without any are left out."""
+        ...
+
+    def ended_runs(self, since: int, limit: int) -> Sequence[EndedRuns]:
+        """How the last ``limit`` runs that have ended since then (ms) have ended, most first."""
         ...
 
     def pending_deliveries(self) -> Sequence[PendingDeliveries]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fyke.contracts.state import Transaction
+from fyke.domain.runs.traces import traceparent
 from fyke.model.node import AttemptOrder, OrderedWorker, RunnableVersion
 from fyke.model.runner import Lease
 from fyke.model.worker import VersionEnvironment
@@ -22,8 +23,9 @@ class _Ordered:
 class LeaseOrders:
     """Makes the orders of the attempts of one lease, which are often of one version."""
 
-    def __init__(self, tx: Transaction) -> None:
+    def __init__(self, tx: Transaction, *, traces: bool) -> None:
         self._tx = tx
+        self._traces = traces
         self._found: dict[tuple[str, str], _Ordered | None] = {}
 
     def order(self, lease: Lease) -> AttemptOrder | None:
@@ -47,7 +49,12 @@ class LeaseOrders:
             worker=found.worker,
             version=found.version,
             environment=found.environment,
+            traceparent=self._traceparent(lease) if self._traces else "",
         )
+
+    def _traceparent(self, lease: Lease) -> str:
+        trace = self._tx.traces.get(lease.run.id)
+        return "" if trace is None else traceparent(trace, lease.attempt.id)
 
     def _read(self, worker_id: str, number: str) -> _Ordered | None:
         worker = self._tx.workers.get(worker_id)

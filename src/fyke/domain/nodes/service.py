@@ -75,7 +75,7 @@ class NodeStores:
     it is shared. ``left`` is called when a lease has left attempts to machines with their
     environment, with the time in ms after which they are for all; without it each service wakes its
     own runner then. ``others_in_pool``: how many other runners each pool had when the latest one of
-    it has registered.
+    it has registered. ``traces``: runs may have one, which their Workers are given.
     """
 
     storage: Storage
@@ -91,6 +91,7 @@ class NodeStores:
     commit: CommitBatches | None = None
     left: Callable[[int], None] | None = None
     others_in_pool: dict[str, int] = field(default_factory=dict)
+    traces: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +288,7 @@ class NodeService:
                 environments=info.environments if info is not None else (),
             )
             leased = _Leased(tx.runs.left_ms, tx.runs.took_all, tx.runs.left_none)
-            ordering = LeaseOrders(tx)
+            ordering = LeaseOrders(tx, traces=self._stores.traces)
             for lease in leases:
                 if order := ordering.order(lease):
                     leased.orders.append((lease.run, order))

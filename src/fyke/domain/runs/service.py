@@ -39,6 +39,7 @@ from fyke.domain.runs.sampling import traffic_so_far
 from fyke.domain.runs.split import split
 from fyke.domain.runs.start_keys import StartKey, StartKind, claim, earlier_start, start_was_deleted
 from fyke.domain.runs.summary import summarise
+from fyke.domain.runs.traces import REQUEST, trace_of_start
 from fyke.domain.runs.transitions import Rules, abort_run, charged
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import is_large, validate_input
@@ -131,10 +132,13 @@ class Runs:
         callbacks: CallbackRules,
         disk_shortage: Callable[[], Reason | None] = lambda: None,
         last_pages: LastPages | None = None,
+        *,
+        traces: bool = False,
     ) -> None:
         """``disk_shortage`` returns why no run can be accepted when the disk is full. Without
-        ``last_pages`` runs are not removed here, or have none.
+        ``last_pages`` runs are not removed here, or have none. ``traces``: new runs get one.
         """
+        self._traces = traces
         self._last_pages = last_pages
         self._disk_shortage = disk_shortage
         self._storage = storage
@@ -258,6 +262,7 @@ class Runs:
         parts: list[dict[str, Any]],
     ) -> Run:
         self.refuse_without_space()
+        trace = trace_of_start(run.id, REQUEST.get()) if self._traces else None
 
         def work(tx: Transaction) -> Run:
             key = request.key
@@ -276,6 +281,8 @@ class Runs:
             hold = place_hold(tx, self._rules.prices, dated)
             admitted = replace(dated, hold_micros=hold.micros, bound=hold.bound)
             tx.runs.add(admitted, _subtasks(admitted, parts, tx.now))
+            if trace is not None:
+                tx.traces.add(trace)
             refuse_deleted(tx, admitted.worker_id)  # after the run was added, see mark_deleted
             tx.runs.add_event(
                 RunEvent(run.id, tx.now, "Accepted", "", run.state.value, run.origin.value, "")

@@ -132,6 +132,15 @@ class ServerSettings(BaseModel):
     the scope admin: docs/how-to/metrics.md.
     """
 
+    otlp_endpoint: Annotated[Url, SHARED] = Field(
+        default="", examples=["http://collector.example.com:4318"]
+    )
+    """The address of a collector of OpenTelemetry, without the path ``/v1/traces``. The traces of
+    ended runs are sent there, by OTLP over HTTP; new runs accept the header ``traceparent`` of
+    their start, and their Workers get the variable ``TRACEPARENT``. When it is empty, there are no
+    traces. It needs the extra ``otel``: docs/how-to/traces.md.
+    """
+
     @field_validator("metrics_token")
     @classmethod
     def _is_long_enough(cls, token: SecretStr) -> SecretStr:

@@ -7,13 +7,13 @@ from dataclasses import fields
 from sqlalchemy import func, literal_column, select, text
 
 from fyke.model.billing import UsageSums
-from fyke.model.metrics import ActiveAttempts, PendingDeliveries
+from fyke.model.metrics import ActiveAttempts, EndedRuns, PendingDeliveries
 from fyke.storage.sql.dialects import is_sqlite
 from fyke.storage.sql.state.accounts import accounts
 from fyke.storage.sql.state.billing import WHOLE_DAY, usage_days
 from fyke.storage.sql.state.claims import PENDING, deliveries
 from fyke.storage.sql.state.records import SqlStore
-from fyke.storage.sql.state.runs.tables import runs
+from fyke.storage.sql.state.runs.tables import run_counts, runs
 
 # CROSS JOIN makes SQLite start with the active attempts, and not with all past runs
 _ACTIVE = """
@@ -46,6 +46,20 @@ class SqlMetrics(SqlStore):
     def oldest_waiting(self, pool: str, limit: int) -> list[str]:
         query = select(runs.c.id).where(runs.c.pool == pool, *_READY)
         return list(self._db.execute(query.order_by(runs.c.id).limit(limit)).scalars())
+
+    def runs_by_state(self) -> dict[str, int]:
+        query = select(run_counts.c.state, func.sum(run_counts.c.n)).group_by(run_counts.c.state)
+        return {str(state): int(n) for state, n in self._db.execute(query) if n}
+
+    def ended_runs(self, since: int, limit: int) -> list[EndedRuns]:
+        facts = (runs.c.state, runs.c.outcome, runs.c.reason_code)
+        ended = (text("runs.finished_at > 0"), runs.c.finished_at >= since)
+        last = select(*facts).where(*ended).order_by(runs.c.finished_at.desc()).limit(limit)
+        found = last.subquery()
+        number = func.count()
+        query = select(*found.c, number).group_by(*found.c).order_by(number.desc(), *found.c)
+        rows = map(tuple, self._db.execute(query))
+        return [EndedRuns(str(s), str(o or ""), str(r), int(n)) for s, o, r, n in rows]
 
     def pending_deliveries(self) -> list[PendingDeliveries]:
         kind = deliveries.c.kind

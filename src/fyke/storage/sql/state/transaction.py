@@ -44,6 +44,7 @@ from fyke.contracts.state.runs import (
     StartKeyStore,
 )
 from fyke.contracts.state.settings import InstallationStore, ServerStore, SettingsStore
+from fyke.contracts.state.traces import TraceStore
 from fyke.contracts.state.workers import (
     EnvironmentArchiveStore,
     EnvironmentStore,
@@ -82,6 +83,7 @@ from fyke.storage.sql.state.secrets import SqlSecrets
 from fyke.storage.sql.state.sessions import SqlAudit, SqlLinks, SqlSessions
 from fyke.storage.sql.state.settings import SqlServers, SqlSettings
 from fyke.storage.sql.state.tasks import SqlTasks
+from fyke.storage.sql.state.traces import SqlTraces
 from fyke.storage.sql.state.webhooks import SqlWebhooks
 from fyke.storage.sql.state.workers import SqlWorkerFacts, SqlWorkers
 
@@ -145,6 +147,7 @@ class SqlTransaction:
     alerts: cached_property[AlertStore] = _store(SqlAlerts)
     installation: cached_property[InstallationStore] = _store(SqlInstallation)
     metrics: cached_property[MetricStore] = _store(SqlMetrics)
+    traces: cached_property[TraceStore] = _store(SqlTraces)
     _counts: cached_property[RunCounts] = _store(RunCounts)
 
     audit: cached_property[AuditStore] = cached_property(
