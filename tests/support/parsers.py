@@ -45,6 +45,7 @@ from fyke.domain.workers.compare import diff_lines
 from fyke.domain.workers.python_source import inspect_source
 from fyke.domain.workers.readme import first_heading, first_paragraph
 from fyke.domain.workers.schema_changes import schema_changes
+from fyke.domain.workers.secret_inputs import hide_named
 from fyke.errors import FykeError
 from fyke.git.address import parse_repository
 from fyke.kit.markdown import MAX_CHARS, render
@@ -417,6 +418,15 @@ PARSERS: dict[str, Parser] = {
         BODIES,
     ),
     "start": Parser(_start, 2**20, INPUTS, pieces=False),
+    "secrets of an input": Parser(
+        lambda text: hide_named(json.dumps({"a": text}), frozenset({"b"})),
+        2**20,
+        {
+            "addresses": _repeated("", "://a:b@"),
+            "parameters": _repeated("?", "&token=a"),
+            "headers": _repeated("", "x-key-auth"),
+        },
+    ),
     "row": Parser(lambda text: decode_row(text.encode()), 2**20, BODIES),
     "filter of rows": Parser(parse_filter, 65_536, {"operators": _repeated("", "a:eq")}),
     "log": Parser(log_text.clean, 2**20),

@@ -31,6 +31,7 @@ from fyke.api.fyke import nodes as fyke_nodes
 from fyke.api.fyke import overview as fyke_overview
 from fyke.api.fyke import profile as fyke_profile
 from fyke.api.fyke import reviews as fyke_reviews
+from fyke.api.fyke import run_diagnosis as fyke_run_diagnosis
 from fyke.api.fyke import run_lists as fyke_run_lists
 from fyke.api.fyke import run_logs as fyke_run_logs
 from fyke.api.fyke import run_picture as fyke_run_picture
@@ -279,6 +280,7 @@ def _routes_of_runs(services: Services) -> list[object]:
         ),
         fyke_last_pages.LastPageRoutes(services.last_pages),
         fyke_run_picture.RunPictureRoutes(services.browser_views),
+        fyke_run_diagnosis.RunDiagnosisRoutes(services.diagnoses),
         fyke_runs.ShareRoutes(services.shares),
         fyke_run_logs.RunLogRoutes(services.logs, services.log_pages),
     ]

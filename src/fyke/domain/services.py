@@ -63,6 +63,7 @@ from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.browser_reports import RunBrowsers
 from fyke.domain.runs.browser_views import RunBrowserViews
 from fyke.domain.runs.bulk import RunBulk
+from fyke.domain.runs.diagnosis import Diagnoses
 from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.estimates import Estimates
 from fyke.domain.runs.last_pages import LastPages
@@ -253,6 +254,21 @@ class Services:
         self.uses = RunUsages(storage, rules)
         self.parts = SubtaskReader(storage)
         self.endings = RunEndings(storage, self.log_pages, self.run_sites)
+        self.diagnoses = Diagnoses(
+            storage,
+            foundations.parsers,
+            runs=self.runs,
+            endings=self.endings,
+            results=self.results,
+            waiting=self.waiting,
+            usages=self.uses,
+            sites=self.run_sites,
+            browsers=self.run_browsers,
+            pages=self.last_pages,
+            subtasks=self.parts,
+            logs=self.logs,
+            log_pages=self.log_pages,
+        )
         self.shares = Shares(storage, foundations.master_secret)
         self.link_issuers = LinkIssuers(storage)
         self.spool = foundations.spool
