@@ -49,6 +49,7 @@ from fyke.domain.workers.secret_inputs import hide_named
 from fyke.errors import FykeError
 from fyke.git.address import parse_repository
 from fyke.kit.markdown import MAX_CHARS, render
+from fyke.kit.pictures import BadPicture, read_picture
 from fyke.model.worker import Language
 from fyke.notify.response import response_start
 
@@ -105,7 +106,7 @@ class Parser:
 
     def __call__(self, text: Any) -> None:
         """Read a text; the parser may refuse it."""
-        with contextlib.suppress(FykeError, ValueError, msgspec.MsgspecError):
+        with contextlib.suppress(FykeError, ValueError, msgspec.MsgspecError, BadPicture):
             self.read(text)
 
 
@@ -426,6 +427,11 @@ PARSERS: dict[str, Parser] = {
             "parameters": _repeated("?", "&token=a"),
             "headers": _repeated("", "x-key-auth"),
         },
+    ),
+    "head of a picture": Parser(
+        lambda text: read_picture(b"\xff\xd8\xff" + text.encode("latin-1", "replace")),
+        2**20,
+        {"segments": _repeated("\xe0\0\x02", "\xff\xe0\0\x02")},
     ),
     "row": Parser(lambda text: decode_row(text.encode()), 2**20, BODIES),
     "filter of rows": Parser(parse_filter, 65_536, {"operators": _repeated("", "a:eq")}),

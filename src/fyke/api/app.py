@@ -51,6 +51,7 @@ from fyke.api.hot.reads import hot_reads, revised_reads
 from fyke.api.hot.route import HotRead
 from fyke.api.metrics import MetricsRoutes, TokenRoute
 from fyke.api.network import Network, header
+from fyke.api.original_console import IconRoutes, OriginalConsoleRoutes
 from fyke.api.ratelimit import RateShare, TokenBuckets
 from fyke.api.request_meter import RequestMeter
 from fyke.api.serving import Operation, mount, operations_of
@@ -333,6 +334,8 @@ def _worker_routes(services: Services) -> list[object]:
             services.output_fields,
             services.builds,
         ),
+        OriginalConsoleRoutes(services.workers, services.icons),
+        IconRoutes(services.icons),
         fyke_forms.FormRoutes(services.forms),
         fyke_versions.VersionRoutes(services.workers, services.history),
         fyke_uploads.UploadRoutes(services.uploads),

@@ -87,6 +87,7 @@ from fyke.domain.webhooks.service import Webhooks
 from fyke.domain.workers.builds import Builds
 from fyke.domain.workers.description import WorkerDescriptions
 from fyke.domain.workers.history import VersionHistory
+from fyke.domain.workers.icons import Icons
 from fyke.domain.workers.run_options import DefaultRunOptions
 from fyke.domain.workers.service import Workers
 from fyke.kit.clock import Clock
@@ -205,6 +206,9 @@ class Services:
         self.users = Users(storage, self.accounts, self.sessions)
         self.audit = AuditLog(storage)
         self.refusals = Refusals(storage, clock)
+        self.icons = Icons(
+            storage, foundations.blobs, foundations.parsers, self.workers.require_place
+        )
         self.descriptions = WorkerDescriptions(storage, by_slug=foundations.schema_by_slug)
         self.removal = WorkerRemoval(storage, rules)
         self.run_options = DefaultRunOptions(storage)
