@@ -27,7 +27,7 @@ async def test_a_failed_run_offers_its_archive(app: App, owner: Visitor) -> None
     assert b"why" in archive.read("log.txt")
 
 
-async def test_every_reader_of_a_run_gets_it_and_nobody_else(app: App, owner: Visitor) -> None:
+async def test_every_reader_of_a_run_gets_it_and_no_other_account(app: App, owner: Visitor) -> None:
     run = await started(app)
     page = await owner.get(f"/runs/{run}")
     assert page.all(LINKS.format("Diagnosis")) and not page.all(LINKS.format("Download diagnosis"))

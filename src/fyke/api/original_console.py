@@ -52,8 +52,8 @@ class OriginalConsoleRoutes:
     async def upload_icon(self, call: Call) -> UploadedIcon:
         """Upload the picture of a worker; `file_path` is its URL.
 
-        Everybody who knows the URL can read it. The same picture again has the same URL. An account
-        has at most 100; those that no worker has for an hour make room for new ones.
+        Every client that has the URL can read it. The same picture again has the same URL. An
+        account has at most 100; those that no worker has for an hour make room for new ones.
         """
         form = await read_form(call.request, IconUpload, file=ICON)
         name = await self.icons.add(call.caller, form.file)

@@ -33,7 +33,7 @@ class BadPicture(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PictureHead:
     """``width`` and ``height`` in pixels."""
 
     kind: PictureKind
@@ -41,14 +41,14 @@ class Picture:
     height: int
 
 
-def read_picture(data: bytes) -> Picture:
+def read_picture(data: bytes) -> PictureHead:
     """What the head of a picture says. Takes time linear in the bytes. Raise ``BadPicture``."""
     for kind, begin, size in _KINDS:
         if data.startswith(begin):
             found = size(data)
             if found is None or not all(found):
                 break
-            return Picture(kind, *found)
+            return PictureHead(kind, *found)
     raise BadPicture("must be a PNG, JPEG, GIF or WebP picture")
 
 

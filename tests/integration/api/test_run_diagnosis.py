@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fyke.api.diagnosis import archive as writing
 from fyke.domain.runs import diagnosis as limits
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.service import StartRequest
@@ -168,7 +169,7 @@ async def test_the_output_of_the_installer_is_a_file(app: App, api: Api, run_slu
 async def test_long_parts_are_cut_and_say_so(
     app: App, api: Api, run_slug: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (limits, __import__("fyke.api.diagnosis.archive", fromlist=["x"])):
+    for module in (limits, writing):
         monkeypatch.setattr(module, "MAX_LOG_LINES", 3)
     monkeypatch.setattr(limits, "MAX_SUBTASKS", 1)
     monkeypatch.setattr(limits, "MAX_EVENTS", 1)

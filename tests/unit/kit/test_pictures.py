@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from fyke.kit.pictures import BadPicture, Picture, PictureKind, read_picture
+from fyke.kit.pictures import BadPicture, PictureHead, PictureKind, read_picture
 from support.heads import gif, jpeg_head, png, webp
 
 
@@ -23,7 +23,7 @@ from support.heads import gif, jpeg_head, png, webp
     ],
 )
 def test_kind_and_size_are_read(data: bytes, kind: PictureKind) -> None:
-    assert read_picture(data) == Picture(kind, 300, 40)
+    assert read_picture(data) == PictureHead(kind, 300, 40)
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def _facts(diagnosis: Diagnosis) -> Iterable[str]:
         ("CPU time", f"{usage.cpu_ms / 1000:.1f} s, {limits.cpus:g} cores allowed"),
         ("Traffic", f"{view.traffic_bytes} bytes" + _traffic_cap(limits)),
         ("Cost", f"{exact_usd(usage.usage_micros)} USD" + _charge_cap(limits)),
-        ("Log", f"{diagnosis.log_lines} entries"),
+        ("Log entries", str(diagnosis.log_lines)),
     ]
     if diagnosis.environment is not None:
         found = diagnosis.environment

@@ -54,12 +54,12 @@ def usage_csv(samples: Iterable[UsageSample]) -> bytes:
     return csv_lines([USAGE, *rows])
 
 
-class _Asked(msgspec.Struct):
+class _HarRequest(msgspec.Struct):
     method: str = ""
     url: str = ""
 
 
-class _Answered(msgspec.Struct, rename={"size": "_transferSize", "error": "_error"}):
+class _HarResponse(msgspec.Struct, rename={"size": "_transferSize", "error": "_error"}):
     status: int = 0
     size: int = 0
     error: str = ""
@@ -73,8 +73,8 @@ class _Timings(msgspec.Struct):
 class SeenEntry(msgspec.Struct, rename={"started": "startedDateTime", "kind": "_resourceType"}):
     """One request in the HAR file of a last page."""
 
-    request: _Asked = msgspec.field(default_factory=_Asked)
-    response: _Answered = msgspec.field(default_factory=_Answered)
+    request: _HarRequest = msgspec.field(default_factory=_HarRequest)
+    response: _HarResponse = msgspec.field(default_factory=_HarResponse)
     timings: _Timings = msgspec.field(default_factory=_Timings)
     started: str = ""
     time: float = 0

@@ -1,4 +1,4 @@
-"""Gathers what is known of one run, for an archive that explains it to somebody else.
+"""Gathers what is known of one run, for an archive that explains it to others.
 
 Everything is read in parts of limited size, and without the secrets in the input of the run. Those
 that the account stores for the Worker were masked when its output was stored.

@@ -1,4 +1,4 @@
-"""The pictures of Workers that accounts upload, and that everybody who has their address can read.
+"""The pictures of Workers that accounts upload, and that every client with their address can read.
 
 A picture is stored as a blob, under a name that the account and the content determine: the same
 upload again has the same address. It is sent as it was uploaded; only its head was ever read, in a
@@ -19,7 +19,7 @@ from fyke.contracts.parsing import ParserPool
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.rights import require_editor
 from fyke.errors import InvalidFields, NotFound, Refused
-from fyke.kit.pictures import BadPicture, Picture, PictureKind, read_picture
+from fyke.kit.pictures import BadPicture, PictureHead, PictureKind, read_picture
 from fyke.model.account import Caller
 from fyke.model.worker import Worker
 
@@ -73,7 +73,7 @@ class Icons:
         return name
 
     async def file(self, name: str) -> IconFile:
-        """A picture, for everybody. Raise ``NotFound``."""
+        """A picture, for all clients. Raise ``NotFound``."""
         if not _NAME.fullmatch(name):
             raise NotFound
         try:
@@ -127,7 +127,7 @@ def _tag(account_id: str) -> str:
     return hashlib.sha256(f"icons:{account_id}".encode()).hexdigest()[:16]
 
 
-def _check_size(picture: Picture) -> None:
+def _check_size(picture: PictureHead) -> None:
     if max(picture.width, picture.height) > MAX_SIDE:
         raise InvalidFields(
             f"must have at most {MAX_SIDE} x {MAX_SIDE} pixels, and has "
