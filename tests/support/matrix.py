@@ -39,7 +39,8 @@ class Entry:
     ``names``: the fields that name an object, and the object's kind, see ``support.owned_objects``;
     a field goes into the path when the path has it, else into the query or the body. ``sends`` is
     the rest of a valid request. ``writes``: viewers may not call it. ``fresh``: kinds of which a
-    new object is made right before the owner's call. ``form``: the body is a multipart form.
+    new object is made right before the owner's call. ``form``: the body is a multipart form,
+    ``picture``: with a picture and no project.
     ``personal``: the caller changes only objects of their own.
     """
 
@@ -49,6 +50,7 @@ class Entry:
     writes: bool = False
     fresh: tuple[str, ...] = ()
     form: bool = False
+    picture: bool = False
     personal: bool = False
     status: int = 200  # of the response to the owner
 
@@ -88,6 +90,7 @@ _PUBLIC: dict[str, Entry] = {
     "GET /api/v2/workers/{workerId:worker}/internal": _public(workerId="worker"),
     "GET /files/{token}/{name}": _public(token="token", name="file"),
     "HEAD /files/{token}/{name}": _public(token="token", name="file"),
+    "GET /icons/{name}": _public(name="icon"),
     "GET /healthz": _public(),
     "GET /readyz": _public(),
     "GET /version": _public(),
@@ -255,6 +258,7 @@ _OWN: dict[str, Entry] = {
     ),
     # no browser of it is open
     "GET /api/fyke/runs/{slug}/browser/picture": Entry({"slug": "run"}, status=400),
+    "GET /api/fyke/runs/{slug}/diagnosis": _reads(slug="run"),
     "GET /api/fyke/runs/{slug}/subtasks": _reads(slug="run"),
     # a caller that sees a share link can pass it on
     "GET /api/fyke/runs/{slug}/shares": _changes(slug="run"),
@@ -289,6 +293,8 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/schedules/month": _reads({"month": "2030-01"}),
     "GET /api/fyke/uploads": _reads(),
     "POST /api/fyke/uploads": Entry(writes=True, form=True),
+    "POST /api/actors/create": Entry(sends={"title": "Made"}, writes=True, form=True),
+    "POST /api/common/upload": Entry(writes=True, form=True, picture=True),
     "POST /api/fyke/uploads/git": _changes({"url": "https://127.0.0.1/a/b"}),
     "GET /api/fyke/uploads/{id}": _reads(id="upload"),
     "DELETE /api/fyke/uploads/{id}": _changes(id="upload"),

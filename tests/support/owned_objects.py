@@ -24,6 +24,7 @@ from fyke.model.runner import Lease
 from fyke.model.submission import Submission, SubmissionState
 from support.api import Api
 from support.app import App
+from support.heads import png
 from support.matrix import INPUT, LISTS, TASK, Entry
 from support.projects import python_project
 
@@ -197,10 +198,11 @@ class OwnedObjects:
         return str((await self.api.ok(path, body))["run_slug"])
 
     async def _find_files(self) -> None:
-        """A link to a file of the run, and one of the documentation's own files."""
+        """A link to a file of the run, a picture, and one of the documentation's own files."""
         answer = await self.api.get(f"/api/v2/worker-runs/{self.named['run']}/result/export")
         link = answer.json()["data"]["download_url"]
         self.named["token"], self.named["file"] = link.split("/")[-2:]
+        self.named["icon"] = await self.app.services.icons.add(self.app.owner, png(9, 9))
         page = (await self.api.http.get("/docs/api")).text
         match = re.search(r"api/([0-9a-f]{8,})/([\w.-]+\.js)", page)
         assert match, page
@@ -251,7 +253,9 @@ class OwnedObjects:
         if key is not None:
             sent["headers"]["api-key"] = key
         if entry.form:
-            sent |= {"data": rest, "files": {"scraper_file": ("w.zip", self._archive)}}
+            project = {"scraper_file": ("w.zip", self._archive)}
+            files = {"file": ("icon.png", png(8, 8))} if entry.picture else project
+            sent |= {"data": rest, "files": files}
         elif method in ("POST", "PUT"):
             sent["json"] = rest
         else:

@@ -45,9 +45,11 @@ from fyke.domain.workers.compare import diff_lines
 from fyke.domain.workers.python_source import inspect_source
 from fyke.domain.workers.readme import first_heading, first_paragraph
 from fyke.domain.workers.schema_changes import schema_changes
+from fyke.domain.workers.secret_inputs import hide_named
 from fyke.errors import FykeError
 from fyke.git.address import parse_repository
 from fyke.kit.markdown import MAX_CHARS, render
+from fyke.kit.pictures import BadPicture, read_picture
 from fyke.model.worker import Language
 from fyke.notify.response import response_start
 
@@ -104,7 +106,7 @@ class Parser:
 
     def __call__(self, text: Any) -> None:
         """Read a text; the parser may refuse it."""
-        with contextlib.suppress(FykeError, ValueError, msgspec.MsgspecError):
+        with contextlib.suppress(FykeError, ValueError, msgspec.MsgspecError, BadPicture):
             self.read(text)
 
 
@@ -417,6 +419,20 @@ PARSERS: dict[str, Parser] = {
         BODIES,
     ),
     "start": Parser(_start, 2**20, INPUTS, pieces=False),
+    "secrets of an input": Parser(
+        lambda text: hide_named(json.dumps({"a": text}), frozenset({"b"})),
+        2**20,
+        {
+            "addresses": _repeated("", "://a:b@"),
+            "parameters": _repeated("?", "&token=a"),
+            "headers": _repeated("", "x-key-auth"),
+        },
+    ),
+    "head of a picture": Parser(
+        lambda text: read_picture(b"\xff\xd8\xff" + text.encode("latin-1", "replace")),
+        2**20,
+        {"segments": _repeated("\xe0\0\x02", "\xff\xe0\0\x02")},
+    ),
     "row": Parser(lambda text: decode_row(text.encode()), 2**20, BODIES),
     "filter of rows": Parser(parse_filter, 65_536, {"operators": _repeated("", "a:eq")}),
     "log": Parser(log_text.clean, 2**20),

@@ -110,6 +110,24 @@ export class Connection {
     });
   }
 
+  /**
+   * Give the content of a file of the API to `save`, from its start for each try.
+   *
+   * @template T
+   * @param {string} path
+   * @param {Request} request
+   * @param {(chunks: AsyncIterable<Uint8Array>) => Promise<T>} save
+   * @returns {Promise<T>}
+   */
+  async file(path, request, save) {
+    const send = this.#sender("GET", path, request);
+    return this.#repeat(request, async (deadline) => {
+      const response = await send(deadline);
+      if (!response.ok) dataOf(response, await response.text(), this.#base);
+      return save(this.#chunks(response, deadline, this.#timeout, this.#base));
+    });
+  }
+
   /** @param {number} attempt from 0 */
   pause(attempt) {
     return Math.min(this.#retryDelay * 2 ** attempt, MAX_PAUSE) * (0.5 + Math.random() / 2);

@@ -1,4 +1,4 @@
-/** Files with the rows of a run. */
+/** Files with the rows of a run, or about it. */
 
 const FORMATS = ["csv", "html", "json", "jsonl", "parquet", "rss", "xls", "xlsx", "xml"];
 
@@ -21,19 +21,30 @@ export function formatOf(file) {
  * @param {AbortSignal | undefined} signal
  * @returns {Promise<number>} bytes
  */
-export async function save(wire, link, file, signal) {
+export function save(wire, link, file, signal) {
+  return written(file, (write) => wire.download(link, signal, write));
+}
+
+/**
+ * Write what `read` gives to a file, which appears when it is complete.
+ *
+ * @param {string} file replaced if it exists
+ * @param {(write: (chunks: AsyncIterable<Uint8Array>) => Promise<number>) => Promise<number>} read
+ * @returns {Promise<number>} bytes
+ */
+export async function written(file, read) {
   const { open, rename, rm } = await import("node:fs/promises");
   const part = `${file}.${crypto.randomUUID().slice(0, 8)}.part`;
   try {
-    const size = await wire.download(link, signal, async (chunks) => {
+    const size = await read(async (chunks) => {
       const target = await open(part, "w");
       try {
-        let written = 0;
+        let count = 0;
         for await (const chunk of chunks) {
           await target.writeFile(chunk);
-          written += chunk.length;
+          count += chunk.length;
         }
-        return written;
+        return count;
       } finally {
         await target.close();
       }

@@ -4,7 +4,7 @@ import { Connection, segment, workerPath } from "./connection.js";
 import { sleep } from "./deadline.js";
 import { RunFailed } from "./errors.js";
 import { follow } from "./events.js";
-import { formatOf, save } from "./exports.js";
+import { formatOf, save, written } from "./exports.js";
 import { archiveOf } from "./project.js";
 
 /** @typedef {import("./index.d.ts").StartOptions} StartOptions */
@@ -207,6 +207,18 @@ export class Fyke {
     const format = options.format ?? formatOf(file);
     const link = await this.exportLink(run, { ...options, format });
     return save(this.#wire, link, file, options.signal);
+  }
+
+  /**
+   * @param {string} run
+   * @param {string} [file]
+   * @param {import("./index.d.ts").DiagnoseOptions} [options]
+   * @returns {Promise<number>}
+   */
+  async diagnose(run, file = `${run}-diagnosis.zip`, { picture, signal } = {}) {
+    const path = `/api/fyke/runs/${segment(run)}/diagnosis`;
+    const request = { query: { picture }, signal };
+    return written(file, (write) => this.#wire.file(path, request, write));
   }
 
   // --- Workers ----------------------------------------------------------------------------------

@@ -93,6 +93,13 @@ export declare class Fyke {
    */
   exportToFile(run: string, file: string, options?: ExportOptions): Promise<number>;
 
+  /**
+   * Write one ZIP that explains a run: cause, remedy, figures, log, sites, curves, last page; its
+   * size in bytes. By default to `RUN-diagnosis.zip`. Secrets are masked, except in the picture of
+   * the last page.
+   */
+  diagnose(run: string, file?: string, options?: DiagnoseOptions): Promise<number>;
+
   /** Published Workers and the account's own, newest first. */
   catalog(options?: SearchOptions): AsyncGenerator<CatalogWorker, void, void>;
 
@@ -218,6 +225,11 @@ export interface ExportOptions extends RowOptions, CallOptions {
   safe?: boolean;
   /** csv: start with a byte order mark. */
   bom?: boolean;
+}
+
+export interface DiagnoseOptions extends CallOptions {
+  /** Whether the archive contains the picture of the last page; true by default. */
+  picture?: boolean;
 }
 
 export interface SearchOptions extends CallOptions {

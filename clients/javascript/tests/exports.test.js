@@ -88,3 +88,15 @@ test("a name without a format needs one", async (t) => {
   assert.equal(received.length, 0);
   assert.equal(await fyke.exportToFile(RUN, join(folder, "rows"), { format: "json" }), 2);
 });
+
+test("the archive that explains a run is written to a file", async (t) => {
+  const folder = await folderOf(t);
+  const { fyke, received } = await serve(t, cut, file("PK archive"));
+  const path = join(folder, "a.zip");
+  assert.equal(await fyke.diagnose(RUN, path, { picture: false }), 10);
+  assert.equal(await readFile(path, "utf8"), "PK archive");
+  assert.deepEqual(await readdir(folder), ["a.zip"]);
+  assert.equal(received[1].path, `/api/fyke/runs/${RUN}/diagnosis`);
+  assert.equal(received[1].query.toString(), "picture=false");
+  assert.match(received[1].headers.authorization, /^Bearer /);
+});

@@ -31,6 +31,7 @@ from fyke.api.fyke import nodes as fyke_nodes
 from fyke.api.fyke import overview as fyke_overview
 from fyke.api.fyke import profile as fyke_profile
 from fyke.api.fyke import reviews as fyke_reviews
+from fyke.api.fyke import run_diagnosis as fyke_run_diagnosis
 from fyke.api.fyke import run_lists as fyke_run_lists
 from fyke.api.fyke import run_logs as fyke_run_logs
 from fyke.api.fyke import run_picture as fyke_run_picture
@@ -50,6 +51,7 @@ from fyke.api.hot.reads import hot_reads, revised_reads
 from fyke.api.hot.route import HotRead
 from fyke.api.metrics import MetricsRoutes, TokenRoute
 from fyke.api.network import Network, header
+from fyke.api.original_console import IconRoutes, OriginalConsoleRoutes
 from fyke.api.ratelimit import RateShare, TokenBuckets
 from fyke.api.request_meter import RequestMeter
 from fyke.api.serving import Operation, mount, operations_of
@@ -279,6 +281,7 @@ def _routes_of_runs(services: Services) -> list[object]:
         ),
         fyke_last_pages.LastPageRoutes(services.last_pages),
         fyke_run_picture.RunPictureRoutes(services.browser_views),
+        fyke_run_diagnosis.RunDiagnosisRoutes(services.diagnoses),
         fyke_runs.ShareRoutes(services.shares),
         fyke_run_logs.RunLogRoutes(services.logs, services.log_pages),
     ]
@@ -331,6 +334,8 @@ def _worker_routes(services: Services) -> list[object]:
             services.output_fields,
             services.builds,
         ),
+        OriginalConsoleRoutes(services.workers, services.icons),
+        IconRoutes(services.icons),
         fyke_forms.FormRoutes(services.forms),
         fyke_versions.VersionRoutes(services.workers, services.history),
         fyke_uploads.UploadRoutes(services.uploads),

@@ -28,6 +28,13 @@ MAX_KEY_CHARS = 512
 # playground of the console. A request from the network cannot set it.
 INSIDE = "fyke.inside"
 KEY_PARAMETER = "token"  # of the query
+# The paths of the original web console that publishing scripts call. Scripts send the cookie of a
+# session there, and so can send a key in it here. No page of ours sets this cookie, so requests
+# that other sites make in a browser have no key.
+UPLOAD_ICON = "/api/common/upload"
+CREATE_WORKER = "/api/actors/create"
+KEY_COOKIE = "x-coreclaw-t"
+_COOKIE_PATHS = frozenset({UPLOAD_ICON, CREATE_WORKER})
 RATE_FIELDS = "fyke.rate_fields"  # key of the rate-limit headers in the ASGI scope
 _BUCKET = "fyke.bucket"  # key in the ASGI scope: the bucket that the request was counted in
 _ADMITTED = "fyke.admitted"  # key in the ASGI scope: what ``admit`` has returned or caught
@@ -45,7 +52,9 @@ class Authenticator(Protocol):
 
 
 def credential(scope: Scope) -> str | None:
-    """The key as sent: ``Authorization`` first, then ``api-key``, then ``?token=``."""
+    """The key as sent: ``Authorization`` first, then ``api-key``, then ``?token=``; for scripts of
+    the original console, then its cookie.
+    """
     authorization = header(scope, b"authorization")
     if authorization is not None:
         scheme, _, rest = authorization.strip().partition(" ")
@@ -61,6 +70,14 @@ def credential(scope: Scope) -> str | None:
             value = unquote_plus(text.decode("latin-1")).strip()
             if value:
                 return value
+    return _from_cookie(scope) if scope.get("path") in _COOKIE_PATHS else None
+
+
+def _from_cookie(scope: Scope) -> str | None:
+    for part in (header(scope, b"cookie") or "").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == KEY_COOKIE and value.strip():
+            return value.strip()
     return None
 
 

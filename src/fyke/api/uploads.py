@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from starlette.datastructures import FormData, UploadFile
@@ -25,7 +26,26 @@ _MAX_FIELDS = 64
 S = TypeVar("S", bound=Shape)
 
 
-async def read_form(request: Request, shape: type[S], *, strict: bool = False) -> S:
+@dataclass(frozen=True, slots=True)
+class FormFile:
+    """The file of a form: how it is called, an example of it for curl, and its largest size."""
+
+    noun: str
+    example: str
+    max_bytes: int
+
+    @property
+    def max_form_bytes(self) -> int:
+        """With the boundaries and text fields."""
+        return self.max_bytes + 2**20
+
+
+ARCHIVE = FormFile("the archive", "scraper_file=@worker.zip", MAX_ARCHIVE_BYTES)
+
+
+async def read_form(
+    request: Request, shape: type[S], *, strict: bool = False, file: FormFile = ARCHIVE
+) -> S:
     """The form in the body as ``shape``; a file is ``bytes``.
 
     The first value of a field counts, unless ``shape`` marks it as repeated. ``strict`` refuses
@@ -37,13 +57,12 @@ async def read_form(request: Request, shape: type[S], *, strict: bool = False) -
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != FORM_TYPE:
         raise InvalidFields(
-            f"the body must be a form: send {FORM_TYPE}, as curl does with "
-            "-F scraper_file=@worker.zip"
+            f"the body must be a form: send {FORM_TYPE}, as curl does with -F {file.example}"
         )
     repeated = frozenset(name for item in members_of(shape) if item.repeated for name in item.names)
-    form = await _parse(request)
+    form = await _parse(request, file)
     try:
-        return decode(shape, await _values(form, repeated, strict), strict=strict)
+        return decode(shape, await _values(form, repeated, strict, file), strict=strict)
     finally:
         await form.close()
 
@@ -56,8 +75,8 @@ class _FormParser(MultiPartParser):
         self.ended = True
 
 
-async def _parse(request: Request) -> FormData:
-    body = await read_body(request, MAX_UPLOAD_BYTES, MAX_UPLOAD_SECONDS)
+async def _parse(request: Request, file: FormFile) -> FormData:
+    body = await read_body(request, file.max_form_bytes, MAX_UPLOAD_SECONDS)
 
     async def chunks() -> Any:
         yield body
@@ -82,10 +101,12 @@ async def _parse(request: Request) -> FormData:
     )
 
 
-async def _values(form: FormData, repeated: frozenset[str], strict: bool) -> dict[str, Any]:
+async def _values(
+    form: FormData, repeated: frozenset[str], strict: bool, file: FormFile
+) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in form.multi_items():
-        content = await _content(value)
+        content = await _content(value, file)
         if name in repeated:
             values.setdefault(name, []).append(content)
         elif strict and name in values:
@@ -95,10 +116,10 @@ async def _values(form: FormData, repeated: frozenset[str], strict: bool) -> dic
     return values
 
 
-async def _content(value: UploadFile | str) -> bytes | str:
+async def _content(value: UploadFile | str, file: FormFile) -> bytes | str:
     if isinstance(value, str):
         return value
     data = await value.read()
-    if len(data) > MAX_ARCHIVE_BYTES:
-        raise Refusal(413, f"the archive must be at most {MAX_ARCHIVE_BYTES // 2**20} MiB")
+    if len(data) > file.max_bytes:
+        raise Refusal(413, f"{file.noun} must be at most {file.max_bytes // 2**20} MiB")
     return data

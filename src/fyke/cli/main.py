@@ -56,6 +56,7 @@ class _Root(LazyGroup):
             (
                 "fyke.cli.run_results",
                 "fyke.cli.run_sites",
+                "fyke.cli.run_diagnose",
                 "fyke.cli.run_browser",
                 "fyke.cli.run_picture",
                 "fyke.cli.callback",

@@ -37,6 +37,7 @@ from fyke.console.pages import (
     run_browser,
     run_browser_live,
     run_details,
+    run_diagnosis,
     run_export,
     run_lists,
     run_live,
@@ -179,6 +180,7 @@ def _run_pages(services: Services, config: ConsoleConfig) -> list[ConsolePage]:
             frames, services.run_browsers, services.last_pages, services.browser_views
         ).pages(),
         *run_browser_live.RunBrowserLivePages(services.browser_views, services.runs).pages(),
+        *run_diagnosis.RunDiagnosisPages(services.diagnoses).pages(),
         *run_traffic.RunTrafficPages(frames, services.run_sites).pages(),
         *run_details.RunDetailPages(
             frames, services.runs, services.uses, services.parts, services.callbacks

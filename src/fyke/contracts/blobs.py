@@ -1,4 +1,4 @@
-"""Bundles, uploads, last pages, files with the rows of ended runs, and packed environments."""
+"""Bundles, uploads, last pages, icons, files with rows of ended runs, and packed environments."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Folder(StrEnum):
     BUNDLES = "bundles"
     UPLOADS = "uploads"
     PAGES = "pages"  # files of last pages
+    ICONS = "icons"  # pictures of Workers that accounts have uploaded
     ROWS = "rows"  # of ended runs
     ENVIRONMENTS = "environments"  # packed, for other machines; they can be made again
 

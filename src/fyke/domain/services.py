@@ -63,6 +63,7 @@ from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.browser_reports import RunBrowsers
 from fyke.domain.runs.browser_views import RunBrowserViews
 from fyke.domain.runs.bulk import RunBulk
+from fyke.domain.runs.diagnosis import Diagnoses
 from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.estimates import Estimates
 from fyke.domain.runs.last_pages import LastPages
@@ -86,6 +87,7 @@ from fyke.domain.webhooks.service import Webhooks
 from fyke.domain.workers.builds import Builds
 from fyke.domain.workers.description import WorkerDescriptions
 from fyke.domain.workers.history import VersionHistory
+from fyke.domain.workers.icons import Icons
 from fyke.domain.workers.run_options import DefaultRunOptions
 from fyke.domain.workers.service import Workers
 from fyke.kit.clock import Clock
@@ -204,6 +206,9 @@ class Services:
         self.users = Users(storage, self.accounts, self.sessions)
         self.audit = AuditLog(storage)
         self.refusals = Refusals(storage, clock)
+        self.icons = Icons(
+            storage, foundations.blobs, foundations.parsers, self.workers.require_place
+        )
         self.descriptions = WorkerDescriptions(storage, by_slug=foundations.schema_by_slug)
         self.removal = WorkerRemoval(storage, rules)
         self.run_options = DefaultRunOptions(storage)
@@ -253,6 +258,21 @@ class Services:
         self.uses = RunUsages(storage, rules)
         self.parts = SubtaskReader(storage)
         self.endings = RunEndings(storage, self.log_pages, self.run_sites)
+        self.diagnoses = Diagnoses(
+            storage,
+            foundations.parsers,
+            runs=self.runs,
+            endings=self.endings,
+            results=self.results,
+            waiting=self.waiting,
+            usages=self.uses,
+            sites=self.run_sites,
+            browsers=self.run_browsers,
+            pages=self.last_pages,
+            subtasks=self.parts,
+            logs=self.logs,
+            log_pages=self.log_pages,
+        )
         self.shares = Shares(storage, foundations.master_secret)
         self.link_issuers = LinkIssuers(storage)
         self.spool = foundations.spool

@@ -40,6 +40,12 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         raise
 
 
+def write_file(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file that takes its name when it is complete."""
+    with new_file(path) as file:
+        file.write(data)
+
+
 def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)

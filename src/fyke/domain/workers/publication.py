@@ -11,7 +11,7 @@ from fyke.domain.workers.environments import request_environment
 from fyke.domain.workers.naming import next_number
 from fyke.domain.workers.page import PageChange
 from fyke.domain.workers.submitting import share, take_back
-from fyke.errors import WorkerNotFound
+from fyke.errors import Refused, WorkerNotFound
 from fyke.kit.clock import Clock
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
@@ -32,7 +32,7 @@ from fyke.model.worker import (
 class PublishRequest:
     """How to publish a project: as a version of the worker ``worker_id`` or, if that is empty, of
     the caller's worker ``name``, which is created when it does not exist. ``public`` None =
-    unchanged.
+    unchanged. ``new``: it must not exist, unless its newest version has the same content.
     """
 
     name: str
@@ -41,6 +41,7 @@ class PublishRequest:
     public: bool | None = None
     note: str = ""  # for the reviewer
     prepare: bool = True  # whether the dependencies are installed before a run
+    new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ def publish_transaction(
     Without a change of content no version is written, and the newest version becomes published if
     it is a draft with this content. With ``review``, other accounts get the version only after its
     approval, unless the operator publishes it. Raise ``Conflict`` when a concurrent publication
-    took the number, ``WorkerNotFound`` when the worker is gone.
+    took the number, ``WorkerNotFound`` when the worker is gone, ``Refused`` when it shall be new
+    and exists.
     """
     approved = caller.operator or not review
 
@@ -131,6 +133,8 @@ def _write_version(
         worker = _new_worker(caller, project, request, clock.now_ms())
         tx.workers.add(worker)
     else:
+        if request.new:
+            _require_same(tx, worker, project)
         worker = _updated_worker(worker, project, request)
         tx.workers.update(worker.id, worker.page, public=worker.public)
         latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None
@@ -149,6 +153,16 @@ def _write_version(
     _add(tx, version, project)
     record(tx, caller, AuditAction.PUBLISHED, worker.path, number)
     return worker, version
+
+
+def _require_same(tx: Transaction, worker: Worker, project: Project) -> None:
+    """Raise ``Refused`` if the worker exists with other files than those that shall create it."""
+    latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None
+    if latest is None or latest.digest != project.digest:
+        raise Refused(
+            f"{worker.path} exists: publish the next version of it, with PUT or POST "
+            f"/api/v2/workers/{worker.owner}~{worker.name}/versions, or choose another title"
+        )
 
 
 def _note_browser(tx: Transaction, version: Version, project: Project) -> None:

@@ -8,7 +8,7 @@ address with a password. A false positive only costs the default in a form.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -42,6 +42,23 @@ def without_secret_defaults(document: dict[str, Any], declared: tuple[str, ...])
     if not isinstance(properties, list):
         return document
     return {**document, "properties": [_cleaned(item, secrets) for item in properties]}
+
+
+def names_of_secrets(document: Any, declared: Iterable[str]) -> frozenset[str]:
+    """The names, in lower case, of the fields of an input schema that ask for a secret, with those
+    of their parameters, and the declared ones.
+    """
+    names = {name.casefold() for name in declared}
+    properties = document.get("properties") if isinstance(document, dict) else None
+    level = list(properties) if isinstance(properties, list) else []
+    found = set(names)
+    while level:
+        item = level.pop()
+        if _asks_secret(item, names):
+            found.add(_name(item).casefold())
+        inner = item.get("param_list") if isinstance(item, dict) else None
+        level.extend(inner if isinstance(inner, list) else ())
+    return frozenset(found - {""})
 
 
 def _cleaned(item: Any, declared: set[str]) -> Any:

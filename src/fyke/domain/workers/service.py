@@ -128,6 +128,18 @@ class Workers:
         request = await self._publish_request(caller, ref, page, public)
         return await self._publish(caller, data, request)
 
+    async def create(
+        self, caller: Caller, data: bytes, page: PageChange, *, public: bool | None = None
+    ) -> tuple[Worker, Version, list[Finding]]:
+        """Publish the ZIP ``data`` as a new worker, named after its title.
+
+        If the caller has a worker of this name whose newest version has these files, that one is
+        returned; raise ``Refused`` if it has others. Otherwise see ``publish_at``.
+        """
+        return await self._publish(
+            caller, data, PublishRequest("", page=page, public=public, new=True)
+        )
+
     async def _publish_request(
         self, caller: Caller, ref: str, page: PageChange, public: bool | None
     ) -> PublishRequest:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fyke.wire.fyke import profile as profile
     from fyke.wire.fyke import reviews as reviews
     from fyke.wire.fyke import run_browser as run_browser
+    from fyke.wire.fyke import run_diagnosis as run_diagnosis
     from fyke.wire.fyke import run_lists as run_lists
     from fyke.wire.fyke import run_logs as run_logs
     from fyke.wire.fyke import run_picture as run_picture

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from fyke_client import types
 from fyke_client._async.connection import AsyncConnection
 from fyke_client._events import Event, EventParser
+from fyke_client._files import write_file
 from fyke_client._requests import (
     Request,
     is_temporary,
@@ -221,6 +224,24 @@ class AsyncRunCalls:
         """What has happened to a run, in order."""
         path = f"/api/fyke/runs/{segment(run)}/events"
         return (await self._connection.get(path, types.fyke.runs.RunEventList)).items
+
+    async def diagnosis(self, run: str, *, picture: bool = True) -> bytes:
+        """The content of the ZIP that ``diagnose`` writes."""
+        query = {} if picture else {"picture": "false"}
+        path = with_query(f"/api/fyke/runs/{segment(run)}/diagnosis", query)
+        return await self._connection.file(path)
+
+    async def diagnose(
+        self, run: str, path: str | PathLike[str] = "", *, picture: bool = True
+    ) -> Path:
+        """Write one ZIP that explains a run: cause, remedy, figures, log, sites, last page. By
+        default to ``RUN-diagnosis.zip`` in the current folder. Secrets are masked, but not in the
+        ``picture`` of the last page. The file is complete or does not appear.
+        """
+        data = await self.diagnosis(run, picture=picture)
+        target = Path(path or f"{run}-diagnosis.zip")
+        await self._connection.aside(write_file, target, data)
+        return target
 
     async def follow(
         self, run: str, kinds: Sequence[str] = ("status", "log", "rows"), *, after: str = ""

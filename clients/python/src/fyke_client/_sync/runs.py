@@ -6,10 +6,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from fyke_client import types
 from fyke_client._events import Event, EventParser
+from fyke_client._files import write_file
 from fyke_client._requests import (
     Request,
     is_temporary,
@@ -220,6 +223,22 @@ class RunCalls:
         """What has happened to a run, in order."""
         path = f"/api/fyke/runs/{segment(run)}/events"
         return (self._connection.get(path, types.fyke.runs.RunEventList)).items
+
+    def diagnosis(self, run: str, *, picture: bool = True) -> bytes:
+        """The content of the ZIP that ``diagnose`` writes."""
+        query = {} if picture else {"picture": "false"}
+        path = with_query(f"/api/fyke/runs/{segment(run)}/diagnosis", query)
+        return self._connection.file(path)
+
+    def diagnose(self, run: str, path: str | PathLike[str] = "", *, picture: bool = True) -> Path:
+        """Write one ZIP that explains a run: cause, remedy, figures, log, sites, last page. By
+        default to ``RUN-diagnosis.zip`` in the current folder. Secrets are masked, but not in the
+        ``picture`` of the last page. The file is complete or does not appear.
+        """
+        data = self.diagnosis(run, picture=picture)
+        target = Path(path or f"{run}-diagnosis.zip")
+        self._connection.aside(write_file, target, data)
+        return target
 
     def follow(
         self, run: str, kinds: Sequence[str] = ("status", "log", "rows"), *, after: str = ""

@@ -23,6 +23,7 @@ from fyke.domain.results.export.cells import (
 )
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.export.values import Column, Nested, Number, TableReader, Value
+from fyke.kit.zip_stream import StreamedZip, UnsentBytes
 from fyke.model.results import Header, RowBlock
 
 XLSX_ROWS = 1_048_576
@@ -66,31 +67,6 @@ _TEXTS = frozenset[type]((str, Nested, type(None)))
 _NUMBERS = frozenset[type]((int, Number, type(None)))
 
 
-class _Unsent:
-    """A file that cannot be sought: collects what the archive writes."""
-
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self._chunks.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def take(self) -> bytes:
-        taken = b"".join(self._chunks)
-        self._chunks.clear()
-        return taken
-
-
-class _ZipStream(zipfile.ZipFile):
-    def __del__(self) -> None:
-        """Do not write the end of the file: the client of a file that is not finished is gone."""
-
-
 class XlsxWriter:
     """Writes one XLSX file. Its bytes depend only on the rows and on the end of the run."""
 
@@ -103,8 +79,8 @@ class XlsxWriter:
         self._at_once = max(1, _CELLS_AT_ONCE // max(1, len(columns)))
         self._created = datetime.fromtimestamp(meta.at // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._sheet_rows = sheet_rows
-        self._chunks = _Unsent()
-        self._archive = _ZipStream(
+        self._chunks = UnsentBytes()
+        self._archive = StreamedZip(
             self._chunks,
             "w",
             zipfile.ZIP_DEFLATED,

@@ -1,0 +1,248 @@
+"""The page ``diagnosis.md``: why a run ended as it did, and what to do. English; pure.
+
+Texts of Workers and sites are shown as code, in one line or in a block that they cannot end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from fyke.api.diagnosis.markdown import block, cell, code, escaped, table
+from fyke.api.diagnosis.tables import SeenEntry
+from fyke.domain.runs.diagnosis import Diagnosis
+from fyke.domain.runs.sites import SiteUsage
+from fyke.domain.runs.subtask_reader import SubtaskView
+from fyke.kit.decimals import duration
+from fyke.kit.spreadsheets import exact_usd, iso_time
+from fyke.model.run import Attempt, Outcome, Run, RunLimits
+from fyke.reasons import Reason, cause, machine_names, next_step, sentence
+from fyke.wire.v2.status import STATUS_BY_STATE
+
+PICTURE = "last-page.jpg"
+MAX_LISTED = 10  # subtasks, sites, requests
+
+
+@dataclass
+class ArchiveNotes:
+    """What was found while the archive was written: ``files`` is a sentence by name, ``failed``
+    the first subtasks that failed, ``requests`` those of the last page that failed.
+    """
+
+    files: dict[str, str] = field(default_factory=dict)
+    failed: list[SubtaskView] = field(default_factory=list)
+    requests: list[SeenEntry] = field(default_factory=list)
+
+
+def report(diagnosis: Diagnosis, notes: ArchiveNotes, now: int) -> str:
+    """The page. ``now`` in milliseconds."""
+    parts = [
+        _head(diagnosis, now),
+        *_why(diagnosis),
+        *_facts(diagnosis),
+        *_failed(notes.failed, diagnosis.view.run.subtasks_failed),
+        *_errors(diagnosis),
+        *_sites(diagnosis.traffic.sites),
+        *_browser(diagnosis, notes),
+        *_files(notes),
+    ]
+    return diagnosis.masker.text("\n\n".join(part for part in parts if part) + "\n")
+
+
+def _head(diagnosis: Diagnosis, now: int) -> str:
+    view = diagnosis.view
+    state = STATUS_BY_STATE[view.run.state]
+    when = f"Written {iso_time(now)}." + (
+        "" if view.run.state.terminal else " The run was still active, so all figures are so far."
+    )
+    return f"# Run {view.run.id}: {state}\n\n{code(view.worker.path)} {view.run.version}. {when}"
+
+
+def _why(diagnosis: Diagnosis) -> Iterable[str]:
+    run, hint = diagnosis.view.run, diagnosis.ending.hint
+    yield "## Cause"
+    lines = []
+    waits = diagnosis.waits.reason
+    if run.state.terminal and (run.reason or run.err_msg):
+        text = sentence(run.reason) if run.reason else run.err_msg
+        lines.append(f"* Reason: {escaped(text)}")
+        if run.reason:
+            lines.append(f"* Code: `{run.reason.code.value}`")
+            lines += _parameters(run.reason)
+    elif waits is not None:
+        lines += [f"* It waits: {escaped(sentence(waits))}", f"* Code: `{waits.code.value}`"]
+    if hint is not None:
+        lines.append(f"* Likely cause: {escaped(cause(hint))}")
+    if not lines:
+        lines.append(_without_reason(run))
+    yield "\n".join(lines)
+    if hint is not None:
+        yield f"## What to do\n\n{escaped(next_step(hint))}."
+
+
+def _without_reason(run: Run) -> str:
+    if not run.state.terminal:
+        return "* The run is active."
+    succeeded = run.outcome is Outcome.SUCCEEDED
+    return "* Nothing failed." if succeeded else "* No reason was stored."
+
+
+def _parameters(reason: Reason) -> Iterable[str]:
+    """The exact values, such as exit code and last words."""
+    for name, value in reason.params.items():
+        yield f"* {name}: {code(value)}"
+
+
+def _facts(diagnosis: Diagnosis) -> Iterable[str]:
+    view, usage = diagnosis.view, diagnosis.usage
+    run, limits = view.run, view.run.limits
+    yield "## Facts"
+    memory = f"{_megabytes(usage.memory_peak_bytes)} at most, of {limits.memory_mb} MB allowed"
+    rows = [
+        ("Accepted", iso_time(run.created_at)),
+        ("Started", iso_time(run.started_at) or "not yet"),
+        ("Ended", iso_time(run.finished_at) or "not yet"),
+        (
+            "Duration",
+            f"{duration(run.duration_ms(view.now))}, limit {limits.timeout_s} s a subtask",
+        ),
+        ("Rows", f"{view.results} shown, {diagnosis.hidden_rows} hidden"),
+        (
+            "Subtasks",
+            f"{run.subtasks}: {run.subtasks_succeeded} succeeded, {run.subtasks_failed} failed",
+        ),
+        ("Memory of an attempt", memory),
+        ("CPU time", f"{usage.cpu_ms / 1000:.1f} s, {limits.cpus:g} cores allowed"),
+        ("Traffic", f"{view.traffic_bytes} bytes" + _traffic_cap(limits)),
+        ("Cost", f"{exact_usd(usage.usage_micros)} USD" + _charge_cap(limits)),
+        ("Log entries", str(diagnosis.log_lines)),
+    ]
+    if diagnosis.environment is not None:
+        found = diagnosis.environment
+        text = found.state.value + (f": {sentence(found.reason)}" if found.reason else "")
+        rows.append(("Dependencies of the version", text))
+    if diagnosis.nodes:
+        rows.append(("Machines", ", ".join(machine_names(diagnosis.nodes))))
+    yield table(("fact", "value"), [(name, cell(value)) for name, value in rows])
+
+
+def _traffic_cap(limits: RunLimits) -> str:
+    return f", cap {limits.max_traffic_bytes} bytes" if limits.max_traffic_bytes else ", no cap"
+
+
+def _charge_cap(limits: RunLimits) -> str:
+    cap = limits.max_charge_micros
+    return f", cap {exact_usd(cap)} USD" if cap else ", no cap"
+
+
+def _failed(views: Sequence[SubtaskView], count: int) -> Iterable[str]:
+    if not views:
+        return
+    yield "## Subtasks that failed"
+    rows = []
+    for view in views:
+        last = view.attempts[-1] if view.attempts else None
+        rows.append(
+            (
+                str(view.subtask.ordinal + 1),
+                code(view.summary),
+                view.subtask.outcome.value if view.subtask.outcome else "",
+                code(view.subtask.err_msg),
+                str(len(view.attempts)),
+                _run_time(last),
+            )
+        )
+    yield table(("number", "input", "outcome", "reason", "attempts", "last attempt"), rows)
+    if count > len(views):
+        yield f"These are {len(views)} of {count}; `attempts.json` has the others."
+
+
+def _run_time(attempt: Attempt | None) -> str:
+    if attempt is None:
+        return ""
+    peak = _megabytes(attempt.memory_peak_bytes)
+    return f"{duration(attempt.busy_ms)}, {peak}, {attempt.rows} rows"
+
+
+def _megabytes(count: int) -> str:
+    """Memory in MB of 1,048,576 bytes, as its limits are."""
+    return f"{count / 2**20:.0f} MB"
+
+
+def _errors(diagnosis: Diagnosis) -> Iterable[str]:
+    if diagnosis.ending.errors:
+        yield "## Last errors in the log"
+        yield block("\n".join(line.content for line in diagnosis.ending.errors))
+
+
+def _sites(sites: Sequence[SiteUsage]) -> Iterable[str]:
+    troubled = [site for site in sites if site.traffic.failures or site.traffic.refused]
+    if not sites:
+        yield "## Sites\n\nThe run has connected to no site."
+        return
+    yield "## Sites"
+    if not troubled:
+        yield f"{len(sites)} sites, all of which could be reached; see `sites.csv`."
+        return
+    troubled.sort(key=lambda site: -(site.traffic.failures + site.traffic.refused))
+    yield table(
+        ("site", "requests", "failed", "refused", "why"),
+        [
+            (
+                code(site.traffic.domain),
+                str(site.traffic.requests),
+                str(site.traffic.failures),
+                str(site.traffic.refused),
+                site.block_reason.value if site.block_reason else "",
+            )
+            for site in troubled[:MAX_LISTED]
+        ],
+    )
+    yield f"{len(troubled)} of {len(sites)} sites had failures or refusals; see `sites.csv`."
+
+
+def _browser(diagnosis: Diagnosis, notes: ArchiveNotes) -> Iterable[str]:
+    browser = diagnosis.browser
+    if browser is None:
+        return
+    yield "## Browser"
+    statuses = ", ".join(f"{count} {name}" for name, count in browser.by_status) or "not reported"
+    lines = [
+        f"* Program: {code(browser.version)}",
+        f"* Requests by status: {statuses}",
+        f"* Pages: {browser.activity.pages}, of which {browser.activity.crashes} crashed",
+    ]
+    page = diagnosis.last_page
+    if page is not None:
+        lines.append(f"* Last page: {code(page.page.url)}, {code(page.page.title)}")
+        lines += [f"* No {kind.value}: {gap.value}" for kind, gap in page.page.gaps.items()]
+    yield "\n".join(lines)
+    if notes.requests:
+        yield "Requests of the last page that failed, the latest ones:"
+        yield table(
+            ("status", "request", "error", "ms"),
+            [
+                (
+                    str(entry.response.status),
+                    code(f"{entry.request.method} {entry.request.url}"),
+                    code(entry.response.error),
+                    f"{entry.time:.0f}",
+                )
+                for entry in notes.requests[-MAX_LISTED:]
+            ],
+        )
+
+
+def _files(notes: ArchiveNotes) -> Iterable[str]:
+    yield "## Files"
+    yield table(("file", "content"), [(f"`{name}`", text) for name, text in notes.files.items()])
+    picture = (
+        " The picture of the last page is as the site showed it: look at it before you pass it on."
+        if PICTURE in notes.files
+        else ""
+    )
+    yield (
+        "## Secrets\n\nThe values of the secrets of the Worker were masked when its output was "
+        "stored. In the input, values of fields that ask for a secret are replaced by `***`, and "
+        f"wherever else they occur in these files by `***NAME***`.{picture}"
+    )

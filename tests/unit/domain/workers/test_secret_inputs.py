@@ -1,0 +1,78 @@
+"""Secrets in the input of a run are hidden at every depth, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fyke.domain.workers.secret_inputs import MAX_VALUES, hide_named, hide_secrets
+
+SCHEMA = {
+    "properties": [
+        {"name": "apiKey", "editor": "input"},
+        {"name": "shop", "title": "Password of the shop", "editor": "input"},
+        {"name": "plain", "editor": "input"},
+        {"name": "pages", "param_list": [{"param": "pin"}, {"param": "code", "isSecret": True}]},
+    ]
+}
+
+
+def hidden(value: dict[str, Any], declared: tuple[str, ...] = ()) -> tuple[Any, dict[str, str]]:
+    found = hide_secrets(json.dumps(value), json.dumps(SCHEMA), declared)
+    return json.loads(found.text), dict(found.values)
+
+
+def test_fields_that_ask_for_a_secret_are_hidden() -> None:
+    value = {"apiKey": "abcdefgh", "shop": "open sesame", "plain": "kept", "MY_TAG": "of mine"}
+    assert hidden(value, ("my_tag",)) == (
+        {"apiKey": "***", "shop": "***", "plain": "kept", "MY_TAG": "***"},
+        {"apiKey": "abcdefgh", "shop": "open sesame", "MY_TAG": "of mine"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"pages": [{"url": "u", "code": "123456"}]}, {"pages": [{"url": "u", "code": "***"}]}),
+        (
+            {"login": {"user": "u", "ok": True, "n": 5}},
+            {"login": {"user": "***", "ok": True, "n": "***"}},
+        ),
+        (
+            {"headers": [{"name": "X-Api-Key", "value": "v"}]},
+            {"headers": [{"name": "X-Api-Key", "value": "***"}]},
+        ),
+        ({"proxy": "http://u:secret1@h:1/p"}, {"proxy": "http://u:***@h:1/p"}),
+        (
+            {"url": "https://a.example/?q=1&access_token=t1#x"},
+            {"url": "https://a.example/?q=1&access_token=***#x"},
+        ),
+        (
+            {"raw": "Accept: x\nCookie: a=b; c\nX-Auth-Token: t"},
+            {"raw": "Accept: x\nCookie: ***\nX-Auth-Token: ***"},
+        ),
+        ({"token": "", "cookies": []}, {"token": "", "cookies": []}),
+        (
+            {"plain": "a: b = c ://d", "n": 1.5, "none": None},
+            {"plain": "a: b = c ://d", "n": 1.5, "none": None},
+        ),
+    ],
+)
+def test_secrets_are_found_at_every_place(value: dict[str, Any], shown: dict[str, Any]) -> None:
+    assert hidden(value)[0] == shown
+
+
+def test_values_to_mask_are_long_enough_distinct_and_few() -> None:
+    many = {"tokens": ["short", "a" * 6, "a" * 6, *(f"value-{n}" for n in range(MAX_VALUES + 5))]}
+    shown, values = hidden(many)
+    assert set(shown["tokens"]) == {"***"}
+    assert len(values) == MAX_VALUES and values["tokens"] == "a" * 6
+
+
+def test_what_cannot_be_read_is_hidden_as_a_whole() -> None:
+    assert hide_secrets("{", "{", ()).text == '"***"'
+    assert hide_named("[" * 100_000 + "]" * 100_000, frozenset()).text == '"***"'
+    shown = hide_secrets('{"a": 1, "token": "t"}', "[]", ()).text
+    assert json.loads(shown) == {"a": 1, "token": "***"}
