@@ -29,7 +29,7 @@ Folder = Annotated[Path, typer.Argument(help="Folder of the project.", metavar="
 @workers.command("new")
 def new(
     path: Annotated[
-        Path | None, typer.Argument(help="Folder to create.", metavar="PATH", show_default=False)
+        Path | None, typer.Argument(help="Folder to create.", metavar="[PATH]", show_default=False)
     ] = None,
     language: Annotated[
         str | None,
