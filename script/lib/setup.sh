@@ -131,7 +131,7 @@ install_program() {
   install_requirements "$prefix" "$requirements"
   local digest
   digest=editable-$(digest_of pyproject.toml)  # it names the folders with source
-  [[ $mode == copy ]] && digest=$(digest_of src clients/python/src sdk workers pyproject.toml README.md LICENSE)
+  [[ $mode == copy ]] && digest=$(digest_of src clients/python/src sdk workers worker-templates pyproject.toml README.md LICENSE)
   once "$prefix/.program-installed" "$digest" _install_program "$prefix" "$mode"
 }
 _install_requirements() {

@@ -26,7 +26,7 @@ from word_list import CLASS, FILE, NAME, PROSE, RULES, Rule
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = (
     *("bench", "clients", "contributing", "docs", "examples", "proto"),
-    *("script", "sdk", "src", "tests", "workers"),
+    *("script", "sdk", "src", "tests", "worker-templates", "workers"),
 )
 
 # Folders and files without any of the words; add one when --count prints 0 for it, one a line.
@@ -44,6 +44,7 @@ CLEAN: tuple[str, ...] = (
     "src/fyke",
     "tests/console",
     "tests/unit/console",
+    "worker-templates",
     "workers",
 )
 

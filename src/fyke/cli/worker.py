@@ -28,29 +28,74 @@ Folder = Annotated[Path, typer.Argument(help="Folder of the project.", metavar="
 
 @workers.command("new")
 def new(
-    path: Annotated[Path, typer.Argument(help="Folder to create.", metavar="PATH")],
-    language: Annotated[str, typer.Option("--language", help="python, node or go.")] = "python",
+    path: Annotated[
+        Path | None, typer.Argument(help="Folder to create.", metavar="[PATH]", show_default=False)
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            "--language",
+            help="python, node or go; python if no template is named.",
+            show_default=False,
+        ),
+    ] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(
+            "--template",
+            "-t",
+            help="Default: page-titles in the language; fyke worker new lists all.",
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Create a project: a working Worker that fetches pages and pushes their titles.
+    """Create a project: a working Worker, by default one that stores the titles of pages.
+
+    Without PATH, list the templates. Those with a library scrape a public site for practice, and
+    reach no other until fyke.json names it; see docs/how-to/templates.md.
 
     \b
     Examples:
+      fyke worker new
       fyke worker new hello --language python
-      fyke worker new prices --language go
-      fyke worker new ./workers/prices && fyke worker run ./workers/prices
+      fyke worker new quotes --template scrapy && fyke worker run quotes
+      fyke worker new ./workers/prices --template go-colly
     """
-    from fyke.cli.worker_new import write_project
+    from fyke.cli.worker_new import choose_template, template_lines, write_project
 
-    files = write_project(path, language)
     out = Output(as_json)
+    if path is None and template is None and language is None:
+        _list_templates(out, template_lines())
+        return
+    chosen = choose_template(language, template)
+    if path is None:
+        raise CommandFailed(
+            f"Name a folder to create: fyke worker new PATH --template {chosen.name}", Exit.USAGE
+        )
+    files = write_project(path, language, template)
     if as_json:
-        out.json({"path": str(path.resolve()), "language": language, "files": files})
+        created = {"path": str(path.resolve()), "language": chosen.language.value}
+        out.json(created | {"template": chosen.name, "files": files})
         return
     for name in files:
         out.raw(str(path / name))
     _report_name(out, path)
+    if template is None and language is None:
+        out.say("Templates for --template:")
+        for name, _, text in template_lines():
+            out.say(f"  {name:16}  {text}")
     out.say(f"Next: fyke worker run {path}")
+
+
+def _list_templates(out: Output, templates: list[tuple[str, str, str]]) -> None:
+    names = ("template", "language", "text")
+    if out.as_json:
+        out.json([dict(zip(names, line, strict=True)) for line in templates])
+        return
+    out.table(names, templates)
+    out.say("Next: fyke worker new PATH --template NAME")
 
 
 @workers.command("check")

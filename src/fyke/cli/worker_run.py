@@ -59,7 +59,7 @@ def run(
 
     A server of yours on 127.0.0.1 is opened by --egress-allow, but libraries take 127.0.0.1 for the
     sandbox itself: a Python Worker first removes no_proxy and NO_PROXY from its environment, as
-    the template does. Browsers need nothing.
+    the template page-titles does. Browsers need nothing.
 
     \b
     Examples:

@@ -50,4 +50,33 @@ TEMPLATES = {
         _("Screenshots of pages"),
         _("The Worker with a browser that ships with Fyke; it needs no library."),
     ),
+    "httpx": (
+        _("Quotes with httpx"),
+        _("Fetches pages with httpx and reads them with selectolax."),
+    ),
+    "scrapy": (
+        _("Quotes with Scrapy"),
+        _("A Scrapy spider that follows links and stores its items."),
+    ),
+    "crawlee": (
+        _("Quotes with Crawlee"),
+        _("A crawler with Crawlee: it follows links and repeats requests that fail."),
+    ),
+    "playwright": (
+        _("Quotes with Playwright"),
+        _("Opens pages that need JavaScript in a browser, with Playwright."),
+    ),
+    "cheerio": (_("Quotes with Cheerio"), _("Fetches pages and reads them with Cheerio.")),
+    "crawlee-js": (
+        _("Quotes with Crawlee in Node.js"),
+        _("The same crawler in JavaScript; it reads pages with Cheerio."),
+    ),
+    "puppeteer": (
+        _("Quotes with Puppeteer"),
+        _("Opens pages that need JavaScript in a browser, with Puppeteer."),
+    ),
+    "go-colly": (
+        _("Quotes with Colly"),
+        _("A collector with Colly that follows links; building it downloads modules."),
+    ),
 }

@@ -1,5 +1,8 @@
 """Templates of Worker projects: the command line writes them to a folder, the console offers them
 as archives.
+
+Those with a library are folders of plain files below ``worker-templates``: a project without the
+SDK, in whose ``README.md`` only ``{{title}}`` is replaced.
 """
 
 from __future__ import annotations
@@ -14,7 +17,10 @@ from fyke.domain.workers.archive import ProjectFile, normalise, pack
 from fyke.errors import NotFound
 from fyke.model.worker import Language
 
+FOLDER = "worker-templates"  # among the assets
+TITLE = "{{title}}"
 _SOURCES = frozenset({".py", ".js", ".ts", ".go", ".mod"})
+_NOT_WRITTEN = frozenset({"__pycache__", "node_modules"})  # the tests of a template leave them
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,54 @@ TEMPLATES = (
         "Screenshots of pages",
         "The Worker with a browser that ships with Fyke; it needs no library.",
     ),
+    Template(
+        "httpx",
+        Language.PYTHON,
+        "Quotes with httpx",
+        "Fetches pages with httpx and reads them with selectolax.",
+    ),
+    Template(
+        "scrapy",
+        Language.PYTHON,
+        "Quotes with Scrapy",
+        "A Scrapy spider that follows links and stores its items.",
+    ),
+    Template(
+        "crawlee",
+        Language.PYTHON,
+        "Quotes with Crawlee",
+        "A crawler with Crawlee: it follows links and repeats requests that fail.",
+    ),
+    Template(
+        "playwright",
+        Language.PYTHON,
+        "Quotes with Playwright",
+        "Opens pages that need JavaScript in a browser, with Playwright.",
+    ),
+    Template(
+        "cheerio",
+        Language.NODE,
+        "Quotes with Cheerio",
+        "Fetches pages and reads them with Cheerio.",
+    ),
+    Template(
+        "crawlee-js",
+        Language.NODE,
+        "Quotes with Crawlee in Node.js",
+        "The same crawler in JavaScript; it reads pages with Cheerio.",
+    ),
+    Template(
+        "puppeteer",
+        Language.NODE,
+        "Quotes with Puppeteer",
+        "Opens pages that need JavaScript in a browser, with Puppeteer.",
+    ),
+    Template(
+        "go-colly",
+        Language.GO,
+        "Quotes with Colly",
+        "A collector with Colly that follows links; building it downloads modules.",
+    ),
 )
 
 DEFAULT_TEMPLATES = {
@@ -78,18 +132,36 @@ _WRITTEN: dict[str, Callable[[str], dict[str, str]]] = {
     "page-titles-go": lambda title: starter_go.files(title, go_build.BY_HAND),
     "json-feed": feed_starter.files,
 }
+_SHIPPED = ("website-content-crawler", "page-screenshot")
+
+# those of which ``new_project`` makes a project
+PROJECT_TEMPLATES = tuple(template for template in TEMPLATES if template.name not in _SHIPPED)
 
 
 def new_project(title: str, assets: Path, name: str = "page-titles") -> dict[str, str]:
     """Return the files of a new project: path to content. ``assets``: the folder with ``sdk``."""
-    [language] = {template.language for template in TEMPLATES if template.name == name}
+    [language] = {template.language for template in PROJECT_TEMPLATES if template.name == name}
+    written = _WRITTEN.get(name)
+    own = written(title) if written else _files_of(assets / FOLDER / name, title)
     sdk = assets / "sdk" / language.value
-    files = {
+    shared = {
         path.relative_to(sdk).as_posix(): path.read_text("utf-8")
         for path in sorted(sdk.rglob("*"))
         if path.suffix in _SOURCES
     }
-    return _WRITTEN[name](title) | files
+    return own | {path: text for path, text in shared.items() if path not in own}
+
+
+def _files_of(folder: Path, title: str) -> dict[str, str]:
+    """The files of a template with a library, the entry first."""
+    paths = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not _NOT_WRITTEN & set(path.relative_to(folder).parts)
+    ]
+    paths.sort(key=lambda path: path.stem != "main")
+    files = {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in paths}
+    return files | {"README.md": files["README.md"].replace(TITLE, title)}
 
 
 @cache
@@ -98,7 +170,7 @@ def template_archive(name: str, assets: Path) -> bytes:
     template = next((item for item in TEMPLATES if item.name == name), None)
     if template is None:
         raise NotFound
-    if name not in _WRITTEN:  # it ships with Fyke
+    if name in _SHIPPED:
         return pack(assets / "workers" / name)
     written = new_project(template.title, assets, name)
     return normalise(_file(path, text.encode()) for path, text in written.items())
