@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fyke.storage.sql.state.migrations.ddl import number, table, text
 
-revision = "s0036"
-down_revision = "s0035"
+revision = "s0037"
+down_revision = "s0036"
 branch_labels = None
 depends_on = None
 
