@@ -45,11 +45,11 @@ class Prepared:
 
     def _values(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         found = (values.get(name, constant) for name, constant in self._on_sqlite[1])
-        return tuple(map(_storable, found))
+        return tuple(map(_as_bound, found))
 
     def _named(self, values: Mapping[str, Any]) -> dict[str, Any]:
         found = self._on_postgres[1].items()
-        return {name: _storable(values.get(name, constant)) for name, constant in found}
+        return {name: _as_bound(values.get(name, constant)) for name, constant in found}
 
     def run(self, db: Connection, values: Mapping[str, Any]) -> int:
         """Execute; return the number of rows that were changed."""
@@ -72,5 +72,5 @@ class Prepared:
         return postgres_rows(db, self._on_postgres[0], self._named(values))
 
 
-def _storable(value: Any) -> Any:
+def _as_bound(value: Any) -> Any:
     return to_storable_text(value) if isinstance(value, str) else value
