@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 import pytest
 
@@ -89,7 +90,9 @@ class Gated:
         self.sizes: list[int] = []
         self.errors: dict[str, Exception] = {}
 
-    async def commit(self, batches: list[AttemptBatch]) -> list[bool]:
+    async def commit(
+        self, batches: list[AttemptBatch], opening: Collection[str] = ()
+    ) -> list[bool]:
         self.sizes.append(len(batches))
         await self.gate.wait()
         for each in batches:

@@ -161,8 +161,9 @@ class NodeGateway(Protocol):
 
 
 class ServedNode(NodeGateway, Protocol):
-    """What a gateway has for a node that it serves. ``lease`` raises ``Forbidden`` when the name of
-    the node has another join or runner now, or is removed.
+    """What a gateway has for a node that it serves. ``lease``, and ``start`` and ``end`` of an
+    attempt that the runner has, raise ``Forbidden`` and change no state when the name of the node
+    has another join or runner now, or is removed.
     """
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from fyke.model.log import LogEntry, LogExcerpt, LogFilter
@@ -22,11 +22,14 @@ class Results(Protocol):
     of a runner with a journal does not compare them: its callers get every answer.
     """
 
-    async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
+    async def commit(
+        self, batches: Sequence[AttemptBatch], opening: Collection[str] = ()
+    ) -> list[bool]:
         """Store the batches with one flush to disk. Return for each batch whether it is stored
         durably; False means that its attempt is closed (see ``close_attempt``). Rows get the next
         positions of their run, in order. The fields of an upsert are written to the row of the run
-        with the same key and value, which keeps its position.
+        with the same key and value, which keeps its position. The attempts of batches whose ids are
+        ``opening`` are opened before, as by ``open_attempt``.
         """
         ...
 

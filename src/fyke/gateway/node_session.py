@@ -23,11 +23,12 @@ from fyke.gateway.file_urls import NodeFileAccess
 from fyke.gateway.listener import Peer
 from fyke.gateway.node_output import NodeOutputs, TooMuchOutput
 from fyke.gateway.node_signals import NodeSignals
-from fyke.gateway.operations import NodeOperations
+from fyke.gateway.operations import CHECKED, NodeOperations
 from fyke.kit.certificates import BadCertificate, expiry_of
 from fyke.kit.clock import Clock
 from fyke.kit.stream_frames import MAX_MESSAGE
 from fyke.kit.stream_requests import RequestFailed, StreamRequests
+from fyke.model.node import AttemptOrder
 from fyke.model.node_registry import Node
 from fyke.relay.asking import RemoteViews, ViewStream
 from fyke.wire.node_views import MAX_ANSWER
@@ -277,8 +278,8 @@ class NodeSession:
         if self._operations is None or self._node is None:
             raise Forbidden("The first request is a hello")
         _check_size(request, len(body))
-        if isinstance(request, LeaseAttempts):
-            return await self._lease(self._operations, request)
+        if isinstance(request, CHECKED):
+            return await self._serve_checked(self._operations, request)
         await self._check(self._node, request)
         if isinstance(request, RenewCertificate):
             return await self._renew(request)
@@ -289,19 +290,30 @@ class NodeSession:
             self._sessions.outputs.drop(self.identity)
         return encode(answer)
 
-    async def _lease(self, operations: NodeOperations, request: LeaseAttempts) -> bytes:
-        found = none_left = is_last = False
-        self._sessions.signals.leasing(self)
+    async def _serve_checked(self, operations: NodeOperations, request: AnyRequest) -> bytes:
+        """The answer to a request that checks the node itself."""
         now = asyncio.get_running_loop().time()
         try:
-            orders = await operations.serve(request)  # checks the node
-            self._checked_at = now
-            found, none_left = bool(orders), operations.none_left
-            is_last = found and orders[-1].is_last
-            return encode(orders)
+            if isinstance(request, LeaseAttempts):
+                answer = await self._lease(operations, request)
+            else:
+                answer = await operations.serve(request)
         except Forbidden as refusal:
             self._end_soon(refusal.message)
             raise
+        self._checked_at = now
+        return encode(answer)
+
+    async def _lease(
+        self, operations: NodeOperations, request: LeaseAttempts
+    ) -> list[AttemptOrder]:
+        found = none_left = is_last = False
+        self._sessions.signals.leasing(self)
+        try:
+            orders: list[AttemptOrder] = await operations.serve(request)
+            found, none_left = bool(orders), operations.none_left
+            is_last = found and orders[-1].is_last
+            return orders
         finally:
             self._sessions.signals.leased(
                 self,

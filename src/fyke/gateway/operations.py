@@ -40,6 +40,7 @@ from fyke.model.node import AttemptOrder, Registered
 from fyke.model.results import AttemptBatch
 from fyke.model.run import AttemptKey, Outcome, RunLimits
 from fyke.model.runner import Capacity, RunnerInfo
+from fyke.model.secret import InjectedSecrets
 from fyke.model.sites import SiteShares
 from fyke.wire.nodes import (
     AnyRequest,
@@ -73,6 +74,8 @@ MAX_AGE_MS = 24 * 3600 * 1000  # of a log line that a node has kept
 MAX_HELD = 1024  # attempts of a node, whatever its size
 LEASE_SLOTS = 16  # attempts of one lease: their orders, with their inputs, are in memory
 REGISTER_SECONDS = 5.0  # for which a lease waits until the node has said what it is
+# these check the node in the transaction that they need anyway
+CHECKED = (LeaseAttempts, StartAttempt, EndAttempt)
 LIMITS = (Outcome.TRAFFIC_CAP, Outcome.ROW_CAP)  # that a runner finds out
 
 log = structlog.get_logger()
@@ -85,8 +88,9 @@ async def _no_check() -> None:
 class NodeOperations:
     """The operations of one node on one connection. ``load`` it before the first request.
     ``output`` is what the node has put out on all its connections. ``check`` raises ``Forbidden``
-    when another one has the name of the node. It is called for an answer to ``LeaseAttempts``
-    without a lease, which checks that itself, and is left to the caller before any other request.
+    when another one has the name of the node. It is called for an answer to one of ``CHECKED``
+    without a call of ``gateway`` that checks that, and is left to the caller before any other
+    request.
     """
 
     def __init__(
@@ -115,7 +119,7 @@ class NodeOperations:
             LeaveNode: lambda r: gateway.leave(forget=r.forget),
             LeaseAttempts: self._lease,
             ListAttempts: self._list,
-            StartAttempt: lambda r: gateway.start(own(r.key)),
+            StartAttempt: self._start,
             ReportAttempts: self._report,
             ReserveBrowser: self._reserve_browser,
             ReachLimit: self._reach_limit,
@@ -244,6 +248,13 @@ class NodeOperations:
         except FykeError as error:  # the others are still sent, and this lease expires
             log.error("attempt_with_a_large_order_not_ended", error=str(error))
 
+    async def _start(self, request: StartAttempt) -> InjectedSecrets:
+        try:
+            return await self._gateway.start(self._own(request.key))
+        except StaleLease:
+            await self._check()
+            raise
+
     async def _list(self, _: ListAttempts) -> list[AttemptKey]:
         async with self._leasing:  # or what is leased meanwhile would be missing
             await self.load()
@@ -262,13 +273,18 @@ class NodeOperations:
         await self._gateway.limit_reached(key, request.end)
 
     async def _end(self, request: EndAttempt) -> AfterAttempt | None:
+        key = self._own_or_ended(request.key)
+        if key is None or key.id not in self._held:
+            await self._check()
         check_end(request.ended)
-        if (key := self._own_or_ended(request.key)) is None:
+        if key is None:
             return None
         # rows are counted here, whatever the node says
         ended = replace(request.ended, closed_rows=None)
         after = await self._gateway.end(key, ended)
-        self._held.pop(request.key.id, None)
+        self._held.pop(key.id, None)
+        if after is None:  # the contract may have found no attempt, and then has not checked
+            await self._check()
         return after
 
     async def _give_back(self, request: GiveAttemptBack) -> AfterAttempt | None:

@@ -241,15 +241,11 @@ class AttemptRunner:
         except SandboxFault as error:
             log.error("sandbox_left_behind", attempt=self.key.id, error=str(error))
 
-    async def _close_intake(self, intake: AttemptIntake) -> int | None:
-        """Accept no more rows, once no process of the sandbox runs; return their number, None when
-        the lease was lost.
-        """
+    async def _close_intake(self, intake: AttemptIntake) -> None:
+        """Accept no more rows, once no process of the sandbox runs."""
         await self._no_process_runs()
-        try:
-            return await intake.close()
-        except StaleLease:
-            return None
+        with suppress(StaleLease):
+            await intake.close()
 
     async def _no_process_runs(self) -> None:
         """Wait until no process of the sandbox runs."""
@@ -363,23 +359,26 @@ class AttemptRunner:
             last_lines = self._watch.last_lines if self._watch else []
             _log_system(intake, system.failed(self.key.number, end.message, last_lines, 0))
         try:
-            rows = await self._close_intake(intake)
+            await self._no_process_runs()
+            await intake.finish()  # the end closes the rows
         except BaseException:  # the end is not recorded, so nothing will name the files
             if page is not None:
                 await self.page.discard()
             raise
         sites, browser = self._sites(), self._browser_report()
-        ended = AttemptEnd(end, self._usage(), sites, browser, page, closed_rows=rows)
+        ended = AttemptEnd(end, self._usage(), sites, browser, page)
         # Retried, so that a short outage of the store does not fail a run that has succeeded.
         after = await retry_while_unavailable(lambda: self._deps.gateway.end(self.key, ended))
-        if after is None and page is not None:  # nothing was recorded
-            await self.page.discard()
+        if after is None:  # the lease was lost, so only this closes the rows here
+            await self._close_intake(intake)
+            if page is not None:
+                await self.page.discard()
         log.info(
             "attempt_ended",
             run=self.key.run_id,
             attempt=self.key.id,
             outcome=end.outcome.value,
-            rows=rows,
+            rows=intake.rows,
             lost=after is None,
             run_over=after is not None and after.is_run_over,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Container, Generator, Iterator
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -68,13 +68,43 @@ class _Pipeline(psycopg.Pipeline):
             yield from self._fetch_gen(flush=False)
 
 
+class _NotingCursor(psycopg.Cursor[Any]):
+    """Notes on its connection whether a statement may have changed a row."""
+
+    def execute(self, *arguments: Any, **named: Any) -> Self:
+        super().execute(*arguments, **named)
+        # "SELECT 3", "UPDATE 0", "INSERT 0 0"; nothing yet in a pipeline
+        status = self.statusmessage or ""
+        if not status.startswith("SELECT") and not status.endswith(" 0"):
+            self._note()
+        return self
+
+    def executemany(self, *arguments: Any, **named: Any) -> None:
+        self._note()
+        super().executemany(*arguments, **named)
+
+    def copy(self, *arguments: Any, **named: Any) -> Any:
+        self._note()
+        return super().copy(*arguments, **named)
+
+    def _note(self) -> None:
+        self.connection.has_changed_rows = True  # type: ignore[attr-defined]
+
+
 class TimedConnection(psycopg.Connection[Any]):
     """A connection that closes when nothing has arrived for ``silence`` seconds while it waits.
 
     The caller gets ``psycopg.OperationalError``, as for every other lost connection.
+    ``has_changed_rows``: since it was last set to False, a statement may have changed a row. A
+    SELECT counts as one that has not: none of ours contains a statement that writes.
     """
 
     silence = REQUEST.silence
+    has_changed_rows = False
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.cursor_factory = _NotingCursor
 
     def wait(
         self,

@@ -89,6 +89,19 @@ async def test_a_transaction_that_wrote_nothing_leaves_no_mark(
         assert connection.execute("SELECT * FROM commit_marks").fetchall() == []
 
 
+async def test_a_transaction_that_only_locked_rows_leaves_no_mark(
+    writer: Writer, postgres: PostgresServer, postgres_url: str
+) -> None:
+    added = await writer.write()
+    with postgres.admin(postgres_url.partition("@/")[2].partition("?")[0]) as connection:
+        before = connection.execute("SELECT * FROM commit_marks").fetchall()
+        assert len(before) == 1
+        for _ in range(8):  # in each thread
+            account = await writer.storage.write(lambda tx: tx.accounts.lock(added))
+            assert account is not None
+        assert connection.execute("SELECT * FROM commit_marks").fetchall() == before
+
+
 async def test_a_dropped_commit_is_looked_up_after_its_session_was_ended(
     writer: Writer, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:

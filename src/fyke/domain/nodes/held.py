@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.errors import StaleLease
+from fyke.kit.clock import Clock
 from fyke.model.run import AttemptKey
 
 
@@ -24,21 +25,28 @@ class HeldAttempt:
 
 class HeldAttempts:
     """Remembers the attempts that a runner has leased here, and looks up the others: they were
-    leased from another process, or have ended.
+    leased from another process, or have ended. A lease has ``lease_seconds``.
     """
 
-    def __init__(self, storage: Storage, runner_id: str) -> None:
+    def __init__(
+        self, storage: Storage, runner_id: str, clock: Clock, lease_seconds: float
+    ) -> None:
         self._storage = storage
         self._runner_id = runner_id
+        self._clock = clock
+        self._lease_seconds = lease_seconds
         self._held: dict[str, HeldAttempt] = {}
+        self._leased_at: dict[str, float] = {}
 
-    def add(self, attempt: HeldAttempt) -> None:
-        """The runner has leased it."""
+    def add(self, attempt: HeldAttempt, leased_at: float) -> None:
+        """The runner has leased it, in a transaction that began after ``leased_at`` (monotonic)."""
         self._held[attempt.key.id] = attempt
+        self._leased_at[attempt.key.id] = leased_at
 
     def drop(self, attempt_id: str) -> None:
         """The runner does not have it any more."""
         self._held.pop(attempt_id, None)
+        self._leased_at.pop(attempt_id, None)
 
     async def of(self, key: AttemptKey) -> HeldAttempt:
         """What the attempt is of. Raise ``StaleLease`` when the runner neither has it nor was the
@@ -61,7 +69,15 @@ class HeldAttempts:
         return HeldAttempt(key, run.account_id, run.worker_id, version_id, has_ended)
 
     async def is_active(self, run_id: str, attempt_id: str) -> bool:
-        """Whether the runner has this attempt of this run."""
+        """Whether the runner has this attempt of this run. The state is not asked during the lease
+        with which it has got the attempt here: meanwhile only a runner that replaces this one, or a
+        user who removes its node, ends it, and then it is closed before it is opened here.
+        """
+        held = self._held.get(attempt_id)
+        if held is not None and held.key.run_id == run_id:
+            age = self._clock.monotonic() - self._leased_at[attempt_id]
+            if age < self._lease_seconds:
+                return True
 
         def work(tx: Transaction) -> bool:
             attempt = tx.runs.attempt(attempt_id)

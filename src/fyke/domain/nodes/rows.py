@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from fyke.contracts.results import Results
 from fyke.model.results import AttemptBatch, RunTotals
 
-CommitBatches = Callable[[Sequence[AttemptBatch]], Awaitable[list[bool]]]
+CommitBatches = Callable[[Sequence[AttemptBatch], Collection[str]], Awaitable[list[bool]]]
 
 
 class NodeRows:
@@ -40,21 +40,21 @@ class NodeRows:
         return await self._results.append(batch)
 
     async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
-        """See ``AttemptRows.commit``."""
-        are_open = [await self._is_open(batch) for batch in batches]
-        accepted = [batch for batch, is_open in zip(batches, are_open, strict=True) if is_open]
+        """See ``AttemptRows.commit``. An attempt is opened in the transaction with its first
+        batch.
+        """
+        are_accepted = [await self._accepts(batch) for batch in batches]
+        accepted = [batch for batch, is_ok in zip(batches, are_accepted, strict=True) if is_ok]
+        opening = {batch.attempt_id for batch in accepted} - self._open
         commit = self._commit or self._results.commit
-        stored = iter(await commit(accepted) if accepted else [])
-        return [is_open and next(stored) for is_open in are_open]
+        stored = iter(await commit(accepted, opening) if accepted else [])
+        self._open |= opening
+        return [is_ok and next(stored) for is_ok in are_accepted]
 
-    async def _is_open(self, batch: AttemptBatch) -> bool:
-        if batch.attempt_id in self._open:
-            return True
-        is_of_run = batch.attempt_id == batch.run_id  # a line about the whole run
-        if not is_of_run and not await self._is_active(batch.run_id, batch.attempt_id):
-            return False
-        await self.open(batch.run_id, batch.attempt_id)
-        return True
+    async def _accepts(self, batch: AttemptBatch) -> bool:
+        if batch.attempt_id in self._open or batch.attempt_id == batch.run_id:
+            return True  # or a line about the whole run
+        return await self._is_active(batch.run_id, batch.attempt_id)
 
     async def close(self, attempt_id: str) -> int:
         """See ``AttemptRows.close``."""

@@ -6,7 +6,6 @@ the same code.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -143,8 +142,8 @@ class NodeService:
         self._contact = StateContact(is_cut_off)
         self._attempts = Attempts(stores.storage, stores.results, stores.rules, stores.sample_times)
         self._environments = VersionEnvironments(stores.storage, joined=joined)
-        self._secrets = RunSecrets(stores.storage, stores.sealer, stores.clock)
-        self._held = HeldAttempts(stores.storage, runner.id)
+        self._secrets = RunSecrets(stores.sealer)
+        self._held = HeldAttempts(stores.storage, runner.id, stores.clock, stores.lease_seconds)
         self.rows = NodeRows(stores.results, self._held.is_active, stores.commit)
         # a file that is missing here may be in the data folder of another machine
         places = FilePlaces(stores.storage, stores.blobs, runner.id, replaces_lost=False)
@@ -296,12 +295,14 @@ class NodeService:
                     leased.without_version.append(lease)
             return leased
 
+        began = self._stores.clock.monotonic()
         leased = await self._storage.write(work)
         has_ended_some = bool(leased.without_version)
         self.saw_all = leased.left_ms == 0 and not has_ended_some
         self.left_none = leased.left_none and not has_ended_some
         for run, order in leased.orders:
-            self._held.add(HeldAttempt(order.key, run.account_id, run.worker_id, order.version.id))
+            held = HeldAttempt(order.key, run.account_id, run.worker_id, order.version.id)
+            self._held.add(held, began)
         if leased.left_ms:
             (self._stores.left or self._reminder.remind)(leased.left_ms)
         for lease in leased.without_version:
@@ -328,15 +329,17 @@ class NodeService:
         return [attempt.key for attempt in found]
 
     async def start(self, key: AttemptKey) -> InjectedSecrets:
-        """See ``NodeGateway.start``."""
-        held = await self._held.of(key)
-        opening = asyncio.create_task(self._secrets.of(held.account_id, held.worker_id))
-        try:
-            await self._attempts.started(key, self._runner.id, self._runner.node)
-            return await opening
-        finally:
-            opening.cancel()
-            await asyncio.gather(opening, return_exceptions=True)
+        """See ``NodeGateway.start`` and ``ServedNode``."""
+        held, own = await self._held.of(key), self._runner
+
+        def work(tx: Transaction) -> tuple[list[str], InjectedSecrets]:
+            self._current_node(tx)
+            lost = self._attempts.start(tx, key, own.id, own.node)
+            return lost, self._secrets.take(tx, held.account_id, held.worker_id)
+
+        lost, secrets = await self._storage.write(work)
+        await self._attempts.release(lost)
+        return secrets
 
     async def report(self, reports: Sequence[AttemptReport]) -> RunnerOrders:
         """See ``NodeGateway.report``."""
@@ -362,13 +365,13 @@ class NodeService:
         await self._attempts.limit_reached(key, end)
 
     async def end(self, key: AttemptKey, ended: AttemptEnd) -> AfterAttempt | None:
-        """See ``NodeGateway.end``."""
+        """See ``NodeGateway.end`` and ``ServedNode``."""
         held = await self._find(key)
         if held is None:
             return None
         if held.has_ended:  # its rows are closed
             ended = replace(ended, closed_rows=0)
-        run = await self._attempts.ended(key, ended, actor=self._actor)
+        run = await self._attempts.ended(key, ended, actor=self._actor, admit=self._current_node)
         after = await self._after_end(run)
         self._forget(key.id)
         return after

@@ -6,7 +6,7 @@ then stored by the next commit: one transaction, with COPY, instead of one for e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fyke.contracts.results import Results
 from fyke.errors import Unavailable
@@ -17,6 +17,8 @@ COMMIT_BYTES = 8 * 2**20  # of one commit; what one node sends has less
 _BATCH_BYTES = 256  # that a batch counts for beside its rows: it locks its run and its attempt
 _ENTRY_BYTES = 64
 
+_Asked = tuple[Sequence[AttemptBatch], Collection[str]]  # and the ids of attempts to open
+
 
 class SharedCommits:
     """``Results.commit`` for all nodes of a gateway."""
@@ -25,16 +27,21 @@ class SharedCommits:
         self._results = results
         self._calls = SharedCalls(self._commit, most=COMMIT_BYTES, size=_size, for_all=Unavailable)
 
-    async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
+    async def commit(
+        self, batches: Sequence[AttemptBatch], opening: Collection[str] = ()
+    ) -> list[bool]:
         """See ``Results.commit``."""
-        return await self._calls.ask(batches)
+        return await self._calls.ask((batches, opening))
 
-    async def _commit(self, asked: Sequence[Sequence[AttemptBatch]]) -> list[list[bool]]:
-        stored = iter(await self._results.commit([batch for each in asked for batch in each]))
-        return [[next(stored) for _ in each] for each in asked]
+    async def _commit(self, asked: Sequence[_Asked]) -> list[list[bool]]:
+        batches = [batch for each, _ in asked for batch in each]
+        opening = {attempt_id for _, each in asked for attempt_id in each}
+        stored = iter(await self._results.commit(batches, opening))
+        return [[next(stored) for _ in each] for each, _ in asked]
 
 
-def _size(batches: Sequence[AttemptBatch]) -> int:
+def _size(asked: _Asked) -> int:
+    batches, _ = asked
     size = _BATCH_BYTES * len(batches)
     for batch in batches:
         size += sum(len(row.data) + _ENTRY_BYTES for row in batch.rows)

@@ -8,7 +8,7 @@ a call that is repeated, because only a take-over changes it, and only while the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -97,25 +97,29 @@ class Attempts:
         self._sample_times = sample_times or SampleTimes()
 
     async def started(self, key: AttemptKey, runner_id: str, node: str = "") -> None:
+        """As ``start``, in a transaction of its own. Raises ``StaleLease``."""
+        await self.release(
+            await self._storage.write(lambda tx: self.start(tx, key, runner_id, node))
+        )
+
+    def start(self, tx: Transaction, key: AttemptKey, runner_id: str, node: str) -> list[str]:
         """Record that the Worker's process is about to start, on ``node``. Repeated: the time of
-        the first call stays. Raises ``StaleLease``.
+        the first call stays. Returns the lost attempts to ``release`` after the commit. Raises
+        ``StaleLease``.
         """
-
-        def work(tx: Transaction) -> list[str] | None:
-            if not tx.runs.start_attempt(key, tx.now):
-                return None
-            run = tx.runs.lock(key.run_id)
-            if run is None:
-                return []
-            is_retry = choose_rows(tx, self._rules, run, key.ordinal)
-            event = AttemptStarted(key.number, node, is_retry=is_retry)
-            apply(tx, self._rules, run, event, f"runner {runner_id}")
-            return lost_before(tx, run, key)
-
-        lost = await self._storage.write(work)
-        if lost is None:
+        if not tx.runs.start_attempt(key, tx.now):
             raise StaleLease
-        for attempt_id in lost:  # nothing may be merged into rows that are not shown any more
+        run = tx.runs.lock(key.run_id)
+        if run is None:
+            return []
+        is_retry = choose_rows(tx, self._rules, run, key.ordinal)
+        event = AttemptStarted(key.number, node, is_retry=is_retry)
+        apply(tx, self._rules, run, event, f"runner {runner_id}")
+        return lost_before(tx, run, key)
+
+    async def release(self, lost: Sequence[str]) -> None:
+        """Let nothing be merged into rows of these attempts, which are not shown any more."""
+        for attempt_id in lost:
             await self._results.release_upserts(attempt_id)
 
     async def reserve_browser(
@@ -221,14 +225,22 @@ class Attempts:
 
         await write_end(self._storage, self._results, work)
 
-    async def ended(self, key: AttemptKey, ended: AttemptEnd, *, actor: str) -> Run | None:
+    async def ended(
+        self,
+        key: AttemptKey,
+        ended: AttemptEnd,
+        *,
+        actor: str,
+        admit: Callable[[Transaction], object] | None = None,
+    ) -> Run | None:
         """End the attempt and its subtask, and the run when it was the last subtask. After a lost
         attempt the subtask waits again while it has retries, see ``retries.py``.
 
         The attempt is closed for rows first, so that none are stored after the end: only its runner
         may call this, or a process that has taken it over. Returns the present run; None when the
         token is no longer valid or the attempt was given back, and then the state is not changed.
-        Repeated after an end with this token: the present run, and no other effect.
+        Repeated after an end with this token: the present run, and no other effect. What ``admit``
+        raises, at the beginning of the transaction, is raised, and the state is not changed either.
         """
         rows = ended.closed_rows
         if rows is None:
@@ -237,6 +249,8 @@ class Attempts:
 
         def work(tx: Transaction, kept: KeptRows) -> Run | None:
             lines.clear()
+            if admit is not None:
+                admit(tx)
             if not tx.runs.end_attempt(key, ended, rows, tx.now):
                 return _run_after_end(tx, key)
             run = tx.runs.lock(key.run_id)

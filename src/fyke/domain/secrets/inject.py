@@ -1,9 +1,10 @@
-"""Passes secrets to a run: they are decrypted for each attempt, just before it starts."""
+"""Passes secrets to a run: they are decrypted for each attempt, with the start of which they are
+read.
+"""
 
 from __future__ import annotations
 
-from fyke.contracts.state import Storage, Transaction
-from fyke.kit.clock import Clock
+from fyke.contracts.state import Transaction
 from fyke.kit.sealing import Sealer, UnsealError
 from fyke.model.secret import InjectedSecrets, SealedSecret
 
@@ -13,18 +14,21 @@ USED_EVERY_MS = 60_000  # so that a run of many subtasks does not write the time
 class RunSecrets:
     """Decrypts the secrets that the account of a run has for its worker, and no others."""
 
-    def __init__(self, storage: Storage, sealer: Sealer, clock: Clock) -> None:
-        self._storage = storage
+    def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
-        self._clock = clock
 
-    async def of(self, account_id: str, worker_id: str) -> InjectedSecrets:
-        """The secrets for an attempt of a run of this account."""
-        secrets = await self._storage.read(lambda tx: tx.secrets.of(account_id, worker_id))
+    def take(self, tx: Transaction, account_id: str, worker_id: str) -> InjectedSecrets:
+        """The secrets for an attempt of a run of this account, which starts with this transaction;
+        the time of their use is noted.
+        """
+        secrets = tx.secrets.of(account_id, worker_id)
         if not secrets:
             return InjectedSecrets()
         values, unreadable = self._open(secrets)
-        await self._record_use([secret for secret in secrets if secret.name in values])
+        since = tx.now - USED_EVERY_MS
+        used = [each.name for each in secrets if each.name in values and each.used_at < since]
+        if used:
+            tx.secrets.note_use(account_id, worker_id, used, tx.now)
         return InjectedSecrets(values, tuple(unreadable))
 
     def _open(self, secrets: list[SealedSecret]) -> tuple[dict[str, str], list[str]]:
@@ -35,18 +39,6 @@ class RunSecrets:
             except UnsealError:
                 unreadable.append(secret.name)
         return values, unreadable
-
-    async def _record_use(self, secrets: list[SealedSecret]) -> None:
-        since = self._clock.now_ms() - USED_EVERY_MS
-        names = [secret.name for secret in secrets if secret.used_at < since]
-        if not names:
-            return
-        account, worker = secrets[0].account_id, secrets[0].worker_id
-
-        def work(tx: Transaction) -> None:
-            tx.secrets.note_use(account, worker, names, tx.now)
-
-        await self._storage.write(work)
 
 
 def secret_location(secret: SealedSecret) -> tuple[str, str, str]:

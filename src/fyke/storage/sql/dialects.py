@@ -11,7 +11,7 @@
 * ``insert_new``, ``upsert``, ``locking``, ``contains``: clauses with different syntax.
 * ``insert_rows``: many rows in one statement.
 * ``driver_sql``, ``run_sql``, ``fetch_all``, ``fetch_one``: for the few hot statements; see also
-  ``prepared.py``.
+  ``prepared.py`` and ``postgres_direct.py``.
 * ``to_storable_text``: replaces characters that PostgreSQL cannot store.
 
 The implicit transactions of the sqlite3 module are disabled (``isolation_level=None``); BEGIN is
@@ -48,11 +48,14 @@ from fyke.errors import InvalidRequest
 from fyke.kit.file_lock import locked
 from fyke.storage.deadlines import MAINTENANCE, REQUEST
 from fyke.storage.sql.failures import SQLITE_BUSY
+from fyke.storage.sql.postgres_direct import postgres_execute, postgres_rows
 
 BUSY_SECONDS = 30
 LOCK_POLL_SECONDS = 0.1
 _ROWS = 500  # of one INSERT
 _BEGIN = "fyke_begin"
+_READS = "fyke_reads"  # whether all transactions of a PostgreSQL engine are those of for_reading
+_SNAPSHOT = "REPEATABLE READ"
 POSTGRES_NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"  # see ``now_ms``
 
 
@@ -111,7 +114,8 @@ def make_engine(
     nothing; a loss of power may lose the last commits, but never part of one. ``pool_size`` is the
     most connections; when none is free, a caller gets an error that ``failures.is_down``
     recognises, after ``BUSY_SECONDS`` on SQLite, 2 seconds on PostgreSQL. ``reading``:
-    connections to SQLite are read-only (on PostgreSQL transactions are, see ``for_reading``).
+    connections to SQLite are read-only, and on PostgreSQL all transactions are those of
+    ``for_reading``, without a switch before and after each.
     ``releases_pages``: a new SQLite file can give pages back, see
     ``fyke.storage.sql.results.drivers``; later only VACUUM can change that.
     """
@@ -124,7 +128,7 @@ def make_engine(
             reading=reading,
             releases_pages=releases_pages,
         )
-    return _postgres_engine(normalised, durable=durable, pool_size=pool_size)
+    return _postgres_engine(normalised, durable=durable, pool_size=pool_size, reading=reading)
 
 
 def _sqlite_engine(
@@ -202,7 +206,7 @@ def _enter_wal(connection: sqlite3.Connection, *, releases_pages: bool) -> None:
         time.sleep(0.01)
 
 
-def _postgres_engine(url: URL, *, durable: bool, pool_size: int) -> Engine:
+def _postgres_engine(url: URL, *, durable: bool, pool_size: int, reading: bool) -> Engine:
     # psycopg is needed on PostgreSQL only
     from fyke.storage.postgres import CONNECT_SECONDS, TimedConnection, connect_arguments
 
@@ -211,7 +215,7 @@ def _postgres_engine(url: URL, *, durable: bool, pool_size: int) -> Engine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS,
-        isolation_level="READ COMMITTED",
+        isolation_level=_SNAPSHOT if reading else "READ COMMITTED",
         connect_args=connect_arguments(url.query),
     )
 
@@ -224,8 +228,10 @@ def _postgres_engine(url: URL, *, durable: bool, pool_size: int) -> Engine:
     @event.listens_for(engine, "connect")
     def set_up(connection: TimedConnection, _record: object) -> None:
         connection.prepare_session(REQUEST, durable=durable)
+        if reading:
+            connection.read_only = True
 
-    return engine
+    return engine.execution_options(**{_READS: True}) if reading else engine
 
 
 def for_writing(engine: Engine) -> Engine:
@@ -237,7 +243,9 @@ def for_reading(engine: Engine) -> Engine:
     """Return the engine with transactions that read one snapshot and cannot write."""
     if is_sqlite(engine):
         return engine.execution_options(**{_BEGIN: "BEGIN"})
-    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    if engine.get_execution_options().get(_READS):
+        return engine
+    return engine.execution_options(isolation_level=_SNAPSHOT, postgresql_readonly=True)
 
 
 @contextlib.contextmanager
@@ -261,7 +269,8 @@ def now_ms(connection: Connection) -> int:
     """Return milliseconds since the epoch, by the clock shared by all users of the database."""
     if is_sqlite(connection):
         return time.time_ns() // 1_000_000
-    return int(connection.exec_driver_sql(f"SELECT {POSTGRES_NOW}").scalar_one())
+    [now] = postgres_execute(connection, f"SELECT {POSTGRES_NOW}").fetchone()
+    return int(now)
 
 
 def insert_new(connection: Connection, table: Table) -> Executable:
@@ -337,19 +346,23 @@ def sqlite_execute(
 
 def sqlite_rows(cursor: sqlite3.Cursor) -> list[dict[str, Any]]:
     """The rows of a query by column name."""
-    try:
-        rows = cursor.fetchall()
-    except sqlite3.Error as error:
-        raise OperationalError(None, None, error) from error
+    rows = _fetched(cursor)
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _fetched(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
+    try:
+        return cursor.fetchall()
+    except sqlite3.Error as error:
+        raise OperationalError(None, None, error) from error
 
 
 def run_sql(connection: Connection, statement: str, values: tuple[object, ...]) -> int:
     """Execute a statement that writes, written with ``?``; return the number of rows changed."""
     if is_sqlite(connection):
         return sqlite_execute(connection, statement, values).rowcount
-    return connection.exec_driver_sql(driver_sql(connection, statement), values).rowcount
+    return int(postgres_execute(connection, driver_sql(connection, statement), values).rowcount)
 
 
 def fetch_all(
@@ -358,9 +371,17 @@ def fetch_all(
     """Return the rows of a statement written with ``?``, by column name."""
     if is_sqlite(connection):
         return sqlite_rows(sqlite_execute(connection, statement, values))
-    result = connection.exec_driver_sql(driver_sql(connection, statement), values)
-    names = list(map(str, result.keys()))
-    return [dict(zip(names, row, strict=True)) for row in result]
+    return postgres_rows(connection, driver_sql(connection, statement), values)
+
+
+def fetch_tuples(
+    connection: Connection, statement: str, values: tuple[object, ...]
+) -> Sequence[tuple[Any, ...]]:
+    """Return the rows of a statement in the style of the driver (``driver_sql``)."""
+    if not is_sqlite(connection):
+        found: list[tuple[Any, ...]] = postgres_execute(connection, statement, values).fetchall()
+        return found
+    return _fetched(sqlite_execute(connection, statement, values))
 
 
 def fetch_one(

@@ -19,11 +19,12 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from fyke.storage.sql.dialects import fetch_all, fetch_one, for_writing, make_engine, run_sql
 from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.columns import StorableText
+from support.results_address import DIALECTS
 
 things = Table(
     "things",
@@ -38,9 +39,12 @@ QUERY = select(things).where(things.c.n >= bindparam("least")).order_by(things.c
 TEXTS = ["a", "nul\0", "surrogate\ud800", "Ü", "'; --", ":of_id ?"]
 
 
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Connection]:
-    engine = for_writing(make_engine(f"sqlite:///{tmp_path / 'a.db'}", durable=False))
+@pytest.fixture(params=DIALECTS)
+def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connection]:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    engine = for_writing(make_engine(url, durable=False))
     things.metadata.create_all(engine)
     with engine.begin() as connection:
         yield connection
@@ -90,16 +94,22 @@ def test_constants_of_the_statement_are_values_too(db: Connection) -> None:
 
 def test_errors_are_those_of_sqlalchemy(db: Connection) -> None:
     add_all(db)
-    with pytest.raises(IntegrityError) as taken:
+    with pytest.raises(IntegrityError) as taken, db.begin_nested():
         ADD.run(db, {"id": "a", "n": 1, "on": True})
-    with pytest.raises(IntegrityError) as expected:
+    with pytest.raises(IntegrityError) as expected, db.begin_nested():
         db.execute(insert(things), {"id": "a", "n": 1, "on": True})
     assert str(taken.value.orig) == str(expected.value.orig)
-    for statement in ("SELECT x FROM things", "SELECT abs(-9223372036854775808)"):
-        with pytest.raises(OperationalError):
-            fetch_all(db, statement, ())
-    with pytest.raises(OperationalError):
+    with pytest.raises(DBAPIError), db.begin_nested():
+        fetch_all(db, "SELECT x FROM things", ())
+    with pytest.raises(DBAPIError), db.begin_nested():
         run_sql(db, "UPDATE nothing SET x = ?", (1,))
+    assert fetch_one(db, "SELECT count(*) AS n FROM things", ()) == {"n": len(TEXTS)}
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_an_error_of_a_later_row_is_one_of_sqlalchemy(db: Connection) -> None:
+    with pytest.raises(OperationalError):
+        fetch_all(db, "SELECT abs(-9223372036854775808)", ())
 
 
 def test_it_is_undone_with_its_transaction(tmp_path: Path) -> None:

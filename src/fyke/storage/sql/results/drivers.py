@@ -74,7 +74,9 @@ class Driver(Protocol):
         ...
 
     def queries(self, *statements: tuple[str, Params]) -> list[list[Any]]:
-        """Run several queries in order, on PostgreSQL in one round trip."""
+        """Run several statements in order, on PostgreSQL in one round trip; return the rows of
+        each, none for one that returns none.
+        """
         ...
 
     def search(self, sql: str, params: Params) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -33,11 +33,13 @@ class FencingResults(SqlResults):
         self._journal = journal
         self._ends: dict[Path, SegmentEnd] = {}  # up to which the journal was moved here
 
-    async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
+    async def commit(
+        self, batches: Sequence[AttemptBatch], opening: Collection[str] = ()
+    ) -> list[bool]:
         """See ``Results.commit``. What an attempt has in the journal comes before them."""
         if batches:
             await self._move()
-        return await super().commit(batches)
+        return await super().commit(batches, opening)
 
     async def close_attempt(self, attempt_id: str) -> int:
         def work() -> int:

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -265,9 +265,14 @@ class JournaledResults(SqlResults):
     def _is_behind(self) -> bool:
         return len(self._pending) > MAX_PENDING or self._pending_bytes > MAX_PENDING_BYTES
 
-    async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
+    async def commit(
+        self, batches: Sequence[AttemptBatch], opening: Collection[str] = ()
+    ) -> list[bool]:
         for batch in batches:
             check(batch)
+        for batch in batches:
+            if batch.attempt_id in opening:
+                await self.open_attempt(batch.run_id, batch.attempt_id)
         if any(batch.attempt_id not in self._attempts or has_upserts(batch) for batch in batches):
             for batch in batches:
                 self._pace.count(batch.attempt_id)

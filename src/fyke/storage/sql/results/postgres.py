@@ -76,7 +76,7 @@ class PostgresDriver:
                 self._connection.cursor(binary=True).execute(_native(sql), params)
                 for sql, params in statements
             ]
-        return [cursor.fetchall() for cursor in cursors]
+        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
     def search(self, sql: str, params: Params) -> list[Any]:
         return self.query(sql, params)

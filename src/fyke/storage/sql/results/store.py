@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -88,13 +88,19 @@ class SqlResults:
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="results-write")
         self._reading = CountedExecutor(READERS, thread_name_prefix="results-read")
 
-    async def commit(self, batches: Sequence[AttemptBatch]) -> list[bool]:
+    async def commit(
+        self, batches: Sequence[AttemptBatch], opening: Collection[str] = ()
+    ) -> list[bool]:
         for batch in batches:
             check(batch)
         if not batches:
             return []
-        compares = self._compares_numbers
-        work = partial(write.commit, batches=batches, compares_numbers=compares)
+        work = partial(
+            write.commit,
+            batches=batches,
+            opening=opening,
+            compares_numbers=self._compares_numbers,
+        )
         try:
             stored = await self._write(work)
         except (FykeError, MemoryError):

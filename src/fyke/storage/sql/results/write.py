@@ -6,7 +6,7 @@ The lock of a run protects its positions and all its rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -98,10 +98,14 @@ def placeholders(count: int) -> str:
 
 
 def commit(
-    driver: Driver, batches: Sequence[AttemptBatch], *, compares_numbers: bool = True
+    driver: Driver,
+    batches: Sequence[AttemptBatch],
+    opening: Collection[str] = (),
+    *,
+    compares_numbers: bool = True,
 ) -> list[bool]:
     """See ``Results.commit``. Without ``compares_numbers`` every batch is new."""
-    targets = _lock_targets(driver, batches)
+    targets = _lock_targets(driver, batches, opening)
     answers: list[bool] = []
     to_store: list[tuple[AttemptBatch, _Target, int]] = []
     for batch in batches:
@@ -165,19 +169,24 @@ def _targets(driver: Driver, attempt_ids: Iterable[str]) -> dict[str, _Target]:
     return _found(driver.query(statement, chunk) for statement, chunk in queries)
 
 
-def _lock_targets(driver: Driver, batches: Sequence[AttemptBatch]) -> dict[str, _Target]:
-    """Attempts by id, which cannot be closed until the commit, and their runs, locked. On
-    PostgreSQL those of deleted runs are missing.
+def _lock_targets(
+    driver: Driver, batches: Sequence[AttemptBatch], opening: Collection[str]
+) -> dict[str, _Target]:
+    """Attempts by id, which cannot be closed until the commit, and their runs, locked; those that
+    are ``opening`` are opened before. On PostgreSQL those of deleted runs are missing.
     """
     suffix = ""
-    locks: list[_Query] = []
+    # in one order, or two commits that open attempts of some of the same runs might wait for each
+    # other
+    pairs = sorted({(b.run_id, b.attempt_id) for b in batches if b.attempt_id in opening})
+    first = [query for pair in pairs for query in _open_queries(*pair)]
     if driver.for_update:
         suffix = f"{_NOT_DELETED}{driver.for_update} OF a"
         run_ids = tuple({batch.run_id for batch in batches})
         lock_runs = _LOCK_RUNS.format(placeholders=placeholders(len(run_ids)))
-        locks = [(lock_runs + driver.for_update, run_ids)]
+        first.append((lock_runs + driver.for_update, run_ids))
     queries = _target_queries({batch.attempt_id for batch in batches}, suffix)
-    return _found(driver.queries(*locks, *queries)[len(locks) :])
+    return _found(driver.queries(*first, *queries)[len(first) :])
 
 
 def _target_queries(attempt_ids: Iterable[str], suffix: str = "") -> list[_Query]:
@@ -261,9 +270,15 @@ def _apply(driver: Driver, plan: CommitPlan) -> None:
 def open_attempt(driver: Driver, run_id: str, attempt_id: str) -> None:
     """See ``Results.open_attempt``."""
     with driver.batched():
-        if attempt_id != run_id:  # a late line of the platform does not bring a deleted run back
-            driver.run(_OPEN_RUN, (run_id, attempt_id))
-        driver.run(_OPEN_ATTEMPT, (attempt_id, run_id))
+        for statement, values in _open_queries(run_id, attempt_id):
+            driver.run(statement, values)
+
+
+def _open_queries(run_id: str, attempt_id: str) -> list[_Query]:
+    opened: _Query = _OPEN_ATTEMPT, (attempt_id, run_id)
+    if attempt_id == run_id:  # a late line of the platform does not bring a deleted run back
+        return [opened]
+    return [(_OPEN_RUN, (run_id, attempt_id)), opened]
 
 
 def last_moved(driver: Driver, run_id: str, attempt_id: str) -> int | None:

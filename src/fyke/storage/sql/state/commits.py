@@ -1,9 +1,10 @@
 """Finds out whether a commit took place when its response was lost. PostgreSQL only.
 
-The last statement of each transaction that has written something sets the mark of its writer to the
-next number. The row of the mark is locked until the transaction has ended, so reading it waits for
-that end, and then the number shows how it ended. The transaction id would not be reliable: a server
-that crashes reuses ids that had not reached its disk.
+The last statement of each transaction that has changed a row sets the mark of its writer to the
+next number. One that has only read or locked rows has nothing to look up. The row of the mark is
+locked until the transaction has ended, so reading it waits for that end, and then the number shows
+how it ended. The transaction id would not be reliable: a server that crashes reuses ids that had
+not reached its disk.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fyke.kit import backoff
 from fyke.kit.ids import new_ulid
+from fyke.storage.sql.postgres_direct import postgres_execute
 from fyke.storage.sql.state.columns import metadata, number_column, text_column
 from fyke.storage.sql.state.delayed_signals import DueSignal
 
@@ -86,13 +88,19 @@ class CommitMarks:
         self._writer = _ThreadMarks()
         self._closing = threading.Event()
 
+    def begin(self, connection: Connection) -> None:
+        """Call this before the first statement of a transaction."""
+        _raw(connection).has_changed_rows = False
+
     def put(self, connection: Connection) -> Mark | None:
-        """Mark the transaction as its last statement; None when it has written nothing."""
+        """Mark the transaction as its last statement; None when it has changed no row."""
+        if not _raw(connection).has_changed_rows:
+            return None
         mark = Mark(self._writer.name, next(self._writer.numbers))
         if mark.number == 1:  # the first mark of a thread also removes old marks
-            connection.exec_driver_sql(_FORGET)
-        result = connection.exec_driver_sql(_PUT, (mark.writer, mark.number))
-        return mark if result.rowcount else None
+            postgres_execute(connection, _FORGET)
+        put = postgres_execute(connection, _PUT, (mark.writer, mark.number))
+        return mark if put.rowcount else None
 
     def renew(self) -> None:
         """Give this thread a new row, because another thread will look up its current row."""
@@ -116,3 +124,8 @@ class CommitMarks:
     def close(self) -> None:
         """Stop all lookups."""
         self._closing.set()
+
+
+def _raw(connection: Connection) -> Any:
+    """The ``TimedConnection``, whose module is not imported where there is no PostgreSQL."""
+    return connection.connection.driver_connection

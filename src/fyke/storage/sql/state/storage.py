@@ -196,13 +196,15 @@ class SqlStorage:
     def _once(
         self, engine: Engine, work: Callable[[Transaction], T]
     ) -> tuple[T, tuple[DueSignal, ...]]:
+        marks = self._marks if engine is self._writing else None
         with engine.connect() as connection:
             transaction = connection.begin()
             try:
+                if marks is not None:
+                    marks.begin(connection)
                 tx = SqlTransaction(connection, hiding=self._hiding, clock=self._clock)
                 value = work(tx)
                 topics = tx.finish() if engine is self._writing else ()
-                marks = self._marks if engine is self._writing else None
                 mark = marks.put(connection) if marks else None
             except BaseException:
                 transaction.rollback()
@@ -250,11 +252,9 @@ def open_storage(
     sqlite = normalise_url(url).drivername == "sqlite"
     writers = 1 if sqlite else POSTGRES_WRITERS
     writing = make_engine(
-        url, durable=durable, pool_size=writers if sqlite else writers + READERS + LOOKUP_THREADS
+        url, durable=durable, pool_size=writers if sqlite else writers + LOOKUP_THREADS
     )
-    reading = (
-        make_engine(url, durable=durable, pool_size=READERS, reading=True) if sqlite else writing
-    )
+    reading = make_engine(url, durable=durable, pool_size=READERS, reading=True)
     return SqlStorage(
         writing,
         reading,

@@ -12,7 +12,13 @@ from fyke.model.attempt import AttemptEnd
 from fyke.model.run import Attempt, AttemptKey, End, Outcome
 from fyke.model.runner import AttemptUsage, Renewal, Renewed
 from fyke.reasons import Reason
-from fyke.storage.sql.dialects import driver_sql, is_sqlite, run_sql, to_storable_text
+from fyke.storage.sql.dialects import (
+    driver_sql,
+    fetch_tuples,
+    is_sqlite,
+    run_sql,
+    to_storable_text,
+)
 from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.records import (
     SqlStore,
@@ -173,7 +179,7 @@ class AttemptTable(SqlStore):
                 values = tuple(map(list, zip(*map(_values, part), strict=True)))
             statement = _RENEW.format(source, clock)
             values = *values, *now, lease_ms
-            found = self._db.exec_driver_sql(driver_sql(self._db, statement), values)
+            found = fetch_tuples(self._db, driver_sql(self._db, statement), values)
             for attempt_id, run_id, lease_until, kind in found:
                 renewed.add(attempt_id)
                 runs[kind].add(run_id)

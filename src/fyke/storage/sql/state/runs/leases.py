@@ -48,7 +48,7 @@ from fyke.model.browser import BrowserOffer
 from fyke.model.placement import ANYTHING, Placement
 from fyke.model.run import MAX_PAUSE_MS, Attempt, Run, Subtask, SubtaskState
 from fyke.model.runner import TOLERANCE, Capacity, Lease, RunnerInfo, RunnerLoad
-from fyke.storage.sql.dialects import fetch_all, is_sqlite
+from fyke.storage.sql.dialects import fetch_all, fetch_tuples, is_sqlite
 from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.installation import RunnerTable
 from fyke.storage.sql.state.records import SqlStore, columns, record
@@ -370,7 +370,7 @@ class LeaseTable(SqlStore):
         now = self._now()
         times = now, now + MAX_PAUSE_MS
         values = (placement.pool, *times, *full, *started, *excluded, *where.values)
-        rows = self._db.exec_driver_sql(statement, values)
+        rows = fetch_tuples(self._db, statement, values)
         return [WaitingSubtask(*row) for row in rows]
 
     def open_labels(self, pool: str) -> list[str]:

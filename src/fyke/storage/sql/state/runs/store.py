@@ -36,7 +36,6 @@ from fyke.model.run import (
 )
 from fyke.reasons import ReasonCode
 from fyke.storage.sql.dialects import (
-    driver_sql,
     fetch_one,
     is_sqlite,
     locking,
@@ -140,8 +139,7 @@ class SubtaskTable(SqlStore):
         """Lock the run: no subtask may change while another transaction has ``RunStore.lock``."""
         lock = locking(self._db, "FOR NO KEY UPDATE")
         if lock:
-            statement = driver_sql(self._db, "SELECT 1 FROM runs WHERE id = ?") + lock
-            self._db.exec_driver_sql(statement, (to_storable_text(run_id),))
+            fetch_one(self._db, _SOME + lock, (to_storable_text(run_id),))
 
 
 def _end_values(end: End) -> dict[str, str]:
@@ -154,6 +152,7 @@ def _end_values(end: End) -> dict[str, str]:
 
 
 _BY_ID = "SELECT * FROM runs WHERE id = ?"
+_SOME = "SELECT 1 FROM runs WHERE id = ?"
 _LEFT = "SELECT subtasks - subtasks_ended AS n FROM runs WHERE id = ?"
 _COUNT_ENDED = "UPDATE runs SET subtasks_ended = subtasks_ended + ? WHERE id = ?"
 _FIXED = {
