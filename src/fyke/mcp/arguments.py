@@ -5,6 +5,7 @@ Models send numbers as text, and empty texts for what they leave out. Both are a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -78,6 +79,8 @@ def _number(value: object, schema: Mapping[str, Any]) -> int | float:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise ValueError
         number = float(value)
+        if not math.isfinite(number):
+            raise ValueError
         result = int(number) if number.is_integer() else number
     except (ValueError, OverflowError):
         raise _Wrong("must be a number") from None

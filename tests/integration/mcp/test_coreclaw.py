@@ -12,7 +12,6 @@ from fyke.mcp.coreclaw import OTHERS, REST, coreclaw_tools
 from fyke.mcp.server import UNTRUSTED_META, build_server
 from fyke.mcp.session import McpSession
 from fyke.mcp.tool import UNTRUSTED
-from fyke.model.run import Outcome
 from support.app import App
 
 CUSTOM = json.dumps({"urls": ["https://a.example"]})
@@ -86,24 +85,6 @@ async def test_the_other_lists_and_tasks(app: App, agent: Any) -> None:
     assert len((await agent.call("list_proxy_regions"))["list"]) > 100
     await agent.call("delete_worker_task", worker_task_id=slug)
     assert (await agent.call("list_worker_tasks"))["count"] == 0
-
-
-async def test_a_verdict_and_a_batch_notice_rows_that_only_report_errors(
-    app: App, agent: Any
-) -> None:
-    await app.publish()
-    run = (await agent.call("run_worker", worker_id="owner/reader", input_json=CUSTOM))["run_slug"]
-    await app.execute([{"error": "captcha", "status": 403, "url": "https://a.example"}])
-    assert (await agent.call("verify_run", run_id=run))["verdict"] == "ERROR_RECORD"
-    failed = (await agent.call("rerun_worker_run", run_id=run))["run_slug"]
-    await app.execute([], Outcome.EXIT_CODE, log=["Traceback: here"])
-    verdict = await agent.call("verify_run", run_id=failed)
-    assert (verdict["verdict"], verdict["err_lines"]) == ("FAILED", ["Traceback: here"])
-    items = json.dumps(
-        [{"worker_id": "owner/reader", "input_json": {"urls": 3}}, {"worker_id": "x"}]
-    )
-    batch = await agent.call("run_workers_batch", items=items, concurrency=2)
-    assert batch["counts"] == {"SUBMIT_FAIL": 2}
 
 
 async def test_rows_are_marked_as_text_of_strangers(app: App, agent: Any) -> None:
