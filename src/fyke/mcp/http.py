@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fyke.mcp.server import build_server
 from fyke.mcp.session import McpSession
-from fyke.mcp.spending import KeySpending, Spending, read_cap
+from fyke.mcp.spending import AgentSpending, KeySpending, read_cap
 from fyke_client import AsyncFyke
 
 MAX_BODY_BYTES = 10 * 2**20
@@ -62,10 +62,10 @@ class McpEndpoint:
             scope[_SESSION] = McpSession(fyke, spending)
             await self._manager.handle_request(scope, receive, send)
 
-    def _spending_of(self, key_id: str, spend_cap: str) -> Spending:
+    def _spending_of(self, key_id: str, spend_cap: str) -> AgentSpending:
         cap = read_cap(spend_cap)
         if cap is None:
-            return Spending()
+            return AgentSpending()
         spending = self._spending.setdefault(key_id, KeySpending(cap, key_id=key_id))
         self._spending.move_to_end(key_id)
         if len(self._spending) > REMEMBERED_KEYS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fyke.mcp.spending import Spending
+from fyke.mcp.spending import AgentSpending
 from fyke_client import AsyncFyke
 
 
@@ -13,4 +13,4 @@ class McpSession:
     """``fyke`` is the client with the user's key; ``spending`` counts the runs that it starts."""
 
     fyke: AsyncFyke
-    spending: Spending = field(default_factory=Spending)
+    spending: AgentSpending = field(default_factory=AgentSpending)

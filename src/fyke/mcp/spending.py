@@ -48,7 +48,7 @@ class SpendStatus:
 
 
 @dataclass
-class Spending:
+class AgentSpending:
     """The cap and the runs of one process, which serves one user. ``cap`` None: no cap."""
 
     cap: Decimal | None = None
@@ -98,7 +98,7 @@ class Spending:
 
 
 @dataclass
-class KeySpending(Spending):
+class KeySpending(AgentSpending):
     """The runs that a key has started in the last 24 hours, by the lists of the server, which
     survive its restart.
     """

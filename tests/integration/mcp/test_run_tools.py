@@ -15,7 +15,7 @@ from mcp.shared.exceptions import MCPError
 
 from fyke.mcp.server import build_server
 from fyke.mcp.session import McpSession
-from fyke.mcp.spending import KeySpending, Spending
+from fyke.mcp.spending import AgentSpending, KeySpending
 from fyke.model.billing import Prices
 from fyke.model.run import Outcome
 from fyke_client import AsyncFykeAdmin
@@ -125,7 +125,7 @@ async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
 @pytest.fixture(params=["process", "key"])
 async def capped(request: pytest.FixtureRequest, priced: App) -> AsyncIterator[Any]:
     """Two USD for the runs of a process, or of a key."""
-    spending = Spending(Decimal(2))
+    spending = AgentSpending(Decimal(2))
     if request.param == "key":
         spending = KeySpending(Decimal(2), key_id=priced.owner.key_id)
     transport = httpx2.ASGITransport(priced.asgi())
@@ -170,7 +170,7 @@ async def test_runs_cost_at_most_the_cap_together(priced: App, capped: Client) -
 
 async def test_without_prices_a_cap_refuses_nothing(app: App, session: McpSession) -> None:
     await app.publish()
-    free = McpSession(session.fyke, Spending(Decimal("0.01")))
+    free = McpSession(session.fyke, AgentSpending(Decimal("0.01")))
     async with Client(build_server(lambda _: free)) as client:
         for _ in range(2):
             assert "wait_for_run" in await text_of(
