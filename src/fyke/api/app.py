@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fyke import __version__, errors
+from fyke.api.agents import AgentRoute, Agents
 from fyke.api.auth import AccessControl
 from fyke.api.docs.document import COMPLETE, Document, Documents
 from fyke.api.docs.operations import DocsRoutes
@@ -138,6 +139,7 @@ class RestApi(Starlette):
         self.documents = documents
         self.operations = operations
         self.hot_path: HotPath | None = None  # for ``HotProtocol``
+        self.access: AccessControl | None = None  # for further routes
 
     def openapi(self) -> Document:
         """The complete OpenAPI document; must not be modified."""
@@ -178,6 +180,7 @@ def build_app(
     if config.metrics_token:
         app.router.routes.append(TokenRoute(metrics, config.metrics_token))
     access = _access(services, config, clock, share)
+    app.access = access
     mount(app, operations, access)
     reads: list[HotRead] = []
     if services.inline is not None:
@@ -188,6 +191,12 @@ def build_app(
         hsts = hsts_header(config.hsts)
         app.hot_path = HotPath(reads, operations, network, access, hsts, meter)
     return app
+
+
+def add_agents(app: RestApi, agents: Agents) -> None:
+    """Let ``agents`` answer ``/mcp``."""
+    if app.access is not None:
+        app.router.routes.append(AgentRoute(agents, app.access))
 
 
 def add_pages(app: Starlette, pages: Pages) -> None:

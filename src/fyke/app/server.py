@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from fyke.api.app import ApiConfig, add_pages, build_app
+from fyke.api.app import ApiConfig, add_agents, add_pages, build_app
 from fyke.api.protocol import LimitedProtocol
 from fyke.api.ratelimit import RateShare
+from fyke.app.agents import LazyAgents
 from fyke.app.folder import master_secret, place
 from fyke.app.git import open_git
 from fyke.app.health import ProxyProbe, disk
@@ -95,6 +96,8 @@ async def _serve(
     app = build_app(services, _api_config(settings, heartbeat.name), share=share)
     api = ApiClient(app, app.openapi)
     add_pages(app, build_console(services, _console_config(settings), api, share=share))
+    agents = LazyAgents(app)
+    add_agents(app, agents)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -118,6 +121,7 @@ async def _serve(
         finally:
             timers.cancel()
             await asyncio.gather(timers, return_exceptions=True)
+            await agents.close()
             if exporter is not None:
                 exporter.close()
             await services.browser_views.close()

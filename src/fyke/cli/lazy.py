@@ -24,13 +24,14 @@ class Entry(NamedTuple):
 
     ``help`` is its line in the help of ``fyke``, and for a group also its own help. ``target`` is
     ``module:attribute``, a function or a Typer group. ``more`` are further modules that add
-    commands to the group.
+    commands to the group. ``default`` is the command of a group that is run without a name.
     """
 
     help: str
     target: str
     more: tuple[str, ...] = ()
     hidden: bool = False
+    default: str = ""
 
 
 class LazyGroup(TyperGroup):
@@ -93,7 +94,20 @@ def _load(name: str, entry: Entry) -> Any:
     loaded.commands = _Commands(
         {command.name or "": cache(partial(_command, command)) for command in commands}
     )
+    if entry.default:
+        _run_by_default(loaded, entry.default)
     return _without_pydantic(loaded)
+
+
+def _run_by_default(loaded: Any, default: str) -> None:
+    """Let the group ``loaded`` run ``default`` without arguments, and with options alone."""
+    parse = loaded.parse_args
+
+    def parse_args(ctx: Any, args: list[str]) -> Any:
+        named = bool(args) and (not args[0].startswith("-") or args[0] in ctx.help_option_names)
+        return parse(ctx, args if named else [default, *args])
+
+    loaded.parse_args = parse_args
 
 
 def _command(info: CommandInfo) -> Any:

@@ -88,6 +88,11 @@ class _Root(LazyGroup):
             "Machines of nodes that an engine such as Kubernetes runs: replace and scale them.",
             "fyke.cli.fleet:fleet",
         ),
+        "mcp": Entry(
+            "Agents: serve one over standard input and output, and install that in its program.",
+            "fyke.cli.mcp:mcp",
+            default="serve",
+        ),
         "callback": Entry(
             "Callbacks: states, replays and receivers.", "fyke.cli.callback:callbacks"
         ),

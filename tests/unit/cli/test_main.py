@@ -18,7 +18,7 @@ def test_every_command_has_examples_and_a_json_option(path: str) -> None:
     answer = CliRunner().invoke(app, [*words, "--help"])
     assert answer.exit_code == 0
     assert f"fyke {' '.join(words)}" in answer.output.partition("Examples:")[2]
-    if path not in ("fyke serve", "fyke help"):
+    if path not in ("fyke serve", "fyke help", "fyke mcp serve"):
         assert "--json" in answer.output
 
 

@@ -118,6 +118,8 @@ class Fyke(RunCalls, RowCalls, WorkerCalls, TaskCalls):
         *,
         body: object = None,
         query: Mapping[str, Any] | None = None,
+        extra_seconds: float = 0,
+        idempotency_key: str = "",
         answer_type: type[T],
     ) -> T: ...
 
@@ -129,6 +131,8 @@ class Fyke(RunCalls, RowCalls, WorkerCalls, TaskCalls):
         *,
         body: object = None,
         query: Mapping[str, Any] | None = None,
+        extra_seconds: float = 0,
+        idempotency_key: str = "",
     ) -> Any: ...
 
     def request(
@@ -138,12 +142,21 @@ class Fyke(RunCalls, RowCalls, WorkerCalls, TaskCalls):
         *,
         body: object = None,
         query: Mapping[str, Any] | None = None,
+        extra_seconds: float = 0,
+        idempotency_key: str = "",
         answer_type: Any = Any,
     ) -> Any:
-        """Any other operation of the API; return ``data`` of its answer, decoded from JSON."""
+        """Any other operation of the API; return ``data`` of its answer, decoded from JSON.
+
+        ``extra_seconds``: how much longer than usual the answer may take; ``idempotency_key``: of a
+        start with a ``body``, which may then be sent again.
+        """
         path = with_query(path, query)
         if body is None:
-            request = Request(method, path, repeatable=method in ("GET", "PUT"))
+            repeatable = method in ("GET", "PUT")
+            request = Request(method, path, extra_seconds=extra_seconds, repeatable=repeatable)
         else:
-            request = json_request(method, path, body)
+            request = json_request(
+                method, path, body, extra_seconds=extra_seconds, idempotency_key=idempotency_key
+            )
         return self._connection.answer(request, answer_type)

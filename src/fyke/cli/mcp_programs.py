@@ -1,0 +1,157 @@
+"""The programs that can start ``fyke mcp``, and their configuration files.
+
+A change adds or replaces one entry, and keeps the rest: JSON is written with the same members in
+the same order, and in TOML all other lines stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ENTRY = "fyke"  # the name of the server in every file
+_TABLE = re.compile(r"^\s*\[")
+_INDENT = re.compile(r"^\{\s*\n([ \t]+)\"")
+
+
+class UnreadableConfig(ValueError):
+    """A file that cannot be changed safely; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class McpProgram:
+    """``place``: its file in a home. ``edit``: the text of the file with an entry for a command."""
+
+    title: str
+    place: Callable[[Path, str], Path]
+    edit: Callable[[str, list[str]], str]
+
+
+def _in_home(*parts: str) -> Callable[[Path, str], Path]:
+    return lambda home, platform: home.joinpath(*parts)
+
+
+def _in_settings(*parts: str) -> Callable[[Path, str], Path]:
+    """Below the folder in which programs with windows keep their settings."""
+
+    def place(home: Path, platform: str) -> Path:
+        folder = ("Library", "Application Support") if platform == "darwin" else (".config",)
+        return home.joinpath(*folder, *parts)
+
+    return place
+
+
+# --- JSON ----------------------------------------------------------------------------------
+
+
+def json_editor(member: str, **more: str) -> Callable[[str, list[str]], str]:
+    """An edit of the object ``member``; ``more`` are further members of the entry."""
+
+    def edit(text: str, command: list[str]) -> str:
+        document = _json_document(text)
+        servers = document.setdefault(member, {})
+        if not isinstance(servers, dict):
+            raise UnreadableConfig(f"its member {member} is not an object")
+        servers[ENTRY] = {**more, "command": command[0], "args": command[1:]}
+        found = _INDENT.match(text)
+        indent = found[1] if found else "  "
+        return json.dumps(document, indent=indent, ensure_ascii=False) + "\n"
+
+    return edit
+
+
+def _json_document(text: str) -> dict[str, Any]:
+    if not text.strip():
+        return {}
+    try:
+        document = json.loads(text, object_pairs_hook=_members)
+    except ValueError as error:
+        raise UnreadableConfig(f"it is not plain JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise UnreadableConfig("it is not a JSON object")
+    return document
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("an object has the same member twice")
+    return members
+
+
+# --- TOML ----------------------------------------------------------------------------------
+
+
+def edit_codex(text: str, command: list[str]) -> str:
+    """The text with the table ``mcp_servers.fyke``; other lines are not touched."""
+    before = _toml_document(text)
+    kept = _without_table(text.splitlines(keepends=True))
+    table = (
+        f"[mcp_servers.{ENTRY}]\n"
+        f"command = {json.dumps(command[0])}\n"
+        f"args = {json.dumps(command[1:])}\n"
+    )
+    body = "".join(kept).rstrip("\n")
+    changed = f"{body}\n\n{table}" if body else table
+    if _others(_toml_document(changed)) != _others(before):
+        raise UnreadableConfig(f"its entry {ENTRY} is written in a way that cannot be replaced")
+    return changed
+
+
+def _toml_document(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UnreadableConfig(f"it is not TOML: {error}") from None
+
+
+def _without_table(lines: list[str]) -> list[str]:
+    """Without our table and those inside it."""
+    kept, ours = [], False
+    for line in lines:
+        if _TABLE.match(line):
+            name = line.strip().strip("[]").replace('"', "").replace(" ", "")
+            ours = name == f"mcp_servers.{ENTRY}" or name.startswith(f"mcp_servers.{ENTRY}.")
+        if not ours:
+            kept.append(line)
+    return kept
+
+
+def _others(document: Mapping[str, Any]) -> dict[str, Any]:
+    """All but our entry, and without the table of servers if it had no other."""
+    rest = dict(document)
+    servers = dict(rest.pop("mcp_servers", {}))
+    servers.pop(ENTRY, None)
+    return rest | ({"mcp_servers": servers} if servers else {})
+
+
+# --- the programs --------------------------------------------------------------------------
+
+PROGRAMS: Mapping[str, McpProgram] = {
+    "claude": McpProgram(
+        "Claude Code", _in_home(".claude.json"), json_editor("mcpServers", type="stdio")
+    ),
+    "claude-desktop": McpProgram(
+        "Claude Desktop",
+        _in_settings("Claude", "claude_desktop_config.json"),
+        json_editor("mcpServers"),
+    ),
+    "cursor": McpProgram("Cursor", _in_home(".cursor", "mcp.json"), json_editor("mcpServers")),
+    "codex": McpProgram("Codex", _in_home(".codex", "config.toml"), edit_codex),
+    "vscode": McpProgram(
+        "Visual Studio Code",
+        _in_settings("Code", "User", "mcp.json"),
+        json_editor("servers", type="stdio"),
+    ),
+}
+
+
+def file_of(program: McpProgram, home: Path) -> Path:
+    """Where the program keeps its configuration, with links followed."""
+    return program.place(home, sys.platform).resolve()

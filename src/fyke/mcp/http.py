@@ -1,0 +1,96 @@
+"""The server of many users, at ``/mcp`` of the server role (streamable HTTP).
+
+Each request stands alone and has its user's key, so there are no sessions that a restart could
+lose, and any server of an installation can answer. Tools call the REST API of this process with
+that key and the address of the user, so that limits, rights and the audit log are the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from contextlib import suppress
+from typing import Any
+
+import httpx2
+from mcp.server.context import ServerRequestContext
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from fyke.mcp.server import build_server
+from fyke.mcp.session import McpSession
+from fyke.mcp.spending import AgentSpending, KeySpending, read_cap
+from fyke_client import AsyncFyke
+
+MAX_BODY_BYTES = 10 * 2**20
+REMEMBERED_KEYS = 1000  # with a spend cap
+_SESSION = "fyke.mcp_session"  # key in the ASGI scope
+
+
+class McpEndpoint:
+    """``api`` is the REST API as an ASGI application."""
+
+    def __init__(self, api: ASGIApp) -> None:
+        self._api = api
+        self._spending: OrderedDict[str, KeySpending] = OrderedDict()  # by key
+        self._manager = StreamableHTTPSessionManager(
+            build_server(_session_of),
+            json_response=True,
+            stateless=True,
+            max_request_body_size=MAX_BODY_BYTES,
+        )
+        self._ready = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+
+    async def serve(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        origin: str,
+        address: str,
+        key: str,
+        key_id: str,
+        spend_cap: str,
+    ) -> None:
+        """Answer one request; see ``fyke.api.agents``. Raises ``ValueError`` for a wrong cap."""
+        spending = self._spending_of(key_id, spend_cap)
+        await self._start()
+        transport = httpx2.ASGITransport(self._api, raise_app_exceptions=False, client=(address, 0))
+        async with AsyncFyke(origin, key, transport=transport) as fyke:
+            scope[_SESSION] = McpSession(fyke, spending)
+            await self._manager.handle_request(scope, receive, send)
+
+    def _spending_of(self, key_id: str, spend_cap: str) -> AgentSpending:
+        cap = read_cap(spend_cap)
+        if cap is None:
+            return AgentSpending()
+        spending = self._spending.setdefault(key_id, KeySpending(cap, key_id=key_id))
+        self._spending.move_to_end(key_id)
+        if len(self._spending) > REMEMBERED_KEYS:
+            self._spending.popitem(last=False)
+        spending.cap = cap
+        return spending
+
+    async def _start(self) -> None:
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        await self._ready.wait()
+
+    async def _run(self) -> None:
+        async with self._manager.run():
+            self._ready.set()
+            await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        """End the requests that are being answered."""
+        if self._running is not None:
+            self._running.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._running
+
+
+def _session_of(context: ServerRequestContext[Any, Any]) -> McpSession:
+    session: McpSession = context.request.scope[_SESSION]  # type: ignore[union-attr]
+    return session

@@ -1,0 +1,316 @@
+"""Our own tools for runs: start, wait, read rows, and why a run went as it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from fyke.mcp import calls, coreclaw_runs, starts
+from fyke.mcp.calls import refusals, segment
+from fyke.mcp.row_text import enclosed, fitting
+from fyke.mcp.session import McpSession
+from fyke.mcp.tool import Arguments, McpTool, ToolAnswer, ToolHints, ToolRefused, answer_of
+
+WAIT_SECONDS = 45  # most programs end a call after a minute
+PAGE = 50  # rows of one request
+DEFAULT_TOKENS, MAX_TOKENS = 2000, 50_000
+_FIRST = "*"
+_SHOWN_ATTEMPTS = 5
+_SHOWN_SITES = 10
+
+_RUN = {"type": "string", "description": "id of a run"}
+
+
+# --- start and wait ------------------------------------------------------------------------
+
+
+async def start_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
+    """The run's id is the handle: it stays valid for every later call, also after a restart."""
+    system = {
+        name: arguments[argument]
+        for argument, name in (
+            ("memory_mb", "memory"),
+            ("max_seconds", "execute_limit_time_seconds"),
+            ("max_charge_usd", starts.CHARGE),
+            ("max_traffic_mb", "max_total_traffic"),
+        )
+        if argument in arguments
+    }
+    parameters: dict[str, Any] = {"custom": arguments.get("input", {})}
+    if system:
+        parameters["system"] = system
+    body = {"input": {"parameters": parameters}, "version": arguments.get("version", "")}
+    key = arguments.get("once", "")
+    data = await starts.start(session, arguments["worker"], body, idempotency_key=key)
+    run = msgspec.json.decode(data)["run_slug"]
+    return answer_of(
+        {"run": run, "next": f"wait_for_run with run {run}, or read_rows as they come"}
+    )
+
+
+async def wait_for_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
+    run = arguments["run"]
+    await coreclaw_runs.wait(session, run, arguments["seconds"])
+    summary = await _summary(session, run)
+    answer = _outline(summary)
+    if not answer["ended"]:
+        waiting = await calls.read(session, f"/api/fyke/runs/{segment(run)}/waiting")
+        answer["waiting_for"] = waiting["reason"]
+        answer["next"] = "call wait_for_run again; the run goes on meanwhile"
+    elif answer["state"] == "succeeded":
+        answer["next"] = "read_rows"
+    else:
+        answer["next"] = "diagnose_run"
+    return answer_of(answer, untrusted=bool(summary["reason"]))
+
+
+async def _summary(session: McpSession, run: str) -> dict[str, Any]:
+    summary: dict[str, Any] = await calls.read(session, f"/api/fyke/runs/{segment(run)}")
+    return summary
+
+
+def _outline(summary: dict[str, Any]) -> dict[str, Any]:
+    """What is said of every run. A run that is being aborted has ended once it has an end."""
+    return {
+        "run": summary["slug"],
+        "state": summary["state"],
+        "ended": summary["finished_at"] > 0,
+        "reason": summary["reason"],
+        "rows": summary["results"],
+        "hidden_rows": summary["hidden"],
+        "cost_usd": summary["usage"],
+        "traffic_bytes": summary["traffic"],
+        "seconds": summary["duration"],
+    }
+
+
+# --- rows ----------------------------------------------------------------------------------
+
+
+async def read_rows(session: McpSession, arguments: Arguments) -> ToolAnswer:
+    """The rows after ``cursor`` that fit in ``max_tokens``. The cursor of the answer is where they
+    stopped, also inside a page, so each call brings only rows that were not read before.
+    """
+    run = arguments["run"]
+    reading = _Reading(*_place(arguments.get("cursor", "")), left=arguments["max_tokens"])
+    query: dict[str, Any] = {"limit": PAGE, "clean": True}
+    for name, member in (("fields", "fields"), ("where", "filter")):
+        if arguments.get(name):
+            query[member] = arguments[name]
+    path = f"/api/v2/worker-runs/{segment(run)}/result"
+    while reading.take(await calls.read(session, path, **query, cursor=reading.place)):
+        pass
+    about = {
+        "run": run,
+        "rows": len(reading.lines),
+        "rows_of_run": reading.count,
+        "more": reading.more,
+        "cursor": f"{reading.place}.{reading.skip}",
+        "cut": reading.cut,
+    }
+    if not reading.more:
+        about["next"] = "no more rows now; while the run goes on, ask later with this cursor"
+    text = msgspec.json.encode(about).decode()
+    if not reading.lines:
+        return ToolAnswer((text,))
+    rows = enclosed("rows of a run, one JSON object in each", reading.lines)
+    return ToolAnswer((text, rows), True)
+
+
+@dataclass
+class _Reading:
+    """Rows that fit in ``left`` tokens. ``place`` is the server's cursor of a page, ``skip`` the
+    number of its rows that were read.
+    """
+
+    place: str
+    skip: int
+    left: int
+    lines: list[str] = field(default_factory=list)
+    count: int = 0
+    more: bool = True
+    cut: bool = False
+
+    def take(self, page: dict[str, Any]) -> bool:
+        """Take rows of ``page``; whether there is room for the next page."""
+        rows, self.count = page["list"], page["count"]
+        taken, used, cut = fitting(rows[self.skip :], self.left)
+        if cut and self.lines:
+            return False  # the next call begins with this row
+        self.lines += taken
+        self.left -= used
+        self.skip += len(taken)
+        self.cut = cut
+        if self.skip < len(rows):
+            return False
+        self.more = len(rows) >= PAGE and bool(page["next_cursor"])
+        if page["next_cursor"]:
+            self.place, self.skip = page["next_cursor"], 0
+        return self.more and not cut and self.left > 0
+
+
+def _place(cursor: str) -> tuple[str, int]:
+    """The server's cursor, and how many rows after it were read."""
+    if not cursor:
+        return _FIRST, 0
+    place, _, skip = cursor.rpartition(".")
+    if not place or not skip.isdecimal() or len(skip) > 4:
+        raise ToolRefused("cursor must be the cursor of an earlier answer, or empty")
+    return place, int(skip)
+
+
+# --- diagnosis -----------------------------------------------------------------------------
+
+
+async def diagnose_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
+    """Why a run ended as it did or does not go on, the remedy, and the evidence."""
+    run = segment(arguments["run"])
+    path = f"/api/fyke/runs/{run}"
+    summary = await _summary(session, arguments["run"])
+    answer = _outline(summary) | {"reason_code": summary["reason_code"]}
+    if hint := summary["hint"]:
+        answer |= {"cause": hint["cause"], "remedy": hint["next_step"]}
+    if not answer["ended"]:
+        answer["waiting_for"] = (await calls.read(session, f"{path}/waiting"))["reason"]
+    subtasks = await calls.read(session, f"{path}/subtasks", limit=100)
+    failed = [item for item in subtasks["list"] if item["outcome"] not in ("", "succeeded")]
+    answer["subtasks"] = subtasks["count"]
+    answer["failed_subtasks"] = [
+        {"number": item["number"], "input": item["input"], "reason": item["reason"]}
+        for item in failed[:_SHOWN_ATTEMPTS]
+    ]
+    sites = await calls.read(session, f"{path}/sites")
+    answer["sites_with_trouble"] = [
+        {"site": site["domain"], "failures": site["failures"], "refused": site["why"]}
+        for site in sites["list"]
+        if site["failures"] or site["refused"]
+    ][:_SHOWN_SITES]
+    if answer["ended"]:
+        verdict = await coreclaw_runs.verdict_of(session, arguments["run"], 5)
+        answer["verdict"] = verdict["verdict"]
+    errors = [line["content"] for line in summary["errors"]] or await _last_errors(session, path)
+    text = msgspec.json.encode(answer).decode()
+    if not errors:
+        return ToolAnswer((text,), True)
+    taken, _, _ = fitting(errors, arguments["max_tokens"])
+    return ToolAnswer((text, enclosed("the last error lines of its log, as JSON", taken)), True)
+
+
+async def _last_errors(session: McpSession, path: str) -> list[str]:
+    page = await calls.read(session, f"{path}/log/page", level=4, limit=20)
+    return [line["content"] for line in page["list"]]
+
+
+# --- spending ------------------------------------------------------------------------------
+
+
+async def get_spending(session: McpSession, arguments: Arguments) -> ToolAnswer:
+    if session.spending.cap is None:
+        return answer_of({"cap_usd": None, "note": "the user has set no spend cap"})
+    with refusals():
+        status = await session.spending.status(session.fyke)
+    return answer_of(
+        {
+            "cap_usd": str(status.cap),
+            "spent_usd": str(status.spent),
+            "reserved_usd": None if status.reserved is None else str(status.reserved),
+            "left_usd": str(status.left),
+            "period": status.period,
+        }
+    )
+
+
+_READS = ToolHints(read_only=True, idempotent=True)
+
+RUN_TOOLS = (
+    McpTool(
+        "start_run",
+        "Start a run of a Worker and return at once. The answer's run is its handle for all other "
+        "tools. Use check_input first if you are not sure of the input.",
+        {
+            "worker": {"type": "string", "description": "owner/name, or the id of a Worker"},
+            "input": {"type": "object", "description": "the Worker's own fields"},
+            "version": {"type": "string", "description": "empty: the newest"},
+            "memory_mb": {"type": "integer", "description": "512, 1024, 2048, 4096, 8192 or 16384"},
+            "max_seconds": {"type": "integer", "minimum": 0, "maximum": 604800},
+            "max_charge_usd": {
+                "type": "number",
+                "minimum": 0,
+                "description": "the run is stopped when it costs this",
+            },
+            "max_traffic_mb": {"type": "number", "minimum": 0},
+            "once": {
+                "type": "string",
+                "description": "any text of your own: a start with the same one in 24 hours "
+                "answers the same run, so a lost answer can be asked for again",
+            },
+        },
+        start_run,
+        required=("worker",),
+        hints=ToolHints(open_world=True),
+    ),
+    McpTool(
+        "wait_for_run",
+        "Wait for the end of a run, at most seconds; then its state, rows and cost. Call it again "
+        "if it has not ended.",
+        {
+            "run": _RUN,
+            "seconds": {"type": "integer", "minimum": 0, "maximum": 600, "default": WAIT_SECONDS},
+        },
+        wait_for_run,
+        required=("run",),
+        hints=_READS,
+    ),
+    McpTool(
+        "read_rows",
+        "Rows of a run, also while it goes on, within max_tokens. Send the cursor of the last "
+        "answer to get only the rows after it.",
+        {
+            "run": _RUN,
+            "cursor": {
+                "type": "string",
+                "description": "of the last answer; empty: from the start",
+            },
+            "max_tokens": {
+                "type": "integer",
+                "minimum": 100,
+                "maximum": MAX_TOKENS,
+                "default": DEFAULT_TOKENS,
+            },
+            "fields": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "only these fields; a.b is inside a",
+            },
+            "where": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "conditions field:operator:value, such as price:lt:20",
+            },
+        },
+        read_rows,
+        required=("run",),
+        hints=_READS,
+    ),
+    McpTool(
+        "diagnose_run",
+        "Why a run failed, collected nothing or does not start: cause, remedy, failed subtasks, "
+        "sites with trouble and the last error lines.",
+        {
+            "run": _RUN,
+            "max_tokens": {"type": "integer", "minimum": 100, "maximum": 10_000, "default": 1000},
+        },
+        diagnose_run,
+        required=("run",),
+        hints=_READS,
+    ),
+    McpTool(
+        "get_spending",
+        "The spend cap that the user has set, and what is left of it.",
+        {},
+        get_spending,
+        hints=_READS,
+    ),
+)

@@ -1,0 +1,16 @@
+"""What the tools of one user share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fyke.mcp.spending import AgentSpending
+from fyke_client import AsyncFyke
+
+
+@dataclass(frozen=True, slots=True)
+class McpSession:
+    """``fyke`` is the client with the user's key; ``spending`` counts the runs that it starts."""
+
+    fyke: AsyncFyke
+    spending: AgentSpending = field(default_factory=AgentSpending)

@@ -1,0 +1,103 @@
+"""Our own tools for Workers: what one needs, and whether an input fits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fyke.mcp import calls
+from fyke.mcp.calls import segment
+from fyke.mcp.session import McpSession
+from fyke.mcp.tool import Arguments, McpTool, ToolAnswer, ToolHints, ToolRefused, answer_of
+
+_OPTIONS = 20  # choices of a field that are shown
+_FIELD = ("name", "type", "title", "description", "required", "minimum", "maximum", "unit")
+
+
+async def describe_worker(session: McpSession, arguments: Arguments) -> ToolAnswer:
+    return answer_of(
+        await description_of(session, arguments["worker"], arguments.get("version", "")),
+        untrusted=True,
+    )
+
+
+async def description_of(session: McpSession, worker: str, version: str = "") -> dict[str, Any]:
+    """The fields of a Worker in a few tokens, an input to start from, and what runs cost."""
+    path = f"/api/fyke/workers/{segment(worker)}"
+    form = await calls.read(session, f"{path}/form", version=version)
+    answer: dict[str, Any] = {
+        "worker": worker,
+        "version": form["version"],
+        "description": form["description"],
+        "fields": [_field(field) for section in form["sections"] for field in section["fields"]],
+    }
+    if form["broken"]:
+        schema = await calls.read(session, f"/api/v2/workers/{segment(worker)}/input-schema")
+        answer["input_schema"] = schema["input_schema"]
+    initial = await calls.read(session, f"{path}/beginning", version=version)
+    answer["example_input"] = initial["input"].get("parameters", {}).get("custom", {})
+    answer["earlier_runs"] = await _earlier_runs(session, path, version)
+    return answer
+
+
+def _field(field: dict[str, Any]) -> dict[str, Any]:
+    """A field without members that say nothing."""
+    shown = {name: field[name] for name in _FIELD if field[name] not in ("", None, False)}
+    if field["has_default"]:
+        shown["default"] = field["default"]
+    if field["options"]:
+        shown["options"] = [option["value"] for option in field["options"][:_OPTIONS]]
+    return shown
+
+
+async def _earlier_runs(session: McpSession, path: str, version: str) -> dict[str, Any]:
+    estimate = await calls.read(session, f"{path}/estimate", version=version)
+    figures = {
+        name: estimate[member]
+        for name, member in (("seconds", "time"), ("traffic_bytes", "traffic"), ("usd", "charge"))
+        if estimate[member]
+    }
+    return {"runs": estimate["runs"], "prices_are_set": estimate["priced"], **figures}
+
+
+async def check_input(session: McpSession, arguments: Arguments) -> ToolAnswer:
+    """Nothing is started."""
+    custom = arguments["input"]
+    if "parameters" in custom:
+        raise ToolRefused("input must be the Worker's own fields, without parameters")
+    checked = await calls.call(
+        session,
+        "POST",
+        f"/api/fyke/workers/{segment(arguments['worker'])}/normalise",
+        body={"input": {"parameters": {"custom": custom}}, "version": arguments.get("version", "")},
+    )
+    return answer_of(checked, untrusted=True)
+
+
+_READS = ToolHints(read_only=True, idempotent=True)
+_WORKER = {"type": "string", "description": "owner/name, or the id of a Worker"}
+_VERSION = {"type": "string", "description": "empty: the newest"}
+
+WORKER_TOOLS = (
+    McpTool(
+        "describe_worker",
+        "What a Worker needs and collects: its fields, an example input, and what earlier runs "
+        "took. Shorter than its input schema.",
+        {"worker": _WORKER, "version": _VERSION},
+        describe_worker,
+        required=("worker",),
+        hints=_READS,
+    ),
+    McpTool(
+        "check_input",
+        "Whether an input fits a Worker: errors by field, the number of subtasks, what it may "
+        "cost, and what a run would wait for. Starts nothing.",
+        {
+            "worker": _WORKER,
+            "input": {"type": "object", "description": "the Worker's own fields"},
+            "version": _VERSION,
+        },
+        check_input,
+        required=("worker", "input"),
+        hints=_READS,
+    ),
+)
