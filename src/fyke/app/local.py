@@ -190,7 +190,7 @@ class LocalRuns:
         self._runtime = runtime
         self._caller = caller
         self._builds = builds
-        self._isolation = Isolation()
+        self._isolation = LocalIsolation()
         self.interrupted = interrupted
 
     async def run(
@@ -241,7 +241,7 @@ class LocalRuns:
         )
 
 
-class Isolation:
+class LocalIsolation:
     """The isolation of this machine. The check starts a sandbox, so it is made only once."""
 
     def __init__(self) -> None:
@@ -272,7 +272,7 @@ async def _caller(runtime: Runtime) -> Caller:
 
 @contextlib.asynccontextmanager
 async def _runner(
-    runtime: Runtime, run: Run, isolation: Isolation
+    runtime: Runtime, run: Run, isolation: LocalIsolation
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run a runner with its proxy and browsers while the context is open; yield the runner's task.
     Raise ``InvalidRequest`` when ``run`` requires a browser, or has an option for it, and there is

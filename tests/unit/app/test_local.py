@@ -267,7 +267,7 @@ async def test_a_run_that_requires_a_browser_is_refused_where_there_is_none(
     run = a_run("A", browser_required=True, browser_memory_asked=asked)
     runtime: Any = SimpleNamespace(settings=settings)
     with pytest.raises(InvalidRequest) as caught:
-        async with local._runner(runtime, run, local.Isolation()):
+        async with local._runner(runtime, run, local.LocalIsolation()):
             raise AssertionError("a runner was started")
     assert str(caught.value) == message
 
@@ -282,7 +282,7 @@ async def test_a_run_that_blocks_is_refused_where_there_is_no_browser(
     run = a_run("A", browser_block=(BrowserBlock.IMAGES,))
     runtime: Any = SimpleNamespace(settings=settings)
     with pytest.raises(InvalidRequest) as caught:
-        async with local._runner(runtime, run, local.Isolation()):
+        async with local._runner(runtime, run, local.LocalIsolation()):
             raise AssertionError("a runner was started")
     assert str(caught.value) == (
         "input.parameters.system.browser_block is for the browser, but no browser is installed on "
@@ -394,7 +394,7 @@ async def test_a_browser_that_the_run_reserves_or_has_an_option_for_is_checked_a
     run = a_run("A", browser_block=block)
     run = replace(run, limits=replace(run.limits, browser_memory_mb=memory_mb))
     runtime: Any = SimpleNamespace(settings=Settings())
-    async with local._runner(runtime, run, local.Isolation()):
+    async with local._runner(runtime, run, local.LocalIsolation()):
         assert found.wanted.is_set() == (memory_mb > 0 or bool(block))
 
 
@@ -404,7 +404,7 @@ async def test_the_isolation_is_checked_once_for_all_runs() -> None:
     async def probe() -> Any:
         return reports.pop()
 
-    isolation = local.Isolation()
+    isolation = local.LocalIsolation()
     sandbox: Any = SimpleNamespace(probe=probe)
     assert await isolation.of(sandbox) is await isolation.of(sandbox)
     assert len(reports) == 1

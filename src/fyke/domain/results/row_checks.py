@@ -44,7 +44,7 @@ def check_rows(columns: Sequence[Header], rows: Iterable[Mapping[str, Any]]) -> 
     declared columns in order, then others. Null fits every type.
     """
     types = {column.key: _TYPE_OF_FORMAT.get(column.format, column.format) for column in columns}
-    seen = _Seen(types)
+    seen = _ColumnUse(types)
     for number, row in enumerate(rows, 1):
         seen.add(number, row)
     return seen.findings()
@@ -55,7 +55,7 @@ def check_headers(headers: Sequence[Header], rows: Iterable[Mapping[str, Any]]) 
     return check_rows([Header(header.label, header.key, "") for header in headers], rows)
 
 
-class _Seen:
+class _ColumnUse:
     """What was found in rows so far."""
 
     def __init__(self, types: Mapping[str, str]) -> None:

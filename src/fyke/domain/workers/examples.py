@@ -17,7 +17,7 @@ DEFAULTS = "defaults"  # the example of a project without files
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class ExampleInput:
     """One example: the Worker's own input, and the device and limits that it asks for."""
 
     name: str
@@ -25,7 +25,7 @@ class Example:
     system: dict[str, Any]
 
 
-def read_examples(archive: Archive) -> list[Example]:
+def read_examples(archive: Archive) -> list[ExampleInput]:
     """Return the examples by name. Without files it is one, named ``defaults``. Raise
     ``InvalidRequest`` for a file that is no JSON object, and for an unusable input schema.
     """
@@ -34,7 +34,7 @@ def read_examples(archive: Archive) -> list[Example]:
         return [_example(file.path, file.read(jsontext.MAX_BYTES + 1)) for file in files]
     schema = archive.file(input_schema.FILE)
     text = schema.read(jsontext.MAX_BYTES + 1) if schema else b'{"properties": []}'
-    return [Example(DEFAULTS, input_schema.defaults(_decoded(input_schema.FILE, text)), {})]
+    return [ExampleInput(DEFAULTS, input_schema.defaults(_decoded(input_schema.FILE, text)), {})]
 
 
 def _name(path: str) -> str:
@@ -43,7 +43,7 @@ def _name(path: str) -> str:
     return name if path == f"{FOLDER}{name}{SUFFIX}" and "/" not in name else ""
 
 
-def _example(path: str, data: bytes) -> Example:
+def _example(path: str, data: bytes) -> ExampleInput:
     try:
         value = jsontext.loads(_decoded(path, data))
     except jsontext.BadJson as error:
@@ -52,11 +52,11 @@ def _example(path: str, data: bytes) -> Example:
         raise InvalidRequest(f'{path}: must be a JSON object such as {{"urls": []}}')
     parameters = value.get("parameters")
     if not isinstance(parameters, dict):
-        return Example(_name(path), value, {})
+        return ExampleInput(_name(path), value, {})
     custom, system = parameters.get("custom", {}), parameters.get("system", {})
     if not isinstance(custom, dict) or not isinstance(system, dict):
         raise InvalidRequest(f"{path}: custom and system in parameters must be JSON objects")
-    return Example(_name(path), custom, system)
+    return ExampleInput(_name(path), custom, system)
 
 
 def _decoded(path: str, data: bytes) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fyke.domain.workers.archive import open_archive
-from fyke.domain.workers.examples import Example, read_examples
+from fyke.domain.workers.examples import ExampleInput, read_examples
 from fyke.errors import InvalidRequest
 
 SCHEMA = {
@@ -23,7 +23,7 @@ SCHEMA = {
 }
 
 
-def examples(**files: Any) -> list[Example]:
+def examples(**files: Any) -> list[ExampleInput]:
     """Of a project with these examples; a value that is not bytes is written as JSON."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -42,13 +42,13 @@ def test_each_file_is_an_example_in_order_of_the_names() -> None:
     files = {"examples/two.json": whole, "examples/one.json": b'\xef\xbb\xbf{"query": "a"}'}
     others = {"examples/README.md": b"", "examples/rows/one.json": b"[]", "one.json": b"[]"}
     assert examples(**files, **others) == [
-        Example("one", {"query": "a"}, {}),
-        Example("two", {"query": "b"}, system),
+        ExampleInput("one", {"query": "a"}, {}),
+        ExampleInput("two", {"query": "b"}, system),
     ]
 
 
 def test_without_files_the_defaults_of_the_fields_are_the_example() -> None:
-    assert examples() == [Example("defaults", {"urls": [{"url": "u"}], "depth": 0}, {})]
+    assert examples() == [ExampleInput("defaults", {"urls": [{"url": "u"}], "depth": 0}, {})]
 
 
 @pytest.mark.parametrize(
