@@ -1,5 +1,6 @@
-"""One run without a server: the same services, stores, runner and sandbox, in one process and in
-a temporary folder.
+"""Runs without a server: the same services, stores, runner and sandbox, in one process and in a
+temporary folder. Services and stores stay open from one run to the next; each run has a runner of
+its own, so that it begins as it would alone.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ import asyncio
 import contextlib
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.model.account import Caller
 from fyke.model.log import LogEntry
+from fyke.model.results import Header
 from fyke.model.run import Origin, Run
 from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.loop import Runner
@@ -70,13 +72,14 @@ REMOVED = (
 @dataclass(frozen=True, slots=True)
 class LocalRunResult:
     """The run after its end. ``hidden`` counts the rows of subtasks that failed. ``browser`` is
-    None when no attempt had one.
+    None when no attempt had one. ``headers`` are those that the Worker has set.
     """
 
     run: Run
     hidden: int
     interrupted: bool
     browser: RunBrowser | None
+    headers: tuple[Header, ...] = ()
 
 
 async def probe(settings: Settings) -> IsolationReport:
@@ -148,17 +151,22 @@ async def run_locally(
     on_log: Callable[[LogEntry], None],
     builds: bool = False,
 ) -> LocalRunResult:
-    """Publish ``archive`` in the folder ``settings.home``, run it with ``input`` (the whole
-    object with ``parameters``), and write the visible rows to ``output``. ``pages`` is what the
-    paths of the files of last pages begin with (``browser_keep``); the number of the subtask
-    follows.
+    """One run, see ``open_local_runs`` and ``LocalRuns.run``."""
+    async with open_local_runs(settings, builds=builds) as runs:
+        return await runs.run(
+            archive, input, format=format, output=output, pages=pages, on_log=on_log
+        )
 
-    ``on_log`` gets every line of the log. ``builds`` allows its dependencies to run code during
-    installation, when its ``fyke.json`` requests that. SIGINT and SIGTERM abort the run. Raises
-    ``FykeError`` for an invalid project or input.
+
+@contextlib.asynccontextmanager
+async def open_local_runs(settings: Settings, *, builds: bool = False) -> AsyncIterator[LocalRuns]:
+    """Open services and stores in the folder ``settings.home`` for one run after another.
+
+    ``builds`` allows dependencies to run code during installation, when ``fyke.json`` of a project
+    requests that. SIGINT and SIGTERM abort the current run and all later ones.
     """
     free = {name: field.default for name, field in PriceSettings.model_fields.items()}
-    # prices are those of the platform, and nothing comes after this run for which to keep a browser
+    # prices are those of the platform, and a browser of one run serves no other
     settings = settings.model_copy(update={**free, "warm_browsers": 0})
     _remove_state(settings.home)
     make_home(settings)
@@ -167,29 +175,82 @@ async def run_locally(
     try:
         async with open_runtime(settings, own_files=True, runner=True) as runtime:
             caller = await _caller(runtime)
-            worker, _, _ = await make_workers(runtime).publish(caller, archive, name="local")
-            await Builds(runtime.storage).allow(caller, worker.id, allowed=builds)
-            runs = make_runs(runtime)
-            request = StartRequest(worker.id, None, input, "", Origin.API)
-            run = await runs.start(caller, request)
-            with _abort_on_signal(runs, caller, run.id) as aborted:
-                async with _runner(runtime, run) as runner:
-                    position = await _log_until_end(runtime, runner, run.id, on_log)
-                # The runner writes the last lines after the end of the run.
-                await _forward_log(runtime, run.id, position, on_log)
-                ended = await runtime.storage.read(lambda tx: tx.runs.get(run.id)) or run
-                await _write(runtime, ended, format, output)
-            totals = await runtime.results.totals(run.id, frozenset())
-            browser = await RunBrowsers(runtime.storage).of_run(caller, run.id)
-            await _write_pages(runtime, browser, pages)
-            return LocalRunResult(
-                ended,
-                totals.rows - ended.results,
-                aborted.is_set(),
-                None if browser.state is BrowserPresence.NONE else browser,
-            )
+            with _set_by_signal() as interrupted:
+                yield LocalRuns(runtime, caller, builds, interrupted)
     finally:
         _remove_state(settings.home)
+
+
+class LocalRuns:
+    """Runs projects; ``interrupted`` is set by the first SIGINT or SIGTERM."""
+
+    def __init__(
+        self, runtime: Runtime, caller: Caller, builds: bool, interrupted: asyncio.Event
+    ) -> None:
+        self._runtime = runtime
+        self._caller = caller
+        self._builds = builds
+        self._isolation = LocalIsolation()
+        self.interrupted = interrupted
+
+    async def run(
+        self,
+        archive: bytes,
+        input: dict[str, Any],
+        *,
+        format: str,
+        output: Path,
+        pages: Path,
+        on_log: Callable[[LogEntry], None],
+        stop: asyncio.Event | None = None,
+    ) -> LocalRunResult:
+        """Publish ``archive``, run it with ``input`` (the whole object with ``parameters``), and
+        write the visible rows to ``output``. ``pages`` is what the paths of the files of last pages
+        begin with (``browser_keep``); the number of the subtask follows.
+
+        ``on_log`` gets every line of the log. The run is aborted when ``stop`` is set. Raises
+        ``FykeError`` for an invalid project or input.
+        """
+        runtime, caller = self._runtime, self._caller
+        worker, _, _ = await make_workers(runtime).publish(caller, archive, name="local")
+        await Builds(runtime.storage).allow(caller, worker.id, allowed=self._builds)
+        runs = make_runs(runtime)
+        run = await runs.start(caller, StartRequest(worker.id, None, input, "", Origin.API))
+        events = [self.interrupted] if stop is None else [self.interrupted, stop]
+        async with _aborted_by(events, runs, caller, run.id):
+            try:
+                async with _runner(runtime, run, self._isolation) as runner:
+                    position = await _log_until_end(runtime, runner, run.id, on_log)
+            except InvalidRequest:
+                with contextlib.suppress(RunNotAbortable):
+                    await runs.abort(caller, run.id)  # the runner of a later run must not take it
+                raise
+            # The runner writes the last lines after the end of the run.
+            await _forward_log(runtime, run.id, position, on_log)
+            ended = await runtime.storage.read(lambda tx: tx.runs.get(run.id)) or run
+            await _write(runtime, ended, format, output)
+        totals = await runtime.results.totals(run.id, frozenset())
+        browser = await RunBrowsers(runtime.storage).of_run(caller, run.id)
+        await _write_pages(runtime, browser, pages)
+        return LocalRunResult(
+            ended,
+            totals.rows - ended.results,
+            self.interrupted.is_set(),
+            None if browser.state is BrowserPresence.NONE else browser,
+            tuple(await runtime.results.headers(run.id)),
+        )
+
+
+class LocalIsolation:
+    """The isolation of this machine. The check starts a sandbox, so it is made only once."""
+
+    def __init__(self) -> None:
+        self._report: IsolationReport | None = None
+
+    async def of(self, sandbox: BubblewrapSandboxes) -> IsolationReport:
+        if self._report is None:
+            self._report = await sandbox.probe()
+        return self._report
 
 
 def _remove_state(home: Path) -> None:
@@ -210,7 +271,9 @@ async def _caller(runtime: Runtime) -> Caller:
 
 
 @contextlib.asynccontextmanager
-async def _runner(runtime: Runtime, run: Run) -> AsyncIterator[asyncio.Task[None]]:
+async def _runner(
+    runtime: Runtime, run: Run, isolation: LocalIsolation
+) -> AsyncIterator[asyncio.Task[None]]:
     """Run a runner with its proxy and browsers while the context is open; yield the runner's task.
     Raise ``InvalidRequest`` when ``run`` requires a browser, or has an option for it, and there is
     none.
@@ -236,7 +299,7 @@ async def _runner(runtime: Runtime, run: Run) -> AsyncIterator[asyncio.Task[None
                 gateway_in_place(runtime),
                 sandbox,
                 egress,
-                await sandbox.probe(),
+                await isolation.of(sandbox),
                 browser=browser,
                 no_browser=no_browser,
             )
@@ -348,29 +411,38 @@ async def _write_pages(runtime: Runtime, browser: RunBrowser, start: Path) -> No
 
 
 @contextlib.contextmanager
-def _abort_on_signal(runs: Runs, caller: Caller, run_id: str) -> Iterator[asyncio.Event]:
-    """Abort the run at the first SIGINT or SIGTERM; yield the event that is set then. Later ones do
-    nothing, so that the rows are written. Afterwards the handlers are those from before.
+def _set_by_signal() -> Iterator[asyncio.Event]:
+    """Yield the event that the first SIGINT or SIGTERM sets. Later ones do nothing, so that rows
+    are written. Afterwards the handlers are those from before.
     """
-    aborted = asyncio.Event()
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def abort() -> None:
-        with contextlib.suppress(RunNotAbortable):  # it has just ended
-            await runs.abort(caller, run_id)
-
-    def on_signal() -> None:
-        if not aborted.is_set():
-            aborted.set()
-            tasks.add(asyncio.ensure_future(abort()))
-
+    event = asyncio.Event()
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, event.set)
     try:
-        yield aborted
+        yield event
     finally:
         for number, handler in before.items():
             loop.remove_signal_handler(number)
             signal.signal(number, handler)
+
+
+@contextlib.asynccontextmanager
+async def _aborted_by(
+    events: Iterable[asyncio.Event], runs: Runs, caller: Caller, run_id: str
+) -> AsyncIterator[None]:
+    """Abort the run as soon as one of ``events`` is set, while the context is open."""
+
+    async def abort(event: asyncio.Event) -> None:
+        await event.wait()
+        with contextlib.suppress(RunNotAbortable):  # it has just ended, or is being aborted
+            await runs.abort(caller, run_id)
+
+    tasks = [asyncio.create_task(abort(event)) for event in events]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -155,6 +155,11 @@ class ServerContext:
         except ValueError as error:
             raise CommandFailed(str(error), Exit.USAGE) from None
 
+    @property
+    def home(self) -> str | None:
+        """What ``--home`` names."""
+        return self._options[2]
+
     def close(self) -> None:
         if "client" in self.__dict__:
             self.client.close()

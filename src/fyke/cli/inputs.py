@@ -34,9 +34,18 @@ def parts(value: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return custom, system
 
 
+def is_file(argument: str) -> bool:
+    """Whether ``--input`` is the name of a file."""
+    return argument != "-" and not _is_json(argument)
+
+
+def _is_json(argument: str) -> bool:
+    return argument.lstrip().startswith("{")
+
+
 def _text(argument: str) -> tuple[str, str]:
     """The source for error messages, and the text."""
-    if argument.lstrip().startswith("{"):
+    if _is_json(argument):
         return "--input", argument
     try:
         data = sys.stdin.buffer.read() if argument == "-" else Path(argument).read_bytes()

@@ -15,6 +15,7 @@ import shutil
 import signal
 import stat
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -72,6 +73,8 @@ class Job:
                 _remove_unless_locked(folder)
             self.folder = Path(tempfile.mkdtemp(prefix="job-", dir=base))
             self._lock = _open_folder(self.folder)
+            self._owner: tuple[int, int] | None = None
+            self._adding = threading.Lock()  # a thread may add files during the handover
             fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def __enter__(self) -> Job:
@@ -84,10 +87,29 @@ class Job:
     def write(self, name: str, data: bytes) -> None:
         (self.folder / name).write_bytes(data)
 
+    def add(self, name: str, data: bytes) -> None:
+        """Add a file while the job runs, completely or not at all."""
+        partial = f".{name}.part"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        # through descriptors: the folder may belong to another user, who could create links in it
+        with self._adding:
+            with os.fdopen(os.open(partial, flags, 0o600, dir_fd=self._lock), "wb") as file:
+                if self._owner is not None:
+                    os.fchown(file.fileno(), *self._owner)
+                file.write(data)
+            os.rename(partial, name, src_dir_fd=self._lock, dst_dir_fd=self._lock)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if there is one."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._lock)
+
     def hand_over(self, user: int, group: int) -> None:
         """Give the folder to the user who runs the job."""
-        for path in (*self.folder.iterdir(), self.folder):
-            os.chown(path, user, group, follow_symlinks=False)
+        with self._adding:
+            self._owner = user, group
+            for path in (*self.folder.iterdir(), self.folder):
+                os.chown(path, user, group, follow_symlinks=False)
 
     def open(self, name: str) -> IO[bytes]:
         """Open a plain file of the result; another user could have created a link instead."""
@@ -97,8 +119,8 @@ class Job:
             raise CommandFailed(f"{name} of the local run is not a plain file")
         return os.fdopen(descriptor, "rb")
 
-    def result(self) -> dict[str, Any]:
-        with self.open(RESULT) as file:
+    def result(self, name: str = RESULT) -> dict[str, Any]:
+        with self.open(name) as file:
             value: dict[str, Any] = json.load(file)
             return value
 

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fyke.cli.errors import Exit, failure_of
-from fyke.cli.run_watch import log_line
+from fyke.cli.local_outcome import outcome, print_log
 from fyke.cli.settings import load_settings
 
 if TYPE_CHECKING:
-    from fyke.model.log import LogEntry
     from fyke.settings import Settings
 
 REQUEST, PROJECT, OUTPUT, RESULT = "request.json", "project.zip", "output", "result.json"
@@ -52,9 +51,7 @@ def _run_request(folder: Path) -> int:
     settings = load_settings(home=request["home"], **request["settings"])
     configure("local", "error")
     try:
-        actions = {"probe": _probe, "browser": _probe_browser}
-        action = actions.get(request["action"])
-        result = action(settings) if action else _run(settings, folder, request)
+        result = _result(settings, folder, request)
     except Exception as error:
         failed = failure_of(error)
         if failed is None:
@@ -62,6 +59,19 @@ def _run_request(folder: Path) -> int:
         result = {"error": str(failed), "code": int(failed.code)}
     (folder / RESULT).write_text(json.dumps(result))
     return int(result.get("code", Exit.OK))
+
+
+def _result(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str, Any]:
+    match request["action"]:
+        case "probe":
+            return _probe(settings)
+        case "browser":
+            return _probe_browser(settings)
+        case "series":
+            from fyke.cli.local_steps import run_series
+
+            return asyncio.run(run_series(settings, folder, request))
+    return _run(settings, folder, request)
 
 
 def _probe(settings: Settings) -> dict[str, Any]:
@@ -79,10 +89,7 @@ def _probe_browser(settings: Settings) -> dict[str, Any]:
 
 
 def _run(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str, Any]:
-    from fyke.app.local import missing_browser, run_locally
-    from fyke.cli.output import data_of
-    from fyke.reasons import ReasonCode
-    from fyke.wire.fyke.run_browser import RunBrowserReport
+    from fyke.app.local import run_locally
 
     end = asyncio.run(
         run_locally(
@@ -92,32 +99,8 @@ def _run(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str,
             format=request["format"],
             output=folder / OUTPUT,
             pages=folder / PAGES,
-            on_log=_print_log,
+            on_log=print_log,
             builds=request["builds"],
         )
     )
-    run = end.run
-    is_browser_missing = run.reason is not None and run.reason.code is ReasonCode.NO_BROWSER
-    return {
-        "state": run.state.value,
-        "err_msg": run.err_msg,
-        "note": f"{missing_browser(settings).text}." if is_browser_missing else "",
-        "results": run.results,
-        "hidden": end.hidden,
-        "subtasks": run.subtasks,
-        "subtasks_failed": run.subtasks_failed,
-        "traffic": run.traffic_bytes,
-        "duration": run.duration_ms() / 1000,
-        "browser": data_of(RunBrowserReport.of(end.browser)) if end.browser else None,
-        "code": _code(run.state.value, run.subtasks_failed, end.interrupted),
-    }
-
-
-def _code(state: str, failed: int, interrupted: bool) -> int:
-    if interrupted and state == "aborted":
-        return int(Exit.INTERRUPTED)
-    return int(Exit.OK if state == "succeeded" and not failed else Exit.FAILED)
-
-
-def _print_log(entry: LogEntry) -> None:
-    print(log_line(entry, short=True), file=sys.stderr, flush=True)
+    return outcome(settings, end)

@@ -46,9 +46,16 @@ class _Root(LazyGroup):
             "List files that nothing needs, or remove them with --yes.", "fyke.cli.prune:prune"
         ),
         "worker": Entry(
-            "Workers: create, check, run locally, publish.",
+            "Workers: create, check, run and test locally, publish.",
             "fyke.cli.worker:workers",
-            ("fyke.cli.worker_change", "fyke.cli.worker_estimate", "fyke.cli.worker_run"),
+            (
+                "fyke.cli.worker_change",
+                "fyke.cli.worker_estimate",
+                "fyke.cli.worker_run",
+                "fyke.cli.worker_test",
+                "fyke.cli.worker_verify",
+                "fyke.cli.worker_prove",
+            ),
         ),
         "run": Entry(
             "Runs: start, watch and abort them.",

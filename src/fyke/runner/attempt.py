@@ -333,7 +333,7 @@ class AttemptRunner:
         if report.level is Isolation.FULL:
             return
         if report.level is Isolation.NO_LIMITS and self.order.worker.is_operators:
-            warning = f"This machine cannot limit cpu and memory hard: {report.reason}"
+            warning = f"{system.NO_HARD_LIMITS}: {report.reason}"
         elif report.level is Isolation.NONE and self._deps.unsafe:
             warning = f"FYKE_UNSAFE is set and the isolation is incomplete: {report.reason}"
         else:

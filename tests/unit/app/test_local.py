@@ -26,6 +26,7 @@ from fyke.kit.ids import is_ulid
 from fyke.model.browser import BrowserActivity, BrowserBlock, BrowserMode
 from fyke.model.last_page import LastPage, PageFile, PageFileKind
 from fyke.model.log import LogEntry
+from fyke.model.results import Header
 from fyke.model.run import Run, RunState
 from fyke.runner.loop import RunnerSize
 from fyke.settings import Settings
@@ -69,7 +70,10 @@ def replace_services(
         runtime.settings = settings
         yield runtime
 
-    runtime.totals = totals
+    async def headers(_: str) -> list[Header]:
+        return [Header("Title", "title", "text")]
+
+    runtime.totals, runtime.headers = totals, headers
     worker = SimpleNamespace(id="W")
     services: dict[str, Any] = {
         "make_home": lambda _: None,
@@ -170,7 +174,9 @@ async def test_lines_after_the_end_of_the_run_are_forwarded(
     replace_services(monkeypatch, runtime, run, had_browser(run, presence))
 
     @contextlib.asynccontextmanager
-    async def runner_of(_runtime: Any, _run: Run) -> AsyncIterator[asyncio.Task[Any]]:
+    async def runner_of(
+        _runtime: Any, _run: Run, _isolation: Any
+    ) -> AsyncIterator[asyncio.Task[Any]]:
         task: asyncio.Task[Any] = asyncio.create_task(asyncio.Event().wait())
         yield task
         task.cancel()
@@ -191,6 +197,7 @@ async def test_lines_after_the_end_of_the_run_are_forwarded(
     assert (runtime.settings.price_cpu_hour, runtime.settings.traffic_quota) == (0, False)
     assert runtime.settings.warm_browsers == 0  # no later run would use it
     assert (result.browser is None) == (presence is BrowserPresence.NONE)
+    assert result.headers == (Header("Title", "title", "text"),)
 
 
 async def test_the_files_of_last_pages_are_written_before_they_are_removed(tmp_path: Path) -> None:
@@ -260,7 +267,7 @@ async def test_a_run_that_requires_a_browser_is_refused_where_there_is_none(
     run = a_run("A", browser_required=True, browser_memory_asked=asked)
     runtime: Any = SimpleNamespace(settings=settings)
     with pytest.raises(InvalidRequest) as caught:
-        async with local._runner(runtime, run):
+        async with local._runner(runtime, run, local.LocalIsolation()):
             raise AssertionError("a runner was started")
     assert str(caught.value) == message
 
@@ -275,7 +282,7 @@ async def test_a_run_that_blocks_is_refused_where_there_is_no_browser(
     run = a_run("A", browser_block=(BrowserBlock.IMAGES,))
     runtime: Any = SimpleNamespace(settings=settings)
     with pytest.raises(InvalidRequest) as caught:
-        async with local._runner(runtime, run):
+        async with local._runner(runtime, run, local.LocalIsolation()):
             raise AssertionError("a runner was started")
     assert str(caught.value) == (
         "input.parameters.system.browser_block is for the browser, but no browser is installed on "
@@ -387,8 +394,20 @@ async def test_a_browser_that_the_run_reserves_or_has_an_option_for_is_checked_a
     run = a_run("A", browser_block=block)
     run = replace(run, limits=replace(run.limits, browser_memory_mb=memory_mb))
     runtime: Any = SimpleNamespace(settings=Settings())
-    async with local._runner(runtime, run):
+    async with local._runner(runtime, run, local.LocalIsolation()):
         assert found.wanted.is_set() == (memory_mb > 0 or bool(block))
+
+
+async def test_the_isolation_is_checked_once_for_all_runs() -> None:
+    reports = [object(), object()]
+
+    async def probe() -> Any:
+        return reports.pop()
+
+    isolation = local.LocalIsolation()
+    sandbox: Any = SimpleNamespace(probe=probe)
+    assert await isolation.of(sandbox) is await isolation.of(sandbox)
+    assert len(reports) == 1
 
 
 async def test_a_runner_that_fails_ends_the_wait() -> None:
@@ -414,19 +433,23 @@ async def test_a_signal_aborts_the_run_and_its_handler_is_removed(number: int) -
     runs: Any = SimpleNamespace(abort=abort)
     caller: Any = None
     before = signal.getsignal(number)
-    with local._abort_on_signal(runs, caller, "R") as event:
-        assert not event.is_set()
-        os.kill(os.getpid(), number)
-        await asyncio.wait_for(called.wait(), 10)
-        assert event.is_set()
-        os.kill(os.getpid(), number)  # a second one leaves the rows to be written
-        await asyncio.sleep(0)
-    assert aborted == ["R"]
+    with local._set_by_signal() as interrupted:
+        assert not interrupted.is_set()
+        async with local._aborted_by([interrupted], runs, caller, "R"):
+            os.kill(os.getpid(), number)
+            await asyncio.wait_for(called.wait(), 10)
+            assert interrupted.is_set()
+            os.kill(os.getpid(), number)  # a second one leaves the rows to be written
+            await asyncio.sleep(0)
+        called.clear()
+        async with local._aborted_by([interrupted], runs, caller, "S"):  # so is every later run
+            await asyncio.wait_for(called.wait(), 10)
+    assert aborted == ["R", "S"]
     assert not asyncio.get_running_loop().remove_signal_handler(number)
     assert signal.getsignal(number) is before
 
 
-async def test_a_signal_just_after_the_end_of_the_run_is_not_an_error() -> None:
+async def test_a_run_that_is_to_stop_is_aborted_and_an_end_before_that_is_no_error() -> None:
     called = asyncio.Event()
     problems: list[Any] = []
 
@@ -438,10 +461,44 @@ async def test_a_signal_just_after_the_end_of_the_run_is_not_an_error() -> None:
     loop.set_exception_handler(lambda _, context: problems.append(context))
     runs: Any = SimpleNamespace(abort=abort)
     caller: Any = None
-    with local._abort_on_signal(runs, caller, "R") as event:
-        os.kill(os.getpid(), signal.SIGTERM)
+    stop = asyncio.Event()
+    async with local._aborted_by([asyncio.Event(), stop], runs, caller, "R"):
+        stop.set()
         await asyncio.wait_for(called.wait(), 10)
-        assert event.is_set()
     await asyncio.sleep(0)
     gc.collect()  # an exception that was never retrieved is reported now
     assert problems == []
+
+
+async def test_a_refused_run_is_aborted_so_that_no_later_runner_takes_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = a_run("A")
+    runtime: Any = Runtime([], [])
+    replace_services(monkeypatch, runtime, run, had_browser(run, BrowserPresence.NONE))
+    aborted: list[str] = []
+
+    async def start(*_: Any) -> Run:
+        return run
+
+    async def abort(caller: Any, run_id: str) -> None:
+        aborted.append(run_id)
+
+    @contextlib.asynccontextmanager
+    async def refuses(*_: Any) -> AsyncIterator[Any]:
+        raise InvalidRequest("no browser")
+        yield
+
+    monkeypatch.setattr(local, "make_runs", lambda _: SimpleNamespace(start=start, abort=abort))
+    monkeypatch.setattr(local, "_runner", refuses)
+    with pytest.raises(InvalidRequest, match="no browser"):
+        await local.run_locally(
+            Settings(home=tmp_path),
+            b"",
+            {},
+            format="json",
+            output=tmp_path / "rows",
+            pages=tmp_path / "page-",
+            on_log=lambda entry: None,
+        )
+    assert aborted == [run.id]

@@ -106,3 +106,20 @@ def test_sighup_goes_to_the_handler_of_the_work(hangup: None) -> None:
         signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
         signal.raise_signal(signal.SIGHUP)
     assert seen == [signal.SIGTERM]
+
+
+def test_a_file_that_is_added_later_replaces_a_link_and_follows_none(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("kept")
+    with Job(tmp_path) as job:
+        (job.folder / "step-1.json").symlink_to(outside)
+        job.add("step-1.json", b"{}")
+        assert (job.folder / "step-1.json").read_bytes() == b"{}"
+        assert not (job.folder / "step-1.json").is_symlink()
+        (job.folder / ".step-2.json.part").symlink_to(outside)
+        with pytest.raises(FileExistsError):
+            job.add("step-2.json", b"{}")
+        job.remove("step-1.json")
+        job.remove("step-1.json")
+        assert not (job.folder / "step-1.json").exists()
+    assert outside.read_text() == "kept"

@@ -16,10 +16,11 @@ from typer.testing import CliRunner
 from fyke.cli import local_folder
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.local_folder import Job
+from fyke.cli.local_report import report as report_run
 from fyke.cli.local_work import OUTPUT, PAGES, RESULT
 from fyke.cli.main import app
 from fyke.cli.output import Output, data_of
-from fyke.cli.worker_run import _format, _report, run
+from fyke.cli.worker_run import _format, run
 from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowser
 from fyke.errors import InvalidRequest
 from fyke.model.browser import BrowserActivity, BrowserProgram
@@ -54,7 +55,7 @@ def job(tmp_path: Path) -> Iterator[Job]:
 def report(job: Job, output: Path | None = None, as_json: bool = False, **changes: Any) -> str:
     """The messages on standard error."""
     messages = io.StringIO()
-    _report(Output(as_json, None, messages), SUCCEEDED | changes, job, output)
+    report_run(Output(as_json, None, messages), SUCCEEDED | changes, job, output)
     return messages.getvalue()
 
 

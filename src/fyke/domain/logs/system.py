@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from fyke.model.log import LogType, NewLogEntry
 
+# how the warning begins that sandboxes of this machine have no hard limits
+NO_HARD_LIMITS = "This machine cannot limit cpu and memory hard"
+
 
 def preparing(number: str, at: int) -> NewLogEntry:
     """An attempt has been leased, and its sandbox is being prepared. ``at`` is in ms."""

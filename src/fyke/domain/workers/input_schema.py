@@ -90,6 +90,18 @@ def parse(text: str) -> InputSchema:
     )
 
 
+def defaults(text: str) -> dict[str, Any]:
+    """Return the defaults of the fields by name, as a form is filled with them. Raise
+    ``InvalidRequest`` as ``parse``.
+    """
+    parse(text)
+    return {
+        item["name"]: item["default"]
+        for item in jsontext.loads(text)["properties"]
+        if item.get("default") is not None
+    }
+
+
 def names(value: object) -> tuple[str, ...]:
     """Return the distinct, trimmed, non-blank strings of an array, in order."""
     items = value if isinstance(value, list) else []

@@ -10,6 +10,7 @@ import pytest
 from fyke.domain.workers.input_schema import (
     InputField,
     InputSchema,
+    defaults,
     is_number,
     json_type,
     param_name,
@@ -140,3 +141,10 @@ def test_a_boolean_is_not_a_number(value: object, number: bool) -> None:
 )
 def test_a_param_is_named_by_param_or_its_alias(item: object, name: str) -> None:
     assert param_name(item) == name
+
+
+def test_the_defaults_fill_a_form() -> None:
+    fields = [{"name": "a", "default": 0}, {"name": "b"}, {"name": "c", "default": None}]
+    assert defaults(json.dumps({"properties": fields})) == {"a": 0}
+    with pytest.raises(InvalidRequest):
+        defaults("[]")

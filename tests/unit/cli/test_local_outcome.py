@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.cli.errors import Exit
-from fyke.cli.local_work import _code
+from fyke.cli.local_outcome import exit_code
 
 
 @pytest.mark.parametrize(
@@ -22,4 +22,4 @@ from fyke.cli.local_work import _code
 def test_the_exit_status_says_how_the_run_ended(
     state: str, failed: int, interrupted: bool, expected: Exit
 ) -> None:
-    assert _code(state, failed, interrupted) == expected
+    assert exit_code(state, failed, interrupted) == expected

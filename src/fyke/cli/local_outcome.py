@@ -1,0 +1,51 @@
+"""The outcome of a local run as JSON values, and its log."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from fyke.cli.errors import Exit
+from fyke.cli.run_watch import log_line
+
+if TYPE_CHECKING:
+    from fyke.app.local import LocalRunResult
+    from fyke.model.log import LogEntry
+    from fyke.settings import Settings
+
+
+def outcome(settings: Settings, end: LocalRunResult) -> dict[str, Any]:
+    """The result of a run as JSON values; ``code`` is its exit status."""
+    from fyke.app.local import missing_browser
+    from fyke.cli.output import data_of
+    from fyke.reasons import ReasonCode
+    from fyke.wire.fyke.run_browser import RunBrowserReport
+
+    run = end.run
+    is_browser_missing = run.reason is not None and run.reason.code is ReasonCode.NO_BROWSER
+    return {
+        "state": run.state.value,
+        "err_msg": run.err_msg,
+        "reason_code": run.reason.code.value if run.reason else "",
+        "note": f"{missing_browser(settings).text}." if is_browser_missing else "",
+        "results": run.results,
+        "hidden": end.hidden,
+        "subtasks": run.subtasks,
+        "subtasks_failed": run.subtasks_failed,
+        "traffic": run.traffic_bytes,
+        "duration": run.duration_ms() / 1000,
+        "browser": data_of(RunBrowserReport.of(end.browser)) if end.browser else None,
+        "code": exit_code(run.state.value, run.subtasks_failed, end.interrupted),
+    }
+
+
+def exit_code(state: str, failed: int, interrupted: bool) -> int:
+    """The exit status of a run in this state with so many failed subtasks."""
+    if interrupted and state == "aborted":
+        return int(Exit.INTERRUPTED)
+    return int(Exit.OK if state == "succeeded" and not failed else Exit.FAILED)
+
+
+def print_log(entry: LogEntry) -> None:
+    """Print a line of the log to standard error."""
+    print(log_line(entry, short=True), file=sys.stderr, flush=True)
