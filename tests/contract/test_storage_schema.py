@@ -368,6 +368,7 @@ async def test_the_upgrade_counts_the_ended_subtasks_and_usage_of_open_runs(stat
             "node_tokens",
             "settings_versions",
             "environment_archives",
+            "run_traces",
         ):
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = 's0010'")

@@ -350,9 +350,8 @@ class AttemptRunner:
 
     async def _finish(self, intake: AttemptIntake, end: End) -> AfterAttempt | None:
         end = end.masked(intake.mask)
-        page = await self.page.store(
-            self._masker
-        )  # while there is a log that can say that it failed
+        # while there is a log that can say that it failed
+        page = await self.page.store(self._masker)
         if end.outcome is Outcome.SUCCEEDED:
             _log_system(intake, system.completed(self.key.number, 0))
         else:

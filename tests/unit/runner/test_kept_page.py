@@ -59,7 +59,7 @@ class Pages:
 
 
 class LogLines:
-    """The part of ``AttemptIntake`` that logs; nothing is logged after ``close``."""
+    """The part of ``AttemptIntake`` that logs; nothing is logged after ``finish``."""
 
     rows = 0
 
@@ -74,8 +74,11 @@ class LogLines:
         if system and not self._is_closed:
             self.lines.append(content.partition(" - ")[2])
 
-    async def close(self) -> int:
+    async def finish(self) -> None:
         self._is_closed = True
+
+    async def close(self) -> int:
+        await self.finish()
         return 0
 
 
@@ -217,11 +220,11 @@ async def test_the_files_are_discarded_when_the_end_cannot_be_recorded(
     one = attempt(pages)
     await one.page.take(one.browser, FAILED)
 
-    async def close() -> int:
+    async def finish() -> None:
         assert list(pages.stored) == ["A"]
         raise error
 
-    intake = SimpleNamespace(mask=str, log=lambda *_, **__: None, close=close)
+    intake = SimpleNamespace(mask=str, log=lambda *_, **__: None, finish=finish)
     with pytest.raises(type(error)):
         await one._finish(cast(Any, intake), FAILED)
     assert pages.discarded == ["A"]
