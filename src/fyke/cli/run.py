@@ -149,6 +149,7 @@ def show(server: ServerContext, run: RunArgument) -> None:
         more = {"hidden": run_summary.hidden, "browser": browser_use, "nodes": run_summary.nodes}
         more["max_retries"] = run_summary.max_retries
         more |= {"pool": run_summary.pool, "labels": run_summary.labels}
+        more["region"] = run_summary.region
         server.out.json({**detail_data(detail), **more, **ending_data(run_summary)})
         return
     pairs: list[tuple[str, object]] = [
@@ -184,10 +185,10 @@ def show(server: ServerContext, run: RunArgument) -> None:
 
 
 def _placement(run: RunSummary) -> list[tuple[str, object]]:
-    """Pool and labels of the run; none if every machine of the usual pool takes it."""
+    """Region, pool and labels of the run; no pool if it is the usual one."""
     from fyke.model.placement import DEFAULT_POOL, labels_text
 
-    pairs: list[tuple[str, object]] = []
+    pairs: list[tuple[str, object]] = [("region", run.region)] if run.region else []
     if run.pool not in ("", DEFAULT_POOL):  # an older server does not say it
         pairs.append(("pool", run.pool))
     if run.labels:

@@ -124,9 +124,11 @@ def test_the_pool_and_the_labels_of_a_run_are_shown_if_not_every_machine_takes_i
     assert (shown["pool"], shown["labels"]) == ("eu", "disk=ssd, gpu=yes")
     data = json.loads(run(show, "R1", as_json=True, **answers).data)
     assert (data["pool"], data["labels"]) == ("eu", labels)
+    answers["run_summary"] = msgspec.structs.replace(SUMMARY, region="DE")
+    assert run(show, "R1", **answers).fields["region"] == "DE"
     for pool in ("", "default"):
         answers["run_summary"] = msgspec.structs.replace(SUMMARY, pool=pool)
-        assert not {"pool", "labels"} & run(show, "R1", **answers).fields.keys()
+        assert not {"pool", "labels", "region"} & run(show, "R1", **answers).fields.keys()
 
 
 def test_the_waiting_reason_of_an_ended_run_is_not_requested() -> None:
