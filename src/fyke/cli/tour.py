@@ -92,9 +92,9 @@ class Tour:
         while len(ready := self._ready_nodes()) < self._nodes:
             if time.monotonic() > deadline:
                 raise CommandFailed(
-                    f"Only {len(ready)} of {self._nodes} nodes take runs after {NODE_SECONDS} s; "
-                    "fyke node list says why. One that was drained or cordoned takes runs again "
-                    "after fyke node uncordon",
+                    f"Only {len(ready)} of {self._nodes} nodes take runs after {NODE_SECONDS} s "
+                    f"({self._states()}); each has a log, nodes/NAME/node.log in the data folder. "
+                    "One that was drained or cordoned takes runs again after fyke node uncordon",
                     Exit.TIMEOUT,
                 )
             time.sleep(POLL_SECONDS)
@@ -102,6 +102,11 @@ class Tour:
     def _ready_nodes(self) -> list[str]:
         nodes = self._call("GET", "/api/fyke/nodes", None)["list"]
         return [str(node["name"]) for node in nodes if node["availability"] in TAKES_RUNS]
+
+    def _states(self) -> str:
+        nodes = self._call("GET", "/api/fyke/nodes", None)["list"]
+        states = [f"{node['name']}: {node['availability'].replace('_', ' ')}" for node in nodes]
+        return ", ".join(states) or "none has joined"
 
     def _machines(self, run: str) -> dict[str, int]:
         """How many subtasks of the run each machine has executed, by its name."""

@@ -202,7 +202,7 @@ def _process_check(report: ProcessReport) -> HealthCheck:
 
 def _runner_check(runner: RunnerInfo, machine: str) -> HealthCheck:
     name = f"node {machine}" if runner.place.startswith(NODE_PLACE) else f"runner of {machine}"
-    capacity = f"{runner.cpus:g} cores, {runner.memory_mb} MB"
+    capacity = f"{runner.cpus:g} cores, {runner.memory_mb} MiB"
     if runner.trouble is not None:
         detail = f"it cannot start Workers: {rule_of(runner.trouble)}; {capacity}"
         return HealthCheck(name, Level.BAD, detail, remedy_of(runner.trouble) or "runs wait")

@@ -84,7 +84,10 @@ NOT_SET = (
     "This version needs the secret {name}, which your account has not set for it. "
     "Set it on the Worker's page, or with fyke secret set."
 )
-INSTALLING = "The dependencies of this version are being installed; its next runs find them there."
+INSTALLING = (
+    "The environment of this version is being prepared. This is needed only for its first run on "
+    "each machine."
+)
 
 log = structlog.get_logger()
 

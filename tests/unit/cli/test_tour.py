@@ -97,7 +97,9 @@ def test_the_tour_waits_until_enough_nodes_take_runs(
     monkeypatch.setattr(tour, "NODE_SECONDS", 0)
     few = make({"list": [ready]})
     few._nodes = 2
-    with pytest.raises(CommandFailed, match="Only 1 of 2 nodes take runs"):
+    with pytest.raises(
+        CommandFailed, match=r"Only 1 of 2 nodes take runs after 0 s \(n2: operator only\)"
+    ):
         few._wait_for_nodes()
 
 
