@@ -74,9 +74,12 @@ def locate(
         found = "has no server.json" if folder.is_dir() else "does not exist"
         if folder.is_file():
             found = "is a file, not a folder"
+        from fyke.cli.nodes_server import start_command, was_made_with_nodes
+
+        start = start_command(folder) if was_made_with_nodes(folder) else "fyke up"
         raise CommandFailed(
             f"Fyke is not running on this machine ({folder} {found}). Start it with "
-            "fyke up, name the data folder of a running one with --home or FYKE_HOME, or another "
+            f"{start}, name the data folder of a running one with --home or FYKE_HOME, or another "
             "server with --url or FYKE_URL",
             Exit.UNREACHABLE,
         )

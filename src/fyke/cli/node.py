@@ -429,7 +429,9 @@ def forget(server: ServerContext, name: Name, yes: YesOption = False) -> None:
 
 
 def _connected(node: NodeItem) -> str:
-    return "yes" if node.connected else "no"
+    if node.connected:
+        return "yes"
+    return "no; what follows is from its last report" if node.cpus else "no"
 
 
 def _seen(node: NodeItem) -> str:

@@ -199,7 +199,10 @@ def test_a_node_is_shown() -> None:
     assert [*fields][3:8] == ["state", "set by", "drain until", "connected", "last seen"]
     assert (fields["state"], fields["set by"]) == ("draining", "ada")
     assert fields["drain until"].startswith("2023-11-1") and fields["last seen"] == "never"
-    assert (fields["connected"], fields["attempts"]) == ("no", "3")
+    assert (fields["connected"], fields["attempts"]) == (
+        "no; what follows is from its last report",
+        "3",
+    )
     assert fields["cores"] == "3.5 of 8 in use"
     assert fields["memory"] == "2048 of 8192 MiB in use"
     assert fields["isolation"] == "no-limits: limits: memory.max is read-only"

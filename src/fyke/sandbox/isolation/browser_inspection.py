@@ -28,7 +28,8 @@ MAX_WORDS = 300
 REQUEST = b"GET /json/version HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
 
-NO_SANDBOX = "No usable sandbox!"  # what Chromium prints before it ends
+# what Chromium prints before it ends because it may not create its namespaces
+NO_SANDBOX = ("No usable sandbox!", "Failed to move to new namespace")
 NESTED = "done"  # ``HostView.nesting`` where a user namespace could be created
 
 
@@ -100,8 +101,8 @@ def _check_refusal(host: HostView, words: str) -> None:
     """
     if host.nesting != NESTED and not host.nesting.startswith("setns"):
         raise _Refused(f"creating a user namespace in a sandbox returned {host.nesting}")
-    if NO_SANDBOX in words:
-        raise _Refused(f"Chromium says: {NO_SANDBOX}")
+    if said := [text for text in NO_SANDBOX if text in words]:
+        raise _Refused(f"Chromium says: {said[0]}")
 
 
 async def _observe(spawned: SpawnedSandbox, *, own_sandbox: bool) -> HostView:

@@ -117,6 +117,14 @@ async def test_a_browser_with_a_sandbox_of_its_own_is_inspected_once() -> None:
     assert [order.kind for order in machine.orders] == ["browser-probe"]
 
 
+async def test_namespaces_that_chromium_may_not_create_are_a_refusal() -> None:
+    machine = Machine({True: False, False: True})
+    machine.words = b"FATAL: Failed to move to new namespace: errno = Operation not permitted"
+    own_sandbox, results = await inspect(machine, "headless-shell")  # type: ignore[arg-type]
+    assert not own_sandbox
+    assert own_sandbox_problem(results).startswith("Chromium says: Failed to move to new namespace")
+
+
 async def test_where_it_does_not_start_so_the_outer_layers_are_inspected() -> None:
     machine = Machine({True: False, False: True})
     own_sandbox, results = await inspect(machine, "headless-shell")  # type: ignore[arg-type]
