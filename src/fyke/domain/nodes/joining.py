@@ -132,9 +132,9 @@ def _put(
     connected = is_connected(before, tx.now)
     if connected and not request.replace:
         number = tx.runs.active_by_runner().get(before.runner_id, 0)
-        what = f" and has {number} attempt{'s' * (number > 1)}" if number else ""
+        load = f" and has {number} attempt{'s' * (number > 1)}" if number else ""
         raise Conflict(
-            f"The node {node.name} at {before.address} is connected{what}; choose another name "
+            f"The node {node.name} at {before.address} is connected{load}; choose another name "
             "with --name, or, to end that node and its attempts, take over its name with --replace"
         )
     # what was decided about the node stays: its state, its region. And a runner that is still there

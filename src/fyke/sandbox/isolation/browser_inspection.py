@@ -33,7 +33,7 @@ NO_SANDBOX = ("No usable sandbox!", "Failed to move to new namespace")
 NESTED = "done"  # ``HostView.nesting`` where a user namespace could be created
 
 
-class _Refused(Exception):
+class _NoOwnSandbox(Exception):
     """Chromium can have no sandbox of its own here; the message says what shows it."""
 
 
@@ -46,7 +46,7 @@ async def inspect(spawner: Spawner, program: str) -> tuple[bool, list[Check]]:
     """
     try:
         return True, await _inspect(spawner, program)
-    except _Refused as refusal:
+    except _NoOwnSandbox as refusal:
         return False, await _inspect(spawner, program, refusal=str(refusal))
 
 
@@ -63,8 +63,8 @@ def first_failure(results: list[Check]) -> Check | None:
 
 
 async def _inspect(spawner: Spawner, program: str, *, refusal: str = "") -> list[Check]:
-    """``refusal``: why the browser is started without a sandbox of its own. Raises ``_Refused``
-    when it was to have one, and the machine allows none.
+    """``refusal``: why the browser is started without a sandbox of its own. Raises
+    ``_NoOwnSandbox`` when it was to have one, and the machine allows none.
     """
     name, own_sandbox = f"PROBE-{secrets.token_hex(8).upper()}", not refusal
     order = order_of(name, LIMITS, own_sandbox=own_sandbox, kind=bubblewrap.BROWSER_PROBE)
@@ -96,13 +96,13 @@ async def _inspect(spawner: Spawner, program: str, *, refusal: str = "") -> list
 
 
 def _check_refusal(host: HostView, words: str) -> None:
-    """Raise ``_Refused`` if a user namespace could not be created in the sandbox, or if Chromium
+    """Raise ``_NoOwnSandbox`` if no user namespace could be created in the sandbox, or if Chromium
     says in its last ``words`` that it can have none.
     """
     if host.nesting != NESTED and not host.nesting.startswith("setns"):
-        raise _Refused(f"creating a user namespace in a sandbox returned {host.nesting}")
+        raise _NoOwnSandbox(f"creating a user namespace in a sandbox returned {host.nesting}")
     if said := [text for text in NO_SANDBOX if text in words]:
-        raise _Refused(f"Chromium says: {said[0]}")
+        raise _NoOwnSandbox(f"Chromium says: {said[0]}")
 
 
 async def _observe(spawned: SpawnedSandbox, *, own_sandbox: bool) -> HostView:
