@@ -125,32 +125,60 @@ postgres_runs() { as_service "$pg_ctl" -s -D "$cluster" status >/dev/null; }
 
 # start_nodes NUMBER PROGRAM: start the nodes as soon as the platform answers; each joins first if it has not.
 start_nodes() {
-  local number=$1 program=$2 node name made gateway token pids=()
+  local number=$1 program=$2 node name known made gateway token pids=()
   trap - EXIT HUP
   trap '' INT # "on_signal" passes it on
   trap '[[ ${#pids[@]} -eq 0 ]] || kill "${pids[@]}" 2>/dev/null; wait; exit 0' TERM
   until [[ -s $home/server.json ]]; do sleep 0.2; done
+  # server.json may be that of a platform that was killed
+  until known=$("$program" node list --home "$home" --json 2>/dev/null); do sleep 0.5; done
+  known=$(printf '%s' "$known" | "$interpreter" -c 'import json, sys; print(*(one["name"] for one in json.load(sys.stdin)))')
   for ((node = 1; node <= number; node++)); do
-    name=n$node
-    # server.json may be that of a platform that was killed
-    until made=$("$program" node token --home "$home" --json 2>/dev/null); do sleep 0.5; done
-    # not on a command line, which other users can read
-    { read -r gateway; read -r token; } < <(printf '%s' "$made" | "$interpreter" -c \
-      'import json, sys; found = json.load(sys.stdin); print(found["gateway"]); print(found["token"])')
+    name=n$node gateway='' token=''
     as_service mkdir -p -m 0711 "$home/nodes/$name"
-    run_node "$program" "$home/nodes/$name" "$gateway" "$name" "$token" > >(append_to "$home/nodes/$name/node.log") 2>&1 &
+    if [[ " $known " != *" $name "* ]] || ! has_joined "$home/nodes/$name"; then
+      until made=$("$program" node token --names "$name" --home "$home" --json 2>/dev/null); do sleep 0.5; done
+      # not on a command line, which other users can read
+      { read -r gateway; read -r token; } < <(printf '%s' "$made" | "$interpreter" -c \
+        'import json, sys; found = json.load(sys.stdin); print(found["gateway"]); print(found["token"])')
+    fi
+    watch_node "$program" "$home/nodes/$name" "$name" "$gateway" "$token" &
     pids+=($!)
   done
   wait
 }
 
+# has_joined FOLDER: whether the node has a certificate that is still valid, or was renewed within the last 20 hours.
+has_joined() { [[ $(as_service find "$1/node.json" -mmin -1200 2>/dev/null) ]]; }
+
+# watch_node PROGRAM FOLDER NAME GATEWAY TOKEN: run the node, and say when it has ended and how it is started again.
+watch_node() {
+  local folder=$2 name=$3 pid='' stopped='' status how
+  trap 'stopped=yes; [[ -z $pid ]] || kill "$pid" 2>/dev/null || true' TERM
+  run_node "$@" > >(append_to "$folder/node.log") 2>&1 &
+  pid=$!
+  [[ -z $stopped ]] || kill "$pid" 2>/dev/null || true
+  while :; do # a signal ends "wait", but not what it waits for
+    status=0
+    { wait "$pid" || status=$?; } 2>/dev/null # without the notice of bash about a killed process
+    kill -0 "$pid" 2>/dev/null || break
+  done
+  [[ -z $stopped ]] || return 0
+  how="with status $status"
+  [[ $status -le 128 ]] || how="by the signal $(kill -l $((status - 128)))"
+  say "The node $name has ended $how; its log is $folder/node.log. Start it again with
+  script/fyke node up --home ${folder@Q}"
+}
+
 # append_to FILE: append standard input to the file, as the user who may write it.
 append_to() { as_service sh -c 'umask 077; exec cat >>"$1"' sh "$1"; }
 
-# run_node PROGRAM FOLDER GATEWAY NAME TOKEN: become the node; the gateway may take some seconds to listen.
+# run_node PROGRAM FOLDER NAME GATEWAY TOKEN: become the node; without a token it has joined. The gateway may take some
+# seconds to listen.
 run_node() {
-  local program=$1 home=$2 gateway=$3 name=$4 status
+  local program=$1 home=$2 name=$3 gateway=$4 status
   unset FYKE_RUNNER_POOL FYKE_DATABASE_URL FYKE_HOME
+  [[ $5 ]] || exec setsid "$program" node up --home "$home"
   export FYKE_NODE_TOKEN=$5
   while [[ ! -e $home/node.json ]]; do
     status=0

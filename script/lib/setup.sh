@@ -136,7 +136,7 @@ install_program() {
 }
 _install_requirements() {
   refuse_if_running "$1"
-  say "Installing Python packages"
+  say "Installing Python packages. This takes one to five minutes."
   rm -f "$1/.program-installed"
   "$uv" venv --quiet --clear --python "$python" "$1/.venv"
   _pip "$1" --require-hashes --compile-bytecode -r "$here/requirements/$2" -r "$here/requirements/build.txt"

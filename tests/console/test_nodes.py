@@ -94,7 +94,7 @@ async def test_the_machine_of_the_installation_comes_first(app: App, owner: Visi
     await app.register_runner()
     page = await owner.get(NODES)
     assert rows(page) == {
-        "node": "node this installation default Connected 0 0 of 8 cores 0 of 8 GB full "
+        "node": "node this installation default Connected 0 0 of 8 cores 0 MiB of 8 GiB full "
         f"{__version__} now",
     }
     commands = page.all("//code[@class='command']/text()")
@@ -144,7 +144,7 @@ async def test_each_state_is_shown_in_words(app: App, owner: Visitor) -> None:
         assert words in shown[name], shown[name]
     assert shown["n5"].endswith("never") and "no limits" in shown["lab"]
     sums = [item.text_content() for item in page.all("//dl[contains(@class, 'figures')]//dd")]
-    assert sums == ["7 of 13", "0", "0 of 106.5", "0 of 268 GB"]
+    assert sums == ["7 of 13", "0", "0 of 106.5", "0 MiB of 268 GiB"]
 
 
 async def test_seeded_machines_serve_the_pools_of_their_nodes(app: App) -> None:
@@ -243,15 +243,19 @@ async def test_the_page_of_a_node_shows_which_settings_it_has(
 @pytest.mark.parametrize(
     ("members", "disk", "clock"),
     [
-        ({"disk_free": 50 * 10**9}, "50 GB of 100 GB free", "as that of the database"),
-        ({"disk_free": 10**6}, "1 MB of 100 GB free nearly full", "as that of the database"),
-        ({"ahead_ms": 65_000}, "0 B of 100 GB free nearly full", "1 min 5 s ahead of the database"),
+        ({"disk_free": 50 * 10**9}, "47 GiB of 93 GiB free", "as that of the database"),
+        ({"disk_free": 10**6}, "1 MiB of 93 GiB free nearly full", "as that of the database"),
+        (
+            {"ahead_ms": 65_000},
+            "0 MiB of 93 GiB free nearly full",
+            "1 min 5 s ahead of the database",
+        ),
         (
             {"cache_bytes": NOT_MEASURED},
-            "0 B of 100 GB free nearly full",
+            "0 MiB of 93 GiB free nearly full",
             "as that of the database",
         ),
-        ({"ahead_ms": -2500}, "0 B of 100 GB free nearly full", "2.5 s behind the database"),
+        ({"ahead_ms": -2500}, "0 MiB of 93 GiB free nearly full", "2.5 s behind the database"),
     ],
 )
 async def test_the_page_of_a_node_shows_its_disk_and_clock(
@@ -274,7 +278,7 @@ async def test_the_page_of_a_node_shows_its_disk_and_clock(
         )
         for term in ("Disk", "Caches", "Clock")
     }
-    caches = "not measured yet" if members.get("cache_bytes") == NOT_MEASURED else "2 GB"
+    caches = "not measured yet" if members.get("cache_bytes") == NOT_MEASURED else "1.9 GiB"
     assert shown == {"Disk": disk, "Caches": caches, "Clock": clock}
 
 

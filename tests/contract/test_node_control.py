@@ -104,7 +104,7 @@ async def test_only_what_an_engine_has_made_is_replaced(state: State, nodes: Nod
         await nodes.replace(OWNER, "c1", 60)
     await made_by_an_engine(state)
     attempts: Any = Attempts(state, cast(Any, None), FREE)
-    with pytest.raises(Refused, match=r"setting fleet is static: a person or systemd"):
+    with pytest.raises(Refused, match=r'setting is fleet = "static": a person or systemd'):
         await NodeControl(state, attempts, FREE).replace(OWNER, "c1", 60)
     assert (await nodes.get(OWNER, "c1")).node.state is NodeState.READY
 

@@ -468,7 +468,7 @@ def test_the_node_commands_on_sqlite(cli: Cli) -> None:
         cli.run("fleet", "list", code=5)[1],
         cli.run("fleet", "up", code=5)[1],
     ):
-        assert "fleet is static" in refused
+        assert 'fleet = "static"' in refused
     cli.run("node", "forget", "n1", "--yes", code=3)
     token = f"fyken_{'a' * 43}.{'b' * 43}"
     refused = cli.run("node", "join", "127.0.0.1:1", "--token", token, code=5)[1]

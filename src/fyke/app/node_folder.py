@@ -209,6 +209,8 @@ def join_from(
     name: str,
     pool: str,
     labels: Mapping[str, str],
+    *,
+    replace: bool = False,
 ) -> NodeFolder:
     """Join by the first of the gateways at ``addresses`` that answers; return what was written to
     the folder, which has all of them.
@@ -222,7 +224,10 @@ def join_from(
         home.chmod(PERMISSIONS["open"])
     with tempfile.TemporaryFile(dir=home):
         pass
-    joined = _join_in_turn(addresses, lambda one: asyncio.run(join(one, token, name, pool, labels)))
+    joined = _join_in_turn(
+        addresses,
+        lambda one: asyncio.run(join(one, token, name, pool, labels, replace=replace)),
+    )
     answer = joined.answer
     gateways = tuple(join_host_port(*address) for address in addresses)
     node = NodeFolder(

@@ -57,13 +57,14 @@ def locate(
     system_home: Path = Path("/var/lib/fyke"),
 ) -> Location:
     """The server to use. Raises ``CommandFailed`` if none is known."""
+    source = "--url" if url else "FYKE_URL"
     url = url or environment.get("FYKE_URL", "")
     key = key or environment.get("FYKE_KEY", "")
     folder = data_folder(home, environment, system_home)
     if url:
         url = url.rstrip("/")
         if not url.startswith(("http://", "https://")):
-            raise CommandFailed(f"--url {url}: must start with http:// or https://", Exit.USAGE)
+            raise CommandFailed(f"{source} {url}: must start with http:// or https://", Exit.USAGE)
         if not key and url == _local_url(folder):
             key = _local_key(folder)
         return Location(url, key)
@@ -71,9 +72,14 @@ def locate(
     if not local:
         _refuse_node(folder)
         found = "has no server.json" if folder.is_dir() else "does not exist"
+        if folder.is_file():
+            found = "is a file, not a folder"
+        from fyke.cli.nodes_server import start_command, was_made_with_nodes
+
+        start = start_command(folder) if was_made_with_nodes(folder) else "fyke up"
         raise CommandFailed(
             f"Fyke is not running on this machine ({folder} {found}). Start it with "
-            "fyke up, name the data folder of a running one with --home or FYKE_HOME, or another "
+            f"{start}, name the data folder of a running one with --home or FYKE_HOME, or another "
             "server with --url or FYKE_URL",
             Exit.UNREACHABLE,
         )

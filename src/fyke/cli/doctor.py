@@ -161,4 +161,8 @@ def _print(out: Output, checks: Checks) -> None:
         out.line(f"{line.state:<8} {line.name:<{width}}  {line.detail}", styles[line.state])
         if line.remedy and line.state != OK:
             out.line(f"{'':<8} {'':<{width}}  -> {line.remedy}")
-    out.line(f"\nSandbox: {level}", "green" if level == "full" else "red")
+    out.line("")
+    for state, title in ((FAILED, "Failed"), (WARNING, "Warnings")):
+        if names := dict.fromkeys(line.name for line in lines if line.state == state):
+            out.line(f"{title}: {', '.join(names)}", styles[state])
+    out.line(f"Sandbox: {level}", "green" if level == "full" else "red")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fyke.cli.context import Location, locate
 from fyke.cli.doctor_result import FAILED, OK, WARNING, CheckResult
 from fyke.cli.errors import CommandFailed
+from fyke.cli.nodes_server import missing_server
 
 if TYPE_CHECKING:
     from fyke.settings import Settings
@@ -54,7 +55,8 @@ def check_port(settings: Settings, server: RunningServer | None) -> CheckResult:
                 "choose another port with --port or FYKE_PORT, or stop the program that uses it"
             )
             return CheckResult("server", FAILED, f"{address} is taken: {error.strerror}", remedy)
-    return CheckResult("server", OK, f'not running, {address} is free; "fyke up" starts it')
+    command = missing_server(settings) or '"fyke up"'
+    return CheckResult("server", OK, f"not running, {address} is free; {command} starts it")
 
 
 def check_health(server: RunningServer | None) -> list[CheckResult]:

@@ -37,6 +37,14 @@ def memory(count: int) -> str:
     return f"{count / 2**20:.0f} MB"
 
 
+def room(count: int) -> str:
+    """Bytes of a disk or of the memory of a machine, in powers of 1024: ``200 MiB``, ``51 GiB``."""
+    gib = count / 2**30
+    if gib < 1:
+        return f"{count / 2**20:.0f} MiB"
+    return f"{gib:.0f} GiB" if gib >= 10 else f"{gib:.1f} GiB"
+
+
 def span(seconds: float) -> str:
     """A duration: ``142 ms``, ``8 s``, ``2 m 05 s``, ``1 h 02 m``."""
     if 0 < (milliseconds := round(seconds * 1000)) < 1000:

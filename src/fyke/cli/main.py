@@ -154,8 +154,8 @@ def root(
       fyke run results RUN                       its rows
 
     Exit status: 0 success, 1 the run failed or any other error, 2 wrong usage, 3 not found,
-    4 not allowed, 5 a conflict or a limit, 6 the server cannot be reached, 124 timed out,
-    130 interrupted.
+    4 not allowed, 5 a conflict or a limit, 6 the server cannot be reached, 7 this node is not
+    served any more, 124 timed out, 130 interrupted.
     """
 
 

@@ -279,7 +279,7 @@ def show(server: ServerContext, name: Name) -> None:
         ("pool", node.pool),
         ("labels", label_text(node.labels) or "-"),
         ("cores", f"{node.cpus_taken:g} of {node.cpus:g} in use" if node.cpus else "-"),
-        ("memory", f"{node.memory_taken} of {node.memory} MB in use" if node.memory else "-"),
+        ("memory", f"{node.memory_taken} of {node.memory} MiB in use" if node.memory else "-"),
         ("isolation", _isolation(node)),
         *(("failed check", f"{check.name}: {check.seen}") for check in node.failed_checks),
         ("disk", _disk(node)),
@@ -308,16 +308,16 @@ def _decision(node: NodeItem) -> Iterator[tuple[str, str]]:
 def _disk(node: NodeItem) -> str:
     if not node.disk_total:
         return "-"
-    text = f"{formatting.size(node.disk_free)} of {formatting.size(node.disk_total)} free"
+    text = f"{formatting.room(node.disk_free)} of {formatting.room(node.disk_total)} free"
     if node.disk_free >= node.disk_floor:
         return text
-    return f"{text}; below {formatting.size(node.disk_floor)} it takes no attempts"
+    return f"{text}; below {formatting.room(node.disk_floor)} it takes no attempts"
 
 
 def _caches(node: NodeItem) -> str:
     if not node.disk_total:
         return "-"
-    return "not measured yet" if node.caches is None else formatting.size(node.caches)
+    return "not measured yet" if node.caches is None else formatting.room(node.caches)
 
 
 def _clock(node: NodeItem) -> str:
@@ -429,7 +429,9 @@ def forget(server: ServerContext, name: Name, yes: YesOption = False) -> None:
 
 
 def _connected(node: NodeItem) -> str:
-    return "yes" if node.connected else "no"
+    if node.connected:
+        return "yes"
+    return "no; what follows is from its last report" if node.cpus else "no"
 
 
 def _seen(node: NodeItem) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,16 @@ GatewayOption = Annotated[
 ]
 
 
+ReplaceOption = Annotated[
+    bool,
+    typer.Option(
+        "--replace",
+        help="Take over the name of a node that is connected: that node ends, and its attempts are "
+        "lost.",
+    ),
+]
+
+
 @nodes.command("join")
 def join(
     url: Annotated[
@@ -69,6 +80,7 @@ def join(
     ] = None,
     label: LabelOption = None,
     more: GatewayOption = None,
+    replace: ReplaceOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -85,8 +97,9 @@ def join(
       FYKE_NODE_TOKEN=fyken_... fyke node join 10.0.0.5 --name gpu-1 --pool gpu --label disk=ssd
     """
     settings = load_settings(home=home)
-    node = join_installation(settings, [url, *(more or ())], token, name, pool, label)
-    _print(Output(as_json), node, settings.home)
+    urls = [url, *(more or ())]
+    node = join_installation(settings, urls, token, name, pool, label, replace=replace)
+    _print(Output(as_json), node, settings.home, home_text(settings))
 
 
 def join_installation(
@@ -96,9 +109,12 @@ def join_installation(
     name: str | None,
     pool: str | None,
     label: list[str] | None,
+    *,
+    replace: bool = False,
+    passed_with: str = "--token or ",
 ) -> NodeFolder:
-    """Join by one of the gateways, with the options of the command. Raises ``CommandFailed`` and
-    ``FykeError``.
+    """Join by one of the gateways, with the options of the command. ``passed_with`` is named
+    before the variable when the token is missing. Raises ``CommandFailed`` and ``FykeError``.
     """
     from fyke.app.node_folder import join_from
     from fyke.cli.owner import as_owner
@@ -111,7 +127,7 @@ def join_installation(
     if not text:
         raise CommandFailed(
             f"A token is missing: make one on the installation with fyke node token, and pass it "
-            f"with --token or {TOKEN}",
+            f"with {passed_with}{TOKEN}",
             Exit.USAGE,
         )
     parse_token(text)
@@ -122,7 +138,15 @@ def join_installation(
                 _give_to_service(settings)
             os.umask(0o077)
             with as_owner(settings.home, settings.service_user):
-                return join_from(settings.home, addresses, text, own_name, asked_pool, labels)
+                return join_from(
+                    settings.home,
+                    addresses,
+                    text,
+                    own_name,
+                    asked_pool,
+                    labels,
+                    replace=replace,
+                )
     except InvalidRequest as error:
         raise invalid_options(error.details or [error.message]) from None
     except Forbidden as error:
@@ -135,7 +159,16 @@ def join_installation(
         raise _unwritable(settings, error) from None
 
 
-def _print(out: Output, node: NodeFolder, home: Path) -> None:
+def home_text(settings: Settings) -> str:
+    """The option that names the data folder, with a space before it; "" for the default one."""
+    from fyke.settings import default_home
+
+    if settings.home == default_home():
+        return ""
+    return f" --home {shlex.quote(str(settings.home))}"
+
+
+def _print(out: Output, node: NodeFolder, home: Path, option: str) -> None:
     from fyke.app.folder import NODE_FILE
 
     if out.as_json:
@@ -159,7 +192,7 @@ def _print(out: Output, node: NodeFolder, home: Path) -> None:
         ]
     )
     out.say(
-        f"This machine is a node now; start it with fyke node up. Keep "
+        f"This machine is a node now; start it with fyke node up{option}. Keep "
         f"{home / NODE_FILE} secret: it is its key."
     )
 

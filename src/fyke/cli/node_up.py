@@ -12,7 +12,7 @@ import typer
 from fyke.cli.context import HomeOption, JsonOption
 from fyke.cli.errors import CommandFailed, Exit, report
 from fyke.cli.node import nodes
-from fyke.cli.node_join import TOKEN, GatewayOption, join_installation
+from fyke.cli.node_join import TOKEN, GatewayOption, ReplaceOption, join_installation
 from fyke.cli.node_options import LabelOption, given
 from fyke.cli.output import Output
 from fyke.cli.settings import load_settings
@@ -43,6 +43,7 @@ def up(
         str | None, typer.Option("--pool", help="With --join: the pool of the node.")
     ] = None,
     label: LabelOption = None,
+    replace: ReplaceOption = False,
     leave: Annotated[
         bool,
         typer.Option(
@@ -87,7 +88,7 @@ def up(
         given(option, value)
     settings = load_settings(home=home, node_leave=leave or None, node_idle_minutes=idle_minutes)
     if gateway is not None:
-        _join_once(settings, [gateway, *(more or ())], name, pool, label)
+        _join_once(settings, [gateway, *(more or ())], name, pool, label, replace=replace)
     os.environ.pop(TOKEN, None)  # no process of the node needs it
     if not is_node(settings.home):
         raise CommandFailed(
@@ -123,6 +124,8 @@ def _join_once(
     name: str | None,
     pool: str | None,
     label: list[str] | None,
+    *,
+    replace: bool,
 ) -> None:
     """Join unless this folder is a node already. One that the installation has forgotten, or whose
     certificate has expired, joins again.
@@ -136,4 +139,6 @@ def _join_once(
             if not os.environ.get(TOKEN) or not is_outdated(read_node(settings.home)):
                 return
             leave_folder(settings.home)
-    join_installation(settings, gateways, None, name, pool, label)
+    join_installation(
+        settings, gateways, None, name, pool, label, replace=replace, passed_with="the variable "
+    )

@@ -29,10 +29,23 @@ def missing_server(settings: Settings) -> str:
     folder = settings.home / "postgres"
     if settings.database_url != server_url(folder) or _answers(folder / SOCKET):
         return ""
+    return start_command(settings.home)
+
+
+def start_command(home: Path) -> str:
+    """What starts an installation with nodes in this data folder."""
     number = "N"
     with contextlib.suppress(OSError):  # another user's
-        number = str(len([*(settings.home / "nodes").iterdir()]) or "N")
-    return f"script/up --nodes {number} --home {shlex.quote(str(settings.home))}"
+        number = str(len([*(home / "nodes").iterdir()]) or "N")
+    return f"script/up --nodes {number} --home {shlex.quote(str(home))}"
+
+
+def was_made_with_nodes(home: Path) -> bool:
+    """Whether ``script/up --nodes`` has made this data folder."""
+    try:
+        return (home / "nodes").is_dir() and (home / "postgres").is_dir()
+    except OSError:
+        return False
 
 
 def refuse_without_server(settings: Settings) -> None:

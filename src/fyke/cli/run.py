@@ -142,13 +142,18 @@ def show(server: ServerContext, run: RunArgument) -> None:
       fyke run show 01JG... --json | jq -r .state
       fyke run show 01JG... --json | jq -r .hint.next_step
     """
+    from fyke.reasons import ReasonCode
+
     detail, run_summary = server.client.run(run), server.client.run_summary(run)
     browser = server.client.run_usage(run).browser
+    happened = server.client.events(run) if run_summary.max_retries else []
+    retried = [event for event in happened if event.reason_code == ReasonCode.RETRY.value]
     if server.out.as_json:
         browser_use = browser and data_of(browser)
         more = {"hidden": run_summary.hidden, "browser": browser_use, "nodes": run_summary.nodes}
         more["max_retries"] = run_summary.max_retries
         more |= {"pool": run_summary.pool, "labels": run_summary.labels}
+        more |= {"region": run_summary.region, "retried": len(retried)}
         server.out.json({**detail_data(detail), **more, **ending_data(run_summary)})
         return
     pairs: list[tuple[str, object]] = [
@@ -165,6 +170,10 @@ def show(server: ServerContext, run: RunArgument) -> None:
     ]
     if run_summary.max_retries:
         pairs.append(("retries", f"up to {run_summary.max_retries} for each subtask"))
+    if retried:
+        times = "once" if len(retried) == 1 else f"{len(retried)} times"
+        why = retried[-1].detail
+        pairs.append(("retried", f"{times}; {why}. The rows of the lost attempt are replaced"))
     pairs += _placement(run_summary)
     if run_summary.nodes:
         pairs.append(("ran on", _machines(run_summary.nodes)))
@@ -184,10 +193,10 @@ def show(server: ServerContext, run: RunArgument) -> None:
 
 
 def _placement(run: RunSummary) -> list[tuple[str, object]]:
-    """Pool and labels of the run; none if every machine of the usual pool takes it."""
+    """Region, pool and labels of the run; no pool if it is the usual one."""
     from fyke.model.placement import DEFAULT_POOL, labels_text
 
-    pairs: list[tuple[str, object]] = []
+    pairs: list[tuple[str, object]] = [("region", run.region)] if run.region else []
     if run.pool not in ("", DEFAULT_POOL):  # an older server does not say it
         pairs.append(("pool", run.pool))
     if run.labels:

@@ -122,6 +122,8 @@ def _not_ours(folder: Path, home: str | None, *, or_node: bool) -> CommandFailed
     files = [*INSTALLATION_FILES, *([NODE_FILE] if or_node else [])]
     is_there = folder.is_dir()
     found = f"it has none of {', '.join(files)}" if is_there else "it does not exist"
+    if folder.is_file():
+        found = "it is a file"
     node = " and fyke node join that of a node" if or_node else ""
     if not home and os.environ.get("FYKE_HOME"):
         origin, advice = ", which FYKE_HOME names,", "Change this variable, or unset it"

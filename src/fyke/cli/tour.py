@@ -19,11 +19,12 @@ import httpx2
 from rich.console import Console
 
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.cli.tour_site import MODULES, documentation
+from fyke.cli.tour_site import MODULES, SCRIPTED_PAGE, documentation
 from fyke.settings import Settings
 
 WORKER = "website-content-crawler"
 PAGES = 12
+MOST_ROWS = 100
 POLL_SECONDS = 0.5
 RUN_SECONDS = 240
 NODE_SECONDS = 180
@@ -91,9 +92,9 @@ class Tour:
         while len(ready := self._ready_nodes()) < self._nodes:
             if time.monotonic() > deadline:
                 raise CommandFailed(
-                    f"Only {len(ready)} of {self._nodes} nodes take runs after {NODE_SECONDS} s; "
-                    "fyke node list says why. One that was drained or cordoned takes runs again "
-                    "after fyke node uncordon",
+                    f"Only {len(ready)} of {self._nodes} nodes take runs after {NODE_SECONDS} s "
+                    f"({self._states()}); each has a log, nodes/NAME/node.log in the data folder. "
+                    "One that was drained or cordoned takes runs again after fyke node uncordon",
                     Exit.TIMEOUT,
                 )
             time.sleep(POLL_SECONDS)
@@ -101,6 +102,11 @@ class Tour:
     def _ready_nodes(self) -> list[str]:
         nodes = self._call("GET", "/api/fyke/nodes", None)["list"]
         return [str(node["name"]) for node in nodes if node["availability"] in TAKES_RUNS]
+
+    def _states(self) -> str:
+        nodes = self._call("GET", "/api/fyke/nodes", None)["list"]
+        states = [f"{node['name']}: {node['availability'].replace('_', ' ')}" for node in nodes]
+        return ", ".join(states) or "none has joined"
 
     def _machines(self, run: str) -> dict[str, int]:
         """How many subtasks of the run each machine has executed, by its name."""
@@ -174,13 +180,30 @@ class Tour:
         data = self._post("/api/v1/run/result/list", body)
         self._say(f"  {data['count']} rows; the first ones:")
         for row in data["list"]:
-            title = str(row.get("title") or "")[:60]
-            self._say(f"  {row.get('status')}  {row.get('url')}  {title}")
-            if row.get("rendered"):
-                self._show_rendered(row)
-            elif row.get("error"):
-                self._say(f"    {row['error']}")
+            self._show(row)
+        if self._browser and not self._rendered and int(data["count"]) > len(data["list"]):
+            self._show_browser_row(run, len(data["list"]))
         return int(data["count"])
+
+    def _show(self, row: dict[str, Any]) -> None:
+        title = str(row.get("title") or "")[:60]
+        self._say(f"  {row.get('status')}  {row.get('url')}  {title}")
+        if row.get("rendered"):
+            self._show_rendered(row)
+        elif row.get("error"):
+            self._say(f"    {row['error']}")
+
+    def _show_browser_row(self, run: str, shown: int) -> None:
+        """Show the row of the page that needs a browser if it is not among the first: rows are in
+        the order in which they arrived, and that page takes the longest.
+        """
+        body = {"run_slug": run, "page_index": 1, "page_size": MOST_ROWS}
+        rows = self._call("POST", "/api/v1/run/result/list", body)["list"][shown:]
+        found = [row for row in rows if row.get("rendered")]
+        found += [row for row in rows if urlsplit(str(row.get("url"))).path == SCRIPTED_PAGE]
+        if found:
+            self._say("  and that of the page that needs a browser:")
+            self._show(found[0])
 
     def _show_rendered(self, row: dict[str, Any]) -> None:
         self._rendered = True

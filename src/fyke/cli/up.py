@@ -7,6 +7,7 @@ case a smaller program replaces this one (``fyke.cli.root_supervisor`` or ``fyke
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -67,6 +68,7 @@ def up(
     settings = load_settings(home=home, host=host, port=port, servers=servers)
     refuse_node(settings)
     if check:
+        _check_start(settings)
         return
     refuse_without_server(settings)
     if os.geteuid() == 0:
@@ -82,6 +84,20 @@ def up(
     first_job: dict[str, Any] = {"tour": tour or once, "url": url, "once": once, "as_json": as_json}
     first_job |= {"browser": browser, "nodes": nodes}
     supervise(settings, first_job, launcher_events, change_settings=change_settings)
+
+
+def _check_start(settings: Settings) -> None:
+    """Raise ``CommandFailed`` if Fyke runs in the data folder, or its port is in use. Nothing is
+    made.
+    """
+    from fyke.cli.listening import listen, refuse_if_locked
+    from fyke.cli.owner import as_owner
+
+    with contextlib.suppress(OSError):  # a folder that cannot be read is refused later
+        if settings.home.exists():
+            with as_owner(settings.home, settings.service_user):
+                refuse_if_locked(settings)
+    listen(settings).close()
 
 
 def refuse_node(settings: Settings) -> None:

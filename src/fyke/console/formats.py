@@ -122,6 +122,14 @@ def memory(amount: int) -> str:
     return f"{count(round(amount / 2**20))} MB"
 
 
+def room(amount: int) -> str:
+    """Bytes of a disk or of the memory of a machine, in powers of 1024: ``200 MiB``, ``51 GiB``."""
+    gib = amount / 2**30
+    if gib < 1:
+        return f"{count(round(amount / 2**20))} MiB"
+    return f"{_decimal(round(gib, 0 if gib >= 10 else 1), locale())} GiB"
+
+
 def money(micros: int) -> str:
     """US dollars, with enough digits to distinguish a small amount from zero."""
     return _money(micros, locale())

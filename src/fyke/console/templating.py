@@ -46,6 +46,7 @@ def make_environment(statics: Statics) -> Environment:
         duration=formats.duration,
         size=formats.size,
         memory=formats.memory,
+        room=formats.room,
         money=formats.money,
         count=formats.count,
         machine_name=formats.machine_name,

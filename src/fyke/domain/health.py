@@ -17,6 +17,7 @@ from fyke.reasons import is_own_machine, machine_name, remedy_of, rule_of
 
 CLOCK_MS = 10_000  # a warning if the clock of a node differs by more
 MAX_SILENT = 20  # silent nodes that are named
+_BROWSER = "browser: "  # before the names of the checks of a browser
 LOW_DISK = 4  # a warning below this multiple of the floor; below the floor no run starts
 SILENT_SECONDS = 6.0  # a process reports every two seconds
 NO_RUNNER = "no runner is alive"
@@ -201,7 +202,7 @@ def _process_check(report: ProcessReport) -> HealthCheck:
 
 def _runner_check(runner: RunnerInfo, machine: str) -> HealthCheck:
     name = f"node {machine}" if runner.place.startswith(NODE_PLACE) else f"runner of {machine}"
-    capacity = f"{runner.cpus:g} cores, {runner.memory_mb} MB"
+    capacity = f"{runner.cpus:g} cores, {runner.memory_mb} MiB"
     if runner.trouble is not None:
         detail = f"it cannot start Workers: {rule_of(runner.trouble)}; {capacity}"
         return HealthCheck(name, Level.BAD, detail, remedy_of(runner.trouble) or "runs wait")
@@ -250,6 +251,14 @@ def _browser_checks(runner: RunnerInfo, machine: str, taken: int) -> list[Health
         return [HealthCheck(name, level, runner.browser_problem, remedy)]
     if not runner.browsers:
         return []
+    failed = [
+        f"{check.removeprefix(_BROWSER)}: {finding}"
+        for check, passed, finding in runner.checks
+        if check.startswith(_BROWSER) and not passed
+    ]
+    if failed:  # they run all the same, with one layer less
+        remedy = "fix what this line reports, and restart the node or the installation"
+        return [HealthCheck(name, Level.WARNING, "; ".join(failed), remedy)]
     programs = ", ".join(one.value for one in runner.browser_programs) or "not checked yet"
     free = max(0, runner.browsers - taken)
     detail = f"{programs}; {free} of {runner.browsers} places are free"

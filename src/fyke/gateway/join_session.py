@@ -109,6 +109,7 @@ class JoinSession:
                 request.pool,
                 request.labels,
                 request.certificate_request,
+                request.replace,
             )
             joined = await self._sessions.joining.join(asked, address)
         except BadNodeMessage:

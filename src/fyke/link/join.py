@@ -38,14 +38,21 @@ class JoinedInstallation:
 
 
 async def join(
-    address: tuple[str, int], token: str, name: str, pool: str, labels: Mapping[str, str]
+    address: tuple[str, int],
+    token: str,
+    name: str,
+    pool: str,
+    labels: Mapping[str, str],
+    *,
+    replace: bool = False,
 ) -> JoinedInstallation:
-    """Join by the gateway at ``address``. Raise ``Forbidden`` when its authority is not that of the
+    """Join by the gateway at ``address``; with ``replace`` also under the name of a node that is
+    connected. Raise ``Forbidden`` when its authority is not that of the
     token, or the token does not allow it; ``InvalidRequest``, ``Conflict``, ``Unavailable``.
     """
     authority = await _find_authority(address, token.rpartition(".")[2])
     key = new_request()
-    request = JoinNode(token, name, pool, dict(labels), key.certificate)
+    request = JoinNode(token, name, pool, dict(labels), key.certificate, replace)
     data = await _ask(address, client_context(authority, None, [ALPN]), request)
     try:
         answer = decode_joined(data)

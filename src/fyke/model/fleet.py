@@ -10,8 +10,8 @@ from enum import StrEnum
 from fyke.model.placement import PoolDemand
 
 NO_ENGINE = (
-    "The setting fleet is static: a person or systemd starts, replaces and removes the machines of "
-    "nodes. fyke node drain lets one finish first"
+    'The setting is fleet = "static": a person or systemd starts, replaces and removes the '
+    "machines of nodes. fyke node drain lets one finish first"
 )
 
 

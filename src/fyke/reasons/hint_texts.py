@@ -187,7 +187,7 @@ HINTS: Mapping[HintCode, HintTexts] = {
         _("Choose another Worker"),
     ),
     HintCode.RUNNER_LOST: _hint(
-        _("The machine that executed the run was lost or stopped"),
+        _("The machine that executed the run was lost, stopped or taken out of service"),
         _("Run it again; its rows until then are kept. It was not the Worker's fault. With "
           "max_retries, such a subtask is tried again automatically"),
     ),

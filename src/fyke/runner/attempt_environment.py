@@ -19,7 +19,10 @@ from fyke.runner.dependencies import AttemptDependencies
 from fyke.runner.endings import EndRequest, StartRefused
 
 INSTALL_SECONDS = 2.0  # without an environment, after which the log says why
-INSTALLING = "The dependencies of this version are being installed; its next runs find them there."
+INSTALLING = (
+    "The environment of this version is being prepared. This is needed only for its first run on "
+    "each machine."
+)
 
 log = structlog.get_logger()
 

@@ -83,12 +83,15 @@ class BrowserSandboxes:
             reason = f"the browser could not be checked: {str(error) or type(error).__name__}"
             self._info, self._checks = replace(self._info, reason=reason), ()
             is_final = False
-        log.info(
+        missing = browser_inspection.own_sandbox_problem(self._checks)
+        is_complete = self._info.own_sandbox or self._info.reason == NONE_FOUND
+        report = log.info if is_complete and not missing else log.warning
+        report(
             "browser_checked",
             program=self._info.program.value,
             version=self._info.version,
             own_sandbox=self._info.own_sandbox,
-            reason=self._info.reason,
+            reason=self._info.reason or missing,
         )
         return is_final
 

@@ -20,13 +20,16 @@ class ShowAuthority(msgspec.Struct, frozen=True, tag="authority", tag_field="op"
 
 
 class JoinNode(msgspec.Struct, frozen=True, tag="join", tag_field="op"):
-    """``pool``: "" for that of the token. ``certificate_request`` is in PEM."""
+    """``pool``: "" for that of the token. ``certificate_request`` is in PEM. ``replace``: take the
+    name of a node also while that is connected; gateways of earlier releases always let it.
+    """
 
     token: str
     name: str
     pool: str
     labels: dict[str, str]
     certificate_request: str
+    replace: bool = False
 
     def __repr__(self) -> str:
         return f"JoinNode({self.name})"

@@ -211,7 +211,7 @@ async def test_health_is_shown_to_the_operator_only(
     assert "fyke up" in alone[1]["remedy"]
     await app.register_runner()
     checks = (await api.get("/api/fyke/health")).json()["data"]["list"]
-    assert checks[1]["detail"] == "the sandbox is complete; 8 cores, 8192 MB"
+    assert checks[1]["detail"] == "the sandbox is complete; 8 cores, 8192 MiB"
     await app.register_runner(browsers=3, browser_programs=(BrowserProgram.CHROMIUM,))
     worker = await app.publish(browser="required")
     await api.ok("/api/v1/scraper/run", start_body(worker.id))

@@ -183,6 +183,43 @@ async def test_a_name_is_taken_over_with_a_token_for_one_use_only(
     assert same == replace(running, seen_at=0)
 
 
+async def test_the_name_of_a_connected_node_is_taken_over_only_if_asked(
+    app: App, gateway: Gateway
+) -> None:
+    await joined(gateway, await a_token(app, gateway))
+    node = await node_of(gateway)
+    assert node is not None
+    connected = replace(node, seen_at=node.joined_at + 1, gateway_id="h:1", runner_id="R1")
+    await app.storage.write(lambda tx: tx.nodes.change(connected))
+    token = await a_token(app, gateway)
+    with pytest.raises(Conflict, match=r"The node n1 at 127\.0\.0\.1 is connected; .* --replace"):
+        await joined(gateway, token)
+    assert await node_of(gateway) == connected
+    await join(gateway.address, token, "n1", "", {}, replace=True)  # the token is not used up
+    after = await node_of(gateway)
+    assert after is not None and after.join_id != node.join_id
+    account = app.owner.account_id
+    [entry] = await app.storage.read(
+        lambda tx: tx.audit.page(account, before=0, limit=1, action="")
+    )
+    assert entry.detail.endswith("replaces the connected node at 127.0.0.1")
+
+
+@pytest.mark.parametrize("change", [{"gateway_id": ""}, {"seen_at": -60_000}])
+async def test_the_name_of_a_node_that_was_stopped_or_lost_is_free(
+    app: App, gateway: Gateway, change: dict[str, Any]
+) -> None:
+    await joined(gateway, await a_token(app, gateway))
+    node = await node_of(gateway)
+    assert node is not None
+    seen = node.joined_at + change.get("seen_at", 1)
+    gone = {"joined_at": min(node.joined_at, seen - 1), "gateway_id": "h:1"} | change
+    await app.storage.write(lambda tx: tx.nodes.change(replace(node, **gone | {"seen_at": seen})))
+    await joined(gateway, await a_token(app, gateway))
+    after = await node_of(gateway)
+    assert after is not None and after.join_id != node.join_id
+
+
 async def test_a_name_is_not_taken_over_from_another_pool(app: App, gateway: Gateway) -> None:
     await joined(gateway, await a_token(app, gateway), pool="eu")
     before = await node_of(gateway)

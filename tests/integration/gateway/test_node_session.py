@@ -125,10 +125,10 @@ class Place:
         return link, asked, gate
 
     async def join(self, name: str = "n1") -> JoinedInstallation:
-        """Join, or join again."""
+        """Join, or join again, also while it is connected."""
         caller = replace(self.app.owner, local=True)
         token = await self.gateway.tokens.create(caller, TokenRequest())
-        return await join(self.gateway.address, token.text, name, "", {})
+        return await join(self.gateway.address, token.text, name, "", {}, replace=True)
 
 
 class Link:

@@ -40,6 +40,8 @@ def test_only_a_complete_sandbox_is_exit_status_0(
     text = CliRunner().invoke(app, arguments).stdout
     assert "-> do this" in text and "-> x" not in text
     assert text.splitlines()[-1] == f"Sandbox: {level}"
+    [warnings] = [line for line in text.splitlines() if line.startswith("Warnings: ")]
+    assert "limits" in warnings and "uv" not in warnings
 
 
 def test_before_the_first_start_nothing_is_made(

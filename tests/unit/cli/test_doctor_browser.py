@@ -75,6 +75,23 @@ def test_a_browser_that_is_switched_off_is_not_checked(
     assert line == expected
 
 
+def test_a_running_fyke_without_the_own_sandbox_of_browsers_is_reported_to_its_user(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A browser that is started now may have one, and the runners go on without."""
+    monkeypatch.setattr(fyke_client, "FykeAdmin", Client)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    passed = {"reason": "", "checks": [("browser: network", True, "lo")]}
+    monkeypatch.setattr(doctor_browser, "_probe_browser", lambda settings: passed)
+    reporting = runner("full")
+    monkeypatch.setattr(Client, "answer", [reporting])
+    reporting.checks[:] = [IsolationCheck("browser: own sandbox of the browser", False, "refused")]
+    found = doctor_browser._browser_sandbox(Settings(home=tmp_path), SERVER)
+    assert (found.state, found.detail) == (WARNING, "own sandbox of the browser: refused")
+    reporting.checks[:] = [IsolationCheck("browser: own sandbox of the browser", True, "2")]
+    assert doctor_browser._browser_sandbox(Settings(home=tmp_path), SERVER).state == OK
+
+
 def test_root_sees_what_the_runners_report_of_their_browsers(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

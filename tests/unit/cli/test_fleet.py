@@ -90,7 +90,7 @@ def test_without_an_engine_it_says_who_starts_nodes(
     monkeypatch.setenv("FYKE_HOME", str(tmp_path))
     commands: list[Any] = [up, list_machines]
     for command in commands:
-        with pytest.raises(CommandFailed, match="fleet is static: a person or systemd") as failed:
+        with pytest.raises(CommandFailed, match='fleet = "static": a person or systemd') as failed:
             command(ScriptedServer())
         assert failed.value.code is Exit.CONFLICT
 

@@ -199,18 +199,21 @@ def test_a_node_is_shown() -> None:
     assert [*fields][3:8] == ["state", "set by", "drain until", "connected", "last seen"]
     assert (fields["state"], fields["set by"]) == ("draining", "ada")
     assert fields["drain until"].startswith("2023-11-1") and fields["last seen"] == "never"
-    assert (fields["connected"], fields["attempts"]) == ("no", "3")
+    assert (fields["connected"], fields["attempts"]) == (
+        "no; what follows is from its last report",
+        "3",
+    )
     assert fields["cores"] == "3.5 of 8 in use"
-    assert fields["memory"] == "2048 of 8192 MB in use"
+    assert fields["memory"] == "2048 of 8192 MiB in use"
     assert fields["isolation"] == "no-limits: limits: memory.max is read-only"
     assert fields["settings"] == "version 2; the installation has 3"
     assert fields["failed check"] == "limits: memory.max is read-only"
-    assert fields["disk"] == "200.0 MB of 50.0 GB free; below 268.4 MB it takes no attempts"
-    assert (fields["caches"], fields["clock"]) == ("1.5 GB", "12 s behind that of the database")
+    assert fields["disk"] == "191 MiB of 47 GiB free; below 256 MiB it takes no attempts"
+    assert (fields["caches"], fields["clock"]) == ("1.4 GiB", "12 s behind that of the database")
     near = msgspec.structs.replace(NODE, clock_ahead=0.4, disk_free=10**10, caches=None)
     fields = run(show, "gpu-1", node=near).fields
     assert fields["caches"] == "not measured yet"
-    assert fields["disk"] == "10.0 GB of 50.0 GB free"
+    assert fields["disk"] == "9.3 GiB of 47 GiB free"
     assert fields["clock"] == "as that of the database"
     replaced = msgspec.structs.replace(NODE, reason="it is old", replacing=True)
     fields = run(show, "gpu-1", node=replaced).fields

@@ -19,13 +19,16 @@ from typer.testing import CliRunner
 
 from fyke.cli import main
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.cli.node_join import gateway_of
+from fyke.cli.node_join import _print, gateway_of, home_text
+from fyke.cli.output import Output
 from fyke.errors import Conflict, InvalidRequest
 from fyke.kit.certificates import CertifiedKey
 from fyke.kit.tls import client_context
+from fyke.settings import Settings
 from support.app import App, open_app
 from support.commands import command
 from support.gateways import Gateway, a_token, open_gateway
+from support.node_folders import a_node
 
 pytestmark = pytest.mark.anyio
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner")
@@ -93,6 +96,17 @@ async def test_it_says_what_was_joined_and_where(
         "node", "worker-7", "pool", "default", "labels", "-",
         "gateways", f"127.0.0.1:{gateway.address[1]}", "folder", str(tmp_path / "node"),
     ]  # fmt: skip
+
+
+def test_the_command_that_starts_the_node_names_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FYKE_HOME", str(tmp_path / "usual"))
+    node = a_node(("gateway.example:9000",))
+    other, usual = tmp_path / "a b", tmp_path / "usual"
+    for home, option in ((other, f" --home '{other}'"), (usual, "")):
+        _print(Output(False), node, home, home_text(Settings(home=home)))
+        assert f"start it with fyke node up{option}. Keep " in capfd.readouterr().err
 
 
 async def test_the_next_gateway_is_tried_and_all_of_them_are_kept(

@@ -153,6 +153,15 @@ def test_root_starts_it_again_as_the_owner_of_the_folder(
     assert started == [["node", "up", "--json", "--home", str(tmp_path)]]
 
 
+def test_without_a_token_the_variable_is_named_and_no_option_that_is_missing(
+    became: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FYKE_NODE_TOKEN", raising=False)
+    _, _, error = command("node", "up", "--home", tmp_path / "n", "--join", "127.0.0.1:9")
+    assert isinstance(error, CommandFailed)
+    assert "with the variable FYKE_NODE_TOKEN" in str(error) and "--token" not in str(error)
+
+
 def test_a_node_that_is_to_leave_does_not_pass_its_token_on(
     became: dict[str, Any], node: NodeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from fyke.cli.context import locate
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.cli.nodes_server import missing_server, server_url
+from fyke.cli.nodes_server import missing_server, server_url, was_made_with_nodes
 from fyke.settings import Settings
 from support.commands import command
 
@@ -45,3 +46,15 @@ def test_a_folder_whose_database_does_not_run_is_started_with_its_nodes(folder: 
     assert str(error).endswith(f"Start it with\n  {remedy}")
     elsewhere = {"database_url": "postgresql://db.example/fyke"}
     assert missing_server(Settings(home=folder, **elsewhere)) == ""
+
+
+def test_an_installation_with_nodes_that_does_not_run_is_started_with_its_own_command(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(CommandFailed, match="Start it with fyke up"):
+        locate(None, None, str(tmp_path), {})
+    for folder in ("postgres", "nodes/n1", "nodes/n2"):
+        (tmp_path / folder).mkdir(parents=True)
+    assert was_made_with_nodes(tmp_path)
+    with pytest.raises(CommandFailed, match=r"Start it with script/up --nodes 2 --home "):
+        locate(None, None, str(tmp_path), {})

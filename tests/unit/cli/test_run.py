@@ -124,9 +124,24 @@ def test_the_pool_and_the_labels_of_a_run_are_shown_if_not_every_machine_takes_i
     assert (shown["pool"], shown["labels"]) == ("eu", "disk=ssd, gpu=yes")
     data = json.loads(run(show, "R1", as_json=True, **answers).data)
     assert (data["pool"], data["labels"]) == ("eu", labels)
+    answers["run_summary"] = msgspec.structs.replace(SUMMARY, region="DE")
+    assert run(show, "R1", **answers).fields["region"] == "DE"
     for pool in ("", "default"):
         answers["run_summary"] = msgspec.structs.replace(SUMMARY, pool=pool)
-        assert not {"pool", "labels"} & run(show, "R1", **answers).fields.keys()
+        assert not {"pool", "labels", "region"} & run(show, "R1", **answers).fields.keys()
+
+
+def test_a_run_whose_machine_was_lost_says_that_it_was_tried_again() -> None:
+    text = "it is tried again (1 of 2), because its machine was lost"
+    lost = RunEventItem(1, "subtask", "running", "waiting", "system", text, "retry", {}, "1")
+    started = RunEventItem(0, "run", "ready", "running", "system", "", "", {})
+    summary_of = msgspec.structs.replace(SUMMARY, max_retries=2)
+    answers = {"run": detail(FAILED), "run_summary": summary_of, "events": [started, lost]}
+    shown = run(show, "R1", **answers).fields
+    assert shown["retried"].startswith(f"once; {text}. ")
+    assert json.loads(run(show, "R1", as_json=True, **answers).data)["retried"] == 1
+    answers["events"] = [started]
+    assert "retried" not in run(show, "R1", **answers).fields
 
 
 def test_the_waiting_reason_of_an_ended_run_is_not_requested() -> None:

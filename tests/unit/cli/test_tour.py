@@ -97,7 +97,9 @@ def test_the_tour_waits_until_enough_nodes_take_runs(
     monkeypatch.setattr(tour, "NODE_SECONDS", 0)
     few = make({"list": [ready]})
     few._nodes = 2
-    with pytest.raises(CommandFailed, match="Only 1 of 2 nodes take runs"):
+    with pytest.raises(
+        CommandFailed, match=r"Only 1 of 2 nodes take runs after 0 s \(n2: operator only\)"
+    ):
         few._wait_for_nodes()
 
 
@@ -140,6 +142,23 @@ def test_with_a_browser_the_tour_needs_a_row_from_it(
         assert "    not rendered: no browser\n" in printed
     of_the_user = make(listed, browser=True, url="https://a.example/")
     assert of_the_user._verdict(3, 1, [1, 1]) == Exit.OK
+
+
+def test_the_row_from_a_browser_may_come_after_the_first_ones(
+    make: Callable[..., Tour], capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = {"url": "http://127.0.0.1:1/csv.html", "status": 200, "title": "csv"}
+    first, page = [plain] * 5, {"url": "http://127.0.0.1:2/javascript.html", "status": 200}
+    rows = [*first, plain, page | RENDERED]
+    found = make({"count": 7, "list": first}, {"count": 7, "list": rows}, browser=True)
+    assert found._page("R1") == 7
+    assert found._verdict(3, 7, [7, 7]) == Exit.OK
+    assert "    | First\n" in capsys.readouterr().out
+    rows[-1] = page | {"error": "not rendered: no browser"}
+    failed = make({"count": 7, "list": first}, {"count": 7, "list": rows}, browser=True)
+    failed._page("R1")
+    assert failed._verdict(3, 7, [7, 7]) == Exit.FAILED
+    assert "    not rendered: no browser\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("browser", "render"), [(True, "auto"), (False, None)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,12 @@ def test_options_and_settings_can_be_checked_before_anything_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
-    assert command("up", "--check", "--home", home, "--port", "9000")[0] == 0
+    assert command("up", "--check", "--home", home, "--port", "0")[0] == 0
     assert command("up", "--check", "--home", home, "--port", "99999")[0] == Exit.USAGE
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        port = used.getsockname()[1]
+        _, _, error = command("up", "--check", "--home", home, "--port", port)
+    assert isinstance(error, CommandFailed) and f"Port {port} on 127.0.0.1 is in use" in str(error)
     monkeypatch.setenv("FYKE_SERVERS", "65")
     _, _, error = command("up", "--check", "--home", home)
     assert isinstance(error, CommandFailed) and error.code is Exit.USAGE

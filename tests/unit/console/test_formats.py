@@ -41,6 +41,20 @@ def test_sizes_have_three_digits(amount: int, text: str) -> None:
     assert formats.size(amount) == text
 
 
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0, "0 MiB"),
+        (200 * 2**20, "200 MiB"),
+        (8 * 2**30, "8 GiB"),
+        (int(1.25 * 2**30), "1.2 GiB"),
+        (2000 * 2**30, "2,000 GiB"),
+    ],
+)
+def test_room_is_in_powers_of_1024(amount: int, text: str) -> None:
+    assert formats.room(amount) == text
+
+
 @given(st.integers(0, 10**15))
 def test_a_size_is_never_off_by_more_than_its_last_digit(amount: int) -> None:
     number, unit = formats.size(amount).replace(",", "").split()

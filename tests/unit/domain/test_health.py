@@ -23,6 +23,8 @@ from fyke.model.runner import RunnerInfo
 from fyke.model.settings_version import ServerBeat
 
 CHROMIUM = (BrowserProgram.CHROMIUM,)
+PASSED = (("network", True, "lo"), ("browser: network", True, "lo"))
+OWN_SANDBOX = ("browser: own sandbox of the browser", False, "refused")
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,16 @@ CHROMIUM = (BrowserProgram.CHROMIUM,)
             {"browsers": 2, "browser_problem": "it does not start"},
             0,
             [(Level.WARNING, "it does not start")],
+        ),
+        (
+            {"browsers": 2, "browser_programs": CHROMIUM, "checks": (*PASSED, OWN_SANDBOX)},
+            0,
+            [(Level.WARNING, "own sandbox of the browser: refused")],
+        ),
+        (
+            {"browsers": 2, "browser_programs": CHROMIUM, "checks": PASSED},
+            0,
+            [(Level.GOOD, "chromium; 2 of 2 places are free")],
         ),
     ],
 )

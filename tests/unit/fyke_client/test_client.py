@@ -66,6 +66,12 @@ def test_server_and_key_come_from_arguments_or_the_environment(
     assert "authorization" not in sent_by("http://a.test", "").headers
 
 
+@pytest.mark.parametrize("url", ["foo", "localhost:8100", "ftp://fyke.test"])
+def test_a_url_that_cannot_be_that_of_a_server_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="must start with http:// or https://"):
+        Fyke(url, "k")
+
+
 def test_the_key_is_in_no_representation() -> None:
     client = Fyke("http://fyke.test", "scraper_api_SECRET")
     texts = [repr(client), str(client), repr(client._connection._http.server)]

@@ -490,7 +490,7 @@ async def test_the_log_says_that_dependencies_are_installed_if_that_takes_long(
 
         one = runner(intake=intake, gateway=Ended(), environments=Installing())
         await one.execute()
-    said = [line for line in results.lines if "dependencies of this version" in str(line)]
+    said = [line for line in results.lines if "environment of this version" in str(line)]
     assert len(said) == slow
 
 

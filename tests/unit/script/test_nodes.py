@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from typer.main import get_command
 
 from fyke.cli.main import app
 
+AS_SERVICE = "service_uid=$UID service_gid=$(id -g)"  # for as_service
 LIB = Path(__file__).parents[3] / "script" / "lib"
 
 
@@ -75,6 +77,41 @@ def test_the_options_of_the_start_are_checked_before_anything_is_made(tmp_path: 
     asked = fyke.with_name("fyke.asked").read_text()
     assert asked == f"up --check --tour --tour-nodes 3 --home {tmp_path}/home --port 99999\n"
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("end", "how"), [("kill -9 $$", "by the signal KILL"), ("exit 7", "with status 7")]
+)
+def test_a_node_that_ends_is_named_with_what_starts_it_again(
+    tmp_path: Path, end: str, how: str
+) -> None:
+    program, folder = a_program(tmp_path, f'echo "$*"; {end}'), tmp_path / "n1"
+    folder.mkdir()
+    done = bash(f'{AS_SERVICE}; watch_node "$@"', program, folder, "n1", "", "")
+    assert done.returncode == 0
+    assert done.stderr == (
+        f"The node n1 has ended {how}; its log is {folder}/node.log. Start it again with\n"
+        f"  script/fyke node up --home '{folder}'\n"
+    )
+
+
+def test_a_node_that_is_stopped_is_not_reported(tmp_path: Path) -> None:
+    program, folder = a_program(tmp_path, "echo started; exec sleep 60"), tmp_path / "n1"
+    folder.mkdir()
+    log = 'until grep -qs started "$2/node.log"; do sleep 0.05; done'
+    script = f'{AS_SERVICE}; watch_node "$@" & pid=$!; {log}; kill $pid; wait $pid'
+    done = bash(script, program, folder, "n1", "", "")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_only_a_node_with_a_new_certificate_needs_no_token(tmp_path: Path) -> None:
+    script = f'{AS_SERVICE}; has_joined "$1" && echo joined || echo not'
+    assert bash(script, tmp_path).stdout == "not\n"
+    (tmp_path / "node.json").write_text("{}")
+    assert bash(script, tmp_path).stdout == "joined\n"
+    old = time.time() - 21 * 3600
+    os.utime(tmp_path / "node.json", (old, old))
+    assert bash(script, tmp_path).stdout == "not\n"
 
 
 @pytest.mark.parametrize(

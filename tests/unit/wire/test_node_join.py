@@ -27,6 +27,7 @@ JOINED = NodeJoined("n1", "eu", {"a": "b"}, "PEM")
     [
         (decode_request, ShowAuthority()),
         (decode_request, JoinNode("t", "n1", "", {"a": "b"}, "PEM")),
+        (decode_request, JoinNode("t", "n1", "", {"a": "b"}, "PEM", replace=True)),
         (decode_authority, AuthorityShown("PEM")),
         (decode_joined, JOINED),
     ],

@@ -20,6 +20,8 @@ def server_from(url: str | None, key: str | None, timeout: float) -> Server:
     key = (os.environ.get("FYKE_KEY", "") if key is None else key).strip()
     if "@" in url:
         raise ValueError("the URL of a server must not contain a user and a password")
+    if not url.lower().startswith(("http://", "https://")):
+        raise ValueError("the URL of a server must start with http:// or https://")
     if key and not _KEY.fullmatch(key):
         raise ValueError("the key contains spaces or other characters that no key has")
     headers = {"authorization": f"Bearer {key}"} if key else {}

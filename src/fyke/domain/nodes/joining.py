@@ -9,6 +9,7 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit_actions import MAX_ADDRESS_CHARS
 from fyke.domain.accounts.tokens import token_digest
 from fyke.domain.nodes.authority import NodeAuthority, NodeIdentity, certify_node
+from fyke.domain.nodes.machines import is_connected
 from fyke.domain.nodes.rules import label_problems, name_problem
 from fyke.domain.nodes.tokens import UNKNOWN, parse_token, spend
 from fyke.errors import Conflict, Forbidden, InvalidRequest, Problem
@@ -24,13 +25,16 @@ SILENCE_MS = 60_000  # the name of a node that was made by an engine is free aft
 
 @dataclass(frozen=True, slots=True)
 class JoinRequest:
-    """What a machine sends. ``certificate_request`` is in PEM."""
+    """What a machine sends. ``certificate_request`` is in PEM. ``replace``: it may take the name of
+    a node that is connected.
+    """
 
     token: str = field(repr=False)
     name: str
     pool: str
     labels: Mapping[str, str]
     certificate_request: str
+    replace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,8 @@ class NodeJoining:
         not valid any more. ``address`` is that of the machine.
 
         Raises ``InvalidRequest``; ``Forbidden`` when the token does not allow it; and ``Conflict``
-        for the name of another node, which only a token for one use takes over, in the same pool.
+        for the name of another node, which only a token for one use takes over, in the same pool,
+        and while that node is connected only with ``replace``.
         """
         if problems := _problems(request):
             raise InvalidRequest.of(problems)
@@ -80,8 +85,8 @@ class NodeJoining:
 
         def work(tx: Transaction) -> Node:
             used = spend(tx, request.token, request.name, pool, request.labels)
-            node = _put(tx, identity, pool, request.labels, used, address)
-            _record(tx, node, used, address)
+            node, taken = _put(tx, identity, pool, request, used, address)
+            _record(tx, node, used, address, taken)
             return node
 
         return JoinedNode(await self._storage.write(work), certificate)
@@ -91,10 +96,12 @@ def _put(
     tx: Transaction,
     identity: NodeIdentity,
     pool: str,
-    labels: Mapping[str, str],
+    request: JoinRequest,
     token: NodeToken,
     address: str,
-) -> Node:
+) -> tuple[Node, str]:
+    """The node, and the address of the connected node whose name it has taken over, else ""."""
+    labels = request.labels
     node = Node(
         name=identity.name,
         pool=pool,
@@ -107,7 +114,7 @@ def _put(
         seen_at=tx.now,
     )
     if tx.nodes.add(node):
-        return node
+        return node, ""
     before = tx.nodes.lock(node.name)
     if before is None:  # it was removed a moment ago
         raise Conflict(f"The node {node.name} was changed; try again")
@@ -122,6 +129,14 @@ def _put(
             f"There is a node with the name {node.name}; choose another name, or use a token for "
             "one use, which takes over the name"
         )
+    connected = is_connected(before, tx.now)
+    if connected and not request.replace:
+        number = tx.runs.active_by_runner().get(before.runner_id, 0)
+        load = f" and has {number} attempt{'s' * (number > 1)}" if number else ""
+        raise Conflict(
+            f"The node {node.name} at {before.address} is connected{load}; choose another name "
+            "with --name, or, to end that node and its attempts, take over its name with --replace"
+        )
     # what was decided about the node stays: its state, its region. And a runner that is still there
     # has another epoch than the one that comes
     after = replace(
@@ -134,10 +149,11 @@ def _put(
         seen_at=node.seen_at,
     )
     tx.nodes.change(after)
-    return after
+    return after, before.address if connected else ""
 
 
-def _record(tx: Transaction, node: Node, token: NodeToken, address: str) -> None:
+def _record(tx: Transaction, node: Node, token: NodeToken, address: str, taken: str) -> None:
+    """``taken`` is the address of the connected node that it replaces, or ""."""
     operator = tx.accounts.operator()
     if operator is None:
         return
@@ -151,7 +167,8 @@ def _record(tx: Transaction, node: Node, token: NodeToken, address: str) -> None
             address=address[:MAX_ADDRESS_CHARS],
             action=AuditAction.NODE_JOINED,
             target=node.name,
-            detail=f"pool {node.pool}, token {token.id}",
+            detail=f"pool {node.pool}, token {token.id}"
+            + (f", replaces the connected node at {taken}" if taken else ""),
         )
     )
 

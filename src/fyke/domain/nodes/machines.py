@@ -125,7 +125,7 @@ class MachineFacts:
 
     def node(self, node: Node) -> NodeView:
         runner = self._runners.get(node.runner_id)
-        connected = node.has_connected and node.gateway_id != "" and self._is_recent(node.seen_at)
+        connected = is_connected(node, self._tx.now)
         cpus, memory_mb = self._taken(runner)
         return NodeView(
             runner=runner,
@@ -164,13 +164,22 @@ class MachineFacts:
         )
 
     def _is_recent(self, at: int) -> bool:
-        return at > 0 and self._tx.now - at <= RUNNER_SILENCE_MS
+        return _is_recent(at, self._tx.now)
 
     def _taken(self, runner: RunnerInfo | None) -> tuple[float, int]:
         if runner is None:
             return 0.0, 0
         cpus, memory_mb = runner.reserved(self._loads.get(runner.id, RunnerLoad(runner.id)))
         return round(cpus, 3), memory_mb
+
+
+def is_connected(node: Node, now: int) -> bool:
+    """Whether a node has reported lately, and was not stopped; ``now`` in ms."""
+    return node.has_connected and node.gateway_id != "" and _is_recent(node.seen_at, now)
+
+
+def _is_recent(at: int, now: int) -> bool:
+    return at > 0 and now - at <= RUNNER_SILENCE_MS
 
 
 def attempts_on(tx: Transaction, caller: Caller, runner_id: str) -> list[MachineAttempt]:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 
 from fyke.errors import Problem
 from fyke.kit.node_names import MAX_NAME, label_rules, name_rule
+from fyke.model.placement import REGION_LABEL
 
 _PATTERN = re.compile(r"[a-z0-9.-]*\*?[a-z0-9.-]*")
 _LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
+_REGION = re.compile(r"[A-Z]{2}")
 _SHORT = re.compile(r"[0-9A-Za-z.+_-]{1,64}")
 
 
@@ -39,8 +41,15 @@ def matches(pattern: str, name: str) -> bool:
 
 
 def label_problems(field: str, labels: Mapping[str, str]) -> list[Problem]:
-    """What is wrong with labels."""
-    return [Problem(rule, field) for rule in label_rules(labels)]
+    """What is wrong with labels of nodes. A region is one that a run can name: with another value
+    its runs would go out through any machine.
+    """
+    found = [Problem(rule, field) for rule in label_rules(labels)]
+    region = labels.get(REGION_LABEL)
+    if region is not None and not _REGION.fullmatch(region):
+        rule = f"the value of the label region must be two capital letters, not {region[:MAX_NAME]}"
+        found.append(Problem(rule, field, f"as {REGION_LABEL}=DE, or give the label another name"))
+    return found
 
 
 def is_short(text: str) -> bool:

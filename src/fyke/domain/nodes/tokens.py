@@ -32,7 +32,10 @@ NO_POSTGRES = (
     "Nodes need PostgreSQL, and this installation uses SQLite: set database_url to a PostgreSQL "
     "database, see docs/how-to/postgresql.md"
 )
-UNKNOWN = "This token is not one of this installation"
+UNKNOWN = (
+    "This token is not one of this installation, or was made long ago; make another with fyke node "
+    "token"
+)
 _ADVICE = "list the tokens to see their ids"
 _TOKEN = re.compile(r"fyken_([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})")
 
@@ -122,7 +125,7 @@ def parse_token(text: str) -> tuple[str, str]:
     found = _TOKEN.fullmatch(text)
     if found is None:
         raise InvalidRequest(
-            "has another form than a token for nodes, fyken_...", field="token",
+            "must be a whole token for nodes, which begins with fyken_", field="token",
             remedy="copy all of it",
         )  # fmt: skip
     return found[1], found[2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections.abc import Iterable
 
 from fyke.contracts.browser import BrowserLimits
 from fyke.contracts.execution import SandboxFault
@@ -19,31 +20,40 @@ from fyke.sandbox.process.spawner import SpawnedSandbox, Spawner
 
 LIMITS = BrowserLimits(cpus=2.0, memory=2**30, tmp_size=64 * 2**20)
 SECONDS = 20.0
-ISOLATING_SECONDS = 3.0  # for a new process until it has its filters
+ISOLATING_SECONDS = 10.0  # for a new process until it has its filters
 LOOK_SECONDS = 0.05
 PREFIX = "browser: "
 MAX_ANSWER = 65536
+MAX_WORDS = 300
 REQUEST = b"GET /json/version HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
 
-class _NotStarted(Exception):
-    """The browser did not start; the message has the end of its output."""
+# what Chromium prints before it ends because it may not create its namespaces
+NO_SANDBOX = ("No usable sandbox!", "Failed to move to new namespace")
+NESTED = "done"  # ``HostView.nesting`` where a user namespace could be created
+
+
+class _NoOwnSandbox(Exception):
+    """Chromium can have no sandbox of its own here; the message says what shows it."""
 
 
 async def inspect(spawner: Spawner, program: str) -> tuple[bool, list[Check]]:
-    """Start the browser with a sandbox of its own, and without one where that fails. Return whether
-    it has one, and all checks. Raise ``SandboxFault`` when it does not start at all.
+    """Start the browser with a sandbox of its own, and without one only where the machine or
+    Chromium says that it is not possible. Return whether it has one, and all checks.
+
+    Raise ``SandboxFault`` when it does not start, or when it was too slow: that says nothing of
+    the machine, and a layer of isolation is not given up for it.
     """
     try:
-        results = await _inspect(spawner, program, own_sandbox=True)
-        if results[-1][1]:
-            return True, results
-    except _NotStarted:
-        pass
-    try:
-        return False, await _inspect(spawner, program, own_sandbox=False)
-    except _NotStarted as error:
-        raise SandboxFault(str(error)) from None
+        return True, await _inspect(spawner, program)
+    except _NoOwnSandbox as refusal:
+        return False, await _inspect(spawner, program, refusal=str(refusal))
+
+
+def own_sandbox_problem(results: Iterable[Check]) -> str:
+    """Why browsers run without a sandbox of their own; "" if they have one, or before the check."""
+    own = PREFIX + checks.OWN_SANDBOX
+    return next((detail for name, passed, detail in results if name == own and not passed), "")
 
 
 def first_failure(results: list[Check]) -> Check | None:
@@ -52,8 +62,11 @@ def first_failure(results: list[Check]) -> Check | None:
     return next((check for check in results if not check[1] and check[0] != own), None)
 
 
-async def _inspect(spawner: Spawner, program: str, *, own_sandbox: bool) -> list[Check]:
-    name = f"PROBE-{secrets.token_hex(8).upper()}"
+async def _inspect(spawner: Spawner, program: str, *, refusal: str = "") -> list[Check]:
+    """``refusal``: why the browser is started without a sandbox of its own. Raises
+    ``_NoOwnSandbox`` when it was to have one, and the machine allows none.
+    """
+    name, own_sandbox = f"PROBE-{secrets.token_hex(8).upper()}", not refusal
     order = order_of(name, LIMITS, own_sandbox=own_sandbox, kind=bubblewrap.BROWSER_PROBE)
     spawned = await spawner.start(order)
     sandbox = BrowserSandbox(spawned)
@@ -61,25 +74,35 @@ async def _inspect(spawner: Spawner, program: str, *, own_sandbox: bool) -> list
     try:
         started = await _ask(client, "start", instance=0, program=program)
         if started["type"] != "started":
-            raise _NotStarted(f"{started['error']}: {sandbox.last_words.strip()[-300:]}")
+            if own_sandbox:
+                _check_refusal(await spawned.observe(), sandbox.last_words)
+            raise SandboxFault(f"{started['error']}: {sandbox.last_words.strip()[-MAX_WORDS:]}")
         await _connect(client, int(started["port"]))
         host = await _observe(spawned, own_sandbox=own_sandbox)
+        if own_sandbox and not host.isolated:
+            _check_refusal(host, sandbox.last_words)
+            raise SandboxFault(f"it isolated no process within {ISOLATING_SECONDS:g} s")
         inside = await _run_inspector(client, own_sandbox=own_sandbox)
     except (FramesEnded, TimeoutError, OSError) as error:
-        words = sandbox.last_words.strip()[-300:]
+        words = sandbox.last_words.strip()[-MAX_WORDS:]
         raise SandboxFault(f"the browser does not answer: {error} {words}") from error
     finally:
         client.close()
         await sandbox.close()
     results = checks.evaluate_browser(
-        inside,
-        host,
-        spawned.user,
-        inspector.namespaces(),
-        LIMITS.tmp_size,
-        own_sandbox=own_sandbox,
+        inside, host, spawned.user, inspector.namespaces(), LIMITS.tmp_size, refusal=refusal
     )
     return [(PREFIX + name, effective, detail) for name, effective, detail in results]
+
+
+def _check_refusal(host: HostView, words: str) -> None:
+    """Raise ``_NoOwnSandbox`` if no user namespace could be created in the sandbox, or if Chromium
+    says in its last ``words`` that it can have none.
+    """
+    if host.nesting != NESTED and not host.nesting.startswith("setns"):
+        raise _NoOwnSandbox(f"creating a user namespace in a sandbox returned {host.nesting}")
+    if said := [text for text in NO_SANDBOX if text in words]:
+        raise _NoOwnSandbox(f"Chromium says: {said[0]}")
 
 
 async def _observe(spawned: SpawnedSandbox, *, own_sandbox: bool) -> HostView:

@@ -57,6 +57,8 @@ def _compiled(name: str, at: str, interpreter: tuple[int, int, int]) -> bytes:
         result = subprocess.run(
             command, input=content, capture_output=True, env={}, cwd="/", timeout=_SECONDS
         )
+    except subprocess.TimeoutExpired:  # whose message is the program
+        raise OSError(f"{name} was not compiled within {_SECONDS} s") from None
     except subprocess.SubprocessError as error:
         raise OSError(f"{name} cannot be compiled: {error}") from error
     if result.returncode:

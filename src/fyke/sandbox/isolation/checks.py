@@ -149,11 +149,12 @@ def evaluate_browser(
     namespaces: dict[str, str],
     tmp_size: int,
     *,
-    own_sandbox: bool,
+    refusal: str = "",
 ) -> list[Check]:
-    """The checks of a browser's sandbox, as ``evaluate``. ``own_sandbox``: Chromium may create user
-    namespaces; the last check is whether it isolates the processes that handle pages in them.
+    """The checks of a browser's sandbox, as ``evaluate``. ``refusal``: why Chromium may not create
+    user namespaces; the last check is whether it isolates the processes that handle pages in them.
     """
+    own_sandbox = not refusal
     results = [
         *_users(inside, host, user, nested=own_sandbox),
         *_calls(inside),
@@ -165,7 +166,7 @@ def evaluate_browser(
     ]
     detail = f"{host.isolated} processes isolated further"
     if not own_sandbox:
-        detail = "this machine allows no user namespaces in a sandbox; only the outer layers apply"
+        detail = f"{refusal}; only the outer layers apply"
     return [*results, (OWN_SANDBOX, own_sandbox and host.isolated > 0, detail)]
 
 

@@ -126,6 +126,9 @@ class RunSummary(Answer):
     labels: Annotated[
         dict[str, str], Meta(description="that these machines must have, by name")
     ] = {}
+    region: Annotated[
+        str, Meta(description="from which its connections come; empty: from its machine's own")
+    ] = ""
 
     @classmethod
     def of(
@@ -157,6 +160,7 @@ class RunSummary(Answer):
             max_retries=run.limits.max_retries,
             pool=run.pool,
             labels=dict(run.labels),
+            region=run.region,
         )
 
 

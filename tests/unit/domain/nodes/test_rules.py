@@ -50,6 +50,14 @@ def test_bad_patterns(pattern: str) -> None:
     assert pattern_problem("name", pattern) is not None
 
 
+@pytest.mark.parametrize("value", ["de", "De", "DEU", "eu-west", "D1"])
+def test_a_region_is_one_that_a_run_can_name(value: str) -> None:
+    assert label_problems("labels", {"region": "DE", "zone": value}) == []
+    [problem] = label_problems("labels", {"region": value})
+    assert problem.rule.endswith(f"must be two capital letters, not {value}")
+    assert problem.remedy.startswith("as region=DE")
+
+
 def test_labels() -> None:
     assert label_problems("labels", {"gpu": "no", "example.com/rack": "R-12.b"}) == []
     assert label_problems("labels", {f"l{n}": "x" for n in range(16)}) == []

@@ -15,7 +15,11 @@ from fyke.contracts.execution import SandboxFault
 from fyke.kit.frames import encode
 from fyke.sandbox.isolation import browser_inspection, checks
 from fyke.sandbox.isolation.browser_host import open_channel
-from fyke.sandbox.isolation.browser_inspection import first_failure, inspect
+from fyke.sandbox.isolation.browser_inspection import (
+    first_failure,
+    inspect,
+    own_sandbox_problem,
+)
 from fyke.sandbox.isolation.host_inspection import HostView
 from fyke.sandbox.process.order import LaunchOrder
 from fyke.sandbox.process.sandbox_process import ProcessPipes
@@ -32,6 +36,8 @@ class Machine:
     def __init__(self, starts: dict[bool, bool], isolated: int = 1) -> None:
         self.starts = starts  # by whether it may have a sandbox of its own
         self.isolated = isolated
+        self.nesting = "done"
+        self.words = b"No usable sandbox!"
         self.answer = ANSWER
         self.inspected = True
         self.orders: list[LaunchOrder] = []
@@ -52,14 +58,14 @@ class Spawned:
         self.channel = open_channel(self.theirs)
         self.browser = socket.create_server(("127.0.0.1", 0))
         out, err = os.pipe(), os.pipe()
-        os.write(err[1], b"No usable sandbox!")
+        os.write(err[1], machine.words)
         os.close(out[1])
         os.close(err[1])
         self.ends = ProcessPipes(ours, [socket.socket()], out[0], err[0])
         self.task = asyncio.create_task(self.serve())
 
     async def observe(self) -> HostView:
-        nesting = "done" if self.order.own_sandbox else "ENOSPC"
+        nesting = self.machine.nesting if self.order.own_sandbox else "ENOSPC"
         return replace(OUTSIDE, nesting=nesting, isolated=self.machine.isolated)
 
     async def close(self) -> None:
@@ -111,23 +117,50 @@ async def test_a_browser_with_a_sandbox_of_its_own_is_inspected_once() -> None:
     assert [order.kind for order in machine.orders] == ["browser-probe"]
 
 
+async def test_namespaces_that_chromium_may_not_create_are_a_refusal() -> None:
+    machine = Machine({True: False, False: True})
+    machine.words = b"FATAL: Failed to move to new namespace: errno = Operation not permitted"
+    own_sandbox, results = await inspect(machine, "headless-shell")  # type: ignore[arg-type]
+    assert not own_sandbox
+    assert own_sandbox_problem(results).startswith("Chromium says: Failed to move to new namespace")
+
+
 async def test_where_it_does_not_start_so_the_outer_layers_are_inspected() -> None:
     machine = Machine({True: False, False: True})
     own_sandbox, results = await inspect(machine, "headless-shell")  # type: ignore[arg-type]
     assert not own_sandbox
     assert not_passed(results) == ["browser: own sandbox of the browser"]
+    assert own_sandbox_problem(results).startswith("Chromium says: No usable sandbox!")
     assert first_failure(results) is None
     assert [order.own_sandbox for order in machine.orders] == [True, False]
 
 
-async def test_where_it_isolates_nothing_the_outer_layers_are_inspected(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("starts", [True, False])
+async def test_where_the_machine_refuses_user_namespaces_the_outer_layers_are_inspected(
+    monkeypatch: pytest.MonkeyPatch, starts: bool
 ) -> None:
     monkeypatch.setattr(browser_inspection, "ISOLATING_SECONDS", 0.0)
-    machine = Machine({True: True, False: True}, isolated=0)
+    machine = Machine({True: starts, False: True}, isolated=0)
+    machine.nesting, machine.words = "ENOSPC", b""
     own_sandbox, results = await inspect(machine, "headless-shell")  # type: ignore[arg-type]
     assert not own_sandbox
-    assert first_failure(results) is None
+    assert own_sandbox_problem(results) == (
+        "creating a user namespace in a sandbox returned ENOSPC; only the outer layers apply"
+    )
+
+
+@pytest.mark.parametrize(
+    ("starts", "message"), [(True, "isolated no process within 0 s"), (False, "status 1: killed")]
+)
+async def test_one_that_was_too_slow_is_not_given_up_its_sandbox(
+    monkeypatch: pytest.MonkeyPatch, starts: bool, message: str
+) -> None:
+    monkeypatch.setattr(browser_inspection, "ISOLATING_SECONDS", 0.0)
+    machine = Machine({True: starts, False: True}, isolated=0)
+    machine.words = b"killed"
+    with pytest.raises(SandboxFault, match=message):
+        await inspect(machine, "headless-shell")  # type: ignore[arg-type]
+    assert [order.own_sandbox for order in machine.orders] == [True]
 
 
 async def test_a_browser_that_never_starts_is_a_fault_with_its_last_words() -> None:

@@ -191,7 +191,7 @@ def browser_checks(
         "sizes": GOOD["sizes"] | {"/dev/shm": bubblewrap.BROWSER_SHM_BYTES},
     }
     results = checks.evaluate_browser(
-        inside | changes, outside, 30_000, OURS, TMP_SIZE, own_sandbox=own_sandbox
+        inside | changes, outside, 30_000, OURS, TMP_SIZE, refusal="" if own_sandbox else "refused"
     )
     return [name for name, passed, _ in results if not passed]
 

@@ -58,6 +58,8 @@ class RunSummary(Struct):
     """Whose machines take its subtasks."""
     labels: dict[str, str] = field(default_factory=dict)
     """That these machines must have, by name."""
+    region: str = ""
+    """From which its connections come; empty: from its machine's own."""
 
 
 class RunEventItem(Struct):
