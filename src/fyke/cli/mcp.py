@@ -80,13 +80,13 @@ def serve(
     from fyke.mcp.stdio import serve_stdio
     from fyke.telemetry.logging import configure
 
-    configure("mcp", "warning")
     if connection:
         from fyke.cli.mcp_files import read_connection
 
         place = read_connection(Path(connection))
         url, key = url or place.url, key or place.key
     location = locate(url, key, home, os.environ)
+    configure("mcp", "warning")
     try:
         asyncio.run(serve_stdio(location.url, location.key, read_cap(spend_cap)))
     except ValueError as error:

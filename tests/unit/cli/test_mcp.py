@@ -30,7 +30,6 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(ServerContext, "client", client)
     monkeypatch.setattr(ServerContext, "location", Location("http://127.0.0.1:1", ""))
     monkeypatch.setattr(commands, "_is_valid", lambda connection: True)
-    monkeypatch.setattr("fyke.telemetry.logging.configure", lambda *_: None)
     return tmp_path
 
 
