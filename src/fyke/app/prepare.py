@@ -15,6 +15,7 @@ from fyke.app.agreement import agree
 from fyke.app.blobs import check_blobs
 from fyke.app.folder import make_home
 from fyke.app.lost_databases import refuse_loss
+from fyke.app.owner_password import set_owner_password
 from fyke.app.state import bootstrap, claim_secret, migrate_all, open_state
 from fyke.app.traces import check_packages
 from fyke.errors import Unavailable
@@ -86,6 +87,7 @@ async def _prepare_state(
         await bootstrap(settings, storage)
         await agree(settings, storage, report, change=change)
         await check_blobs(settings, storage, report)
+        await set_owner_password(settings, storage, report)
 
 
 def _free(settings: Settings) -> str:

@@ -80,7 +80,8 @@ def check_exposure(settings: Settings) -> None:
         raise CommandFailed(
             f"Refusing to listen on {settings.host}: the owner has no password yet, and the "
             "address can be reached from other machines. Start with --host 127.0.0.1 first, and "
-            "choose a password with the link that it prints."
+            "choose a password with the link that it prints. In a container, put a password into a "
+            "file instead, and name it by the setting owner_password_file."
         )
 
 

@@ -133,6 +133,33 @@ def test_a_pod_has_the_options_of_a_container_and_no_more() -> None:
         assert context["allowPrivilegeEscalation"] is False and context["readOnlyRootFilesystem"]
 
 
+def test_the_owner_gets_a_password_from_a_secret_that_only_the_first_start_needs() -> None:
+    installation = named("StatefulSet", "fyke", "installation")["spec"]["template"]["spec"]
+    server = named("Deployment", "fyke-server", "apart")["spec"]["template"]["spec"]
+    for spec, mode in ((installation, 0o400), (server, 0o440)):
+        [volume] = [one for one in spec["volumes"] if one["name"] == "owner"]
+        expected = {"secretName": "fyke-owner", "defaultMode": mode, "optional": True}
+        assert volume["secret"] == expected
+    assert "fyke-owner --from-file=password=" in PAGE
+    [copy] = installation["initContainers"]
+    assert copy["command"][-1].endswith(" -m 0400 /owner/password /run/owner_password")
+    context = copy["securityContext"]
+    assert context["capabilities"] == {"drop": ["ALL"], "add": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]}
+    assert context["allowPrivilegeEscalation"] is False and context["readOnlyRootFilesystem"]
+    [container] = installation["containers"]
+    run = [one for one in container["volumeMounts"] if one["mountPath"] == "/run"]
+    assert run == [one for one in copy["volumeMounts"] if one["mountPath"] == "/run"]
+    files = [
+        value_of(one["containers"][0], "FYKE_OWNER_PASSWORD_FILE") for one in (installation, server)
+    ]
+    assert files == ["/run/owner_password", "/owner/password"]
+
+
+def value_of(container: dict[str, Any], name: str) -> str:
+    [value] = [one["value"] for one in container["env"] if one["name"] == name]
+    return str(value)
+
+
 def test_pods_that_run_no_workers_have_no_rights_at_all() -> None:
     assert len(pods("apart")) == 2
     user = re.findall(r"--uid (\d+)", (ROOT / "deploy/container/Containerfile").read_text())

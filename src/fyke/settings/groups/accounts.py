@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from fyke.settings.marks import SHARED, AddressList, CommaList, TypeText, Unit
 
@@ -27,6 +27,25 @@ class AccountSettings(BaseModel):
     these words, the names of user and account, the host name of ``public_url`` or the words listed
     in docs/how-to/users-and-sign-in.md is refused.
     """
+
+    owner_password_file: Annotated[str, TypeText("absolute path")] = Field(
+        default="", examples=["/run/owner_password"]
+    )
+    """A file with the owner's first password on one line, for installations that must listen on
+    another address than the loopback from their first start, such as those in containers. ``fyke
+    up`` and ``fyke serve`` read it while no user of the operator's account has a password, and
+    never again: change the password in the console. Only the service user and its group may be
+    able to read the file. An unreadable file, and a password that the console would refuse, stop
+    the start.
+    """
+
+    @field_validator("owner_password_file")
+    @classmethod
+    def _is_absolute(cls, path: str) -> str:
+        """Processes that read it have different working folders."""
+        if path and not path.startswith("/"):
+            raise ValueError("must be an absolute path")
+        return path
 
     review: Annotated[Literal["required", "off"], SHARED] = Field(
         default="required", examples=["off"]

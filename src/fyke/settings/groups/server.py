@@ -31,8 +31,8 @@ class ServerSettings(BaseModel):
 
     host: str = Field(default="127.0.0.1", examples=["::1"])
     """The address that the server listens on. An address that other machines can reach is refused
-    until the owner has a password. With a reverse proxy in front of the server, keep the
-    default: docs/how-to/reverse-proxy.md.
+    until the owner has a password (see ``owner_password_file``). With a reverse proxy in front of
+    the server, keep the default: docs/how-to/reverse-proxy.md.
     """
 
     port: int = Field(default=8100, ge=0, le=65535, examples=["9000"])
