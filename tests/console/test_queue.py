@@ -60,7 +60,7 @@ async def test_an_empty_queue_shows_the_used_capacity(app: App, owner: Visitor) 
     await app.register_runner()
     await app.services.accounts.set_plan(app.owner, "owner", "pro")
     page = await owner.get("/queue")
-    assert "0 of 10 slots busy · 0 of 8 cores and 0 B of 8 GiB memory" in page.text
+    assert "0 of 10 slots busy · 0 of 8 cores and 0 MiB of 8 GiB memory" in page.text
 
 
 async def test_waiting_runs_are_listed_in_order_with_their_reasons(
