@@ -14,13 +14,16 @@ from typing import Any
 
 import pytest
 
+from fyke.storage.sql import results
 from fyke.storage.sql.state import schema
 from support.booted import PLAIN_UID, booted
 from support.commands import Cli
 from support.projects import zoo
 
 MIGRATIONS = Path(schema.__file__).parent / "migrations" / "versions"
+ROWS_MIGRATIONS = Path(results.__file__).parent / "migrations" / "versions"
 NEWEST_STATE = max(file.name.partition("_")[0] for file in MIGRATIONS.glob("s*.py"))
+NEWEST_ROWS = max(file.name.partition("_")[0] for file in ROWS_MIGRATIONS.glob("r*.py"))
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
@@ -164,7 +167,7 @@ def test_a_backup_can_be_restored_to_a_new_folder(cli: Cli, ended: str, trial: P
         assert "not empty" in cli.run("restore", file, "--home", other.home, code=5)[1]
         replaced = Path(Cli(other).process_json("restore", file, "--replace")["replaced"])
         assert (replaced / "state.db").exists()
-        assert Cli(other).json("db", "migrate") == {"state": NEWEST_STATE, "rows": "r0006"}
+        assert Cli(other).json("db", "migrate") == {"state": NEWEST_STATE, "rows": NEWEST_ROWS}
         assert "no conversion" in Cli(other).run("db", "convert", code=5)[1]
         other.start()
         (unused := other.home / "cache" / "bundles" / "of-no-version").mkdir()

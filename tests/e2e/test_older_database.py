@@ -85,7 +85,7 @@ def test_an_older_folder_is_refused_untouched_and_then_converted(old: Booted) ->
 
     for home in (old.home, restored):
         found = cli.json("db", "convert", "--home", home, user=user)
-        assert found["rows"] == "r0006" and found["state"].startswith("s")
+        assert found["rows"].startswith("r") and found["state"].startswith("s")
         assert cli.json("db", "check", "--home", home, user=user)["ok"] is True
     assert "no conversion" in cli.run("db", "convert", code=5, user=user)[1]
     old.start()

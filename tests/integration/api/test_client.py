@@ -217,8 +217,8 @@ def test_a_missing_server_is_unreachable() -> None:
         ):
             with pytest.raises(Unreachable, match="cannot be reached"):
                 work()
-    with pytest.raises(Unreachable), FykeAdmin("nonsense", "", retries=0) as fyke:
-        fyke.version()
+    with pytest.raises(ValueError, match="must start with http"):
+        FykeAdmin("nonsense", "")
 
 
 def test_nodes_and_their_tokens(server: Served, fyke: FykeAdmin) -> None:

@@ -7,17 +7,16 @@ import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.secrets.inject import USED_EVERY_MS, RunSecrets
 from fyke.errors import Refused, SecretNotFound, WorkerNotFound
-from fyke.kit.clock import ManualClock, SystemClock
 from fyke.kit.sealing import Sealer
 from fyke.model.account import Caller
-from fyke.model.run import Origin
+from fyke.model.run import Origin, Run
 from fyke.model.secret import InjectedSecrets
 from fyke.wire.fyke.secrets import WorkerSecret, WorkerSecretList
 from support.answers import reads_as
@@ -32,14 +31,18 @@ VALUE = "canary: p@ss wörd"
 AT = "/api/fyke/workers/owner~reader/secrets"
 
 
-def run_secrets(app: App, master: bytes = SECRET, clock: Any = None) -> RunSecrets:
-    return RunSecrets(app.storage, Sealer(master), clock or SystemClock())
+async def taken(storage: Storage, run: Run, master: bytes = SECRET) -> InjectedSecrets:
+    """The secrets that an attempt of the run gets."""
+    secrets = RunSecrets(Sealer(master))
+    return await storage.write(lambda tx: secrets.take(tx, run.account_id, run.worker_id))
 
 
-async def given_to(app: App, caller: Caller, worker_id: str, **options: Any) -> InjectedSecrets:
+async def given_to(
+    app: App, caller: Caller, worker_id: str, master: bytes = SECRET
+) -> InjectedSecrets:
     """Return the secrets that a run of the worker by this account gets."""
     run = await app.services.runs.start(caller, _start(worker_id))
-    return await run_secrets(app, **options).of(run.account_id, run.worker_id)
+    return await taken(app.storage, run, master)
 
 
 def _start(worker_id: str) -> StartRequest:
@@ -190,21 +193,23 @@ async def test_the_time_of_use_is_stored_once_a_minute(app: App, api: Api) -> No
     worker = await app.publish("reader")
     await app.services.secrets.put(app.owner, worker.id, "LOGIN", VALUE)
     run = await app.services.runs.start(app.owner, _start(worker.id))
-    clock = ManualClock(SystemClock().now_ms())
-    secrets = run_secrets(app, clock=clock)
 
     async def used() -> int:
         return (await app.services.secrets.read(app.owner, worker.id)).secrets[0].used_at
 
+    def use_a_minute_ago(tx: Transaction) -> int:
+        at = tx.now - USED_EVERY_MS - 1
+        tx.secrets.note_use(run.account_id, run.worker_id, ["LOGIN"], at)
+        return at
+
     assert await used() == 0
-    await secrets.of(run.account_id, run.worker_id)
+    before = await app.storage.write(use_a_minute_ago)
+    assert await used() == before
+    await taken(app.storage, run)
     first = await used()
-    assert first > 0
-    await secrets.of(run.account_id, run.worker_id)
+    assert first > before + USED_EVERY_MS
+    await taken(app.storage, run)
     assert await used() == first
-    clock.advance(USED_EVERY_MS / 1000 + 5)
-    await secrets.of(run.account_id, run.worker_id)
-    assert await used() > first
     assert (await api.get(AT)).json()["data"]["list"][0]["used_at"] > 0
 
 

@@ -1,0 +1,51 @@
+"""What authors and agents do with the command line: checks of a project, and why a run ended."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from support.commands import Cli
+
+pytestmark = pytest.mark.needs("bwrap")
+
+
+def test_the_examples_of_a_project_are_run_and_checked(cli: Cli, hello: Path) -> None:
+    tested = cli.process_json("worker", "test", hello)
+    [example] = tested["examples"]
+    assert (example["name"], example["passed"], example["rows"]) == ("defaults", True, 1)
+    assert "no example" in cli.process("worker", "test", hello, "--example", "none", code=3)[1]
+
+
+def test_a_project_is_verified_as_the_platform_would_install_it(cli: Cli, hello: Path) -> None:
+    verified = cli.process_json("worker", "verify", hello)
+    assert all(check["passed"] for check in verified["checks"])
+    few = cli.process("worker", "verify", hello, "--min-rows", "2", code=1)
+    assert "2" in few[0] + few[1]
+
+
+def test_local_rows_are_compared_with_those_of_the_platform(cli: Cli, hello: Path) -> None:
+    same = cli.process_json("worker", "prove", "owner/hello", "--project", hello)
+    assert same["equal"] is True
+    cli.process("worker", "prove", "owner/nobody", "--project", hello, code=3)
+
+
+def test_a_run_is_explained_by_one_archive(cli: Cli, ended: str, tmp_path: Path) -> None:
+    file = tmp_path / "why.zip"
+    cli.run("run", "diagnose", ended, "--output", file)
+    with zipfile.ZipFile(file) as archive:
+        assert {"diagnosis.md", "run.json"} <= set(archive.namelist())
+        assert ended in archive.read("diagnosis.md").decode()
+    cli.run("run", "diagnose", "01JG0000000000000000000000", "-o", tmp_path / "x", code=3)
+
+
+def test_an_agent_is_served_with_the_key_that_was_installed(cli: Cli, tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path)}
+    cli.process("mcp", "install", "cursor", "--yes", env=home)
+    entry = json.loads((tmp_path / ".cursor" / "mcp.json").read_text())["mcpServers"]["fyke"]
+    connection = entry["args"][entry["args"].index("--connection") + 1]
+    assert Path(connection).stat().st_mode & 0o777 == 0o600
+    cli.process("mcp", "serve", "--connection", connection, env=home)  # until its input ends
