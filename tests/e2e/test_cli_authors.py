@@ -17,7 +17,7 @@ def test_the_examples_of_a_project_are_run_and_checked(cli: Cli, hello: Path) ->
     tested = cli.process_json("worker", "test", hello)
     [example] = tested["examples"]
     assert (example["name"], example["passed"], example["rows"]) == ("defaults", True, 1)
-    assert "no example" in cli.process("worker", "test", hello, "--example", "none", code=3)[1]
+    assert "no such example" in cli.process("worker", "test", hello, "--example", "none", code=3)[1]
 
 
 def test_a_project_is_verified_as_the_platform_would_install_it(cli: Cli, hello: Path) -> None:
