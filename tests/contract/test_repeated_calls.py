@@ -348,7 +348,6 @@ async def test_the_line_about_a_return_is_the_same_when_it_is_repeated(setup: Se
 async def test_start_end_and_return_read_the_attempt_only_when_they_are_repeated(
     setup: Setup,
 ) -> None:
-    """On SQLite most of these statements go to the driver, which ``executed`` does not see."""
     _, [ended, returned, _] = await leased(setup, 3)
 
     async def reads(call: Any) -> int:

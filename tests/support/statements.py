@@ -10,7 +10,7 @@ from unittest import mock
 
 from sqlalchemy import Engine, event
 
-from fyke.storage.sql import postgres_direct
+from fyke.storage.sql import dialects, postgres_direct
 from fyke.storage.sql.results.store import Writer
 
 
@@ -19,7 +19,6 @@ def executed() -> Iterator[list[tuple[str, Any]]]:
     """A list that grows by (statement, values) with each statement.
 
     The marks of commits (``commits.py``) are left out: a thread's first commit has one more.
-    Statements that go to the driver are seen on PostgreSQL only.
     """
     found: list[tuple[str, Any]] = []
 
@@ -33,9 +32,18 @@ def executed() -> Iterator[list[tuple[str, Any]]]:
         note(connection, cursor, *call)
         return execute(connection, cursor, *call)
 
+    execute_on_sqlite = dialects._execute
+
+    def note_on_sqlite(raw: Any, *call: Any) -> Any:
+        note(raw, None, *call)
+        return execute_on_sqlite(raw, *call)
+
     event.listen(Engine, "before_cursor_execute", note)
     try:
-        with mock.patch.object(postgres_direct, "_execute", note_direct):
+        with (
+            mock.patch.object(postgres_direct, "_execute", note_direct),
+            mock.patch.object(dialects, "_execute", note_on_sqlite),
+        ):
             yield found
     finally:
         event.remove(Engine, "before_cursor_execute", note)

@@ -337,11 +337,15 @@ def sqlite_execute(
     """
     raw: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
     try:
-        return raw.execute(statement, values)
+        return _execute(raw, statement, values)
     except sqlite3.IntegrityError as error:
         raise IntegrityError(statement, values, error) from error
     except sqlite3.Error as error:
         raise OperationalError(statement, values, error) from error
+
+
+def _execute(raw: sqlite3.Connection, statement: str, values: tuple[object, ...]) -> sqlite3.Cursor:
+    return raw.execute(statement, values)
 
 
 def sqlite_rows(cursor: sqlite3.Cursor) -> list[dict[str, Any]]:
