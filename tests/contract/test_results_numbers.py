@@ -182,6 +182,38 @@ async def test_numbers_are_compared_under_the_lock_of_the_run(
     assert numbers(await everything(store)) == [1]
 
 
+async def test_attempts_of_several_runs_are_opened_by_a_commit(store: SqlResults) -> None:
+    sent = [AttemptBatch(run, f"{run} {n}", plain(n)) for run in ("two", "one") for n in (2, 1)]
+    opening = {each.attempt_id for each in sent}
+    assert await store.commit([batch(1, 0), *sent], opening) == [True] * 5
+    for run in ("one", "two"):
+        assert numbers(await everything(store, run)) == [2, 1]
+    assert numbers(await everything(store)) == [0]
+
+
+@pytest.mark.parametrize("results_address", ["postgresql"], indirect=True)
+async def test_a_commit_opens_attempts_under_the_lock_of_their_run(
+    store: SqlResults, results_address: ResultsAddress
+) -> None:
+    """Else it would hold an attempt while it waits for the run, and might open one of a run that
+    is deleted meanwhile.
+    """
+    await store.close_attempt("closed")  # before it is opened
+    url = results_address.url.replace("+psycopg", "")
+    with psycopg.connect(url) as connection:
+        connection.execute("SELECT 1 FROM results_runs FOR UPDATE")
+        sent = [batch(1, 1, attempt=attempt) for attempt in ("closed", "new")]
+        send = asyncio.create_task(store.commit(sent, {"closed", "new"}))
+        while await store._read(lambda driver: driver.query(WAITING)) != [(1,)]:
+            assert not send.done()
+        closed = "FROM results_attempts WHERE attempt_id = 'closed'"
+        assert connection.execute(f"SELECT 1 {closed} FOR UPDATE NOWAIT").fetchall() == [(1,)]
+        connection.execute("UPDATE results_runs SET run_id = NULL")
+    assert await send == [False, False]
+    attempts = "SELECT attempt_id, run FROM results_attempts WHERE attempt_id IN ('closed', 'new')"
+    assert await store._read(lambda driver: driver.query(attempts)) == [("closed", None)]
+
+
 async def test_every_batch_of_a_runner_is_stored(results: SqlResults) -> None:
     """Also with a journal, whose records have numbers of their own: upserts are in none of them."""
     await results.open_attempt(RUN, "a")

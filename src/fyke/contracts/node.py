@@ -163,7 +163,7 @@ class NodeGateway(Protocol):
 class ServedNode(NodeGateway, Protocol):
     """What a gateway has for a node that it serves. ``lease``, and ``start`` and ``end`` of an
     attempt that the runner has, raise ``Forbidden`` and change no state when the name of the node
-    has another join or runner now, or is removed.
+    has another join or runner now, or is removed. ``end`` may have closed the rows of the attempt.
     """
 
     @property

@@ -240,7 +240,8 @@ class Attempts:
         may call this, or a process that has taken it over. Returns the present run; None when the
         token is no longer valid or the attempt was given back, and then the state is not changed.
         Repeated after an end with this token: the present run, and no other effect. What ``admit``
-        raises, at the beginning of the transaction, is raised, and the state is not changed either.
+        raises, at the beginning of the transaction, is raised, and the state is not changed either;
+        the attempt stays closed for rows.
         """
         rows = ended.closed_rows
         if rows is None:

@@ -1,8 +1,8 @@
 """Statements that go to psycopg directly, within the transaction of a connection of SQLAlchemy.
 
 The layers of SQLAlchemy above the driver cost a process as much CPU time as psycopg and the way to
-PostgreSQL. Errors are raised as those of SQLAlchemy, and a lost connection is invalidated, as it
-does. Statements are in the style of psycopg.
+PostgreSQL. Errors are raised as those of SQLAlchemy. A lost connection is invalidated, and with it
+all that its pool opened before, as SQLAlchemy does. Statements are in the style of psycopg.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ def _execute(connection: Connection, cursor: Any, statement: str, values: Values
     except dbapi.Error as error:
         is_lost = bool(cursor.connection.closed)
         if is_lost:
+            # A restart of the server breaks every connection of the pool, and a caller tries again
+            # once. SQLAlchemy has no public call that has older ones replaced at their next use.
+            connection.engine.pool._invalidate(connection.connection, error)
             connection.invalidate(error)
         parameters: Any = values
         raise DBAPIError.instance(

@@ -1,7 +1,8 @@
 """The statements that write. Each function runs inside one transaction.
 
 Lock order on PostgreSQL, where several runners share a run: the runs, by number, then attempts.
-The lock of a run protects its positions and all its rows.
+The lock of a run protects its positions and all its rows. A commit that opens attempts adds new
+runs first, by id, and their attempts after the locks: opening an attempt may lock its row.
 """
 
 from __future__ import annotations
@@ -179,12 +180,13 @@ def _lock_targets(
     # in one order, or two commits that open attempts of some of the same runs might wait for each
     # other
     pairs = sorted({(b.run_id, b.attempt_id) for b in batches if b.attempt_id in opening})
-    first = [query for pair in pairs for query in _open_queries(*pair)]
+    first = [query for pair in pairs for query in _open_run_queries(*pair)]
     if driver.for_update:
         suffix = f"{_NOT_DELETED}{driver.for_update} OF a"
         run_ids = tuple({batch.run_id for batch in batches})
         lock_runs = _LOCK_RUNS.format(placeholders=placeholders(len(run_ids)))
         first.append((lock_runs + driver.for_update, run_ids))
+    first += [_open_attempt_query(*pair) for pair in pairs]
     queries = _target_queries({batch.attempt_id for batch in batches}, suffix)
     return _found(driver.queries(*first, *queries)[len(first) :])
 
@@ -270,15 +272,19 @@ def _apply(driver: Driver, plan: CommitPlan) -> None:
 def open_attempt(driver: Driver, run_id: str, attempt_id: str) -> None:
     """See ``Results.open_attempt``."""
     with driver.batched():
-        for statement, values in _open_queries(run_id, attempt_id):
+        for statement, values in _open_run_queries(run_id, attempt_id):
             driver.run(statement, values)
+        driver.run(*_open_attempt_query(run_id, attempt_id))
 
 
-def _open_queries(run_id: str, attempt_id: str) -> list[_Query]:
-    opened: _Query = _OPEN_ATTEMPT, (attempt_id, run_id)
+def _open_run_queries(run_id: str, attempt_id: str) -> list[_Query]:
     if attempt_id == run_id:  # a late line of the platform does not bring a deleted run back
-        return [opened]
-    return [(_OPEN_RUN, (run_id, attempt_id)), opened]
+        return []
+    return [(_OPEN_RUN, (run_id, attempt_id))]
+
+
+def _open_attempt_query(run_id: str, attempt_id: str) -> _Query:
+    return _OPEN_ATTEMPT, (attempt_id, run_id)
 
 
 def last_moved(driver: Driver, run_id: str, attempt_id: str) -> int | None:
