@@ -91,7 +91,7 @@ class TracedRun:
 
     trace: RunTrace
     run: Run
-    worker: str  # its path, "" when it was deleted
+    worker: str  # its name without that of its account, "" when it was deleted
     attempts: Sequence[Attempt]
     deliveries: Sequence[Delivery]
     tries: Mapping[str, Sequence[DeliveryAttempt]]
@@ -117,7 +117,7 @@ def take_ended(tx: Transaction, limit: int) -> list[TracedRun]:
             TracedRun(
                 trace,
                 run,
-                worker.path if worker is not None else "",
+                worker.name if worker is not None else "",
                 tx.runs.attempts_between(run.id, 0, MAX_ATTEMPTS - 1)[:MAX_ATTEMPTS],
                 deliveries,
                 tx.outbox.tries_of([one.id for one in deliveries]),
@@ -268,8 +268,15 @@ def _of_delivery(
                 "http.response.status_code": one.status,
                 "server.address": delivery.host,
             },
-            error="" if 200 <= one.status < 300 else one.error or f"status {one.status}",
+            error=_request_error(one),
         )
+
+
+def _request_error(one: DeliveryAttempt) -> str:
+    """A fixed word or the status: the sentence may have an address or text of a receiver."""
+    if not one.status:
+        return "no_response"
+    return "" if 200 <= one.status < 300 else f"status {one.status}"
 
 
 def _error(outcome: Outcome | None, of: Run | Attempt) -> str:
