@@ -395,11 +395,11 @@ TOLD = EnvironmentPlace(
 )
 
 
-async def fail(archives: Archives, version: Version) -> None:
+async def fail(archives: Archives, version: Version, failure: InstallFailure = FAILURE) -> None:
     """The installation tries to make what a node asks for, and cannot."""
     assert (await archives.find(version)).pending
     assert await archives.take() == version.id
-    await archives.of("R").failed(version.id, soon=False, failure=FAILURE)
+    await archives.of("R").failed(version.id, soon=False, failure=failure)
 
 
 async def test_a_node_is_told_why_the_installation_has_none(archives: Archives) -> None:
@@ -409,6 +409,16 @@ async def test_a_node_is_told_why_the_installation_has_none(archives: Archives) 
     assert await archives.find(version, "other") == EnvironmentPlace(), "another kind of machine"
     assert await archives.find(version, runner="R") == EnvironmentPlace(), "it finds out itself"
     assert await archives.take() is None
+
+
+async def test_an_installation_that_took_too_long_is_not_tried_every_minute(
+    archives: Archives,
+) -> None:
+    (version,) = await published(archives.state, "1")
+    slow = replace(FAILURE, reason=Reason.of(ReasonCode.INSTALL_TIMEOUT, seconds=600))
+    await fail(archives, version, slow)
+    failed, now = await archives.get(version), await archives.state.read(lambda tx: tx.now)
+    assert failed is not None and FAILURE_MS < failed.not_before - now <= MAX_PREPARATION_PAUSE_MS
 
 
 async def test_the_installation_tries_again_when_a_node_asks_a_minute_later(

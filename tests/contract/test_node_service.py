@@ -18,7 +18,7 @@ from fyke.domain.nodes.site_sharing import SiteExchange
 from fyke.domain.runs import affinity
 from fyke.domain.runs.traces import traceparent
 from fyke.domain.secrets.inject import secret_location
-from fyke.errors import Conflict, Forbidden, InvalidRequest, StaleLease
+from fyke.errors import Conflict, Forbidden, InvalidRequest, NotStorable, StaleLease
 from fyke.kit.clock import ManualClock
 from fyke.kit.sealing import Sealer
 from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport
@@ -325,6 +325,19 @@ async def test_a_return_is_said_once_in_the_log(place: Place) -> None:
     assert "The Worker could not be started: " in lines[1]
     assert lines[1].endswith("(attempt 1; tried again in 1 s)")
     assert await service.end(key, ENDED) is None
+    assert (await place.setup.stored(run)).state is RunState.READY
+
+
+async def test_a_line_that_is_refused_does_not_keep_an_attempt_from_being_returned(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, run, [key] = await leased(place)
+
+    async def refuse(_: object) -> list[bool]:
+        raise NotStorable
+
+    monkeypatch.setattr(service.rows, "commit", refuse)
+    assert await service.give_back(key, AWAY) == AfterAttempt(is_run_over=False, pause_ms=1000)
     assert (await place.setup.stored(run)).state is RunState.READY
 
 

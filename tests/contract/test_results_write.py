@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections.abc import Callable
 
 import pytest
 
-from fyke.errors import NotStorable
+from fyke.errors import NotStorable, Unavailable
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.results import (
     MAX_ROW_BYTES,
@@ -18,6 +19,7 @@ from fyke.model.results import (
     Row,
     RunTotals,
 )
+from fyke.storage.sql.results.drivers import Driver
 from fyke.storage.sql.results.store import SqlResults
 from support.rows import NONE, RUN, everything, lines, numbers, plain, upsert
 
@@ -392,3 +394,19 @@ async def test_what_a_database_cannot_store_is_refused_and_keeps_no_other_batch(
     assert await results.totals(RUN, NONE) == RunTotals(0, 0)
     assert await results.commit([good]) == [True]
     assert (await results.totals(RUN, NONE)).rows == count
+
+
+async def test_a_table_that_is_away_loses_no_row(results: SqlResults) -> None:
+    await results.open_attempt(RUN, "a")
+    batch = AttemptBatch(RUN, "a", [upsert(b'{"n":1}', "1")])  # which is never in a journal
+
+    def rename(before: str, after: str) -> Callable[[Driver], int]:
+        return lambda driver: driver.run(f"ALTER TABLE {before} RENAME TO {after}")
+
+    await results._write(rename("results_upserts", "restored"))
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await results.commit([batch])
+    await results._write(rename("restored", "results_upserts"))
+    assert await results.commit([batch]) == [True]
+    assert (await results.totals(RUN, NONE)).rows == 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from fyke.reasons import Reason
+from fyke.reasons import Reason, ReasonCode
 
 # a project with an error cannot be published
 Severity = Literal["error", "warning", "info"]
@@ -247,6 +247,18 @@ class EnvironmentArchive:
     reason: Reason | None = None
     log: str = ""
     sources: str = ""
+
+
+# reasons of a failed installation that last as long as packages and registries stay as they are
+OF_PACKAGES = frozenset(
+    {
+        ReasonCode.PACKAGES_FAILED,
+        ReasonCode.NO_READY_PACKAGE,
+        ReasonCode.PACKAGE_NOT_FOUND,
+        ReasonCode.PACKAGES_REFUSED,
+        ReasonCode.BUILD_FAILED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import structlog
 
 from fyke.contracts.state import Storage
 from fyke.contracts.traces import SpanExporter
-from fyke.domain.runs.traces import TracedRun, has_ended, spans_of, take_ended
+from fyke.domain.runs.traces import has_ended, read_run, spans_of, take_ended
+from fyke.errors import Unavailable
+from fyke.model.trace import RunTrace
 
 log = structlog.get_logger()
 
-BATCH = 100  # runs that are read in one transaction
+BATCH = 100  # traces that are taken in one transaction
 
 
 class TraceTimer:
@@ -31,19 +32,34 @@ class TraceTimer:
 
     async def tick(self) -> None:
         while await self._storage.read(has_ended):
-            runs = await self._storage.write(lambda tx: take_ended(tx, BATCH))
-            if runs and not await self._send(runs):
-                return
+            taken = await self._storage.write(lambda tx: take_ended(tx, BATCH))
+            for count, trace in enumerate(taken):
+                if problem := await self._send(trace):
+                    await self._note_lost(problem, len(taken) - count)
+                    return
 
-    async def _send(self, runs: Sequence[TracedRun]) -> bool:
-        spans = await asyncio.to_thread(lambda: [span for run in runs for span in spans_of(run)])
+    async def _send(self, trace: RunTrace) -> str:
+        """Send the spans of one run; return why the collector has not accepted them. A run that
+        cannot be read, such as one that a newer release has stored, is left out.
+        """
+        try:
+            run = await self._storage.read(lambda tx: read_run(tx, trace))
+            spans = await asyncio.to_thread(spans_of, run) if run is not None else []
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("trace_not_made", run=trace.run_id)
+            return ""
+        if not spans:
+            return ""
         problem = await self._exporter.send(spans)
-        if not problem:
-            if self._lost:
-                log.info("traces_sent_again", lost_runs=self._lost)
+        if not problem and self._lost:
+            log.info("traces_sent_again", lost_runs=self._lost)
             self._lost = 0
-            return True
+        return problem
+
+    async def _note_lost(self, problem: str, count: int) -> None:
+        """Drop all that are due; ``count`` were taken and not sent."""
         if not self._lost:
             log.warning("traces_lost", problem=problem)
-        self._lost += len(runs) + await self._storage.write(lambda tx: tx.traces.drop_ended())
-        return False
+        self._lost += count + await self._storage.write(lambda tx: tx.traces.drop_ended())

@@ -137,3 +137,20 @@ async def test_a_collector_that_is_away_costs_lost_spans_and_is_said_once(
     assert "404" in lines[0]["problem"]
     assert lines[1]["lost_runs"] == 6
     assert len(there.named("fyke.run")) == 1
+
+
+async def test_a_run_that_cannot_be_read_does_not_keep_the_next_from_being_sent(state: Any) -> None:
+    def spoil(tx: Transaction) -> None:
+        from sqlalchemy import text
+
+        connection: Any = tx.connection  # type: ignore[attr-defined]
+        change = text("UPDATE runs SET outcome = 'of a later release' WHERE id = :id")
+        connection.execute(change, {"id": ended_run(tx)})
+
+    await state.write(spoil)
+    sound = await state.write(ended_run)
+    with collector() as there, capture_logs() as lines:
+        await TraceTimer(state, OtlpExporter(there.url, "server")).tick()
+    assert [attributes_of(root)["fyke.run"] for root in there.named("fyke.run")] == [sound]
+    assert [line["event"] for line in lines] == ["trace_not_made"]
+    assert await left(state) == 0

@@ -91,12 +91,16 @@ class OutboxStore(Protocol):
         """Add an attempt, and remove all but the latest ``KEPT_TRIES`` of its delivery."""
         ...
 
-    def tries_of(self, delivery_ids: Collection[str]) -> dict[str, list[DeliveryAttempt]]:
-        """The attempts by delivery id, oldest first; deliveries without attempts are left out."""
+    def tries_of(
+        self, delivery_ids: Collection[str], limit: int | None = None
+    ) -> dict[str, list[DeliveryAttempt]]:
+        """The attempts by delivery id, oldest first, at most ``limit`` of all; deliveries without
+        attempts are left out.
+        """
         ...
 
-    def of_run(self, run_id: str) -> list[Delivery]:
-        """The deliveries of a run, oldest first."""
+    def of_run(self, run_id: str, limit: int | None = None) -> list[Delivery]:
+        """The deliveries of a run, oldest first, at most ``limit``."""
         ...
 
     def page(

@@ -169,8 +169,12 @@ class RunStore(Protocol):
         """The attempts, sorted by subtask and then by time."""
         ...
 
-    def attempts_between(self, run_id: str, first: int, last: int) -> list[Attempt]:
-        """Attempts of the subtasks with ordinals ``first`` to ``last``, in the same order."""
+    def attempts_between(
+        self, run_id: str, first: int, last: int, limit: int | None = None
+    ) -> list[Attempt]:
+        """Attempts of the subtasks with ordinals ``first`` to ``last``, in the same order, at most
+        ``limit``.
+        """
         ...
 
     def nodes_of(self, run_id: str) -> list[str]:

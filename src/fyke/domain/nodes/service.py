@@ -39,7 +39,7 @@ from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.sampling import SampleTimes
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.secrets.inject import RunSecrets
-from fyke.errors import FykeError, InvalidRequest, StaleLease
+from fyke.errors import FykeError, InvalidRequest, NotStorable, StaleLease
 from fyke.kit.clock import Clock
 from fyke.kit.ids import run_number
 from fyke.kit.sealing import Sealer
@@ -428,12 +428,15 @@ class NodeService:
         self, run_id: str, attempt_id: str, number: int, line: NewLogEntry
     ) -> None:
         """Write a line of the platform, once. Of a run that was deleted meanwhile nothing is
-        written.
+        written, and a line that the database refuses does not keep the attempt from ending.
         """
         now = self._stores.clock.now_ms()
         entry = replace(line, content=cut_line(line.content), timestamp=now)
         batch = AttemptBatch(run_id, attempt_id, log=[entry], number=number)
-        await self.rows.commit([batch])
+        try:
+            await self.rows.commit([batch])
+        except NotStorable as error:
+            log.error("line_not_written", run=run_id, attempt=attempt_id, error=str(error))
         if attempt_id == run_id:
             self.rows.forget(run_id)
 

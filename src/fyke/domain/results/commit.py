@@ -106,13 +106,13 @@ class GroupCommit:
         while batches := [batch for batch in batches if not _refuse_discarded(batch)]:
             try:
                 stored = await self._store.commit([batch.batch for batch in batches])
-            except Unavailable as error:
-                attempt += 1
-                self._waiting.occurred(str(error))
-                await asyncio.sleep(delay(attempt, base=RETRY_BASE, cap=RETRY_CAP))
             except Exception as error:
-                await self._commit_each(batches, error)
-                return
+                if not _may_pass(error, batches):
+                    await self._commit_each(batches, error)
+                    return
+                attempt += 1
+                self._waiting.occurred(str(error) or type(error).__name__)
+                await asyncio.sleep(delay(attempt, base=RETRY_BASE, cap=RETRY_CAP))
             else:
                 self._waiting.ended()
                 self._acknowledge(batches, stored)
@@ -142,6 +142,15 @@ class GroupCommit:
         if not parts:
             log.error("batch_failed", attempt=refused.batch.attempt_id, error=repr(error))
             refused.refuse(_not_storable(error))
+
+
+def _may_pass(error: Exception, batches: list[PendingBatch]) -> bool:
+    """Whether the same commit may succeed later. What is too large for the memory is split first,
+    while it can be.
+    """
+    if isinstance(error, MemoryError):
+        return len(batches) == 1 and not batches[0].split()
+    return isinstance(error, Unavailable)
 
 
 def _refuse_discarded(batch: PendingBatch) -> bool:

@@ -28,6 +28,7 @@ from fyke.model.node import EnvironmentPlace, OrderedWorker, PreparationOrder, R
 from fyke.model.runner import NODE_PLACE, RunnerInfo
 from fyke.model.worker import (
     MAX_PREPARATION_PAUSE_MS,
+    OF_PACKAGES,
     EnvironmentArchive,
     EnvironmentState,
     InstallFailure,
@@ -36,7 +37,8 @@ from fyke.model.worker import (
 
 _CHUNK = 2**20
 _SOON_MS = 2000
-# for which nodes get a failure: then the installation tries again, if one of them asks
+# for which nodes get a failure that is of the packages: then the installation tries again, if one
+# of them asks. What also depends on a login, on speed or on limits is not tried as often.
 FAILURE_MS = 60_000
 
 log = structlog.get_logger()
@@ -227,10 +229,11 @@ class EnvironmentArchives:
 
 def _failed(version_id: str, failure: InstallFailure, now: int) -> EnvironmentArchive:
     """What is stored about a failure, which nodes get from now on."""
+    is_of_packages = failure.reason.code in OF_PACKAGES
     return EnvironmentArchive(
         version_id,
         failure.key,
-        not_before=now + FAILURE_MS,
+        not_before=now + (FAILURE_MS if is_of_packages else MAX_PREPARATION_PAUSE_MS),
         reason=failure.reason,
         log=failure.log,
         sources=failure.sources,

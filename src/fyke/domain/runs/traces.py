@@ -20,7 +20,8 @@ from fyke.model.callback import Delivery, DeliveryAttempt, DeliveryState
 from fyke.model.run import Attempt, Outcome, Run
 from fyke.model.trace import RunTrace, SpanKind, TraceSpan
 
-MAX_ATTEMPTS = 1000  # of a run that have spans
+# of a run that have spans
+MAX_ATTEMPTS, MAX_DELIVERIES, MAX_TRIES = 1000, 100, 1000
 CALLBACK_MS = 60_000  # how long after the end of a run its callbacks are waited for
 OLD_MS = 3600_000  # after that an ended run is not sent any more
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
@@ -91,7 +92,7 @@ class TracedRun:
 
     trace: RunTrace
     run: Run
-    worker: str  # its path, "" when it was deleted
+    worker: str  # its name without that of its account, "" when it was deleted
     attempts: Sequence[Attempt]
     deliveries: Sequence[Delivery]
     tries: Mapping[str, Sequence[DeliveryAttempt]]
@@ -102,28 +103,31 @@ def has_ended(tx: Transaction) -> bool:
     return bool(tx.traces.of_ended_runs(tx.now - CALLBACK_MS, 1))
 
 
-def take_ended(tx: Transaction, limit: int) -> list[TracedRun]:
+def take_ended(tx: Transaction, limit: int) -> list[RunTrace]:
     """Take the traces of at most ``limit`` ended runs whose callbacks have been delivered, or have
     taken too long.
     """
-    found = []
-    for trace in tx.traces.of_ended_runs(tx.now - CALLBACK_MS, limit):
-        run = tx.runs.get(trace.run_id)
-        if run is None or not tx.traces.take(run.id) or tx.now - run.finished_at > OLD_MS:
-            continue
-        worker = tx.workers.get(run.worker_id)
-        deliveries = tx.outbox.of_run(run.id)
-        found.append(
-            TracedRun(
-                trace,
-                run,
-                worker.path if worker is not None else "",
-                tx.runs.attempts_between(run.id, 0, MAX_ATTEMPTS - 1)[:MAX_ATTEMPTS],
-                deliveries,
-                tx.outbox.tries_of([one.id for one in deliveries]),
-            )
-        )
-    return found
+    found = tx.traces.of_ended_runs(tx.now - CALLBACK_MS, limit)
+    return [trace for trace in found if tx.traces.take(trace.run_id)]
+
+
+def read_run(tx: Transaction, trace: RunTrace) -> TracedRun | None:
+    """What the spans of an ended run are made of; None if it was deleted, or has ended too long
+    ago.
+    """
+    run = tx.runs.get(trace.run_id)
+    if run is None or tx.now - run.finished_at > OLD_MS:
+        return None
+    worker = tx.workers.get(run.worker_id)
+    deliveries = tx.outbox.of_run(run.id, MAX_DELIVERIES)
+    return TracedRun(
+        trace,
+        run,
+        worker.name if worker is not None else "",
+        tx.runs.attempts_between(run.id, 0, MAX_ATTEMPTS - 1, MAX_ATTEMPTS),
+        deliveries,
+        tx.outbox.tries_of([one.id for one in deliveries], MAX_TRIES),
+    )
 
 
 def spans_of(traced: TracedRun) -> list[TraceSpan]:
@@ -268,8 +272,15 @@ def _of_delivery(
                 "http.response.status_code": one.status,
                 "server.address": delivery.host,
             },
-            error="" if 200 <= one.status < 300 else one.error or f"status {one.status}",
+            error=_request_error(one),
         )
+
+
+def _request_error(one: DeliveryAttempt) -> str:
+    """A fixed word or the status: the sentence may have an address or text of a receiver."""
+    if not one.status:
+        return "no_response"
+    return "" if 200 <= one.status < 300 else f"status {one.status}"
 
 
 def _error(outcome: Outcome | None, of: Run | Attempt) -> str:

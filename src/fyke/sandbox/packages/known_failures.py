@@ -9,19 +9,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from fyke.contracts.execution import EnvironmentFailed, RegistryAway, SandboxFault
-from fyke.model.worker import InstallFailure
+from fyke.model.worker import OF_PACKAGES, InstallFailure
 from fyke.reasons import ReasonCode
 from fyke.sandbox.packages.package_client import PackageClient
 
-OF_PACKAGES = frozenset(
-    {
-        ReasonCode.PACKAGES_FAILED,
-        ReasonCode.NO_READY_PACKAGE,
-        ReasonCode.PACKAGE_NOT_FOUND,
-        ReasonCode.PACKAGES_REFUSED,
-        ReasonCode.BUILD_FAILED,
-    }
-)
 # what another machine may not find: they also depend on a login, on speed and on limits
 _KNOWN_TO_NODES = OF_PACKAGES | {
     ReasonCode.REGISTRY_LOGIN,

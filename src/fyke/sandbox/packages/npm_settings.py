@@ -104,6 +104,7 @@ def read_npm(environ: Mapping[str, str], settings: Mapping[str, Any]) -> Package
         proxy=proxy_keys[0] if proxy_keys else proxy_variable(environ, registries),
         offline=settings.get("offline") is True,
         credentials=(*url_passwords(urls), *_passwords(logins)),
+        scopes={key: url for key, url in by_key.items() if key != "registry"},
     )
 
 

@@ -24,6 +24,8 @@ MOUNTED_PREFIXES = ("/etc/ssl/certs/", "/etc/pki/tls/certs/", "/etc/pki/ca-trust
 MAX_FILE = 4 * 2**20
 
 _PORTS = {"http": 80, "https": 443}
+# variables whose values decide which package is taken; none is a login
+_DECIDING = ("UV_INDEX_STRATEGY", "GONOSUMDB")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
@@ -67,6 +69,7 @@ class PackageClient:
 
     ``secrets`` names the settings that contain credentials, ``proxy`` a setting by which the client
     would use a proxy; "" is none. ``credentials`` are the passwords and tokens themselves.
+    ``scopes`` has the registry of each scope of npm.
     """
 
     env: Mapping[str, str]
@@ -76,21 +79,34 @@ class PackageClient:
     proxy: str = ""
     offline: bool = False
     credentials: tuple[str, ...] = field(default=(), repr=False)
+    scopes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sources(self) -> str:
-        """A digest of what decides where packages come from. It contains no value of a setting but
-        the addresses of registries without their logins, because other machines get it.
+        """A digest of what decides where packages come from; "" with a local folder of packages,
+        of which other machines may have another. It contains no value of a setting but the
+        addresses of registries without their logins and those in ``_DECIDING``, because other
+        machines get it.
         """
+        if _has_local_folder(self.env):
+            return ""
         urls = [(one.url, one.headers) for one in self.registries]
         inputs = (
-            sorted((without_login(url), sorted(headers)) for url, headers in urls),
+            # in their order, in which a client asks them
+            [(without_login(url), sorted(headers)) for url, headers in urls],
+            sorted((scope, without_login(url)) for scope, url in self.scopes.items()),
+            [self.env.get(name, "") for name in _DECIDING],
             sorted(self.env),
             sorted(self.files),
             bool(self.credentials),
             self.offline,
         )
         return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+
+
+def _has_local_folder(env: Mapping[str, str]) -> bool:
+    links = [entry.strip() for entry in env.get("UV_FIND_LINKS", "").split(",")]
+    return any(entry and not is_web(entry) for entry in links)
 
 
 def is_web(url: str) -> bool:

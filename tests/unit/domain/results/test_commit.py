@@ -210,6 +210,17 @@ async def test_what_is_no_matter_of_the_content_refuses_all_at_once() -> None:
     assert outcomes == [results.error] * 2
 
 
+async def test_what_is_too_large_for_the_memory_waits_once_it_cannot_be_split(
+    results: BlockableResults,
+) -> None:
+    results.failures = [MemoryError()] * 4
+    async with running(results) as taking:
+        attempt = await taking.open("r", "a", "")
+        pushes = [asyncio.create_task(attempt.push(row)) for row in (b"1", b"2")]
+        assert await asyncio.gather(*pushes) == [None, None]
+    assert [len(batch.rows) for batches in results.batches for batch in batches] == [1, 1]
+
+
 async def test_stopping_the_runner_acknowledges_nothing(results: BlockableResults) -> None:
     async with running(results) as taking:
         attempt = await taking.open("run", "a", "")

@@ -70,7 +70,7 @@ def traced(**changes: object) -> TracedRun:
         created_at=LEASED_AT - 1000, started_at=LEASED_AT + 400, finished_at=LEASED_AT + 2010,
     )  # fmt: skip
     trace = RunTrace(RUN, TRACE, PARENT, LEASED_AT - 1020)
-    base = TracedRun(trace, run, "owner/reader", [attempt()], [], {})
+    base = TracedRun(trace, run, "reader", [attempt()], [], {})
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -100,7 +100,7 @@ def test_the_spans_are_the_parts_of_a_run_one_after_the_other() -> None:
     assert {span.trace_id for span in spans} == {TRACE}
     assert len({span.id for span in spans}) == len(spans)
     assert whole.attributes["fyke.machine"] == "n1"
-    assert root.attributes["fyke.worker"] == "owner/reader"
+    assert root.attributes["fyke.worker"] == "reader"
     assert not any(span.error for span in spans)
 
 
@@ -138,6 +138,7 @@ def test_a_callback_has_a_span_for_each_time_that_it_was_sent() -> None:
     )  # fmt: skip
     tries = [
         DeliveryAttempt(delivery.id, end + 10, 500, "", 20),
+        DeliveryAttempt(delivery.id, end + 700, 0, "hooks.example.com: refused", 50),
         DeliveryAttempt(delivery.id, end + 800, 200, "", 50),
     ]
     spans = spans_of(traced(deliveries=[delivery], tries={delivery.id: tries}))
@@ -146,6 +147,7 @@ def test_a_callback_has_a_span_for_each_time_that_it_was_sent() -> None:
     requests = [span for span in spans if span.name == "fyke.request"]
     assert [(span.parent_id, span.error) for span in requests] == [
         (callback.id, "status 500"),
+        (callback.id, "no_response"),
         (callback.id, ""),
     ]
     assert requests[1].attributes["server.address"] == "hooks.example.com"

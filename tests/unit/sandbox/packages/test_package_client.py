@@ -177,7 +177,30 @@ def test_sources_differ_with_registries_and_not_with_passwords() -> None:
         one,
         login,
         replace(one, registries=(Registry("https://b.invalid/simple"),)),
-        replace(one, env={"UV_FIND_LINKS": "/one"}),
+        replace(one, env={"UV_INDEX_STRATEGY": "first-index"}),
+        replace(one, env={"UV_INDEX_STRATEGY": "unsafe-best-match"}),
+        replace(one, env={"GONOSUMDB": "corp.invalid"}),
+        replace(one, env={"GONOSUMDB": "other.invalid"}),
+        replace(one, env={"UV_FIND_LINKS": "https://links.invalid"}),
         replace(one, offline=True),
     ]
     assert len({client.sources for client in changed}) == len(changed)
+
+
+def test_sources_differ_with_the_scopes_and_the_order_of_registries() -> None:
+    registries = Registry("https://a.invalid/"), Registry("https://b.invalid/")
+    one = PackageClient({}, {}, registries, scopes={"@a:registry": "https://u:one@b.invalid/"})
+    same = replace(one, scopes={"@a:registry": "https://u:two@b.invalid/"})
+    assert one.sources == same.sources
+    changed = [
+        one,
+        replace(one, scopes={"@b:registry": "https://b.invalid/"}),
+        replace(one, scopes={"@a:registry": "https://a.invalid/"}),
+        replace(one, registries=registries[::-1]),
+    ]
+    assert len({client.sources for client in changed}) == len(changed)
+
+
+@pytest.mark.parametrize("links", ["/one", "https://links.invalid, /one", "file:///one"])
+def test_a_local_folder_of_packages_has_no_digest(links: str) -> None:
+    assert PackageClient({"UV_FIND_LINKS": links}, {}, ()).sources == ""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import struct
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -37,6 +38,15 @@ _INCREMENTAL = 2  # ``PRAGMA auto_vacuum``
 # ``executemany``, for each row), and a thread that waits for it delays the event loop's next turn.
 _ROWS_OF_INSERT = (128, 16, 4, 1)
 _BYTES_OF_INSERT = 2**18  # of several rows; a statement keeps copies of them until its next use
+# classes of SQLSTATE: a value that is not valid, a constraint, a limit of PostgreSQL
+_CONTENT = ("22", "23", "54")
+_CONTENT_ERRORS = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    OverflowError,
+    struct.error,
+    ValueError,
+)
 
 
 class RetryWrite(Exception):
@@ -260,6 +270,16 @@ def insert_statement(table: str, columns: tuple[str, ...], count: int = 1) -> st
     row = f"({', '.join('?' * len(columns))})"
     names, rows = ", ".join(columns), ", ".join([row] * count)
     return f"INSERT INTO {table} ({names}) VALUES {rows}"  # noqa: S608 - our own names
+
+
+def is_of_content(error: BaseException) -> bool:
+    """Whether the database or its driver would refuse the same rows or lines again. Anything else,
+    such as a table that is being restored, may pass.
+    """
+    code: str | None = getattr(error, "sqlstate", None)
+    if code is not None:
+        return code.startswith(_CONTENT)
+    return isinstance(error, _CONTENT_ERRORS)
 
 
 def first_line(error: BaseException) -> str:

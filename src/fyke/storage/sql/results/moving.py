@@ -117,17 +117,19 @@ def _move_one(do: Do, record: JournalRecord, keep: Callable[[], None]) -> bool:
             keep()
         except Unavailable as problem:  # what moves the others is not to wait for it
             log.error("record_not_kept", number=record.number, error=str(problem))
-        if not (batch.rows and _move_line_alone(do, record)):
+        if not _move_line_alone(do, record):
             do(partial(write.move, records=[_record_with(record)]))
         return False
 
 
 def _move_line_alone(do: Do, record: JournalRecord) -> bool:
-    """Write to the log of the run that rows of a record are lost, in place of the record. False if
-    that cannot be stored either.
+    """Write to the log of the run what of a record is lost, in place of the record. False if that
+    cannot be stored either, or nothing is lost.
     """
-    count, log_entries = len(record.batch.rows), record.batch.log
-    text = f"SYSTEM: The database refused {count} of the pushed rows; the log of Fyke says why."
+    log_entries, lost = record.batch.log, _lost(record.batch)
+    if not lost:
+        return False
+    text = f"SYSTEM: The database refused {lost}; the log of Fyke says why."
     group = log_entries[0].group if log_entries else ""
     line = NewLogEntry(LogType.ERROR, group, text, int(time.time() * 1000))
     try:
@@ -137,6 +139,19 @@ def _move_line_alone(do: Do, record: JournalRecord) -> bool:
     except Exception:
         return False
     return True
+
+
+def _lost(batch: AttemptBatch) -> str:
+    """What a batch has, in words."""
+    parts = []
+    if batch.rows:
+        parts.append(f"{len(batch.rows)} of the pushed rows")
+    if batch.headers is not None:
+        parts.append("the declared columns")
+    if batch.log:
+        parts.append(f"{len(batch.log)} of the log lines")
+    *first, last = parts or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _record_with(record: JournalRecord, *log_entries: NewLogEntry) -> JournalRecord:

@@ -23,6 +23,8 @@ from fyke.storage.sql.results.drivers import (
 )
 
 _TOO_LARGE = "54"  # the class of a value or a statement above a limit of PostgreSQL
+# the server has ended the session, because a transaction was idle for too long
+_SESSION_ENDED = ("25P03", "25P04")
 _COPY_FROM = 8  # from this many rows on, COPY is faster than pipelined INSERTs
 # A server that crashes may reuse ids of transactions that were not written. Each of our commits
 # updates an attempt, so a row with the id as its xmin shows that the committed one was ours.
@@ -144,14 +146,19 @@ class PostgresDriver:
     def translate(self, error: BaseException) -> BaseException:
         if isinstance(error, errors.SerializationFailure | errors.DeadlockDetected):
             return RetryWrite()
-        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        if isinstance(error, psycopg.Error):
+            if error.sqlstate in _SESSION_ENDED:
+                return Reconnect()
             if self._connection.closed:
                 return RetryWrite()  # stale, or the server restarted; a new connection may work
+        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
             if self._writes and (error.sqlstate or "").startswith(_TOO_LARGE):
                 return error  # it would be too large the next time as well
             return Unavailable(f"The results store cannot be used: {error}")
         if isinstance(error, errors.ReadOnlySqlTransaction):
             return Reconnect()  # the setting is that of the session
+        if isinstance(error, psycopg.DataError) and error.sqlstate is None:
+            return ValueError(str(error))  # the client cannot encode a value
         return error
 
     def close(self) -> None:

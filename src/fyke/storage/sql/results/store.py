@@ -32,7 +32,14 @@ from fyke.storage.sql.dialects import make_engine, sqlite_file
 from fyke.storage.sql.inline import InlineConnection
 from fyke.storage.sql.results import delete, read, seal, write
 from fyke.storage.sql.results.connect import connect
-from fyke.storage.sql.results.drivers import Driver, InDoubt, Reconnect, RetryWrite, first_line
+from fyke.storage.sql.results.drivers import (
+    Driver,
+    InDoubt,
+    Reconnect,
+    RetryWrite,
+    first_line,
+    is_of_content,
+)
 from fyke.storage.sql.results.frames import CachedFrames, Frames, InlineFrames
 from fyke.storage.sql.results.hidden import HiddenPositions
 from fyke.storage.sql.results.inline import InlineDriver
@@ -83,6 +90,7 @@ class SqlResults:
         self._readers = _Readers(engine)
         self._hidden_positions = HiddenPositions()
         self._kept_rows = KeptRowCounts()
+        self._unknown_error = ""  # of the last commit, if it was one
         self._inline: list[SqlResults] = []
         self._readable: Callable[[str], None] = lambda _: None
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="results-write")
@@ -106,9 +114,21 @@ class SqlResults:
         except (FykeError, MemoryError):
             raise
         except Exception as error:
-            raise NotStorable(f"The database refuses it: {first_line(error)}") from error
+            if is_of_content(error):
+                raise NotStorable(f"The database refuses it: {first_line(error)}") from error
+            self._log_unknown(error)
+            reason = f"The results store cannot be used: {first_line(error)}"
+            raise Unavailable(reason) from error
+        self._unknown_error = ""
         self._announce(batch for batch, is_stored in zip(batches, stored, strict=True) if is_stored)
         return stored
+
+    def _log_unknown(self, error: Exception) -> None:
+        """Log an error that is not expected of the database, once while commits are retried."""
+        text = repr(error)
+        if text != self._unknown_error:
+            self._unknown_error = text
+            log.error("rows_not_committed", exc_info=error)
 
     async def start(self) -> None:
         """Called once before the first write."""

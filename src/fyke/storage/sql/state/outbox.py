@@ -187,19 +187,21 @@ class SqlOutbox(Claims):
         old = delete(delivery_tries).where(same_delivery, delivery_tries.c.seq <= too_old)
         self._db.execute(old)
 
-    def tries_of(self, delivery_ids: Collection[str]) -> dict[str, list[DeliveryAttempt]]:
+    def tries_of(
+        self, delivery_ids: Collection[str], limit: int | None = None
+    ) -> dict[str, list[DeliveryAttempt]]:
         query = select(delivery_tries).where(delivery_tries.c.delivery_id.in_(delivery_ids))
         by_delivery: dict[str, list[DeliveryAttempt]] = defaultdict(list)
         for attempt in many(
-            self._db.execute(query.order_by(delivery_tries.c.seq)), DeliveryAttempt
+            self._db.execute(query.order_by(delivery_tries.c.seq).limit(limit)), DeliveryAttempt
         ):
             by_delivery[attempt.delivery_id].append(attempt)
         return dict(by_delivery)
 
-    def of_run(self, run_id: str) -> list[Delivery]:
+    def of_run(self, run_id: str, limit: int | None = None) -> list[Delivery]:
         query = select(deliveries).where(deliveries.c.run_id == run_id)
         order = deliveries.c.created_at, deliveries.c.id
-        return many(self._db.execute(query.order_by(*order)), Delivery)
+        return many(self._db.execute(query.order_by(*order).limit(limit)), Delivery)
 
     def page(
         self, account_id: str, filter: DeliveryFilter, *, offset: int, limit: int

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fyke.errors import Unavailable
-from fyke.model.results import AttemptBatch, PushedRow
+from fyke.model.log import LogType, NewLogEntry
+from fyke.model.results import AttemptBatch, Header, PushedRow
 from fyke.storage.sql.results import moving
 from fyke.storage.sql.results.journal.records import JournalRecord
 from fyke.storage.sql.results.moving import MOVE_BYTES, MOVE_RECORDS, move_part, part_length
@@ -65,6 +66,38 @@ def test_a_record_that_fails_is_kept_and_those_beside_it_are_moved(
     assert tables.lines == [
         "SYSTEM: The database refused 1 of the pushed rows; the log of Fyke says why."
     ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "headers", "lines", "lost"),
+    [
+        (2, [], 0, "2 of the pushed rows and the declared columns"),
+        (0, None, 3, "3 of the log lines"),
+        (1, [], 1, "1 of the pushed rows, the declared columns and 1 of the log lines"),
+    ],
+)
+def test_the_log_of_the_run_names_all_that_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+    rows: int,
+    headers: list[Header] | None,
+    lines: int,
+    lost: str,
+) -> None:
+    said: list[str] = []
+
+    def refuse(_: Any, records: list[JournalRecord]) -> list[int]:
+        [record] = records
+        if record.batch is whole:
+            raise ValueError("no")
+        said.extend(entry.content for entry in record.batch.log)
+        return [record.number]
+
+    entries = [NewLogEntry(LogType.INFO, "7", "text", 1)] * lines
+    whole = AttemptBatch("r", "a", [PushedRow(b"1")] * rows, headers, entries)
+    monkeypatch.setattr(moving.write, "move", refuse)
+    tables = Tables(error=ValueError())
+    assert move_part(tables.do, [JournalRecord(1, whole)], lambda _: None) == [False]
+    assert said == [f"SYSTEM: The database refused {lost}; the log of Fyke says why."]
 
 
 def test_a_record_whose_loss_cannot_be_logged_is_passed_over(

@@ -119,12 +119,14 @@ class AttemptTable(SqlStore):
     def attempts(self, run_id: str) -> list[Attempt]:
         return [record(row, Attempt) for row in _ALL.rows(self._db, {"of_run": run_id})]
 
-    def attempts_between(self, run_id: str, first: int, last: int) -> list[Attempt]:
+    def attempts_between(
+        self, run_id: str, first: int, last: int, limit: int | None = None
+    ) -> list[Attempt]:
         query = select(attempts).where(
             attempts.c.run_id == run_id, attempts.c.ordinal.between(first, last)
         )
         order = attempts.c.ordinal, attempts.c.id
-        return many(self._db.execute(query.order_by(*order)), Attempt)
+        return many(self._db.execute(query.order_by(*order).limit(limit)), Attempt)
 
     def nodes_of(self, run_id: str) -> list[str]:
         named = attempts.c.run_id == run_id, attempts.c.node != ""
