@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fyke.api.diagnosis import archive as writing
 from fyke.domain.runs import diagnosis as limits
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.service import StartRequest
+from fyke.errors import TooComplex
 from fyke.model.attempt import AttemptEnd, AttemptReport, SiteTraffic
 from fyke.model.browser import BrowserReport
 from fyke.model.last_page import LastPage, PageContent, PageFile, PageFileKind
@@ -130,6 +132,40 @@ async def test_no_file_but_the_picture_contains_a_secret(app: App, api: Api) -> 
     assert json.loads(found.read("input.json"))["api_token"] == "***"
     assert "got ***api_token***" in found.read("log.txt").decode()
     assert b"***api_token***" in found.read("last-page.html.txt")
+
+
+async def test_a_secret_with_markup_is_in_no_file(app: App, api: Api) -> None:
+    run = await failed(app, secret="sk_live_1234|abcd")
+    found = await archive(api, run, "?picture=false")
+    for name in found.namelist():
+        assert not re.search(rb"sk.{0,2}live", found.read(name)), name
+
+
+async def test_texts_are_left_out_when_the_secrets_are_unknown(
+    app: App, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await failed(app)
+
+    def too_complex(input_json: str, names: frozenset[str]) -> None:
+        raise TooComplex
+
+    monkeypatch.setattr(limits, "find_secrets", too_complex)
+    found = await archive(api, run)
+    assert {*found.namelist()} == {"run.json", "input.json", "usage.csv", "diagnosis.md"}
+    for name in found.namelist():
+        assert SECRET.encode() not in found.read(name), name
+    page = found.read("diagnosis.md").decode()
+    assert "* Code: `exit_code`" in page and "are left out" in page
+    assert found.read("input.json") == b'"***"'
+
+
+async def test_an_account_gets_one_archive_at_a_time(app: App, api: Api, run_slug: str) -> None:
+    with app.services.diagnoses.turn(app.owner):
+        path = f"/api/fyke/runs/{run_slug}/diagnosis"
+        fails(await api.get(path), 429, 4290, "another diagnosis")
+        fails(await Api(api.http, app.other_key).get(path), 404, 70001)
+    await archive(api, run_slug)
+    await archive(api, run_slug)
 
 
 async def test_the_picture_can_be_left_out(app: App, api: Api) -> None:
