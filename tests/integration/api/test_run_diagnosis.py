@@ -53,7 +53,6 @@ FILES = {
 PAGE = LastPage(
     7, "https://a.example/", "Shop", tuple(PageFile(k, len(d)) for k, d in FILES.items())
 )
-EXIT = end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=3, last_words=f"bad {SECRET} | `x`"))
 
 
 async def archive(api: Api, run: str, query: str = "") -> zipfile.ZipFile:
@@ -92,7 +91,11 @@ async def failed(app: App, *, secret: str = SECRET) -> str:
     await app.attempts.report([report], 60_000)
     await app.push(lease, [{"n": 1}], log=[f"got {secret}", "\x1b[31mred"])
     await app.services.last_pages.put(lease.attempt.id, PageContent(PAGE, FILES))
-    end = AttemptEnd(EXIT, AttemptUsage(busy_ms=1500, memory_peak_bytes=50 * 2**20), page=PAGE)
+    words = f"bad {secret} | `x`"
+    reason = Reason.of(ReasonCode.EXIT_CODE, exit_code=3, last_words=words)
+    end = AttemptEnd(
+        end_of(reason), AttemptUsage(busy_ms=1500, memory_peak_bytes=50 * 2**20), page=PAGE
+    )
     await app.attempts.ended(lease.attempt.key, end, actor="runner")
     return run.id
 
