@@ -7,11 +7,13 @@ import io
 import json
 import re
 import zipfile
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from fyke.api.diagnosis import archive as writing
+from fyke.api.downloads import Stream
 from fyke.domain.runs import diagnosis as limits
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.service import StartRequest
@@ -167,8 +169,17 @@ async def test_an_account_gets_one_archive_at_a_time(app: App, api: Api, run_slu
         path = f"/api/fyke/runs/{run_slug}/diagnosis"
         fails(await api.get(path), 429, 4290, "another diagnosis")
         fails(await Api(api.http, app.other_key).get(path), 404, 70001)
+    response = await writing.diagnosis_file(app.services.diagnoses, app.owner, run_slug)
+    assert isinstance(response, Stream)
+    async with aclosing(response._source) as chunks:  # of a client that leaves
+        await anext(chunks)
     await archive(api, run_slug)
     await archive(api, run_slug)
+
+
+async def test_the_page_says_if_values_are_not_searched_for(app: App, api: Api) -> None:
+    found = await archive(api, await failed(app, secret="short"))
+    assert "The input has others (1)" in found.read("diagnosis.md").decode()
 
 
 async def test_the_picture_can_be_left_out(app: App, api: Api) -> None:

@@ -261,17 +261,17 @@ def _about_secrets(diagnosis: Diagnosis, notes: ArchiveNotes) -> Iterable[str]:
         )
         return
     others = diagnosis.secrets.others
-    limits = (
-        f"Only the first {MAX_VALUES} values of {MIN_VALUE_CHARS} to {MAX_VALUE_CHARS} characters "
-        f"are searched for: {others} others may be in these files."
-    )
     yield (
         "The values of the secrets of the Worker were masked when its output was stored. In the "
         "input, values of fields that ask for a secret are replaced by `***`, and wherever else "
         "they occur in these files by `***NAME***`, or by `***` if that is longer than the value."
     )
     if others:
-        yield limits
+        yield (
+            f"Only the first {MAX_VALUES} values of {MIN_VALUE_CHARS} to {MAX_VALUE_CHARS} "
+            f"characters are searched for. The input has others ({others}), which may be in these "
+            "files."
+        )
     if PICTURE in notes.files:
         yield (
             "The picture of the last page is as the site showed it: look at it before you pass "
