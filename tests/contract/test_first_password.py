@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
+from fyke.contracts.state import Transaction
 from fyke.domain.accounts.first_password import (
     DETAIL,
     needs_first_password,
@@ -14,6 +18,8 @@ from fyke.domain.accounts.first_password import (
 from fyke.errors import InvalidRequest, LinkSpent, SignInFailed
 from fyke.model.audit import AuditAction
 from fyke.model.user import Purpose
+from fyke.storage.sql.dialects import is_sqlite
+from fyke.storage.sql.state.storage import open_storage
 from support.auth import PASSWORD, Auth, open_auth
 
 pytestmark = pytest.mark.anyio
@@ -57,3 +63,32 @@ async def test_a_weak_one_changes_nothing(auth: Auth) -> None:
     with pytest.raises(InvalidRequest):
         await set_first_password(auth.storage, auth.passwords, "owner-owner")
     assert await needs_first_password(auth.storage)
+
+
+async def test_two_servers_set_it_once(auth: Auth, state_url: str) -> None:
+    other = open_storage(state_url, durable=False, notify=lambda topic: None, hiding=frozenset())
+    loop, is_set, commit = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def of_other(tx: Transaction) -> None:
+        account = tx.accounts.operator()
+        assert account is not None and tx.accounts.lock(account.id)
+        [user] = tx.accounts.users(account.id)
+        tx.accounts.change_user(replace(user, password_hash="of the other"))
+        loop.call_soon_threadsafe(is_set.set)
+        assert commit.wait(30)
+
+    writing = asyncio.create_task(other.write(of_other))
+    await is_set.wait()
+    setting = asyncio.create_task(set_first_password(auth.storage, auth.passwords, PASSWORD))
+    if not is_sqlite(other.engine):  # with SQLite its transaction has not begun
+        while not await auth.storage.read(waits_for_lock):
+            pass
+    commit.set()
+    await writing
+    assert not await setting
+    await other.close()
+
+
+def waits_for_lock(tx: Transaction) -> bool:
+    query = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    return bool(tx.connection.exec_driver_sql(query).scalar())  # type: ignore[attr-defined]

@@ -29,11 +29,12 @@ MAX_KEY_CHARS = 512
 INSIDE = "fyke.inside"
 KEY_PARAMETER = "token"  # of the query
 # The paths of the original web console that publishing scripts call. Scripts send the cookie of a
-# session there, and so can send a key in it here. No page of ours sets this cookie, so requests
-# that other sites make in a browser have no key.
+# session there, and so can send a key in it here. No page of ours sets this cookie, and it is not
+# read from requests of browsers, so those that other sites make in one have no key.
 UPLOAD_ICON = "/api/common/upload"
 CREATE_WORKER = "/api/actors/create"
 KEY_COOKIE = "x-coreclaw-t"
+_OF_BROWSERS = (b"origin", b"sec-fetch-site")  # headers that no script sends
 _COOKIE_PATHS = frozenset({UPLOAD_ICON, CREATE_WORKER})
 RATE_FIELDS = "fyke.rate_fields"  # key of the rate-limit headers in the ASGI scope
 _BUCKET = "fyke.bucket"  # key in the ASGI scope: the bucket that the request was counted in
@@ -74,6 +75,9 @@ def credential(scope: Scope) -> str | None:
 
 
 def _from_cookie(scope: Scope) -> str | None:
+    """The key in the cookie of a script. Not of a browser, which may send it for another site."""
+    if any(header(scope, name) is not None for name in _OF_BROWSERS):
+        return None
     for part in (header(scope, b"cookie") or "").split(";"):
         name, _, value = part.strip().partition("=")
         if name == KEY_COOKIE and value.strip():

@@ -19,6 +19,7 @@ from fyke.app.state import addresses, open_state
 from fyke.contracts.blobs import Blobs, BlobsRefused, Folder, StoredBlob
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.workers.bundles import bundle_name
+from fyke.domain.workers.icon_names import is_icon
 from fyke.errors import BlobsAway, Conflict, InvalidRequest, Unavailable
 from fyke.kit.ids import new_ulid
 from fyke.kit.s3_place import parse_s3_url
@@ -62,8 +63,14 @@ async def own_blobs(
     """
     for folder in folders:
         async for blob in blobs.walk(folder):
-            if blob.name.count("/") == 1 and blob.name != f"{folder}/{MARK}":
+            if _is_own(folder, blob.name):
                 yield blob
+
+
+def _is_own(folder: Folder, name: str) -> bool:
+    if folder is Folder.ICONS:
+        return is_icon(name)
+    return name.count("/") == 1 and name != f"{folder}/{MARK}"
 
 
 async def _has_blobs(blobs: Blobs) -> bool:
@@ -342,6 +349,8 @@ async def copy_blobs(settings: Settings, *, accept_missing: bool = False) -> Cop
                 raise Conflict(f"{error}. {_OTHER_SERVER}. {_REPLACEMENT}") from None
             source, unread = (error.rest if accept_missing else None), str(error)
             only = await _needed(settings)
+            if source:  # addresses in texts of Workers refer to pictures, and no table does
+                only |= {blob.name async for blob in own_blobs(source, [Folder.ICONS])}
         is_separate = is_restored(settings)
         if settings.blobs_url:
             await target.check()

@@ -20,8 +20,8 @@ async def set_owner_password(
     """Set the first password, if there is none; otherwise the file is not opened. ``report`` gets
     a sentence if one was set.
 
-    Raises ``InvalidRequest`` for a file that cannot be read or that others can read, and for a
-    weak password. No message has the password.
+    Raises ``InvalidRequest`` for a file that cannot be read, or that others can read or
+    change, and for a weak password. No message has the password.
     """
     if not settings.owner_password_file:
         return
@@ -67,6 +67,12 @@ def read_password(file: str) -> str:
             f"The file {file} ({SETTING}) can be read by other users, its mode is "
             f"{stat.S_IMODE(status.st_mode):04o}. Change the mode to 0400, and the password if "
             "others may have read it"
+        )
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise InvalidRequest(
+            f"The file {file} ({SETTING}) can be changed by other users, its mode is "
+            f"{stat.S_IMODE(status.st_mode):04o}. Change the mode to 0400, and write the password "
+            "again"
         )
     try:
         password = content.decode().removesuffix("\n").removesuffix("\r")

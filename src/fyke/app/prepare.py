@@ -34,10 +34,12 @@ def prepare(
     *,
     seconds: float = DATABASE_SECONDS,
     change: bool = False,
+    owner_password: bool = True,
 ) -> None:
     """Prepare the data folder. PostgreSQL may still be starting, so this waits ``seconds`` for it;
     ``report`` gets a sentence when the wait begins and when it ends. ``change`` is as in
-    ``agree``.
+    ``agree``. ``owner_password``: also read the file of ``owner_password_file``, which only the
+    user of a server may be able to do.
 
     Raises ``FykeError`` and ``OSError``; where the disk may be full, with the free space.
     """
@@ -45,7 +47,7 @@ def prepare(
     waiting = False
     while True:
         try:
-            _prepare(settings, report, change=change)
+            _prepare(settings, report, change=change, owner_password=owner_password)
             break
         except Unavailable as error:
             if not settings.database_url or not seconds:
@@ -60,7 +62,9 @@ def prepare(
         report(f"PostgreSQL answered after {time.monotonic() - started:.0f} s")
 
 
-def _prepare(settings: Settings, report: Callable[[str], None], *, change: bool) -> None:
+def _prepare(
+    settings: Settings, report: Callable[[str], None], *, change: bool, owner_password: bool
+) -> None:
     try:
         check_packages(settings)
         make_home(settings)
@@ -68,7 +72,9 @@ def _prepare(settings: Settings, report: Callable[[str], None], *, change: bool)
         with locked(settings.run_dir / LOCK):
             refuse_loss(settings)
             migrate_all(settings)
-            asyncio.run(_prepare_state(settings, report, change=change))
+            asyncio.run(
+                _prepare_state(settings, report, change=change, owner_password=owner_password)
+            )
     except Unavailable as error:
         if settings.database_url:
             raise
@@ -80,14 +86,15 @@ def _prepare(settings: Settings, report: Callable[[str], None], *, change: bool)
 
 
 async def _prepare_state(
-    settings: Settings, report: Callable[[str], None], *, change: bool
+    settings: Settings, report: Callable[[str], None], *, change: bool, owner_password: bool
 ) -> None:
     async with open_state(settings) as storage:
         await claim_secret(settings, storage)
         await bootstrap(settings, storage)
         await agree(settings, storage, report, change=change)
         await check_blobs(settings, storage, report)
-        await set_owner_password(settings, storage, report)
+        if owner_password:
+            await set_owner_password(settings, storage, report)
 
 
 def _free(settings: Settings) -> str:

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 MANIFEST = "MANIFEST.txt"
 NOT_IN_IT = (
-    "Rows, inputs and logs of runs, Workers, names of accounts and users, and the databases are "
-    "not in it. Names and addresses of machines are, and the log has addresses of clients."
+    "Rows, inputs and logs of runs, code of Workers, and the databases are not in it. Names of "
+    "Workers, accounts and users are not in it, except in the log, which also has addresses of "
+    "clients. Names and addresses of machines are in it."
 )
 DESCRIPTIONS = {
     "doctor.txt": "what fyke doctor says",
@@ -48,6 +49,8 @@ _KEYS = re.compile(
     rb"scraper_api_[0-9A-Z]{5}|whsec_[A-Za-z0-9+/=_-]|fyken_[A-Za-z0-9_.-]"
     rb"|-----BEGIN [A-Z ]*PRIVATE KEY|://[^/\s:@\"*]+:(?!\*\*\*@)[^@\s/\"]+@"
 )
+_NUMBER = re.compile(rb'("(?:[^"\\]|\\.)*+")|-?[0-9][0-9.eE+-]*+')  # or a string, which stays
+_SIZE = re.compile(rb"  [0-9]+ bytes  ")
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
 )
@@ -177,9 +180,40 @@ def mask(bundle: Bundle, secrets: Mapping[str, str]) -> None:
         return redact(masker.text(_PRIVATE_KEY.sub("***private key***", text)))
 
     bundle.files = {
-        name: (masked(text), masked(source)) for name, (text, source) in bundle.files.items()
+        name: (
+            _masked_json(text, masked) if name.endswith(".json") else masked(text),
+            masked(source),
+        )
+        for name, (text, source) in bundle.files.items()
     }
     bundle.missing = {name: masked(reason) for name, reason in bundle.missing.items()}
+
+
+def _masked_json(text: str, masked: Callable[[str], str]) -> str:
+    """Mask the strings in JSON, which stays valid: a number may have the digits of a password."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return masked(text)
+
+    def of(value: Any) -> Any:
+        match value:
+            case str():
+                return masked(value)
+            case dict():
+                return {masked(key): of(item) for key, item in value.items()}
+            case list():
+                return [of(item) for item in value]
+        return value
+
+    return json.dumps(of(document), indent=1) + "\n"
+
+
+def _searched(name: str, data: bytes) -> bytes:
+    """What may be a secret in a file: not the numbers of JSON, nor the sizes in the manifest."""
+    if name == MANIFEST:
+        return _SIZE.sub(b"  ", data)
+    return _NUMBER.sub(rb"\1", data) if name.endswith(".json") else data
 
 
 def refuse_secrets(files: Mapping[str, bytes], secrets: Mapping[str, str]) -> None:
@@ -193,7 +227,8 @@ def refuse_secrets(files: Mapping[str, bytes], secrets: Mapping[str, str]) -> No
         for place, value in secrets.items()
         for text in {value, *encodings(value)}
     }
-    for name, data in files.items():
+    for name, content in files.items():
+        data = _searched(name, content)
         for text, place in sought.items():
             if text in data:
                 raise SecretFound(name, f"the secret of {place}")

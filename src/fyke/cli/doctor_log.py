@@ -48,8 +48,8 @@ def last_logs(settings: Settings, *, is_node: bool) -> list[Log]:
         if (log := _of_file(own_file, "fyke.log", str(own_file))) is not None:
             logs.append(log)
     logs += _of_streams(processes, own_file)
-    unit = _unit_of(processes) or (NODE_UNIT if is_node else UNIT)
-    if (log := _of_journal(unit)) is not None:
+    unit = _unit_of(processes) or _usual_unit(settings.home, is_node=is_node)
+    if unit and (log := _of_journal(unit)) is not None:
         logs.append(log)
     return logs
 
@@ -103,6 +103,15 @@ def _unit_of(processes: dict[str, int]) -> str:
                     if part.endswith(".service") and not part.startswith("user@"):
                         return part
     return ""
+
+
+def _usual_unit(home: Path, *, is_node: bool) -> str:
+    """The unit of the usual data folder; "" for another, which may be of another installation."""
+    from fyke.settings import SYSTEM_HOME
+
+    if home != SYSTEM_HOME:
+        return ""
+    return NODE_UNIT if is_node else UNIT
 
 
 def _of_journal(unit: str) -> Log | None:

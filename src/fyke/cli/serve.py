@@ -42,9 +42,10 @@ def serve(
     settings = load_settings(home=home, host=host, port=port)
     refuse_node(settings)
     configure(role.value, settings.log_level)
-    prepare(settings, report, change=change_settings)
+    is_server = role is RoleName.SERVER
+    prepare(settings, report, change=change_settings, owner_password=is_server)
     listener = None
-    if role is RoleName.SERVER:
+    if is_server:
         check_exposure(settings)
         listener = listen(settings)
     run_role(role, settings, listener)

@@ -11,7 +11,9 @@ from fyke.errors import BlobsAway
 
 
 class Folder(StrEnum):
-    """What a blob is: the first of the two segments of its name."""
+    """What a blob is: the first segment of its name. There are two, of a picture three: the second
+    is the folder of its account.
+    """
 
     BUNDLES = "bundles"
     UPLOADS = "uploads"

@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from fyke.api.diagnosis import archive as writing
+from fyke.api.downloads import Stream
 from fyke.domain.runs import diagnosis as limits
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.service import StartRequest
+from fyke.errors import TooComplex
 from fyke.model.attempt import AttemptEnd, AttemptReport, SiteTraffic
 from fyke.model.browser import BrowserReport
 from fyke.model.last_page import LastPage, PageContent, PageFile, PageFileKind
@@ -51,7 +55,6 @@ FILES = {
 PAGE = LastPage(
     7, "https://a.example/", "Shop", tuple(PageFile(k, len(d)) for k, d in FILES.items())
 )
-EXIT = end_of(Reason.of(ReasonCode.EXIT_CODE, exit_code=3, last_words=f"bad {SECRET} | `x`"))
 
 
 async def archive(api: Api, run: str, query: str = "") -> zipfile.ZipFile:
@@ -90,7 +93,11 @@ async def failed(app: App, *, secret: str = SECRET) -> str:
     await app.attempts.report([report], 60_000)
     await app.push(lease, [{"n": 1}], log=[f"got {secret}", "\x1b[31mred"])
     await app.services.last_pages.put(lease.attempt.id, PageContent(PAGE, FILES))
-    end = AttemptEnd(EXIT, AttemptUsage(busy_ms=1500, memory_peak_bytes=50 * 2**20), page=PAGE)
+    words = f"bad {secret} | `x`"
+    reason = Reason.of(ReasonCode.EXIT_CODE, exit_code=3, last_words=words)
+    end = AttemptEnd(
+        end_of(reason), AttemptUsage(busy_ms=1500, memory_peak_bytes=50 * 2**20), page=PAGE
+    )
     await app.attempts.ended(lease.attempt.key, end, actor="runner")
     return run.id
 
@@ -130,6 +137,49 @@ async def test_no_file_but_the_picture_contains_a_secret(app: App, api: Api) -> 
     assert json.loads(found.read("input.json"))["api_token"] == "***"
     assert "got ***api_token***" in found.read("log.txt").decode()
     assert b"***api_token***" in found.read("last-page.html.txt")
+
+
+async def test_a_secret_with_markup_is_in_no_file(app: App, api: Api) -> None:
+    run = await failed(app, secret="sk_live_1234|abcd")
+    found = await archive(api, run, "?picture=false")
+    for name in found.namelist():
+        assert not re.search(rb"sk.{0,2}live", found.read(name)), name
+
+
+async def test_texts_are_left_out_when_the_secrets_are_unknown(
+    app: App, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await failed(app)
+
+    def too_complex(input_json: str, names: frozenset[str]) -> None:
+        raise TooComplex
+
+    monkeypatch.setattr(limits, "find_secrets", too_complex)
+    found = await archive(api, run)
+    assert {*found.namelist()} == {"run.json", "input.json", "usage.csv", "diagnosis.md"}
+    for name in found.namelist():
+        assert SECRET.encode() not in found.read(name), name
+    page = found.read("diagnosis.md").decode()
+    assert "* Code: `exit_code`" in page and "are left out" in page
+    assert found.read("input.json") == b'"***"'
+
+
+async def test_an_account_gets_one_archive_at_a_time(app: App, api: Api, run_slug: str) -> None:
+    with app.services.diagnoses.turn(app.owner):
+        path = f"/api/fyke/runs/{run_slug}/diagnosis"
+        fails(await api.get(path), 429, 4290, "another diagnosis")
+        fails(await Api(api.http, app.other_key).get(path), 404, 70001)
+    response = await writing.diagnosis_file(app.services.diagnoses, app.owner, run_slug)
+    assert isinstance(response, Stream)
+    async with aclosing(response._source) as chunks:  # of a client that leaves
+        await anext(chunks)
+    await archive(api, run_slug)
+    await archive(api, run_slug)
+
+
+async def test_the_page_says_if_values_are_not_searched_for(app: App, api: Api) -> None:
+    found = await archive(api, await failed(app, secret="short"))
+    assert "The input has others (1)" in found.read("diagnosis.md").decode()
 
 
 async def test_the_picture_can_be_left_out(app: App, api: Api) -> None:

@@ -46,6 +46,11 @@ def _scope(query: str = "", **headers: str) -> dict[str, Any]:
         (_scope(cookie="x-coreclaw-t=K"), None),
         (_scope(cookie="x-coreclaw-t=K") | {"path": "/api/v1/run/list"}, None),
         (_scope(cookie="a=b; x-coreclaw-t= K ;c") | {"path": "/api/actors/create"}, "K"),
+        (_scope(cookie="x-coreclaw-t=K", origin="null") | {"path": "/api/actors/create"}, None),
+        (
+            _scope(cookie="x-coreclaw-t=K", sec_fetch_site="none") | {"path": "/api/actors/create"},
+            None,
+        ),
         (_scope(cookie="x-coreclaw-t=") | {"path": "/api/common/upload"}, None),
         (_scope(cookie="x-coreclaw-t=K", api_key="B") | {"path": "/api/common/upload"}, "B"),
         (_scope("&".join(["a=1"] * 5000) + "&token=C"), "C"),

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import json
 
-from fyke.api.diagnosis.markdown import block, code, escaped, table
+from fyke.api.diagnosis.markdown import Markdown, table
 from fyke.api.diagnosis.tables import requests_csv, seen_requests, usage_csv
+from fyke.domain.secrets.masking import Masker
 from fyke.model.run import UsageSample
+
+TOKEN = "sk_live_1234|abcd`ef"
+MARK = Markdown(str)
 
 
 def test_text_in_a_line_stays_code_in_its_cell() -> None:
-    assert code("a `b` | c\n# d\x1b[31m") == "`a 'b' ¦ c # d`"
-    assert code("") == "-" and code(7) == "`7`"
-    assert code("x" * 1000) == "`" + "x" * 299 + "…`"
+    assert MARK.code("a `b` | c\n# d\x1b[31m") == "`a 'b' ¦ c # d`"
+    assert MARK.code("") == "-" and MARK.code(7) == "`7`"
+    assert MARK.code("x" * 1000) == "`" + "x" * 299 + "…`"
 
 
 def test_a_block_cannot_be_ended_by_its_text() -> None:
-    assert block("a\n````\n# b\n") == "`````text\na\n````\n# b\n`````"
+    assert MARK.block("a\n````\n# b\n") == "`````text\na\n````\n# b\n`````"
 
 
 def test_a_sentence_has_no_markup() -> None:
-    assert escaped("*a* [b](c) <i>\n`d`") == r"\*a\* \[b\](c) \<i\> \`d\`"
+    assert MARK.escaped("*a* [b](c) <i>\n`d`") == r"\*a\* \[b\](c) \<i\> \`d\`"
     assert table(("x", "y"), [("1", "2")]) == "| x | y |\n| --- | --- |\n| 1 | 2 |"
+
+
+def test_secrets_are_found_before_a_text_is_changed() -> None:
+    mark = Markdown(Masker({"key": TOKEN}).text)
+    texts = (f"a {TOKEN}", "x" * 290 + TOKEN, "x" * 3990 + TOKEN, f"a {TOKEN[:9]}\x1b[m{TOKEN[9:]}")
+    for text in texts:
+        for written in (mark.code(text), mark.escaped(text), mark.cell(text), mark.block(text)):
+            assert "sk" not in written, written
 
 
 def test_requests_are_read_from_a_har_file_as_far_as_they_are_there() -> None:

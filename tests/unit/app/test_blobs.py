@@ -379,12 +379,13 @@ async def test_what_an_emptied_place_has_got_since_is_copied(
     await add_version(in_folder, "a" * 64)
     upload = await add_upload(in_folder, UploadState.READY)
     await lost(in_s3)
-    for name in (upload, "rows/not-needed"):
+    icon = f"icons/{'a' * 16}/{'b' * 32}.png"  # only the text of a Worker's address refers to it
+    for name in (upload, icon, "rows/not-needed", "icons/bundles/of-a-place-below"):
         await open_blobs(in_s3).put(name, b"data")
     other = moved(in_s3, moto[0])
     copied = await copy_blobs(other, accept_missing=True)
-    assert await names(other) == {MARK, upload}
-    assert (copied.blobs, copied.missing) == (1, (f"bundles/{'a' * 64}",))
+    assert await names(other) == {MARK, upload, icon}
+    assert (copied.blobs, copied.missing) == (2, (f"bundles/{'a' * 64}",))
     assert f"{MARK} is missing" in copied.unread
 
 

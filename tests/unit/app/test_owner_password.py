@@ -76,6 +76,17 @@ def test_a_file_that_others_can_read_is_refused(
     assert PASSWORD not in str(no.value)
 
 
+@pytest.mark.parametrize("mode", [0o602, 0o620, 0o460])
+def test_a_file_that_others_can_change_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    write(tmp_path / "p", PASSWORD, mode)
+    group = (tmp_path / "p").stat().st_gid
+    monkeypatch.setattr(os, "getegid", lambda: group)
+    with pytest.raises(InvalidRequest, match=f"can be changed by other users, .* {mode:04o}"):
+        read_password(str(tmp_path / "p"))
+
+
 def test_the_group_of_the_process_may_read_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,3 +172,10 @@ def test_a_start_reads_the_file_after_it_has_made_the_account(
     assert [text for text in said if "owner_password_file" in text]
     assert asyncio.run(owner_has_password(settings))
     assert PASSWORD not in "".join([*said, *capsys.readouterr()])
+
+
+def test_only_a_server_reads_the_file(settings: Settings) -> None:
+    Path(settings.owner_password_file).unlink()
+    prepare(settings, print, owner_password=False)
+    with pytest.raises(InvalidRequest, match="owner_password_file"):
+        prepare(settings, print)

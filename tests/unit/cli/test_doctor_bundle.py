@@ -234,6 +234,21 @@ def test_a_file_that_cannot_be_written_is_refused_first(
     assert (error.code, problem in str(error)) == (code, True)
 
 
+def test_a_password_of_digits_is_masked_in_strings_only(tmp_path: Path) -> None:
+    password = "123456"
+    one = Bundle()
+    one.add_part("runs.json", lambda: {"rows": 123456, "more": [0.5, None], "why": "p=123456"})
+    one.add("b.txt", "x" * 123456, "a text whose size has these digits")
+    file = tmp_path / "mine.tar.gz"
+    doctor_bundle.write(file, one, {"PGPASSWORD": password})
+    assert json.loads(one.files["runs.json"][0]) == {
+        "rows": 123456, "more": [0.5, None], "why": "p=***",
+    }  # fmt: skip
+    for name in ("a.json", "a.txt", doctor_bundle.MANIFEST):
+        with pytest.raises(SecretFound):
+            refuse_secrets({name: b'{"a": "p=123456"}'}, {"PGPASSWORD": password})
+
+
 def test_the_archive_is_one_folder(tmp_path: Path) -> None:
     one = Bundle()
     one.add("a.txt", "text\n", "a text")

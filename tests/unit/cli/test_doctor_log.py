@@ -59,12 +59,14 @@ def test_the_file_that_is_the_standard_error_of_a_role_is_read(
     ("is_node", "unit"), [(False, "fyke.service"), (True, "fyke-node.service")]
 )
 def test_the_journal_of_the_unit_is_read(
-    settings: Settings, tmp_path: Path, is_node: bool, unit: str
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_node: bool, unit: str
 ) -> None:
     program = tmp_path / "bin" / "journalctl"
     program.parent.mkdir()
     program.write_text('#!/bin/sh\necho "$@"\n')
     program.chmod(0o755)
+    assert last_logs(settings, is_node=is_node) == []  # the unit may be of another data folder
+    monkeypatch.setattr("fyke.settings.SYSTEM_HOME", settings.home)
     [log] = last_logs(settings, is_node=is_node)
     assert f"--lines=5000 --unit={unit}" in log.text
     assert unit in log.source

@@ -6,6 +6,7 @@ import asyncio
 import time
 import zipfile
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import IO, Any
 
 import msgspec
@@ -23,6 +24,7 @@ from fyke.domain.runs.diagnosis import (
     Diagnosis,
 )
 from fyke.domain.runs.subtask_reader import SubtaskView
+from fyke.domain.workers.secret_inputs import ALL_HIDDEN
 from fyke.kit.zip_stream import StreamedZip, UnsentBytes
 from fyke.model.account import Caller
 from fyke.model.last_page import PageFileKind
@@ -56,14 +58,24 @@ def archive_name(run_id: str) -> str:
 async def diagnosis_file(
     diagnoses: Diagnoses, caller: Caller, run_id: str, *, picture: bool = True
 ) -> Response:
-    """The download. Raises ``RunNotFound``. ``picture``: with that of the last page, in which no
-    secret is masked.
+    """The download. Raises ``RunNotFound``, and ``RateLimited`` while another archive of the
+    account is written. ``picture``: with that of the last page, in which no secret is masked.
     """
-    diagnosis = await diagnoses.of(caller, run_id)
-    body = _Archive(diagnoses, caller, diagnosis, picture=picture).chunks()
-    name = archive_name(diagnosis.run_id)
+    body = _chunks(diagnoses, caller, run_id, picture=picture)
+    name = archive_name(run_id)
     headers = {**_HEADERS, "content-disposition": f'attachment; filename="{name}"'}
     return Stream(await after_first_chunk(body), 200, headers, ZIP)
+
+
+async def _chunks(
+    diagnoses: Diagnoses, caller: Caller, run_id: str, *, picture: bool
+) -> AsyncGenerator[bytes, None]:
+    with diagnoses.turn(caller):
+        diagnosis = await diagnoses.of(caller, run_id)
+        archive = _Archive(diagnoses, caller, diagnosis, picture=picture)
+        async with aclosing(archive.chunks()) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 class _Archive:
@@ -85,8 +97,11 @@ class _Archive:
         self._now = time.time()
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        for files in (self._records(), self._attempts(), self._log(), self._page()):
-            async for chunk in files:
+        files = [self._records()]
+        if self._diagnosis.secrets.known:
+            files += [self._texts(), self._attempts(), self._log(), self._page()]
+        for part in files:
+            async for chunk in part:
                 yield chunk
         page = await asyncio.to_thread(
             report, self._diagnosis, self._notes, round(self._now * 1000)
@@ -101,8 +116,17 @@ class _Archive:
         """The files that are as long as the record of a run."""
         found = self._diagnosis
         yield await self._json("run.json", _run_members(found), "state, reason, limits and figures")
-        text = found.input.text.encode("utf-8", "replace")
-        yield await self._add("input.json", text, "the input, without secrets")
+        text, about = await self._diagnoses.input(self._caller, found), "the input, without secrets"
+        if text is None:
+            text, about = ALL_HIDDEN.encode(), "left out: too large to hide the secrets in it"
+        yield await self._add("input.json", text, about)
+        del text
+        usage = usage_csv(found.usage.samples)
+        yield await self._add("usage.csv", usage, "CPU time, memory, traffic and rows over time")
+
+    async def _texts(self) -> AsyncIterator[bytes]:
+        """The records that have texts of the Worker, and names of sites."""
+        found = self._diagnosis
         events = RunEventList([RunEventItem.of(event) for event in found.events])
         omitted = found.event_count - len(found.events)
         history = (
@@ -111,8 +135,6 @@ class _Archive:
         yield await self._json("events.json", events, history)
         sites = await asyncio.to_thread(sites_csv, found.traffic.sites, self._masker)
         yield await self._add("sites.csv", sites, "requests, bytes and failures of each site")
-        usage = usage_csv(found.usage.samples)
-        yield await self._add("usage.csv", usage, "CPU time, memory, traffic and rows over time")
         if found.browser is not None:
             browser = RunBrowserReport.of(found.browser)
             about = "requests by type and status, console messages"
@@ -124,9 +146,8 @@ class _Archive:
             file.write(b'{"count":%d,"list":[' % run.subtasks)
             async for views in self._diagnoses.subtasks(self._caller, self._diagnosis):
                 self._note_failed(views)
-                items = b",\n".join(encode(SubtaskItem.of(view)) for view in views)
                 if views:
-                    part = self._masked_list(items)
+                    part = await asyncio.to_thread(self._masked_list, views)
                     await self._write(file, (b",\n" if shown else b"\n") + part)
                 shown += len(views)
                 yield self._out.take()
@@ -195,8 +216,9 @@ class _Archive:
         failed = [view for view in views if view.subtask.outcome not in (None, Outcome.SUCCEEDED)]
         self._notes.failed += failed[: max(0, room)]
 
-    def _masked_list(self, items: bytes) -> bytes:
+    def _masked_list(self, views: list[SubtaskView]) -> bytes:
         """Items of a JSON list without secrets, of which the masker reads objects only."""
+        items = b",\n".join(encode(SubtaskItem.of(view)) for view in views)
         masked = self._masker.row(b'{"list":[' + items + b"]}")
         return masked[len(b'{"list":[') : -len(b"]}")]
 
@@ -243,6 +265,8 @@ def _run_members(diagnosis: Diagnosis) -> dict[str, Any]:
     view = diagnosis.view
     summary = RunSummary.of(view, diagnosis.ending, diagnosis.hidden_rows, diagnosis.nodes)
     members: dict[str, Any] = msgspec.to_builtins(summary)
+    if not diagnosis.secrets.known:  # they may be in any text
+        members |= {"reason": "", "reason_params": {}, "hint": None, "errors": []}
     return members | {
         "worker_path": view.worker.path,
         "origin": view.run.origin.value,

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from fyke.api.diagnosis.markdown import block, cell, code, escaped, table
+from fyke.api.diagnosis.markdown import Markdown, table
 from fyke.api.diagnosis.tables import SeenEntry
-from fyke.domain.runs.diagnosis import Diagnosis
+from fyke.domain.runs.diagnosis import MAX_SUBTASKS, Diagnosis
 from fyke.domain.runs.sites import SiteUsage
 from fyke.domain.runs.subtask_reader import SubtaskView
+from fyke.domain.workers.secret_inputs import MAX_VALUE_CHARS, MAX_VALUES
+from fyke.domain.workers.secret_rules import MIN_VALUE_CHARS
 from fyke.kit.decimals import duration
 from fyke.kit.spreadsheets import exact_usd, iso_time
 from fyke.model.run import Attempt, Outcome, Run, RunLimits
@@ -36,48 +38,53 @@ class ArchiveNotes:
 
 def report(diagnosis: Diagnosis, notes: ArchiveNotes, now: int) -> str:
     """The page. ``now`` in milliseconds."""
-    parts = [
-        _head(diagnosis, now),
-        *_why(diagnosis),
-        *_facts(diagnosis),
-        *_failed(notes.failed, diagnosis.view.run.subtasks_failed),
-        *_errors(diagnosis),
-        *_sites(diagnosis.traffic.sites),
-        *_browser(diagnosis, notes),
-        *_files(notes),
-    ]
+    mark = Markdown(diagnosis.masker.text)
+    parts = [_head(diagnosis, mark, now), *_why(diagnosis, mark), *_facts(diagnosis, mark)]
+    if diagnosis.secrets.known:
+        parts += [
+            *_failed(notes.failed, diagnosis, mark),
+            *_errors(diagnosis, mark),
+            *_sites(diagnosis.traffic.sites, mark),
+            *_browser(diagnosis, notes, mark),
+        ]
+    parts += [*_files(notes), *_about_secrets(diagnosis, notes)]
     return diagnosis.masker.text("\n\n".join(part for part in parts if part) + "\n")
 
 
-def _head(diagnosis: Diagnosis, now: int) -> str:
+def _head(diagnosis: Diagnosis, mark: Markdown, now: int) -> str:
     view = diagnosis.view
     state = STATUS_BY_STATE[view.run.state]
     when = f"Written {iso_time(now)}." + (
         "" if view.run.state.terminal else " The run was still active, so all figures are so far."
     )
-    return f"# Run {view.run.id}: {state}\n\n{code(view.worker.path)} {view.run.version}. {when}"
+    return (
+        f"# Run {view.run.id}: {state}\n\n{mark.code(view.worker.path)} {view.run.version}. {when}"
+    )
 
 
-def _why(diagnosis: Diagnosis) -> Iterable[str]:
-    run, hint = diagnosis.view.run, diagnosis.ending.hint
+def _why(diagnosis: Diagnosis, mark: Markdown) -> Iterable[str]:
+    run = diagnosis.view.run
+    hint = diagnosis.ending.hint if diagnosis.secrets.known else None
     yield "## Cause"
     lines = []
     waits = diagnosis.waits.reason
     if run.state.terminal and (run.reason or run.err_msg):
         text = sentence(run.reason) if run.reason else run.err_msg
-        lines.append(f"* Reason: {escaped(text)}")
+        if diagnosis.secrets.known:
+            lines.append(f"* Reason: {mark.escaped(text)}")
         if run.reason:
             lines.append(f"* Code: `{run.reason.code.value}`")
-            lines += _parameters(run.reason)
+            if diagnosis.secrets.known:
+                lines += _parameters(run.reason, mark)
     elif waits is not None:
-        lines += [f"* It waits: {escaped(sentence(waits))}", f"* Code: `{waits.code.value}`"]
+        lines += [f"* It waits: {mark.escaped(sentence(waits))}", f"* Code: `{waits.code.value}`"]
     if hint is not None:
-        lines.append(f"* Likely cause: {escaped(cause(hint))}")
+        lines.append(f"* Likely cause: {mark.escaped(cause(hint))}")
     if not lines:
         lines.append(_without_reason(run))
     yield "\n".join(lines)
     if hint is not None:
-        yield f"## What to do\n\n{escaped(next_step(hint))}."
+        yield f"## What to do\n\n{mark.escaped(next_step(hint))}."
 
 
 def _without_reason(run: Run) -> str:
@@ -87,13 +94,13 @@ def _without_reason(run: Run) -> str:
     return "* Nothing failed." if succeeded else "* No reason was stored."
 
 
-def _parameters(reason: Reason) -> Iterable[str]:
+def _parameters(reason: Reason, mark: Markdown) -> Iterable[str]:
     """The exact values, such as exit code and last words."""
     for name, value in reason.params.items():
-        yield f"* {name}: {code(value)}"
+        yield f"* {name}: {mark.code(value)}"
 
 
-def _facts(diagnosis: Diagnosis) -> Iterable[str]:
+def _facts(diagnosis: Diagnosis, mark: Markdown) -> Iterable[str]:
     view, usage = diagnosis.view, diagnosis.usage
     run, limits = view.run, view.run.limits
     yield "## Facts"
@@ -119,11 +126,12 @@ def _facts(diagnosis: Diagnosis) -> Iterable[str]:
     ]
     if diagnosis.environment is not None:
         found = diagnosis.environment
-        text = found.state.value + (f": {sentence(found.reason)}" if found.reason else "")
+        shown = found.reason if diagnosis.secrets.known else None
+        text = found.state.value + (f": {sentence(shown)}" if shown else "")
         rows.append(("Dependencies of the version", text))
     if diagnosis.nodes:
         rows.append(("Machines", ", ".join(machine_names(diagnosis.nodes))))
-    yield table(("fact", "value"), [(name, cell(value)) for name, value in rows])
+    yield table(("fact", "value"), [(name, mark.cell(value)) for name, value in rows])
 
 
 def _traffic_cap(limits: RunLimits) -> str:
@@ -135,7 +143,7 @@ def _charge_cap(limits: RunLimits) -> str:
     return f", cap {exact_usd(cap)} USD" if cap else ", no cap"
 
 
-def _failed(views: Sequence[SubtaskView], count: int) -> Iterable[str]:
+def _failed(views: Sequence[SubtaskView], diagnosis: Diagnosis, mark: Markdown) -> Iterable[str]:
     if not views:
         return
     yield "## Subtasks that failed"
@@ -145,16 +153,21 @@ def _failed(views: Sequence[SubtaskView], count: int) -> Iterable[str]:
         rows.append(
             (
                 str(view.subtask.ordinal + 1),
-                code(view.summary),
+                mark.code(view.summary),
                 view.subtask.outcome.value if view.subtask.outcome else "",
-                code(view.subtask.err_msg),
+                mark.code(view.subtask.err_msg),
                 str(len(view.attempts)),
                 _run_time(last),
             )
         )
     yield table(("number", "input", "outcome", "reason", "attempts", "last attempt"), rows)
-    if count > len(views):
-        yield f"These are {len(views)} of {count}; `attempts.json` has the others."
+    run = diagnosis.view.run
+    if run.subtasks_failed > len(views):
+        first = f" of the first {MAX_SUBTASKS} subtasks" * (run.subtasks > MAX_SUBTASKS)
+        yield (
+            f"These are {len(views)} of {run.subtasks_failed}; `attempts.json` has the others"
+            f"{first}."
+        )
 
 
 def _run_time(attempt: Attempt | None) -> str:
@@ -169,13 +182,13 @@ def _megabytes(count: int) -> str:
     return f"{count / 2**20:.0f} MB"
 
 
-def _errors(diagnosis: Diagnosis) -> Iterable[str]:
+def _errors(diagnosis: Diagnosis, mark: Markdown) -> Iterable[str]:
     if diagnosis.ending.errors:
         yield "## Last errors in the log"
-        yield block("\n".join(line.content for line in diagnosis.ending.errors))
+        yield mark.block("\n".join(line.content for line in diagnosis.ending.errors))
 
 
-def _sites(sites: Sequence[SiteUsage]) -> Iterable[str]:
+def _sites(sites: Sequence[SiteUsage], mark: Markdown) -> Iterable[str]:
     troubled = [site for site in sites if site.traffic.failures or site.traffic.refused]
     if not sites:
         yield "## Sites\n\nThe run has connected to no site."
@@ -189,7 +202,7 @@ def _sites(sites: Sequence[SiteUsage]) -> Iterable[str]:
         ("site", "requests", "failed", "refused", "why"),
         [
             (
-                code(site.traffic.domain),
+                mark.code(site.traffic.domain),
                 str(site.traffic.requests),
                 str(site.traffic.failures),
                 str(site.traffic.refused),
@@ -201,20 +214,20 @@ def _sites(sites: Sequence[SiteUsage]) -> Iterable[str]:
     yield f"{len(troubled)} of {len(sites)} sites had failures or refusals; see `sites.csv`."
 
 
-def _browser(diagnosis: Diagnosis, notes: ArchiveNotes) -> Iterable[str]:
+def _browser(diagnosis: Diagnosis, notes: ArchiveNotes, mark: Markdown) -> Iterable[str]:
     browser = diagnosis.browser
     if browser is None:
         return
     yield "## Browser"
     statuses = ", ".join(f"{count} {name}" for name, count in browser.by_status) or "not reported"
     lines = [
-        f"* Program: {code(browser.version)}",
+        f"* Program: {mark.code(browser.version)}",
         f"* Requests by status: {statuses}",
         f"* Pages: {browser.activity.pages}, of which {browser.activity.crashes} crashed",
     ]
     page = diagnosis.last_page
     if page is not None:
-        lines.append(f"* Last page: {code(page.page.url)}, {code(page.page.title)}")
+        lines.append(f"* Last page: {mark.code(page.page.url)}, {mark.code(page.page.title)}")
         lines += [f"* No {kind.value}: {gap.value}" for kind, gap in page.page.gaps.items()]
     yield "\n".join(lines)
     if notes.requests:
@@ -224,8 +237,8 @@ def _browser(diagnosis: Diagnosis, notes: ArchiveNotes) -> Iterable[str]:
             [
                 (
                     str(entry.response.status),
-                    code(f"{entry.request.method} {entry.request.url}"),
-                    code(entry.response.error),
+                    mark.code(f"{entry.request.method} {entry.request.url}"),
+                    mark.code(entry.response.error),
                     f"{entry.time:.0f}",
                 )
                 for entry in notes.requests[-MAX_LISTED:]
@@ -236,13 +249,31 @@ def _browser(diagnosis: Diagnosis, notes: ArchiveNotes) -> Iterable[str]:
 def _files(notes: ArchiveNotes) -> Iterable[str]:
     yield "## Files"
     yield table(("file", "content"), [(f"`{name}`", text) for name, text in notes.files.items()])
-    picture = (
-        " The picture of the last page is as the site showed it: look at it before you pass it on."
-        if PICTURE in notes.files
-        else ""
-    )
+
+
+def _about_secrets(diagnosis: Diagnosis, notes: ArchiveNotes) -> Iterable[str]:
+    yield "## Secrets"
+    if not diagnosis.secrets.known:
+        yield (
+            "The input, or its schema, is too large or complex to find the secrets in it, which "
+            "may be in any text of the run. So the input, the log, the last page, subtasks, sites "
+            "and the texts of reasons are left out. `fyke run logs` and the console have them."
+        )
+        return
+    others = diagnosis.secrets.others
     yield (
-        "## Secrets\n\nThe values of the secrets of the Worker were masked when its output was "
-        "stored. In the input, values of fields that ask for a secret are replaced by `***`, and "
-        f"wherever else they occur in these files by `***NAME***`.{picture}"
+        "The values of the secrets of the Worker were masked when its output was stored. In the "
+        "input, values of fields that ask for a secret are replaced by `***`, and wherever else "
+        "they occur in these files by `***NAME***`, or by `***` if that is longer than the value."
     )
+    if others:
+        yield (
+            f"Only the first {MAX_VALUES} values of {MIN_VALUE_CHARS} to {MAX_VALUE_CHARS} "
+            f"characters are searched for. The input has others ({others}), which may be in these "
+            "files."
+        )
+    if PICTURE in notes.files:
+        yield (
+            "The picture of the last page is as the site showed it: look at it before you pass "
+            "it on."
+        )

@@ -32,6 +32,7 @@ async def set_first_password(storage: Storage, passwords: Passwords, password: s
     password_hash = await passwords.hash(password)
 
     def work(tx: Transaction) -> bool:
+        tx.accounts.lock(account.id)  # servers that start at the same time take turns
         current = _owner_without(tx)
         if current is None:  # another server was faster
             return False

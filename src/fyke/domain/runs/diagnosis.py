@@ -7,7 +7,8 @@ that the account stores for the Worker were masked when its output was stored.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from fyke.contracts.parsing import ParserPool
@@ -18,6 +19,7 @@ from fyke.domain.logs.service import RunLogs
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowser, RunBrowsers
 from fyke.domain.runs.endings import RunEnding, RunEndings
+from fyke.domain.runs.hidden_input import InputSecrets, masker_of, shown_input, unknown_secrets
 from fyke.domain.runs.last_pages import LastPages, NumberedPage, PageData
 from fyke.domain.runs.service import Runs, RunView
 from fyke.domain.runs.sites import RunSites, RunTraffic
@@ -26,13 +28,8 @@ from fyke.domain.runs.summary import MAX_INPUT_CHARS, summary_of_text
 from fyke.domain.runs.usage import RunUsage, RunUsages
 from fyke.domain.runs.waiting import WaitReason, WaitReasons
 from fyke.domain.secrets.masking import Masker
-from fyke.domain.workers.secret_inputs import (
-    ALL_HIDDEN,
-    HiddenInput,
-    hide_named,
-    hide_secrets,
-)
-from fyke.errors import NotFound, TooComplex
+from fyke.domain.workers.secret_inputs import find_secrets, secret_names
+from fyke.errors import NotFound, RateLimited, TooComplex
 from fyke.model.account import Caller
 from fyke.model.log import LogEntry
 from fyke.model.run import MAX_LISTED_SUBTASKS, RunEvent
@@ -42,13 +39,14 @@ MAX_SUBTASKS = 1000  # that are read; as many as a run has by default at most
 MAX_EVENTS = 2000  # the last ones
 MAX_LOG_LINES = 10_000  # the last ones; the log of a run has at most 10 MiB
 MAX_INSTALL_LINES = 500
+RETRY_SECONDS = 5  # while another archive of the account is written
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What is known of a run, apart from what is read in parts. ``masker`` finds the secrets of its
-    input. ``browser`` is None when no attempt had one. ``version`` and ``environment`` are None
-    when they were deleted. ``events`` are the last of ``event_count``.
+    """What is known of a run, apart from what is read in parts. ``browser`` is None when no attempt
+    had one. ``version`` and ``environment`` are None when they were deleted. ``events`` are the
+    last of ``event_count``.
     """
 
     view: RunView
@@ -63,13 +61,16 @@ class Diagnosis:
     browser: RunBrowser | None
     version: Version | None
     environment: VersionEnvironment | None
-    input: HiddenInput
-    masker: Masker
+    secrets: InputSecrets
     log_lines: int
 
     @property
     def run_id(self) -> str:
         return self.view.run.id
+
+    @property
+    def masker(self) -> Masker:
+        return self.secrets.masker
 
     @property
     def last_page(self) -> NumberedPage | None:
@@ -110,6 +111,22 @@ class Diagnoses:
         self._subtasks = subtasks
         self._logs = logs
         self._log_pages = log_pages
+        self._busy: set[str] = set()  # accounts for which an archive is written
+
+    @contextmanager
+    def turn(self, caller: Caller) -> Iterator[None]:
+        """Taken while an archive is written, which needs time and memory. Raises ``RateLimited`` if
+        one of the account is written.
+        """
+        if caller.account_id in self._busy:
+            raise RateLimited(
+                RETRY_SECONDS, "another diagnosis is written for this account; wait for its end"
+            )
+        self._busy.add(caller.account_id)
+        try:
+            yield
+        finally:
+            self._busy.discard(caller.account_id)
 
     async def of(self, caller: Caller, run_id: str) -> Diagnosis:
         """What is known of the caller's run. Raises ``RunNotFound``, also for another account's
@@ -123,13 +140,7 @@ class Diagnoses:
             return version, tx.environments.get(version.id) if version else None
 
         version, environment = await self._storage.read(work)
-        schema, declared = (version.input_schema, version.secrets) if version else ("", ())
-        try:
-            hidden = await self._parsers.run(
-                caller.account_id, hide_secrets, run.input_json, schema, declared
-            )
-        except TooComplex:
-            hidden = ALL_HIDDEN
+        secrets = await self._secrets(caller, run.input_json, version)
         browser = await self._browsers.of_run(caller, run_id)
         events = await self._runs.events(caller, run_id)
         return Diagnosis(
@@ -145,10 +156,33 @@ class Diagnoses:
             browser=None if browser.state is BrowserPresence.NONE else browser,
             version=version,
             environment=environment,
-            input=hidden,
-            masker=Masker(hidden.values),
+            secrets=secrets,
             log_lines=await self._log_pages.count_of(run_id),
         )
+
+    async def _secrets(
+        self, caller: Caller, input_json: str, version: Version | None
+    ) -> InputSecrets:
+        schema, declared = (version.input_schema, version.secrets) if version else ("", ())
+        try:
+            names = await self._parsers.run(caller.account_id, secret_names, schema, declared)
+            found = await self._parsers.run(caller.account_id, find_secrets, input_json, names)
+        except TooComplex:
+            return unknown_secrets()
+        if found is None:
+            return unknown_secrets()
+        masker = await asyncio.to_thread(masker_of, found.values)
+        return InputSecrets(names, masker, found.others)
+
+    async def input(self, caller: Caller, diagnosis: Diagnosis) -> bytes | None:
+        """The input as JSON without its secrets; None if it is too large to hide them."""
+        if not diagnosis.secrets.known:
+            return None
+        text = diagnosis.view.run.input_json
+        try:
+            return await self._parsers.run(caller.account_id, shown_input, text, diagnosis.secrets)
+        except TooComplex:
+            return None
 
     async def subtasks(
         self, caller: Caller, diagnosis: Diagnosis
@@ -160,7 +194,7 @@ class Diagnoses:
             _, views = await self._subtasks.page(
                 caller, diagnosis.run_id, offset=offset, limit=limit
             )
-            yield await asyncio.to_thread(_with_safe_summaries, views, diagnosis.input.names)
+            yield await asyncio.to_thread(_with_safe_summaries, views, diagnosis.secrets)
 
     async def log(self, diagnosis: Diagnosis) -> AsyncIterator[list[LogEntry]]:
         """The last ``MAX_LOG_LINES`` entries of the log in parts."""
@@ -190,12 +224,13 @@ class Diagnoses:
             return None
 
 
-def _with_safe_summaries(views: list[SubtaskView], names: frozenset[str]) -> list[SubtaskView]:
-    return [replace(view, summary=_safe_summary(view, names)) for view in views]
+def _with_safe_summaries(views: list[SubtaskView], secrets: InputSecrets) -> list[SubtaskView]:
+    return [replace(view, summary=_safe_summary(view, secrets)) for view in views]
 
 
-def _safe_summary(view: SubtaskView, names: frozenset[str]) -> str:
+def _safe_summary(view: SubtaskView, secrets: InputSecrets) -> str:
     text = view.subtask.input_json
     if len(text) > MAX_INPUT_CHARS:
         return view.summary  # only its size
-    return summary_of_text(hide_named(text, names).text)
+    # masked before it is cut
+    return summary_of_text(shown_input(text, secrets).decode())

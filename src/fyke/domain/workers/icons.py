@@ -1,23 +1,25 @@
 """The pictures of Workers that accounts upload, and that every client with their address can read.
 
-A picture is stored as a blob, under a name that the account and the content determine: the same
-upload again has the same address. It is sent as it was uploaded; only its head was ever read, in a
-parser process.
+A picture is stored as a blob, in a folder of the account and under a name that the content
+determines: the same upload again has the same address. It is sent as it was
+uploaded; only its head was ever read, in a parser process.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from weakref import WeakValueDictionary
 
 from fyke.contracts.blobs import Blobs, Folder
 from fyke.contracts.parsing import ParserPool
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.rights import require_editor
+from fyke.domain.workers.icon_names import blob_of, name_of
 from fyke.errors import InvalidFields, NotFound, Refused
 from fyke.kit.pictures import BadPicture, PictureHead, PictureKind, read_picture
 from fyke.model.account import Caller
@@ -28,7 +30,6 @@ MAX_SIDE = 2048  # pixels
 MAX_ICONS = 100  # of an account
 UNUSED_SECONDS = 3600  # after which a picture that no Worker has makes room for another
 
-_NAME = re.compile(r"[0-9a-f]{16}-[0-9a-f]{32}\.(png|jpg|gif|webp)")
 _OWN_PAGE = 1000  # workers of an account that are read at a time
 
 
@@ -52,6 +53,9 @@ class Icons:
         self._blobs = blobs
         self._parsers = parsers
         self._require_place = require_place
+        # Uploads of an account to this server take turns. Those to several at the same moment may
+        # exceed the maximum by their number.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def add(self, caller: Caller, data: bytes) -> str:
         """Store a picture; return its name. Raise ``InvalidFields`` for what is no picture or too
@@ -68,33 +72,33 @@ class Icons:
         tag = _tag(caller.account_id)
         name = f"{tag}-{hashlib.sha256(data).hexdigest()[:32]}.{picture.kind.value}"
         await self._require_place()
-        await self._make_room(caller, tag, _blob(name))
-        await self._blobs.put(_blob(name), data)
+        async with self._turns.setdefault(tag, asyncio.Lock()):
+            if not await self._blobs.exists(blob_of(name)):
+                await self._make_room(caller, tag)
+            await self._blobs.put(blob_of(name), data)  # of one that is there, this renews the time
         return name
 
     async def file(self, name: str) -> IconFile:
         """A picture, for all clients. Raise ``NotFound``."""
-        if not _NAME.fullmatch(name):
+        blob = blob_of(name)
+        if not blob:
             raise NotFound
         try:
-            data = await self._blobs.get(_blob(name))
+            data = await self._blobs.get(blob)
         except FileNotFoundError:
             raise NotFound from None
         return IconFile(PictureKind(name.rpartition(".")[2]), data)
 
-    async def _make_room(self, caller: Caller, tag: str, new: str) -> None:
-        """Delete unused pictures of an account that has the maximum without ``new``."""
-        stored = [
-            blob
-            async for blob in self._blobs.walk(Folder.ICONS)
-            if blob.name.startswith(_blob(tag)) and blob.name != new
-        ]
+    async def _make_room(self, caller: Caller, tag: str) -> None:
+        """Delete unused pictures of an account that has the maximum."""
+        stored = [blob async for blob in self._blobs.walk(f"{Folder.ICONS}/{tag}")]
         if len(stored) < MAX_ICONS:
             return
         used = await self._used(caller)
         before, removed = time.time() - UNUSED_SECONDS, 0
         for blob in stored:
-            if not any(blob.name.partition("/")[2] in address for address in used):
+            name = name_of(blob.name)
+            if not any(name in address for address in used):
                 removed += await self._blobs.delete_old(blob.name, before)
         if len(stored) - removed >= MAX_ICONS:
             raise Refused(
@@ -116,10 +120,6 @@ class Icons:
     @staticmethod
     def _page(account_id: str, offset: int, tx: Transaction) -> tuple[int, list[Worker]]:
         return tx.workers.own_page(account_id, "", offset=offset, limit=_OWN_PAGE)
-
-
-def _blob(name: str) -> str:
-    return f"{Folder.ICONS}/{name}"
 
 
 def _tag(account_id: str) -> str:

@@ -1,8 +1,9 @@
 """Hides the secrets in the input of a run, for copies that are given to others.
 
 Hidden are the values of fields that ask for a secret or are named like one, at any depth, values of
-pairs with such a name, passwords and parameters with such a name in addresses, and headers that
-authenticate. Called in a parser process: an input may be large.
+pairs with such a name, passwords and parameters with such a name in addresses, user names there
+without a password, and headers that authenticate. Called in a parser process: an input may be
+large.
 """
 
 from __future__ import annotations
@@ -10,67 +11,76 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from fyke.domain.workers.secret_fields import names_of_secrets, names_secret
 from fyke.domain.workers.secret_rules import MIN_VALUE_CHARS
 
 HIDDEN = "***"
+ALL_HIDDEN = json.dumps(HIDDEN)
 MAX_VALUES = 20  # that are returned; each costs searches through all output
-MAX_VALUE_CHARS = 16_384
+MAX_VALUE_CHARS = 512  # of one that is returned: its encodings are longer, and many
 
 _NAMES = ("name", "key", "header", "field")  # members that name the value beside them
 _VALUES = ("value", "val")
-_USER_INFO = re.compile(r"(://[^\s/@:]*:)([^\s/@]+)@")
+_USER_INFO = re.compile(r"://(?:([^\s/@:]*):([^\s/@]+)|([^\s/@:?#]+):?)@")
 _PARAMETER = re.compile(r"([?&;]|^)([\w.-]{1,100})=([^&#;\s]+)")
 _HEADER = re.compile(
     r"^([ \t]*(?:(?:proxy-)?authorization|(?:set-)?cookie"
     r"|x-[\w-]{0,40}(?:key|token|auth)[\w-]{0,40}))([ \t]*:[ \t]*)(\S.*)$",
     re.IGNORECASE | re.MULTILINE,
 )
+_SCHEME = re.compile(r"(?:bearer|basic|token|api-?key|jwt)\s+(\S+)\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class HiddenInput:
-    """The input as JSON without its secrets, and the hidden texts by name: they may be in the
-    output of the run, too. ``names`` are those of fields that ask for a secret, in lower case.
+class FoundSecrets:
+    """Hidden texts of an input by name: they may be in the output of the run, too. ``others`` is
+    the number of those that are too short or too long to search for, or too many.
     """
 
-    text: str
     values: Mapping[str, str]
-    names: frozenset[str]
+    others: int
 
 
-ALL_HIDDEN = HiddenInput(json.dumps(HIDDEN), {}, frozenset())
-
-
-def hide_secrets(input_json: str, schema_json: str, declared: tuple[str, ...]) -> HiddenInput:
-    """Hide the secrets in an input; ``declared`` are names that the version declares."""
+def secret_names(schema_json: str, declared: tuple[str, ...]) -> frozenset[str]:
+    """The names, in lower case, of fields that ask for a secret; ``declared`` are names that the
+    version declares.
+    """
     try:
         document = json.loads(schema_json or "{}")
     except (ValueError, RecursionError):
         document = {}
-    return hide_named(input_json, names_of_secrets(document, declared))
+    return names_of_secrets(document, declared)
 
 
-def hide_named(input_json: str, names: frozenset[str]) -> HiddenInput:
-    """Hide the secrets in an input, also those of fields with these ``names``. What is no JSON is
-    hidden as a whole.
-    """
+def find_secrets(input_json: str, names: frozenset[str]) -> FoundSecrets | None:
+    """The secrets in an input, also those of fields with these ``names``; None if it is no JSON."""
     hiding = _Hiding(names)
     try:
-        hidden = hiding.of(json.loads(input_json or "{}"))
-        text = json.dumps(hidden, ensure_ascii=False, indent=2)
+        hiding.of(json.loads(input_json or "{}"))
     except (ValueError, RecursionError):
-        return replace(ALL_HIDDEN, names=names)
-    return HiddenInput(text, hiding.values, names)
+        return None
+    return FoundSecrets(hiding.values, len(hiding.others))
+
+
+def hide_named(input_json: str, names: frozenset[str]) -> str:
+    """The input as JSON without its secrets, also those of fields with these ``names``. What is no
+    JSON is hidden as a whole.
+    """
+    try:
+        return json.dumps(_Hiding(names).of(json.loads(input_json or "{}")), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return ALL_HIDDEN
 
 
 class _Hiding:
     def __init__(self, names: frozenset[str]) -> None:
         self._names = names
         self.values: dict[str, str] = {}
+        self.others: set[str] = set()
 
     def of(self, value: Any, name: str = "") -> Any:
         """``value`` without secrets; of a secret, ``name`` is what it is called."""
@@ -99,23 +109,41 @@ class _Hiding:
         return isinstance(name, str) and (name.casefold() in self._names or names_secret(name))
 
     def _hide(self, name: str, text: str) -> str:
-        fits = MIN_VALUE_CHARS <= len(text) <= MAX_VALUE_CHARS and len(self.values) < MAX_VALUES
-        if fits and text not in self.values.values():
+        self._note(name, text)
+        if found := _SCHEME.fullmatch(text):
+            self._note(name, found[1])
+        if "%" in text and (plain := unquote(text)) != text:
+            self._note(name, plain)
+        return HIDDEN
+
+    def _note(self, name: str, text: str) -> None:
+        """Keep a text to search for, if it can be searched for."""
+        if text in self.values.values():
+            return
+        if (
+            len(self.values) < MAX_VALUES
+            and MIN_VALUE_CHARS <= len(text) <= MAX_VALUE_CHARS
+            and _is_unicode(text)
+        ):
             while name in self.values:
                 name += "'"
             self.values[name] = text
-        return HIDDEN
+        else:
+            self.others.add(text)
 
     def _in_text(self, text: str) -> str:
         """A text without the secrets in addresses and headers."""
         if "://" in text:
-            text = _USER_INFO.sub(self._password, text)
+            text = _USER_INFO.sub(self._user_info, text)
         if "=" in text:
             text = _PARAMETER.sub(self._parameter, text)
         return _HEADER.sub(self._header, text) if ":" in text else text
 
-    def _password(self, found: re.Match[str]) -> str:
-        return f"{found[1]}{self._hide('password', found[2])}@"
+    def _user_info(self, found: re.Match[str]) -> str:
+        if found[2] is not None:
+            return f"://{found[1]}:{self._hide('password', found[2])}@"
+        colon = ":" if found[0].endswith(":@") else ""
+        return f"://{self._hide('user', found[3])}{colon}@"
 
     def _parameter(self, found: re.Match[str]) -> str:
         if not self._is_secret(found[2]):
@@ -123,4 +151,17 @@ class _Hiding:
         return f"{found[1]}{found[2]}={self._hide(found[2], found[3])}"
 
     def _header(self, found: re.Match[str]) -> str:
-        return f"{found[1]}{found[2]}{self._hide(found[1].strip(), found[3])}"
+        name, value = found[1].strip(), found[3].rstrip()
+        hidden = self._hide(name, value)
+        words = value.split()
+        if len(words) == 2:  # a scheme, and what it needs
+            self._note(name, words[1])
+        return f"{found[1]}{found[2]}{hidden}"
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a pair of surrogates
+        return False
+    return True

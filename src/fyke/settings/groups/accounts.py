@@ -33,10 +33,10 @@ class AccountSettings(BaseModel):
     )
     """A file with the owner's first password on one line, for installations that must listen on
     another address than the loopback from their first start, such as those in containers. ``fyke
-    up`` and ``fyke serve`` read it while no user of the operator's account has a password, and
-    never again: change the password in the console. Only the service user and its group may be
-    able to read the file. An unreadable file, and a password that the console would refuse, stop
-    the start.
+    up`` and ``fyke serve --role server`` read it while no user of the operator's account has a
+    password, and never again: change the password in the console. Only the service user and its
+    group may be able to read the file, and only its owner to change it. An unreadable file, and a
+    password that the console would refuse, stop the start.
     """
 
     @field_validator("owner_password_file")

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.workers.secret_inputs import MAX_VALUES, hide_named, hide_secrets
+from fyke.domain.workers.secret_inputs import (
+    MAX_VALUE_CHARS,
+    MAX_VALUES,
+    find_secrets,
+    hide_named,
+    secret_names,
+)
 
 SCHEMA = {
     "properties": [
@@ -20,8 +26,10 @@ SCHEMA = {
 
 
 def hidden(value: dict[str, Any], declared: tuple[str, ...] = ()) -> tuple[Any, dict[str, str]]:
-    found = hide_secrets(json.dumps(value), json.dumps(SCHEMA), declared)
-    return json.loads(found.text), dict(found.values)
+    names = secret_names(json.dumps(SCHEMA), declared)
+    found = find_secrets(json.dumps(value), names)
+    assert found is not None
+    return json.loads(hide_named(json.dumps(value), names)), dict(found.values)
 
 
 def test_fields_that_ask_for_a_secret_are_hidden() -> None:
@@ -72,7 +80,36 @@ def test_values_to_mask_are_long_enough_distinct_and_few() -> None:
 
 
 def test_what_cannot_be_read_is_hidden_as_a_whole() -> None:
-    assert hide_secrets("{", "{", ()).text == '"***"'
-    assert hide_named("[" * 100_000 + "]" * 100_000, frozenset()).text == '"***"'
-    shown = hide_secrets('{"a": 1, "token": "t"}', "[]", ()).text
+    assert secret_names("{", ("A",)) == {"a"}
+    for text in ("{", "[" * 100_000 + "]" * 100_000):
+        assert hide_named(text, frozenset()) == '"***"'
+        assert find_secrets(text, frozenset()) is None
+    shown = hide_named('{"a": 1, "token": "t"}', secret_names("[]", ()))
     assert json.loads(shown) == {"a": 1, "token": "***"}
+
+
+def test_values_that_are_not_searched_for_are_counted() -> None:
+    tokens = [f"value-{n}" for n in range(MAX_VALUES + 2)]
+    found = find_secrets(json.dumps({"tokens": tokens}), frozenset())
+    assert found is not None and found.others == 2
+    odd = ["x" * (MAX_VALUE_CHARS + 1), "short", "\ud800-half", "short"]
+    found = find_secrets(json.dumps({"tokens": odd}), frozenset())
+    assert found is not None and (found.others, found.values) == (3, {})
+
+
+@pytest.mark.parametrize(
+    ("value", "sought"),
+    [
+        ({"proxy": "http://u:p%40sswd@h"}, {"p%40sswd", "p@sswd"}),
+        ({"raw": "Authorization: Bearer abc.def"}, {"Bearer abc.def", "abc.def"}),
+        ({"raw": "X-Auth-Token: Custom abcdef"}, {"Custom abcdef", "abcdef"}),
+        ({"headers": {"Authorization": "Bearer abc.def"}}, {"Bearer abc.def", "abc.def"}),
+        ({"url": "https://tokens@h/a"}, {"tokens"}),
+        ({"proxy": "http://keykey:@h"}, {"keykey"}),
+        ({"url": "https://h/@user?mail=a:b@c"}, set[str]()),
+    ],
+)
+def test_each_form_of_a_secret_is_searched_for(value: dict[str, Any], sought: set[str]) -> None:
+    shown, values = hidden(value)
+    assert set(values.values()) == sought
+    assert not any(text in json.dumps(shown) for text in sought)
