@@ -76,6 +76,8 @@ def _value(value: object, schema: Mapping[str, Any]) -> object:
         return _texts(value)
     if not isinstance(value, str):
         raise _Wrong("must be text")
+    if len(value) > schema.get("maxLength", len(value)):
+        raise _Wrong(f"must be at most {schema['maxLength']} characters")
     if "enum" in schema and value.lower() not in schema["enum"]:
         raise _Wrong(f"must be one of {', '.join(schema['enum'])}")
     return value.lower() if "enum" in schema else value

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from decimal import Decimal
 from typing import Any
 
 import httpx2
@@ -55,26 +57,34 @@ class McpEndpoint:
         spend_cap: str,
     ) -> None:
         """Answer one request; see ``fyke.api.agents``. Raises ``ValueError`` for a wrong cap."""
-        spending = self._spending_of(key_id, spend_cap)
+        cap = read_cap(spend_cap)
         await self._start()
         transport = httpx2.ASGITransport(self._api, raise_app_exceptions=False, client=(address, 0))
         async with AsyncFyke(origin, key, transport=transport) as fyke:
-            scope[_SESSION] = McpSession(fyke, spending)
-            await self._manager.handle_request(scope, receive, send)
+            with self._spending_of(key_id, cap) as spending:
+                scope[_SESSION] = McpSession(fyke, spending, cap)
+                await self._manager.handle_request(scope, receive, send)
 
-    def _spending_of(self, key_id: str, spend_cap: str) -> AgentSpending:
-        cap = read_cap(spend_cap)
+    @contextmanager
+    def _spending_of(self, key_id: str, cap: Decimal | None) -> Iterator[AgentSpending]:
+        """One object for all requests of a key under a cap, so that their starts take turns."""
         if cap is None:
-            return AgentSpending()
-        spending = self._spending.setdefault(key_id, KeySpending(cap, key_id=key_id))
+            yield AgentSpending()
+            return
+        spending = self._spending.setdefault(key_id, KeySpending(key_id=key_id))
         self._spending.move_to_end(key_id)
-        if len(self._spending) > REMEMBERED_KEYS:
-            self._spending.popitem(last=False)
-        spending.cap = cap
-        return spending
+        spending.users += 1
+        try:
+            yield spending
+        finally:
+            spending.users -= 1
+            if len(self._spending) > REMEMBERED_KEYS:
+                unused = (name for name, known in self._spending.items() if not known.users)
+                self._spending.pop(next(unused, ""), None)
 
     async def _start(self) -> None:
-        if self._running is None:
+        if self._running is None or self._running.done():
+            self._ready.clear()
             self._running = asyncio.create_task(self._run())
         await self._ready.wait()
 

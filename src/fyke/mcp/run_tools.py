@@ -251,10 +251,10 @@ async def _last_errors(session: McpSession, path: str) -> list[str]:
 
 
 async def get_spending(session: McpSession, arguments: Arguments) -> ToolAnswer:
-    if session.spending.cap is None:
+    if session.cap is None:
         return answer_of({"cap_usd": None, "note": "the user has set no spend cap"})
     with refusals():
-        status = await session.spending.status(session.fyke)
+        status = await session.spending.status(session.fyke, session.cap)
     return answer_of(
         {
             "cap_usd": str(status.cap),
@@ -287,6 +287,7 @@ RUN_TOOLS = (
             "max_traffic_mb": {"type": "number", "minimum": 0},
             "once": {
                 "type": "string",
+                "maxLength": 255,
                 "description": "any text of your own: a start with the same one in 24 hours "
                 "answers the same run, so a lost answer can be asked for again",
             },

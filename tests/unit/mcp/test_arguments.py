@@ -27,6 +27,7 @@ TOOL = McpTool(
         "input": {"type": "object"},
         "fields": {"type": "array"},
         "items": {"type": "string"},
+        "short": {"type": "string", "maxLength": 4},
     },
     answer,
     required=("run",),
@@ -76,6 +77,7 @@ def test_values_are_read_in_the_forms_that_models_send(
         ({"run": "r", "input": "[]"}, "input must be a JSON object"),
         ({"run": "r", "fields": [1]}, "fields must be a list of texts"),
         ({"run": "r", "items": "{"}, "items must be JSON"),
+        ({"run": "r", "short": "12345"}, "short must be at most 4 characters"),
         ({"run": "r", "limits": 1}, "limits is not an argument (do you mean limit?)"),
     ],
 )
