@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,10 +11,10 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from fyke.mcp import spending, starts
+from fyke.mcp import starts
 from fyke.mcp.coreclaw import coreclaw_tools
 from fyke.mcp.session import McpSession
-from fyke.mcp.spending import AgentSpending, KeySpending
+from fyke.mcp.spending import DAY, AgentSpending, KeySpending
 from fyke.mcp.tool import ToolRefused
 from fyke_client import ApiError, Unreachable
 
@@ -106,8 +107,8 @@ async def test_once_is_forgotten_after_a_day(
     session: McpSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await start(session, once="tea")
-    later = spending.time.time() + spending.DAY
-    monkeypatch.setattr(spending.time, "time", lambda: later)
+    later = time.time() + DAY
+    monkeypatch.setattr(time, "time", lambda: later)
     with pytest.raises(ToolRefused, match="is reached"):
         await start(session, once="tea")
 
