@@ -181,10 +181,13 @@ def _show(file: Path, before: str, after: str) -> None:
     if before == after:
         print(f"{file} has this entry already.", file=sys.stderr)
         return
+    # Without the lines around the change, in which other servers may have their keys.
     lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), str(file), str(file), n=2, lineterm=""
+        before.splitlines(), after.splitlines(), str(file), str(file), n=0, lineterm=""
     )
     print("\n".join(lines), file=sys.stderr)
+    if before.count("--spend-cap") > after.count("--spend-cap"):
+        print("The entry will have no spend cap any more: give --spend-cap.", file=sys.stderr)
 
 
 def _confirm(file: Path) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from fyke.mcp import calls, coreclaw_runs, starts
 from fyke.mcp.calls import refusals, segment
-from fyke.mcp.row_text import enclosed, fitting
+from fyke.mcp.row_text import enclosed, fitting, shortened
 from fyke.mcp.session import McpSession
 from fyke.mcp.tool import Arguments, McpTool, ToolAnswer, ToolHints, ToolRefused, answer_of
 
@@ -221,9 +221,15 @@ async def diagnose_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
     subtasks = await calls.read(session, f"{path}/subtasks", limit=100)
     failed = [item for item in subtasks["list"] if item["outcome"] not in ("", "succeeded")]
     answer["subtasks"] = subtasks["count"]
+    shown, most = failed[:_SHOWN_ATTEMPTS], arguments["max_tokens"]
+    of_each = most // (2 * max(1, len(shown)))
     answer["failed_subtasks"] = [
-        {"number": item["number"], "input": item["input"], "reason": item["reason"]}
-        for item in failed[:_SHOWN_ATTEMPTS]
+        {
+            "number": item["number"],
+            "input": shortened(item["input"], of_each),
+            "reason": item["reason"],
+        }
+        for item in shown
     ]
     sites = await calls.read(session, f"{path}/sites")
     answer["sites_with_trouble"] = [
@@ -238,7 +244,7 @@ async def diagnose_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
     text = msgspec.json.encode(answer).decode()
     if not errors:
         return ToolAnswer((text,), True)
-    taken, _, _ = fitting(errors, arguments["max_tokens"])
+    taken, _, _ = fitting(errors, most - of_each * len(shown))
     return ToolAnswer((text, enclosed("the last error lines of its log, as JSON", taken)), True)
 
 

@@ -56,8 +56,12 @@ class Place:
             return messages.pop(0)
 
         sent = [(name.replace("_", "-").encode(), text.encode()) for name, text in headers.items()]
-        scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": sent}
-        scope |= {VISIT: SimpleNamespace(address="", origin="http://fyke"), CLOSING: closing}
+        scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/mcp"}
+        scope |= {
+            "headers": sent,
+            VISIT: SimpleNamespace(address="", origin="http://fyke"),
+            CLOSING: closing,
+        }
         await self.endpoint(scope, receive, cast(Any, None))
 
 

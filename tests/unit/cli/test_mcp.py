@@ -115,3 +115,13 @@ def test_a_key_that_is_not_used_any_more_is_named(
     assert install("cursor", "--yes").exit_code == 0
     monkeypatch.setattr(commands, "_is_valid", lambda connection: False)
     assert "key1 of http://127.0.0.1:1 is not used any more" in install("cursor", "--yes").output
+
+
+def test_the_change_shows_no_key_of_others_and_names_a_lost_cap(machine: Path) -> None:
+    file = machine / ".codex" / "config.toml"
+    file.parent.mkdir()
+    file.write_text('[mcp_servers.other]\nenv = {KEY = "of-another"}\n')
+    done = install("codex", "--yes", "--spend-cap", "2")
+    assert "[mcp_servers.fyke]" in done.output
+    assert "of-another" not in done.output
+    assert "no spend cap any more" in install("codex", "--show").output
