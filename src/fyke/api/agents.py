@@ -5,32 +5,37 @@ The server itself is not part of this package: it is a client of the REST API.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from fyke.api.auth import AccessControl, credential
-from fyke.api.decode import declared_size
+from fyke.api.decode import declared_size, read_body
 from fyke.api.errors import Refusal, request_id, table_for
 from fyke.api.network import Visit, header
+from fyke.api.presence import first_of
 from fyke.api.transport import VISIT
 from fyke.errors import Unauthenticated
 
 PATH = "/mcp"
 MAX_BODY_BYTES = 10 * 2**20  # as for the input of a run
+MAX_CALLS = 20  # of a key at once
 SPEND_CAP = b"fyke-spend-cap"
 METHODS: Collection[str] = ("DELETE", "GET", "HEAD", "POST", "PUT", "PATCH")
 
 
 class Agents(Protocol):
     """The MCP server. ``origin``, ``address``, ``key`` and ``key_id`` are those of a request that
-    may use it; ``spend_cap`` is its header of this name, or empty. Raises ``ValueError`` for a
-    wrong one.
+    may use it; ``spend_cap`` is its header of this name, or empty. Raises ``Refusal`` for a wrong
+    one. The body was read, so ``receive`` says nothing of a disconnection: the call is cancelled.
     """
 
     async def serve(
@@ -62,6 +67,7 @@ class _AgentEndpoint:
     def __init__(self, agents: Agents, access: AccessControl) -> None:
         self._agents = agents
         self._access = access
+        self._calls: Counter[str] = Counter()  # that are being answered, by key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["route"] = self
@@ -77,11 +83,16 @@ class _AgentEndpoint:
         if scope["method"] != "POST":
             # There is no stream of messages without a request, and no session to delete.
             raise Refusal(405, "this path accepts POST", headers={"allow": "POST"})
-        self._access.charge(scope, min(declared_size(request) or 0, MAX_BODY_BYTES))
-        try:
-            await self._agents.serve(
+        declared = declared_size(request)
+        if declared is not None:
+            self._access.charge(scope, min(declared, MAX_BODY_BYTES))
+        body = await read_body(request, MAX_BODY_BYTES)
+        if declared is None:
+            self._access.charge(scope, len(body))
+        with self._call_of(caller.key_id or caller.account_id):
+            work = self._agents.serve(
                 scope,
-                receive,
+                _replayed(body),
                 send,
                 origin=visit.origin,
                 address=visit.address,
@@ -89,8 +100,35 @@ class _AgentEndpoint:
                 key_id=caller.key_id,
                 spend_cap=header(scope, SPEND_CAP) or "",
             )
-        except ValueError as error:
-            raise Refusal(400, f"the header Fyke-Spend-Cap: {error}") from None
+            serving = asyncio.create_task(work)
+            if not await first_of(serving, scope, receive):
+                raise Refusal(503, "the call was ended: the server stops, or its client has gone")
+            serving.result()
+
+    @contextmanager
+    def _call_of(self, key: str) -> Iterator[None]:
+        """Count a call of ``key`` while it is answered. Raises ``Refusal``."""
+        if self._calls[key] >= MAX_CALLS:
+            raise Refusal(429, f"at most {MAX_CALLS} calls with one key at once")
+        self._calls[key] += 1
+        try:
+            yield
+        finally:
+            self._calls[key] -= 1
+            if not self._calls[key]:
+                del self._calls[key]
+
+
+def _replayed(body: bytes) -> Receive:
+    """``receive`` of a request whose body was read; ``first_of`` waits for its disconnection."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        if not messages:
+            await asyncio.Event().wait()  # cancelled with the request
+        return messages.pop()
+
+    return receive
 
 
 def check_origin(scope: Scope, visit: Visit) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fyke.api.errors import Refusal
+
 if TYPE_CHECKING:
     from fyke.mcp.http import McpEndpoint
 
@@ -36,6 +38,12 @@ class LazyAgents:
     ) -> None:
         """See ``fyke.api.agents``."""
         endpoint = await self._started()
+        from fyke.mcp.spending import read_cap
+
+        try:
+            cap = read_cap(spend_cap)
+        except ValueError as error:
+            raise Refusal(400, f"the header Fyke-Spend-Cap: {error}") from None
         await endpoint.serve(
             scope,
             receive,
@@ -44,7 +52,7 @@ class LazyAgents:
             address=address,
             key=key,
             key_id=key_id,
-            spend_cap=spend_cap,
+            cap=cap,
         )
 
     async def _started(self) -> McpEndpoint:

@@ -144,10 +144,7 @@ def install(
     if not yes:
         _confirm(file)
     connection = _connection(server, key_file, program.value)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    copy = mcp_files.keep_copy(file) if before and after != before else None
-    if after != before:
-        mcp_files.replace_file(file, after)
+    copy = _write(file, before, after)
     if server.out.as_json:
         kept = str(copy) if copy else ""
         server.out.json(
@@ -159,15 +156,38 @@ def install(
     server.out.say(f"{target.title} knows Fyke now. Start it again; its key is in {key_file}.")
 
 
+def _write(file: Path, before: str, after: str) -> Path | None:
+    """Replace the text ``before`` of ``file``; the copy of it, if there is one."""
+    from fyke.cli import mcp_files
+
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if (file.read_text(encoding="utf-8") if file.exists() else "") != before:
+            raise CommandFailed(
+                f"{file} was changed by another program meanwhile, so it is left as it is; "
+                "install again",
+                Exit.CONFLICT,
+            )
+        copy = mcp_files.keep_copy(file) if before and after != before else None
+        if after != before:
+            mcp_files.replace_file(file, after)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandFailed(f"{file}: {error}") from None
+    return copy
+
+
 def _show(file: Path, before: str, after: str) -> None:
     """Print the change on standard error."""
     if before == after:
         print(f"{file} has this entry already.", file=sys.stderr)
         return
+    # Without the lines around the change, in which other servers may have their keys.
     lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), str(file), str(file), n=2, lineterm=""
+        before.splitlines(), after.splitlines(), str(file), str(file), n=0, lineterm=""
     )
     print("\n".join(lines), file=sys.stderr)
+    if before.count("--spend-cap") > after.count("--spend-cap"):
+        print("The entry will have no spend cap any more: give --spend-cap.", file=sys.stderr)
 
 
 def _confirm(file: Path) -> None:
@@ -192,15 +212,28 @@ def _connection(server: ServerContext, file: Path, program: str) -> McpConnectio
     from fyke.cli import mcp_files
 
     url = server.location.url
-    if file.exists():
-        known = mcp_files.read_connection(file)
-        if known.url == url and _is_valid(known):
-            return known
+    known = _known(file)
+    if known is not None and known.url == url and _is_valid(known):
+        return known
     name = f"mcp {program} on {socket.gethostname()}"
     created = server.client.create_key(name[:60], scopes=SCOPES)
     connection = mcp_files.McpConnection(url, created.key, created.id)
     mcp_files.write_connection(file, connection)
+    if known is not None:
+        server.out.say(
+            f"The key {known.key_id} of {known.url} is not used any more; revoke it there."
+        )
     return connection
+
+
+def _known(file: Path) -> McpConnection | None:
+    """The connection in ``file``; None if there is none that can be used."""
+    from fyke.cli import mcp_files
+
+    try:
+        return mcp_files.read_connection(file)
+    except CommandFailed:
+        return None  # it is replaced
 
 
 def _is_valid(connection: McpConnection) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 import time
 from dataclasses import asdict, dataclass
@@ -71,11 +70,13 @@ def replace_file(file: Path, text: str, *, mode: int | None = None) -> None:
 
 
 def keep_copy(file: Path) -> Path:
-    """A copy of ``file`` beside it, with its mode, under a name that is not taken."""
+    """A copy of ``file`` beside it that only its user can read, under a name that is not taken."""
     base = f"{file.name}.before-fyke-{time.strftime('%Y%m%d-%H%M%S')}"
     copy, number = file.with_name(base), 1
     while copy.exists():
         number += 1
         copy = file.with_name(f"{base}-{number}")
-    shutil.copy2(file, copy)
+    descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+    with os.fdopen(descriptor, "wb") as opened:
+        opened.write(file.read_bytes())
     return copy

@@ -112,15 +112,24 @@ def _toml_document(text: str) -> dict[str, Any]:
 
 
 def _without_table(lines: list[str]) -> list[str]:
-    """Without our table and those inside it."""
-    kept, ours = [], False
+    """Without our table and those inside it. Comments right before the next table belong to it."""
+    kept: list[str] = []
+    comments: list[str] = []
+    ours = False
     for line in lines:
         if _TABLE.match(line):
             name = line.strip().strip("[]").replace('"', "").replace(" ", "")
             ours = name == f"mcp_servers.{ENTRY}" or name.startswith(f"mcp_servers.{ENTRY}.")
+            if not ours:
+                kept += comments
+            comments = []
         if not ours:
             kept.append(line)
-    return kept
+        elif not line.strip() or line.lstrip().startswith("#"):
+            comments.append(line)
+        else:
+            comments = []
+    return kept + comments
 
 
 def _others(document: Mapping[str, Any]) -> dict[str, Any]:

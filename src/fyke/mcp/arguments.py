@@ -15,6 +15,8 @@ import msgspec
 from fyke.mcp.tool import McpTool, ToolRefused
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_SHOWN_UNKNOWN = 5  # names that are not arguments
+_LONGEST_NAME = 50  # characters
 
 
 class _Wrong(ValueError):
@@ -24,7 +26,10 @@ class _Wrong(ValueError):
 def read_arguments(tool: McpTool, sent: Mapping[str, Any] | None) -> dict[str, Any]:
     """The arguments of ``tool`` with their defaults. Raises ``ToolRefused`` with all problems."""
     sent = {name: value for name, value in (sent or {}).items() if value is not None}
-    problems = [_unknown(name, tool.properties) for name in sent if name not in tool.properties]
+    unknown = [name for name in sent if name not in tool.properties]
+    problems = [_unknown(name, tool.properties) for name in unknown[:_SHOWN_UNKNOWN]]
+    if len(unknown) > _SHOWN_UNKNOWN:
+        problems.append(f"{len(unknown) - _SHOWN_UNKNOWN} more names are not arguments")
     values: dict[str, Any] = {}
     for name, schema in tool.properties.items():
         value = sent.get(name, "")
@@ -44,6 +49,8 @@ def read_arguments(tool: McpTool, sent: Mapping[str, Any] | None) -> dict[str, A
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
+    if len(name) > _LONGEST_NAME:  # a comparison takes time with the square of the length
+        return f"{name[:_LONGEST_NAME]}… is not an argument"
     close = get_close_matches(name, list(known), 1)
     return f"{name} is not an argument" + (f" (do you mean {close[0]}?)" if close else "")
 
@@ -69,6 +76,8 @@ def _value(value: object, schema: Mapping[str, Any]) -> object:
         return _texts(value)
     if not isinstance(value, str):
         raise _Wrong("must be text")
+    if len(value) > schema.get("maxLength", len(value)):
+        raise _Wrong(f"must be at most {schema['maxLength']} characters")
     if "enum" in schema and value.lower() not in schema["enum"]:
         raise _Wrong(f"must be one of {', '.join(schema['enum'])}")
     return value.lower() if "enum" in schema else value

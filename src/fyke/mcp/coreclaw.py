@@ -213,7 +213,7 @@ def _handler(rest: RestCall) -> Handler:
 async def _answer(session: McpSession, rest: RestCall, values: dict[str, Any]) -> ToolAnswer:
     if rest is REST["run_worker"]:
         return await _run_worker(session, values)
-    if rest.starts or values.get("schedule_enabled"):
+    if rest.starts or _changes_schedule(rest, values):
         starts.refuse_under_cap(session)
     path = _PLACEHOLDER.sub(lambda found: calls.segment(values.pop(found[1])), rest.path)
     if rest.method == "GET":
@@ -223,6 +223,15 @@ async def _answer(session: McpSession, rest: RestCall, values: dict[str, Any]) -
     waits = calls.SYNC_SECONDS if values.get("is_async") is False else 0
     data = await calls.call(session, rest.method, path, body=body, extra_seconds=waits)
     return answer_of(data, untrusted=rest.untrusted and waits > 0)
+
+
+def _changes_schedule(rest: RestCall, values: Mapping[str, Any]) -> bool:
+    """Whether a call can change which runs a schedule starts, or when."""
+    if rest is REST["update_worker_task_input"] or values.get("schedule_enabled"):
+        return True
+    return rest is REST["update_worker_task"] and any(
+        name.startswith("schedule_") and name != "schedule_enabled" for name in values
+    )
 
 
 async def _run_worker(session: McpSession, values: dict[str, Any]) -> ToolAnswer:

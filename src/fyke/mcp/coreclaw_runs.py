@@ -19,6 +19,7 @@ from fyke_client.types.v1 import RunDetail
 MAX_BATCH = 50
 LOG_PART = 1000  # entries of one request
 MAX_LOG_ENTRIES = 50_000  # that are searched
+MAX_GREP, MAX_GREP_WORDS = 1000, 20  # characters, and keywords in them
 ERROR_WORDS = ("error", "exception", "traceback", "raise", "banned", "captcha", "blocked", "403")
 # Members of rows that say how a page was read, not what it contains.
 _ABOUT_THE_PAGE = frozenset(
@@ -78,6 +79,7 @@ async def verify(session: McpSession, arguments: Arguments) -> ToolAnswer:
 
 async def verdict_of(session: McpSession, run: str, limit: int) -> dict[str, Any]:
     """What a run has collected, by its first ``limit`` rows."""
+    run = calls.plain_id(run)
     with refusals():
         detail = await session.fyke.run(run)
     answer: dict[str, Any] = {
@@ -89,7 +91,8 @@ async def verdict_of(session: McpSession, run: str, limit: int) -> dict[str, Any
         return answer | {"verdict": "RUNNING"}
     if detail.status_name != "succeeded":
         lines = await _log_lines(session, run)
-        return answer | {"verdict": "FAILED", "err_lines": _matching(lines, ERROR_WORDS, 0, 20)}
+        _, found = await asyncio.to_thread(_matching, lines, ERROR_WORDS, 0, 20)
+        return answer | {"verdict": "FAILED", "err_lines": found}
     count, rows = await _first_rows(session, run, limit)
     fields = max((_payload(row) for row in rows), key=len, default=[])
     answer |= {"count": count, "real_field_count": len(fields)}
@@ -119,15 +122,14 @@ async def _first_rows(
 
 async def read_log(session: McpSession, arguments: Arguments) -> ToolAnswer:
     """``get_worker_run_log``."""
-    run = arguments["run_id"]
-    words = [word.strip() for word in arguments.get("grep", "").split("|") if word.strip()]
+    run = calls.plain_id(arguments["run_id"])
+    words = _words(arguments.get("grep", ""))
     if not words:
         path = f"/api/v2/worker-runs/{segment(run)}/log"
         return answer_of(await calls.call(session, "GET", path), untrusted=True)
     lines = await _log_lines(session, run)
     around, most = arguments["context_lines"], arguments["max_matches"]
-    found = _matching(lines, words, around, most)
-    count = sum(_contains(line, words) for line in lines)
+    count, found = await asyncio.to_thread(_matching, lines, words, around, most)
     return answer_of({"matched_count": count, "lines": found}, untrusted=True)
 
 
@@ -145,14 +147,28 @@ async def _log_lines(session: McpSession, run: str) -> list[str]:
     return lines
 
 
-def _contains(line: str, words: Sequence[str]) -> bool:
-    lower = line.lower()
-    return any(word.lower() in lower for word in words)
+def _words(grep: str) -> list[str]:
+    if len(grep) > MAX_GREP:
+        raise ToolRefused(f"grep must be at most {MAX_GREP:,} characters")
+    words = [word.strip() for word in grep.split("|") if word.strip()]
+    if len(words) > MAX_GREP_WORDS:
+        raise ToolRefused(f"grep must have at most {MAX_GREP_WORDS} keywords")
+    return words
 
 
-def _matching(lines: list[str], words: Sequence[str], around: int, most: int) -> list[str]:
-    """The first ``most`` lines with one of ``words``, each with ``around`` lines on both sides."""
-    matches = [index for index, line in enumerate(lines) if _contains(line, words)][:most]
+def _matching(
+    lines: Sequence[str], words: Sequence[str], around: int, most: int
+) -> tuple[int, list[str]]:
+    """How many lines have one of ``words``, and the first ``most`` of them, each with ``around``
+    lines on both sides.
+    """
+    sought = [word.lower() for word in words]
+    indexes = []
+    for index, line in enumerate(lines):
+        lower = line.lower()
+        if any(word in lower for word in sought):
+            indexes.append(index)
+    matches = indexes[:most]
     shown = sorted(
         {
             index
@@ -160,7 +176,7 @@ def _matching(lines: list[str], words: Sequence[str], around: int, most: int) ->
             for index in range(max(0, match - around), min(len(lines), match + around + 1))
         }
     )
-    return [lines[index] for index in shown]
+    return len(indexes), [lines[index] for index in shown]
 
 
 # --- batches -------------------------------------------------------------------------------

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from decimal import Decimal
 from typing import Any
 
 import httpx2
@@ -19,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fyke.mcp.server import build_server
 from fyke.mcp.session import McpSession
-from fyke.mcp.spending import AgentSpending, KeySpending, read_cap
+from fyke.mcp.spending import AgentSpending, KeySpending
 from fyke_client import AsyncFyke
 
 MAX_BODY_BYTES = 10 * 2**20
@@ -33,12 +35,7 @@ class McpEndpoint:
     def __init__(self, api: ASGIApp) -> None:
         self._api = api
         self._spending: OrderedDict[str, KeySpending] = OrderedDict()  # by key
-        self._manager = StreamableHTTPSessionManager(
-            build_server(_session_of),
-            json_response=True,
-            stateless=True,
-            max_request_body_size=MAX_BODY_BYTES,
-        )
+        self._manager = _manager()
         self._ready = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
@@ -52,31 +49,45 @@ class McpEndpoint:
         address: str,
         key: str,
         key_id: str,
-        spend_cap: str,
+        cap: Decimal | None,
     ) -> None:
-        """Answer one request; see ``fyke.api.agents``. Raises ``ValueError`` for a wrong cap."""
-        spending = self._spending_of(key_id, spend_cap)
+        """Answer one request; see ``fyke.api.agents``. ``cap``: US dollars."""
         await self._start()
         transport = httpx2.ASGITransport(self._api, raise_app_exceptions=False, client=(address, 0))
         async with AsyncFyke(origin, key, transport=transport) as fyke:
-            scope[_SESSION] = McpSession(fyke, spending)
-            await self._manager.handle_request(scope, receive, send)
+            with self._spending_of(key_id, cap) as spending:
+                scope[_SESSION] = McpSession(fyke, spending, cap)
+                await self._manager.handle_request(scope, receive, send)
 
-    def _spending_of(self, key_id: str, spend_cap: str) -> AgentSpending:
-        cap = read_cap(spend_cap)
+    @contextmanager
+    def _spending_of(self, key_id: str, cap: Decimal | None) -> Iterator[AgentSpending]:
+        """One object for all requests of a key under a cap, so that their starts take turns."""
         if cap is None:
-            return AgentSpending()
-        spending = self._spending.setdefault(key_id, KeySpending(cap, key_id=key_id))
+            yield AgentSpending()
+            return
+        spending = self._spending.setdefault(key_id, KeySpending(key_id=key_id))
         self._spending.move_to_end(key_id)
-        if len(self._spending) > REMEMBERED_KEYS:
-            self._spending.popitem(last=False)
-        spending.cap = cap
-        return spending
+        spending.users += 1
+        try:
+            yield spending
+        finally:
+            spending.users -= 1
+            if len(self._spending) > REMEMBERED_KEYS:
+                unused = (name for name, known in self._spending.items() if not known.users)
+                self._spending.pop(next(unused, ""), None)
 
     async def _start(self) -> None:
-        if self._running is None:
+        if self._running is None or self._running.done():
+            # A manager runs once.
+            self._manager, self._ready = _manager(), asyncio.Event()
             self._running = asyncio.create_task(self._run())
-        await self._ready.wait()
+        running, ready = self._running, asyncio.create_task(self._ready.wait())
+        try:
+            await asyncio.wait((running, ready), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ready.cancel()
+        if running.done():
+            running.result()
 
     async def _run(self) -> None:
         async with self._manager.run():
@@ -85,10 +96,19 @@ class McpEndpoint:
 
     async def close(self) -> None:
         """End the requests that are being answered."""
-        if self._running is not None:
+        if self._running is not None and not self._running.done():
             self._running.cancel()
             with suppress(asyncio.CancelledError):
                 await self._running
+
+
+def _manager() -> StreamableHTTPSessionManager:
+    return StreamableHTTPSessionManager(
+        build_server(_session_of),
+        json_response=True,
+        stateless=True,
+        max_request_body_size=MAX_BODY_BYTES,
+    )
 
 
 def _session_of(context: ServerRequestContext[Any, Any]) -> McpSession:

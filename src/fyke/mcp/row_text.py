@@ -36,6 +36,11 @@ def fitting(rows: list[Any], budget: int) -> tuple[list[str], int, bool]:
     return taken, used, False
 
 
+def shortened(value: Any, budget: int) -> Any:
+    """``value`` if it has at most ``budget`` tokens as JSON, or the beginning of its text."""
+    return value if tokens_of(msgspec.json.encode(value)) <= budget else _cut(value, budget)
+
+
 def _cut(row: Any, budget: int) -> str:
     text: str = msgspec.json.encode(_shortened(row)).decode()
     most = max(LONG_TEXT, budget * BYTES_PER_TOKEN)

@@ -9,12 +9,16 @@ import msgspec
 
 from fyke.mcp import calls, coreclaw_runs, starts
 from fyke.mcp.calls import refusals, segment
-from fyke.mcp.row_text import enclosed, fitting
+from fyke.mcp.row_text import enclosed, fitting, shortened
 from fyke.mcp.session import McpSession
 from fyke.mcp.tool import Arguments, McpTool, ToolAnswer, ToolHints, ToolRefused, answer_of
 
 WAIT_SECONDS = 45  # most programs end a call after a minute
 PAGE = 50  # rows of one request
+MAX_PAGES = 20  # of one call
+_SMALL_PAGE = 10  # rows
+_TOKENS_OF_A_ROW = 100  # about
+_ROW_ID = "__coreclaw_data_id__"
 DEFAULT_TOKENS, MAX_TOKENS = 2000, 50_000
 _FIRST = "*"
 _SHOWN_ATTEMPTS = 5
@@ -93,15 +97,29 @@ async def read_rows(session: McpSession, arguments: Arguments) -> ToolAnswer:
     """The rows after ``cursor`` that fit in ``max_tokens``. The cursor of the answer is where they
     stopped, also inside a page, so each call brings only rows that were not read before.
     """
-    run = arguments["run"]
-    reading = _Reading(*_place(arguments.get("cursor", "")), left=arguments["max_tokens"])
-    query: dict[str, Any] = {"limit": PAGE, "clean": True}
-    for name, member in (("fields", "fields"), ("where", "filter")):
-        if arguments.get(name):
-            query[member] = arguments[name]
+    run, most = arguments["run"], arguments["max_tokens"]
+    reading = _Reading(*_place(arguments.get("cursor", "")), left=most)
+    size = min(PAGE, max(_SMALL_PAGE, most // _TOKENS_OF_A_ROW))
+    query = {
+        member: arguments[name]
+        for name, member in (("fields", "fields"), ("where", "filter"))
+        if arguments.get(name)
+    }
     path = f"/api/v2/worker-runs/{segment(run)}/result"
-    while reading.take(await calls.read(session, path, **query, cursor=reading.place)):
-        pass
+
+    async def page(limit: int) -> dict[str, Any]:
+        found: dict[str, Any] = await calls.read(
+            session, path, **query, limit=limit, cursor=reading.place
+        )
+        return found
+
+    for _ in range(MAX_PAGES):
+        if not reading.take(await page(reading.skip + size)):
+            break
+    if reading.more and reading.skip:
+        # A cursor after the last row that was taken: a number of rows would be wrong if rows before
+        # it were hidden meanwhile.
+        reading.move((await page(reading.skip))["next_cursor"])
     about = {
         "run": run,
         "rows": len(reading.lines),
@@ -111,7 +129,12 @@ async def read_rows(session: McpSession, arguments: Arguments) -> ToolAnswer:
         "cut": reading.cut,
     }
     if not reading.more:
-        about["next"] = "no more rows now; while the run goes on, ask later with this cursor"
+        about["next"] = (
+            "no more of the rows that the run had when this reading began; for later ones, begin "
+            "again without a cursor"
+            if "filter" in query
+            else "no more rows now; while the run goes on, ask later with this cursor"
+        )
     text = msgspec.json.encode(about).decode()
     if not reading.lines:
         return ToolAnswer((text,))
@@ -122,7 +145,7 @@ async def read_rows(session: McpSession, arguments: Arguments) -> ToolAnswer:
 @dataclass
 class _Reading:
     """Rows that fit in ``left`` tokens. ``place`` is the server's cursor of a page, ``skip`` the
-    number of its rows that were read.
+    number of its rows that were read; it is 0 but after the last row.
     """
 
     place: str
@@ -136,19 +159,40 @@ class _Reading:
     def take(self, page: dict[str, Any]) -> bool:
         """Take rows of ``page``; whether there is room for the next page."""
         rows, self.count = page["list"], page["count"]
-        taken, used, cut = fitting(rows[self.skip :], self.left)
+        found = [(number, _without_empty(rows[number])) for number in range(self.skip, len(rows))]
+        full = [(number, row) for number, row in found if row]
+        taken, used, cut = fitting([row for _, row in full], self.left)
+        self.more = True
         if cut and self.lines:
+            self.skip = full[0][0]
             return False  # the next call begins with this row
         self.lines += taken
         self.left -= used
-        self.skip += len(taken)
         self.cut = cut
-        if self.skip < len(rows):
+        if len(taken) < len(full):
+            self.skip = full[len(taken)][0]
             return False
-        self.more = len(rows) >= PAGE and bool(page["next_cursor"])
-        if page["next_cursor"]:
-            self.place, self.skip = page["next_cursor"], 0
+        self.skip = len(rows)
+        self.more = page["next_cursor"] not in (None, self.place)
+        self.move(page["next_cursor"])
         return self.more and not cut and self.left > 0
+
+    def move(self, place: str | None) -> None:
+        if place:
+            self.place, self.skip = place, 0
+
+
+def _without_empty(row: dict[str, Any], *, inside: bool = False) -> dict[str, Any]:
+    """``row`` as ``clean`` of the API leaves it. A page with ``clean`` would have fewer rows than
+    its size, so rows could not be counted in it.
+    """
+    kept: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, dict):
+            value = _without_empty(value, inside=True)
+        if value not in (None, "", [], {}) and (inside or name != _ROW_ID):
+            kept[name] = value
+    return kept
 
 
 def _place(cursor: str) -> tuple[str, int]:
@@ -177,9 +221,15 @@ async def diagnose_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
     subtasks = await calls.read(session, f"{path}/subtasks", limit=100)
     failed = [item for item in subtasks["list"] if item["outcome"] not in ("", "succeeded")]
     answer["subtasks"] = subtasks["count"]
+    shown, most = failed[:_SHOWN_ATTEMPTS], arguments["max_tokens"]
+    of_each = most // (2 * max(1, len(shown)))
     answer["failed_subtasks"] = [
-        {"number": item["number"], "input": item["input"], "reason": item["reason"]}
-        for item in failed[:_SHOWN_ATTEMPTS]
+        {
+            "number": item["number"],
+            "input": shortened(item["input"], of_each),
+            "reason": item["reason"],
+        }
+        for item in shown
     ]
     sites = await calls.read(session, f"{path}/sites")
     answer["sites_with_trouble"] = [
@@ -194,7 +244,7 @@ async def diagnose_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
     text = msgspec.json.encode(answer).decode()
     if not errors:
         return ToolAnswer((text,), True)
-    taken, _, _ = fitting(errors, arguments["max_tokens"])
+    taken, _, _ = fitting(errors, most - of_each * len(shown))
     return ToolAnswer((text, enclosed("the last error lines of its log, as JSON", taken)), True)
 
 
@@ -207,10 +257,10 @@ async def _last_errors(session: McpSession, path: str) -> list[str]:
 
 
 async def get_spending(session: McpSession, arguments: Arguments) -> ToolAnswer:
-    if session.spending.cap is None:
+    if session.cap is None:
         return answer_of({"cap_usd": None, "note": "the user has set no spend cap"})
     with refusals():
-        status = await session.spending.status(session.fyke)
+        status = await session.spending.status(session.fyke, session.cap)
     return answer_of(
         {
             "cap_usd": str(status.cap),
@@ -243,6 +293,7 @@ RUN_TOOLS = (
             "max_traffic_mb": {"type": "number", "minimum": 0},
             "once": {
                 "type": "string",
+                "maxLength": 255,
                 "description": "any text of your own: a start with the same one in 24 hours "
                 "answers the same run, so a lost answer can be asked for again",
             },
@@ -287,7 +338,8 @@ RUN_TOOLS = (
             "where": {
                 "type": "array",
                 "items": {"type": "string"},
-                "description": "conditions field:operator:value, such as price:lt:20",
+                "description": "conditions field:operator:value, such as price:lt:20; of the "
+                "rows that the run has when the reading begins",
             },
         },
         read_rows,

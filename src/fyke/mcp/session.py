@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from fyke.mcp.spending import AgentSpending
 from fyke_client import AsyncFyke
@@ -10,7 +11,10 @@ from fyke_client import AsyncFyke
 
 @dataclass(frozen=True, slots=True)
 class McpSession:
-    """``fyke`` is the client with the user's key; ``spending`` counts the runs that it starts."""
+    """``fyke`` is the client with the user's key; ``spending`` counts the runs that it starts.
+    ``cap``: US dollars that they may cost together; None: no cap.
+    """
 
     fyke: AsyncFyke
     spending: AgentSpending = field(default_factory=AgentSpending)
+    cap: Decimal | None = None

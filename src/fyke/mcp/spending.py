@@ -9,6 +9,8 @@ configuration of the program that calls ``/mcp``.
 from __future__ import annotations
 
 import asyncio
+import math
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,27 +49,88 @@ class SpendStatus:
         return max(Decimal(0), self.cap - self.spent - self.reserved)
 
 
+@dataclass(frozen=True, slots=True)
+class StartToken:
+    """One start. ``key``: what the server knows it by if it is sent again, or something unique."""
+
+    worker: str
+    key: str
+    repeatable: bool
+
+
+def token_of(worker: str, idempotency_key: str) -> StartToken:
+    return StartToken(worker, idempotency_key or secrets.token_hex(8), bool(idempotency_key))
+
+
+@dataclass(slots=True)
+class SentStart:
+    """``limit``: its charge limit in US dollars. ``at``: Unix seconds when it was first sent;
+    ``again``: when it was last sent.
+    """
+
+    limit: Decimal
+    at: float
+    again: float
+
+
 @dataclass
 class AgentSpending:
-    """The cap and the runs of one process, which serves one user. ``cap`` None: no cap."""
+    """The runs of one process, which serves one user.
 
-    cap: Decimal | None = None
+    A start is reserved before it is sent, because its answer may be lost although the run was
+    started: it stays reserved until its answer is known.
+    """
+
     period: str = "since this program was started"
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # of a start under the cap
-    limits: dict[str, Decimal] = field(default_factory=dict)
-    by_key: dict[str, Decimal] = field(default_factory=dict)  # limits of starts with such a key
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # of a reservation
+    limits: dict[str, Decimal] = field(default_factory=dict)  # by run
+    pending: dict[StartToken, SentStart] = field(default_factory=dict)  # without an answer
+    answered: dict[StartToken, SentStart] = field(default_factory=dict)  # that may be sent again
+    pending_seconds: float = math.inf  # how long a start without an answer is reserved
     _ended: dict[str, StartedRun] = field(default_factory=dict)
 
-    def started(self, run: str, limit: Decimal | None) -> None:
-        """A run was started with this charge limit."""
-        if self.cap is not None and limit is not None:
-            self.limits.setdefault(run, limit)
+    def repeated(self, token: StartToken) -> Decimal | None:
+        """The limit of a start that is sent again, for which the server starts no second run."""
+        now = time.time()
+        self.answered = {
+            known: sent for known, sent in self.answered.items() if now - sent.at < DAY
+        }
+        sent = self.pending.get(token) or self.answered.get(token)
+        if sent is None or now - sent.at >= DAY:
+            return None
+        sent.again = now
+        return sent.limit
 
-    async def status(self, fyke: AsyncFyke) -> SpendStatus:
-        """What is spent and reserved now. Only with a cap; raises ``ClientError``."""
-        if self.cap is None:
-            raise ValueError("there is no spend cap")
-        spent, reserved = Decimal(0), Decimal(0)
+    def reserve(self, token: StartToken, limit: Decimal) -> None:
+        """Count the limit of a start that will be sent now."""
+        now = time.time()
+        if old := self.pending.pop(token, None):
+            self.pending[token_of(token.worker, "")] = old  # of a start more than a day ago
+        self.pending = {
+            known: sent
+            for known, sent in self.pending.items()
+            if now - sent.again < max(DAY, self.pending_seconds)
+        }
+        self.pending[token] = SentStart(limit, now, now)
+
+    def refused(self, token: StartToken) -> None:
+        """The start has certainly started nothing."""
+        self.pending.pop(token, None)
+
+    def started(self, token: StartToken, run: str, limit: Decimal) -> None:
+        """The start has started this run."""
+        self.limits.setdefault(run, limit)
+        sent = self.pending.pop(token, None)
+        if sent is not None and token.repeatable:
+            self.answered[token] = sent
+
+    async def status(self, fyke: AsyncFyke, cap: Decimal) -> SpendStatus:
+        """What is spent and reserved now; raises ``ClientError``."""
+        now = time.time()
+        # Before the runs: a start that is answered meanwhile counts twice, but never not at all.
+        waiting = [s for s in self.pending.values() if now - s.again < self.pending_seconds]
+        reserved = sum((sent.limit for sent in waiting), Decimal(0))
+        spent = Decimal(0)
         unlimited = False
         for run in await self.runs(fyke):
             if run.ended:
@@ -76,7 +139,7 @@ class AgentSpending:
                 unlimited = True
             else:
                 reserved += max(run.limit, run.usage)
-        return SpendStatus(self.cap, spent, None if unlimited else reserved, self.period)
+        return SpendStatus(cap, spent, None if unlimited else reserved, self.period)
 
     async def runs(self, fyke: AsyncFyke) -> list[StartedRun]:
         for slug in self.limits.keys() - self._ended.keys():
@@ -100,10 +163,12 @@ class AgentSpending:
 @dataclass
 class KeySpending(AgentSpending):
     """The runs that a key has started in the last 24 hours, by the lists of the server, which
-    survive its restart.
+    survive its restart. A run is in them soon after its start was sent, with or without an answer.
     """
 
     key_id: str = ""
+    users: int = 0  # requests that are being answered
+    pending_seconds: float = 60
     period: str = "in the last 24 hours, by this key"
 
     async def runs(self, fyke: AsyncFyke) -> list[StartedRun]:

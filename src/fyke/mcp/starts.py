@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,9 @@ import msgspec
 from fyke.mcp import calls
 from fyke.mcp.calls import refusals, segment
 from fyke.mcp.session import McpSession
+from fyke.mcp.spending import token_of
 from fyke.mcp.tool import ToolRefused
+from fyke_client import ApiError, Unreachable
 
 CHARGE = "max_total_charge"  # the member of ``system`` with the charge limit, US dollars
 
@@ -28,60 +31,74 @@ async def start(
     most what is left. Raises ``ToolRefused``.
     """
     path = f"/api/v2/workers/{segment(worker)}/runs"
+    # any text of an agent as printable characters
+    key = hashlib.sha256(idempotency_key.encode(errors="replace")).hexdigest()
+    key = key if idempotency_key else ""
 
     async def send(body: Mapping[str, Any]) -> msgspec.Raw:
         return await calls.call(
-            session,
-            "POST",
-            path,
-            body=body,
-            extra_seconds=extra_seconds,
-            idempotency_key=idempotency_key,
+            session, "POST", path, body=body, extra_seconds=extra_seconds, idempotency_key=key
         )
 
-    if session.spending.cap is None:
+    if session.cap is None:
         return await send(body)
-    async with session.spending.turn:
-        limit, body = await _limited(session, worker, body, idempotency_key)
+    spending, token = session.spending, token_of(worker, key)
+    async with spending.turn:
+        limit = spending.repeated(token)
+        was_sent = limit is not None
+        if limit is None:
+            limit = await _limit_of(session, session.cap, worker, body)
+        if limit is not None:
+            body = _with_limit(body, limit)
+            if not was_sent:
+                spending.reserve(token, limit)
+    if limit is None:
+        return await send(body)  # it costs nothing
+    try:
         data = await send(body)
-        session.spending.started(msgspec.json.decode(data)["run_slug"], limit)
-        return data
+    except ToolRefused as refused:
+        if not was_sent and _starts_nothing(refused.__cause__):
+            spending.refused(token)
+        raise
+    spending.started(token, msgspec.json.decode(data)["run_slug"], limit)
+    return data
+
+
+def _starts_nothing(error: BaseException | None) -> bool:
+    """Whether a start with this error has certainly started no run."""
+    if isinstance(error, ApiError):
+        # The client may have sent a start twice before the server was too busy or too slow for it.
+        return 400 <= error.status < 500 and error.status not in (408, 429)
+    return isinstance(error, Unreachable) and not error.sent
 
 
 def refuse_under_cap(session: McpSession) -> None:
     """Raise ``ToolRefused`` if there is a spend cap: for starts whose charge limit is not ours."""
-    if session.spending.cap is not None:
+    if session.cap is not None:
         raise ToolRefused(
-            f"a spend cap of {session.spending.cap} USD is set, and this tool cannot limit what "
+            f"a spend cap of {session.cap} USD is set, and this tool cannot limit what "
             "its run costs; use start_run with the input of that run"
         )
 
 
-async def _limited(
-    session: McpSession, worker: str, body: Mapping[str, Any], key: str
-) -> tuple[Decimal | None, Mapping[str, Any]]:
-    """The charge limit of a start, and its body with it. There is none if no prices are set. A
-    start that is sent again with the same idempotency key has the same limit.
-    """
-    spending = session.spending
-    if key in spending.by_key:
-        return spending.by_key[key], _with_limit(body, spending.by_key[key])
+async def _limit_of(
+    session: McpSession, cap: Decimal, worker: str, body: Mapping[str, Any]
+) -> Decimal | None:
+    """The charge limit of a new start. There is none if no prices are set."""
+    wanted = _wanted_limit(body)
     estimate = await calls.read(session, f"/api/fyke/workers/{segment(worker)}/estimate")
     if not estimate["priced"]:
-        return None, body
+        return None
     with refusals():
-        status = await session.spending.status(session.fyke)
+        status = await session.spending.status(session.fyke, cap)
     if status.left <= 0:
         reserved = "without limit" if status.reserved is None else f"{status.reserved} USD"
         raise ToolRefused(
             f"the spend cap of {status.cap} USD is reached: {status.spent} USD are spent "
-            f"{status.period}, and {reserved} reserved for active runs; wait for them with "
-            "wait_for_run, or ask the user"
+            f"{status.period}, and {reserved} reserved for active runs and for starts without an "
+            "answer; wait for them with wait_for_run, or ask the user"
         )
-    limit = min(_wanted_limit(body) or status.left, status.left)
-    if key:
-        spending.by_key[key] = limit
-    return limit, _with_limit(body, limit)
+    return min(wanted or status.left, status.left)
 
 
 def _input_parts(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

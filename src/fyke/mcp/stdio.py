@@ -8,7 +8,6 @@ from mcp.server.stdio import stdio_server
 
 from fyke.mcp.server import build_server
 from fyke.mcp.session import McpSession
-from fyke.mcp.spending import AgentSpending
 from fyke_client import AsyncFyke
 
 
@@ -18,7 +17,7 @@ async def serve_stdio(url: str, key: str, cap: Decimal | None = None) -> None:
     Raises ``ValueError`` for an unusable URL or key.
     """
     async with AsyncFyke(url, key) as fyke:
-        session = McpSession(fyke, AgentSpending(cap))
+        session = McpSession(fyke, cap=cap)
         server = build_server(lambda _: session)
         async with stdio_server() as (read, write):
             await server.run(read, write, server.create_initialization_options())

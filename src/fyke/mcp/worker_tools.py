@@ -6,10 +6,12 @@ from typing import Any
 
 from fyke.mcp import calls
 from fyke.mcp.calls import segment
+from fyke.mcp.row_text import shortened
 from fyke.mcp.session import McpSession
 from fyke.mcp.tool import Arguments, McpTool, ToolAnswer, ToolHints, ToolRefused, answer_of
 
 _OPTIONS = 20  # choices of a field that are shown
+_EXAMPLE_TOKENS = 1000
 _FIELD = ("name", "type", "title", "description", "required", "minimum", "maximum", "unit")
 
 
@@ -34,7 +36,8 @@ async def description_of(session: McpSession, worker: str, version: str = "") ->
         schema = await calls.read(session, f"/api/v2/workers/{segment(worker)}/input-schema")
         answer["input_schema"] = schema["input_schema"]
     initial = await calls.read(session, f"{path}/beginning", version=version)
-    answer["example_input"] = initial["input"].get("parameters", {}).get("custom", {})
+    example = initial["input"].get("parameters", {}).get("custom", {})
+    answer["example_input"] = shortened(example, _EXAMPLE_TOKENS)
     answer["earlier_runs"] = await _earlier_runs(session, path, version)
     return answer
 

@@ -125,14 +125,14 @@ async def priced(tmp_path: Path, templates: Path) -> AsyncIterator[App]:
 @pytest.fixture(params=["process", "key"])
 async def capped(request: pytest.FixtureRequest, priced: App) -> AsyncIterator[Any]:
     """Two USD for the runs of a process, or of a key."""
-    spending = AgentSpending(Decimal(2))
+    spending = AgentSpending()
     if request.param == "key":
-        spending = KeySpending(Decimal(2), key_id=priced.owner.key_id)
+        spending = KeySpending(key_id=priced.owner.key_id)
     transport = httpx2.ASGITransport(priced.asgi())
     async with AsyncFykeAdmin("http://localhost", priced.owner_key, transport=transport) as fyke:
         await fyke.credit("owner", usd="100")
         await priced.publish()
-        session = McpSession(fyke, spending)
+        session = McpSession(fyke, spending, Decimal(2))
         async with Client(build_server(lambda _: session)) as client:
             yield client
 
@@ -170,7 +170,7 @@ async def test_runs_cost_at_most_the_cap_together(priced: App, capped: Client) -
 
 async def test_without_prices_a_cap_refuses_nothing(app: App, session: McpSession) -> None:
     await app.publish()
-    free = McpSession(session.fyke, AgentSpending(Decimal("0.01")))
+    free = McpSession(session.fyke, cap=Decimal("0.01"))
     async with Client(build_server(lambda _: free)) as client:
         for _ in range(2):
             assert "wait_for_run" in await text_of(

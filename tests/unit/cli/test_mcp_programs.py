@@ -42,6 +42,16 @@ def test_an_entry_is_added_to_toml_and_replaced() -> None:
     }
 
 
+def test_comments_before_the_next_table_stay() -> None:
+    edit = PROGRAMS["codex"].edit
+    before = (
+        '[mcp_servers.fyke]\ncommand = "x"\n# of our command\nargs = []\n\n# mine\n[tui]\nb = 1\n'
+    )
+    after = edit(before, COMMAND)
+    assert "# mine\n[tui]\nb = 1\n" in after
+    assert edit(after, COMMAND) == after
+
+
 @pytest.mark.parametrize(
     ("program", "text"),
     [

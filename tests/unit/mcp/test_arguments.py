@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fyke.mcp.arguments import read_arguments
+from fyke.mcp.server import all_tools
 from fyke.mcp.tool import McpTool, ToolAnswer, ToolRefused
 
 
@@ -26,6 +27,7 @@ TOOL = McpTool(
         "input": {"type": "object"},
         "fields": {"type": "array"},
         "items": {"type": "string"},
+        "short": {"type": "string", "maxLength": 4},
     },
     answer,
     required=("run",),
@@ -75,6 +77,7 @@ def test_values_are_read_in_the_forms_that_models_send(
         ({"run": "r", "input": "[]"}, "input must be a JSON object"),
         ({"run": "r", "fields": [1]}, "fields must be a list of texts"),
         ({"run": "r", "items": "{"}, "items must be JSON"),
+        ({"run": "r", "short": "12345"}, "short must be at most 4 characters"),
         ({"run": "r", "limits": 1}, "limits is not an argument (do you mean limit?)"),
     ],
 )
@@ -87,3 +90,19 @@ def test_a_wrong_argument_is_named(sent: dict[str, Any], sentence: str) -> None:
 def test_all_problems_come_at_once() -> None:
     with pytest.raises(ToolRefused, match=r"^fetch: odd is not .*; run is .*; limit must be"):
         read_arguments(TOOL, {"odd": 1, "limit": 0})
+
+
+def test_names_that_are_not_arguments_cost_little() -> None:
+    sent = {f"limit{number}": 1 for number in range(5000)} | {"run": "r"}
+    with pytest.raises(ToolRefused) as refused:
+        read_arguments(TOOL, sent)
+    assert str(refused.value).count("is not an argument") == 5
+    assert "4995 more names are not arguments" in str(refused.value)
+    with pytest.raises(ToolRefused) as refused:
+        read_arguments(TOOL, {"run": "r", "limit" * 1000: 1})
+    assert len(str(refused.value)) < 100
+
+
+def test_no_tool_requires_an_argument_twice() -> None:
+    twice = [tool.name for tool in all_tools() if len(set(tool.required)) < len(tool.required)]
+    assert twice == []
