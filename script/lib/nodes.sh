@@ -167,7 +167,8 @@ watch_node() {
   how="with status $status"
   [[ $status -le 128 ]] || how="by the signal $(kill -l $((status - 128)))"
   say "The node $name has ended $how; its log is $folder/node.log. Start it again with
-  script/fyke node up --home ${folder@Q}"
+  script/fyke node up --home ${folder@Q}
+It is then a process of its own: end it yourself, before script/up ends."
 }
 
 # append_to FILE: append standard input to the file, as the user who may write it.

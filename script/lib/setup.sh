@@ -84,6 +84,12 @@ lock_prefix() {
 }
 unlock_prefix() { exec 9<&-; }
 
+# refuse_if_packaged PREFIX: end with a message if the program there belongs to the Debian package.
+refuse_if_packaged() {
+  ! dpkg -S "$1/.venv/bin/fyke" >/dev/null 2>&1 ||
+    die "Fyke in $1 belongs to the Debian package fyke. Upgrade that package, or remove it first: apt remove fyke"
+}
+
 # refuse_if_running PREFIX: end with a message if a Fyke runs from there, whose files may not be replaced.
 refuse_if_running() {
   local process words

@@ -74,6 +74,7 @@ def test_the_secret_of_s3_is_not_shown(tmp_path: Path) -> None:
         ("default_pool", "EU", "must have 1 to 63 lower-case letters"),
         ("runner_pool", "e u", "must have 1 to 63 lower-case letters"),
         ("runner_labels", {"gpu": ""}, "the value of the label gpu has 1 to 63"),
+        ("runner_labels", {"region": "de"}, "the label region must be two capital letters, not de"),
     ],
 )
 def test_pools_and_labels_are_checked(tmp_path: Path, name: str, value: Any, rule: str) -> None:

@@ -19,7 +19,9 @@ async function main() {
   let left = task.max_results || 30;
   const crawler = new CheerioCrawler({
     async requestHandler({ $, request, enqueueLinks }) {
-      for (const row of readPage($, request.url).slice(0, left)) {
+      const rows = readPage($, request.url);
+      if (!rows.length) throw new Error("no quote was found");
+      for (const row of rows.slice(0, left)) {
         await result.pushData(row);
         left -= 1;
       }

@@ -23,7 +23,10 @@ async def main():
     @crawler.router.default_handler
     async def handle(context):
         nonlocal left
-        for row in list(read_page(context.selector, context.request.url))[:left]:
+        rows = list(read_page(context.selector, context.request.url))
+        if not rows:
+            raise ValueError("no quote was found")
+        for row in rows[:left]:
             CoreSDK.Result.push_data(row)
             left -= 1
         if left:

@@ -41,5 +41,7 @@ func main() {
 		}
 	})
 	c.OnError(func(page *colly.Response, err error) { log.Fatalf("%s: %v", page.Request.URL, err) })
-	c.Visit(task.URL)
+	if err := c.Visit(task.URL); err != nil {
+		log.Fatal(err)
+	}
 }

@@ -19,9 +19,12 @@ const ROW = { text: "“One”", author: "A. Author", tags: ["life", "love"], ur
 
 test("the rows and the next page", async () => {
   const browser = await puppeteer.launch({ timeout: 90_000 });
-  const page = await browser.newPage();
-  await page.setContent(PAGE);
-  const next = "https://quotes.toscrape.com/js/page/2/";
-  assert.deepStrictEqual(await readPage(page), [[ROW], next]);
-  await browser.close();
+  try {
+    const page = await browser.newPage();
+    await page.setContent(PAGE);
+    const next = "https://quotes.toscrape.com/js/page/2/";
+    assert.deepStrictEqual(await readPage(page), [[ROW], next]);
+  } finally {
+    await browser.close();
+  }
 });

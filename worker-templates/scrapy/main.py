@@ -13,11 +13,9 @@ class Quotes(scrapy.Spider):
         quotes = response.css(".quote")[: self.left]
         self.left -= len(quotes)
         for quote in quotes:
-            text, author = quote.css(".text::text").get(), quote.css(".author::text").get()
-            tags = quote.css(".tag::text").getall()
-            yield {"text": text, "author": author, "tags": tags, "url": response.url}
-        if self.left:
-            yield from response.follow_all(css=".next a")
+            row = {key: quote.css(f".{key}::text").get() for key in ("text", "author")}
+            yield {**row, "tags": quote.css(".tag::text").getall(), "url": response.url}
+        yield from response.follow_all(css=".next a") if self.left else ()
 
 
 class PushRows:
@@ -33,8 +31,10 @@ def main():
     crawler = process.create_crawler(Quotes)
     process.crawl(crawler, start_urls=[url], left=task.get("max_results") or 30)
     process.start()
-    if not crawler.stats.get_value("item_scraped_count"):
-        raise SystemExit("no quote was found; the log says why")
+    get = crawler.stats.get_value
+    problems = get("log_count/ERROR") or get("httperror/response_ignored_count")
+    if problems or not get("item_scraped_count"):
+        raise SystemExit("a page failed, or no quote was found; the log says why")
 
 
 if __name__ == "__main__":

@@ -82,7 +82,8 @@ def _open_s3(settings: Settings) -> Blobs:
         from fyke.storage.blobs.s3 import S3Access, S3Blobs
     except ImportError:
         raise Conflict(
-            'blobs_url needs the package obstore: install "fyke[s3]", as script/up does'
+            "blobs_url needs the package obstore: install "
+            '"./fyke-VERSION-py3-none-any.whl[s3]" of the release, as script/up does'
         ) from None
     secret = settings.s3_secret.get_secret_value()
     if bool(settings.s3_key_id) != bool(secret):

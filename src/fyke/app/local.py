@@ -191,6 +191,7 @@ class LocalRuns:
         self._caller = caller
         self._builds = builds
         self._isolation = LocalIsolation()
+        self._written = ""  # the last run whose rows were written
         self.interrupted = interrupted
 
     async def run(
@@ -208,20 +209,23 @@ class LocalRuns:
         write the visible rows to ``output``. ``pages`` is what the paths of the files of last pages
         begin with (``browser_keep``); the number of the subtask follows.
 
-        ``on_log`` gets every line of the log. The run is aborted when ``stop`` is set. Raises
-        ``FykeError`` for an invalid project or input.
+        The run before it is removed. ``on_log`` gets every line of the log. The run is aborted
+        when ``stop`` is set. Raises ``FykeError`` for an invalid project or input.
         """
         runtime, caller = self._runtime, self._caller
         worker, _, _ = await make_workers(runtime).publish(caller, archive, name="local")
         await Builds(runtime.storage).allow(caller, worker.id, allowed=self._builds)
         runs = make_runs(runtime)
+        if self._written:
+            await runs.remove(self._written)
+            self._written = ""
         run = await runs.start(caller, StartRequest(worker.id, None, input, "", Origin.API))
         events = [self.interrupted] if stop is None else [self.interrupted, stop]
         async with _aborted_by(events, runs, caller, run.id):
             try:
                 async with _runner(runtime, run, self._isolation) as runner:
                     position = await _log_until_end(runtime, runner, run.id, on_log)
-            except InvalidRequest:
+            except Exception:
                 with contextlib.suppress(RunNotAbortable):
                     await runs.abort(caller, run.id)  # the runner of a later run must not take it
                 raise
@@ -232,12 +236,14 @@ class LocalRuns:
         totals = await runtime.results.totals(run.id, frozenset())
         browser = await RunBrowsers(runtime.storage).of_run(caller, run.id)
         await _write_pages(runtime, browser, pages)
+        headers = tuple(await runtime.results.headers(run.id))
+        self._written = run.id if ended.state.terminal else ""
         return LocalRunResult(
             ended,
             totals.rows - ended.results,
             self.interrupted.is_set(),
             None if browser.state is BrowserPresence.NONE else browser,
-            tuple(await runtime.results.headers(run.id)),
+            headers,
         )
 
 

@@ -10,7 +10,8 @@ from fyke.settings import Settings
 
 PACKAGES = "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"
 MISSING = (
-    'otlp_endpoint needs the packages of OpenTelemetry: install "fyke[otel]", as script/up does'
+    "otlp_endpoint needs the packages of OpenTelemetry: install "
+    '"./fyke-VERSION-py3-none-any.whl[otel]" of the release, as script/up does'
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from fyke.domain.workers.entry_names import is_build_output, is_left_out
 
 PAUSE_SECONDS = 0.5
 SETTLE_SECONDS = 0.1  # an editor writes several files, or one in several steps
+MAX_ROUNDS = 20  # of waiting for a file that changes again and again
 BUSY_SHARE = 10  # looking takes at most this fraction of the time, however many files there are
 # what editors write beside the file that is edited
 _EDITOR_SUFFIXES = ("~", ".swp", ".swo", ".swx")
@@ -19,11 +21,14 @@ _EDITOR_PREFIXES = (".#", ".goutputstream-")
 _EDITOR_NAMES = frozenset({"4913"})
 
 State = tuple[int, int, int]
+Identity = tuple[int, int]  # device and number of a file
 
 
 class FileWatch:
     """The files below ``folder`` that a project consists of, and the files ``others``. ``output``,
-    and what a run writes beside it, do not count.
+    what a run writes beside it, and files that this process prints to do not count.
+
+    ``wait`` waits for seconds, and returns whether the watch is to end.
     """
 
     def __init__(
@@ -33,13 +38,15 @@ class FileWatch:
         output: Path | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        wait: Callable[[float], bool],
     ) -> None:
-        self._folder = folder
+        self._folder = folder.resolve()
         self._others = others
-        self._output = output and output.absolute()
+        # a link, and the file that it leads to
+        self._outputs = [output.parent.resolve() / output.name, output.resolve()] if output else []
+        self._printed = _printed_files()
         self._clock = clock
-        self._sleep = sleep
+        self._wait = wait
         self._seen: dict[str, State] = {}
         self.pause = PAUSE_SECONDS  # seconds until the next call of ``changes``
 
@@ -52,8 +59,9 @@ class FileWatch:
         self.pause = max(PAUSE_SECONDS, BUSY_SHARE * (self._clock() - started))
         if now == self._seen:
             return []
-        while True:
-            self._sleep(SETTLE_SECONDS)
+        for _ in range(MAX_ROUNDS):
+            if self._wait(SETTLE_SECONDS):
+                return []
             later = self._look()
             if later == now:
                 break
@@ -63,24 +71,28 @@ class FileWatch:
 
     def _look(self) -> dict[str, State]:
         found: dict[str, State] = {}
-        _scan(str(self._folder.absolute()), "", found, self._is_output)
+        _scan(str(self._folder), "", found, self._is_output)
         for path in self._others:
             with contextlib.suppress(OSError):
                 found.setdefault(str(path), _state(path.stat()))
         return found
 
-    def _is_output(self, path: str) -> bool:
+    def _is_output(self, entry: os.DirEntry[str]) -> bool:
         """Whether a run writes this file or folder."""
-        folder, _, name = path.rpartition("/")
-        if self._output is None or folder != str(self._output.parent):
-            return False
-        is_partial = name.startswith(".fyke-") and name.endswith(".part")
-        is_pages = name.startswith(f"{self._output.stem}-pages-")
-        return name == self._output.name or is_partial or is_pages
+        if self._printed and _identity(entry.stat(follow_symlinks=False)) in self._printed:
+            return True
+        folder, _, name = entry.path.rpartition("/")
+        for output in self._outputs:
+            if folder != str(output.parent):
+                continue
+            is_partial = name.startswith(".fyke-") and name.endswith(".part")
+            if name == output.name or is_partial or name.startswith(f"{output.stem}-pages-"):
+                return True
+        return False
 
 
 def _scan(
-    folder: str, above: str, found: dict[str, State], is_output: Callable[[str], bool]
+    folder: str, above: str, found: dict[str, State], is_output: Callable[[os.DirEntry[str]], bool]
 ) -> None:
     """Add the files below ``folder``; one that cannot be read has no files."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
@@ -89,7 +101,7 @@ def _scan(
             with contextlib.suppress(OSError):
                 is_folder = entry.is_dir(follow_symlinks=False)
                 path = f"{name}/" if is_folder else name
-                if _is_ignored(entry.name, path) or is_output(entry.path):
+                if _is_ignored(entry.name, path) or is_output(entry):
                     continue
                 if is_folder:
                     _scan(entry.path, path, found, is_output)
@@ -101,6 +113,21 @@ def _is_ignored(name: str, path: str) -> bool:
     if name in _EDITOR_NAMES or name.endswith(_EDITOR_SUFFIXES):
         return True
     return name.startswith(_EDITOR_PREFIXES) or is_left_out(path) or is_build_output(path)
+
+
+def _printed_files() -> set[Identity]:
+    """The files that standard output and standard error go to."""
+    found = set()
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode):
+                found.add(_identity(status))
+    return found
+
+
+def _identity(status: os.stat_result) -> Identity:
+    return status.st_dev, status.st_ino
 
 
 def _state(status: os.stat_result) -> State:

@@ -16,7 +16,7 @@ import signal
 import stat
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
@@ -163,14 +163,22 @@ def _as_sigterm(number: int, frame: FrameType | None) -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
-def run_job(settings: Settings, job: Job, request: dict[str, Any]) -> int:
+def run_job(
+    settings: Settings,
+    job: Job,
+    request: dict[str, Any],
+    started: Callable[[], None] = lambda: None,
+) -> int:
     """Run the request in this process or, as root, in one of the service user; return the exit
-    status. ``settings`` are those of a local folder."""
+    status. ``settings`` are those of a local folder. ``started`` is called when this process has
+    no more to do as another user.
+    """
     # the root supervisor sets ``launcher``
     shared_settings = settings.model_dump(mode="json", exclude={"home", "launcher"})
     text = json.dumps({**request, "home": str(settings.home), "settings": shared_settings})
     job.write(REQUEST, text.encode())
     if os.geteuid() != 0:
+        started()
         return run_request(job.folder)
     import pwd
 
@@ -185,6 +193,6 @@ def run_job(settings: Settings, job: Job, request: dict[str, Any]) -> int:
         ) from None
     job.hand_over(user.pw_uid, user.pw_gid)
     arguments = ["local-work", str(job.folder)]
-    code = supervise_as_root(*root_config(settings, arguments))
+    code = supervise_as_root(*root_config(settings, arguments), started)
     # that process gets every signal as SIGTERM, which ends it until it runs the Worker
     return Exit.INTERRUPTED if code == 128 + signal.SIGTERM else code

@@ -2,7 +2,8 @@
 
 The process that runs the project (``fyke.cli.local_steps``) works in the main thread, or as another
 user. A second thread looks at the files, hands over each new state of the project, and reports the
-runs that have ended.
+runs that have ended. It holds ``RIGHTS`` while it looks: the main thread of root's process acts as
+the service user when it starts another launcher, and that changes the user of every thread.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from fyke.cli.local_steps import (
 )
 from fyke.cli.local_work import RESULT
 from fyke.cli.output import Output
+from fyke.cli.root_supervisor import RIGHTS
 
 if TYPE_CHECKING:
     from fyke.settings import Settings
@@ -72,9 +74,9 @@ def watch_runs(
         Job(local_settings.home.parent) as job,
     ):
         watch = SaveWatch(project, job, out)
-        watch.start()
+        watch.first_look()
         try:
-            code = run_job(local_settings, job, series)
+            code = run_job(local_settings, job, series, watch.start)
         finally:
             watch.stop()
         if (job.folder / RESULT).exists():
@@ -97,30 +99,38 @@ class SaveWatch:
         from_stdin = project.input == "-"
         self._given = read_input("-") if from_stdin else None  # it can be read only once
         inputs = [Path(project.input)] if project.input and is_file(project.input) else []
-        self._files = files or FileWatch(project.folder, inputs, project.output)
+        self._stopped = threading.Event()
+        self._files = files or FileWatch(
+            project.folder, inputs, project.output, wait=self._stopped.wait
+        )
         self._number = 0  # of the last run that was handed over
         self._reported = 0  # the last run whose end was seen
-        self._stopped = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="save-watch", daemon=True)
 
-    def start(self) -> None:
+    def first_look(self) -> None:
+        """Hand over the project as it is, or say what is wrong with it."""
         self._out.say("Starting a runner for this Worker ...")
+        self._hand_over(self._files.changes())
+
+    def start(self) -> None:
+        """Look at the files from now on, in a thread."""
         self._thread.start()
 
     def stop(self) -> None:
         """End the thread and report what has ended. Raises the error that ended the thread."""
         self._stopped.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         if self._error is not None:
             raise self._error
         self.report_ended()
 
     def _run(self) -> None:
         try:
-            while not self._stopped.is_set():
-                self.look()
-                self._stopped.wait(self._files.pause)
+            while not self._stopped.wait(self._files.pause):
+                with RIGHTS:
+                    self.look()
         except BaseException as error:
             self._error = error
             os.kill(os.getpid(), signal.SIGTERM)  # the main thread ends the run, and raises it
@@ -153,19 +163,21 @@ class SaveWatch:
         self._job.add(step_file(self._number), json.dumps(step).encode())  # last: it starts the run
 
     def report_ended(self) -> bool:
-        """Report the newest run if it has ended; whether a report was written."""
-        numbers = range(self._number, self._reported, -1)
-        ended = next((n for n in numbers if (self._job.folder / result_file(n)).exists()), 0)
-        if not ended:
-            return False
-        result = self._job.result(result_file(ended))
-        is_superseded = result.get("superseded", False)
-        if not is_superseded:
-            self._report(result, ended)
-        for number in range(self._reported + 1, ended + 1):
-            self._remove(number)
-        self._reported = ended
-        return not is_superseded
+        """Report the runs that have ended but were not stopped for a newer one; whether the newest
+        was reported.
+        """
+        is_reported = False
+        for ended in range(self._reported + 1, self._number + 1):
+            if not (self._job.folder / result_file(ended)).exists():
+                continue  # it is active, waits, or was skipped
+            result = self._job.result(result_file(ended))
+            if not result.get("superseded", False):
+                self._report(result, ended)
+                is_reported = ended == self._number
+            for number in range(self._reported + 1, ended + 1):
+                self._remove(number)
+            self._reported = ended
+        return is_reported
 
     def _report(self, result: dict[str, Any], number: int) -> None:
         refused = refusal(result, self._project.run_options)

@@ -15,6 +15,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -30,6 +31,9 @@ LAUNCHER_END_SECONDS = 10.0
 CHECK_INTERVAL = 1.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds before another start of a launcher that ended
 STABLE_SECONDS = 10.0  # a launcher that lived longer is started again at once
+# Held by a thread while it acts as the service user, which changes the user of all threads, or
+# while it needs the rights of root beside the main thread.
+RIGHTS = threading.RLock()
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -91,9 +95,13 @@ def main() -> None:
     sys.exit(supervise_as_root(RootConfig(**handover_data()), os.environ))
 
 
-def supervise_as_root(config: RootConfig, environment: Mapping[str, str]) -> int:
+def supervise_as_root(
+    config: RootConfig,
+    environment: Mapping[str, str],
+    started: Callable[[], None] = lambda: None,
+) -> int:
     """Run the supervisor as the service user with ``environment``, and a launcher; return the exit
-    status of the supervisor.
+    status of the supervisor. ``started`` is called once it runs.
     """
     stopping = StopRequest()
     launcher = start_launcher(config)
@@ -114,6 +122,7 @@ def supervise_as_root(config: RootConfig, environment: Mapping[str, str]) -> int
     os.close(events)
     stopping.forward_to(child)
     try:
+        started()
         start = functools.partial(start_launcher, config)
         ended = functools.partial(write_end, writing)
         launcher = until_child_ends(child, launcher, start, stopping, ended)
@@ -173,7 +182,12 @@ def until_child_ends(
             killed = f"it did not report for {silence:g} s"
             launcher.process.kill()
             launcher.process.wait()
-        reap_orphans({child.pid, launcher.process.pid})
+        if os.getpid() == 1 and RIGHTS.acquire(blocking=False):
+            # not while another thread waits for a process of its own
+            try:
+                reap_orphans({child.pid, launcher.process.pid})
+            finally:
+                RIGHTS.release()
     os.close(end)
     return launcher
 
@@ -219,15 +233,16 @@ def reap_orphans(pids: set[int]) -> None:
 @contextlib.contextmanager
 def as_user(uid: int, gid: int) -> Iterator[None]:
     """Act with the rights of the service user in that user's folder: a name there may be a link,
-    which root would follow.
+    which root would follow. Other threads that need the rights of root hold ``RIGHTS``.
     """
-    os.setegid(gid)
-    os.seteuid(uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
+    with RIGHTS:
+        os.setegid(gid)
+        os.seteuid(uid)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
 
 
 def start_launcher(config: RootConfig) -> RunningLauncher:

@@ -226,10 +226,10 @@ def _push_files(
     return published
 
 
-def read_archive(project: Path) -> tuple[bytes, str]:
+def read_archive(project: Path, without: Path | None = None) -> tuple[bytes, str]:
     """The ZIP of a project, and the Worker's name from its folder. Raises ``CommandFailed``.
 
-    A Go project is built first if Go is installed.
+    A Go project is built first if Go is installed. The file ``without`` is left out.
     """
     from fyke.cli.go_project import built_program
     from fyke.domain.workers.archive import pack
@@ -239,7 +239,7 @@ def read_archive(project: Path) -> tuple[bytes, str]:
     if not project.is_dir():
         raise CommandFailed(f"{project}: no such folder or file", Exit.NOT_FOUND)
     with built_program(project) as program:
-        archive = pack(project, program)
+        archive = pack(project, program, without)
     return archive, name_from_folder(project)
 
 

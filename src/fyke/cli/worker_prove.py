@@ -58,7 +58,7 @@ def prove(
 
     The project in the current folder, or that of --project, runs on this machine, the Worker on
     the platform, with the same input and options. Rows are compared by content, in any order. If
-    the files of the project are not those of the version on the platform, this is said.
+    the project's files differ from the published version, a message says so.
 
     \b
     Examples:

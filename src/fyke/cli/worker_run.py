@@ -80,11 +80,15 @@ def run(
         if not project.is_dir():
             raise CommandFailed("--watch requires the folder of a project", Exit.USAGE)
         watched = WatchedProject(
-            project, input, lambda given: prepare(project, given, run_options), run_options, output
+            project,
+            input,
+            lambda given: prepare(project, given, run_options, output),
+            run_options,
+            output,
         )
         watch_runs(watched, request, load_settings(home=home), out)
         return
-    archive, request["input"] = prepare(project, read_input(input), run_options)
+    archive, request["input"] = prepare(project, read_input(input), run_options, output)
     with (
         interruptible(),
         local_folder(load_settings(home=home)) as settings,
@@ -106,13 +110,15 @@ def prepare(
     project: Path,
     given: tuple[dict[str, Any], dict[str, Any]],
     run_options: options.GivenOptions,
+    output: Path | None = None,
 ) -> tuple[bytes, dict[str, Any]]:
-    """The archive of a project, and the whole input with ``parameters``. ``given``: the Worker's
-    own input, and device and limits. Raises ``CommandFailed`` and ``InvalidRequest``.
+    """The archive of a project without ``output``, and the whole input with ``parameters``.
+    ``given``: the Worker's own input, and device and limits. Raises ``CommandFailed`` and
+    ``InvalidRequest``.
     """
     from fyke.errors import InvalidRequest
 
-    archive, _ = read_archive(project)
+    archive, _ = read_archive(project, output)
     custom, system = given
     run_input = {"parameters": {"system": system | run_options, "custom": custom}}
     try:

@@ -42,6 +42,9 @@ def test(
         typer.Option("--example", help="Only this example; may be repeated.", metavar="NAME"),
     ] = None,
     run_options: options.GivenOptions = options.NO_OPTIONS,
+    min_rows: Annotated[
+        int, typer.Option("--min-rows", help="Rows that each must give.", min=0, metavar="N")
+    ] = 1,
     log: LogOption = False,
     allow_builds: BuildsOption = False,
     home: HomeOption = None,
@@ -51,7 +54,8 @@ def test(
 
     Examples are the files examples/NAME.json: the input of a run. Without such files there is one,
     named defaults, made of the defaults in input_schema.json. An example fails if its run or one of
-    its subtasks fails, and if its rows do not have the columns and types of output_schema.json.
+    its subtasks fails, if it gives no row (--min-rows), and if its rows do not have the columns and
+    types of output_schema.json.
     The runs are those of "fyke worker run", in one process.
 
     \b
@@ -68,7 +72,7 @@ def test(
     examples = project_examples(archive, example or [])
     runs = run_examples(archive, examples, SeriesOptions(run_options, home, allow_builds, log))
     out = Output(as_json)
-    reports = [ExampleReport(run, columns) for run in runs]
+    reports = [ExampleReport(run, columns, min_rows) for run in runs]
     passed = sum(report.passed for report in reports)
     if as_json:
         data = [report.data() for report in reports]
@@ -85,12 +89,13 @@ def test(
 class ExampleReport:
     """The run of an example and what its rows break. Without ``columns`` they are not checked."""
 
-    def __init__(self, run: ExampleRun, columns: Sequence[Header]) -> None:
+    def __init__(self, run: ExampleRun, columns: Sequence[Header], min_rows: int) -> None:
         from fyke.domain.results.row_checks import check_rows
 
         self.run = run
         self.findings = check_rows(columns, run.rows) if columns else []
-        self.passed = not run.problem and not self.findings
+        self.problem = run.problem or _missing_rows(run, min_rows)
+        self.passed = not self.problem and not self.findings
 
     def data(self) -> dict[str, Any]:
         """The report as JSON values."""
@@ -98,12 +103,18 @@ class ExampleReport:
             "name": self.run.example.name,
             "passed": self.passed,
             "state": self.run.outcome.get("state", "refused"),
-            "problem": self.run.problem,
+            "problem": self.problem,
             "rows": len(self.run.rows),
             "hidden": self.run.outcome.get("hidden", 0),
             "duration": self.run.seconds,
             "findings": [data_of(finding) for finding in self.findings],
         }
+
+
+def _missing_rows(run: ExampleRun, min_rows: int) -> str:
+    if len(run.rows) >= min_rows:
+        return ""
+    return f"at least {formatting.count(min_rows, 'row')} expected; --min-rows sets another number"
 
 
 def finding_text(finding: RowFinding) -> str:
@@ -115,10 +126,10 @@ def _show(out: Output, reports: Sequence[ExampleReport], has_log: bool) -> None:
     width = max(len(report.run.example.name) for report in reports)
     for report in reports:
         run = report.run
-        if run.problem and not has_log:
+        if report.problem and not has_log:
             show_log(out, run)
         result, style = ("ok", "green") if report.passed else ("failed", "red")
-        problem = f": {run.problem}" if run.problem else ""
+        problem = f": {report.problem}" if report.problem else ""
         out.line(f"{result:<6}  {run.example.name:<{width}}  {run.figures}{problem}", style)
         for finding in report.findings:
             out.line(f"        {finding_text(finding)}")

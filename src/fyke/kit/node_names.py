@@ -10,6 +10,7 @@ MAX_LABELS = 16
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _LABEL_NAME = re.compile(r"[a-z0-9]([a-z0-9./_-]*[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_REGION = re.compile(r"[A-Z]{2}")
 _ENDS = "and must begin and end with a letter or digit"
 _RULE = "must have 1 to 63 lower-case letters, digits, dots or hyphens, and begin and end with a "
 
@@ -43,8 +44,20 @@ def checked_name(name: str) -> str:
     return name
 
 
+def region_rule(labels: Mapping[str, str]) -> str:
+    """The rule that the label "region" does not keep: its value is one that a run can name. With
+    another one such runs would go out through any machine.
+    """
+    region = labels.get("region")
+    if region is None or _REGION.fullmatch(region):
+        return ""
+    return f"the value of the label region must be two capital letters, not {region[:MAX_NAME]}"
+
+
 def checked_labels(labels: dict[str, str]) -> dict[str, str]:
     """The labels. Raise ``ValueError`` with a rule that they do not keep."""
     if rules := label_rules(labels):
         raise ValueError(rules[0])
+    if rule := region_rule(labels):
+        raise ValueError(rule)
     return labels

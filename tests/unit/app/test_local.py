@@ -470,8 +470,9 @@ async def test_a_run_that_is_to_stop_is_aborted_and_an_end_before_that_is_no_err
     assert problems == []
 
 
-async def test_a_refused_run_is_aborted_so_that_no_later_runner_takes_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("error", [InvalidRequest("no browser"), OSError("no browser")])
+async def test_a_run_that_cannot_go_on_is_aborted_so_that_no_later_runner_takes_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception
 ) -> None:
     run = a_run("A")
     runtime: Any = Runtime([], [])
@@ -486,12 +487,12 @@ async def test_a_refused_run_is_aborted_so_that_no_later_runner_takes_it(
 
     @contextlib.asynccontextmanager
     async def refuses(*_: Any) -> AsyncIterator[Any]:
-        raise InvalidRequest("no browser")
+        raise error
         yield
 
     monkeypatch.setattr(local, "make_runs", lambda _: SimpleNamespace(start=start, abort=abort))
     monkeypatch.setattr(local, "_runner", refuses)
-    with pytest.raises(InvalidRequest, match="no browser"):
+    with pytest.raises(type(error), match="no browser"):
         await local.run_locally(
             Settings(home=tmp_path),
             b"",
@@ -502,3 +503,38 @@ async def test_a_refused_run_is_aborted_so_that_no_later_runner_takes_it(
             on_log=lambda entry: None,
         )
     assert aborted == [run.id]
+
+
+async def test_a_run_that_was_written_is_removed_before_the_next(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ended = RunState.SUCCEEDED
+    runtime: Any = Runtime([ended] * 6, [[] for _ in range(6)])
+    run = a_run("A")
+    replace_services(monkeypatch, runtime, run, had_browser(run, BrowserPresence.NONE))
+    done: list[str] = []
+
+    async def start(*_: Any) -> Run:
+        done.append("start")
+        return run
+
+    async def remove(run_id: str) -> None:
+        done.append(f"remove {run_id}")
+
+    @contextlib.asynccontextmanager
+    async def runner_of(*_: Any) -> AsyncIterator[Any]:
+        yield None
+
+    monkeypatch.setattr(local, "make_runs", lambda _: SimpleNamespace(start=start, remove=remove))
+    monkeypatch.setattr(local, "_runner", runner_of)
+    async with local.open_local_runs(Settings(home=tmp_path)) as runs:
+        for _ in range(2):
+            await runs.run(
+                b"",
+                {},
+                format="json",
+                output=tmp_path / "rows",
+                pages=tmp_path / "page-",
+                on_log=lambda entry: None,
+            )
+    assert done == ["start", f"remove {run.id}", "start"]  # the last one goes with the folder

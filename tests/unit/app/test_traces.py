@@ -29,7 +29,7 @@ def test_missing_packages_are_named_before_anything_is_made(
     monkeypatch.setattr(traces, "PACKAGES", ("opentelemetry_missing.sdk", "no_such_package"))
     settings = Settings(home=tmp_path / "home", otlp_endpoint=COLLECTOR)
     for start in (lambda: prepare(settings, print), lambda: open_exporter(settings, "server")):
-        with pytest.raises(Conflict, match=r'otlp_endpoint needs .* install "fyke\[otel\]"'):
+        with pytest.raises(Conflict, match=r'otlp_endpoint needs .* install .*whl\[otel\]"'):
             start()
     assert not settings.home.exists()
 

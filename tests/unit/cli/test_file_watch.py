@@ -6,7 +6,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from fyke.cli.file_watch import PAUSE_SECONDS, SETTLE_SECONDS, FileWatch
+import pytest
+
+from fyke.cli.file_watch import MAX_ROUNDS, PAUSE_SECONDS, SETTLE_SECONDS, FileWatch
 
 
 def watch(
@@ -15,11 +17,11 @@ def watch(
     output: Path | None = None,
     while_settling: Callable[[], object] = lambda: None,
 ) -> FileWatch:
-    def sleep(seconds: float) -> None:
+    def wait(seconds: float) -> bool:
         assert seconds == SETTLE_SECONDS
-        while_settling()
+        return bool(while_settling())
 
-    return FileWatch(folder, others, output, clock=lambda: 0.0, sleep=sleep)
+    return FileWatch(folder, others, output, clock=lambda: 0.0, wait=wait)
 
 
 def test_files_that_are_added_changed_and_removed_are_named_once(tmp_path: Path) -> None:
@@ -82,6 +84,60 @@ def test_what_the_run_writes_starts_no_run(tmp_path: Path) -> None:
     assert files.changes() == ["lib/rows.csv"]
 
 
+@pytest.mark.parametrize("way", ["through a link", "with dots", "a link as output"])
+def test_the_output_is_known_however_it_is_named(tmp_path: Path, way: str) -> None:
+    folder = tmp_path / "project"
+    (folder / "lib").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(folder)
+    (folder / "latest.csv").symlink_to("rows.csv")
+    watched, output = {
+        "through a link": (tmp_path / "link", folder / "rows.csv"),
+        "with dots": (folder, folder / "lib" / ".." / "rows.csv"),
+        "a link as output": (folder, folder / "latest.csv"),
+    }[way]
+    files = watch(watched, output=output)
+    files.changes()
+    (folder / "rows.csv").touch()
+    (folder / ".fyke-abc.part").touch()
+    (folder / "rows-pages-abc").mkdir()
+    (folder / "rows-pages-abc" / "page-1.jpg").touch()
+    assert files.changes() == []
+
+
+def test_a_file_that_the_command_prints_to_starts_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = tmp_path / "rows.jsonl"
+    printed.touch()
+    fstat = os.fstat
+    monkeypatch.setattr(
+        os, "fstat", lambda number: printed.stat() if number == 1 else fstat(number)
+    )
+    files = watch(tmp_path)
+    files.changes()
+    printed.write_text("{}")
+    assert files.changes() == []
+
+
+def test_a_file_that_changes_all_the_time_is_not_waited_for(tmp_path: Path) -> None:
+    rounds: list[int] = []
+
+    def go_on() -> None:
+        rounds.append(len(rounds))
+        assert len(rounds) <= MAX_ROUNDS
+        (tmp_path / "main.py").write_text("x" * len(rounds))
+
+    files = watch(tmp_path, while_settling=go_on)
+    (tmp_path / "main.py").touch()
+    assert files.changes() == ["main.py"]
+    assert len(rounds) == MAX_ROUNDS
+
+
+def test_the_end_of_the_watch_ends_the_wait(tmp_path: Path) -> None:
+    (tmp_path / "main.py").touch()
+    assert watch(tmp_path, while_settling=lambda: True).changes() == []
+
+
 def test_a_save_is_reported_when_it_is_complete(tmp_path: Path) -> None:
     steps = iter(["12", "123"])
 
@@ -99,6 +155,6 @@ def test_a_save_is_reported_when_it_is_complete(tmp_path: Path) -> None:
 
 def test_looking_at_many_files_takes_a_small_part_of_the_time(tmp_path: Path) -> None:
     times = iter([10.0, 10.2])
-    files = FileWatch(tmp_path, clock=lambda: next(times), sleep=lambda _: None)
+    files = FileWatch(tmp_path, clock=lambda: next(times), wait=lambda _: False)
     files.changes()
     assert round(files.pause, 6) == 2.0

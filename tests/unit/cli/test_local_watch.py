@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -28,6 +29,7 @@ from fyke.cli.local_watch import WAITING, SaveWatch, WatchedProject
 from fyke.cli.local_work import RESULT
 from fyke.cli.main import app
 from fyke.cli.output import Output
+from fyke.cli.root_supervisor import RIGHTS
 from fyke.cli.run_options import NO_OPTIONS
 from fyke.errors import InvalidRequest
 from unit.cli.test_worker_run import ROWS, SUCCEEDED
@@ -138,6 +140,47 @@ def test_runs_that_were_skipped_are_removed_with_the_next(watched: Watched) -> N
     assert files(watched.job) == set()
 
 
+def test_a_run_that_ended_while_the_next_was_handed_over_is_reported_too(
+    watched: Watched, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watched.save("main.py")
+    watched.save("main.py")
+    watched.end(1)
+    watched.end(2, state="failed")
+    assert watched.look().count(WAITING) == 1
+    states = [json.loads(line)["state"] for line in capsys.readouterr().out.splitlines()]
+    assert states == ["succeeded", "failed"]
+    assert files(watched.job) == set()
+
+
+def test_the_thread_has_the_rights_of_its_process_while_it_looks(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The root supervisor takes another user only while it holds the lock."""
+    free: list[bool] = []
+
+    def try_lock() -> None:
+        free.append(RIGHTS.acquire(blocking=False))
+
+    def look() -> None:
+        other = threading.Thread(target=try_lock)
+        other.start()
+        other.join()
+        watched.watch._stopped.set()
+
+    monkeypatch.setattr(watched.watch, "look", look)
+    watched.watch.start()
+    watched.watch._thread.join()
+    assert free == [False]
+
+
+def test_the_first_state_is_handed_over_before_the_thread_starts(watched: Watched) -> None:
+    watched.saves.names = ["main.py"]
+    watched.watch.first_look()
+    assert files(watched.job) == {project_file(1), step_file(1)}
+    assert not watched.watch._thread.is_alive()
+
+
 def test_a_project_that_cannot_be_run_waits_for_the_next_save(watched: Watched) -> None:
     watched.problem = "main.py:1: syntax error"
     assert watched.save("main.py") == f"fyke: main.py:1: syntax error\n{WAITING}\n"
@@ -171,6 +214,7 @@ def test_an_unexpected_error_ends_the_command(tmp_path: Path, monkeypatch: Any) 
         monkeypatch.setattr(local_watch.os, "kill", lambda pid, number: ended.append(number))
         monkeypatch.setattr(watched.saves, "changes", lambda: 1 / 0)
         watched.watch.start()
+        watched.watch._thread.join()
         with pytest.raises(ZeroDivisionError):
             watched.watch.stop()
         assert ended == [local_watch.signal.SIGTERM]
@@ -179,7 +223,7 @@ def test_an_unexpected_error_ends_the_command(tmp_path: Path, monkeypatch: Any) 
 def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *options: str) -> Any:
     """``worker run --watch`` whose process is interrupted at once."""
 
-    def interrupted(settings: Any, job: Job, request: dict[str, Any]) -> int:
+    def interrupted(settings: Any, job: Job, request: dict[str, Any], started: Any) -> int:
         assert (request["action"], request["count"]) == ("series", 0)
         job.write(RESULT, b'{"code": 0}')
         return Exit.OK
@@ -195,7 +239,8 @@ def test_the_end_by_ctrl_c_is_a_success(monkeypatch: pytest.MonkeyPatch, tmp_pat
     project.mkdir()
     ended = command(monkeypatch, tmp_path, str(project), "-o", str(tmp_path / "rows.csv"))
     assert ended.exit_code == 0
-    assert ended.stderr.startswith("Starting a runner for this Worker ...\n")
+    assert ended.stderr.startswith("Starting a runner for this Worker ...\nfyke: ")  # it is empty
+    assert ended.stderr.endswith(f"{WAITING}\n")
     assert (tmp_path / "rows.csv").exists()
 
 

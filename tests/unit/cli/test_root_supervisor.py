@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,7 +78,10 @@ def test_the_supervisor_inherits_the_pipe_of_ends_only_with_its_option(
         supervisor=["/bin/sh", "-c", count],
         reports_ends=reports_ends,
     )
-    assert root_supervisor.supervise_as_root(config, {}) == (5 if reports_ends else 4)
+    users: list[int] = []
+    code = root_supervisor.supervise_as_root(config, {}, lambda: users.append(os.geteuid()))
+    assert code == (5 if reports_ends else 4)
+    assert users == [0]
 
 
 def test_adopted_orphans_are_reaped() -> None:
@@ -94,6 +98,38 @@ def test_the_two_children_are_not_reaped_as_orphans() -> None:
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     root_supervisor.reap_orphans({child.pid})
     assert child.wait(30) == 1
+
+
+@pytest.mark.parametrize("pid, looks", [(2, False), (1, True), (1, False)])
+def test_orphans_are_reaped_only_as_process_1_and_while_no_thread_looks(
+    stopping: StopRequest, ended: Ended, monkeypatch: pytest.MonkeyPatch, pid: int, looks: bool
+) -> None:
+    """Another thread may wait for the end of a process of its own."""
+    reaped: list[set[int]] = []
+    monkeypatch.setattr(root_supervisor, "reap_orphans", reaped.append)
+    monkeypatch.setattr(root_supervisor, "CHECK_INTERVAL", 0.01)
+    monkeypatch.setattr(os, "getpid", lambda: pid)
+    child = subprocess.Popen(["sleep", "0.1"])
+    launcher = running(subprocess.Popen(["sleep", "600"]))
+    holding, finish = threading.Event(), threading.Event()
+
+    def look() -> None:
+        with root_supervisor.RIGHTS if looks else contextlib.nullcontext():
+            holding.set()
+            finish.wait(30)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    holding.wait(30)
+
+    def start() -> RunningLauncher:
+        raise AssertionError("it was replaced")
+
+    root_supervisor.until_child_ends(child, launcher, start, stopping, ended)
+    finish.set()
+    thread.join()
+    launcher.stop()
+    assert bool(reaped) == (pid == 1 and not looks)
 
 
 def test_the_root_supervisor_imports_only_the_standard_library() -> None:

@@ -110,6 +110,22 @@ def test_rows_that_do_not_fit_the_output_schema_fail_the_example(invoke: Invoke)
     assert [given["custom"] for given in inputs] == [{"q": 2}]
 
 
+def test_an_example_without_rows_fails_unless_none_are_expected(invoke: Invoke) -> None:
+    ended = invoke("test", "--example", "one", ends=[{"rows": []}])
+    assert ended.exit_code == Exit.FAILED
+    assert ended.stdout == (
+        "failed  one  0 rows, 2 s: at least 1 row expected; --min-rows sets another number\n"
+    )
+    few = invoke("test", "--example", "one", "--min-rows", "3", "--json", ends=[{}])
+    [example] = json.loads(few.stdout)["examples"]
+    assert (example["passed"], example["problem"]) == (
+        False,
+        "at least 3 rows expected; --min-rows sets another number",
+    )
+    none = invoke("test", "--example", "one", "--min-rows", "0", ends=[{"rows": []}])
+    assert none.exit_code == 0
+
+
 def test_all_that_pass_are_a_success_also_without_an_output_schema(invoke: Invoke) -> None:
     ended = invoke("test", "--memory", "1024", ends=[{}], output=None, files={})
     assert ended.exit_code == 0

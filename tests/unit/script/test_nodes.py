@@ -92,6 +92,7 @@ def test_a_node_that_ends_is_named_with_what_starts_it_again(
     assert done.stderr == (
         f"The node n1 has ended {how}; its log is {folder}/node.log. Start it again with\n"
         f"  script/fyke node up --home '{folder}'\n"
+        "It is then a process of its own: end it yourself, before script/up ends.\n"
     )
 
 

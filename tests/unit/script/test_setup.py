@@ -39,6 +39,19 @@ def test_a_second_installation_waits_for_the_first(tmp_path: Path) -> None:
     assert first.communicate("\n")[0] == "installed\n"
 
 
+def test_a_program_of_the_debian_package_is_not_replaced(tmp_path: Path) -> None:
+    own = (
+        'dpkg() { [[ "$*" == "-S $prefix/.venv/bin/fyke" ]]; }; prefix=$1; refuse_if_packaged "$1"'
+    )
+    refused = bash(f"{own}; echo not reached", tmp_path)
+    output, message = refused.communicate()
+    assert (refused.returncode, output) == (1, "")
+    assert f"Fyke in {tmp_path} belongs to the Debian package fyke." in message
+    assert bash(
+        'dpkg() { return 1; }; refuse_if_packaged "$1"; echo goes on', tmp_path
+    ).communicate() == ("goes on\n", "")
+
+
 def test_the_files_of_a_running_fyke_are_not_replaced(tmp_path: Path) -> None:
     python = tmp_path / ".venv" / "bin" / "python3"
     python.parent.mkdir(parents=True)

@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping
 
 from fyke.errors import Problem
-from fyke.kit.node_names import MAX_NAME, label_rules, name_rule
+from fyke.kit.node_names import MAX_NAME, label_rules, name_rule, region_rule
 from fyke.model.placement import REGION_LABEL
 
 _PATTERN = re.compile(r"[a-z0-9.-]*\*?[a-z0-9.-]*")
 _LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
-_REGION = re.compile(r"[A-Z]{2}")
 _SHORT = re.compile(r"[0-9A-Za-z.+_-]{1,64}")
 
 
@@ -45,9 +44,7 @@ def label_problems(field: str, labels: Mapping[str, str]) -> list[Problem]:
     its runs would go out through any machine.
     """
     found = [Problem(rule, field) for rule in label_rules(labels)]
-    region = labels.get(REGION_LABEL)
-    if region is not None and not _REGION.fullmatch(region):
-        rule = f"the value of the label region must be two capital letters, not {region[:MAX_NAME]}"
+    if rule := region_rule(labels):
         found.append(Problem(rule, field, f"as {REGION_LABEL}=DE, or give the label another name"))
     return found
 

@@ -104,19 +104,25 @@ def open_archive(data: Packed, *, max_packed: int = MAX_PACKED) -> Iterator[Arch
         yield _archive(_spool(data, entries, spool))
 
 
-def pack(folder: Path, replacements: Mapping[str, Path] | None = None) -> bytes:
+def pack(
+    folder: Path, replacements: Mapping[str, Path] | None = None, without: Path | None = None
+) -> bytes:
     """Return the project in ``folder`` as a bundle in canonical form. Raise ``InvalidRequest``.
 
     Caches, logs and build products are left out; links and special files are refused.
     ``replacements``: files to pack instead of those in the folder, by path in the project.
+    ``without``: a file that is left out, wherever it is; it may be missing.
     """
     files: list[ProjectFile] = []
     total = 0
     replacements = replacements or {}
+    left_out = _identities(without)
     paths = [(path, name) for path, name in _walk(folder) if name not in replacements]
     paths += [(path, name) for name, path in replacements.items()]
     for path, name in paths:
         status = path.lstat()
+        if (status.st_dev, status.st_ino) in left_out:
+            continue
         if not stat.S_ISREG(status.st_mode):
             rule = "it is a symbolic link, device or pipe"
             raise refuse(name, rule, "replace it with the file itself, or remove it")
@@ -132,6 +138,17 @@ def pack(folder: Path, replacements: Mapping[str, Path] | None = None) -> bytes:
         files.append(ProjectFile(name, status.st_size, executable, _reader(path)))
     _refuse_collisions(file.path for file in files)
     return normalise(files)
+
+
+def _identities(path: Path | None) -> set[tuple[int, int]]:
+    """Device and number of a file, and of the link that leads to it."""
+    found = set()
+    if path is not None:
+        for follow in (True, False):
+            with suppress(OSError):
+                status = path.stat(follow_symlinks=follow)
+                found.add((status.st_dev, status.st_ino))
+    return found
 
 
 def normalise(files: Iterable[ProjectFile]) -> bytes:

@@ -29,8 +29,13 @@ REQUEST = b"GET /json/version HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r
 
 
 # what Chromium prints before it ends because it may not create its namespaces
-NO_SANDBOX = ("No usable sandbox!", "Failed to move to new namespace")
-NESTED = "done"  # ``HostView.nesting`` where a user namespace could be created
+NO_SANDBOX = (
+    "No usable sandbox!",
+    "Failed to move to new namespace",
+    "The SUID sandbox helper binary was found, but is not configured correctly",
+)
+# ``HostView.nesting`` where the kernel or its settings refuse a user namespace
+REFUSALS = frozenset({"EPERM", "EACCES", "ENOSPC", "EUSERS", "EINVAL", "ENOSYS"})
 
 
 class _NoOwnSandbox(Exception):
@@ -99,7 +104,7 @@ def _check_refusal(host: HostView, words: str) -> None:
     """Raise ``_NoOwnSandbox`` if no user namespace could be created in the sandbox, or if Chromium
     says in its last ``words`` that it can have none.
     """
-    if host.nesting != NESTED and not host.nesting.startswith("setns"):
+    if host.nesting in REFUSALS:
         raise _NoOwnSandbox(f"creating a user namespace in a sandbox returned {host.nesting}")
     if said := [text for text in NO_SANDBOX if text in words]:
         raise _NoOwnSandbox(f"Chromium says: {said[0]}")

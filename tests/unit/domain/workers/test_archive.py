@@ -453,6 +453,19 @@ def test_pack_is_deterministic(tmp_path: Path) -> None:
     assert len(digests) == 1
 
 
+def test_pack_leaves_out_a_file_and_the_link_to_it(tmp_path: Path) -> None:
+    for name in ("main.py", "rows.csv"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "latest.csv").symlink_to("rows.csv")
+    named = tmp_path / "lib" / ".." / "latest.csv"
+    (tmp_path / "lib").mkdir()
+    bundle = pack(tmp_path, without=named)
+    assert zipfile.ZipFile(io.BytesIO(bundle)).namelist() == ["main.py"]
+    (tmp_path / "latest.csv").unlink()
+    (tmp_path / "rows.csv").unlink()
+    assert pack(tmp_path, without=named) == bundle
+
+
 def test_pack_refuses_links_and_special_files(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("")
     link = tmp_path / "link"

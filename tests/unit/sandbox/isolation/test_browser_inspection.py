@@ -117,12 +117,27 @@ async def test_a_browser_with_a_sandbox_of_its_own_is_inspected_once() -> None:
     assert [order.kind for order in machine.orders] == ["browser-probe"]
 
 
-async def test_namespaces_that_chromium_may_not_create_are_a_refusal() -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Failed to move to new namespace",
+        "The SUID sandbox helper binary was found, but is not configured correctly",
+    ],
+)
+async def test_a_sandbox_that_chromium_cannot_have_is_a_refusal(words: str) -> None:
     machine = Machine({True: False, False: True})
-    machine.words = b"FATAL: Failed to move to new namespace: errno = Operation not permitted"
+    machine.words = f"FATAL: {words}. Aborting now.".encode()
     own_sandbox, results = await inspect(machine, "headless-shell")  # type: ignore[arg-type]
     assert not own_sandbox
-    assert own_sandbox_problem(results).startswith("Chromium says: Failed to move to new namespace")
+    assert own_sandbox_problem(results).startswith(f"Chromium says: {words}")
+
+
+@pytest.mark.parametrize("nesting", ["EAGAIN", "ENOMEM", "setns: EINVAL"])
+async def test_a_machine_that_is_short_of_something_has_refused_nothing(nesting: str) -> None:
+    machine = Machine({True: False, False: True})
+    machine.nesting, machine.words = nesting, b"killed"
+    with pytest.raises(SandboxFault, match="killed"):
+        await inspect(machine, "headless-shell")  # type: ignore[arg-type]
 
 
 async def test_where_it_does_not_start_so_the_outer_layers_are_inspected() -> None:
