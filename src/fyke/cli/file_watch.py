@@ -13,7 +13,7 @@ from fyke.domain.workers.entry_names import is_build_output, is_left_out
 
 PAUSE_SECONDS = 0.5
 SETTLE_SECONDS = 0.1  # an editor writes several files, or one in several steps
-MAX_ROUNDS = 20  # of waiting for a file that changes again and again
+MAX_ROUNDS = 20  # of waiting for a file that changes repeatedly
 BUSY_SHARE = 10  # looking takes at most this fraction of the time, however many files there are
 # what editors write beside the file that is edited
 _EDITOR_SUFFIXES = ("~", ".swp", ".swo", ".swx")

@@ -2,7 +2,7 @@
 
 The process that runs the project (``fyke.cli.local_steps``) works in the main thread, or as another
 user. A second thread looks at the files, hands over each new state of the project, and reports the
-runs that have ended. It holds ``RIGHTS`` while it looks: the main thread of root's process acts as
+runs that have ended. It takes ``RIGHTS`` while it looks: the main thread of root's process acts as
 the service user when it starts another launcher, and that changes the user of every thread.
 """
 

@@ -233,7 +233,7 @@ def reap_orphans(pids: set[int]) -> None:
 @contextlib.contextmanager
 def as_user(uid: int, gid: int) -> Iterator[None]:
     """Act with the rights of the service user in that user's folder: a name there may be a link,
-    which root would follow. Other threads that need the rights of root hold ``RIGHTS``.
+    which root would follow. Other threads that need the rights of root take ``RIGHTS``.
     """
     with RIGHTS:
         os.setegid(gid)
