@@ -85,7 +85,7 @@ def splitting(machines: ManyMachines, name: str, seconds: int) -> str:
 def test_a_run_is_split_over_the_nodes(machines: ManyMachines) -> None:
     with listening() as receiver:
         body = {
-            "scraper_slug": splitting(machines, "spells", 2),
+            "scraper_slug": splitting(machines, "spells", 5),
             "callback_url": receiver.url("/split"),
             "input": {"parameters": {"system": {}, "custom": {"words": WORDS}}},
         }
