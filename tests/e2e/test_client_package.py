@@ -40,7 +40,7 @@ import fyke_client
 project, folder = sys.argv[1:]
 seen = {"from": fyke_client.__file__}
 with Fyke() as fyke:
-    published = fyke.push_worker(project, name="client-counts")
+    published = fyke.push_worker(project, name="packaged-counts")
     seen["worker"] = published.path
     seen["rows"] = fyke.run_and_collect(published.path, {"last": 3}, timeout=120)
     run = fyke.start(published.path, {"last": 2}, idempotency_key=published.slug)
@@ -128,7 +128,7 @@ def test_a_program_uses_the_installed_wheel(
     seen: dict[str, Any] = json.loads(done.stdout)
     assert seen.pop("from").startswith(str(installed))
     assert seen == {
-        "worker": "owner/client-counts",
+        "worker": "owner/packaged-counts",
         "rows": [{"n": n, "big": 2**80} for n in (1, 2, 3)],
         "same": True,
         "followed": [1, 2],
