@@ -24,6 +24,7 @@ from fyke.api.network import Visit, header
 from fyke.api.presence import first_of
 from fyke.api.transport import VISIT
 from fyke.errors import Unauthenticated
+from fyke.mcp.call import AgentCall
 
 PATH = "/mcp"
 MAX_BODY_BYTES = 10 * 2**20  # as for the input of a run
@@ -33,23 +34,13 @@ METHODS: Collection[str] = ("DELETE", "GET", "HEAD", "POST", "PUT", "PATCH")
 
 
 class Agents(Protocol):
-    """The MCP server. ``origin``, ``address``, ``key`` and ``key_id`` are those of a request that
-    may use it; ``spend_cap`` is its header of this name, or empty. Raises ``Refusal`` for a wrong
-    one. The body was read, so ``receive`` says nothing of a disconnection: the call is cancelled.
-    """
+    """The MCP server."""
 
-    async def serve(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        *,
-        origin: str,
-        address: str,
-        key: str,
-        key_id: str,
-        spend_cap: str,
-    ) -> None: ...
+    async def serve(self, scope: Scope, receive: Receive, send: Send, call: AgentCall) -> None:
+        """Answer a request. Its body was read, so ``receive`` says nothing of a disconnection: then
+        this is cancelled. Raises ``Refusal`` for a wrong spend cap.
+        """
+        ...
 
 
 class AgentRoute(Route):
@@ -90,16 +81,14 @@ class _AgentEndpoint:
         if declared is None:
             self._access.charge(scope, len(body))
         with self._call_of(caller.key_id or caller.account_id):
-            work = self._agents.serve(
-                scope,
-                _replayed(body),
-                send,
-                origin=visit.origin,
-                address=visit.address,
-                key=credential(scope) or "",
-                key_id=caller.key_id,
-                spend_cap=header(scope, SPEND_CAP) or "",
+            call = AgentCall(
+                visit.origin,
+                visit.address,
+                credential(scope) or "",
+                caller.key_id,
+                header(scope, SPEND_CAP) or "",
             )
+            work = self._agents.serve(scope, _replayed(body), send, call)
             serving = asyncio.create_task(work)
             if not await first_of(serving, scope, receive):
                 raise Refusal(503, "the call was ended: the server stops, or its client has gone")

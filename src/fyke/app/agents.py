@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fyke.api.errors import Refusal
+from fyke.mcp.call import AgentCall
 
 if TYPE_CHECKING:
     from fyke.mcp.http import McpEndpoint
@@ -24,36 +25,16 @@ class LazyAgents:
         self._lock = asyncio.Lock()
         self._endpoint: McpEndpoint | None = None
 
-    async def serve(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        *,
-        origin: str,
-        address: str,
-        key: str,
-        key_id: str,
-        spend_cap: str,
-    ) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send, call: AgentCall) -> None:
         """See ``fyke.api.agents``."""
         endpoint = await self._started()
         from fyke.mcp.spending import read_cap
 
         try:
-            cap = read_cap(spend_cap)
+            cap = read_cap(call.spend_cap)
         except ValueError as error:
             raise Refusal(400, f"the header Fyke-Spend-Cap: {error}") from None
-        await endpoint.serve(
-            scope,
-            receive,
-            send,
-            origin=origin,
-            address=address,
-            key=key,
-            key_id=key_id,
-            cap=cap,
-        )
+        await endpoint.serve(scope, receive, send, call, cap)
 
     async def _started(self) -> McpEndpoint:
         async with self._lock:

@@ -19,6 +19,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fyke.mcp.call import AgentCall
 from fyke.mcp.server import build_server
 from fyke.mcp.session import McpSession
 from fyke.mcp.spending import AgentSpending, KeySpending
@@ -40,22 +41,14 @@ class McpEndpoint:
         self._running: asyncio.Task[None] | None = None
 
     async def serve(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        *,
-        origin: str,
-        address: str,
-        key: str,
-        key_id: str,
-        cap: Decimal | None,
+        self, scope: Scope, receive: Receive, send: Send, call: AgentCall, cap: Decimal | None
     ) -> None:
-        """Answer one request; see ``fyke.api.agents``. ``cap``: US dollars."""
+        """Answer one request; see ``fyke.api.agents``. ``cap``: that of the call, in US dollars."""
         await self._start()
-        transport = httpx2.ASGITransport(self._api, raise_app_exceptions=False, client=(address, 0))
-        async with AsyncFyke(origin, key, transport=transport) as fyke:
-            with self._spending_of(key_id, cap) as spending:
+        client = call.address, 0
+        transport = httpx2.ASGITransport(self._api, raise_app_exceptions=False, client=client)
+        async with AsyncFyke(call.origin, call.key, transport=transport) as fyke:
+            with self._spending_of(call.key_id, cap) as spending:
                 scope[_SESSION] = McpSession(fyke, spending, cap)
                 await self._manager.handle_request(scope, receive, send)
 

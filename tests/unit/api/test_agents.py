@@ -33,7 +33,7 @@ class Place:
     def charge(self, scope: Any, size: int) -> None:
         self.charged.append(size)
 
-    async def serve(self, scope: Any, receive: Any, send: Any, **_: Any) -> None:
+    async def serve(self, scope: Any, receive: Any, send: Any, call: Any) -> None:
         self.served += 1
         self.body = (await receive())["body"]
         self.busy.set()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fyke.mcp import http
+from fyke.mcp.call import AgentCall
 from fyke.mcp.http import McpEndpoint
 
 CALL = {
@@ -68,14 +69,7 @@ def serve(endpoint: McpEndpoint, sent: list[Any]) -> asyncio.Task[None]:
     scope |= {"headers": headers, "scheme": "http", "server": ("fyke", 80), "http_version": "1.1"}
     return asyncio.create_task(
         endpoint.serve(
-            scope,
-            receive,
-            send,
-            origin="http://fyke",
-            address="127.0.0.1",
-            key="secret",
-            key_id="k",
-            cap=None,
+            scope, receive, send, AgentCall("http://fyke", "127.0.0.1", "secret", "k"), None
         )
     )
 
@@ -88,6 +82,8 @@ async def test_a_cancelled_call_ends_its_request_to_the_api(
         await api.called.wait()
         serving.cancel()
         await api.cancelled.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
 
 
 async def test_the_endpoint_starts_anew_after_it_has_failed(
