@@ -28,9 +28,9 @@ class AsyncFyke(AsyncRunCalls, AsyncRowCalls, AsyncWorkerCalls, AsyncTaskCalls):
 
     ``url`` and ``key`` default to the variables ``FYKE_URL`` and ``FYKE_KEY``, the URL then to the
     server on this machine; an empty key sends none, and an unusable one raises ``ValueError``, as a
-    URL with a password does. ``timeout``: seconds for each request, without
-    those that the server is asked to wait. ``retries``: how often a request is sent again that had
-    no answer or was refused for now, if that cannot do anything twice.
+    URL with a password does. ``timeout``: seconds for each request, not counting those for which
+    the server is asked to wait. ``retries``: how often a request is repeated after a lost
+    connection or a temporary refusal; one that might take effect twice is never repeated.
 
     Every method raises ``ApiError`` for an error answer and ``Unreachable`` without an answer. It
     is a context manager.
