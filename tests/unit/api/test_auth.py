@@ -158,8 +158,8 @@ async def test_more_keys_do_not_make_an_account_faster() -> None:
 
 async def test_without_a_limit_of_keys_there_is_none_of_accounts() -> None:
     access = _access(Keys(), ManualClock())
-    for _ in range(1000):
-        await access.require(_scope(api_key="good"), "1.2.3.4")
+    callers = [await access.require(_scope(api_key="good"), "1.2.3.4") for _ in range(1000)]
+    assert len(callers) == 1000 and all(callers)
 
 
 async def test_a_large_body_counts_as_several_requests() -> None:
@@ -252,5 +252,7 @@ async def test_other_requests_are_served_between_large_bodies(fails: bool) -> No
 async def test_small_bodies_wait_for_no_turn() -> None:
     access = _access(Keys(), ManualClock())
     small = BYTES_PER_REQUEST - 1
+    entered = 0
     async with asyncio.timeout(10), access.turn(BYTES_PER_REQUEST), access.turn(small):
-        pass
+        entered += 1
+    assert entered == 1

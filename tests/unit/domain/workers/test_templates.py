@@ -116,8 +116,8 @@ def test_the_versions_have_bounds_and_name_no_registry(template: Template) -> No
 
 
 def test_python_files_can_be_read() -> None:
-    for path in FOLDERS.glob("*/*.py"):
-        ast.parse(path.read_text("utf-8"))
+    parsed = [ast.parse(path.read_text("utf-8")) for path in FOLDERS.glob("*/*.py")]
+    assert len(parsed) >= 4 and all(tree.body for tree in parsed)
 
 
 def test_what_tests_of_a_template_leave_is_not_written(tmp_path: Path) -> None:
