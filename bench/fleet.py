@@ -1,7 +1,7 @@
 """Measures how many nodes and attempts one installation carries, and what it reaches first.
 
     python bench/fleet.py [--nodes 1000] [--attempts 100000] [--seconds 30] [--gateways 1]
-        [--subtasks 100] [--rows 1] [--row-seconds 10] [--starts 50] [--statements]
+        [--subtasks 100] [--rows 1] [--row-seconds 10] [--starts 50] [--deadline 900] [--statements]
 
 A PostgreSQL server of its own (fsync on), gateways as ``fyke up`` runs them, each in a process, and
 nodes that are simulated in one further process: each has its own connection of TLS with its own
@@ -34,7 +34,7 @@ from typing import Any
 
 import uvloop
 from common import arguments, head, line, percentile, spread, spread_values
-from fleet_gateway import GatewayProcess, gateway
+from fleet_gateway import GatewayProcess, gateway, quiet
 from fleet_nodes import Load, SimulatedNode, Times
 from fleet_state import Database, join_of
 from idle_memory import memory
@@ -44,7 +44,6 @@ from fyke.kit.certificates import CertifiedKey
 from support.postgres import running_postgres
 
 CONNECTING = 12  # at once: a gateway makes 16 handshakes at a time with one address
-DEADLINE = 300.0  # seconds for all nodes to connect, and for all attempts to be leased or to end
 START_SECONDS = 0.25  # between two single runs
 MAX_CONNECTIONS = 100  # of PostgreSQL, unless it is changed
 WORST_STATEMENTS = 8
@@ -103,13 +102,13 @@ class Fleet:
             async with turn:
                 await node.connect(address, authority, join_of(node.name))
 
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(self._options.deadline):
             await asyncio.gather(*(connect(*each) for each in enumerate(self._nodes)))
 
     async def _lease(self) -> None:
         for node in self._nodes:
             node.may_take.set()
-        await _until(lambda: self._held() >= self._options.attempts, DEADLINE)
+        await _until(lambda: self._held() >= self._options.attempts, self._options.deadline)
         if self._held() < self._options.attempts:
             line("not all attempts were leased in time", f"{self._held():,}")
 
@@ -293,8 +292,10 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1, help="that an attempt puts out at once")
     parser.add_argument("--row-seconds", type=float, default=10, help="0: it puts out nothing")
     parser.add_argument("--starts", type=int, default=50, help="single runs")
+    parser.add_argument("--deadline", type=float, default=900, help="seconds for each step")
     parser.add_argument("--statements", action="store_true", help="show all kinds of them")
     options = parser.parse_args()
+    quiet()
     head(f"{options.nodes:,} nodes with {options.attempts:,} attempts, {options.gateways} gateways")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -186,7 +186,8 @@ class Attempts:
             lost = frozenset(r.key.id for r in reports) - renewed
             return RunnerOrders(stop, lost, next_check_ms), next_samples, found.at
 
-        orders, next_samples, at = await self._storage.write(work)
+        # behind many starts and ends it could come after the leases have expired
+        orders, next_samples, at = await self._storage.write(work, urgent=True)
         self._sample_times.note(next_samples, at)
         return orders
 
