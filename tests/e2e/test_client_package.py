@@ -49,7 +49,7 @@ with Fyke() as fyke:
     seen["status"] = fyke.wait(run, 60).status_name
     seen["file"] = fyke.export_to(run, Path(folder) / "rows.csv", keys=["n"]).read_bytes().decode()
     seen["sorted"] = [row["n"] for row in fyke.rows(run, sort="-n", fields=["n"])]
-    seen["newest"] = next(fyke.iter_runs(worker=published.path)).slug == run
+    seen["newest"] = next(fyke.runs(worker=published.path)).slug == run
     try:
         fyke.run_and_collect(published.path, {"last": -1}, timeout=120)
     except RunFailed as error:

@@ -92,17 +92,17 @@ def test_the_installed_client_does_the_main_job(
     output = run("node", program, *arguments, folder=installed, **server)
     assert platform.key not in output
     seen = json.loads(output)
-    size = exported.stat().st_size
     assert seen == {
         "versions": ["v1.0.1", "v1.0.1"],
-        "found": "owner~javascript-counter",
+        "found": "owner/javascript-counter",
+        "others": [],
         "required": ["count", "forever"],
         "detail": "v1.0.1",
         "run": ["succeeded", 2500],
         "rows": [2500, {"n": 0}, {"n": 2499}],
         "callbacks": ["running", "succeeded"],
         "selected": [{"n": 2}, {"n": 1}, {"n": 0}],
-        "bytes": size,
+        "file": str(exported),
         "log": ["counted 2500"],
         "followed": [0, "running"],
         "aborted": "aborted",
@@ -112,6 +112,8 @@ def test_the_installed_client_does_the_main_job(
         "runs": 5,
         "balance": "string",
         "refused": [True, 11000, 26],
+        "field": True,
+        "forged": True,
     }
     with exported.open(encoding="utf-8", newline="") as file:
         assert [row["n"] for row in csv.DictReader(file)] == [str(n) for n in range(2500)]
@@ -143,8 +145,8 @@ def test_the_program_of_the_page_works(installed: Path, platform: Booted, tmp_pa
     program = installed / "page.mjs"
     program.write_text(text)
     output = run("node", program, folder=installed, FYKE_KEY=platform.key)
-    assert "owner~page-hello v1.0.1" in output
-    assert output.count("A page") == 2
+    assert "owner/page-hello v1.0.1" in output
+    assert output.count("A page") == 3  # followed, selected, of the task
     assert "succeeded 1" in output
     assert "read all pages" in output
     assert (installed / "rows.xlsx").read_bytes().startswith(b"PK")
