@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from support import language_versions
 from support.booted import Booted
 from support.projects import python_project
 
@@ -80,6 +81,22 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_installed_client_does_the_main_job(
     installed: Path, platform: Booted, tmp_path: Path
 ) -> None:
+    do_the_main_job("node", installed, platform, tmp_path, "javascript-counter")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("version", language_versions.NODE)
+def test_the_installed_client_does_the_main_job_in_each_node(
+    installed: Path, platform: Booted, tmp_path: Path, version: str
+) -> None:
+    node = language_versions.node_of(version)
+    do_the_main_job(node, installed, platform, tmp_path, f"javascript-counter-{version}")
+
+
+def do_the_main_job(
+    node: str | Path, installed: Path, platform: Booted, tmp_path: Path, name: str
+) -> None:
     project = tmp_path / "counter"
     with zipfile.ZipFile(io.BytesIO(python_project(COUNTER, schema=SCHEMA))) as archive:
         archive.extractall(project)
@@ -88,13 +105,13 @@ def test_the_installed_client_does_the_main_job(
     exported = tmp_path / "rows.csv"
     secret = platform.read("/api/fyke/account")["webhook_secret"]
     server = {"FYKE_URL": platform.url, "FYKE_KEY": platform.key, "SECRET": secret}
-    arguments = (project, "javascript-counter", exported)
-    output = run("node", program, *arguments, folder=installed, **server)
+    arguments = (project, name, exported)
+    output = run(node, program, *arguments, folder=installed, **server)
     assert platform.key not in output
     seen = json.loads(output)
     assert seen == {
         "versions": ["v1.0.1", "v1.0.1"],
-        "found": "owner/javascript-counter",
+        "found": f"owner/{name}",
         "others": [],
         "required": ["count", "forever"],
         "detail": "v1.0.1",
