@@ -416,6 +416,8 @@ export interface RequestOptions extends CallOptions {
 export type RunStatus = "ready" | "running" | "succeeded" | "failed" | "aborting" | "aborted";
 
 export interface WorkerRun {
+  slug: string;
+  /** The same as `slug`. */
   run_slug: string;
   status: RunStatus;
   /** Why it failed, else empty. */
