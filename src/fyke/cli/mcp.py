@@ -241,7 +241,7 @@ def _is_valid(connection: McpConnection) -> bool:
 
     with Fyke(connection.url, connection.key, retries=0) as fyke:
         try:
-            fyke.runs(page_size=1)
+            fyke.run_page(page_size=1)
         except ApiError as error:
             if error.status in (401, 403):
                 return False
