@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from fyke.mcp import calls, coreclaw_runs, starts
+from fyke.mcp import calls, coreclaw_runs, hidden, starts
 from fyke.mcp.calls import refusals, segment
 from fyke.mcp.row_text import enclosed, fitting, shortened
 from fyke.mcp.session import McpSession
@@ -57,7 +57,7 @@ async def start_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
 async def wait_for_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
     run = arguments["run"]
     await coreclaw_runs.wait(session, run, arguments["seconds"])
-    summary = await _summary(session, run)
+    summary = await hidden.summary(session, run)
     answer = _outline(summary)
     if not answer["ended"]:
         waiting = await calls.read(session, f"/api/fyke/runs/{segment(run)}/waiting")
@@ -68,11 +68,6 @@ async def wait_for_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
     else:
         answer["next"] = "diagnose_run"
     return answer_of(answer, untrusted=bool(summary["reason"]))
-
-
-async def _summary(session: McpSession, run: str) -> dict[str, Any]:
-    summary: dict[str, Any] = await calls.read(session, f"/api/fyke/runs/{segment(run)}")
-    return summary
 
 
 def _outline(summary: dict[str, Any]) -> dict[str, Any]:
@@ -210,26 +205,28 @@ def _place(cursor: str) -> tuple[str, int]:
 
 async def diagnose_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
     """Why a run ended as it did or does not go on, the remedy, and the evidence."""
-    run = segment(arguments["run"])
-    path = f"/api/fyke/runs/{run}"
-    summary = await _summary(session, arguments["run"])
+    run = calls.plain_id(arguments["run"])
+    path = f"/api/fyke/runs/{segment(run)}"
+    summary = await hidden.summary(session, run)
     answer = _outline(summary) | {"reason_code": summary["reason_code"]}
     if hint := summary["hint"]:
         answer |= {"cause": hint["cause"], "remedy": hint["next_step"]}
     if not answer["ended"]:
         answer["waiting_for"] = (await calls.read(session, f"{path}/waiting"))["reason"]
-    subtasks = await calls.read(session, f"{path}/subtasks", limit=100)
+    subtasks = await calls.read(session, f"{path}/subtasks", limit=100, safe_input=True)
     failed = [item for item in subtasks["list"] if item["outcome"] not in ("", "succeeded")]
     answer["subtasks"] = subtasks["count"]
+    errors = [line["content"] for line in summary["errors"]] or await _last_errors(session, run)
     shown, most = failed[:_SHOWN_ATTEMPTS], arguments["max_tokens"]
+    reasons = await hidden.hide(session, run, [item["reason"] for item in shown])
     of_each = most // (2 * max(1, len(shown)))
     answer["failed_subtasks"] = [
         {
             "number": item["number"],
             "input": shortened(item["input"], of_each),
-            "reason": item["reason"],
+            "reason": reason,
         }
-        for item in shown
+        for item, reason in zip(shown, reasons, strict=True)
     ]
     sites = await calls.read(session, f"{path}/sites")
     answer["sites_with_trouble"] = [
@@ -238,9 +235,8 @@ async def diagnose_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
         if site["failures"] or site["refused"]
     ][:_SHOWN_SITES]
     if answer["ended"]:
-        verdict = await coreclaw_runs.verdict_of(session, arguments["run"], 5)
+        verdict = await coreclaw_runs.verdict_of(session, run, 5)
         answer["verdict"] = verdict["verdict"]
-    errors = [line["content"] for line in summary["errors"]] or await _last_errors(session, path)
     text = msgspec.json.encode(answer).decode()
     if not errors:
         return ToolAnswer((text,), True)
@@ -248,9 +244,9 @@ async def diagnose_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
     return ToolAnswer((text, enclosed("the last error lines of its log, as JSON", taken)), True)
 
 
-async def _last_errors(session: McpSession, path: str) -> list[str]:
-    page = await calls.read(session, f"{path}/log/page", level=4, limit=20)
-    return [line["content"] for line in page["list"]]
+async def _last_errors(session: McpSession, run: str) -> list[str]:
+    page = await calls.read(session, f"/api/fyke/runs/{segment(run)}/log/page", level=4, limit=20)
+    return await hidden.hide(session, run, [line["content"] for line in page["list"]])
 
 
 # --- spending ------------------------------------------------------------------------------

@@ -35,9 +35,11 @@ async def description_of(session: McpSession, worker: str, version: str = "") ->
     if form["broken"]:
         schema = await calls.read(session, f"/api/v2/workers/{segment(worker)}/input-schema")
         answer["input_schema"] = schema["input_schema"]
-    initial = await calls.read(session, f"{path}/beginning", version=version)
+    initial = await calls.read(session, f"{path}/beginning", version=version, safe_input=True)
     example = initial["input"].get("parameters", {}).get("custom", {})
     answer["example_input"] = shortened(example, _EXAMPLE_TOKENS)
+    if initial["source"] == "saved":
+        answer["example_note"] = "saved by the user; *** hides a secret: ask the user for it"
     answer["earlier_runs"] = await _earlier_runs(session, path, version)
     return answer
 

@@ -18,6 +18,7 @@ from fyke.mcp.session import McpSession
 from fyke.mcp.spending import AgentSpending, KeySpending
 from fyke.model.billing import Prices
 from fyke.model.run import Outcome
+from fyke.reasons import Reason, ReasonCode
 from fyke_client import AsyncFykeAdmin
 from support.app import App, open_app
 
@@ -86,6 +87,52 @@ async def test_a_failed_run_is_diagnosed(app: App, agent: Any) -> None:
     found = await agent.call("diagnose_run", run=run)
     assert (found["verdict"], found["subtasks"]) == ("FAILED", 1)
     assert found["failed_subtasks"][0]["reason"] == found["reason"] != ""
+
+
+SECRETS = ("sk_live_abc_123", "hunter2hunter2")
+
+
+async def test_secrets_of_an_input_do_not_reach_the_model(app: App, agent: Any) -> None:
+    await app.publish()
+    custom = {"api_key": SECRETS[0], "auth": {"password": SECRETS[1]}, **URLS}
+    custom["note"] = f"see {SECRETS[0]} too"
+    run = (await agent.call("start_run", worker="owner/reader", input=custom))["run"]
+    said = f"login of {SECRETS[0]} refused"
+    reason = Reason.of(ReasonCode.EXIT_CODE, exit_code=3, last_words=said)
+    await app.execute([], Outcome.EXIT_CODE, said, log=[f"error: {said}"], reason=reason)
+    for tool, arguments in (
+        ("wait_for_run", {"run": run}),
+        ("diagnose_run", {"run": run}),
+        ("get_worker_run", {"run_id": run}),
+        ("list_worker_runs", {}),
+        ("get_last_worker_run_log", {}),
+        ("get_worker_run_log", {"run_id": run}),
+        ("get_worker_run_log", {"run_id": run, "grep": "login"}),
+        ("poll_run", {"run_id": run}),
+        ("verify_run", {"run_id": run}),
+    ):
+        answer = await agent.client.call_tool(tool, arguments)
+        text = " ".join(part.text for part in answer.content)
+        assert not answer.is_error, text
+        assert "login of ***api_key*** refused" in text, (tool, text)
+        assert not any(secret in text for secret in SECRETS), (tool, text)
+    found = await agent.call("diagnose_run", run=run)
+    assert "api_key: ***" in found["failed_subtasks"][0]["input"]
+    state = await agent.client.read_resource(f"fyke://runs/{run}")
+    assert "***api_key***" in state.contents[0].text
+    assert SECRETS[0] not in state.contents[0].text
+
+
+async def test_secrets_of_a_saved_input_are_hidden(app: App, agent: Any) -> None:
+    await app.publish()
+    saved = {"input": {"parameters": {"custom": {"api_key": SECRETS[0], **URLS}}}}
+    path = "/api/fyke/workers/owner~reader"
+    await agent.session.fyke.request("PUT", f"{path}/default-input", body=saved)
+    described = await agent.call("describe_worker", worker="owner/reader")
+    assert described["example_input"] == {"api_key": "***", **URLS}
+    assert "ask the user" in described["example_note"]
+    whole = await agent.session.fyke.request("GET", f"{path}/beginning")
+    assert whole["input"]["parameters"]["custom"]["api_key"] == SECRETS[0]
 
 
 async def test_resources_and_prompts(app: App, agent: Any) -> None:
