@@ -14,12 +14,14 @@ from mcp.shared.exceptions import MCPError
 from fyke import __version__
 from fyke.mcp.arguments import read_arguments
 from fyke.mcp.coreclaw import coreclaw_tools
+from fyke.mcp.names import in_words_of
 from fyke.mcp.prompts import PROMPTS, PromptText, prompt_named
 from fyke.mcp.resources import KINDS, listed_resources, read_resource
 from fyke.mcp.run_tools import RUN_TOOLS
 from fyke.mcp.session import McpSession
 from fyke.mcp.tool import McpTool, ToolAnswer, ToolRefused
 from fyke.mcp.worker_tools import WORKER_TOOLS
+from fyke_client import ApiError
 
 log = structlog.get_logger("fyke.mcp")
 
@@ -87,7 +89,8 @@ class _Handlers:
             arguments = read_arguments(tool, params.arguments)
             return _answered(await tool.handler(self._session_of(context), arguments))
         except ToolRefused as refused:
-            return _refused(str(refused))
+            of_api = isinstance(refused.__cause__, ApiError)
+            return _refused(in_words_of(tool, str(refused)) if of_api else str(refused))
         except Exception as error:
             log.error("tool failed", tool=tool.name, exc_info=error)
             return _refused(f"{tool.name} failed because of an error in Fyke, which is in its log")

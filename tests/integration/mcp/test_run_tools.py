@@ -76,6 +76,10 @@ async def test_rows_come_once_each_within_the_budget(app: App, agent: Any) -> No
     _, rows = await rows_of(agent, run, fields="n", where=["n:gt:119"])
     assert rows == [{"n": 120}, {"n": 121}]
     assert "cursor must be" in await agent.refused("read_rows", run=run, cursor="7")
+    refused = await agent.refused("read_rows", run=run, where=["status:foo:3"])
+    assert refused.count("where") == 1 and "filter" not in refused, refused
+    refused = await agent.refused("start_run", worker="owner/reader", input={})
+    assert refused.count("input.urls") == 1 and "custom" not in refused, refused
 
 
 async def test_a_failed_run_is_diagnosed(app: App, agent: Any) -> None:
