@@ -9,9 +9,17 @@ import msgspec
 
 from fyke.mcp import calls, coreclaw_runs, hidden, starts
 from fyke.mcp.calls import refusals, segment
-from fyke.mcp.row_text import enclosed, fitting, shortened
+from fyke.mcp.row_text import LONG_TEXT, enclosed, fitting, shortened
 from fyke.mcp.session import McpSession
-from fyke.mcp.tool import Arguments, McpTool, ToolAnswer, ToolHints, ToolRefused, answer_of
+from fyke.mcp.tool import (
+    UNTRUSTED,
+    Arguments,
+    McpTool,
+    ToolAnswer,
+    ToolHints,
+    ToolRefused,
+    answer_of,
+)
 
 WAIT_SECONDS = 45  # most programs end a call after a minute
 PAGE = 50  # rows of one request
@@ -23,6 +31,7 @@ DEFAULT_TOKENS, MAX_TOKENS = 2000, 50_000
 _FIRST = "*"
 _SHOWN_ATTEMPTS = 5
 _SHOWN_SITES = 10
+_SHOWN_COLUMNS = 40
 
 _RUN = {"type": "string", "description": "id of a run"}
 
@@ -93,7 +102,8 @@ async def read_rows(session: McpSession, arguments: Arguments) -> ToolAnswer:
     stopped, also inside a page, so each call brings only rows that were not read before.
     """
     run, most = arguments["run"], arguments["max_tokens"]
-    reading = _Reading(*_place(arguments.get("cursor", "")), left=most)
+    fields = tuple(arguments.get("fields") or ())
+    reading = _Reading(*_place(arguments.get("cursor", "")), left=most, fields=fields)
     size = min(PAGE, max(_SMALL_PAGE, most // _TOKENS_OF_A_ROW))
     query = {
         member: arguments[name]
@@ -124,29 +134,73 @@ async def read_rows(session: McpSession, arguments: Arguments) -> ToolAnswer:
         "cut": reading.cut,
     }
     if not reading.more:
-        about["next"] = (
-            "no more of the rows that the run had when this reading began; for later ones, begin "
-            "again without a cursor"
-            if "filter" in query
-            else "no more rows now; while the run goes on, ask later with this cursor"
-        )
+        count = None if "filter" in query else reading.count
+        about["next"] = await _after_all(session, run, count)
+    names = list(query.get("fields", ()))
+    if not reading.count:
+        names += [condition.split(":")[0] for condition in query.get("filter", ())]
+    note = ""
+    if not (reading.lines and arguments.get("cursor")):
+        note = await _unknown_fields(session, path, [n for n in names if n not in reading.seen])
+    if note:
+        about["note"] = note
     text = msgspec.json.encode(about).decode()
     if not reading.lines:
-        return ToolAnswer((text,))
+        return ToolAnswer((text, UNTRUSTED), True) if note else ToolAnswer((text,))
     rows = enclosed("rows of a run, one JSON object in each", reading.lines)
     return ToolAnswer((text, rows), True)
+
+
+async def _after_all(session: McpSession, run: str, count: int | None) -> str:
+    """What to do after the last of the ``count`` rows that a run had; None: of those that match."""
+    summary = await calls.read(session, f"/api/fyke/runs/{segment(run)}")
+    ended = summary["finished_at"] > 0
+    if count is None:
+        at_first = "of the rows that the run had when this reading began"
+        if ended:
+            return f"these were all that match {at_first}; the run has ended"
+        return f"no more {at_first}; for later ones, begin again without a cursor"
+    if ended and summary["results"] <= count:
+        return "these were all rows; the run has ended"
+    return "no more rows now; while the run goes on, ask later with this cursor"
+
+
+async def _unknown_fields(session: McpSession, path: str, names: list[str]) -> str:
+    """A sentence if none of the first rows has one of the fields ``names``."""
+    if not names:
+        return ""
+    rows = (await calls.read(session, path, limit=PAGE, cursor=_FIRST))["list"]
+    unknown = [name for name in names if not any(_has(row, name) for row in rows)]
+    if not rows or not unknown:
+        return ""
+    columns = dict.fromkeys(name for row in rows for name in row if name != _ROW_ID)
+    return (
+        f"none of the first {len(rows)} rows has {', '.join(unknown)[:LONG_TEXT]}; their fields "
+        f"are {', '.join(name[:LONG_TEXT] for name in [*columns][:_SHOWN_COLUMNS])}"
+    )
+
+
+def _has(row: Any, field: str) -> bool:
+    """Whether a row has a field; ``a.b`` is b inside a, or has that name."""
+    if not isinstance(row, dict):
+        return False
+    first, _, rest = field.partition(".")
+    return field in row or (first in row and bool(rest) and _has(row[first], rest))
 
 
 @dataclass
 class _Reading:
     """Rows that fit in ``left`` tokens. ``place`` is the server's cursor of a page, ``skip`` the
-    number of its rows that were read; it is 0 but after the last row.
+    number of its rows that were read; it is 0 but after the last row. ``seen``: which of ``fields``
+    a row has had.
     """
 
     place: str
     skip: int
     left: int
+    fields: tuple[str, ...] = ()
     lines: list[str] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
     count: int = 0
     more: bool = True
     cut: bool = False
@@ -154,6 +208,9 @@ class _Reading:
     def take(self, page: dict[str, Any]) -> bool:
         """Take rows of ``page``; whether there is room for the next page."""
         rows, self.count = page["list"], page["count"]
+        for name in self.fields:
+            if name not in self.seen and any(_has(row, name) for row in rows):
+                self.seen.add(name)
         found = [(number, _without_empty(rows[number])) for number in range(self.skip, len(rows))]
         full = [(number, row) for number, row in found if row]
         taken, used, cut = fitting([row for _, row in full], self.left)
