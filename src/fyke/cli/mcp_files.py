@@ -57,6 +57,7 @@ def read_connection(file: Path) -> McpConnection:
 
 def write_connection(file: Path, connection: McpConnection) -> None:
     """Write it with mode 0600, also if the file had another one."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace_file(file, json.dumps(asdict(connection), indent=2) + "\n", mode=PRIVATE)
 
 

@@ -85,8 +85,8 @@ REST: Mapping[str, RestCall] = {
         f"{_WORKER}/input-schema",
         "The input schema of a Worker. Read it before a start: it names the required fields.",
     ),
-    "list_worker_tasks": _get(_TASKS, f"Saved tasks: inputs with a name. {_OFFSET}"),
-    "get_worker_task": _get(_ONE_TASK, "A saved task with its input and schedule."),
+    "list_worker_tasks": _rows(_TASKS, f"Saved tasks: inputs with a name. {_OFFSET}"),
+    "get_worker_task": _rows(_ONE_TASK, "A saved task with its input and schedule."),
     "get_worker_task_input": _get(f"{_ONE_TASK}/input", "The input and version of a saved task."),
     "get_account_info": _get("/api/v2/users/account", "Balance and traffic that are left."),
     "create_worker_task": _post(
@@ -110,7 +110,7 @@ REST: Mapping[str, RestCall] = {
         f"{_WORKER}/queued-runs",
         "Put a start into the run queue. It starts only when it is activated.",
     ),
-    "list_run_queue_items": _get(_QUEUE, f"Starts in the run queue. {_OFFSET}"),
+    "list_run_queue_items": _rows(_QUEUE, f"Starts in the run queue. {_OFFSET}"),
     "activate_run_queue_items": _post(
         f"{_QUEUE}/activate",
         "Start items of the run queue. queue_refs is a JSON array of their queue_ref.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from fyke.mcp.tool import (
     ToolRefused,
     answer_of,
 )
+from fyke.mcp.worker_tools import unknown_fields
 
 WAIT_SECONDS = 45  # most programs end a call after a minute
 PAGE = 50  # rows of one request
@@ -51,16 +53,25 @@ async def start_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
         )
         if argument in arguments
     }
-    parameters: dict[str, Any] = {"custom": arguments.get("input", {})}
+    custom = arguments.get("input", {})
+    parameters: dict[str, Any] = {"custom": custom}
     if system:
         parameters["system"] = system
-    body = {"input": {"parameters": parameters}, "version": arguments.get("version", "")}
+    body: dict[str, Any] = {
+        "input": {"parameters": parameters},
+        "version": arguments.get("version", ""),
+    }
     key = arguments.get("once", "")
     data = await starts.start(session, arguments["worker"], body, idempotency_key=key)
     run = msgspec.json.decode(data)["run_slug"]
-    return answer_of(
-        {"run": run, "next": f"wait_for_run with run {run}, or read_rows as they come"}
-    )
+    answer = {"run": run, "next": f"wait_for_run with run {run}, or read_rows as they come"}
+    unknown: list[str] = []
+    with suppress(ToolRefused):  # the run is started
+        unknown = await unknown_fields(session, arguments["worker"], custom, body["version"])
+    if not unknown:
+        return answer_of(answer)
+    note = f"the input has fields that the Worker does not have: {'; '.join(unknown)}"
+    return answer_of(answer | {"note": note}, untrusted=True)
 
 
 async def wait_for_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
@@ -314,15 +325,27 @@ async def get_spending(session: McpSession, arguments: Arguments) -> ToolAnswer:
         return answer_of({"cap_usd": None, "note": "the user has set no spend cap"})
     with refusals():
         status = await session.spending.status(session.fyke, session.cap)
-    return answer_of(
-        {
-            "cap_usd": str(status.cap),
-            "spent_usd": str(status.spent),
-            "reserved_usd": None if status.reserved is None else str(status.reserved),
-            "left_usd": str(status.left),
-            "period": status.period,
-        }
-    )
+    answer = {
+        "cap_usd": str(status.cap),
+        "spent_usd": str(status.spent),
+        "reserved_usd": None if status.reserved is None else str(status.reserved),
+        "left_usd": str(status.left),
+        "period": status.period,
+    }
+    if not await _has_prices(session):
+        answer["note"] = "no prices are set, so runs cost nothing and nothing is counted"
+    elif status.reserved is None:
+        answer["note"] = "an active run has no charge limit, so nothing is left until it ends"
+    return answer_of(answer)
+
+
+async def _has_prices(session: McpSession) -> bool:
+    """Whether runs cost anything, which the figures of any Worker say; True without Workers."""
+    for path in ("/api/v2/workers", "/api/v2/store"):
+        for worker in (await calls.read(session, path, limit=1))["list"]:
+            path = f"/api/fyke/workers/{segment(worker['path'])}/estimate"
+            return bool((await calls.read(session, path))["priced"])
+    return True
 
 
 _READS = ToolHints(read_only=True, idempotent=True)
@@ -336,7 +359,7 @@ RUN_TOOLS = (
             "worker": {"type": "string", "description": "owner/name, or the id of a Worker"},
             "input": {"type": "object", "description": "the Worker's own fields"},
             "version": {"type": "string", "description": "empty: the newest"},
-            "memory_mb": {"type": "integer", "description": "512, 1024, 2048, 4096, 8192 or 16384"},
+            "memory_mb": {"type": "integer", "enum": [512, 1024, 2048, 4096, 8192, 16384]},
             "max_seconds": {"type": "integer", "minimum": 0, "maximum": 604800},
             "max_charge_usd": {
                 "type": "number",

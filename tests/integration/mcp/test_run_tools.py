@@ -139,6 +139,21 @@ async def test_secrets_of_a_saved_input_are_hidden(app: App, agent: Any) -> None
     assert whole["input"]["parameters"]["custom"]["api_key"] == SECRETS[0]
 
 
+async def test_unknown_fields_and_large_inputs(app: App, agent: Any) -> None:
+    await app.publish()
+    worker, wrong = "owner/reader", {"url": "x", **URLS}
+    said = ["url is not a field of it (do you mean urls?)"]
+    assert (await agent.call("check_input", worker=worker, input=wrong))["unknown_fields"] == said
+    assert said[0] in (await agent.call("start_run", worker=worker, input=wrong))["note"]
+    assert "unknown_fields" not in await agent.call("check_input", worker=worker, input=URLS)
+    assert "note" not in await agent.call("start_run", worker=worker, input=URLS)
+    large = {"urls": ["https://a.example/" + "x" * 60] * 1000, "max_results": "many"}
+    answer = await agent.client.call_tool("check_input", {"worker": worker, "input": large})
+    assert len(answer.content[0].text) < 20_000
+    listed = await agent.client.list_resources()
+    assert listed.meta["fyke/untrusted"] is True
+
+
 async def test_resources_and_prompts(app: App, agent: Any) -> None:
     await app.publish()
     run = (await agent.call("start_run", worker="owner/reader", input=URLS))["run"]
@@ -198,6 +213,7 @@ async def test_runs_cost_at_most_the_cap_together(priced: App, capped: Client) -
     half = await text_of(capped, "start_run", **start, max_charge_usd=0.5, once="half")
     assert await text_of(capped, "start_run", **start, max_charge_usd=0.5, once="half") == half
     spending = json.loads(await text_of(capped, "get_spending"))
+    assert "note" not in spending
     assert [spending[f"{name}_usd"] for name in ("cap", "spent", "reserved", "left")] == [
         "2",
         "0",
@@ -223,6 +239,7 @@ async def test_without_prices_a_cap_refuses_nothing(app: App, session: McpSessio
     await app.publish()
     free = McpSession(session.fyke, cap=Decimal("0.01"))
     async with Client(build_server(lambda _: free)) as client:
+        assert "no prices are set" in json.loads(await text_of(client, "get_spending"))["note"]
         for _ in range(2):
             assert "wait_for_run" in await text_of(
                 client, "start_run", worker="owner/reader", input=URLS
