@@ -259,6 +259,7 @@ _OWN: dict[str, Entry] = {
     # no browser of it is open
     "GET /api/fyke/runs/{slug}/browser/picture": Entry({"slug": "run"}, status=400),
     "GET /api/fyke/runs/{slug}/diagnosis": _reads(slug="run"),
+    "POST /api/fyke/hidden-texts": _reads({"texts": ["a line"]}, runs="run"),
     "GET /api/fyke/runs/{slug}/subtasks": _reads(slug="run"),
     # a caller that sees a share link can pass it on
     "GET /api/fyke/runs/{slug}/shares": _changes(slug="run"),

@@ -287,10 +287,11 @@ def _routes_of_runs(services: Services) -> list[object]:
             services.parts,
             services.run_sites,
             services.run_browsers,
+            services.input_secrets,
         ),
         fyke_last_pages.LastPageRoutes(services.last_pages),
         fyke_run_picture.RunPictureRoutes(services.browser_views),
-        fyke_run_diagnosis.RunDiagnosisRoutes(services.diagnoses),
+        fyke_run_diagnosis.RunDiagnosisRoutes(services.diagnoses, services.input_secrets),
         fyke_runs.ShareRoutes(services.shares),
         fyke_run_logs.RunLogRoutes(services.logs, services.log_pages),
     ]

@@ -66,6 +66,7 @@ from fyke.domain.runs.bulk import RunBulk
 from fyke.domain.runs.diagnosis import Diagnoses
 from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.estimates import Estimates
+from fyke.domain.runs.input_secrets import InputSecretFinder
 from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.runs.list_stream import ListStream
 from fyke.domain.runs.lists import RunLists
@@ -214,7 +215,8 @@ class Services:
         self.run_options = DefaultRunOptions(storage)
         self.builds = Builds(storage)
         self.secrets = WorkerSecrets(storage, sealer)
-        self.forms = RunForms(storage, rules, foundations.parsers)
+        self.input_secrets = InputSecretFinder(storage, foundations.parsers)
+        self.forms = RunForms(storage, rules, foundations.parsers, self.input_secrets)
         self.history = VersionHistory(storage, foundations.blobs, foundations.parsers)
         self.output_fields = OutputFields(storage, self.results)
         self.catalog = Catalog(storage, foundations.categories, priced=rules.prices.any())
@@ -260,7 +262,7 @@ class Services:
         self.endings = RunEndings(storage, self.log_pages, self.run_sites)
         self.diagnoses = Diagnoses(
             storage,
-            foundations.parsers,
+            inputs=self.input_secrets,
             runs=self.runs,
             endings=self.endings,
             results=self.results,

@@ -68,6 +68,9 @@ class SubtaskQuery(Request):
     limit: Annotated[
         Integer, Meta(ge=1, le=MAX_LISTED_SUBTASKS, description="subtasks of a page")
     ] = MAX_LISTED_SUBTASKS
+    safe_input: Annotated[Boolean, Meta(description="whether secrets in `input` are hidden")] = (
+        False
+    )
 
 
 class ShareToCreate(Request):
