@@ -18,7 +18,7 @@ def outcome(settings: Settings, end: LocalRunResult) -> dict[str, Any]:
     """The result of a run as JSON values; ``code`` is its exit status."""
     from fyke.app.local import missing_browser
     from fyke.cli.output import data_of
-    from fyke.reasons import ReasonCode
+    from fyke.reasons import ReasonCode, cause, next_step
     from fyke.wire.fyke.run_browser import RunBrowserReport
 
     run = end.run
@@ -28,6 +28,7 @@ def outcome(settings: Settings, end: LocalRunResult) -> dict[str, Any]:
         "err_msg": run.err_msg,
         "reason_code": run.reason.code.value if run.reason else "",
         "note": f"{missing_browser(settings).text}." if is_browser_missing else "",
+        "hint": {"cause": cause(end.hint), "next_step": next_step(end.hint)} if end.hint else None,
         "results": run.results,
         "hidden": end.hidden,
         "subtasks": run.subtasks,
@@ -37,6 +38,16 @@ def outcome(settings: Settings, end: LocalRunResult) -> dict[str, Any]:
         "browser": data_of(RunBrowserReport.of(end.browser)) if end.browser else None,
         "code": exit_code(run.state.value, run.subtasks_failed, end.interrupted),
     }
+
+
+def hint_lines(result: dict[str, Any]) -> list[str]:
+    """The likely cause and the next step, as ``fyke run show`` says them; none for a run that the
+    user has ended, and for one whose outcome has a note that says more.
+    """
+    hint = result.get("hint")
+    if not hint or result.get("note") or result.get("state") == "aborted":
+        return []
+    return [f"Likely cause: {hint['cause']}.", f"Next step: {hint['next_step']}."]
 
 
 def exit_code(state: str, failed: int, interrupted: bool) -> int:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from fyke.cli import formatting
 from fyke.cli import run_options as options
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.local_outcome import hint_lines
 from fyke.cli.local_work import OUTPUT, PAGES
 from fyke.cli.output import Output
 from fyke.cli.output_file import output_file
@@ -48,6 +49,14 @@ def report(
         if out.as_json:
             _as_json(result | {"pages_folder": pages and str(pages)}, rows, output)
             return
+    _say_outcome(out, result)
+    if pages is not None:
+        out.say(f"The files of the last pages are in {pages}.")
+    if output is not None:
+        out.say(f"The rows are in {output}.")
+
+
+def _say_outcome(out: Output, result: dict[str, Any]) -> None:
     figures = [
         formatting.count(result["results"], "row"),
         formatting.size(result["traffic"]),
@@ -57,6 +66,8 @@ def report(
     out.say(f"{result['state']} ({', '.join(figures)}){reason}")
     if result["note"]:
         out.say(result["note"])
+    for line in hint_lines(result):
+        out.say(line)
     if result["subtasks_failed"] and result["subtasks"] > 1:
         out.say(f"{result['subtasks_failed']} of {result['subtasks']} subtasks failed.")
     if result["hidden"]:
@@ -66,10 +77,6 @@ def report(
         )
     if result["browser"]:
         _report_browser(out, result["browser"])
-    if pages is not None:
-        out.say(f"The files of the last pages are in {pages}.")
-    if output is not None:
-        out.say(f"The rows are in {output}.")
 
 
 def _save_pages(out: Output, job: Job, output: Path | None, pages_prefix: str) -> Path | None:

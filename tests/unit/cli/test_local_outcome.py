@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.cli.errors import Exit
-from fyke.cli.local_outcome import exit_code
+from fyke.cli.local_outcome import exit_code, hint_lines
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,14 @@ def test_the_exit_status_says_how_the_run_ended(
     state: str, failed: int, interrupted: bool, expected: Exit
 ) -> None:
     assert exit_code(state, failed, interrupted) == expected
+
+
+def test_the_hint_is_told_unless_it_says_nothing_new() -> None:
+    hint = {"cause": "A site could not be reached", "next_step": "Open it"}
+    failed = {"state": "failed", "note": "", "hint": hint}
+    assert hint_lines(failed) == [
+        "Likely cause: A site could not be reached.",
+        "Next step: Open it.",
+    ]
+    assert hint_lines({**failed, "hint": None}) == hint_lines({"error": "no"}) == []
+    assert hint_lines({**failed, "state": "aborted"}) == hint_lines({**failed, "note": "x"}) == []

@@ -30,3 +30,12 @@ def test_the_rows_are_those_of_the_named_file(
         job.write("output-2", ROWS)
         report(Output(True), {**SUCCEEDED}, job, None, "output-2", "page-2-")
     assert json.loads(capsys.readouterr().out)["rows"] == [{"a": 1}, {"a": "é"}]
+
+
+def test_the_likely_cause_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hint = {"cause": "The name of a site could not be found", "next_step": "Check it"}
+    with Job(tmp_path) as job:
+        job.write("output", ROWS)
+        report(Output(False), {**SUCCEEDED, "state": "failed", "hint": hint}, job, None)
+    told = capsys.readouterr().err
+    assert "Likely cause: The name of a site could not be found.\nNext step: Check it.\n" in told
