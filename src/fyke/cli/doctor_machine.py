@@ -21,6 +21,10 @@ PYTHON = "/usr/bin/python3"
 OLDEST_PYTHON = (3, 11)
 LOW_DISK = 2 * 10**9
 NO_DISK = 200 * 10**6
+NOT_OURS_REMEDY = (
+    "use the user that runs Fyke, or root; as this user, name another folder with --home, and give "
+    "commands for the running server --url and --key"
+)
 REGISTRY_REMEDY = "until then the dependencies of these Workers cannot be installed"
 AWAY_REMEDY = "check the registry; until then only cached packages can be installed"
 WHOSE_REGISTRIES = (
@@ -62,8 +66,8 @@ def _folder(home: Path) -> CheckResult:
         return CheckResult(
             "data folder",
             FAILED,
-            f"{home} cannot be written by this user",
-            "use the user that runs Fyke, or another folder with --home",
+            f"{home} may not be read and written by this user",
+            NOT_OURS_REMEDY,
         )
     return CheckResult("data folder", OK, str(home))
 
