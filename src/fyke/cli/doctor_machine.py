@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -60,7 +61,10 @@ def _folder(home: Path) -> CheckResult:
         return CheckResult("data folder", OK, f"{home} will be created at the first start")
     if home.stat().st_mode & 0o044:
         return CheckResult(
-            "data folder", WARNING, f"{home} can be read by others", f"chmod 711 {home}"
+            "data folder",
+            WARNING,
+            f"{home} can be read by others",
+            f"chmod 711 {shlex.quote(str(home))}",
         )
     if os.geteuid() != 0 and not os.access(home, os.W_OK):
         return CheckResult(
@@ -81,7 +85,7 @@ def _config_file(settings: Settings) -> Iterator[CheckResult]:
     path = settings.home / "config.toml"
     if path.exists() and path.stat().st_mode & 0o004 and (names := secrets_in_file(settings)):
         detail = f"{path} contains {', '.join(names)} and can be read by others"
-        yield CheckResult("config.toml", WARNING, detail, f"chmod o-r {path}")
+        yield CheckResult("config.toml", WARNING, detail, f"chmod o-r {shlex.quote(str(path))}")
 
 
 def _disk(home: Path) -> CheckResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -37,23 +38,49 @@ def report(
     rows_name: str = OUTPUT,
     pages_prefix: str = PAGES,
 ) -> None:
-    """Report an ended run whose rows and last pages are in these files of ``job``."""
+    """Report an ended run whose rows and last pages are in these files of ``job``. Raises
+    ``CommandFailed`` at the end if the rows could not be written to ``output``.
+    """
+    problem: CommandFailed | None = None
     with job.open(rows_name) as rows:
         if output is not None:
-            with output_file(output) as file:
-                shutil.copyfileobj(rows, file)
+            output, problem = _write_rows(rows, output)
         elif not out.as_json:
             shutil.copyfileobj(rows, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         pages = _save_pages(out, job, output, pages_prefix)
         if out.as_json:
             _as_json(result | {"pages_folder": pages and str(pages)}, rows, output)
+            if problem is not None:
+                raise problem
             return
     _say_outcome(out, result)
     if pages is not None:
         out.say(f"The files of the last pages are in {pages}.")
+    if problem is not None:
+        raise problem
     if output is not None:
         out.say(f"The rows are in {output}.")
+
+
+def _write_rows(rows: IO[bytes], output: Path) -> tuple[Path, CommandFailed | None]:
+    """Write the rows to ``output``, or if that fails to a new file in the folder for temporary
+    files: the run was made, and its rows must not be lost. Return the file, and why it is another
+    one. Raises ``CommandFailed`` if both fail.
+    """
+    try:
+        with output_file(output) as file:
+            shutil.copyfileobj(rows, file)
+    except CommandFailed as error:
+        rows.seek(0)
+        try:
+            number, name = tempfile.mkstemp(prefix="fyke-rows-", suffix=output.suffix)
+            with os.fdopen(number, "wb") as other:
+                shutil.copyfileobj(rows, other)
+        except OSError:
+            raise error from None
+        return Path(name), CommandFailed(f"{error}. The rows are in {name} instead", error.code)
+    return output, None
 
 
 def _say_outcome(out: Output, result: dict[str, Any]) -> None:

@@ -176,4 +176,13 @@ def _unwritable(path: Path) -> str:
         return f"there is no folder {missing}; make it, or name another file"
     if not os.access(path if path.exists() else folder, os.W_OK):
         return "may not be written by this user; name another file"
-    return ""
+    return "" if path.exists() else _unmakeable(folder)
+
+
+def _unmakeable(folder: Path) -> str:
+    """Why no file can be made in the folder, as below /proc, where root may do anything else."""
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".fyke-", suffix=".part", dir=folder):
+            return ""
+    except OSError as error:
+        return f"no file can be made in {folder} ({error.strerror}); name another file"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.cli.errors import Exit
+from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.local_folder import Job
 from fyke.cli.local_report import refusal, report
 from fyke.cli.output import Output
@@ -39,3 +39,16 @@ def test_the_likely_cause_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
         report(Output(False), {**SUCCEEDED, "state": "failed", "hint": hint}, job, None)
     told = capsys.readouterr().err
     assert "Likely cause: The name of a site could not be found.\nNext step: Check it.\n" in told
+
+
+def test_rows_that_cannot_be_written_are_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = tmp_path / "gone" / "rows.csv"  # the folder was removed while the Worker ran
+    with Job(tmp_path) as job:
+        job.write("output", ROWS)
+        with pytest.raises(CommandFailed, match=r"No such file .* The rows are in .* instead"):
+            report(Output(False), {**SUCCEEDED}, job, gone)
+    [kept] = tmp_path.glob("fyke-rows-*.csv")
+    assert kept.read_bytes() == ROWS
