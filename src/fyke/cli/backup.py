@@ -104,6 +104,10 @@ def _new_file(file: Path) -> Iterator[IO[bytes]]:
         raise CommandFailed(
             f"{file.parent} is not a folder; create it, or name another file", Exit.USAGE
         )
+    if not os.access(file.parent, os.W_OK):
+        raise CommandFailed(
+            f"{file.parent} may not be written by this user; name another file", Exit.USAGE
+        )
     partial = file.with_name(f".{file.name}.part")
     partial.unlink(missing_ok=True)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 
@@ -109,3 +110,12 @@ def test_the_files_of_a_backup_with_postgresql_are_verified(
 def test_a_missing_folder_of_the_new_file_is_wrong_usage(home: Path, tmp_path: Path) -> None:
     _, _, error = command("backup", "create", tmp_path / "none" / "x.tgz", "--home", home)
     assert isinstance(error, CommandFailed) and error.code is Exit.USAGE
+
+
+def test_a_folder_of_another_user_is_wrong_usage(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    _, _, error = command("backup", "create", tmp_path / "x.tgz", "--home", home)
+    assert isinstance(error, CommandFailed) and error.code is Exit.USAGE
+    assert "may not be written by this user" in str(error)
