@@ -243,9 +243,7 @@ class LocalRuns:
         browser = await RunBrowsers(runtime.storage).of_run(caller, run.id)
         await _write_pages(runtime, browser, pages)
         headers = tuple(await runtime.results.headers(run.id))
-        logs = LogReader(runtime.storage, runtime.results)
-        endings = RunEndings(runtime.storage, logs, RunSites(runtime.storage))
-        ending = await endings.of(await runs.get(caller, run.id))
+        hint = await _hint(runtime, runs, caller, run.id)
         self._written = run.id if ended.state.terminal else ""
         return LocalRunResult(
             ended,
@@ -253,7 +251,7 @@ class LocalRuns:
             self.interrupted.is_set(),
             None if browser.state is BrowserPresence.NONE else browser,
             headers,
-            ending.hint,
+            hint,
         )
 
 
@@ -416,6 +414,14 @@ async def _write(runtime: Runtime, run: Run, format: str, output: Path) -> None:
     with output.open("wb") as file:
         async for chunk in export.body:
             file.write(chunk)
+
+
+async def _hint(runtime: Runtime, runs: Runs, caller: Caller, run_id: str) -> Hint | None:
+    """The hint about the end of the run, as ``fyke run show`` has it."""
+    logs = LogReader(runtime.storage, runtime.results)
+    endings = RunEndings(runtime.storage, logs, RunSites(runtime.storage))
+    ending = await endings.of(await runs.get(caller, run_id))
+    return ending.hint
 
 
 async def _write_pages(runtime: Runtime, browser: RunBrowser, start: Path) -> None:
