@@ -140,8 +140,12 @@ def refused_address(host: Host, setting: str, port: int | None = None) -> str:
     internal network.
     """
     at = f"{host} port {port}" if port is not None else f"{host}"
-    lacks = "has no address on" if isinstance(host, str) else "is not on"
-    return f"{at} {lacks} the public internet; {setting} can exempt it"
+    if isinstance(host, str) and not is_localhost(host):
+        return (
+            f"{at}: the name does not exist or has no address on the public internet; {setting} "
+            "can exempt an internal one"
+        )
+    return f"{at} is not on the public internet; {setting} can exempt it"
 
 
 class AddressRules:

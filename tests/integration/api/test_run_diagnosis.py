@@ -120,6 +120,7 @@ async def test_a_failed_run_is_explained(app: App, api: Api) -> None:
     assert "## What to do" in page and "| `=b.example` | 0 | 0 | 1 | rule |" in page
     assert "| 403 | `GET https://a.example/=1?t=***api_token***`" in page
     assert "look at it before you pass it on" in page
+    assert "such as a note, cannot be found" in page and "Look at `input.json`" in page
     run_json = json.loads(found.read("run.json"))
     assert run_json["reason_params"]["exit_code"] == 3
     assert run_json["limits"]["memory_mb"] == 512 and run_json["memory_peak"] == 50 * 2**20

@@ -33,7 +33,8 @@ class RunDiagnosisRoutes:
         A ZIP with `diagnosis.md`, `run.json`, `input.json`, `events.json`, `attempts.json` (the
         first 1,000 subtasks), `sites.csv`, `usage.csv` and `log.txt` (the last 10,000 entries); if
         there are any, also `install.log`, `browser.json`, `requests.csv` and the files of the last
-        page. Secrets are masked, but not in the picture.
+        page. Secrets are masked, but not in the picture, and not in input fields
+        that neither ask for a secret nor are named like one.
         """
         return await diagnosis_file(self.diagnoses, call.caller, slug, picture=query.picture)
 

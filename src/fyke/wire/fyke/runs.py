@@ -388,7 +388,9 @@ class SiteItem(Answer):
     bytes_down: Bytes
     failures: Annotated[Count, Meta(description="failed connections")]
     refused: Count
-    why: Annotated[str, known_values(["", *BlockedSite], "why it was refused, or empty")]
+    why: Annotated[
+        str, known_values(["", *BlockedSite], "why it was refused or not reached, or empty")
+    ]
 
     @classmethod
     def of(cls, site: SiteUsage) -> SiteItem:
