@@ -71,7 +71,7 @@ def release(clone: Path, *options: str, tags: tuple[str, ...] = ("v0.2.0",)) -> 
 
 
 def build(clone: Path, *options: str) -> str:
-    command = [clone / "script" / "release", "--out", clone / "dist" / "kept", *options]
+    command = [str(clone / "script" / "release"), "--out", str(clone / "dist" / "kept"), *options]
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
