@@ -78,6 +78,7 @@ _PLAN = {"kind": "daily", "time": "08:00"}
 
 _SECRET = {"value": "user=ada; pass=example"}
 _WEBHOOK = {"url": "http://127.0.0.1:1024/told", "events": ["run.failed"]}
+_NEIGHBOUR = {"entry": "10.0.0.5:5678"}
 _RULE = {"name": "Failed", "kind": "failed"}
 
 _PUBLIC: dict[str, Entry] = {
@@ -228,6 +229,10 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/installation/plans": _operates(writes=False),
     "GET /api/fyke/installation/prices": _operates(writes=False),
     "GET /api/fyke/installation/proxies": _operates(writes=False),
+    "GET /api/fyke/installation/callback-allow": _operates(writes=False),
+    "GET /api/fyke/installation/callback-allow/preview": _operates(_NEIGHBOUR, writes=False),
+    "POST /api/fyke/installation/callback-allow": _operates(_NEIGHBOUR),
+    "POST /api/fyke/installation/callback-allow/remove": _operates(_NEIGHBOUR),
     "GET /api/fyke/installation/storage": _operates(writes=False),
     "GET /api/fyke/installation/retention": _operates(writes=False),
     "GET /api/fyke/installation/versions": _operates(writes=False),

@@ -264,7 +264,7 @@ def _routes(services: Services, config: ApiConfig, clock: Clock) -> list[object]
         fyke_tasks.TaskBoardRoutes(services.tasks, services.task_board),
         HealthRoutes(services.health),
         fyke_profile.ProfileRoutes(services.sessions, services.profiles, services.audit),
-        fyke_installation.InstallationRoutes(services.installation),
+        fyke_installation.InstallationRoutes(services.installation, services.allowed_callbacks),
         fyke_nodes.NodeRoutes(services.nodes, services.node_tokens, services.gateway),
         fyke_usage.UsageRoutes(services.usage),
         fyke_caps.CapRoutes(services.spending),

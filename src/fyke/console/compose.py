@@ -151,7 +151,9 @@ def all_pages(
         ).pages(),
         *_run_pages(services, config),
         *_notification_pages(services),
-        *admin.AdminPages(services.installation, services.accounts, services.spending).pages(),
+        *admin.AdminPages(
+            services.installation, services.accounts, services.spending, services.allowed_callbacks
+        ).pages(),
         *isolation.IsolationPages(services.overview).pages(),
         *nodes.NodePages(services.nodes, services.audit, services.gateway).pages(),
         *node_tokens.NodeTokenPages(services.node_tokens, services.gateway).pages(),
@@ -217,7 +219,9 @@ def _task_pages(services: Services) -> list[ConsolePage]:
 def _notification_pages(services: Services) -> list[ConsolePage]:
     """Webhooks, alerts and alert rules."""
     return [
-        *webhooks.WebhookPages(services.webhooks, services.callbacks).pages(),
+        *webhooks.WebhookPages(
+            services.webhooks, services.callbacks, services.allowed_callbacks
+        ).pages(),
         *alerts.AlertPages(services.alerts).pages(),
         *alert_rules.AlertRulePages(
             services.alerts, services.webhooks, services.tasks, services.overview
@@ -230,7 +234,12 @@ def _worker_pages(services: Services) -> list[ConsolePage]:
     frames = WorkerFrames(services.catalog)
     return [
         *worker_input.WorkerInputPages(
-            frames, services.forms, services.runs, services.tasks, services.secrets
+            frames,
+            services.forms,
+            services.runs,
+            services.tasks,
+            services.secrets,
+            services.allowed_callbacks,
         ).pages(),
         *worker_api.WorkerApiPages(
             frames, services.forms, services.profiles, services.accounts

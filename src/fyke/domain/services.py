@@ -35,6 +35,7 @@ from fyke.domain.accounts.spending import Spending
 from fyke.domain.accounts.users import Users
 from fyke.domain.alerts.service import Alerts
 from fyke.domain.billing.usage import UsageReports
+from fyke.domain.callbacks.allowed import AllowedCallbacks
 from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.categories import Categories
@@ -244,6 +245,9 @@ class Services:
         self.overview = Overview(storage)
         self.health = foundations.health
         self.callbacks = Callbacks(storage)
+        self.allowed_callbacks = AllowedCallbacks(
+            storage, foundations.hooks, lambda: foundations.probe.egress_report().callbacks_allowed
+        )
         self.webhooks = Webhooks(
             storage, foundations.hooks, foundations.prober, clock, foundations.master_secret
         )
