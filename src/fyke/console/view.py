@@ -27,7 +27,8 @@ from fyke.model.account import Caller, Role
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
 )
 # features of browsers that no page uses; copying to the clipboard stays possible
 PERMISSIONS_POLICY = ", ".join(
