@@ -70,6 +70,7 @@ class ViewContext:
     notices: Notices
     clock: Clock
     pages: frozenset[str]  # paths without parameters that can be opened
+    priced: bool = True  # False: no prices are set, so amounts of zero are left out
 
 
 @dataclass(slots=True)
@@ -201,6 +202,7 @@ class View:
             "groups": list(groups_for(signed_in.caller, self.context.pages)) if signed_in else [],
             "sidebar_counts": self.sidebar_counts,
             "notice": notice,
+            "priced": self.context.priced,
             "now": self.context.clock.now_ms(),
             "zone": self.zone,
             "request_id": request_id(self.request),

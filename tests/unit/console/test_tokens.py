@@ -28,7 +28,7 @@ PAIRS = [
 GROUNDS = {
     "page", "surface", "raised", "sunken", "line", "rim", "accent-strong", "accent-strong-hover",
     "accent-soft", "good-soft", "bad-soft", "bad-strong", "warn-soft", "busy-soft", "mute-soft",
-    "mark",
+    "mark", *(f"hue-{n}-soft" for n in range(10)),
 }  # fmt: skip
 
 
