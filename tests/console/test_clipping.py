@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -17,6 +18,7 @@ from support.served import Served, served
 pytestmark = pytest.mark.needs("git")
 
 WIDTHS = (1280, 1440, 375)
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 HEIGHT = 800
 # The texts of elements in the first screen that end outside of what is shown of them. A box that
 # scrolls must have a shadow where it goes on (.region and .tabs have one as a background), and text
@@ -71,8 +73,8 @@ def cut_off(page: Page, label: str) -> list[str]:
     found = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": HEIGHT})
-        for theme in ("light", "dark"):
-            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of the two
+        for theme in THEMES:
+            page.emulate_media(color_scheme=theme)
             found += [f"{label} at {width} px, {theme}: {fault}" for fault in page.evaluate(FIND)]
     return found
 
