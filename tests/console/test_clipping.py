@@ -20,9 +20,9 @@ pytestmark = pytest.mark.needs("git")
 WIDTHS = (1280, 1440, 375)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 HEIGHT = 800
-# The texts of elements in the first screen that end outside of what is shown of them. A box that
-# scrolls must have a shadow where it goes on (.region and .tabs have one as a background), and text
-# that is cut must end in dots.
+# The texts of elements in the first screen that end outside of what is shown of them. An element
+# that scrolls must have a shadow where it goes on (.region and .tabs have one as a background), and
+# text that is cut must end in dots.
 FIND = """() => {
   const wanted = 'td, th, .tabs a, .button, button, summary, h1, h2, .state, .tag, .chip, dt, dd';
   const shown = (style) => style.visibility !== 'hidden' && style.opacity !== '0';
@@ -37,16 +37,16 @@ FIND = """() => {
         && own.textOverflow !== 'ellipsis' && own.overflowX === 'hidden') {
       found.push(`${name} is cut inside`);
     }
-    for (let box = element.parentElement; box; box = box.parentElement) {
-      const style = getComputedStyle(box);
+    for (let frame = element.parentElement; frame; frame = frame.parentElement) {
+      const style = getComputedStyle(frame);
       if (style.clipPath !== 'none') break;
       if (style.overflowX === 'visible') continue;
-      const edges = box.getBoundingClientRect();
+      const edges = frame.getBoundingClientRect();
       if (rect.right <= edges.right + 1 && rect.left >= edges.left - 1) continue;
       const hint = style.backgroundImage.includes('gradient') || style.textOverflow === 'ellipsis';
       const scrolls = style.overflowX === 'auto' || style.overflowX === 'scroll';
       if (!(hint && (scrolls || style.textOverflow === 'ellipsis'))) {
-        found.push(`${name} is cut by ${box.tagName.toLowerCase()}.${box.className}`);
+        found.push(`${name} is cut by ${frame.tagName.toLowerCase()}.${frame.className}`);
       }
       break;
     }
@@ -92,11 +92,11 @@ def test_no_page_cuts_off_what_matters(
     assert not found, "\n".join(found)
 
 
-CUT = """<!doctype html><div style="width: 100px; {box}"><table><tr><td>{word}</table></div>"""
+CUT = """<!doctype html><div style="width: 100px; {style}"><table><tr><td>{word}</table></div>"""
 
 
 @pytest.mark.parametrize(
-    ("box", "faults"),
+    ("style", "faults"),
     [
         ("overflow: hidden", 1),
         ("overflow: auto", 1),
@@ -105,10 +105,10 @@ CUT = """<!doctype html><div style="width: 100px; {box}"><table><tr><td>{word}</
     ],
 )
 def test_a_cell_that_is_cut_off_without_a_hint_is_found(
-    browser: Browser, box: str, faults: int
+    browser: Browser, style: str, faults: int
 ) -> None:
     with tab(browser, "http://127.0.0.1") as (page, _):
-        page.set_content(CUT.format(box=box, word="w" * 200))
+        page.set_content(CUT.format(style=style, word="w" * 200))
         assert len(page.evaluate(FIND)) == faults
 
 

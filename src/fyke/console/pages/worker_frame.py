@@ -20,7 +20,7 @@ def _(message: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class TabPage:
     """One page of a Worker. ``path`` follows the Worker's address. ``own``: only for the account
     that owns it.
     """
@@ -35,22 +35,22 @@ class Tab:
     """A tab and its pages; one with a single page has the label of that page."""
 
     label: str
-    sections: tuple[Section, ...]
+    sections: tuple[TabPage, ...]
 
 
 TABS: tuple[Tab, ...] = (
-    Tab("", (Section("", _("Input")),)),
-    Tab(_("About"), (Section("/readme", _("Readme")), Section("/output", _("Output fields")))),
-    Tab("", (Section("/runs", _("Runs")),)),
-    Tab(_("Automation"), (Section("/tasks", _("Tasks")), Section("/schedules", _("Schedules")))),
+    Tab("", (TabPage("", _("Input")),)),
+    Tab(_("About"), (TabPage("/readme", _("Readme")), TabPage("/output", _("Output fields")))),
+    Tab("", (TabPage("/runs", _("Runs")),)),
+    Tab(_("Automation"), (TabPage("/tasks", _("Tasks")), TabPage("/schedules", _("Schedules")))),
     Tab(
         _("Versions"),
-        (Section("/versions", _("Versions")), Section("/changelog", _("Changelog"))),
+        (TabPage("/versions", _("Versions")), TabPage("/changelog", _("Changelog"))),
     ),
-    Tab("", (Section("/api", _("API")),)),
+    Tab("", (TabPage("/api", _("API")),)),
     Tab(
         _("Settings"),
-        (Section("/settings", _("Settings"), own=True), Section("/secrets", _("Secrets"))),
+        (TabPage("/settings", _("Settings"), own=True), TabPage("/secrets", _("Secrets"))),
     ),
 )
 
@@ -115,7 +115,7 @@ class WorkerFrames:
                 for section in sections
                 if section.path == path
             ),
-            ("", [Section(path, "")]),
+            ("", [TabPage(path, "")]),
         )
         home = "/dev/workers" if own and "/dev/workers" in view.context.pages else "/store"
         return WorkerFrame(
