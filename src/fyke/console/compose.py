@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from fyke.api.files import Links
@@ -84,6 +85,7 @@ def build_console(
     ``build_app``.
     """
     statics = package_statics()
+    config = replace(config, priced=services.spending.priced)
     return Console(
         services.sessions,
         services.refusals,

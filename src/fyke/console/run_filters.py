@@ -36,6 +36,12 @@ class ListAddress:
     def filtered(self) -> bool:
         return any(getattr(self.terms, name) for name in _FIELDS)
 
+    def shown(self, priced: bool) -> tuple[str, ...]:
+        """The columns to show: without the cost where no prices are set, unless it was chosen."""
+        if priced or self.columns != DEFAULT_COLUMNS:
+            return self.columns
+        return tuple(column for column in self.columns if column != "usage")
+
     def pairs(self) -> list[tuple[str, str]]:
         """The query as pairs, without defaults and cursor."""
         pairs = [

@@ -21,8 +21,7 @@ from fyke.domain.billing.usage import UsageReports, UsageStep
 from fyke.domain.health import Health
 from fyke.domain.overview import Overview
 from fyke.domain.queue.board import QueueBoard
-from fyke.domain.runs.lists import RunLists
-from fyke.domain.runs.search_terms import ACTIVE, STATE_WORDS
+from fyke.domain.runs.lists import RunLists, RunRow
 from fyke.domain.runs.waiting import WaitReasons
 from fyke.errors import FykeError, NotFound
 from fyke.model.run import RunState
@@ -32,6 +31,7 @@ AREA = "/"
 CARDS = "overview/cards.html"
 CARD_WAIT = 0.25  # seconds that the page waits for its cards; later ones load by themselves
 FEW = 5
+RUNNING = (RunState.RUNNING, RunState.ENDING, RunState.ABORTING)
 
 log = structlog.get_logger("fyke.console")
 
@@ -110,13 +110,20 @@ class OverviewPages:
 
     async def _now(self, view: View) -> dict[str, Any]:
         reasons, _more = await self.waiting.in_order(view.caller, None, FEW)
-        rows = await self.lists.page(view.caller, RunSearch(states=STATE_WORDS[ACTIVE]), size=FEW)
+        # runs that run come before those that wait, however many these are
+        rows = await self._some(view, RUNNING, FEW)
+        if len(rows) < FEW:
+            rows += await self._some(view, (RunState.READY,), FEW - len(rows))
         return {
             "counts": await self.overview.now(view.caller),
             "slots": await self.board.slots(view.caller),
-            "rows": rows.rows,
+            "rows": rows,
             "reasons": {reason.run_id: text_of(reason.reason) for reason in reasons},
         }
+
+    async def _some(self, view: View, states: tuple[RunState, ...], number: int) -> list[RunRow]:
+        page = await self.lists.page(view.caller, RunSearch(states=states), size=number)
+        return list(page.rows)
 
     async def _day(self, view: View) -> dict[str, Any]:
         day = await self.overview.last_day(view.caller)
