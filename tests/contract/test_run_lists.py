@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -12,9 +12,10 @@ from sqlalchemy import text
 
 from fyke.contracts.state import Transaction
 from fyke.model.run import Origin, Outcome, Run, RunState
-from fyke.model.run_list import ListCursor, RunSearch
+from fyke.model.run_list import ListCursor, RunPoint, RunSearch, RunsOf
 from fyke.reasons import Reason, ReasonCode
 from fyke.storage.sql.state.runs import lists as run_lists
+from fyke.storage.sql.state.runs import pictures
 from support import records
 from support.statements import executed
 
@@ -333,6 +334,52 @@ async def test_lines_belong_to_the_account_and_omit_long_inputs(state: State) ->
     assert (line.state, line.outcome, line.origin) == (
         runs[0].state, runs[0].outcome, runs[0].origin,
     )  # fmt: skip
+
+
+def points_of(runs: Iterable[Run], limit: int) -> list[RunPoint]:
+    """The last runs, oldest first."""
+    ordered = sorted(runs, key=lambda run: (run.created_at, run.id))[-limit:]
+    names = [field.name for field in fields(RunPoint)]
+    return [RunPoint(**{name: getattr(run, name) for name in names}) for run in ordered]
+
+
+async def test_the_last_runs_of_many_are_read_by_one_statement(state: State) -> None:
+    owner, workers, runs = await fill(state)
+    named: dict[RunsOf, list[str]] = {
+        RunsOf.ACCOUNT: [owner],
+        RunsOf.WORKER: [*workers, "none"],
+        RunsOf.TASK: ["task-a", "", "task-b", "task-a"],
+    }
+    for of, values in named.items():
+        with executed() as statements:
+            last = await state.read(lambda tx, a=(of, values): tx.run_lists.last_runs(owner, *a, 9))
+        assert len([s for s, _ in statements if "FROM runs" in s]) == 1
+        assert last == {
+            value: points_of((run for run in runs if getattr(run, of.value) == value), 9)
+            for value in values
+            if value not in ("", "none")
+        }
+        assert {len(points) for points in last.values()} == {9}
+    assert await state.read(lambda tx: tx.run_lists.last_runs(owner, RunsOf.TASK, [""], 9)) == {}
+    foreign = await state.read(lambda tx: tx.run_lists.last_runs("x", RunsOf.WORKER, workers, 9))
+    assert foreign == {}
+
+
+@pytest.mark.new_database
+@pytest.mark.parametrize("of", RunsOf)
+async def test_the_last_runs_are_read_in_the_order_of_an_index(state: State, of: RunsOf) -> None:
+    await fill(state)
+    with state.storage.engine.connect() as connection:
+        sqlite = connection.dialect.name == "sqlite"
+        if not sqlite:  # PostgreSQL would prefer these plans, because the table is small
+            connection.exec_driver_sql("SET enable_seqscan = off")
+            connection.exec_driver_sql("SET enable_bitmapscan = off")
+        statement = pictures.last_runs_statement(of, 1, sqlite=sqlite).text
+        values = {"account": "a", "limit": 3, "value_0": "b"}
+        explain = text(("EXPLAIN QUERY PLAN " if sqlite else "EXPLAIN ") + statement)
+        query_plan = " ".join(str(v) for row in connection.execute(explain, values) for v in row)
+    assert "TEMP B-TREE" not in query_plan and "SCAN runs" not in query_plan, query_plan
+    assert "Seq Scan" not in query_plan and "Sort" not in query_plan, query_plan
 
 
 async def test_used_workers_are_listed_latest_first(state: State) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fyke.console.pages.run_pictures import RunPictures
+from fyke.console.run_bars import DrawnRuns
 from fyke.console.texts import gettext
 from fyke.console.view import View
 from fyke.domain.catalog.service import Catalog
@@ -60,6 +62,7 @@ class WorkerFrame:
     notice: str | None = None  # why the latest version is deprecated, None when it is not
     latest: Version | None = None
     environment: VersionEnvironment | None = None  # of the latest version
+    picture: DrawnRuns | None = None  # the account's last runs
 
 
 def address_of(worker: Worker) -> str:
@@ -72,6 +75,7 @@ class WorkerFrames:
     """Builds the frame of a worker's page from the catalog."""
 
     catalog: Catalog
+    pictures: RunPictures
 
     async def get(self, view: View, tab: str) -> WorkerFrame:
         """The frame of the worker that the path names, with the tab of this path open.
@@ -83,6 +87,7 @@ class WorkerFrames:
         entry, worker = catalog_page.entry, catalog_page.entry.worker
         own = worker.account_id == view.caller.account_id
         base = address_of(worker)
+        pictures = await self.pictures.of_workers(view, [worker.id])
         counts = {"/runs": catalog_page.runs or None, "/tasks": catalog_page.tasks or None}
         shown = [item for item in TABS if own or not item.own]
         home = "/dev/workers" if own and "/dev/workers" in view.context.pages else "/store"
@@ -98,6 +103,7 @@ class WorkerFrames:
             notice=catalog_page.notice,
             latest=catalog_page.latest,
             environment=catalog_page.environment,
+            picture=pictures.get(worker.id),
             area=home,
             home=home,
         )

@@ -26,10 +26,19 @@ from sqlalchemy import Connection, case, func, literal_column, select, text
 
 from fyke.domain.runs.summary import MAX_INPUT_CHARS
 from fyke.model.run import Outcome, RunFilter, RunState
-from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
+from fyke.model.run_list import (
+    ListCursor,
+    ListWalk,
+    RunLine,
+    RunPoint,
+    RunSearch,
+    RunsOf,
+)
 from fyke.storage.sql.dialects import is_sqlite, to_storable_text
 from fyke.storage.sql.state.records import SqlStore, record
+from fyke.storage.sql.state.runs import pictures
 from fyke.storage.sql.state.runs.counts import RunCounts
+from fyke.storage.sql.state.runs.pictures import BY_TASK, BY_WORKER, NEWEST
 from fyke.storage.sql.state.runs.tables import run_counts, runs
 
 SCAN_LIMIT = 100_000  # runs, in an index
@@ -38,10 +47,7 @@ ID_CHARS = 26
 ERROR_SCAN_LIMIT = 10_000  # runs whose message is read
 NARROW = 1_000  # runs that are read without a scan
 
-_NEWEST = "ix_runs_account_id_created_at_id_and_facts"
 _BY_STATE = "ix_runs_account_id_state_created_at_id"
-_BY_WORKER = "ix_runs_account_id_worker_id_created_at_id"
-_BY_TASK = "ix_runs_of_task"
 _BY_ERROR = "ix_runs_with_error"
 _BY_REASON = "ix_runs_with_reason"
 _BY_OUTCOME = "ix_runs_not_succeeded"
@@ -170,6 +176,11 @@ class SqlRunLists(SqlStore):
         rows = self._db.execute(query).mappings()
         return {row["id"]: record(row, RunLine) for row in rows if row["account_id"] == account_id}
 
+    def last_runs(
+        self, account_id: str, of: RunsOf, values: Collection[str], limit: int
+    ) -> dict[str, list[RunPoint]]:
+        return pictures.last_runs(self._db, account_id, of, values, limit)
+
     def workers(self, account_id: str) -> list[str]:
         used = run_counts.c.account_id == account_id, run_counts.c.n > 0
         query = select(run_counts.c.worker_id).distinct().where(*used)
@@ -177,7 +188,7 @@ class SqlRunLists(SqlStore):
 
     def recent_workers(self, account_id: str, runs: int) -> list[str]:
         latest = (
-            f"SELECT worker_id, created_at FROM runs{self._indexed_by(_NEWEST)}"  # noqa: S608 - only our own names
+            f"SELECT worker_id, created_at FROM runs{self._indexed_by(NEWEST)}"  # noqa: S608 - only our own names
             " WHERE account_id = :account ORDER BY created_at DESC, id DESC LIMIT :limit"
         )
         query = (
@@ -189,7 +200,7 @@ class SqlRunLists(SqlStore):
 
     def states_since(self, account_id: str, created_from: int) -> dict[RunState, int]:
         query = (
-            f"SELECT state, count(*) FROM runs{self._indexed_by(_NEWEST)}"  # noqa: S608 - only our own names
+            f"SELECT state, count(*) FROM runs{self._indexed_by(NEWEST)}"  # noqa: S608 - only our own names
             " WHERE account_id = :account AND created_at >= :since GROUP BY state"
         )
         rows = self._db.execute(text(query), {"account": account_id, "since": created_from})
@@ -262,12 +273,12 @@ class _Query:
         if by_value:
             return by_value
         if filters == {"worker_id"}:
-            return [_IndexScan(_BY_WORKER, self._equals("worker_id"), [])]
+            return [_IndexScan(BY_WORKER, self._equals("worker_id"), [])]
         if filters == {"task_id"}:
-            return [_IndexScan(_BY_TASK, ["task_id <> ''", *self._equals("task_id")], [])]
+            return [_IndexScan(BY_TASK, ["task_id <> ''", *self._equals("task_id")], [])]
         if filters == {"version"}:
             return [_IndexScan(_BY_VERSION, self._equals("version"), [])]
-        return [_IndexScan(_NEWEST, [], self._checked())]
+        return [_IndexScan(NEWEST, [], self._checked())]
 
     def single_filters(self) -> Iterator[_IndexScan]:
         """The runs that match one of the filters, in any order, from an index for it."""
@@ -278,9 +289,9 @@ class _Query:
             yield _IndexScan(_BY_ID, self._of_id(), checked)
         state = self._one_of("state", search.states, "state")
         by_value = (
-            (_BY_TASK, "task_id <> ''", self._equals("task_id")),
+            (BY_TASK, "task_id <> ''", self._equals("task_id")),
             (_BY_VERSION, "", self._equals("version")),
-            (_BY_WORKER, "", self._equals("worker_id")),
+            (BY_WORKER, "", self._equals("worker_id")),
             (_BY_STATE, "", state),
             (_BY_ORIGIN, "", self._one_of("origin", search.origins, "origin")),
             (
