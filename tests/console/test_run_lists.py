@@ -119,6 +119,10 @@ async def test_dates_are_native_inputs_that_accept_typing(owner: Visitor) -> Non
     for name in ("from", "until"):
         control = page.one(f"//input[@name='{name}']")
         assert control.get("type") == "date" and control.get("readonly") is None
+    page = await owner.get("/runs?range=24h&from=2026-02-28")
+    assert page.value("range") == "24h" and page.value("from") == "24h"
+    page = await owner.get("/runs?from=2026-02-28T09:30&until=2026-03-01T10:00")
+    assert [page.value(name) for name in ("range", "from")] == ["custom", "2026-02-28T09:30"]
     wrong = await owner.get("/runs?from=soon&run=OOO", status=422)
     faults = wrong.all("//*[@id='faults']//a/@href")
     assert faults == ["#f-from", "#f-run"]

@@ -16,6 +16,9 @@ COLUMNS = (
     "duration", "created", "started", "finished",
 )  # fmt: skip
 DEFAULT_COLUMNS = ("worker", "parameters", "results", "usage", "duration", "created")
+# the lengths of time to choose from
+RANGES = ("1h", "24h", "7d", "30d")
+CUSTOM = "custom"
 NEWER = "newer-"  # prefix of a cursor that leads to newer runs
 
 # names in the address that differ from those of the members
@@ -35,6 +38,13 @@ class ListAddress:
     @property
     def filtered(self) -> bool:
         return any(getattr(self.terms, name) for name in _FIELDS)
+
+    @property
+    def range(self) -> str:
+        """One of ``RANGES``, ``CUSTOM`` for other times, "" for any time."""
+        if self.terms.since in RANGES and not self.terms.until:
+            return self.terms.since
+        return CUSTOM if self.terms.since or self.terms.until else ""
 
     def pairs(self) -> list[tuple[str, str]]:
         """The query as pairs, without defaults and cursor."""
@@ -63,8 +73,13 @@ class ListAddress:
 
 
 def read(query: QueryParams | Mapping[str, str], chosen: Iterable[str]) -> ListAddress:
-    """The address of these query parameters; ``chosen`` are the values of ``col``."""
+    """The address of these query parameters; ``chosen`` are the values of ``col``. The form's
+    ``range`` replaces both times, unless it is ``CUSTOM``.
+    """
     terms = {name: query.get(_NAMES.get(name, name), "").strip()[:1000] for name in _FIELDS}
+    length = query.get("range", CUSTOM)
+    if length != CUSTOM:
+        terms |= {"since": length if length in RANGES else "", "until": ""}
     requested = list(chosen)
     columns = (
         tuple(column for column in COLUMNS if column in requested) if requested else DEFAULT_COLUMNS
