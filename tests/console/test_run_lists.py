@@ -131,6 +131,23 @@ async def test_dates_are_native_inputs_that_accept_typing(owner: Visitor) -> Non
     assert "up to 26 digits and capital letters" in part.text
 
 
+async def test_runs_over_time_are_a_picture_and_a_table(app: App, owner: Visitor) -> None:
+    worker = await app.publish()
+    assert not (await owner.get("/runs")).all("//figure")
+    await started(app, worker, 3)
+    page = await owner.get("/runs?state=ready&col=task")
+    row = page.one("//figure//tbody/tr")
+    assert [cell.text_content() for cell in row.xpath("td")][1:] == ["3", "0", "0", "0", "3"]
+    address = row.xpath("td/a/@href")[0]
+    assert address in page.all("//figure//svg/a/@href")
+    step = await owner.get(address)
+    assert len(listed(step)) == 3
+    assert (step.value("range"), step.value("state")) == ("custom", "ready")
+    assert len(step.value("from")) == len("2026-11-24T09:30")
+    for other in ("/runs?error=x", "/runs?from=2020-01-01&until=2020-01-31"):
+        assert not (await owner.get(other)).all("//figure")
+
+
 async def test_a_day_is_in_the_time_zone_of_the_visitor(app: App, owner: Visitor) -> None:
     [run] = await started(app, await app.publish())
 

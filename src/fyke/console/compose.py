@@ -151,7 +151,11 @@ def all_pages(
         *queue.QueuePages(services.queue, services.board, services.queue_stream).pages(),
         *usage.UsagePages(services.usage).pages(),
         *run_lists.RunListPages(
-            services.lists, services.list_stream, services.bulk, services.profiles
+            services.lists,
+            services.list_stream,
+            services.bulk,
+            services.profiles,
+            services.recent_runs,
         ).pages(),
         *_run_pages(services, config),
         *_notification_pages(services),

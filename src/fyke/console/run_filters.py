@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
@@ -63,6 +63,11 @@ class ListAddress:
     def search(self) -> str:
         """The query with the filters only."""
         return urlencode([pair for pair in self.pairs() if pair[0] != "col"])
+
+    def between(self, since: str, until: str) -> str:
+        """The address of the runs between two times."""
+        terms = replace(self.terms, since=since, until=until)
+        return ListAddress(terms, self.columns).path()
 
     def path(self, cursor: str = "") -> str:
         """The whole address, at this cursor."""

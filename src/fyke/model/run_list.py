@@ -117,3 +117,27 @@ class RunPoint:
     def duration_ms(self, now: int) -> int:
         """From the start of the first Worker to the end, or until now; 0 before the start."""
         return duration(self.started_at, self.finished_at or now, self.gap_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSteps:
+    """``number`` steps of ``length`` ms from ``first`` (ms) on."""
+
+    first: int
+    length: int
+    number: int
+
+    @property
+    def end(self) -> int:
+        return self.first + self.length * self.number
+
+
+@dataclass(frozen=True, slots=True)
+class RunsOverTime:
+    """How many runs were created in each step of time, by state, without states of which there is
+    none. The steps before the index ``counted_from`` were not counted.
+    """
+
+    steps: TimeSteps
+    counts: tuple[dict[RunState, int], ...]
+    counted_from: int = 0

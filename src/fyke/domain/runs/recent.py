@@ -1,4 +1,4 @@
-"""The last runs of Workers, of tasks and of an account, for pictures of them."""
+"""The last runs of Workers, of tasks and of an account, and runs over time, for pictures."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from fyke.contracts.state import Storage
 from fyke.model.account import Caller
-from fyke.model.run_list import RunPoint, RunsOf
+from fyke.model.run_list import RunPoint, RunSearch, RunsOf, RunsOverTime, TimeSteps
 
 LAST = 30  # runs of each
 MOST = 100  # Workers or tasks in one request
+MOST_OVER_TIME = 50_000  # runs that are counted in one request
 
 
 class RecentRuns:
@@ -34,6 +35,16 @@ class RecentRuns:
     async def of_tasks(self, caller: Caller, task_ids: Sequence[str]) -> dict[str, list[RunPoint]]:
         """The same for tasks."""
         return await self._last(caller, RunsOf.TASK, task_ids)
+
+    async def over_time(
+        self, caller: Caller, search: RunSearch, steps: TimeSteps
+    ) -> RunsOverTime | None:
+        """The runs that match, in steps of time; None for a search in messages or ids."""
+        if search.error or search.run_id:
+            return None
+        return await self._storage.read(
+            lambda tx: tx.run_lists.over_time(caller.account_id, search, steps, MOST_OVER_TIME)
+        )
 
     async def _last(
         self, caller: Caller, of: RunsOf, values: Sequence[str]

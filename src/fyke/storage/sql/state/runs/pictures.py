@@ -1,25 +1,24 @@
-"""Queries for pictures of many runs: the last runs of several Workers or tasks.
+"""Queries for pictures of many runs: the last runs of several Workers or tasks, and the number of
+runs over time.
 
-Each part of a statement reads at most ``limit`` entries of an index in its order, so the cost does
-not depend on the number of past runs. The statements are text, because on SQLite they name the
-index.
+Each part of a statement reads a limited number of entries of an index in its order, so the cost
+does not depend on the number of past runs. The statements are text, because on SQLite they name
+the index.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 
 from sqlalchemy import Connection, TextClause, text
 
 from fyke.model.run import RunState
-from fyke.model.run_list import RunPoint, RunsOf
+from fyke.model.run_list import RunPoint, RunSearch, RunsOf, RunsOverTime, TimeSteps
 from fyke.storage.sql.dialects import is_sqlite, to_storable_text
+from fyke.storage.sql.state.runs.list_query import BY_TASK, BY_WORKER, NEWEST, Query
 
-NEWEST = "ix_runs_account_id_created_at_id_and_facts"
-BY_WORKER = "ix_runs_account_id_worker_id_created_at_id"
-BY_TASK = "ix_runs_of_task"
 _POINT = ", ".join(field.name for field in fields(RunPoint))
 # the index, and the condition in addition to that on the account
 _LAST_OF = {
@@ -64,3 +63,30 @@ def last_runs_statement(of: RunsOf, number: int, *, sqlite: bool) -> TextClause:
         for n in range(number)
     )
     return text(" UNION ALL ".join(parts))
+
+
+def over_time(
+    connection: Connection, account_id: str, search: RunSearch, steps: TimeSteps, most: int | None
+) -> RunsOverTime:
+    """See ``RunListStore.over_time``; ``most`` is None without a limit."""
+    search = replace(search, created_from=max(1, steps.first), created_until=steps.end)
+    query = Query(connection, account_id, search, None, newer=False)
+    counted_from = 0
+    if most is not None:
+        last = f"SELECT created_at {query.newest()} ORDER BY created_at DESC, id DESC"
+        last += " LIMIT 1 OFFSET :most"
+        oldest = connection.execute(text(last), query.values | {"most": most}).scalar()
+        if oldest is not None:  # the first whole step after it
+            counted_from = (int(oldest) - steps.first) // steps.length + 1
+            start = steps.first + counted_from * steps.length
+            search = replace(search, created_from=start)
+            query = Query(connection, account_id, search, None, newer=False)
+    statement = (
+        "SELECT (created_at - :first) / :length AS step, state, count(*)"
+        f" {query.newest()}{query.checked()} GROUP BY 1, 2"
+    )
+    parameters = query.values | {"first": steps.first, "length": steps.length}
+    counts: tuple[dict[RunState, int], ...] = tuple({} for _ in range(steps.number))
+    for step, state, number in connection.execute(text(statement), parameters):
+        counts[step][RunState(state)] = int(number)
+    return RunsOverTime(steps, counts, counted_from)
