@@ -445,7 +445,7 @@ async def test_no_walk_reads_a_whole_table(state: State) -> None:
             connection.exec_driver_sql("SET enable_bitmapscan = off")
         for index, search in plans.items():
             for start in (None, place):
-                query = list_query.Query(connection, owner, search, start, newer=False)
+                query = list_query.ListQuery(connection, owner, search, start, newer=False)
                 statement = query.page(query.scans(), None)
                 explain = (
                     "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "

@@ -114,8 +114,8 @@ def _stack(parts: dict[str, int], highest: int, x: float) -> str:
         if number:
             height = min(base, max(round(number / highest * HEIGHT, 1), MIN_HEIGHT))
             base = round(base - height, 1)
-            box = f"M{x:g} {base:g}h{WIDTH:g}v{height:g}h-{WIDTH:g}z"
-            pieces.append(f'<path class="{name}" d="{box}"/>')
+            shape = f"M{x:g} {base:g}h{WIDTH:g}v{height:g}h-{WIDTH:g}z"
+            pieces.append(f'<path class="{name}" d="{shape}"/>')
     return "".join(pieces)
 
 

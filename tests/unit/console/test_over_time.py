@@ -50,8 +50,9 @@ def test_steps_are_stacked_and_link_to_their_runs() -> None:
     )
     picture = drawn(RunsOverTime(TimeSteps(NOW, HOUR, 3), counts), UTC, address)
     assert picture.svg.count("<a ") == 3 and picture.svg.count("<path class=") == 4
-    good, bad = ("good", "M1 25h8v75h-8z"), ("bad", "M1 0h8v25h-8z")
-    assert "".join(f'<path class="{name}" d="{box}"/>' for name, box in (good, bad)) in picture.svg
+    stack = [("good", "M1 25h8v75h-8z"), ("bad", "M1 0h8v25h-8z")]
+    paths = "".join(f'<path class="{name}" d="{shape}"/>' for name, shape in stack)
+    assert paths in picture.svg
     assert 'href="/runs?from=2025-11-30T12:11&amp;until=2025-11-30T13:11"' in picture.svg
     assert "1 failed</title>" in picture.svg and "No runs</title>" in picture.svg
     assert [(row.total, row.parts["open"]) for row in picture.rows] == [(2, 2), (4, 0)]

@@ -44,9 +44,9 @@ class RunBrush extends HTMLElement {
   }
 
   stepAt(x) {
-    const box = this.querySelector("svg").getBoundingClientRect();
+    const bounds = this.querySelector("svg").getBoundingClientRect();
     const number = this.bars.length;
-    const step = Math.floor(((x - box.left) / box.width) * number);
+    const step = Math.floor(((x - bounds.left) / bounds.width) * number);
     return Math.min(number - 1, Math.max(0, step));
   }
 

@@ -41,7 +41,7 @@ class IndexScan:
     checked: list[str]
 
 
-class Query:
+class ListQuery:
     """The statements of one walk and their parameters."""
 
     def __init__(

@@ -40,7 +40,7 @@ from fyke.storage.sql.dialects import is_sqlite, to_storable_text
 from fyke.storage.sql.state.records import SqlStore, record
 from fyke.storage.sql.state.runs import pictures
 from fyke.storage.sql.state.runs.counts import RunCounts
-from fyke.storage.sql.state.runs.list_query import BY_ERROR, NEWEST, IndexScan, Query
+from fyke.storage.sql.state.runs.list_query import BY_ERROR, NEWEST, IndexScan, ListQuery
 from fyke.storage.sql.state.runs.tables import run_counts, runs
 
 SCAN_LIMIT = 100_000  # runs, in an index
@@ -83,7 +83,7 @@ class SqlRunLists(SqlStore):
         limit: int,
         newer: bool = False,
     ) -> ListWalk:
-        query = Query(self._db, account_id, search, start, newer=newer)
+        query = ListQuery(self._db, account_id, search, start, newer=newer)
         scans = query.scans()
         if not any(scan.checked for scan in scans):
             return ListWalk(self._page(query, scans, None, limit))
@@ -95,10 +95,10 @@ class SqlRunLists(SqlStore):
         for number, step in enumerate(_steps(most)):
             # an id is narrow, a part usually; other filters are usually found in the first step
             if number == (0 if search.run_id else 1):
-                query = Query(self._db, account_id, search, start, newer=newer)
+                query = ListQuery(self._db, account_id, search, start, newer=newer)
                 if narrow := self._narrow(query):
                     return ListWalk(self._run(query.of_narrow(narrow), query, limit))
-            query = Query(self._db, account_id, search, stopped, newer=newer)
+            query = ListQuery(self._db, account_id, search, stopped, newer=newer)
             [scan] = query.scans()
             stopped = self._scan_end(query, scan, step)
             found += self._page(query, [scan], stopped, limit - len(found))
@@ -108,20 +108,20 @@ class SqlRunLists(SqlStore):
         return ListWalk(found, None if all_scanned else stopped)
 
     def _page(
-        self, query: Query, scans: list[IndexScan], stop: ListCursor | None, limit: int
+        self, query: ListQuery, scans: list[IndexScan], stop: ListCursor | None, limit: int
     ) -> list[ListCursor]:
         return self._run(query.page(scans, stop), query, limit)
 
-    def _run(self, statement: str, query: Query, limit: int) -> list[ListCursor]:
+    def _run(self, statement: str, query: ListQuery, limit: int) -> list[ListCursor]:
         rows = self._rows(statement, query.values | {"limit": limit})
         return [ListCursor(at, run_id) for at, run_id in rows]
 
-    def _scan_end(self, query: Query, scan: IndexScan, count: int) -> ListCursor | None:
+    def _scan_end(self, query: ListQuery, scan: IndexScan, count: int) -> ListCursor | None:
         """The last of the next ``count`` runs of a scan; None when there are fewer."""
         rows = self._rows(query.scan_end(scan), query.values | {"skip": count - 1})
         return ListCursor(*rows[0]) if rows else None
 
-    def _narrow(self, query: Query) -> IndexScan | None:
+    def _narrow(self, query: ListQuery) -> IndexScan | None:
         """The first filter that at most ``NARROW`` runs match."""
         for scan in query.single_filters():
             [(found,)] = self._rows(query.count(scan), query.values | {"limit": NARROW + 1})

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, TextClause, text
 from fyke.model.run import RunState
 from fyke.model.run_list import RunPoint, RunSearch, RunsOf, RunsOverTime, TimeSteps
 from fyke.storage.sql.dialects import is_sqlite, to_storable_text
-from fyke.storage.sql.state.runs.list_query import BY_TASK, BY_WORKER, NEWEST, Query
+from fyke.storage.sql.state.runs.list_query import BY_TASK, BY_WORKER, NEWEST, ListQuery
 
 _POINT = ", ".join(field.name for field in fields(RunPoint))
 # the index, and the condition in addition to that on the account
@@ -70,7 +70,7 @@ def over_time(
 ) -> RunsOverTime:
     """See ``RunListStore.over_time``; ``most`` is None without a limit."""
     search = replace(search, created_from=max(1, steps.first), created_until=steps.end)
-    query = Query(connection, account_id, search, None, newer=False)
+    query = ListQuery(connection, account_id, search, None, newer=False)
     counted_from = 0
     if most is not None:
         last = f"SELECT created_at {query.newest()} ORDER BY created_at DESC, id DESC"
@@ -80,7 +80,7 @@ def over_time(
             counted_from = (int(oldest) - steps.first) // steps.length + 1
             start = steps.first + counted_from * steps.length
             search = replace(search, created_from=start)
-            query = Query(connection, account_id, search, None, newer=False)
+            query = ListQuery(connection, account_id, search, None, newer=False)
     statement = (
         "SELECT (created_at - :first) / :length AS step, state, count(*)"
         f" {query.newest()}{query.checked()} GROUP BY 1, 2"
