@@ -58,8 +58,11 @@ async def test_the_cards_show_the_state_of_the_account(app: App, owner: Visitor)
     assert "Timeout: <b>slow</b>" in page.one("//*[@id='card-day']//p[@title]").text
     assert page.all(f"//*[@id='card-now']//li/a[@href='/runs/{waits}']")
     assert "no runner is alive" in page.text
-    links = page.all("//*[@id='card-workers']//li/a/@href")
+    links = page.all("//*[@id='card-workers']//li/span/a/@href")
     assert links == ["/w/owner/first", "/w/owner/second"]
+    bars = page.all("//*[@id='card-workers']//li[2]//svg/a/@href")
+    assert bars == [f"/runs/{failed}"]
+    assert "The last run: 1 failed" in page.text
 
 
 async def test_runs_that_run_are_shown_before_those_that_wait(app: App, owner: Visitor) -> None:

@@ -130,6 +130,9 @@ async def test_the_runs_tasks_and_schedules_of_a_worker_are_listed(
     page = await owner.get("/w/owner/reader/runs")
     row = page.one("//tbody/tr")
     assert "Failed" in row.text_content() and "<b>it broke</b>" in row.text_content()
+    picture = page.one("//div[contains(@class,'large-bars')]")
+    assert [bar.get("href") for bar in picture.xpath("svg/a")] == [f"/runs/{run_id}"]
+    assert picture.xpath("p/a/@href") == ["/w/owner/reader/runs"]
     assert page.all(f"//a[@href='/runs/{run_id}']")
     task = await app.services.tasks.create(app.owner, worker.id, "Daily <i>", INPUT, None)
     page = await owner.get("/w/owner/reader/tasks")

@@ -64,6 +64,7 @@ from fyke.console.pages import (
     worker_versions,
 )
 from fyke.console.pages.run_frame import RunFrames
+from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.pages.worker_frame import WorkerFrames
 from fyke.console.statics import Statics, package_statics
 from fyke.domain.accounts.sessions import SignedInUser
@@ -124,8 +125,10 @@ def all_pages(
         *users.UserPages(services.users).pages(),
         *audit.AuditPages(services.audit, services.accounts).pages(),
         *docs.DocsPages(api, Prefill(services.storage, services.catalog)).pages(),
-        *store.StorePages(services.catalog).pages(),
-        *own_workers.OwnWorkerPages(services.workers, services.catalog).pages(),
+        *store.StorePages(services.catalog, RunPictures(services.recent_runs)).pages(),
+        *own_workers.OwnWorkerPages(
+            services.workers, services.catalog, RunPictures(services.recent_runs)
+        ).pages(),
         *_worker_pages(services),
         *overview.OverviewPages(
             services.overview,
@@ -134,6 +137,7 @@ def all_pages(
             services.lists,
             services.usage,
             services.health,
+            RunPictures(services.recent_runs),
         ).pages(),
         *_task_pages(services),
         *uploads.UploadPages(
@@ -149,7 +153,11 @@ def all_pages(
         *queue.QueuePages(services.queue, services.board, services.queue_stream).pages(),
         *usage.UsagePages(services.usage).pages(),
         *run_lists.RunListPages(
-            services.lists, services.list_stream, services.bulk, services.profiles
+            services.lists,
+            services.list_stream,
+            services.bulk,
+            services.profiles,
+            services.recent_runs,
         ).pages(),
         *_run_pages(services, config),
         *_notification_pages(services),
@@ -199,6 +207,7 @@ def _run_pages(services: Services, config: ConsoleConfig) -> list[ConsolePage]:
 
 def _task_pages(services: Services) -> list[ConsolePage]:
     """Tasks, their schedules, and all schedules."""
+    pictures = RunPictures(services.recent_runs)
     return [
         *tasks.TaskPages(
             services.task_board,
@@ -206,6 +215,7 @@ def _task_pages(services: Services) -> list[ConsolePage]:
             services.runs,
             services.schedules,
             services.lists,
+            pictures,
         ).pages(),
         *task_edit.TaskEditPages(
             services.task_board,
@@ -214,7 +224,7 @@ def _task_pages(services: Services) -> list[ConsolePage]:
             services.history,
             services.forms,
         ).pages(),
-        *schedules.SchedulePages(services.calendar).pages(),
+        *schedules.SchedulePages(services.calendar, pictures).pages(),
     ]
 
 
@@ -233,7 +243,7 @@ def _notification_pages(services: Services) -> list[ConsolePage]:
 
 def _worker_pages(services: Services) -> list[ConsolePage]:
     """All tabs of one worker."""
-    frames = WorkerFrames(services.catalog)
+    frames = WorkerFrames(services.catalog, RunPictures(services.recent_runs))
     return [
         *worker_input.WorkerInputPages(
             frames,

@@ -71,6 +71,7 @@ from fyke.domain.runs.input_secrets import InputSecretFinder
 from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.runs.list_stream import ListStream
 from fyke.domain.runs.lists import RunLists
+from fyke.domain.runs.recent import RecentRuns
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.sharing import Shares
 from fyke.domain.runs.sites import RunSites
@@ -193,6 +194,7 @@ class Services:
         self.results = RunResults(storage, foundations.results, foundations.scratch)
         self.log_pages = LogReader(storage, foundations.results)
         self.lists = RunLists(storage, foundations.results, rules)
+        self.recent_runs = RecentRuns(storage)
         self.waiting = WaitReasons(storage, rules)
         self.queue = RunQueue(storage, foundations.runs, rules.prices)
         self.board = QueueBoard(storage, self.queue, self.waiting, self.lists)

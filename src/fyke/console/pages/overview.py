@@ -14,6 +14,7 @@ from starlette.responses import Response
 from fyke.console import formats
 from fyke.console.charts import chart_of
 from fyke.console.page import ConsolePage
+from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.reasons import text_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
@@ -44,6 +45,7 @@ class OverviewPages:
     lists: RunLists
     usage: UsageReports
     health: Health
+    pictures: RunPictures
 
     def pages(self) -> list[ConsolePage]:
         return [
@@ -149,7 +151,9 @@ class OverviewPages:
         return {"coming": await self.overview.next_runs(view.caller, FEW)}
 
     async def _workers(self, view: View) -> dict[str, Any]:
-        return {"workers": await self.overview.recent_workers(view.caller, 6)}
+        workers = await self.overview.recent_workers(view.caller, 6)
+        pictures = await self.pictures.of_workers(view, [worker.id for worker in workers])
+        return {"workers": workers, "pictures": pictures}
 
     async def _health(self, view: View) -> dict[str, Any]:
         return {"checks": await self.health.all(view.caller)}

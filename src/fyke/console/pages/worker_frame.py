@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fyke.console.pages.run_pictures import RunPictures
+from fyke.console.run_bars import DrawnRuns
 from fyke.console.texts import gettext
 from fyke.console.view import View
 from fyke.domain.catalog.service import Catalog
@@ -79,6 +81,7 @@ class WorkerFrame:
     notice: str | None = None  # why the latest version is deprecated, None when it is not
     latest: Version | None = None
     environment: VersionEnvironment | None = None  # of the latest version
+    picture: DrawnRuns | None = None  # the account's last runs
 
 
 def address_of(worker: Worker) -> str:
@@ -91,6 +94,7 @@ class WorkerFrames:
     """Builds the frame of a worker's page from the catalog."""
 
     catalog: Catalog
+    pictures: RunPictures
 
     async def get(self, view: View, path: str) -> WorkerFrame:
         """The frame of the Worker that the address names, with the page of this path open.
@@ -102,6 +106,7 @@ class WorkerFrames:
         entry, worker = catalog_page.entry, catalog_page.entry.worker
         own = worker.account_id == view.caller.account_id
         base = address_of(worker)
+        pictures = await self.pictures.of_workers(view, [worker.id])
         counts = {"/runs": catalog_page.runs or None, "/tasks": catalog_page.tasks or None}
         shown = [
             (tab, sections)
@@ -141,6 +146,7 @@ class WorkerFrames:
             notice=catalog_page.notice,
             latest=catalog_page.latest,
             environment=catalog_page.environment,
+            picture=pictures.get(worker.id),
             area=home,
             home=home,
         )
