@@ -25,7 +25,7 @@ from typing import Any
 from sqlalchemy import Connection, case, func, literal_column, select, text
 
 from fyke.domain.runs.summary import MAX_INPUT_CHARS
-from fyke.model.run import Outcome, RunFilter, RunState
+from fyke.model.run import Origin, Outcome, RunFilter, RunState
 from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
 from fyke.storage.sql.dialects import is_sqlite, to_storable_text
 from fyke.storage.sql.state.records import SqlStore, record
@@ -37,6 +37,9 @@ FIRST_STEP = 1_000
 ID_CHARS = 26
 ERROR_SCAN_LIMIT = 10_000  # runs whose message is read
 NARROW = 1_000  # runs that are read without a scan
+INPUTS_SEARCHED = 500  # runs, for recent inputs
+INPUTS_READ = 50  # runs whose input is read, which may be long
+INPUTS_STEP = 10
 
 _NEWEST = "ix_runs_account_id_created_at_id_and_facts"
 _BY_STATE = "ix_runs_account_id_state_created_at_id"
@@ -169,6 +172,35 @@ class SqlRunLists(SqlStore):
         )
         rows = self._db.execute(query).mappings()
         return {row["id"]: record(row, RunLine) for row in rows if row["account_id"] == account_id}
+
+    def recent_inputs(self, account_id: str, worker_id: str, limit: int) -> list[str]:
+        newest = (
+            f"SELECT id, origin, created_at FROM runs{self._indexed_by(_BY_WORKER)}"  # noqa: S608 - only our own names
+            " WHERE account_id = :account AND worker_id = :worker"
+            " ORDER BY created_at DESC, id DESC LIMIT :searched"
+        )
+        query = (
+            f"SELECT id FROM ({newest}) AS newest WHERE origin <> :schedule"  # noqa: S608 - only our own names
+            " ORDER BY created_at DESC, id DESC LIMIT :read"
+        )
+        values = {
+            "account": account_id,
+            "worker": to_storable_text(worker_id),
+            "schedule": str(Origin.SCHEDULE),
+            "searched": INPUTS_SEARCHED,
+            "read": INPUTS_READ,
+        }
+        ids = list(self._db.execute(text(query), values).scalars())
+        found: dict[str, str] = {}  # input to run
+        for start in range(0, len(ids), INPUTS_STEP):
+            step = ids[start : start + INPUTS_STEP]
+            inputs = select(runs.c.id, runs.c.input_json).where(runs.c.id.in_(step))
+            by_id = {row.id: row.input_json for row in self._db.execute(inputs)}
+            for run_id in step:
+                found.setdefault(by_id[run_id], run_id)
+            if len(found) >= limit:
+                break
+        return list(found.values())[:limit]
 
     def workers(self, account_id: str) -> list[str]:
         used = run_counts.c.account_id == account_id, run_counts.c.n > 0
