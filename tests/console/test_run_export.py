@@ -35,6 +35,10 @@ async def test_an_export_has_the_requested_name_and_a_link_to_share(
     wrong = await owner.get(f"{at}../etc", status=422)
     assert wrong.one("//*[@id='faults']//a").get("href") == "#f-name"
     assert wrong.value("name") == "../etc"
+    form = await owner.get(f"/runs/{run}/export")
+    default = form.one("//input[@name='name']").get("placeholder")
+    away = await owner.get(at, status=303)
+    assert away.location.endswith(f"/{default}.csv") and "_20" in default
     page = await owner.get(f"{at}mine&do=link")
     link = page.one("//button[@aria-label='Copy link']").get("data-copy")
     assert link.endswith("/mine.csv") and "for 15 min" in page.text

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from fyke.model.run import RunFilter
 from support import all_editors
@@ -171,6 +171,25 @@ def test_the_end_of_a_session_keeps_the_form_on_the_page(browser: Browser, serve
         page.get_by_role("button", name="Start", exact=True).click()
         page.wait_for_url("**/runs/*")
         assert newest(server)["city"] == "Linz"
+
+
+def test_what_is_selected_before_the_json_editor_is_loaded_is_replaced(
+    browser: Browser, server: Served, token: str
+) -> None:
+    with tab(browser, server.base_url, token) as (page, watch):
+        held: list[Route] = []
+        page.route("**/ace.js", lambda route: held.append(route))
+        page.goto(f"{FORM}?view=json")
+        area = page.locator("#json")
+        with page.expect_request("**/ace.js"):
+            area.focus()
+        area.select_text()
+        for route in held:
+            route.continue_()
+        expect(page.locator(".json-editor .ace_selection").first).to_be_visible()
+        page.keyboard.insert_text('{"city": "Linz", "extra": {"a":')
+        expect(area).to_have_value('{"city": "Linz", "extra": {"a":')
+        assert (watch.errors, watch.foreign) == ([], [])
 
 
 def test_the_snippet_is_updated_with_the_input(

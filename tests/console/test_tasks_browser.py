@@ -61,7 +61,8 @@ def test_the_checks_of_an_upload_are_shown_as_they_end(page: Page, tmp_path: Pat
     expect(page.get_by_role("heading", name="Output columns")).to_be_visible()
     page.get_by_role("button", name="JSON").click()
     expect(page.get_by_label("Input as JSON")).to_be_visible()
-    page.get_by_label("Name *").fill("brought")
+    page.get_by_label("New Worker").check()
+    page.locator("#f-name").fill("brought")
     page.get_by_role("button", name="Publish this version").click()
     expect(page).to_have_url(re.compile(r"/w/owner/brought$"))
 

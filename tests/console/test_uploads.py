@@ -100,16 +100,68 @@ async def test_a_checked_upload_shows_its_form_and_columns_and_is_published(
     assert "passed Entry file main.py" in steps
     assert page.one("//td[.='price']/following-sibling::td[1]").text_content() == "Price"
     assert page.all("//form[@id='run-form']//*[contains(@name,'urls')]")
-    bad = await other.post(f"{address}/publish", {"name": "Not/allowed", "title": "T"}, status=422)
+    assert page.one("//input[@value='new']").get("checked") is not None, "there is no Worker yet"
+    new = {"target": "new", "title": "T"}
+    bad = await other.post(f"{address}/publish", {**new, "name": "Not/allowed"}, status=422)
     assert bad.value("name") == "Not/allowed"
     assert bad.one("//*[@id='faults']//a").get("href") == "#f-name"
     done = await other.post(
-        f"{address}/publish", {"name": "prices", "title": "Prices", "public": "on", "note": "Hi"}
+        f"{address}/publish",
+        {**new, "name": "prices", "title": "Prices", "public": "on", "note": "Hi"},
     )
     assert done.location == "/w/other/prices"
     assert "is waiting for review" in (await other.get(done.location)).text
     assert "Published as version v1.0.1" in (await other.get(address)).text
     assert "published" in (await other.get("/dev/upload")).text
+
+
+async def test_the_target_of_an_upload_is_chosen_and_never_renamed(
+    app: App, other: Visitor
+) -> None:
+    worker = await app.publish("greeter", caller=app.other)
+    versions = await other.get(f"/w/{worker.path}/versions")
+    start = versions.one("//a[normalize-space()='Upload a new version']").get("href")
+    page = await other.get(start)
+    assert "next version of other/greeter" in page.text
+    assert "New version" in (await other.get("/dev/workers")).text
+    ref = page.value("worker")
+    sent = await other.http.post(
+        "/dev/upload/zip",
+        data={"worker": ref},
+        files={"scraper_file": ("second.zip", GOOD, "application/zip")},
+        headers=FROM_OUR_PAGE,
+    )
+    address = str(sent.headers["location"])
+    await ended(app, address)
+    page = await other.get(address)
+    assert page.one("//input[@value='version']").get("checked") is not None
+    assert page.value("worker") == worker.id
+    done = await other.post(f"{address}/publish", {"target": "version", "worker": ref})
+    assert done.location == "/w/other/greeter"
+    found = await app.services.workers.find(app.other, worker.id)
+    assert (found.title, found.latest) == (worker.title, "v1.0.2")
+
+
+async def test_without_a_choice_nothing_is_published(app: App, other: Visitor) -> None:
+    worker = await app.publish("greeter", caller=app.other)
+    address = await brought(app, other)
+    page = await other.get(address)
+    assert page.all("//input[@name='target' and @checked]") == []
+    for given, field in (
+        ({"name": "x"}, "f-target"),
+        ({"target": "version", "worker": ""}, "f-worker"),
+        ({"target": "new", "name": ""}, "f-name"),
+        ({"target": "new", "name": "Greeter"}, "f-name"),
+    ):
+        page = await other.post(f"{address}/publish", given, status=422)
+        assert page.one("//*[@id='faults']//a").get("href") == f"#{field}"
+        assert page.all(f"//*[@id='{field}']")
+    own = await app.publish("not-theirs")
+    wrong = {"target": "version", "worker": own.id}
+    await other.post(f"{address}/publish", wrong, status=403)
+    await other.get(f"/dev/upload?worker={own.path}", status=403)
+    [found] = (await app.services.workers.own_page(app.other, "", offset=0, limit=9))[1]
+    assert (found.id, found.latest) == (worker.id, "v1.0.1")
 
 
 async def test_findings_have_file_line_rule_and_remedy(app: App, other: Visitor) -> None:

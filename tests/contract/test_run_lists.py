@@ -409,6 +409,40 @@ async def test_of_many_runs_over_time_only_the_newest_are_counted(state: State) 
     assert over.counts == ({}, {}, *whole.counts[2:]) and all(whole.counts)
 
 
+async def test_recent_inputs_differ_and_are_not_those_of_schedules(state: State) -> None:
+    def work(tx: Transaction) -> tuple[list[str], list[str]]:
+        owner, worker = records.seed(tx)
+        other = records.worker(owner)
+        tx.workers.add(other)
+        given = [
+            (worker, "1", Origin.WEB),
+            (worker, "2", Origin.API),
+            (worker, "1", Origin.WEB),
+            (other.id, "3", Origin.WEB),
+            *[(worker, str(n), Origin.SCHEDULE) for n in range(4, 20)],
+            *[(worker, "2", Origin.WEB)] * run_lists.INPUTS_STEP,
+            (worker, "20", Origin.TEST),
+        ]
+        ids = []
+        for at, (worker_id, text_of_input, origin) in enumerate(given):
+            run = records.run(
+                owner,
+                worker_id,
+                origin=origin,
+                input_json=text_of_input,
+                created_at=records.START + at,
+            )
+            tx.runs.add(run, [])
+            ids.append(run.id)
+        recent = tx.run_lists.recent_inputs
+        assert recent(owner, worker, 2) == [ids[-1], ids[-2]]
+        assert recent("01JG0000000000000000000000", worker, 5) == []
+        return recent(owner, worker, 5), [ids[-1], ids[-2], ids[2]]
+
+    found, expected = await state.write(work)
+    assert found == expected
+
+
 async def test_used_workers_are_listed_latest_first(state: State) -> None:
     owner, workers, runs = await fill(state)
     assert await state.read(lambda tx: tx.run_lists.workers(owner)) == sorted(workers)

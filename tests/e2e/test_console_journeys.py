@@ -235,6 +235,7 @@ def test_a_worker_is_uploaded_and_published(user: ConsoleUser, tmp_path: Path) -
     page.wait_for_url(re.compile(r"/dev/upload/[0-9A-Z]{26}$"))
     publish = user.button("Publish this version")
     expect(publish).to_be_visible(timeout=60_000)
+    user.press(page.get_by_label("New Worker"))
     user.device.write(page.locator("#f-name"), name)
     user.press(publish)
     expect(page).to_have_url(re.compile(rf"/w/owner/{name}$"))

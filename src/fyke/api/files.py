@@ -24,7 +24,7 @@ from fyke.api.network import Visit
 from fyke.api.routes import PUBLIC, get
 from fyke.domain.accounts.link_issuers import Issuer, IssuerKind, LinkIssuers
 from fyke.domain.logs.service import RunLogs
-from fyke.domain.results.export.formats import parse_format
+from fyke.domain.results.export.formats import GENERATED, parse_format
 from fyke.domain.results.export.service import ExportRequest, Exports
 from fyke.domain.results.query.model import PLAIN, Query, parse_query, query_arguments
 from fyke.errors import NotFound, RunNotFound
@@ -159,7 +159,8 @@ class FileRoutes:
         job = await self.exports.prepare(link.run_id, request)
         make = partial(self.exports.stream, job)
         return FileDownload(
-            name,
+            # a generated name keeps links apart; the file is saved under one that says what it is
+            job.name if name.startswith(GENERATED) else name,
             request.format.content_type,
             job.fingerprint,
             job.source.run.account_id,

@@ -6,7 +6,8 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import PurePath
+from datetime import UTC, datetime
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
@@ -152,7 +153,10 @@ def export(
     output: Annotated[
         str,
         typer.Option(
-            "--output", "-o", help="File to write; - is standard output.", metavar="FILE|-"
+            "--output",
+            "-o",
+            help="File to write; - is standard output. Default: Worker and start of the run.",
+            metavar="FILE|-",
         ),
     ] = "",
     keys: Annotated[
@@ -173,7 +177,7 @@ def export(
       fyke run export 01JG... --format jsonl -o - | jq .title
     """
     format_name = _format(format, output)
-    name = "-" if output == "/dev/stdout" else output or f"{run}.{format_name}"
+    name = "-" if output == "/dev/stdout" else output or _default_name(server, run, format_name)
     if name != "-":
         check_output(name)
     columns = [key.strip() for key in keys.split(",") if key.strip()]
@@ -190,6 +194,24 @@ def export(
     else:
         server.out.raw(name)
         server.out.say(f"{formatting.size(size)} of {format_name}.")
+
+
+def _default_name(server: ServerContext, run: str, suffix: str) -> str:
+    """The Worker and the start of the run, such as ``big-rows_2026-11-27_0507.csv``. If there is
+    such a file, perhaps of another run, the end of the run's id is added.
+    """
+    from fyke_client.errors import ApiError
+
+    summary = server.client.run_summary(run)
+    try:
+        worker = server.client.worker(summary.worker_slug).name
+    except ApiError:  # runs remain when their Worker is deleted
+        return f"{run}.{suffix}"
+    at = datetime.fromtimestamp(summary.created_at, UTC).astimezone()
+    name = f"{worker}_{at:%Y-%m-%d_%H%M}"
+    if Path(f"{name}.{suffix}").exists():
+        name += f"_{summary.slug[-6:]}"
+    return f"{name}.{suffix}"
 
 
 def _format(format: str, output: str) -> str:

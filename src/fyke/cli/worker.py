@@ -145,7 +145,10 @@ def push(
         bool | None, typer.Option("--public/--private", help="Whether other accounts can run it.")
     ] = None,
     name: Annotated[str, typer.Option("--name", help="Default: from the folder or title.")] = "",
-    title: Annotated[str, typer.Option("--title", help="Default: the heading of README.md.")] = "",
+    title: Annotated[
+        str,
+        typer.Option("--title", help="Default: the heading of README.md, unless edited by hand."),
+    ] = "",
     description: Annotated[
         str | None, typer.Option("--description", help="Default: from the project.")
     ] = None,

@@ -93,7 +93,7 @@ class Upload:
     description: str = ""
     input_schema: str = ""
     output_schema: str = ""
-    worker_id: str = ""  # the worker that it was published or tested as
+    worker_id: str = ""  # the worker that it is for, or that it was published or tested as
     version: str = ""
     test_run_id: str = ""
     working_until: int = 0

@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import random
+import re
 import time
 from dataclasses import replace
 from typing import Any
@@ -51,7 +52,10 @@ async def test_every_format_downloads_without_a_key(
     assert answer.status_code == 200
     assert answer.headers["content-type"] == FORMATS[name].content_type
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["content-disposition"].startswith('attachment; filename="exported_')
+    saved = answer.headers["content-disposition"]
+    assert re.fullmatch(
+        rf'attachment; filename="[a-z0-9.-]+_\d{{4}}-\d\d-\d\d_\d{{4}}\.{name}"', saved
+    )
     assert len(answer.content) > 100
 
 

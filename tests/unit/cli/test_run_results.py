@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from msgspec import Raw
 
 from fyke.cli.errors import CommandFailed
-from fyke.cli.run_results import _format, _keys, results
+from fyke.cli.run_results import _format, _keys, export, results
 from fyke.model.results import Header
+from fyke_client.errors import ApiError
 from fyke_client.types.rows import Column, ResultPage
 from support.scripted import ScriptedServer
 
@@ -79,3 +83,32 @@ def test_cells_are_text_or_json_text() -> None:
     server: Any = ScriptedServer(results=ResultPage(1, [], [row], 1, 10))
     results(server, "R")
     assert server.data.splitlines()[1].split("  ") == ['é "q"', "null", '{"d":[true,1.0]}']
+
+
+RUN = "01JGZQ6X4N8R2T7V9W3Y5A1B2C"
+
+
+def exported(monkeypatch: pytest.MonkeyPatch, folder: Path, worker: Any) -> str:
+    """The name of the file that an export without ``--output`` has written."""
+    monkeypatch.chdir(folder)
+    summary = SimpleNamespace(slug=RUN, worker_slug="W", created_at=1_796_000_000)
+    server: Any = ScriptedServer(run_summary=summary, worker=worker, export="link", download=3)
+    export(server, RUN)
+    return str(server.data.strip())
+
+
+def test_a_file_without_a_name_is_named_after_worker_and_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    worker = SimpleNamespace(name="big-rows")
+    first = exported(monkeypatch, tmp_path, worker)
+    assert re.fullmatch(r"big-rows_2026-1[12]-[0-3]\d_[0-2]\d[0-5]\d\.csv", first)
+    assert (tmp_path / first).is_file()
+    assert exported(monkeypatch, tmp_path, worker) == first.replace(".csv", "_5A1B2C.csv")
+
+
+def test_the_file_of_a_deleted_worker_is_named_after_the_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gone = ApiError(404, 50001, "gone")
+    assert exported(monkeypatch, tmp_path, gone) == f"{RUN}.csv"

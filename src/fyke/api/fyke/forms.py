@@ -69,9 +69,9 @@ class FormRoutes:
 
     @get(f"{WORKER}/recent-inputs", scope=Scope.READ, errors=_UNKNOWN)
     async def list_recent_inputs(self, call: Call, slug: WorkerId) -> wire.RecentInputList:
-        """The inputs of the account's last runs of a worker.
+        """The last different inputs of the account's runs of a worker.
 
-        The last five.
+        The last five, without those of schedules.
         """
         inputs = await self.forms.recent(call.caller, slug)
         return wire.RecentInputList([wire.RecentInput.of(item) for item in inputs])

@@ -11,11 +11,11 @@ from fyke.api.exporting import MAX_KEYS_CHARS
 from fyke.api.files import EXPORT, Links
 from fyke.console.page import ConsolePage
 from fyke.console.pages import run_rows
-from fyke.console.pages.run_frame import AREA, RunFrames
+from fyke.console.pages.run_frame import AREA, RunFrame, RunFrames
 from fyke.console.texts import gettext
 from fyke.console.view import View
 from fyke.domain.accounts.link_issuers import issuer_of
-from fyke.domain.results.export.formats import FORMATS, file_name
+from fyke.domain.results.export.formats import FORMATS, file_name, readable_name
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.query.model import Query, parse_query
 from fyke.domain.results.service import RunResults
@@ -69,6 +69,7 @@ class RunExportPages:
             formats=FORMATS,
             limits=limits,
             refused=refused,
+            default_name=_default_name(view, frame),
             fields=headers,
             narrow={
                 name: kind.max_columns
@@ -96,7 +97,8 @@ class RunExportPages:
         except InvalidRequest as error:
             return await self._form(view, {"format": _rule(error)})
         try:
-            name = file_name(chosen, parameters.get("name", "").strip())
+            requested = parameters.get("name", "").strip()
+            name = file_name(chosen, requested or _default_name(view, await self.frames.get(view)))
         except InvalidRequest as error:
             return await self._form(view, {"name": error.problems[0].text})
         url = self.links.url(
@@ -114,6 +116,10 @@ class RunExportPages:
         if parameters.get("do") == "link":
             return await self._form(view, {}, url)
         return RedirectResponse(url, status_code=303)
+
+
+def _default_name(view: View, frame: RunFrame) -> str:
+    return readable_name(frame.view.worker.name, frame.view.run.created_at, view.zone)
 
 
 def _rule(error: InvalidRequest) -> str:

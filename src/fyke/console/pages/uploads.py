@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -25,13 +25,16 @@ from fyke.domain.review.service import Reviews
 from fyke.domain.runs.service import Runs
 from fyke.domain.uploads.service import Uploads
 from fyke.domain.workers import output_schema
-from fyke.domain.workers.naming import name_from_title
+from fyke.domain.workers.naming import checked_name, name_from_title
 from fyke.domain.workers.service import Workers
 from fyke.errors import Forbidden, FykeError, InvalidRequest, NotFound, Refused
 from fyke.model.upload import GitSource, Upload, UploadState
+from fyke.model.worker import Worker
 
 AREA = "/dev/upload"
 SIZE = 50
+OFFERED = 500  # Workers in the choice of a target
+NEW, VERSION = "new", "version"  # what an upload becomes
 _READY = (UploadState.READY, UploadState.PUBLISHED)
 
 
@@ -66,6 +69,8 @@ class UploadPages:
 
     async def _list_page(self, view: View, *, status: int = 200, **more: Any) -> Response:
         values = {"faults": {}, "typed": {"url": "", "ref": "", "folder": ""}} | more
+        ref = view.form.get("worker") or view.query.get("worker", "")
+        target = await self.uploads.target(view.caller, ref) if ref else None
         _count, uploads = await self.uploads.page(view.caller, offset=0, limit=SIZE)
         without_git = await self.uploads.git_problem()
         return view.page(
@@ -74,6 +79,7 @@ class UploadPages:
             area=AREA,
             uploads=uploads,
             without_git=without_git,
+            target=target,
             **values,
         )
 
@@ -83,7 +89,9 @@ class UploadPages:
             faults = {"scraper_file": _("Choose a ZIP file of the project.")}
             return await self._list_page(view, status=422, faults=faults)
         try:
-            upload = await self.uploads.add_zip(view.caller, await file.read(), file.filename)
+            upload = await self.uploads.add_zip(
+                view.caller, await file.read(), file.filename, worker=view.form.get("worker")
+            )
         except (InvalidRequest, Refused) as error:
             faults = {"scraper_file": error.message}
             return await self._list_page(view, status=422, faults=faults)
@@ -92,7 +100,9 @@ class UploadPages:
     async def add_git(self, view: View) -> Response:
         typed = {name: view.form.get(name) for name in ("url", "ref", "folder")}
         try:
-            upload = await self.uploads.add_git(view.caller, GitSource(**typed))
+            upload = await self.uploads.add_git(
+                view.caller, GitSource(**typed), worker=view.form.get("worker")
+            )
         except (InvalidRequest, Refused) as error:
             faults = faults_of(error, {name: name for name in typed}, "url")
             return await self._list_page(view, status=422, faults=faults, typed=typed)
@@ -137,8 +147,16 @@ class UploadPages:
                 f"{base}/test",
             )
         worker = await self._worker(view, upload)
-        name = worker.name if worker else _name(upload)
-        typed = {"name": name, "title": upload.title, "public": False, "note": ""}
+        workers = await self._own_workers(view, worker) if upload.state is UploadState.READY else []
+        only_tested = worker is not None and not worker.latest and bool(upload.test_run_id)
+        typed = {
+            "target": NEW if only_tested or not workers else VERSION if worker else "",
+            "worker": worker.id if worker else "",
+            "name": worker.name if worker and only_tested else _name(upload),
+            "title": upload.title,
+            "public": False,
+            "note": "",
+        }
         values = {"faults": {}, "problem": "", "typed": typed} | more
         return {
             "area": AREA,
@@ -146,6 +164,7 @@ class UploadPages:
             "base": base,
             "ready": ready,
             "worker": worker,
+            "workers": workers,
             "input_form": input_form,
             "frame": input_form.frame if input_form else None,
             "columns": output_schema.headers(upload.output_schema) if ready else [],
@@ -154,13 +173,19 @@ class UploadPages:
             **values,
         }
 
-    async def _worker(self, view: View, upload: Upload) -> Any:
+    async def _worker(self, view: View, upload: Upload) -> Worker | None:
         if not upload.worker_id:
             return None
         try:
             return await self.workers.find(view.caller, upload.worker_id)
         except NotFound:
             return None
+
+    async def _own_workers(self, view: View, worker: Worker | None) -> Sequence[Worker]:
+        """The Workers that an upload may become a version of, ``worker`` first."""
+        _count, own = await self.workers.own_page(view.caller, "", offset=0, limit=OFFERED)
+        first = [worker] if worker else []
+        return first + [item for item in own if worker is None or item.id != worker.id]
 
     async def _test_run(self, view: View, upload: Upload) -> Any:
         if not upload.test_run_id:
@@ -180,16 +205,24 @@ class UploadPages:
 
     async def publish(self, view: View) -> Response:
         upload = await self.uploads.get(view.caller, view.param("id"))
-        typed: dict[str, Any] = {n: view.form.get(n) for n in ("name", "title", "note")}
+        texts = ("target", "worker", "name", "title", "note")
+        typed: dict[str, Any] = {n: view.form.get(n).strip() for n in texts}
         typed["public"] = view.form.on("public")
+        named = await self._named(view, typed["name"]) if typed["target"] == NEW else None
+        if faults := _target_faults(typed, named):
+            values = await self._values(view, upload, typed=typed, faults=faults)
+            return view.page("upload/show.html", status=422, **values)
+        new = typed["target"] == NEW
         try:
             worker, version, findings = await self.uploads.publish(
                 view.caller,
                 upload.id,
-                name=typed["name"].strip(),
-                title=typed["title"].strip(),
+                name=typed["name"] if new else "",
+                title=typed["title"] if new else "",
                 public=True if typed["public"] else None,
                 note=typed["note"],
+                new=new and named is None,
+                worker="" if new else typed["worker"],
             )
         except (NotFound, Forbidden):
             raise
@@ -202,6 +235,14 @@ class UploadPages:
         if needs_review:
             text = _("Version %(number)s is waiting for review. Your account can already run it.")
         return view.go(f"/w/{worker.path}", text % {"number": version.number})
+
+    async def _named(self, view: View, name: str) -> Worker | None:
+        """The account's Worker with this name. One without a version is that of a test run."""
+        try:
+            path = f"{view.caller.account_name}/{checked_name(name)}"
+            return await self.workers.find(view.caller, path)
+        except (NotFound, InvalidRequest):
+            return None  # a name that is not allowed is refused with its rule
 
     async def test(self, view: View) -> Response:
         """Start a test run of the draft, or redraw its form."""
@@ -228,6 +269,19 @@ class UploadPages:
         return await asyncio.to_thread(
             view.page_or_part, "upload/show.html", "work", status=status, **values
         )
+
+
+def _target_faults(typed: dict[str, Any], named: Worker | None) -> dict[str, str]:
+    """What is missing to know which Worker an upload becomes a version of."""
+    if typed["target"] == VERSION:
+        return {} if typed["worker"] else {"worker": _("Choose the Worker.")}
+    if typed["target"] != NEW:
+        return {"target": _("Choose whether it is a new Worker or a version of one.")}
+    if not typed["name"]:
+        return {"name": _("Give the new Worker a name.")}
+    if named is not None and named.latest:
+        return {"name": _("You have a Worker with this name. To update it, choose its version.")}
+    return {}
 
 
 def _name(upload: Upload) -> str:

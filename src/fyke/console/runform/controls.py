@@ -206,10 +206,13 @@ def _token_label(token: str) -> str:
 def _fill_rows(table: Control, posted: PostedTexts, errors: list[InputError]) -> None:
     field = table.field
     rows = rows_of(field, posted)
-    shown = rows + [{}] * (1 if rows else BLANK_ROWS)
+    blank_rows = BLANK_ROWS
+    if rows:  # a form that is shown again has the empty row of its last page already
+        blank_rows = int(_is_filled(rows[-1]))
+    shown = rows + [{}] * blank_rows
     number = 0  # of a row, without empty rows; errors name rows by it
     for index, cells in enumerate(shown):
-        filled = any(any(texts) for cell in cells.values() for texts in cell.values())
+        filled = _is_filled(cells)
         number += filled
         row_errors = [error for error in errors if filled and error.row == number]
         table.rows.append(_row(table, str(index), cells, row_errors))
@@ -217,6 +220,13 @@ def _fill_rows(table: Control, posted: PostedTexts, errors: list[InputError]) ->
             for cell in table.rows[-1]:
                 table.cells[number, cell.field.name] = cell.id
     table.blank = _row(table, _TEMPLATE_ROW, {}, [])
+
+
+def _is_filled(cells: Mapping[str, PostedTexts]) -> bool:
+    """Whether a row says anything. The unit of a span is sent even without an amount."""
+    return any(
+        any(texts) for cell in cells.values() for suffix, texts in cell.items() if suffix != UNIT
+    )
 
 
 def _row(

@@ -469,6 +469,12 @@ class RunListStore(Protocol):
         """
         ...
 
+    def recent_inputs(self, account_id: str, worker_id: str, limit: int) -> list[str]:
+        """Ids of the account's newest runs of a worker with different inputs, newest first. Runs
+        that a schedule started are left out; only the newest runs are searched.
+        """
+        ...
+
     def workers(self, account_id: str) -> list[str]:
         """Ids of the workers of the account's runs."""
         ...

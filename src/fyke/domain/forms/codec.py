@@ -2,7 +2,8 @@
 
 A value that its control cannot show is sent as JSON under the suffix ``json``. A value that the
 control shows but would not return unchanged (null as an empty line, a list in another order) is
-also sent under ``was``: when the control is returned unchanged, this value is used. Rows of a table
+also sent under ``was``: when the control is returned unchanged, this value is used. JSON that its
+user has not finished is a text in the input, and is shown as it was typed. Rows of a table
 are fields within a field, named ``ROW.COLUMN``. Text under ``paste`` contains further rows, copied
 from a spreadsheet.
 """
@@ -19,6 +20,7 @@ from fyke.domain.forms.controls import (
     PostedTexts,
     ReadValue,
     first,
+    is_unfinished_json,
     read_json_text,
 )
 from fyke.domain.forms.jsonview import JsonViewError, read_json
@@ -42,6 +44,8 @@ _ABSENT = "-"
 
 def encode(field: FormField, value: Any) -> PostedTexts:
     """Return what the field's control sends for a value."""
+    if is_unfinished_json(field, value):
+        return {"" if field.kind is ControlKind.JSON else JSON: [value]}
     posted = _show(field, value)
     if posted is None:
         return {JSON: [pretty(value)]}

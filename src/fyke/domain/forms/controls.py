@@ -276,6 +276,21 @@ def _read_json(field: FormField, posted: PostedTexts) -> ReadValue:
     return read_json_text(field, first(posted))
 
 
+def is_unfinished_json(field: FormField, value: object) -> bool:
+    """Whether the value is a text that was typed as JSON of a field that takes no text."""
+    if not isinstance(value, str) or field.type not in ("object", "array"):
+        return False
+    if field.kind is not ControlKind.JSON and not value.lstrip().startswith(("{", "[")):
+        return False
+    if not value.strip() or not is_lossless(value):
+        return False
+    try:
+        read_json(value)
+    except JsonViewError:
+        return True
+    return False
+
+
 def read_json_text(field: FormField, text: str) -> ReadValue:
     """Read a field that is given as JSON."""
     if not text.strip():

@@ -34,7 +34,8 @@ from fyke.errors import InvalidRequest, NotFound, RunNotFound, UserMissing
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Account, Caller
 from fyke.model.account import Plan as AccountPlan
-from fyke.model.run import Run, RunFilter, RunState
+from fyke.model.run import Run, RunState
+from fyke.model.run_list import RunLine
 from fyke.model.worker import BrowserNeed, SystemDefaults, Version, VersionState, Worker
 from fyke.reasons import Reason
 
@@ -241,13 +242,15 @@ class RunForms:
         return replace(start, value=value)
 
     async def recent(self, caller: Caller, ref: str) -> list[PastInput]:
-        """Return the inputs of the account's last runs of the worker, newest first."""
+        """Return the last different inputs of the account's runs of the worker, newest first,
+        without those of schedules.
+        """
 
         def work(tx: Transaction) -> list[PastInput]:
             worker = find_worker(tx, caller, ref)
-            of_worker = RunFilter(worker_id=worker.id)
-            _, runs = tx.runs.page(caller.account_id, of_worker, offset=0, limit=RECENT)
-            return [_past_input(run) for run in runs]
+            ids = tx.run_lists.recent_inputs(caller.account_id, worker.id, RECENT)
+            lines = tx.run_lists.lines(caller.account_id, ids)
+            return [_past_input(lines[run_id]) for run_id in ids if run_id in lines]
 
         return await self._read(work)
 
@@ -415,6 +418,6 @@ def _to_normalised(saved: object) -> NormalisedInput:
         return NormalisedInput({}, saved if isinstance(saved, dict) else {})
 
 
-def _past_input(run: Run) -> PastInput:
+def _past_input(run: RunLine) -> PastInput:
     summary = run.summary or summary_of_text(run.input_json)
     return PastInput(run.id, run.state, run.version, summary, run.created_at)

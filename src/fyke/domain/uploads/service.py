@@ -24,6 +24,7 @@ from fyke.domain.review.service import ReviewStarter
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.uploads.checking import check, failed, first_steps, with_step
 from fyke.domain.workers.archive import MAX_PACKED
+from fyke.domain.workers.lookup import find_own_worker
 from fyke.domain.workers.naming import checked_name, name_from_title
 from fyke.domain.workers.service import Workers
 from fyke.errors import (
@@ -105,9 +106,10 @@ class Uploads:
 
     # --- adding ----------------------------------------------------------------------------
 
-    async def add_zip(self, caller: Caller, data: bytes, label: str) -> Upload:
-        """Store an archive and start checking it. Raise ``InvalidRequest``, ``Forbidden``,
-        ``Refused`` when the account has too many uploads, and ``BlobsRefused``.
+    async def add_zip(self, caller: Caller, data: bytes, label: str, *, worker: str = "") -> Upload:
+        """Store an archive and start checking it. ``worker``: the caller's worker that is to get
+        it as a version. Raise ``InvalidRequest``, ``Forbidden``, ``WorkerNotFound``, ``Refused``
+        when the account has too many uploads, and ``BlobsRefused``.
         """
         require_editor(caller, _ACTION)
         if not data:
@@ -119,20 +121,33 @@ class Uploads:
                 field="file",
             )
         file_name = "".join(c for c in label if c.isprintable()).strip()[:200] or "project.zip"
-        upload = replace(_new(caller, UploadSource.ZIP, file_name), size=len(data))
+        worker_id = (await self.target(caller, worker)).id if worker else ""
+        upload = replace(
+            _new(caller, UploadSource.ZIP, file_name), size=len(data), worker_id=worker_id
+        )
         await self._check_count(caller)
         await self._workers.require_place()
         await self._blobs.put(blob_name(upload.id), data)
         return await self._begin(upload)
 
-    async def add_git(self, caller: Caller, source: GitSource) -> Upload:
+    async def target(self, caller: Caller, ref: str) -> Worker:
+        """The caller's worker that is to get an upload as a version. Raise ``WorkerNotFound``, and
+        ``Forbidden`` for one of another account.
+        """
+        return await self._storage.read(
+            lambda tx: find_own_worker(tx, caller, ref, "publish versions of it")
+        )
+
+    async def add_git(self, caller: Caller, source: GitSource, *, worker: str = "") -> Upload:
         """Start fetching and checking a repository. Raise the errors of ``add_zip``."""
         require_editor(caller, _ACTION)
         self._git.check(source)
         await self._check_count(caller)
         await self._workers.require_place()
+        worker_id = (await self.target(caller, worker)).id if worker else ""
         upload = replace(
             _new(caller, UploadSource.GIT, source.url.strip()),
+            worker_id=worker_id,
             git_url=source.url.strip(),
             git_ref=source.ref.strip(),
             git_folder=source.folder.strip(),
@@ -249,17 +264,26 @@ class Uploads:
         title: str = "",
         public: bool | None = None,
         note: str = "",
+        new: bool = False,
+        worker: str = "",
     ) -> tuple[Worker, Version, list[Finding]]:
-        """Publish an upload as the next version of the caller's worker ``name``, by default named
-        after its title. Raise ``Refused`` unless its checks have passed, and the errors of
-        ``Workers.publish``.
+        """Publish an upload as the next version of the caller's worker ``worker`` (a reference) or
+        ``name``, by default named after its title. ``new``: as in ``Workers.publish``. Raise
+        ``Refused`` unless its checks have passed, and the errors of ``Workers.publish``.
         """
         data = await self._checked_data(caller, upload_id)
-        worker, version, findings = await self._workers.publish(
-            caller, data, name=name or None, title=title or None, public=public, note=note
+        published, version, findings = await self._workers.publish(
+            caller,
+            data,
+            name=name or None,
+            title=title or None,
+            public=public,
+            note=note,
+            new=new,
+            ref=worker,
         )
-        await self._note(caller, upload_id, worker.id, version.number, published=True)
-        return worker, version, findings
+        await self._note(caller, upload_id, published.id, version.number, published=True)
+        return published, version, findings
 
     async def test_run(self, caller: Caller, upload_id: str, input: object, name: str = "") -> Run:
         """Start a run of an upload, as a draft that only this account can read. Raise ``Refused``
@@ -267,7 +291,11 @@ class Uploads:
         """
         upload = await self.get(caller, upload_id)
         data = await self._checked_data(caller, upload_id)
-        worker_name = checked_name(name) if name else name_from_title(upload.title or upload.label)
+        if name or not upload.worker_id:
+            title = upload.title or upload.label
+            worker_name = checked_name(name) if name else name_from_title(title)
+        else:
+            worker_name = (await self.target(caller, upload.worker_id)).name
         draft = await self._workers.draft(caller, data, name=worker_name)
         await self._note(caller, upload_id, draft.worker.id, draft.version.number)
 

@@ -28,11 +28,10 @@ from fyke.domain.workers import (
 from fyke.domain.workers.archive import Archive, normalise, open_archive, pack
 from fyke.domain.workers.elf import ARCHITECTURE, inspect_program
 from fyke.domain.workers.input_schema import FILE as INPUT_SCHEMA
-from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.output_schema import FILE as OUTPUT_SCHEMA
 from fyke.domain.workers.python_source import inspect_source
-from fyke.domain.workers.readme import first_heading, first_paragraph, one_line
 from fyke.domain.workers.schema_report import ERROR, WARNING, shortened
+from fyke.domain.workers.suggested_page import suggested_description, suggested_title
 from fyke.errors import InvalidRequest
 from fyke.kit.markdown import MAX_CHARS
 from fyke.model.worker import BrowserNeed, Finding, Language, Project
@@ -76,9 +75,8 @@ def build_project(reader: ProjectReader, archive: Archive) -> Project:
         output_schema=reader.output_schema,
         readme=reader.readme,
         requirements=reader.requirements,
-        title=first_heading(reader.readme),
-        description=one_line(parse(reader.input_schema).description)
-        or first_paragraph(reader.readme),
+        title=suggested_title(reader.readme),
+        description=suggested_description(reader.readme, reader.input_schema),
         findings=reader.findings,
         egress=reader.declared.egress,
         builds=reader.declared.builds,

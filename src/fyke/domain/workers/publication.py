@@ -11,6 +11,7 @@ from fyke.domain.workers.environments import request_environment
 from fyke.domain.workers.naming import next_number
 from fyke.domain.workers.page import PageChange
 from fyke.domain.workers.submitting import share, take_back
+from fyke.domain.workers.suggested_page import page_after
 from fyke.errors import Refused, WorkerNotFound
 from fyke.kit.clock import Clock
 from fyke.kit.ids import new_ulid
@@ -129,19 +130,21 @@ def _write_version(
 ) -> tuple[Worker, Version]:
     """Write the worker and its next version, or return the version that has the content."""
     worker = _target(tx, caller, request)
+    versions: list[Version] = []
     if worker is None:
         worker = _new_worker(caller, project, request, clock.now_ms())
         tx.workers.add(worker)
     else:
         if request.new:
             _require_same(tx, worker, project)
-        worker = _updated_worker(worker, project, request)
-        tx.workers.update(worker.id, worker.page, public=worker.public)
+        versions = tx.workers.versions(worker.id)
+        page = request.page.applied_to(page_after(worker, project, versions))
+        worker = with_page(worker, page)
+        tx.workers.update(worker.id, page, public=worker.public)
         latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None
         if latest is not None and latest.digest == project.digest:
             _note_browser(tx, latest, project)
             return worker, latest
-    versions = tx.workers.versions(worker.id)
     newest = versions[0] if versions else None
     if newest and newest.state is VersionState.DRAFT and newest.digest == project.digest:
         tx.workers.set_version_state(worker.id, newest.number, VersionState.PUBLISHED)
@@ -203,15 +206,6 @@ def _new_worker(caller: Caller, project: Project, request: PublishRequest, now: 
         latest="",
     )
     return with_page(blank, request.page.applied_to(suggested))
-
-
-def _updated_worker(worker: Worker, project: Project, request: PublishRequest) -> Worker:
-    suggested = replace(
-        worker.page,
-        title=project.title or worker.title,
-        description=project.description or worker.description,
-    )
-    return with_page(worker, request.page.applied_to(suggested))
 
 
 def with_page(worker: Worker, page: WorkerPage) -> Worker:

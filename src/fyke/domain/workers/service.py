@@ -95,15 +95,22 @@ class Workers:
         description: str | None = None,
         public: bool | None = None,
         note: str = "",
+        new: bool = False,
+        ref: str = "",
     ) -> tuple[Worker, Version, list[Finding]]:
-        """Publish the ZIP ``data`` as the next version of the caller's worker ``name``; without a
-        name it is derived from the title. ``note`` is for the reviewer. Otherwise see
+        """Publish the ZIP ``data`` as the next version of the caller's worker ``ref`` or ``name``;
+        without a name it is derived from the title. ``note`` is for the reviewer. ``new``: raise
+        ``Refused`` if there is a worker of this name with other files. Otherwise see
         ``publish_at``.
         """
         page = PageChange(title=title, description=description)
-        request = PublishRequest(
-            checked_name(name) if name else "", page=page, public=public, note=note
-        )
+        if ref:
+            request = await self._publish_request(caller, ref, page, public)
+            request = replace(request, note=note)
+        else:
+            request = PublishRequest(
+                checked_name(name) if name else "", page=page, public=public, note=note, new=new
+            )
         return await self._publish(caller, data, request)
 
     async def draft(self, caller: Caller, data: bytes, *, name: str = "") -> PublishResult:
@@ -121,7 +128,8 @@ class Workers:
         """Publish the ZIP ``data`` as the next version of the caller's worker ``ref``.
 
         A reference ``owner~name`` with the caller's name creates the worker when it does not exist.
-        Values of ``page`` that are None stay or come from the project. A version that waits for a
+        Values of ``page`` that are None stay if they were edited by hand, and otherwise come from
+        the project. A version that waits for a
         review has a finding about it. Raise ``InvalidRequest`` with all errors of the project,
         ``Forbidden`` for a worker of another account, ``WorkerNotFound``.
         """

@@ -49,7 +49,9 @@ class GitUpload(Request):
 
 class UploadPublication(Request):
     name: WorkerName = ""
-    title: Annotated[Text, Meta(description="empty: the heading of README.md, else unchanged")] = ""
+    title: Annotated[
+        Text, Meta(description="empty: the heading of README.md, unless edited by hand")
+    ] = ""
     public: Annotated[Boolean, Meta(description="absent: unchanged")] | UnsetType = UNSET
     note: Note = ""
 

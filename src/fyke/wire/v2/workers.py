@@ -87,12 +87,13 @@ class PageForm(Request):
 
     title: (
         Annotated[
-            Title, Meta(description="empty or absent: the heading of README.md, else unchanged")
+            Title,
+            Meta(description="empty or absent: the heading of README.md, unless edited by hand"),
         ]
         | UnsetType
     ) = UNSET
     description: (
-        Annotated[Description, Meta(description="absent: from the project, else unchanged")]
+        Annotated[Description, Meta(description="absent: from the project, unless edited by hand")]
         | UnsetType
     ) = UNSET
     categories: Categories | UnsetType = UNSET

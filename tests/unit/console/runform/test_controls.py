@@ -157,6 +157,16 @@ def test_a_table_has_blank_rows_after_its_filled_rows() -> None:
     assert made.blank[0].name == "f:places:__row__.url"
 
 
+def test_a_table_that_is_shown_again_does_not_grow() -> None:
+    sent = content_of(FORM, {"places": [{"url": "https://a.example"}]}, {})
+    for _ in range(3):
+        rows = controls(sent=sent)["places"].rows
+        assert len(rows) == 2
+        for number, row in enumerate(rows):  # as the browser sends it back
+            for cell in row:
+                sent.custom["places"][f"{number}.{cell.field.name}"] = [cell.text]
+
+
 def test_the_error_of_a_cell_is_shown_in_its_row() -> None:
     """Empty rows are not counted."""
     cells = {"0.url": ["https://a.example"], "1.url": [""], "2.url": ["x"], "2.depth": ["deep"]}

@@ -11,7 +11,13 @@ from fyke.domain.forms import codec
 from fyke.domain.forms.codec import decode, encode
 from fyke.domain.forms.controls import ReadValue
 from fyke.domain.forms.model import ABSENT, FormField, RunForm, pretty
-from fyke.domain.forms.normalise import NormalisedInput, start_value, to_pairs
+from fyke.domain.forms.normalise import (
+    JsonText,
+    NormalisedInput,
+    normalise,
+    start_value,
+    to_pairs,
+)
 from fyke.domain.forms.rows import SHOWN_OPTIONS, SHOWN_ROWS
 from fyke.domain.forms.tables import MAX_COLUMNS
 from support.forms import COLOURS, fault, form, item, sent, typed
@@ -51,6 +57,36 @@ def test_items_that_a_list_cannot_show_are_sent_as_json(value: Any) -> None:
     shown = to_pairs(made, NormalisedInput({}, {"x": value}))
     assert json.loads(dict(shown)["f:x:json"]) == value
     assert sent(made, *shown).custom == {"x": value}
+
+
+@pytest.mark.parametrize(
+    ("made", "name", "text"),
+    [
+        (form(item("json", "object")), "f:x", '{"a":'),
+        (form(item("json", "object")), "f:x", "abc"),
+        (form(item("json", "array")), "f:x", '[1,\n  "2'),
+        (form(item("requestList", "array")), "f:x:json", '[{"url": '),
+    ],
+)
+def test_unfinished_json_stays_as_it_was_typed_in_every_view(
+    made: RunForm, name: str, text: str
+) -> None:
+    read = sent(made, (name, text))
+    assert [error.path for error in read.errors] == ["custom.x"]
+    for _ in range(2):  # to the view of JSON and back
+        read = normalise(made, JsonText(pretty(read.custom)))
+        shown = to_pairs(made, read)
+        assert dict(shown)[name] == text
+        assert "f:x:was" not in dict(shown)
+        read = sent(made, *shown)
+        assert "is not valid JSON" in read.errors[0].message
+        assert (read.custom, len(read.errors)) == ({"x": text}, 1)
+
+
+def test_a_text_that_is_json_itself_stays_a_text() -> None:
+    made = form(item("json", "object"))
+    shown = to_pairs(made, NormalisedInput({}, {"x": '{"a": 1}'}))
+    assert sent(made, *shown).custom == {"x": '{"a": 1}'}
 
 
 TABLE = item(

@@ -67,6 +67,9 @@ async def publish(
     review: bool = False,
     **changes: Any,
 ) -> PublishResult:
+    if "readme" not in changes:  # as ``read_project`` finds title and description
+        made = project(content, **changes)
+        changes["readme"] = f"# {made.title}\n\n{made.description}\n"
     made = project(content, **changes)
     return await state.write(publish_transaction(by, made, request, ManualClock(), review=review))
 
@@ -111,6 +114,22 @@ async def test_a_project_without_a_title_gets_its_name_as_title_or_keeps_the_ear
     assert (result.worker.title, result.worker.description, result.worker.categories) == (
         "Mine", "", (3,)
     )  # fmt: skip
+
+
+async def test_a_title_or_description_edited_by_hand_stays(state: PublishedState) -> None:
+    result = await publish(state, "a")
+    followed = await publish(state, "b", title="Two", description="Better")
+    assert followed.worker.page == replace(result.worker.page, title="Two", description="Better")
+    page = replace(followed.worker.page, title="Mine")
+    await state.do("workers.update", result.worker.id, page, public=False)
+    kept = await publish(state, "c", title="Three", description="Best")
+    assert (kept.worker.title, kept.worker.description) == ("Mine", "Best")
+    page = replace(kept.worker.page, description="My words")
+    await state.do("workers.update", result.worker.id, page, public=False)
+    kept = await publish(state, "d", title="Mine", description="Other")
+    assert (kept.worker.title, kept.worker.description) == ("Mine", "My words")
+    followed = await publish(state, "e", title="Five")  # the README had the same title before
+    assert followed.worker.title == "Five"
 
 
 async def test_publishing_the_content_of_the_latest_version_creates_no_version(

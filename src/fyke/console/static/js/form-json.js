@@ -2,6 +2,8 @@
 // focus. The form sends the textarea below it, which also works without the editor.
 
 const vendor = new URL("../vendor/ace/", import.meta.url).href;
+// commands that need parts of Ace that are not here; Ctrl+F is the search of the browser again
+const UNUSED = ["find", "replace", "gotoline", "openCommandPalette", "openCommandPallete", "showSettingsMenu"];
 let loading;
 
 function load() {
@@ -78,9 +80,11 @@ class FormJson extends HTMLElement {
   }
 
   async edit() {
-    const focused = document.activeElement === this.area;
     const ace = await load();
     if (!this.isConnected || this.editor) return;
+    // read only now: a user may have typed, selected or moved on while the editor was loaded
+    const focused = document.activeElement === this.area;
+    const { selectionStart, selectionEnd } = this.area;
     const holder = document.createElement("div");
     holder.className = "json-editor";
     this.area.before(holder);
@@ -97,8 +101,14 @@ class FormJson extends HTMLElement {
       enableKeyboardAccessibility: true,
     });
     this.editor = editor;
+    for (const name of UNUSED) editor.commands.removeCommand(name);
     editor.commands.bindKeys({ Tab: null, "Shift-Tab": null }); // Tab leaves the editor, as in other fields
     editor.setValue(this.area.value, -1);
+    if (focused) {
+      const [start, end] = [selectionStart, selectionEnd].map((at) => editor.session.doc.indexToPosition(at));
+      editor.selection.setRange({ start, end });
+    }
+    editor.session.getUndoManager().reset(); // the first undo must not empty the field
     const input = editor.textInput.getElement();
     const label = document.querySelector(`label[for="${this.area.id}"]`);
     input.setAttribute("aria-label", (label?.textContent ?? "JSON").trim());

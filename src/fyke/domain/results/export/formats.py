@@ -12,6 +12,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import ExitStack, aclosing, closing
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, Protocol
@@ -35,6 +36,7 @@ from fyke.model.results import Header, RowBlock
 
 PREFIX = "fyke-export-"  # of the folders of workbooks
 _BLOCK = 256 * 1024
+GENERATED = "exported_result_"  # as names of the original platform begin
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 MAX_COLUMNS = 16_384
 MAX_KEY_CHARACTERS = 4 * 2**20
@@ -129,7 +131,14 @@ def file_name(format: ExportFormat, requested_name: str = "") -> str:
                 field="name",
             )
         return f"{name}.{format.suffix}"
-    return f"exported_result_{format.name}_{uuid4()}.{format.suffix}"
+    return f"{GENERATED}{format.name}_{uuid4()}.{format.suffix}"
+
+
+def readable_name(worker: str, created_at: int, zone: tzinfo) -> str:
+    """Return a name without suffix for the file of a run: that of its worker, and the time at which
+    the run was created (ms), as ``big-rows_2026-11-27_0507``.
+    """
+    return f"{worker}_{datetime.fromtimestamp(created_at / 1000, zone):%Y-%m-%d_%H%M}"
 
 
 async def write(

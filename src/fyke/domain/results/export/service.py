@@ -13,6 +13,7 @@ import zlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from datetime import UTC
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +23,13 @@ from fyke.domain.results.columns import EndedColumns
 from fyke.domain.results.export.cells import CELL_CHARACTERS, CUT_MARK
 from fyke.domain.results.export.column_types import ColumnTypes, unchanged
 from fyke.domain.results.export.columns import check_number, choose_columns, with_keys
-from fyke.domain.results.export.formats import ExportFormat, parse_format, write
+from fyke.domain.results.export.formats import (
+    ExportFormat,
+    file_name,
+    parse_format,
+    readable_name,
+    write,
+)
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.export.xls import XLS_MAX_BYTES, XLS_ROWS
 from fyke.domain.results.export.xlsx import XLSX_ROWS
@@ -60,12 +67,15 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExportJob:
-    """A file that can be written now. ``fingerprint`` is empty until the run has ended."""
+    """A file that can be written now. ``fingerprint`` is empty until the run has ended; ``name`` is
+    one for its users, with the time in UTC.
+    """
 
     source: RunRows
     request: ExportRequest
     meta: ExportMeta
     fingerprint: str
+    name: str
 
 
 class Exports:
@@ -126,9 +136,10 @@ class Exports:
         ``RunNotFound`` and ``InvalidRequest``."""
         source = await self._results.source_of(run_id, failed_rows=request.query.failed_rows)
         await self._check_size(request.format, source)
+        title, worker = await self._names(source)
         meta = ExportMeta(
             run_id=run_id,
-            title=await self._title(source),
+            title=title,
             at=source.run.finished_at or self._clock.now_ms(),
             link=request.link,
             safe=request.safe,
@@ -138,7 +149,8 @@ class Exports:
         if source.run.state.terminal:
             totals = await self._results.totals(source)
             fingerprint = _fingerprint(source, request, meta, totals)
-        return ExportJob(source, request, meta, fingerprint)
+        name = file_name(request.format, readable_name(worker, source.run.created_at, UTC))
+        return ExportJob(source, request, meta, fingerprint, name)
 
     async def stream(self, job: ExportJob) -> AsyncGenerator[bytes, None]:
         """The bytes of the file, to be read to the end or closed. Raises ``InvalidRequest`` when
@@ -183,10 +195,14 @@ class Exports:
             self._ended_columns.put(key, columns)
         return columns
 
-    async def _title(self, source: RunRows) -> str:
-        def work(tx: Transaction) -> str:
+    async def _names(self, source: RunRows) -> tuple[str, str]:
+        """A title of the results, and the name of the run's worker."""
+
+        def work(tx: Transaction) -> tuple[str, str]:
             worker = tx.workers.get(source.run.worker_id)
-            return f"Results of {worker.title or worker.path}" if worker else "Results"
+            if worker is None:
+                return "Results", "results"
+            return f"Results of {worker.title or worker.path}", worker.name
 
         return await self._storage.read(work)
 

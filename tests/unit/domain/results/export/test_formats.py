@@ -5,11 +5,18 @@ import re
 import tracemalloc
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from typing import get_args
 
 import pytest
 
-from fyke.domain.results.export.formats import FORMATS, file_name, parse_format, write
+from fyke.domain.results.export.formats import (
+    FORMATS,
+    file_name,
+    parse_format,
+    readable_name,
+    write,
+)
 from fyke.domain.results.export.meta import ExportMeta
 from fyke.domain.results.export.xls import XlsBook
 from fyke.errors import InvalidRequest, Unavailable
@@ -48,6 +55,16 @@ def test_file_names_are_unique_and_have_the_extension_of_the_format(name: str):
     uuid = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     assert re.fullmatch(rf"exported_result_{name}_{uuid}\.{name}", made)
     assert file_name(FORMATS[name]) != made
+
+
+def test_a_readable_name_has_the_time_of_the_zone_and_is_allowed():
+    at = datetime(2026, 11, 27, 4, 7, tzinfo=UTC)
+    zone = timezone(timedelta(hours=1))
+    name = readable_name("big-rows", round(at.timestamp() * 1000), zone)
+    assert name == "big-rows_2026-11-27_0507"
+    assert file_name(FORMATS["csv"], name) == f"{name}.csv"
+    longest = readable_name("a" * 63, 0, UTC)
+    assert file_name(FORMATS["csv"], longest) == f"{longest}.csv"
 
 
 @pytest.mark.parametrize("name", list(FORMATS))

@@ -20,7 +20,7 @@ class UploadPublication(Struct, omit_defaults=True):
     name: str = ""
     """Name of the worker; empty: derived from its title."""
     title: str = ""
-    """Empty: the heading of README.md, else unchanged."""
+    """Empty: the heading of README.md, unless edited by hand."""
     public: bool | UnsetType = UNSET
     """Absent: unchanged."""
     note: str = ""

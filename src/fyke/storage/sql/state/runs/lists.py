@@ -25,7 +25,7 @@ from typing import Any
 from sqlalchemy import Connection, case, func, literal_column, select, text
 
 from fyke.domain.runs.summary import MAX_INPUT_CHARS
-from fyke.model.run import RunFilter, RunState
+from fyke.model.run import Origin, RunFilter, RunState
 from fyke.model.run_list import (
     ListCursor,
     ListWalk,
@@ -40,13 +40,16 @@ from fyke.storage.sql.dialects import is_sqlite, to_storable_text
 from fyke.storage.sql.state.records import SqlStore, record
 from fyke.storage.sql.state.runs import pictures
 from fyke.storage.sql.state.runs.counts import RunCounts
-from fyke.storage.sql.state.runs.list_query import BY_ERROR, NEWEST, IndexScan, ListQuery
+from fyke.storage.sql.state.runs.list_query import BY_ERROR, BY_WORKER, NEWEST, IndexScan, ListQuery
 from fyke.storage.sql.state.runs.tables import run_counts, runs
 
 SCAN_LIMIT = 100_000  # runs, in an index
 FIRST_STEP = 1_000
 ERROR_SCAN_LIMIT = 10_000  # runs whose message is read
 NARROW = 1_000  # runs that are read without a scan
+INPUTS_SEARCHED = 500  # runs, for recent inputs
+INPUTS_READ = 50  # runs whose input is read, which may be long
+INPUTS_STEP = 10
 
 _COUNTED = frozenset({"states", "worker_id"})
 _INPUT = case(
@@ -164,6 +167,35 @@ class SqlRunLists(SqlStore):
     ) -> RunsOverTime:
         few = self._counts.total(account_id, RunFilter()) <= most
         return pictures.over_time(self._db, account_id, search, steps, None if few else most)
+
+    def recent_inputs(self, account_id: str, worker_id: str, limit: int) -> list[str]:
+        newest = (
+            f"SELECT id, origin, created_at FROM runs{self._indexed_by(BY_WORKER)}"  # noqa: S608 - only our own names
+            " WHERE account_id = :account AND worker_id = :worker"
+            " ORDER BY created_at DESC, id DESC LIMIT :searched"
+        )
+        query = (
+            f"SELECT id FROM ({newest}) AS newest WHERE origin <> :schedule"  # noqa: S608 - only our own names
+            " ORDER BY created_at DESC, id DESC LIMIT :read"
+        )
+        values = {
+            "account": account_id,
+            "worker": to_storable_text(worker_id),
+            "schedule": str(Origin.SCHEDULE),
+            "searched": INPUTS_SEARCHED,
+            "read": INPUTS_READ,
+        }
+        ids = list(self._db.execute(text(query), values).scalars())
+        found: dict[str, str] = {}  # input to run
+        for start in range(0, len(ids), INPUTS_STEP):
+            step = ids[start : start + INPUTS_STEP]
+            inputs = select(runs.c.id, runs.c.input_json).where(runs.c.id.in_(step))
+            by_id = {row.id: row.input_json for row in self._db.execute(inputs)}
+            for run_id in step:
+                found.setdefault(by_id[run_id], run_id)
+            if len(found) >= limit:
+                break
+        return list(found.values())[:limit]
 
     def workers(self, account_id: str) -> list[str]:
         used = run_counts.c.account_id == account_id, run_counts.c.n > 0

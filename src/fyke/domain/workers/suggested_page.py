@@ -1,0 +1,46 @@
+"""The page that a project suggests for its worker, which its owner may have edited since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fyke.domain.workers.input_schema import parse
+from fyke.domain.workers.readme import first_heading, first_paragraph, one_line
+from fyke.model.worker import Project, Version, VersionState, Worker, WorkerPage
+
+_MAX_SCHEMA = 200_000  # characters that are parsed in a transaction, in a few milliseconds
+
+
+def suggested_title(readme: str) -> str:
+    return first_heading(readme)
+
+
+def suggested_description(readme: str, input_schema: str) -> str:
+    return one_line(parse(input_schema).description) or first_paragraph(readme)
+
+
+def page_after(worker: Worker, project: Project, versions: Sequence[Version]) -> WorkerPage:
+    """Return the page of a worker after a publication. ``versions``: the earlier, newest first.
+
+    A title or description that differs from what its latest version suggests was edited by hand,
+    and stays.
+    """
+    page = worker.page
+    published = (item for item in versions if item.state is not VersionState.DRAFT)
+    latest = next(published, None)
+    if project.title and project.title != page.title:
+        known = {worker.name, suggested_title(latest.readme) if latest else page.title}
+        if page.title in known:
+            page = replace(page, title=project.title)
+    if project.description and project.description != page.description:
+        if not page.description or latest is None:
+            edited = False
+        elif len(latest.input_schema) > _MAX_SCHEMA:
+            edited = True
+        else:
+            made = suggested_description(latest.readme, latest.input_schema)
+            edited = page.description != made
+        if not edited:
+            page = replace(page, description=project.description)
+    return page
