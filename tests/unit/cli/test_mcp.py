@@ -148,21 +148,6 @@ def test_a_name_that_is_taken_gets_a_number(machine: Path, monkeypatch: pytest.M
     assert (len(first), second) == (60, f"{first[:58]} 2")
 
 
-def test_a_replaced_file_keeps_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "mcp.json"
-    file.write_text("{}")
-    owners: list[tuple[int, int]] = []
-
-    def refuse(_: int, user: int, group: int) -> None:
-        owners.append((user, group))
-        raise PermissionError
-
-    monkeypatch.setattr(mcp_files.os, "fchown", refuse)
-    mcp_files.replace_file(file, "[]")
-    assert owners == [(file.stat().st_uid, file.stat().st_gid)]
-    assert file.read_text() == "[]"
-
-
 def test_a_connection_that_others_can_read_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "c.json"
     file.write_text('{"url": "http://127.0.0.1:1", "key": "k", "key_id": "i"}')

@@ -32,9 +32,9 @@ class TextsToHideIn(Request):
     def pairs(self) -> list[tuple[str, str]]:
         """Each text after the id of its run. Raises ``InvalidFields``."""
         if len(self.runs) != len(self.texts):
-            raise InvalidFields("texts: must be as many as runs")
+            raise InvalidFields("must be as many as runs", field="texts")
         if len(set(self.runs)) > MAX_RUNS:
-            raise InvalidFields(f"runs: must name at most {MAX_RUNS} different ones")
+            raise InvalidFields(f"must name at most {MAX_RUNS} different ones", field="runs")
         return list(zip(self.runs, self.texts, strict=True))
 
 
