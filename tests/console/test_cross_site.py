@@ -205,6 +205,7 @@ def test_the_content_policy_allows_only_our_own_files() -> None:
     allowed = dict(part.strip().split(" ", 1) for part in CONTENT_POLICY.split(";"))
     assert allowed == {
         "default-src": "'none'",
+        "font-src": "'self'",
         "script-src": "'self'",
         "style-src": "'self'",
         "img-src": "'self' data:",

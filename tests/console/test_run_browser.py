@@ -147,14 +147,14 @@ def test_a_run_that_is_open_from_its_start_shows_its_first_rows(
     run = live.accept()
     with tab(browser, live.access.url, live.token) as (page, watch):
         page.goto(f"/runs/{run}")
-        expect(page.locator(".run-facts")).to_contain_text("accepted")
+        expect(page.locator("#run-figures")).to_contain_text("accepted")
         expect(page.locator("#run-rows")).to_contain_text("No rows yet")
         live.take()
         live.push(3)
         expect(page.locator("#r-3")).to_be_visible()
         assert ids_of_rows(page) == ["r-1", "r-2", "r-3"]
         expect(page.locator("#run-tally")).to_have_text("3")
-        expect(page.locator(".run-facts")).to_contain_text("started")
+        expect(page.locator("#run-figures")).to_contain_text("started")
         live.push(4)
         expect(page.locator("#fresh")).to_contain_text("Show 4 new rows")
         assert ids_of_rows(page) == ["r-1", "r-2", "r-3"], "no row moves under the reader"

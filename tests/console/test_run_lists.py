@@ -136,7 +136,7 @@ async def test_runs_over_time_are_a_picture_and_a_table(app: App, owner: Visitor
     assert not (await owner.get("/runs")).all("//figure")
     await started(app, worker, 3)
     page = await owner.get("/runs?state=ready&col=task")
-    row = page.one("//figure//tbody/tr")
+    row = page.one("//details//table[.//th[.='Still active']]//tbody/tr")
     assert [cell.text_content() for cell in row.xpath("td")][1:] == ["3", "0", "0", "0", "3"]
     address = row.xpath("td/a/@href")[0]
     assert address in page.all("//figure//svg/a/@href")

@@ -81,6 +81,13 @@ def test_the_callback_commands(cli: Cli, hello: Path) -> None:
         enabled = f"http://{there} is enabled again. Replay the callbacks that it has missed.\n"
         assert cli.run("callback", "enable", receiver.url("/any"))[1] == enabled
         assert cli.json("callback", "enable", f"http://{there}") == known
+        assert "not in a private network" in cli.run("callback", "allow", there, code=2)[1]
+    neighbour = "10.20.30.40:5678"
+    assert neighbour in cli.run("callback", "allow", neighbour, "--preview")[0]
+    assert neighbour not in cli.run("callback", "allowed")[0]
+    cli.run("callback", "allow", neighbour)
+    assert neighbour in cli.run("callback", "allowed")[0]
+    assert neighbour not in cli.run("callback", "disallow", neighbour)[0]
     assert "not found" in cli.run("callback", "replay", "msg_nothing", code=3)[1]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from support.commands import Cli
+from support.sites import counting_site
 
 pytestmark = pytest.mark.needs("bwrap")
 
@@ -20,10 +22,18 @@ def test_the_examples_of_a_project_are_run_and_checked(cli: Cli, hello: Path) ->
     assert "no such example" in cli.process("worker", "test", hello, "--example", "none", code=3)[1]
 
 
-def test_a_project_is_verified_as_the_platform_would_install_it(cli: Cli, hello: Path) -> None:
-    verified = cli.process_json("worker", "verify", hello)
-    assert all(check["passed"] for check in verified["checks"])
-    few = cli.process("worker", "verify", hello, "--min-rows", "2", code=1)
+def test_a_project_is_verified_as_the_platform_would_install_it(
+    cli: Cli, hello: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "hello"
+    shutil.copytree(hello, project)
+    (project / "examples").mkdir()
+    with counting_site() as site:
+        there = ("--egress-allow", site.target)
+        (project / "examples" / "first.json").write_text(json.dumps({"urls": [site.url("/a")]}))
+        verified = cli.process_json("worker", "verify", project, *there)
+        assert all(check["passed"] for check in verified["checks"])
+        few = cli.process("worker", "verify", project, *there, "--min-rows", "2", code=1)
     assert "2" in few[0] + few[1]
 
 

@@ -99,12 +99,11 @@ def test_the_generated_python_client_works(
 def typescript() -> Path:
     """A folder with TypeScript, its generator and the program that uses the generated client."""
     files = ("package.json", "package-lock.json", "tsconfig.json", "run.ts")
-    folder, installed = language_versions.kept_folder(*(HERE / name for name in files))
-    for name in files:
-        shutil.copy(HERE / name, folder)
-    if not installed:
-        run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=folder)
-        (folder / "installed").touch()
+    with language_versions.kept_folder(*(HERE / name for name in files)) as (folder, installed):
+        for name in files:
+            shutil.copy(HERE / name, folder)
+        if not installed:
+            run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=folder)
     return folder
 
 

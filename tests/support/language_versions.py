@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import platform
@@ -9,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,12 +41,19 @@ def run(*command: str | Path, folder: Path, **variables: str) -> str:
     return done.stdout + done.stderr
 
 
-def kept_folder(*sources: Path) -> tuple[Path, bool]:
-    """A cached folder for the versions that these files pin, and whether it is complete."""
+@contextmanager
+def kept_folder(*sources: Path) -> Iterator[tuple[Path, bool]]:
+    """A cached folder for the versions that these files pin, and whether it is complete; the caller
+    completes it. Other processes wait meanwhile.
+    """
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     folder = Path(tempfile.gettempdir()) / f"fyke-test-generators-{digest[:12]}"
     folder.mkdir(exist_ok=True)
-    return folder, (folder / "installed").exists()
+    installed = folder / "installed"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder, installed.exists()
+        installed.touch()
 
 
 def new_environment(folder: Path, version: str, pinned: Path) -> Path:
@@ -70,12 +80,11 @@ def node_of(version: str) -> Path:
     if machine is None:
         pytest.skip(f"Node.js {version} is not available for {platform.machine()}")
     files = [PINNED_NODE / name for name in ("package.json", "package-lock.json")]
-    folder, installed = kept_folder(*files)
-    if not installed:
-        for file in files:
-            shutil.copy(file, folder)
-        run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=folder)
-        (folder / "installed").touch()
+    with kept_folder(*files) as (folder, installed):
+        if not installed:
+            for file in files:
+                shutil.copy(file, folder)
+            run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=folder)
     program = folder / "node_modules" / f"node-{version}-{machine}" / "bin" / "node"
     assert run(program, "--version", folder=folder).startswith(f"v{version}.")
     return program
