@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterable
 from dataclasses import fields, replace
@@ -441,6 +442,20 @@ async def test_recent_inputs_differ_and_are_not_those_of_schedules(state: State)
 
     found, expected = await state.write(work)
     assert found == expected
+
+
+async def test_large_inputs_are_not_read_to_compare_them(state: State) -> None:
+    large = json.dumps({"urls": ["x" * 70_000]})
+
+    def work(tx: Transaction) -> tuple[list[str], list[str]]:
+        owner, worker = records.seed(tx)
+        runs = [records.run(owner, worker, input_json=large, summary="s") for _ in range(3)]
+        for run in runs:
+            tx.runs.add(run, [])
+        return tx.run_lists.recent_inputs(owner, worker, 5), [run.id for run in runs]
+
+    found, runs = await state.write(work)
+    assert sorted(found) == sorted(runs)
 
 
 async def test_used_workers_are_listed_latest_first(state: State) -> None:

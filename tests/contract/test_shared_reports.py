@@ -9,7 +9,8 @@ import pytest
 
 from fyke.domain.nodes.shared_reports import SharedReports
 from fyke.domain.runs.attempts import Attempts
-from fyke.model.attempt import AttemptReport
+from fyke.model.attempt import AttemptReport, SiteTraffic
+from fyke.model.browser import BrowserReport
 from fyke.model.run import RunLimits
 from fyke.model.runner import AttemptUsage, Lease
 from support.run_endings import Setup
@@ -47,6 +48,20 @@ async def test_of_two_runners_that_report_an_attempt_one_has_it(setup: Setup) ->
     first, second = await setup.attempts.report_all(asked, LEASE_MS)
     assert first.lost == {lease.attempt.id}
     assert not second.lost
+
+
+async def test_an_attempt_may_be_reported_twice(setup: Setup) -> None:
+    """By a node that has connected again, while its last report waits."""
+    _, [lease] = await setup.start()
+    sites = (SiteTraffic("a.example", bytes_up=1),)
+    reports = [
+        replace(report(lease), sites=sites, browser=BrowserReport()),
+        replace(report(lease), sites=(), browser=BrowserReport()),
+    ]
+    for asked in ([[reports[0]], [reports[1]]], [reports]):
+        orders = await setup.attempts.report_all(asked, LEASE_MS)
+        assert not any(each.lost or each.stop for each in orders)
+    assert await setup.storage.write(lambda tx: tx.sites.take(lease.attempt.id)) == ()
 
 
 async def test_those_that_come_together_share_a_transaction(setup: Setup) -> None:

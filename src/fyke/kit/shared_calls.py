@@ -41,7 +41,7 @@ class SharedCalls(Generic[Item, Answer]):
 
     async def ask(self, item: Item) -> Answer:
         """The answer for this item, from a call that begins now or later. Cancelled, it no longer
-        waits; the item may be part of a call nevertheless.
+        waits; the item is part of no call that begins later.
         """
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
@@ -52,17 +52,24 @@ class SharedCalls(Generic[Item, Answer]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                await self._answer(self._take())
+                if taken := self._take():
+                    await self._answer(taken)
         finally:
             self._calling = None
             for _, answer in self._waiting:  # only when this task is cancelled
                 answer.cancel()
 
     def _take(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
-        taken, left = [self._waiting.popleft()], self._most
-        left -= self._size(taken[0][0])
-        while self._waiting and (left := left - self._size(self._waiting[0][0])) >= 0:
-            taken.append(self._waiting.popleft())
+        taken: list[tuple[Item, asyncio.Future[Answer]]] = []
+        left = self._most
+        while self._waiting:
+            item, answer = self._waiting[0]
+            if not answer.done():  # else it was cancelled
+                left -= self._size(item)
+                if taken and left < 0:
+                    break
+                taken.append((item, answer))
+            self._waiting.popleft()
         return taken
 
     async def _answer(self, asked: list[tuple[Item, asyncio.Future[Answer]]]) -> None:

@@ -50,6 +50,20 @@ async def test_those_who_ask_during_a_call_share_the_next_one() -> None:
     assert caller.calls[2:] == [[5]]
 
 
+async def test_what_was_cancelled_is_not_called() -> None:
+    caller = Caller()
+    shared = SharedCalls(caller, most=10)
+    caller.gate.clear()
+    asked = [asyncio.create_task(shared.ask(item)) for item in (1, 2, 3)]
+    await asyncio.sleep(0)
+    late = asyncio.create_task(shared.ask(4))
+    await asyncio.sleep(0)
+    late.cancel()
+    caller.gate.set()
+    assert await asyncio.gather(*asked) == [2, 4, 6]
+    assert caller.calls == [[1, 2, 3]]
+
+
 async def test_a_call_has_a_limit_and_at_least_one_item() -> None:
     caller = Caller()
     shared = SharedCalls(caller, most=5, size=lambda item: item)

@@ -471,7 +471,8 @@ class RunListStore(Protocol):
 
     def recent_inputs(self, account_id: str, worker_id: str, limit: int) -> list[str]:
         """Ids of the account's newest runs of a worker with different inputs, newest first. Runs
-        that a schedule started are left out; only the newest runs are searched.
+        that a schedule started are left out; only the newest runs are searched. Large inputs count
+        as different.
         """
         ...
 

@@ -171,7 +171,8 @@ class Attempts:
             found = tx.runs.renew(renewals, lease_ms)
             tokens = found.tokens
             # two runners may report one attempt: the token says which of them has it
-            valid = [r for r in reports if tokens.get(r.key.id) == r.key.token]
+            held = (r for r in reports if tokens.get(r.key.id) == r.key.token)
+            valid = {r.key.id: r for r in held}.values()  # the last one of each attempt
             tx.sites.report(
                 [(r.key.id, r.key.run_id, r.sites) for r in valid if r.sites is not None]
             )

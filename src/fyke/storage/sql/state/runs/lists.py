@@ -52,13 +52,12 @@ INPUTS_READ = 50  # runs whose input is read, which may be long
 INPUTS_STEP = 10
 
 _COUNTED = frozenset({"states", "worker_id"})
-_INPUT = case(
-    (
-        (runs.c.summary == "") & (func.length(runs.c.input_json) <= MAX_INPUT_CHARS),
-        runs.c.input_json,
-    ),
-    else_=literal_column("''"),
-).label("input_json")
+_NOTHING: Any = literal_column("''")
+_SHORT = func.length(runs.c.input_json) <= MAX_INPUT_CHARS
+_SHORT_INPUT = case((_SHORT, runs.c.input_json), else_=_NOTHING)
+_INPUT = case(((runs.c.summary == "") & _SHORT, runs.c.input_json), else_=_NOTHING).label(
+    "input_json"
+)
 _COMPUTED = ("input_json", "reason")
 _LINE = [
     _INPUT,
@@ -189,10 +188,10 @@ class SqlRunLists(SqlStore):
         found: dict[str, str] = {}  # input to run
         for start in range(0, len(ids), INPUTS_STEP):
             step = ids[start : start + INPUTS_STEP]
-            inputs = select(runs.c.id, runs.c.input_json).where(runs.c.id.in_(step))
-            by_id = {row.id: row.input_json for row in self._db.execute(inputs)}
-            for run_id in step:
-                found.setdefault(by_id[run_id], run_id)
+            inputs = select(runs.c.id, _SHORT_INPUT).where(runs.c.id.in_(step))
+            by_id = {row[0]: row[1] for row in self._db.execute(inputs)}
+            for run_id in step:  # a large input, which is not read, counts as different
+                found.setdefault(by_id[run_id] or run_id, run_id)
             if len(found) >= limit:
                 break
         return list(found.values())[:limit]
