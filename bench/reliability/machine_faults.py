@@ -173,7 +173,7 @@ def upgrade(stage: Stage, rng: random.Random) -> Injected:
     many, second, down = site.many, site.second, list[str]()
     assert second is not None
     before = _schema(site)
-    many.program = many.wrapper = ()
+    many.older_program = many.wrapper = ()
     try:
         second.end(signal.SIGTERM)
         second.start()

@@ -58,12 +58,12 @@ class Machines(ManyMachines):
 
     volume_mb = 0
     preload = ""
-    program: tuple[str, ...] = ()  # of an older release
+    older_program: tuple[str, ...] = ()  # of an older release
     _copies = 0
 
     def _new_node(self, number: int) -> Machine:
         node = super()._new_node(number)
-        node.wrapper += self.program
+        node.wrapper += self.older_program
         if self.volume_mb and number == 1:
             self._opened.enter_context(mounted(node.folder / "volume", node.home, self.volume_mb))
         if self.preload:
@@ -303,7 +303,7 @@ def stage_of_nodes(
         platform.node_settings = {"attempt_uid_base": str(base)}
         platform.volume_mb, platform.preload = volume_mb, preload
         if older:
-            platform.program = platform.wrapper = older_program(folder / "older")
+            platform.older_program = platform.wrapper = older_program(folder / "older")
         stack.callback(platform.close)
         stack.callback(stopped, platform)
         platform.start()

@@ -21,6 +21,7 @@ from fyke.snippets.render import IDS
 from fyke.wire import fields, rows, v1
 from fyke.wire.fyke import accounts, forms, schedules, workers
 from fyke.wire.fyke.nodes import to_labels
+from fyke.wire.fyke.run_diagnosis import to_long_texts
 from fyke.wire.units import MAX_SECONDS
 from fyke.wire.v2 import fields as v2
 from fyke.wire.v2 import queue, status, tasks
@@ -113,6 +114,7 @@ ACCEPTED: dict[Callable[..., Any], Schema] = {
     fields.to_name: NAME,
     fields.to_object: OBJECT,
     fields.to_texts: {"type": "array", "items": TEXT},
+    to_long_texts: {"type": "array", "items": {"type": "string"}},
     to_labels: {"type": "object", "additionalProperties": TEXT},
     fields.to_names: {
         "anyOf": [{"type": "array", "items": TEXT, "maxItems": fields.MAX_NAMES}, TEXT]

@@ -177,7 +177,7 @@ async def test_secrets_are_hidden_in_texts_about_runs(app: App, api: Api) -> Non
     hidden = await api.ok(HIDDEN_TEXTS, {"runs": [run, other, run], "texts": texts})
     assert hidden == {"texts": ["got ***api_token***", "got ***api_token***", "nothing"]}
     answer = await api.post(HIDDEN_TEXTS, {"runs": [run], "texts": []})
-    fails(answer, 400, 4000, "texts: must be as many as runs")
+    fails(answer, 400, 4000, "texts must be as many as runs")
     many = [f"{number}" for number in range(101)]
     answer = await api.post(HIDDEN_TEXTS, {"runs": many, "texts": many})
     fails(answer, 400, 4000, "at most 100 different ones")
