@@ -121,6 +121,9 @@ async def test_dates_are_native_inputs_that_accept_typing(owner: Visitor) -> Non
         assert control.get("type") == "date" and control.get("readonly") is None
     page = await owner.get("/runs?range=24h&from=2026-02-28")
     assert page.value("range") == "24h" and page.value("from") == "24h"
+    page = await owner.get("/runs?from=2d")
+    assert page.value("range") == "2d"
+    assert page.one("//select[@name='range']/option[@selected]").text_content() == "Last 2 days"
     page = await owner.get("/runs?from=2026-02-28T09:30&until=2026-03-01T10:00")
     assert [page.value(name) for name in ("range", "from")] == ["custom", "2026-02-28T09:30"]
     wrong = await owner.get("/runs?from=soon&run=OOO", status=422)

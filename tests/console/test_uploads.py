@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from fyke.errors import Refused
 from fyke.kit.ids import new_ulid
-from fyke.model.account import Role, User
+from fyke.model.account import Caller, Role, User
 from fyke.model.upload import Upload, UploadState
 from support.app import SCHEMA, App, open_app
 from support.pages import FROM_OUR_PAGE, Page, Visitor, visitor
@@ -162,6 +163,33 @@ async def test_without_a_choice_nothing_is_published(app: App, other: Visitor) -
     await other.get(f"/dev/upload?worker={own.path}", status=403)
     [found] = (await app.services.workers.own_page(app.other, "", offset=0, limit=9))[1]
     assert (found.id, found.latest) == (worker.id, "v1.0.1")
+
+
+async def test_a_refusal_is_at_a_visible_field_and_in_words_of_the_page(
+    app: App, other: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await app.publish("greeter", caller=app.other)
+    address = await brought(app, other)
+    uploads, publish = app.services.uploads, app.services.uploads.publish
+
+    async def refused(*_: Any, **__: Any) -> Any:
+        raise Refused("the upload is being checked")
+
+    async def raced(caller: Caller, upload_id: str, **options: Any) -> Any:
+        await app.publish("prices", caller=app.other)  # by another tab
+        return await publish(caller, upload_id, **options)
+
+    version, new = {"target": "version", "worker": worker.id}, {"target": "new", "name": "prices"}
+    for given, method, field, text in (
+        (version, refused, "f-worker", "The upload is being checked"),
+        (new, refused, "f-name", "The upload is being checked"),
+        (new, raced, "f-name", "You have a Worker with this name"),
+    ):
+        monkeypatch.setattr(uploads, "publish", method)
+        page = await other.post(f"{address}/publish", given, status=422)
+        fault = page.one("//*[@id='faults']//a")
+        assert (fault.get("href"), text in page.text) == (f"#{field}", True)
+        assert page.all(f"//*[@id='{field}']") and "/api/" not in page.one("//main").text_content()
 
 
 async def test_findings_have_file_line_rule_and_remedy(app: App, other: Visitor) -> None:

@@ -131,5 +131,11 @@ def _title(start: int, parts: dict[str, int], zone: tzinfo) -> str:
 
 
 def _typed(ms: int, zone: tzinfo) -> str:
-    """The time as it is typed into a filter."""
-    return datetime.fromtimestamp(ms / 1000, zone).strftime("%Y-%m-%dT%H:%M")
+    """The time as it is typed into a filter. In the hour that is repeated at the end of summer
+    time it has its offset, because the local time is ambiguous.
+    """
+    at = datetime.fromtimestamp(ms / 1000, zone)
+    local = at.replace(tzinfo=None).isoformat(timespec="minutes")
+    if at.replace(fold=1 - at.fold).utcoffset() == at.utcoffset():
+        return local
+    return local + at.isoformat(timespec="minutes").removeprefix(local)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
+from fyke.console.texts import ngettext
 from fyke.domain.runs.search_terms import SearchTerms
 
 # in the order of the table
@@ -24,6 +26,9 @@ NEWER = "newer-"  # prefix of a cursor that leads to newer runs
 # names in the address that differ from those of the members
 _NAMES = {"since": "from"}
 _FIELDS = tuple(field.name for field in fields(SearchTerms))
+_LENGTH = re.compile(r"([0-9]{1,4})([mhd])", re.IGNORECASE)  # of time, before now
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MINUTE = re.compile(rf"{_DAY.pattern}T[0-9]{{2}}:[0-9]{{2}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +52,22 @@ class ListAddress:
 
     @property
     def range(self) -> str:
-        """One of ``RANGES``, ``CUSTOM`` for other times, "" for any time."""
-        if self.terms.since in RANGES and not self.terms.until:
+        """A length of time such as those of ``RANGES``, ``CUSTOM`` for other times, "" for any
+        time.
+        """
+        if _LENGTH.fullmatch(self.terms.since) and not self.terms.until:
             return self.terms.since
         return CUSTOM if self.terms.since or self.terms.until else ""
+
+    def control(self, name: str) -> str:
+        """The type of the control for ``since`` or ``until`` that keeps what was typed: browsers
+        drop a value that does not fit.
+        """
+        typed = getattr(self.terms, name)
+        exact = any(map(_MINUTE.fullmatch, (self.terms.since, self.terms.until)))
+        if self.range == CUSTOM and typed and not _DAY.fullmatch(typed):
+            return "datetime-local" if _MINUTE.fullmatch(typed) else "text"
+        return "datetime-local" if exact and not typed else "date"
 
     def pairs(self) -> list[tuple[str, str]]:
         """The query as pairs, without defaults and cursor."""
@@ -90,7 +107,7 @@ def read(query: QueryParams | Mapping[str, str], chosen: Iterable[str]) -> ListA
     terms = {name: query.get(_NAMES.get(name, name), "").strip()[:1000] for name in _FIELDS}
     length = query.get("range", CUSTOM)
     if length != CUSTOM:
-        terms |= {"since": length if length in RANGES else "", "until": ""}
+        terms |= {"since": length if _LENGTH.fullmatch(length) else "", "until": ""}
     requested = list(chosen)
     columns = (
         tuple(column for column in COLUMNS if column in requested) if requested else DEFAULT_COLUMNS
@@ -101,3 +118,19 @@ def read(query: QueryParams | Mapping[str, str], chosen: Iterable[str]) -> ListA
         cursor=query.get("cursor", "").strip(),
         everything="all" in query,
     )
+
+
+def length_label(length: str) -> str:
+    """The name of a length of time that is none of ``RANGES``, such as ``2d``; "" for others."""
+    parts = _LENGTH.fullmatch(length)
+    if parts is None:
+        return ""
+    number = int(parts[1])
+    match parts[2].lower():
+        case "m":
+            text = ngettext("Last %(num)s minute", "Last %(num)s minutes", number)
+        case "h":
+            text = ngettext("Last %(num)s hour", "Last %(num)s hours", number)
+        case _:
+            text = ngettext("Last %(num)s day", "Last %(num)s days", number)
+    return text % {"num": number}

@@ -136,6 +136,31 @@ async def test_a_test_run_uses_a_draft_that_only_its_account_sees(app: App) -> N
     assert started.version == "v1.0.1"
 
 
+async def test_without_a_name_an_upload_goes_to_its_worker_as_long_as_that_exists(
+    app: App,
+) -> None:
+    uploads, removal = app.services.uploads, app.services.removal
+    first = await finished(app, await uploads.add_zip(app.other, GOOD, "scraper.zip"))
+    target, _, _ = await uploads.publish(app.other, first.id, name="prices")
+
+    data = python_project(f"{MAIN}x = 1\n", schema=SCHEMA)
+    upload = await uploads.add_zip(app.other, data, "scraper.zip", worker=target.id)
+    upload = await finished(app, upload)
+    run = await uploads.test_run(app.other, upload.id, INPUT)
+    assert run.worker_id == target.id
+    published, version, _ = await uploads.publish(app.other, upload.id)
+    assert (published.id, version.number) == (target.id, "v1.0.2")
+
+    again = await uploads.add_zip(app.other, data, "scraper.zip", worker=target.id)
+    again = await finished(app, again)
+    await removal.delete(app.other, target.id)
+    run = await uploads.test_run(app.other, again.id, INPUT)
+    made = await app.services.workers.find(app.other, run.worker_id)
+    assert made.path == "other/scraper.zip" and made.id != target.id
+    published, version, _ = await uploads.publish(app.other, again.id)
+    assert (published.id, version.number) == (made.id, "v1.0.1")
+
+
 async def test_each_role_has_its_permissions_for_uploads(app: App) -> None:
     uploads = app.services.uploads
     upload = await finished(app, await uploads.add_zip(app.other, GOOD, "prices.zip"))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fyke.console.over_time import DAY, MOST_STEPS, drawn, steps_of
+from fyke.domain.runs.search_terms import moment
 from fyke.model.run import RunState
 from fyke.model.run_list import RunsOverTime, TimeSteps
 
@@ -59,6 +60,30 @@ def test_steps_are_stacked_and_link_to_their_runs() -> None:
     assert (picture.top, picture.total, picture.counted_from) == (4, 6, 0)
     part = drawn(RunsOverTime(TimeSteps(NOW, HOUR, 3), counts, 1), UTC, address)
     assert part.counted_from == NOW + HOUR
+
+
+def test_the_links_of_a_repeated_hour_lead_to_their_own_runs() -> None:
+    """In Berlin 02:00 to 03:00 came twice on 2025-10-26, and never on 2025-03-30."""
+    links: list[tuple[str, str]] = []
+
+    def noted(since: str, until: str) -> str:
+        links.append((since, until))
+        return address(since, until)
+
+    zone = "Europe/Berlin"
+    for day in (datetime(2025, 10, 25, 23, tzinfo=UTC), datetime(2025, 3, 30, tzinfo=UTC)):
+        first = round(day.timestamp() * 1000)
+        links.clear()
+        steps = TimeSteps(first, HOUR // 2, 8)
+        drawn(RunsOverTime(steps, ({},) * 8), ZoneInfo(zone), noted)
+        read = [
+            (moment(since, "from", zone, now=0), moment(until, "until", zone, now=0))
+            for since, until in links
+        ]
+        starts = [first + n * HOUR // 2 for n in range(8)]
+        assert read == [(start, start + HOUR // 2) for start in starts]
+        ambiguous = [since for since, _ in links if len(since) > len("2025-10-26T02:00")]
+        assert len(ambiguous) == (4 if day.month == 10 else 0)
 
 
 def test_no_runs_are_an_empty_picture() -> None:

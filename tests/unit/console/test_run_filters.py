@@ -2,11 +2,18 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
-from fyke.console.run_filters import COLUMNS, DEFAULT_COLUMNS, ListAddress, read
+from fyke.console.run_filters import (
+    COLUMNS,
+    DEFAULT_COLUMNS,
+    ListAddress,
+    length_label,
+    read,
+)
 from fyke.domain.runs.search_terms import SearchTerms
 
 
@@ -41,6 +48,33 @@ def test_a_length_of_time_replaces_both_dates() -> None:
     assert (custom.terms.since, custom.terms.until) == ("2026-11-01", "2026-11-02")
     assert custom.range == "custom"
     assert read_back("/runs?from=24h&until=2026-11-02").range == "custom"
+
+
+def test_another_length_of_time_is_kept_and_has_a_name() -> None:
+    typed = read_back("/runs?from=2d&state=failed")
+    assert (typed.range, length_label(typed.range)) == ("2d", "Last 2 days")
+    chosen = read_back("/runs?from=&until=&range=2d&state=failed")  # as the form sends it
+    assert chosen == typed
+    assert read_back("/runs?from=90m").range == "90m"
+    labels = {"1h": "Last 1 hour", "90m": "Last 90 minutes", "12H": "Last 12 hours", "soon": ""}
+    assert {length: length_label(length) for length in labels} == labels
+
+
+@pytest.mark.parametrize(
+    ("query", "since", "until"),
+    [
+        ("", "date", "date"),
+        ("from=2d", "date", "date"),  # a length of time is chosen elsewhere
+        ("from=2026-11-01", "date", "date"),
+        ("from=2026-11-01T09:30", "datetime-local", "datetime-local"),
+        ("from=2026-11-01&until=2026-11-02T10:00", "date", "datetime-local"),
+        ("from=2026-10-25T02:30%2B02:00&until=2026-11-01", "text", "date"),
+        ("from=2d&until=1d", "text", "text"),
+    ],
+)
+def test_the_control_of_a_time_can_show_it(query: str, since: str, until: str) -> None:
+    address = read_back(f"/runs?{query}")
+    assert (address.control("since"), address.control("until")) == (since, until)
 
 
 def test_default_filters_are_not_in_the_address() -> None:

@@ -14,7 +14,7 @@ from fyke.api.event_stream import EventStream
 from fyke.console import live, reasons, run_filters
 from fyke.console.over_time import DAY, DrawnOverTime, drawn, steps_of
 from fyke.console.page import ConsolePage
-from fyke.console.run_filters import NEWER, ListAddress
+from fyke.console.run_filters import NEWER, RANGES, ListAddress, length_label
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext, use_language
 from fyke.console.view import View
@@ -80,6 +80,7 @@ class RunListPages:
             status=422 if faults else 200,
             area=AREA,
             address=address,
+            other_length="" if address.range in RANGES else length_label(address.range),
             page=page,
             picture=picture,
             faults=faults,

@@ -227,7 +227,9 @@ class UploadPages:
         except (NotFound, Forbidden):
             raise
         except FykeError as error:
-            faults = faults_of(error, {name: name for name in typed}, "name")
+            if new and isinstance(error, Refused):  # its name may have been taken meanwhile
+                named = await self._named(view, typed["name"])
+            faults = _target_faults(typed, named) or _faults(error, typed["target"])
             values = await self._values(view, upload, typed=typed, faults=faults)
             return view.page("upload/show.html", status=422, **values)
         needs_review = any(finding.code == "review_waiting" for finding in findings)
@@ -282,6 +284,12 @@ def _target_faults(typed: dict[str, Any], named: Worker | None) -> dict[str, str
     if named is not None and named.latest:
         return {"name": _("You have a Worker with this name. To update it, choose its version.")}
     return {}
+
+
+def _faults(error: FykeError, target: str) -> dict[str, str]:
+    """The problems at the fields that are visible for this target."""
+    shown = ("name", "title", "note") if target == NEW else ("worker", "note")
+    return faults_of(error, {name: name for name in shown}, shown[0])
 
 
 def _name(upload: Upload) -> str:

@@ -36,6 +36,7 @@ from fyke.errors import (
     Refused,
     TooComplex,
     Unavailable,
+    WorkerNotFound,
 )
 from fyke.kit.fair_semaphore import FairSemaphore
 from fyke.kit.ids import is_ulid, new_ulid
@@ -268,10 +269,15 @@ class Uploads:
         worker: str = "",
     ) -> tuple[Worker, Version, list[Finding]]:
         """Publish an upload as the next version of the caller's worker ``worker`` (a reference) or
-        ``name``, by default named after its title. ``new``: as in ``Workers.publish``. Raise
+        ``name``; by default of the one that it was uploaded for or tested with, unless that is
+        deleted, otherwise it is named after its title. ``new``: as in ``Workers.publish``. Raise
         ``Refused`` unless its checks have passed, and the errors of ``Workers.publish``.
         """
+        upload = await self.get(caller, upload_id)
         data = await self._checked_data(caller, upload_id)
+        if not name and not worker:
+            known = await self._known_target(caller, upload)
+            worker = known.id if known else ""
         published, version, findings = await self._workers.publish(
             caller,
             data,
@@ -291,11 +297,12 @@ class Uploads:
         """
         upload = await self.get(caller, upload_id)
         data = await self._checked_data(caller, upload_id)
-        if name or not upload.worker_id:
+        known = None if name else await self._known_target(caller, upload)
+        if known is not None:
+            worker_name = known.name
+        else:
             title = upload.title or upload.label
             worker_name = checked_name(name) if name else name_from_title(title)
-        else:
-            worker_name = (await self.target(caller, upload.worker_id)).name
         draft = await self._workers.draft(caller, data, name=worker_name)
         await self._note(caller, upload_id, draft.worker.id, draft.version.number)
 
@@ -315,6 +322,15 @@ class Uploads:
                 in_transaction=in_transaction,
             ),
         )
+
+    async def _known_target(self, caller: Caller, upload: Upload) -> Worker | None:
+        """The worker that an upload was uploaded for or tested with, None if it is deleted."""
+        if not upload.worker_id:
+            return None
+        try:
+            return await self.target(caller, upload.worker_id)
+        except WorkerNotFound:
+            return None
 
     async def _checked_data(self, caller: Caller, upload_id: str) -> bytes:
         require_editor(caller, _ACTION)
@@ -411,6 +427,7 @@ class _Processing:
         self._git = git
         self._upload = upload
         self._check_seconds = check_seconds
+        self._reporting = asyncio.Lock()
 
     async def run(self) -> None:
         renewal = asyncio.create_task(self._renew())
@@ -473,7 +490,12 @@ class _Processing:
         await self._report(with_step(upload, FETCH, state, note))
         return fetched.archive
 
-    async def _report(self, upload: Upload) -> None:
+    async def _report(self, upload: Upload | None) -> None:
+        """Store the progress, or with None that of before, with a new claim."""
+        async with self._reporting:  # a renewal must not store an earlier state afterwards
+            await self._store(upload or self._upload)
+
+    async def _store(self, upload: Upload) -> None:
         def work(tx: Transaction) -> Upload:
             until = tx.now + CLAIM_MS if upload.state.in_progress else 0
             dated = replace(upload, updated_at=tx.now, working_until=until)
@@ -487,7 +509,7 @@ class _Processing:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            await self._report(self._upload)
+            await self._report(None)
 
 
 def _delete(upload: Upload, tx: Transaction) -> None:

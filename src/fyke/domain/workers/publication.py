@@ -11,7 +11,13 @@ from fyke.domain.workers.environments import request_environment
 from fyke.domain.workers.naming import next_number
 from fyke.domain.workers.page import PageChange
 from fyke.domain.workers.submitting import share, take_back
-from fyke.domain.workers.suggested_page import page_after
+from fyke.domain.workers.suggested_page import (
+    UNKNOWN,
+    Suggestion,
+    depends_on_latest,
+    latest_published,
+    page_after,
+)
 from fyke.errors import Refused, WorkerNotFound
 from fyke.kit.clock import Clock
 from fyke.kit.ids import new_ulid
@@ -43,6 +49,7 @@ class PublishRequest:
     note: str = ""  # for the reviewer
     prepare: bool = True  # whether the dependencies are installed before a run
     new: bool = False
+    suggested: Suggestion = UNKNOWN  # what the latest version suggested, see ``text_to_read``
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,21 @@ class PublishResult:
     worker: Worker
     version: Version
     submission: Submission | None = None
+
+
+def text_to_read(
+    tx: Transaction, caller: Caller, project: Project, request: PublishRequest
+) -> Version | None:
+    """The version whose suggestion the publication needs, None when it needs none. Raise
+    ``WorkerNotFound``.
+    """
+    if request.page.title and request.page.description is not None:
+        return None
+    worker = _target(tx, caller, request)
+    latest = latest_published(tx.workers.versions(worker.id)) if worker else None
+    if worker is None or latest is None or not depends_on_latest(worker, project, latest):
+        return None
+    return latest
 
 
 def publish_transaction(
@@ -138,7 +160,7 @@ def _write_version(
         if request.new:
             _require_same(tx, worker, project)
         versions = tx.workers.versions(worker.id)
-        page = request.page.applied_to(page_after(worker, project, versions))
+        page = request.page.applied_to(page_after(worker, project, versions, request.suggested))
         worker = with_page(worker, page)
         tx.workers.update(worker.id, page, public=worker.public)
         latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None

@@ -35,10 +35,12 @@ from fyke.domain.workers.publication import (
     PublishResult,
     draft_transaction,
     publish_transaction,
+    text_to_read,
     with_page,
 )
 from fyke.domain.workers.submitting import waiting_finding
-from fyke.errors import Conflict, InvalidRequest, Unavailable, VersionUnavailable
+from fyke.domain.workers.suggested_page import UNKNOWN, Suggestion, suggestion_of
+from fyke.errors import Conflict, InvalidRequest, TooComplex, Unavailable, VersionUnavailable
 from fyke.kit.clock import Clock
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
@@ -167,12 +169,29 @@ class Workers:
         project = await self._read(caller, data)
         if not request.name:
             request = replace(request, name=name_from_title(request.page.title or project.title))
-        request = replace(request, prepare=not (caller.operator and request.name in self._shipped))
+        request = replace(
+            request,
+            prepare=not (caller.operator and request.name in self._shipped),
+            suggested=await self._suggested(caller, project, request),
+        )
         result = await self._add(
             project,
             publish_transaction(caller, project, request, self._clock, review=self._review),
         )
         return _published(result, project)
+
+    async def _suggested(
+        self, caller: Caller, project: Project, request: PublishRequest
+    ) -> Suggestion:
+        """What the latest version suggested, read outside the transaction, see ``page_after``."""
+        latest = await self._storage.read(lambda tx: text_to_read(tx, caller, project, request))
+        if latest is None:
+            return UNKNOWN
+        texts = latest.id, latest.readme, latest.input_schema
+        try:
+            return await self._parsers.run(caller.account_id, suggestion_of, *texts)
+        except TooComplex:
+            return UNKNOWN
 
     async def _read(self, caller: Caller, data: bytes) -> Project:
         return await self._parsers.run(caller.account_id, read_project, data, limits=THOROUGH)

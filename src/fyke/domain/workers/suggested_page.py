@@ -1,16 +1,30 @@
-"""The page that a project suggests for its worker, which its owner may have edited since."""
+"""The page that a project suggests for its worker, which its owner may have edited since.
+
+What the latest version suggested is read from the README and the schema of a stranger, which takes
+processor time. So a ``ParserPool`` does that before the transaction of a publication.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.readme import first_heading, first_paragraph, one_line
 from fyke.errors import InvalidRequest
 from fyke.model.worker import Project, Version, VersionState, Worker, WorkerPage
 
-_MAX_SCHEMA = 200_000  # characters that are parsed in a transaction, in a few milliseconds
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """What a version suggested; None is unknown."""
+
+    version_id: str = ""
+    title: str | None = None
+    description: str | None = None
+
+
+UNKNOWN = Suggestion()
 
 
 def suggested_title(readme: str) -> str:
@@ -21,32 +35,48 @@ def suggested_description(readme: str, input_schema: str) -> str:
     return one_line(parse(input_schema).description) or first_paragraph(readme)
 
 
-def page_after(worker: Worker, project: Project, versions: Sequence[Version]) -> WorkerPage:
-    """Return the page of a worker after a publication. ``versions``: the earlier, newest first.
+def suggestion_of(version_id: str, readme: str, input_schema: str) -> Suggestion:
+    """What a version suggests, for a ``ParserPool``. The description is unknown if its schema is
+    broken by today's rules.
+    """
+    title = suggested_title(readme)
+    try:
+        return Suggestion(version_id, title, suggested_description(readme, input_schema))
+    except InvalidRequest:
+        return Suggestion(version_id, title)
 
-    A title or description that differs from what its latest version suggests was edited by hand,
-    and stays.
+
+def latest_published(versions: Sequence[Version]) -> Version | None:
+    """``versions``: newest first."""
+    return next((item for item in versions if item.state is not VersionState.DRAFT), None)
+
+
+def depends_on_latest(worker: Worker, project: Project, latest: Version) -> bool:
+    """Whether the page after a publication depends on what ``latest`` suggested."""
+    page = worker.page
+    by_title = bool(project.title) and page.title not in (project.title, worker.name)
+    by_description = bool(project.description) and page.description not in (
+        project.description,
+        "",
+    )
+    return by_title or by_description
+
+
+def page_after(
+    worker: Worker, project: Project, versions: Sequence[Version], suggested: Suggestion
+) -> WorkerPage:
+    """Return the page of a worker after a publication. ``versions``: the earlier, newest first;
+    ``suggested``: what the latest of them did.
+
+    A title or description that differs from what its latest version suggested was edited by hand,
+    and stays; so it does when that is unknown, or when another version was published meanwhile.
     """
     page = worker.page
-    published = (item for item in versions if item.state is not VersionState.DRAFT)
-    latest = next(published, None)
-    if project.title and project.title != page.title:
-        known = {worker.name, suggested_title(latest.readme) if latest else page.title}
-        if page.title in known:
-            page = replace(page, title=project.title)
-    is_suggested = (
-        not page.description or latest is None or page.description == _description(latest)
-    )
-    if project.description and is_suggested:
+    latest = latest_published(versions)
+    if latest is not None and latest.id != suggested.version_id:
+        suggested = UNKNOWN
+    if project.title and (latest is None or page.title in (worker.name, suggested.title)):
+        page = replace(page, title=project.title)
+    if project.description and (latest is None or page.description in ("", suggested.description)):
         page = replace(page, description=project.description)
     return page
-
-
-def _description(version: Version) -> str | None:
-    """What a version suggested; None if its schema is too long, or broken by today's rules."""
-    if len(version.input_schema) > _MAX_SCHEMA:
-        return None
-    try:
-        return suggested_description(version.readme, version.input_schema)
-    except InvalidRequest:
-        return None

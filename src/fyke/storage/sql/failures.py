@@ -19,7 +19,8 @@ SQLITE_BUSY = frozenset({5, 6})
 # READONLY (the file system was remounted), IOERR, FULL, CANTOPEN
 _SQLITE_DOWN = frozenset({8, 10, 13, 14})
 # serialization failure, deadlock, lock not available
-_PG_RETRY = frozenset({"40001", "40P01", "55P03"})
+_PG_LOCK_TIMEOUT = "55P03"
+_PG_RETRY = frozenset({"40001", "40P01", _PG_LOCK_TIMEOUT})
 # connection errors, no resources (disk full, too many clients), shutdown and start-up; the server
 # has ended a statement or an idle transaction after its deadline; it is read-only, as a standby
 _PG_DOWN_CLASSES = ("08", "53", "57P", "58", "57014", "25P03", "25006")
@@ -33,6 +34,11 @@ def is_retryable(error: BaseException) -> bool:
     if isinstance(cause, sqlite3.Error):
         return _sqlite_code(cause) in SQLITE_BUSY
     return _sqlstate(cause) in _PG_RETRY
+
+
+def is_lock_timeout(error: BaseException) -> bool:
+    """Whether PostgreSQL has ended a wait for a lock after ``lock_timeout``."""
+    return isinstance(error, DBAPIError) and _sqlstate(error.orig) == _PG_LOCK_TIMEOUT
 
 
 def is_disconnect(error: BaseException) -> bool:

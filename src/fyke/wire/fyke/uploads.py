@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from fyke.model.upload import Upload, UploadStep
     from fyke.model.worker import Finding, Version, Worker
 
-WorkerName = Annotated[Text, Meta(description="name of the worker; empty: derived from its title")]
+WorkerName = Annotated[
+    Text,
+    Meta(
+        description="name of the worker; empty: that of the upload's worker, unless there is none "
+        "or it is deleted, then derived from its title"
+    ),
+]
 
 
 # --- requests ------------------------------------------------------------------------------

@@ -15,7 +15,9 @@ from fyke.domain.workers.publication import (
     draft_transaction,
     make_private,
     publish_transaction,
+    text_to_read,
 )
+from fyke.domain.workers.suggested_page import suggestion_of
 from fyke.errors import WorkerNotFound
 from fyke.kit.clock import ManualClock
 from fyke.kit.ids import new_ulid
@@ -71,6 +73,10 @@ async def publish(
         made = project(content, **changes)
         changes["readme"] = f"# {made.title}\n\n{made.description}\n"
     made = project(content, **changes)
+    latest = await state.read(text_to_read, by, made, request)
+    if latest is not None:
+        suggested = suggestion_of(latest.id, latest.readme, latest.input_schema)
+        request = replace(request, suggested=suggested)
     return await state.write(publish_transaction(by, made, request, ManualClock(), review=review))
 
 
@@ -130,6 +136,26 @@ async def test_a_title_or_description_edited_by_hand_stays(state: PublishedState
     assert (kept.worker.title, kept.worker.description) == ("Mine", "My words")
     followed = await publish(state, "e", title="Five")  # the README had the same title before
     assert followed.worker.title == "Five"
+
+
+async def test_what_the_latest_version_suggested_is_read_only_if_that_changes_anything(
+    state: PublishedState,
+) -> None:
+    await publish(state, "a", title="quotes", description="")
+
+    async def read_for(request: PublishRequest = REQUEST, **changes: Any) -> bool:
+        made = project("b", **{"title": "quotes", "description": "", **changes})
+        return await state.read(text_to_read, ALICE, made, request) is not None
+
+    assert not await read_for(PublishRequest("other"), title="Two")
+    assert not await read_for(title="Two"), "the name is no title of its own"
+    assert not await read_for(description="Better"), "there is none yet"
+    await publish(state, "a", title="Two", description="Better")
+    assert not await read_for(title="Two", description="Better")
+    assert not await read_for(title="", description="")
+    assert await read_for(title="Three") and await read_for(description="Best")
+    given = PublishRequest("quotes", page=PageChange("Mine", "My words"))
+    assert not await read_for(given, title="Three", description="Best")
 
 
 async def test_publishing_the_content_of_the_latest_version_creates_no_version(

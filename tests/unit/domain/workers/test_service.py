@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import io
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fyke.contracts.blobs import Blobs, BlobsRefused
-from fyke.contracts.state import Storage
+from fyke.contracts.state import Storage, Transaction
 from fyke.domain.catalog.service import Catalog
+from fyke.domain.workers import readme, service
 from fyke.domain.workers.bundles import bundle_name
 from fyke.domain.workers.page import PageChange
 from fyke.domain.workers.service import Workers
-from fyke.errors import Forbidden, InvalidRequest, VersionUnavailable, WorkerNotFound
+from fyke.errors import Forbidden, InvalidRequest, TooComplex, VersionUnavailable, WorkerNotFound
 from fyke.kit.clock import ManualClock
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Account, Caller, Role
@@ -122,6 +124,49 @@ async def test_fields_of_the_request_take_precedence(setup: Setup) -> None:
     assert (worker.name, worker.title, worker.description) == ("n", "T", "D")
     other, _, _ = await setup.workers.publish(setup.alice, project(title=""), name="plain one")
     assert (other.name, other.title) == ("plain-one", "plain-one")
+
+
+async def test_no_readme_is_rendered_in_a_transaction(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a stranger's, and other writers wait meanwhile."""
+    write, render, writing, seen = setup.storage.write, readme._rendered, False, []
+
+    async def watched(work: Callable[[Transaction], Any], *, urgent: bool = False) -> Any:
+        def inside(tx: Transaction) -> Any:
+            nonlocal writing
+            writing = True
+            try:
+                return work(tx)
+            finally:
+                writing = False
+
+        return await write(inside, urgent=urgent)
+
+    def noted(source: str) -> str:
+        seen.append(writing)
+        return render(source)
+
+    monkeypatch.setattr(setup.storage, "write", watched)
+    monkeypatch.setattr(readme, "_rendered", noted)
+    await setup.workers.publish(setup.alice, project(title="One"), name="quotes")
+    changed = project("print(2)", title="Two")
+    worker, _, _ = await setup.workers.publish(setup.alice, changed, name="quotes")
+    assert worker.title == "Two", "it follows the README"
+    assert seen and not any(seen)
+
+
+async def test_a_title_stays_when_the_earlier_readme_takes_too_long(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_: object) -> None:
+        raise TooComplex
+
+    await setup.workers.publish(setup.alice, project(title="One"), name="quotes")
+    monkeypatch.setattr(service, "suggestion_of", slow)
+    changed = project("print(2)", title="Two")
+    worker, version, _ = await setup.workers.publish(setup.alice, changed, name="quotes")
+    assert (worker.title, version.number) == ("One", "v1.0.2")
 
 
 async def test_concurrent_publications_get_different_numbers(setup: Setup) -> None:

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fyke.domain.workers import suggested_page
-from fyke.domain.workers.suggested_page import page_after
+from fyke.domain.workers.suggested_page import UNKNOWN, Suggestion, page_after, suggestion_of
 from fyke.model.worker import Language, Project, Version, VersionState, Worker
 from support import records
 
@@ -36,6 +35,10 @@ def a_version(state: VersionState = VersionState.PUBLISHED, schema: str = SCHEMA
     return replace(records.version("w"), readme=README, input_schema=schema, state=state)
 
 
+def of(version: Version) -> Suggestion:
+    return suggestion_of(version.id, version.readme, version.input_schema)
+
+
 @pytest.mark.parametrize(
     ("title", "description", "expected"),
     [
@@ -48,33 +51,40 @@ def a_version(state: VersionState = VersionState.PUBLISHED, schema: str = SCHEMA
 def test_what_the_last_version_suggested_follows_the_next(
     title: str, description: str, expected: tuple[str, str]
 ) -> None:
-    page = page_after(a_worker(title, description), PROJECT, [a_version()])
+    version = a_version()
+    page = page_after(a_worker(title, description), PROJECT, [version], of(version))
     assert (page.title, page.description) == expected
 
 
 def test_a_draft_has_suggested_nothing() -> None:
     draft = replace(a_version(VersionState.DRAFT), readme="# By hand\n\nBy hand.\n")
-    page = page_after(a_worker("By hand", "By hand."), PROJECT, [draft, a_version()])
+    version = a_version()
+    worker = a_worker("By hand", "By hand.")
+    page = page_after(worker, PROJECT, [draft, version], of(version))
     assert (page.title, page.description) == ("By hand", "By hand.")
 
 
 def test_the_name_of_a_worker_is_no_title_of_its_own() -> None:
     worker = a_worker("", "x")
-    page = page_after(replace(worker, title=worker.name), PROJECT, [])
+    page = page_after(replace(worker, title=worker.name), PROJECT, [], UNKNOWN)
     assert page.title == "New title"
 
 
 def test_a_project_without_texts_changes_nothing() -> None:
     worker = a_worker("Old title", "Old description.")
     project = replace(PROJECT, title="", description="")
-    assert page_after(worker, project, [a_version()]) == worker.page
+    version = a_version()
+    assert page_after(worker, project, [version], of(version)) == worker.page
 
 
-@pytest.mark.parametrize(("schema", "longest"), [(SCHEMA, 10), ("{}", 200)])
-def test_a_description_stays_beside_a_schema_that_is_too_long_or_broken(
-    monkeypatch: pytest.MonkeyPatch, schema: str, longest: int
-) -> None:
-    monkeypatch.setattr(suggested_page, "_MAX_SCHEMA", longest)
-    version = a_version(schema=schema)
-    page = page_after(a_worker("Old title", "Old description."), PROJECT, [version])
+def test_a_description_stays_beside_a_schema_that_is_broken() -> None:
+    version = a_version(schema="{}")
+    page = page_after(a_worker("Old title", "Old description."), PROJECT, [version], of(version))
     assert (page.title, page.description) == ("New title", "Old description.")
+
+
+def test_both_stay_when_it_is_unknown_what_the_latest_version_suggested() -> None:
+    """It took too long to read, or was published after the one that was read."""
+    worker, version, newer = a_worker("Old title", "Old description."), a_version(), a_version()
+    for versions, suggested in (([version], UNKNOWN), ([newer, version], of(version))):
+        assert page_after(worker, PROJECT, versions, suggested) == worker.page

@@ -36,7 +36,7 @@ from fyke.storage.sql.dialects import (
     normalise_url,
     sqlite_file,
 )
-from fyke.storage.sql.failures import is_disconnect, is_down, is_retryable
+from fyke.storage.sql.failures import is_disconnect, is_down, is_lock_timeout, is_retryable
 from fyke.storage.sql.state.commits import CommitInDoubt, CommitMarks
 from fyke.storage.sql.state.delayed_signals import DelayedSignals, DueSignal
 from fyke.storage.sql.state.inline import InlineState
@@ -105,7 +105,7 @@ class SqlStorage:
         """
         try:
             executor = self._urgent if urgent else self._writers
-            return await self._in_thread(executor, self._writing, work)
+            return await self._in_thread(executor, self._writing, work, urgent=urgent)
         except CommitInDoubt as doubt:
             if await self._was_committed(doubt):
                 self._signals.send(doubt.topics, asyncio.get_running_loop())
@@ -175,17 +175,26 @@ class SqlStorage:
         self._reading_engine.dispose()
 
     async def _in_thread(
-        self, executor: Executor, engine: Engine, work: Callable[[Transaction], T]
+        self,
+        executor: Executor,
+        engine: Engine,
+        work: Callable[[Transaction], T],
+        *,
+        urgent: bool = False,
     ) -> T:
         loop = asyncio.get_running_loop()
         try:
-            future = loop.run_in_executor(executor, self._run, engine, work, loop)
+            future = loop.run_in_executor(executor, self._run, engine, work, loop, urgent)
         except RuntimeError as error:  # the executor is shut down
             raise Unavailable("The storage is closing; try again later") from error
         return await future
 
     def _run(
-        self, engine: Engine, work: Callable[[Transaction], T], loop: asyncio.AbstractEventLoop
+        self,
+        engine: Engine,
+        work: Callable[[Transaction], T],
+        loop: asyncio.AbstractEventLoop,
+        urgent: bool,
     ) -> T:
         tries, started = 0, time.monotonic()
         while True:
@@ -193,7 +202,10 @@ class SqlStorage:
             try:
                 value, topics = self._once(engine, work)
             except SQLAlchemyError as error:
-                if not _should_retry(error, tries, time.monotonic() - started):
+                # the caller of an urgent write knows better after the wait for a lock: others,
+                # which it could store now, wait behind this one
+                given_up = urgent and is_lock_timeout(error)
+                if given_up or not _should_retry(error, tries, time.monotonic() - started):
                     raise _translated(error) from error
             else:
                 self._signals.send(topics, loop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -49,6 +50,26 @@ async def test_a_conflict_repeats_the_work(storage: SqlStorage) -> None:
     assert await storage.write(work) == "done"
     assert len(tries) == 3
     assert await storage.read(lambda tx: len(tx.accounts.all())) == 1
+
+
+class _LockTimeout(Exception):
+    sqlstate = "55P03"  # of PostgreSQL
+
+
+@pytest.mark.parametrize(("urgent", "expected"), [(False, 2), (True, 1)])
+async def test_an_urgent_write_waits_once_for_a_lock(
+    storage: SqlStorage, urgent: bool, expected: int
+) -> None:
+    tries: list[int] = []
+
+    def work(tx: Transaction) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OperationalError("s", {}, _LockTimeout())
+
+    with pytest.raises(Unavailable) if urgent else contextlib.nullcontext():
+        await storage.write(work, urgent=urgent)
+    assert len(tries) == expected
 
 
 @pytest.mark.slow

@@ -18,7 +18,8 @@ class GitUpload(Struct, omit_defaults=True):
 
 class UploadPublication(Struct, omit_defaults=True):
     name: str = ""
-    """Name of the worker; empty: derived from its title."""
+    """Name of the worker; empty: that of the upload's worker, unless there is none or it is
+    deleted, then derived from its title."""
     title: str = ""
     """Empty: the heading of README.md, unless edited by hand."""
     public: bool | UnsetType = UNSET
