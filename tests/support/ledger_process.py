@@ -55,7 +55,7 @@ class Fatal:
     async def read(self, work: Callable[[Transaction], T]) -> T:
         return await self._inner.read(work)
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
         self._left -= 1
         fatal = self._left == 0
 
