@@ -32,13 +32,15 @@ class Served:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(seconds)
 
 
-def _listener() -> socket.socket:
-    """A listener on a free port. It names the protocol because asyncio sets TCP_NODELAY only then;
-    without that every answer but the first of a connection waits 40 ms for the client's
-    acknowledgement.
+def _listener(port: int = 0) -> socket.socket:
+    """A listener on ``port``, or on a free one. It names the protocol because asyncio sets
+    TCP_NODELAY only then; without that every answer but the first of a connection waits 40 ms for
+    the client's acknowledgement.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
+    # for a later listener on this port, while connections to this one have not ended altogether
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
     listener.listen(128)
     return listener
 
@@ -76,15 +78,18 @@ async def serving(
 @contextmanager
 def served(
     folder: Path,
-    templates: Path,
+    templates: Path | None,
     *,
     around: Callable[[Any], Any] = lambda app: app,
     git: Git | None = None,
+    port: int = 0,
     **config: Any,
 ) -> Iterator[Served]:
-    """``around`` may wrap the application before it is served; ``git`` fetches repositories."""
+    """``templates``: as of ``open_app``. ``around`` may wrap the application before it is served;
+    ``git`` fetches repositories. ``port``: that of an earlier server, instead of a free one.
+    """
     server = Served()
-    listener = _listener()
+    listener = _listener(port)
     server.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     ready, stop = threading.Event(), asyncio.Event()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ from fyke.mcp.server import build_server
 from fyke.mcp.session import McpSession
 from fyke_client import AsyncFyke
 from support.app import App, open_app
+
+NPM = Path(__file__).parent / "npm"
 
 
 @dataclass
@@ -35,6 +39,18 @@ class Agent:
         answer = await self.client.call_tool(tool, arguments)
         assert answer.is_error
         return answer.content[0].text  # type: ignore[union-attr]
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with exactly the locked packages."""
+    folder = tmp_path_factory.mktemp("npm")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(NPM / name, folder)
+    install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    completed = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=500)
+    assert completed.returncode == 0, completed.stderr
+    return folder / "node_modules"
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,19 +20,6 @@ from support.agents import with_agents
 from support.served import Served, served
 
 pytestmark = [pytest.mark.needs("node", "npm"), pytest.mark.slow, pytest.mark.timeout(600)]
-HERE = Path(__file__).parent / "npm"
-
-
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with exactly the locked packages."""
-    folder = tmp_path_factory.mktemp("npm")
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(HERE / name, folder)
-    install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    completed = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=500)
-    assert completed.returncode == 0, completed.stderr
-    return folder / "node_modules"
 
 
 @pytest.fixture(scope="module")

@@ -11,45 +11,26 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uv
 
 from fyke.cli.worker_new import choose_template, write_project
 from fyke.model.worker import Language
 from support.booted import FYKE
+from support.library_templates import library_templates, skip_without_registry, start_folder
 from support.practice_site import HOST, PracticeSite, practice_site, rows_of
 
 pytestmark = [pytest.mark.needs("bwrap"), pytest.mark.timeout(900)]
 
 ROWS = 10
 RUN_SECONDS = 420
-PROBE_SECONDS = 60
 REGION = "ZZ"
-PROBES = {  # commands that succeed if a registry is reached
-    Language.PYTHON: (uv.find_uv_bin(), "pip", "compile", "--no-cache", "--no-deps", "-q", "-"),
-    Language.NODE: ("npm", "view", "cheerio", "version", "--prefer-online", "--fetch-retries=0"),
-    Language.GO: ("go", "list", "-m", "-versions", "github.com/gocolly/colly/v2"),
-}
 TEST_RUN = {  # what the last line of the entry becomes, so that it runs the project's own tests
     Language.PYTHON: 'import unittest; unittest.main("test_main")',
     Language.NODE: 'if (require.main === module) require("./main.test");',
 }
-NODE = pytest.mark.needs("node", "npm")
-BROWSER = pytest.mark.needs("chromium")
-NAMES = [  # all but two only with ``script/test --all``, because of what they download
-    "httpx",
-    pytest.param("scrapy", marks=pytest.mark.long),
-    pytest.param("crawlee", marks=pytest.mark.long),
-    pytest.param("playwright", marks=[BROWSER, pytest.mark.long]),
-    pytest.param("cheerio", marks=NODE),
-    pytest.param("crawlee-js", marks=[NODE, pytest.mark.long]),
-    pytest.param("puppeteer", marks=[NODE, BROWSER, pytest.mark.long]),
-    pytest.param("go-colly", marks=[pytest.mark.needs("go"), pytest.mark.long]),
-]
 
 
 @pytest.fixture(scope="module")
@@ -64,22 +45,6 @@ def home() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="fyke-templates-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
         yield Path(name)
-
-
-@cache
-def is_reached(language: Language) -> bool:
-    try:
-        ended = subprocess.run(
-            PROBES[language],
-            input=b"parsel\n",
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            timeout=PROBE_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return ended.returncode == 0
 
 
 def run(home: Path, site: PracticeSite, project: Path, **custom: object) -> dict[str, Any]:
@@ -110,17 +75,15 @@ def run(home: Path, site: PracticeSite, project: Path, **custom: object) -> dict
     return result
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", library_templates("httpx", "cheerio"))
 def test_a_new_project_runs_at_once_and_passes_its_own_tests(
     name: str, home: Path, site: PracticeSite
 ) -> None:
     language = choose_template(None, name).language
-    if not is_reached(language):
-        pytest.skip(f"no registry for packages of {language.value} is reached")
+    skip_without_registry(language)
     project = home / name
     write_project(project, template=name)
-    start = json.loads((project / "examples" / "two-pages.json").read_text())["url"]
-    path = start.removeprefix(f"https://{HOST}")
+    path = start_folder(project)
     ended = run(home, site, project, url=f"http://{HOST}{path}", max_results=ROWS)
     assert ended["rows"] == rows_of(path, ROWS)
     assert f"{HOST}:80" in site.hosts
