@@ -16,6 +16,7 @@ from fyke.kit.assets import assets
 from fyke.kit.clock import SystemClock
 from fyke.kit.interfaces import own_addresses
 from fyke.settings import Settings
+from fyke.storage.sql.dialects import server_hosts
 
 _MIN_LABEL = 4  # characters; shorter parts of a host name are in many passwords
 
@@ -51,7 +52,7 @@ def make_runs(runtime: Runtime, callbacks: CallbackRules | None = None) -> Runs:
 
 def password_words(settings: Settings) -> tuple[str, ...]:
     """The words of the setting, and the parts of the host name in the public URL."""
-    host = urlsplit(settings.public_url).hostname or ""
+    host = _host_of(settings.public_url)
     labels = [label for label in host.split(".") if len(label) >= _MIN_LABEL]
     return (*settings.password_words, *labels)
 
@@ -65,7 +66,16 @@ def callback_rules(settings: Settings) -> CallbackRules:
 
 def _installation_hosts(settings: Settings) -> set[str]:
     """Names and addresses of the installation, as far as the settings say."""
-    urls = (settings.public_url, settings.database_url, settings.s3_endpoint)
+    database = server_hosts(settings.database_url) if settings.database_url else set()
+    urls = [settings.public_url, settings.s3_endpoint]
     gateways = [f"//{address}" for address in settings.gateway_addresses]
-    hosts = {urlsplit(url).hostname for url in (*urls, *gateways)}
-    return {host for host in (*hosts, settings.host, settings.gateway_host) if host}
+    hosts = {_host_of(url) for url in (*urls, *gateways)} | {settings.host, settings.gateway_host}
+    return {host for host in hosts | database if host}
+
+
+def _host_of(url: str) -> str:
+    """The host; "" without one, and for what is no URL."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
