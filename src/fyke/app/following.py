@@ -50,6 +50,7 @@ class SettingsTimer:
         version = await self._storage.read(lambda tx: tx.settings.newest())
         if version is None:
             return
+        await self._rules.look_up()
         self._rules.allow(neighbours_of(version))
         if self._uses(version):
             self.used = version.number

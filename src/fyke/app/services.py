@@ -15,6 +15,7 @@ from fyke.kit.addresses import AddressRules
 from fyke.kit.assets import assets
 from fyke.kit.clock import SystemClock
 from fyke.kit.interfaces import own_addresses
+from fyke.kit.resolver import Resolver
 from fyke.settings import Settings
 from fyke.storage.sql.dialects import server_hosts
 
@@ -57,11 +58,21 @@ def password_words(settings: Settings) -> tuple[str, ...]:
     return (*settings.password_words, *labels)
 
 
-def callback_rules(settings: Settings) -> CallbackRules:
-    """The rules for receivers, made once for each server: their neighbours change while it runs."""
+def callback_rules(settings: Settings, names: Resolver | None = None) -> CallbackRules:
+    """The rules for receivers, made once for each server: their neighbours change while it runs.
+    ``names`` looks up the names of the installation; None where nothing is delivered.
+    """
     own = own_addresses()
     rules = AddressRules(settings.callback_allow, own)
-    return CallbackRules(rules, {*own, *_installation_hosts(settings)})
+    hosts = {*own, *_installation_hosts(settings)}
+    return CallbackRules(rules, hosts, None if names is None else names.resolve)
+
+
+def own_names() -> Resolver:
+    """A resolver for the names of the installation, used before deliveries to neighbours: with
+    short waits, since most of these names answer at once or never. ``close`` it at the end.
+    """
+    return Resolver(threads=4, keep=10, keep_failure=10, timeout=2)
 
 
 def _installation_hosts(settings: Settings) -> set[str]:
