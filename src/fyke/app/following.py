@@ -51,7 +51,7 @@ class SettingsTimer:
         if version is None:
             return
         await self._rules.look_up()
-        self._rules.allow(neighbours_of(version))
+        self._rules.allow(neighbours_of(version), version.number)
         if self._uses(version):
             self.used = version.number
         self._seen = version.number

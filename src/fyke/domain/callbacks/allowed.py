@@ -129,8 +129,9 @@ class AllowedCallbacks:
             return version
 
         version = await self._storage.write(work)
-        self._rules.allow(neighbours_of(version))
-        return self._listed(version)
+        listed = self._listed(version)
+        self._rules.allow(listed.entries, listed.version)
+        return listed
 
     def _listed(self, version: SettingsVersion | None) -> AllowedReceivers:
         number = version.number if version is not None else 0

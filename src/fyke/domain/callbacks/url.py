@@ -52,11 +52,16 @@ class CallbackRules:
     ) -> None:
         self._addresses = addresses
         self._resolve = resolve
+        self._version = 0
         self.neighbours = Neighbours(own)
 
-    def allow(self, entries: Iterable[str]) -> None:
-        """From now on, allow these neighbours, and no others."""
-        self.neighbours = self.neighbours.with_entries(entries)
+    def allow(self, entries: Iterable[str], version: int) -> None:
+        """From now on, allow these neighbours, and no others; unless those of a later version of
+        the settings are allowed already.
+        """
+        if version >= self._version:
+            self._version = version
+            self.neighbours = self.neighbours.with_entries(entries)
 
     async def look_up(self) -> None:
         """Look up the names of this installation, whose addresses no neighbour may have. A name

@@ -159,11 +159,11 @@ async def test_an_allowed_neighbour_is_accepted_until_it_is_taken_back() -> None
         "callback_url: 10.0.0.7 port 5678 is not on the public internet; an operator can allow it "
         "in Admin > Proxies and regions, or with FYKE_CALLBACK_ALLOW=10.0.0.7:5678"
     )
-    rules.allow([rules.entry_for(url)])
+    rules.allow([rules.entry_for(url)], 1)
     assert rules.check(url).port == 5678 and rules.entry_for(url) == ""
     assert await rules.select(parse_host("10.0.0.7"), ["10.0.0.7"], 5678) == ["10.0.0.7"]
     assert rules.check("http://127.0.0.1:9000/").port == 9000  # by the setting
-    rules.allow([])
+    rules.allow([], 2)
     with pytest.raises(InvalidRequest):
         rules.check(url)
     assert await rules.select(parse_host("10.0.0.7"), ["10.0.0.7"], 5678) == []
@@ -188,7 +188,7 @@ async def test_the_addresses_of_our_names_are_our_own_at_each_delivery() -> None
     names = Names(db=["10.0.0.9", "fe80::9%eth0"], my_cache=["10.0.0.10"])
     own = ("10.0.0.5", "db", "my_cache", "gone", "/run/postgresql")
     rules = CallbackRules(AddressRules(["10.7.0.7:80"]), own, names.resolve)
-    rules.allow(["db:5678", "n8n:5678", "10.0.0.0/24:5678"])
+    rules.allow(["db:5678", "n8n:5678", "10.0.0.0/24:5678"], 1)
     assert await rules.select(parse_host("10.7.0.7"), ["10.7.0.7"], 80) == ["10.7.0.7"]
     assert await rules.select("n8n", ["10.0.1.9"], 80) == []
     assert not names.asked  # the setting decides, or no entry fits
@@ -210,8 +210,18 @@ async def test_the_addresses_of_our_names_are_our_own_at_each_delivery() -> None
     names.answers = {"db": ["10.0.0.11"]}  # it has moved; the other one does not answer now
     for address, dialled in (("10.0.0.11", []), ("10.0.0.10", []), ("10.0.0.9", ["10.0.0.9"])):
         assert await rules.select("n8n", [address], 5678) == dialled, address
-    rules.allow(["n8n:5678"])  # a change keeps them
+    rules.allow(["n8n:5678"], 2)  # a change keeps them
     assert not rules.neighbours.may_cover(ip_address("10.0.0.11"))
+
+
+def test_an_earlier_version_does_not_replace_a_later_one() -> None:
+    rules = CallbackRules(AddressRules())
+    rules.allow(["10.0.0.7:5678"], 3)
+    rules.allow([], 2)  # read before, applied after
+    assert rules.check("http://10.0.0.7:5678/").port == 5678
+    rules.allow([], 3)
+    with pytest.raises(InvalidRequest):
+        rules.check("http://10.0.0.7:5678/")
 
 
 def test_the_refusal_does_not_tell_which_private_addresses_are_our_own() -> None:
