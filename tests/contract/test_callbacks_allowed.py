@@ -163,6 +163,25 @@ async def test_the_timer_follows_and_waits_for_a_signal(place: Place) -> None:
     assert server.allows() and server.signals.topics == {SERVERS}
 
 
+async def test_the_names_of_the_installation_are_looked_up(place: Place) -> None:
+    async def resolve(name: str) -> list[str]:
+        return {"db": ["10.0.0.7"]}[name]
+
+    here, there = (
+        Server(place.storage, place.settings, CallbackRules(AddressRules(), ["db"], resolve))
+        for _ in range(2)
+    )
+    service = place.service(here)
+    for call in (service.preview, service.allow):
+        with pytest.raises(InvalidRequest, match=r"^entry: 10\.0\.0\.7 is an address of this"):
+            await call(place.operator, ENTRY)
+    assert (await service.preview(place.operator, "10.0.0.0/24:5678")).left_out == ["10.0.0.7"]
+    await service.allow(place.operator, "10.0.0.0/24:5678")
+    await there.timer.follow()
+    assert not here.allows() and not there.allows()
+    assert here.allows("http://10.0.0.8:5678/") and there.allows("http://10.0.0.8:5678/")
+
+
 async def test_a_preview_changes_nothing(place: Place) -> None:
     server = Server(place.storage, place.settings)
     service = place.service(server)

@@ -50,7 +50,8 @@ class SettingsTimer:
         version = await self._storage.read(lambda tx: tx.settings.newest())
         if version is None:
             return
-        self._rules.allow(neighbours_of(version))
+        await self._rules.look_up()
+        self._rules.allow(neighbours_of(version), version.number)
         if self._uses(version):
             self.used = version.number
         self._seen = version.number

@@ -24,7 +24,7 @@ from fyke.app.heartbeat import Heartbeat
 from fyke.app.outgoing import Outgoing, open_outgoing
 from fyke.app.probe import ServerProbe
 from fyke.app.runtime import Runtime, open_runtime
-from fyke.app.services import callback_rules, make_runs, make_workers, password_words
+from fyke.app.services import callback_rules, make_runs, make_workers, own_names, password_words
 from fyke.app.traces import open_exporter
 from fyke.browser.view_client import ViewClient
 from fyke.console.api_client import ApiClient
@@ -78,10 +78,11 @@ async def serve_server(settings: Settings, listener: socket.socket, heartbeat: H
     async with open_runtime(settings, reader=SignalReader.SERVER) as runtime:
         settings = runtime.settings
         heartbeat.watch_stores(runtime.store_paths)
-        rules = callback_rules(settings)
-        with open_outgoing(settings, rules) as outgoing:
-            async with open_git(settings) as git:
-                await _serve(runtime, git, rules, outgoing, listener, heartbeat)
+        with contextlib.closing(own_names()) as names:
+            rules = callback_rules(settings, names)
+            with open_outgoing(settings, rules) as outgoing:
+                async with open_git(settings) as git:
+                    await _serve(runtime, git, rules, outgoing, listener, heartbeat)
 
 
 async def _serve(

@@ -15,7 +15,9 @@ from fyke.kit.addresses import AddressRules
 from fyke.kit.assets import assets
 from fyke.kit.clock import SystemClock
 from fyke.kit.interfaces import own_addresses
+from fyke.kit.resolver import Resolver
 from fyke.settings import Settings
+from fyke.storage.sql.dialects import server_hosts
 
 _MIN_LABEL = 4  # characters; shorter parts of a host name are in many passwords
 
@@ -51,21 +53,40 @@ def make_runs(runtime: Runtime, callbacks: CallbackRules | None = None) -> Runs:
 
 def password_words(settings: Settings) -> tuple[str, ...]:
     """The words of the setting, and the parts of the host name in the public URL."""
-    host = urlsplit(settings.public_url).hostname or ""
+    host = _host_of(settings.public_url)
     labels = [label for label in host.split(".") if len(label) >= _MIN_LABEL]
     return (*settings.password_words, *labels)
 
 
-def callback_rules(settings: Settings) -> CallbackRules:
-    """The rules for receivers, made once for each server: their neighbours change while it runs."""
+def callback_rules(settings: Settings, names: Resolver | None = None) -> CallbackRules:
+    """The rules for receivers, made once for each server: their neighbours change while it runs.
+    ``names`` looks up the names of the installation; None where nothing is delivered.
+    """
     own = own_addresses()
     rules = AddressRules(settings.callback_allow, own)
-    return CallbackRules(rules, {*own, *_installation_hosts(settings)})
+    hosts = {*own, *_installation_hosts(settings)}
+    return CallbackRules(rules, hosts, None if names is None else names.resolve)
+
+
+def own_names() -> Resolver:
+    """A resolver for the names of the installation, used before deliveries to neighbours: with
+    short waits, since most of these names answer at once or never. ``close`` it at the end.
+    """
+    return Resolver(threads=4, keep=10, keep_failure=10, timeout=2)
 
 
 def _installation_hosts(settings: Settings) -> set[str]:
     """Names and addresses of the installation, as far as the settings say."""
-    urls = (settings.public_url, settings.database_url, settings.s3_endpoint)
+    database = server_hosts(settings.database_url) if settings.database_url else set()
+    urls = [settings.public_url, settings.s3_endpoint]
     gateways = [f"//{address}" for address in settings.gateway_addresses]
-    hosts = {urlsplit(url).hostname for url in (*urls, *gateways)}
-    return {host for host in (*hosts, settings.host, settings.gateway_host) if host}
+    hosts = {_host_of(url) for url in (*urls, *gateways)} | {settings.host, settings.gateway_host}
+    return {host for host in hosts | database if host}
+
+
+def _host_of(url: str) -> str:
+    """The host; "" without one, and for what is no URL."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

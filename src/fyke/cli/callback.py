@@ -132,8 +132,9 @@ def allow(
 ) -> None:
     """Allow callbacks to a private address, on all servers, without a restart. For the operator.
 
-    The entry has one port, and is a name or in a private network. The addresses of the
-    installation itself are never allowed; for these there is the setting callback_allow.
+    The entry has one port, and is a name or in a private network. The addresses of the server
+    itself, and of the hosts that its settings name for the public URL, gateways, database and S3,
+    are never allowed; for these there is the setting callback_allow.
 
     \b
     Examples:

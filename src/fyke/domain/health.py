@@ -158,8 +158,13 @@ def _silent_nodes(tx: Transaction) -> list[HealthCheck]:
 
 
 def _settings_checks(tx: Transaction) -> list[HealthCheck]:
-    """Runners and servers that do not use the newest settings of the installation."""
-    newest = tx.settings.newest_number()
+    """Runners and servers that do not use the newest settings of the installation, once they had
+    the time to follow and to report.
+    """
+    version = tx.settings.newest()
+    newest = version.number if version is not None else 0
+    if version is not None and 0 <= tx.now - version.stored_at < SERVER_SILENCE_MS:
+        return []
     checks, runners = [], _active_runners(tx)
     for runner in runners:
         if runner.settings_version != newest:

@@ -121,7 +121,7 @@ class HttpNotifier:
                 answers = await self._resolver.resolve(parts.host)
         else:
             answers = (str(parts.host),)
-        public = self._rules.select(parts.host, answers, parts.port)
+        public = await self._rules.select(parts.host, answers, parts.port)
         if not public:
             raise _Failed(refused_receiver(parts.host))
         return public[:_MAX_ADDRESSES]

@@ -20,7 +20,7 @@ from fyke.model.browser import BrowserProgram
 from fyke.model.health import Level
 from fyke.model.node_registry import Node
 from fyke.model.runner import RunnerInfo
-from fyke.model.settings_version import ServerBeat
+from fyke.model.settings_version import SERVER_SILENCE_MS, ServerBeat, SettingsVersion
 
 CHROMIUM = (BrowserProgram.CHROMIUM,)
 PASSED = (("network", True, "lo"), ("browser: network", True, "lo"))
@@ -134,10 +134,11 @@ def test_runners_and_servers_with_other_settings_are_named() -> None:
     ]
     beats = [ServerBeat("a", 1, settings_version=4), ServerBeat("b", 1, settings_version=3)]
 
-    def checks(newest: int) -> list[tuple[str, str]]:
+    def checks(newest: int, age: int = SERVER_SILENCE_MS) -> list[tuple[str, str]]:
+        version = SettingsVersion(newest, {}, "", (), "", "", 1)
         tx = SimpleNamespace(
-            now=1,
-            settings=SimpleNamespace(newest_number=lambda: newest),
+            now=1 + age,
+            settings=SimpleNamespace(newest=lambda: version),
             runs=SimpleNamespace(runners=lambda since: runners),
             servers=SimpleNamespace(active=lambda since: beats),
         )
@@ -150,5 +151,7 @@ def test_runners_and_servers_with_other_settings_are_named() -> None:
         ("settings of release-before", "its egress uses its own; the installation has version 4"),
         ("settings of servers", "1 of 2 do not use version 4 of the settings"),
     ]
+    assert not checks(4, SERVER_SILENCE_MS - 1) and not checks(4, 0)  # they follow and report
+    assert len(checks(4, -1)) == 3  # the clock was set back
     del runners[0], runners[1], beats[1]
     assert not checks(4)

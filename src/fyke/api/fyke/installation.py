@@ -78,7 +78,7 @@ class InstallationRoutes:
 
         For owners of the operator's account. All servers use it within five seconds, without a
         restart. The entry has one port, is in a private network or a name, and never allows an
-        address of the installation itself.
+        address of the server itself or of a host that its settings name.
         """
         return wire.AllowedReceiverList.of(await self.allowed.allow(call.caller, body.entry))
 

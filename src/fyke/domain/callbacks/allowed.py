@@ -45,7 +45,7 @@ class AllowedCallbacks:
     async def preview(self, caller: Caller, text: str) -> ReceiverPreview:
         """What ``allow`` would change. Raises ``InvalidRequest``."""
         require_operator(caller, "Allowing a receiver")
-        entry = self._parsed(text)
+        entry = await self._parsed(text)
         found = self._listed(await self._storage.read(lambda tx: tx.settings.newest()))
         target = entry.target
         return ReceiverPreview(
@@ -63,7 +63,7 @@ class AllowedCallbacks:
         """
         require_operator(caller, "Allowing a receiver")
         require_owner(caller, "Allowing a receiver")
-        entry = self._parsed(text).text
+        entry = (await self._parsed(text)).text
 
         def change(before: Sequence[str]) -> Sequence[str]:
             if entry in before:
@@ -103,7 +103,8 @@ class AllowedCallbacks:
         """
         return self._rules.entry_for(url) if caller.operator else ""
 
-    def _parsed(self, text: str) -> Neighbour:
+    async def _parsed(self, text: str) -> Neighbour:
+        await self._rules.look_up()
         try:
             return self._rules.neighbours.parse(text)
         except ValueError as error:
@@ -128,8 +129,9 @@ class AllowedCallbacks:
             return version
 
         version = await self._storage.write(work)
-        self._rules.allow(neighbours_of(version))
-        return self._listed(version)
+        listed = self._listed(version)
+        self._rules.allow(listed.entries, listed.version)
+        return listed
 
     def _listed(self, version: SettingsVersion | None) -> AllowedReceivers:
         number = version.number if version is not None else 0

@@ -1,13 +1,15 @@
 """Private addresses of other machines, to which callbacks are allowed while servers run.
 
 An entry is ``host:port`` or ``network:port``. It is narrower than one of the setting
-``callback_allow``: it has one port, covers private networks only, and never this installation. So
-a user of the console cannot open what the machine protects by listening on its own address.
+``callback_allow``: it has one port, covers private networks only, and no address that is known as
+one of this installation. So a user of the console cannot open what the machine protects by
+listening on its own address.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
@@ -54,15 +56,28 @@ class Neighbours:
     """The entries of an installation. ``own``: its addresses and names, which none covers."""
 
     def __init__(self, own: Iterable[str] = (), entries: Iterable[str] = ()) -> None:
-        hosts = [host for text in own if (host := _host(text)) is not None]
-        self.own = frozenset(host for host in hosts if not isinstance(host, str))
-        self._own_names = frozenset(host for host in hosts if isinstance(host, str))
+        hosts = [_host(text) for text in own]
+        self._addresses = frozenset(host for host in hosts if not isinstance(host, str))
+        self.own_names = frozenset(host for host in hosts if isinstance(host, str) and host)
+        self._found: Mapping[str, frozenset[Address]] = {}
         self._entries = tuple(entry for text in entries if (entry := _stored(text)) is not None)
+
+    @property
+    def own(self) -> frozenset[Address]:
+        """The addresses of this installation, with those that its names had when looked up."""
+        return self._addresses.union(*self._found.values())
 
     def with_entries(self, entries: Iterable[str]) -> Neighbours:
         """Return a copy with these entries, without those that this release does not accept."""
-        other = Neighbours((), entries)
-        other.own, other._own_names = self.own, self._own_names
+        other = copy.copy(self)
+        other._entries = Neighbours((), entries)._entries
+        return other
+
+    def with_found(self, found: Mapping[str, Iterable[str]]) -> Neighbours:
+        """Return a copy with the addresses of own names; other names keep those that they had."""
+        other = copy.copy(self)
+        more = {name: frozenset(map(_address, answers)) for name, answers in found.items()}
+        other._found = {**self._found, **more}
         return other
 
     def may_cover(self, address: Address) -> bool:
@@ -78,8 +93,10 @@ class Neighbours:
         )
 
     def select(self, host: Host, answers: Iterable[str], port: int) -> list[str]:
-        """The resolved addresses of the host that entries allow."""
-        addresses = [unwrap(ip_address(answer.partition("%")[0])) for answer in answers]
+        """The resolved addresses of the host that entries allow; none for an own name."""
+        if host in self.own_names:
+            return []
+        addresses = [_address(answer) for answer in answers]
         named = isinstance(host, str) and any(
             entry.target == host and entry.port == port for entry in self._entries
         )
@@ -127,7 +144,7 @@ class Neighbours:
             return f"callbacks do not use port {port}; choose 80, 443 or one from 1024 to 65535"
         only = f"only the setting {SETTING} can allow it"
         if isinstance(target, str):
-            is_own = is_localhost(target) or target in self._own_names
+            is_own = is_localhost(target) or target in self.own_names
             return f"{target} is this installation itself; {only}" if is_own else ""
         shown = target.network_address if target.num_addresses == 1 else target
         if not any(_within(target, private) for private in PRIVATE):
@@ -152,12 +169,20 @@ def _within(network: Network, private: Network) -> bool:
     return isinstance(private, IPv6Network) and network.subnet_of(private)
 
 
-def _host(text: str) -> Host | None:
+def _host(text: str) -> Host:
+    """An own host; "" for a folder of sockets. A name that callbacks do not accept, such as one
+    with an underscore, stays as it is, because it has addresses too.
+    """
     try:
         host = parse_host(text.partition("%")[0])
     except BadHost:
-        return None
+        return "" if "/" in text else text.lower()
     return host if isinstance(host, str) else unwrap(host)
+
+
+def _address(text: str) -> Address:
+    """Without the zone that link-local addresses have."""
+    return unwrap(ip_address(text.partition("%")[0]))
 
 
 def _stored(text: str) -> Neighbour | None:

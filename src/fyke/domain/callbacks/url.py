@@ -6,7 +6,8 @@ when a connection is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,10 +15,12 @@ from fyke.domain.callbacks.neighbours import PLACE, SETTING, Neighbours, is_priv
 from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules, not_public
 from fyke.kit.hostports import BadHost, Host, is_localhost, join_host_port, parse_host
+from fyke.kit.resolver import Unresolvable
 
 MAX_URL = 2048
 MAIL = "mailto:"  # scheme of mail addresses, to which the installation's mail server sends
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+Resolve = Callable[[str], Awaitable[Iterable[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +43,40 @@ class CallbackUrl:
 class CallbackRules:
     """Checks callback URLs, and the addresses of their hosts. ``addresses`` may allow targets that
     are not on the public internet; so may ``allow`` while the server runs, but none of ``own``, the
-    addresses and names of this installation.
+    addresses and names of this installation. ``resolve`` returns the addresses of a name, or raises
+    ``Unresolvable``; without it, own names have none.
     """
 
-    def __init__(self, addresses: AddressRules, own: Iterable[str] = ()) -> None:
+    def __init__(
+        self, addresses: AddressRules, own: Iterable[str] = (), resolve: Resolve | None = None
+    ) -> None:
         self._addresses = addresses
+        self._resolve = resolve
+        self._version = 0
         self.neighbours = Neighbours(own)
 
-    def allow(self, entries: Iterable[str]) -> None:
-        """From now on, allow these neighbours, and no others."""
-        self.neighbours = self.neighbours.with_entries(entries)
+    def allow(self, entries: Iterable[str], version: int) -> None:
+        """From now on, allow these neighbours, and no others; unless those of a later version of
+        the settings are allowed already.
+        """
+        if version >= self._version:
+            self._version = version
+            self.neighbours = self.neighbours.with_entries(entries)
+
+    async def look_up(self) -> None:
+        """Look up the names of this installation, whose addresses no neighbour may have. A name
+        without an answer keeps its last addresses.
+        """
+        names = sorted(self.neighbours.own_names)
+        answers = await asyncio.gather(*map(self._answers, names))
+        found = {name: answer for name, answer in zip(names, answers, strict=True) if answer}
+        self.neighbours = self.neighbours.with_found(found)
+
+    async def _answers(self, name: str) -> list[str]:
+        try:
+            return [] if self._resolve is None else list(await self._resolve(name))
+        except Unresolvable:
+            return []
 
     def check(self, url: str) -> CallbackUrl:
         """Return the URL's parts. Raise ``InvalidRequest`` that names field, rule and remedy."""
@@ -83,12 +110,16 @@ class CallbackRules:
             return ""
         return join_host_port(host, port) if self._is_private(host, port) else ""
 
-    def select(self, host: Host, answers: Iterable[str], port: int) -> list[str]:
-        """The resolved addresses that may be dialled, as ``AddressRules.select``."""
+    async def select(self, host: Host, answers: Iterable[str], port: int) -> list[str]:
+        """The resolved addresses that may be dialled, as ``AddressRules.select``. Those of
+        neighbours are compared with the addresses that the names of this installation have now.
+        """
         found = list(answers)
-        return self._addresses.select(host, found, port) or self.neighbours.select(
-            host, found, port
-        )
+        if allowed := self._addresses.select(host, found, port):
+            return allowed
+        if self.neighbours.select(host, found, port):
+            await self.look_up()
+        return self.neighbours.select(host, found, port)
 
     def _is_private(self, host: Host, port: int) -> bool:
         if isinstance(host, str):

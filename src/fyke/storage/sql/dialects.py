@@ -84,6 +84,18 @@ def normalise_url(url: str | URL) -> URL:
     return parsed
 
 
+def server_hosts(url: str | URL) -> set[str]:
+    """The hosts of a URL of PostgreSQL, as the driver reads it: names, addresses, and folders of
+    sockets; none for SQLite. Raise ``InvalidRequest`` for another database.
+    """
+    parsed = normalise_url(url)
+    if parsed.drivername == "sqlite":
+        return set()
+    _, given = parsed.get_dialect()().create_connect_args(parsed)
+    texts = [str(given.get(name) or "") for name in ("host", "hostaddr")]
+    return {host for text in texts for host in text.split(",") if host}
+
+
 def sqlite_url(file: Path) -> str:
     """Return the URL of a SQLite file."""
     return f"sqlite:///{file.absolute()}"

@@ -14,6 +14,7 @@ from fyke.domain.callbacks.url import CallbackRules
 from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules
 from fyke.kit.hostports import parse_host
+from fyke.kit.resolver import Unresolvable
 
 OWN = ("127.0.0.1", "10.0.0.5", "fd00::5", "fe80::1%eth0", "db.internal", "8.8.4.4")
 NONE = Neighbours(OWN)
@@ -147,7 +148,8 @@ def test_no_entry_covers_what_is_not_private(address: object, port: int) -> None
 # --- in the rules of callbacks ----------------------------------------------------------------
 
 
-def test_an_allowed_neighbour_is_accepted_until_it_is_taken_back() -> None:
+@pytest.mark.anyio
+async def test_an_allowed_neighbour_is_accepted_until_it_is_taken_back() -> None:
     rules = CallbackRules(AddressRules(["127.0.0.1:9000"], ["10.0.0.5"]), OWN)
     url = "http://10.0.0.7:5678/hook"
     assert rules.entry_for(url) == "10.0.0.7:5678"
@@ -157,14 +159,69 @@ def test_an_allowed_neighbour_is_accepted_until_it_is_taken_back() -> None:
         "callback_url: 10.0.0.7 port 5678 is not on the public internet; an operator can allow it "
         "in Admin > Proxies and regions, or with FYKE_CALLBACK_ALLOW=10.0.0.7:5678"
     )
-    rules.allow([rules.entry_for(url)])
+    rules.allow([rules.entry_for(url)], 1)
     assert rules.check(url).port == 5678 and rules.entry_for(url) == ""
-    assert rules.select(parse_host("10.0.0.7"), ["10.0.0.7"], 5678) == ["10.0.0.7"]
+    assert await rules.select(parse_host("10.0.0.7"), ["10.0.0.7"], 5678) == ["10.0.0.7"]
     assert rules.check("http://127.0.0.1:9000/").port == 9000  # by the setting
-    rules.allow([])
+    rules.allow([], 2)
     with pytest.raises(InvalidRequest):
         rules.check(url)
-    assert rules.select(parse_host("10.0.0.7"), ["10.0.0.7"], 5678) == []
+    assert await rules.select(parse_host("10.0.0.7"), ["10.0.0.7"], 5678) == []
+
+
+class Names:
+    """The addresses of names, as a resolver returns them."""
+
+    def __init__(self, **answers: list[str]) -> None:
+        self.answers = answers
+        self.asked: list[str] = []
+
+    async def resolve(self, name: str) -> list[str]:
+        self.asked.append(name)
+        if not self.answers.get(name):
+            raise Unresolvable(name)
+        return self.answers[name]
+
+
+@pytest.mark.anyio
+async def test_the_addresses_of_our_names_are_our_own_at_each_delivery() -> None:
+    names = Names(db=["10.0.0.9", "fe80::9%eth0"], my_cache=["10.0.0.10"])
+    own = ("10.0.0.5", "db", "my_cache", "gone", "/run/postgresql")
+    rules = CallbackRules(AddressRules(["10.7.0.7:80"]), own, names.resolve)
+    rules.allow(["db:5678", "n8n:5678", "10.0.0.0/24:5678"], 1)
+    assert await rules.select(parse_host("10.7.0.7"), ["10.7.0.7"], 80) == ["10.7.0.7"]
+    assert await rules.select("n8n", ["10.0.1.9"], 80) == []
+    assert not names.asked  # the setting decides, or no entry fits
+    for host, address, dialled in (
+        ("n8n", "10.0.0.9", []),  # an alias of the database
+        ("other", "10.0.0.10", []),  # in the network
+        ("db", "10.0.0.77", []),  # our name, whatever it resolves to
+        ("n8n", "10.0.0.7", ["10.0.0.7"]),
+    ):
+        assert await rules.select(host, [address], 5678) == dialled, (host, address)
+    assert set(names.asked) == {"db", "my_cache", "gone"}
+    with pytest.raises(ValueError, match=r"10\.0\.0\.9 is an address of this installation"):
+        rules.neighbours.parse("10.0.0.9:5678")
+    assert rules.neighbours.left_out(rules.neighbours.parse("10.0.0.8/30:5678")) == [
+        "10.0.0.10",
+        "10.0.0.9",
+    ]
+
+    names.answers = {"db": ["10.0.0.11"]}  # it has moved; the other one does not answer now
+    for address, dialled in (("10.0.0.11", []), ("10.0.0.10", []), ("10.0.0.9", ["10.0.0.9"])):
+        assert await rules.select("n8n", [address], 5678) == dialled, address
+    rules.allow(["n8n:5678"], 2)  # a change keeps them
+    assert not rules.neighbours.may_cover(ip_address("10.0.0.11"))
+
+
+def test_an_earlier_version_does_not_replace_a_later_one() -> None:
+    rules = CallbackRules(AddressRules())
+    rules.allow(["10.0.0.7:5678"], 3)
+    rules.allow([], 2)  # read before, applied after
+    assert rules.check("http://10.0.0.7:5678/").port == 5678
+    rules.allow([], 3)
+    with pytest.raises(InvalidRequest):
+        rules.check("http://10.0.0.7:5678/")
 
 
 def test_the_refusal_does_not_tell_which_private_addresses_are_our_own() -> None:
