@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from fyke.mcp import coreclaw_runs
+from fyke.mcp import coreclaw_runs, hidden
 from fyke.mcp.session import McpSession
 from fyke.mcp.tool import ToolRefused
 
@@ -58,9 +58,9 @@ async def test_a_search_does_not_find_secrets_or_what_stands_for_them(grep: str)
 
 async def test_a_search_says_that_secrets_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     async def whole(session: McpSession, run: str, texts: Sequence[str]) -> list[str]:
-        return [coreclaw_runs.hidden.WHOLE for _ in texts]
+        return [hidden.WHOLE for _ in texts]
 
-    monkeypatch.setattr(coreclaw_runs.hidden, "hide", whole)
+    monkeypatch.setattr(hidden, "hide", whole)
     answer = await coreclaw_runs.read_log(SESSION, arguments("banned"))
     found = msgspec.json.decode(answer.parts[0])
     assert (found["matched_count"], found["lines"]) == (0, [])
