@@ -51,10 +51,10 @@ async def hide_in_all(session: McpSession, texts: Sequence[tuple[str, str]]) -> 
             "texts": [texts[place][1] for place in places],
         }
         hidden |= zip(places, await _hidden_texts(session, body), strict=True)
-    told: set[str] = set()
+    explained: set[str] = set()
     for place, (run, text) in enumerate(texts):
-        if hidden.get(place) == HIDDEN != text and run not in told:
-            told.add(run)
+        if hidden.get(place) == HIDDEN != text and run not in explained:
+            explained.add(run)
             hidden[place] = WHOLE
     return [hidden.get(place, text) for place, (_, text) in enumerate(texts)]
 
