@@ -133,25 +133,36 @@ def install(
     target, home = PROGRAMS[program.value], Path.home()
     key_file, file = mcp_files.connection_file(home, program.value), file_of(target, home)
     try:
-        before = file.read_text(encoding="utf-8") if file.exists() else ""
-        cap = spend_cap or target.spend_cap(before)
-        after = target.edit(before, _command(key_file, cap))
-    except (UnreadableConfig, UnicodeDecodeError) as error:
-        entry = target.edit("", _command(key_file, spend_cap))
-        reason = f"{file} is not changed, because {error}."
-        _install_by_hand(server, key_file, program.value, reason, entry, show=show, yes=yes)
+        text = file.read_text(encoding="utf-8", errors="surrogateescape") if file.exists() else ""
     except OSError as error:
         raise CommandFailed(f"{file}: {error.strerror}") from None
-    _show(file, before, after)
-    if cap and not spend_cap:
-        print(f"The spend cap of {cap} USD stays; --spend-cap none removes it.", file=sys.stderr)
+    kept = "" if spend_cap else _kept_cap(file, target.spend_cap(text))
+    cap = spend_cap or kept
+    stays = f"The spend cap of {cap} USD stays; --spend-cap none removes it." if kept else ""
+    try:
+        text.encode()  # what is not UTF-8 could not be written again
+        after = target.edit(text, _command(key_file, cap or ""))
+    except (UnreadableConfig, UnicodeEncodeError) as error:
+        entry = target.edit("", _command(key_file, cap or ""))
+        why = error if isinstance(error, UnreadableConfig) else "it is not UTF-8"
+        reason = f"{file} is not changed, because {why}."
+        if cap is None:
+            reason += (
+                " It has a spend cap that cannot be read, and the entry below has none: give it "
+                "with --spend-cap."
+            )
+        reason += f" {stays}" if stays else ""
+        _install_by_hand(server, key_file, program.value, reason, entry, show=show, yes=yes)
+    _show(file, text, after)
+    if stays:
+        print(stays, file=sys.stderr)
     if show:
         return
     if not yes:
         _confirm(f"{file} would be changed as above", f"Change {file}?")
     mcp_files.prepare_folder(file.parent)
     connection = _connection(server, key_file, program.value)
-    copy = _write(file, before, after)
+    copy = _write(file, text, after)
     if server.out.as_json:
         server.out.json(
             {
@@ -178,6 +189,21 @@ def _check_cap(spend_cap: str) -> None:
         read_cap(spend_cap)
     except ValueError as error:
         raise CommandFailed(f"--spend-cap: {error}", Exit.USAGE) from None
+
+
+def _kept_cap(file: Path, cap: str | None) -> str | None:
+    """The spend cap of the entry in ``file``, if the command of the entry would accept it."""
+    from fyke.mcp.spending import read_cap
+
+    try:
+        read_cap(cap or "")
+    except ValueError:
+        raise CommandFailed(
+            f'{file}: the entry has the spend cap "{cap}", which is no amount in US dollars; give '
+            "one with --spend-cap, or remove it with --spend-cap none",
+            Exit.USAGE,
+        ) from None
+    return cap
 
 
 def _command(key_file: Path, spend_cap: str) -> list[str]:

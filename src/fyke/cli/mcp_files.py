@@ -84,7 +84,7 @@ def replace_file(file: Path, text: str, *, mode: int | None = None) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
             if old is not None:
-                with suppress(PermissionError):
+                with suppress(OSError):  # some file systems have no owners
                     os.fchown(descriptor, old.st_uid, old.st_gid)
             os.fchmod(descriptor, mode)
             opened.write(text)

@@ -18,6 +18,9 @@ from typing import Any
 ENTRY = "fyke"  # the name of the server in every file
 SPEND_CAP = "--spend-cap"  # option of the command in an entry
 _TABLE = re.compile(r"^\s*\[")
+_STRING = r'(?P<text>"(?:[^"\\]|\\.)*")'
+_COMMENT = re.compile(_STRING + r"|//[^\n]*|/\*.*?\*/", re.DOTALL)
+_LAST_COMMA = re.compile(_STRING + r"|,(?=\s*[}\]])", re.DOTALL)
 _INDENT = re.compile(r"^\{\s*\n([ \t]+)\"")
 
 
@@ -36,15 +39,25 @@ class McpProgram:
     edit: Callable[[str, list[str]], str]
     arguments: Callable[[str], list[str]]
 
-    def spend_cap(self, text: str) -> str:
-        """The spend cap of the entry in ``text``, or nothing."""
-        arguments = self.arguments(text)
-        for option, value in zip(arguments, [*arguments[1:], ""], strict=False):
-            if option == SPEND_CAP:
-                return value
-            if option.startswith(f"{SPEND_CAP}="):
-                return option.partition("=")[2]
-        return ""
+    def spend_cap(self, text: str) -> str | None:
+        """The spend cap of the entry in ``text``, which may have comments; empty without one, None
+        if it has one that cannot be read for sure.
+        """
+        try:
+            return _cap_in(self.arguments(text))
+        except UnreadableConfig:
+            return None if SPEND_CAP in text else ""
+
+
+def _cap_in(arguments: list[str]) -> str:
+    """The spend cap in the arguments of an entry: the last one, as the command reads them."""
+    cap = ""
+    for option, value in zip(arguments, [*arguments[1:], ""], strict=False):
+        if option == SPEND_CAP:
+            cap = value
+        elif option.startswith(f"{SPEND_CAP}="):
+            cap = option.partition("=")[2]
+    return cap
 
 
 def _in_home(*parts: str) -> Callable[[Path, str], Path]:
@@ -81,8 +94,8 @@ def json_editor(member: str, **more: str) -> Callable[[str, list[str]], str]:
 
 
 def json_arguments(member: str) -> Callable[[str], list[str]]:
-    """Reads the arguments of our entry in the object ``member``."""
-    return lambda text: _arguments(_json_document(text).get(member))
+    """Reads the arguments of our entry in the object ``member``, also in JSON with comments."""
+    return lambda text: _arguments(_json_document(_plain_json(text)).get(member))
 
 
 def _arguments(servers: object) -> list[str]:
@@ -102,6 +115,14 @@ def _json_document(text: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise UnreadableConfig("it is not a JSON object")
     return document
+
+
+def _plain_json(text: str) -> str:
+    """``text`` without comments, without commas before closing brackets and without a byte order
+    mark, as programs read it. It is for reading: a file is never written so.
+    """
+    text = _COMMENT.sub(lambda found: found["text"] or " ", text.removeprefix("\ufeff"))
+    return _LAST_COMMA.sub(lambda found: found["text"] or "", text)
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -241,6 +241,8 @@ async def _answer(session: McpSession, rest: RestCall, values: dict[str, Any]) -
     body = None if rest.method == "DELETE" else _with_input(values)
     waits = calls.SYNC_SECONDS if values.get("is_async") is False else 0
     data = await calls.call(session, rest.method, path, body=body, extra_seconds=waits)
+    if rest.starts and waits:
+        data = await hidden.started_of_v2(session, data)
     return answer_of(data, untrusted=rest.untrusted and waits > 0)
 
 
@@ -265,6 +267,8 @@ async def _run_worker(session: McpSession, values: dict[str, Any]) -> ToolAnswer
     data = await starts.start(
         session, worker, _with_input(values), extra_seconds=calls.SYNC_SECONDS if waits else 0
     )
+    if waits:
+        data = await hidden.started_of_v2(session, data)
     return answer_of(data, untrusted=waits)
 
 

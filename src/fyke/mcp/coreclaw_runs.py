@@ -96,8 +96,8 @@ async def verdict_of(session: McpSession, run: str, limit: int) -> dict[str, Any
         return answer | {"verdict": "RUNNING"}
     if detail.status_name != "succeeded":
         lines = await _log_lines(session, run)
-        _, found = await asyncio.to_thread(_matching, lines, ERROR_WORDS, 0, 20)
-        found = await hidden.hide(session, run, found)
+        matches = await asyncio.to_thread(_matching, lines, ERROR_WORDS)
+        found = await hidden.hide(session, run, [lines[index] for index in matches[:20]])
         return answer | {"verdict": "FAILED", "err_lines": found}
     count, rows = await _first_rows(session, run, limit)
     fields = max((_payload(row) for row in rows), key=len, default=[])
@@ -134,10 +134,27 @@ async def read_log(session: McpSession, arguments: Arguments) -> ToolAnswer:
         data = await calls.call(session, "GET", f"/api/v2/worker-runs/{segment(run)}/log")
         return answer_of(await hidden.log_of_v2(session, run, data), untrusted=True)
     lines = await _log_lines(session, run)
+    matches, unknown = await _matching_without_secrets(session, run, lines, words)
     around, most = arguments["context_lines"], arguments["max_matches"]
-    count, found = await asyncio.to_thread(_matching, lines, words, around, most)
-    found = await hidden.hide(session, run, found)
-    return answer_of({"matched_count": count, "lines": found}, untrusted=True)
+    found = await hidden.hide(session, run, _with_context(lines, matches[:most], around))
+    answer = {"matched_count": len(matches), "lines": found}
+    if unknown:
+        answer["note"] = "nothing can be found: the secrets in the input could not be read"
+    return answer_of(answer, untrusted=True)
+
+
+async def _matching_without_secrets(
+    session: McpSession, run: str, lines: Sequence[str], words: Sequence[str]
+) -> tuple[list[int], bool]:
+    """Where lines are that have one of ``words`` outside the secrets in the input of ``run``: a
+    search must not say whether a guess of one is right. And whether these could not be read.
+    """
+    found = await asyncio.to_thread(_matching, lines, words)
+    texts = list(dict.fromkeys(lines[index] for index in found))
+    hidden_texts = await hidden.hide(session, run, texts)
+    visible = await asyncio.to_thread(_visibly_matching, hidden_texts, words)
+    matching = {texts[index] for index in visible}
+    return [index for index in found if lines[index] in matching], hidden.WHOLE in hidden_texts
 
 
 async def _log_lines(session: McpSession, run: str) -> list[str]:
@@ -163,19 +180,24 @@ def _words(grep: str) -> list[str]:
     return words
 
 
-def _matching(
-    lines: Sequence[str], words: Sequence[str], around: int, most: int
-) -> tuple[int, list[str]]:
-    """How many lines have one of ``words``, and the first ``most`` of them, each with ``around``
-    lines on both sides.
-    """
+def _matching(lines: Sequence[str], words: Sequence[str]) -> list[int]:
+    """Where lines are that have one of ``words``."""
     sought = [word.lower() for word in words]
     indexes = []
     for index, line in enumerate(lines):
         lower = line.lower()
         if any(word in lower for word in sought):
             indexes.append(index)
-    matches = indexes[:most]
+    return indexes
+
+
+def _visibly_matching(texts: Sequence[str], words: Sequence[str]) -> list[int]:
+    """The same for texts without secrets, but not by the names that stand for these."""
+    return _matching([hidden.outside_marks(text) for text in texts], words)
+
+
+def _with_context(lines: Sequence[str], matches: Sequence[int], around: int) -> list[str]:
+    """The lines at ``matches``, each with ``around`` lines on both sides."""
     shown = sorted(
         {
             index
@@ -183,7 +205,7 @@ def _matching(
             for index in range(max(0, match - around), min(len(lines), match + around + 1))
         }
     )
-    return len(indexes), [lines[index] for index in shown]
+    return [lines[index] for index in shown]
 
 
 # --- batches -------------------------------------------------------------------------------
@@ -238,7 +260,8 @@ async def _run_item(
     run = answer["run_slug"] = msgspec.json.decode(data)["run_slug"]
     try:
         detail = await wait(session, run, seconds)
-        answer |= {"status": detail.status_name, "err_msg": detail.err_msg}
+        message = await _error_of(session, run, detail)
+        answer |= {"status": detail.status_name, "err_msg": message}
         if not detail.ended:
             return answer | {"verdict": "RUNNING"}
         if detail.status_name != "succeeded":

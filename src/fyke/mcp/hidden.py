@@ -1,12 +1,14 @@
 """Texts about runs without the secrets in the inputs of these runs, which the server finds.
 
 An answer goes to the provider of a model, and the agent need not have started the run. Rows are
-not searched: they are what the run was started for.
+not searched: they are what the run was started for. Links to logs as they are need no key, so
+agents do not get them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,9 +16,18 @@ import msgspec
 from fyke.mcp import calls
 from fyke.mcp.calls import segment
 from fyke.mcp.session import McpSession
+from fyke.mcp.tool import ToolRefused
+from fyke_client import ApiError
 
 PART_CHARS, PART_TEXTS = 100_000, 1000  # of one request, whose body is at most 1 MiB
 MAX_RUNS = 100  # of one request
+HIDDEN = "***"
+WHOLE = "*** (hidden as a whole: the secrets in the input of this run could not be read)"
+_MARK = re.compile(r"\*{3}(?:[^*\n]{1,200}\*{3})?")  # instead of a secret
+_OLDER = (
+    "this server is older than this fyke mcp and cannot hide secrets in texts about runs; update "
+    "the server, or use fyke mcp of its version"
+)
 
 _Members = dict[str, msgspec.Raw]
 _members = msgspec.json.Decoder(_Members).decode
@@ -30,16 +41,40 @@ async def hide(session: McpSession, run: str, texts: Sequence[str]) -> list[str]
 
 
 async def hide_in_all(session: McpSession, texts: Sequence[tuple[str, str]]) -> list[str]:
-    """Texts without secrets; each comes after the id of its run. Raises ``ToolRefused``."""
+    """Texts without secrets; each comes after the id of its run. The first text of a run that was
+    hidden as a whole says why. Raises ``ToolRefused``.
+    """
     hidden: dict[int, str] = {}
     for places in _parts(texts):
         body = {
             "runs": [texts[place][0] for place in places],
             "texts": [texts[place][1] for place in places],
         }
-        data = await calls.call(session, "POST", "/api/fyke/hidden-texts", body=body)
-        hidden |= zip(places, msgspec.json.decode(data)["texts"], strict=True)
+        hidden |= zip(places, await _hidden_texts(session, body), strict=True)
+    explained: set[str] = set()
+    for place, (run, text) in enumerate(texts):
+        if hidden.get(place) == HIDDEN != text and run not in explained:
+            explained.add(run)
+            hidden[place] = WHOLE
     return [hidden.get(place, text) for place, (_, text) in enumerate(texts)]
+
+
+async def _hidden_texts(session: McpSession, body: Mapping[str, Any]) -> list[str]:
+    try:
+        async with session.hiding:
+            data = await calls.call(session, "POST", "/api/fyke/hidden-texts", body=body)
+    except ToolRefused as refused:
+        error = refused.__cause__
+        if isinstance(error, ApiError) and error.status == 404 and not error.key:
+            raise ToolRefused(_OLDER) from None  # an unknown path; a run has a key of its error
+        raise
+    texts: list[str] = msgspec.json.decode(data)["texts"]
+    return texts
+
+
+def outside_marks(text: str) -> str:
+    """A text without secrets, with the end of a line instead of each."""
+    return "" if text == WHOLE else _MARK.sub("\n", text)
 
 
 def _parts(texts: Sequence[tuple[str, str]]) -> Iterator[list[int]]:
@@ -67,17 +102,23 @@ def _parts(texts: Sequence[tuple[str, str]]) -> Iterator[list[int]]:
 async def summary(session: McpSession, run: str) -> dict[str, Any]:
     """The summary of a run: its reason, cause and last error lines without secrets."""
     found: dict[str, Any] = await calls.read(session, f"/api/fyke/runs/{segment(run)}")
-    places: list[tuple[dict[str, Any], str]] = [(found, "reason")]
-    places += [(found["reason_params"], name) for name in found["reason_params"]]
+    places: list[tuple[Any, Any]] = [(found, "reason"), *_places(found["reason_params"])]
     if hint := found["hint"]:
-        places += [(hint, "cause"), (hint, "next_step")]
-        places += [(hint["params"], name) for name in hint["params"]]
+        places += [(hint, "cause"), (hint, "next_step"), *_places(hint["params"])]
     places += [(line, "content") for line in found["errors"]]
-    places = [place for place in places if isinstance(place[0][place[1]], str)]
     texts = await hide(session, found["slug"], [at[name] for at, name in places])
     for (at, name), text in zip(places, texts, strict=True):
         at[name] = text
     return found
+
+
+def _places(values: dict[str, Any] | list[Any]) -> Iterator[tuple[Any, Any]]:
+    """The texts in ``values``, at any depth: what each is in, and its name or number there."""
+    for at, value in values.items() if isinstance(values, dict) else enumerate(values):
+        if isinstance(value, str):
+            yield values, at
+        elif isinstance(value, dict | list):
+            yield from _places(value)
 
 
 async def run_of_v2(session: McpSession, data: msgspec.Raw) -> msgspec.Raw:
@@ -98,13 +139,28 @@ async def _runs(session: McpSession, runs: list[_Members]) -> list[_Members]:
     return [run | {"err_msg": _raw(text)} for run, text in zip(runs, hidden, strict=True)]
 
 
+async def started_of_v2(session: McpSession, data: msgspec.Raw) -> msgspec.Raw:
+    """The answer of API v2 for a start; all but the error message as it was sent. The run has
+    started, so that an error hides this message and nothing else.
+    """
+    answer = _members(data)
+    message = _text(answer.get("error_message", _raw("")))
+    if not message:
+        return data
+    try:
+        [text] = await hide(session, _text(answer["run_slug"]), [message])
+    except ToolRefused:
+        text = HIDDEN
+    return msgspec.Raw(msgspec.json.encode(answer | {"error_message": _raw(text)}))
+
+
 async def log_of_v2(session: McpSession, run: str, data: msgspec.Raw) -> msgspec.Raw:
-    """The answer of API v2 for the log of ``run``."""
+    """The answer of API v2 for the log of ``run``, without its link to the whole log."""
     log = _members(data)
     lines = _list_of_members(log["list"])
     texts = await hide(session, run, [_text(line["content"]) for line in lines])
     shown = [line | {"content": _raw(text)} for line, text in zip(lines, texts, strict=True)]
-    return msgspec.Raw(msgspec.json.encode(log | {"list": shown}))
+    return msgspec.Raw(msgspec.json.encode(log | {"list": shown, "all_logs_url": _raw("")}))
 
 
 def _raw(value: object) -> msgspec.Raw:

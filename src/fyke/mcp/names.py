@@ -27,7 +27,10 @@ _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "filter": ("where",),
     "Idempotency-Key": ("once",),
 }
-_NAMES = re.compile(r"(?<![\w.])(?:" + "|".join(map(re.escape, _ARGUMENTS)) + r")(?!\w)")
+# A name between quotes, or of a condition such as slug:eq:3, is what the agent has sent.
+_NAMES = re.compile(
+    r'"[^"]*"|(?<![\w.])(?:' + "|".join(map(re.escape, _ARGUMENTS)) + r")(?!\w|:\S)"
+)
 _OF_CURSORS = {
     "begin again with *": "begin without a cursor",
     "the next_cursor of an earlier answer, or * to begin": "the cursor of an earlier answer",
@@ -38,7 +41,7 @@ def in_words_of(tool: McpTool, sentence: str) -> str:
     """``sentence`` of the API with the names of the arguments of ``tool``."""
 
     def argument(found: re.Match[str]) -> str:
-        names = _ARGUMENTS[found[0]]
+        names = _ARGUMENTS.get(found[0], ())  # none for what is between quotes
         return next((name for name in names if name in tool.properties), found[0])
 
     if "cursor" in tool.properties:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ from fyke.mcp.tool import (
 from fyke.mcp.worker_tools import unknown_fields
 
 WAIT_SECONDS = 45  # most programs end a call after a minute
+_NOTE_SECONDS = 5.0  # for names of fields, without which a run is started too
 PAGE = 50  # rows of one request
 MAX_PAGES = 20  # of one call
 _SMALL_PAGE = 10  # rows
@@ -61,13 +63,15 @@ async def start_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
         "input": {"parameters": parameters},
         "version": arguments.get("version", ""),
     }
+    unknown: list[str] = []
+    # Before the start: a call that ends after it without an answer loses the id of the run.
+    with suppress(ToolRefused, TimeoutError):
+        async with asyncio.timeout(_NOTE_SECONDS):
+            unknown = await unknown_fields(session, arguments["worker"], custom, body["version"])
     key = arguments.get("once", "")
     data = await starts.start(session, arguments["worker"], body, idempotency_key=key)
     run = msgspec.json.decode(data)["run_slug"]
     answer = {"run": run, "next": f"wait_for_run with run {run}, or read_rows as they come"}
-    unknown: list[str] = []
-    with suppress(ToolRefused):  # the run is started
-        unknown = await unknown_fields(session, arguments["worker"], custom, body["version"])
     if not unknown:
         return answer_of(answer)
     note = f"the input has fields that the Worker does not have: {'; '.join(unknown)}"
@@ -297,11 +301,13 @@ async def diagnose_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
         for item, reason in zip(shown, reasons, strict=True)
     ]
     sites = await calls.read(session, f"{path}/sites")
+    troubled = [site for site in sites["list"] if site["failures"] or site["refused"]]
+    troubled = troubled[:_SHOWN_SITES]
+    names = await hidden.hide(session, run, [site["domain"] for site in troubled])
     answer["sites_with_trouble"] = [
-        {"site": site["domain"], "failures": site["failures"], "refused": site["why"]}
-        for site in sites["list"]
-        if site["failures"] or site["refused"]
-    ][:_SHOWN_SITES]
+        {"site": name, "failures": site["failures"], "refused": site["why"]}
+        for name, site in zip(names, troubled, strict=True)
+    ]
     if answer["ended"]:
         verdict = await coreclaw_runs.verdict_of(session, run, 5)
         answer["verdict"] = verdict["verdict"]

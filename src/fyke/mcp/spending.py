@@ -102,7 +102,11 @@ class AgentSpending:
         return sent.limit
 
     def reserve(self, token: StartToken, limit: Decimal) -> None:
-        """Count the limit of a start that will be sent now."""
+        """Count the limit of a start that will be sent now. Raises ``ValueError`` for one that is
+        no limit.
+        """
+        if not limit.is_finite() or limit <= 0:
+            raise ValueError(f"{limit} is no charge limit")
         now = time.time()
         if old := self.pending.pop(token, None):
             self.pending[token_of(token.worker, "")] = old  # of a start more than a day ago

@@ -18,6 +18,7 @@ from fyke.mcp.tool import ToolRefused
 from fyke_client import ApiError, Unreachable
 
 CHARGE = "max_total_charge"  # the member of ``system`` with the charge limit, US dollars
+LEAST_LIMIT = Decimal("0.000001")  # US dollars; the server rounds up to it, and 0 is no limit
 _LEAST = re.compile(rf"{CHARGE} must be at least (\d+(?:\.\d+)?) USD")  # in an error of the API
 
 
@@ -113,7 +114,7 @@ async def _limit_of(
         return None
     with refusals():
         status = await session.spending.status(session.fyke, cap)
-    if status.left <= 0:
+    if status.left < LEAST_LIMIT:
         reserved = "without limit" if status.reserved is None else f"{status.reserved} USD"
         raise ToolRefused(
             f"the spend cap of {status.cap} USD is reached: {status.spent} USD are spent "
@@ -134,10 +135,19 @@ def _input_parts(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
 
 
 def _wanted_limit(body: Mapping[str, Any]) -> Decimal:
+    """The charge limit in an input, 0 for none: never one that JSON cannot have, or that would be
+    no limit although it is one.
+    """
+    value = _input_parts(body)[1].get(CHARGE)
     try:
-        return Decimal(str(_input_parts(body)[1].get(CHARGE) or 0))
-    except ArithmeticError:
-        raise ToolRefused(f"{CHARGE} must be an amount in US dollars") from None
+        if isinstance(value, bool):
+            raise ValueError
+        wanted = Decimal(str(value or 0).strip())
+    except (ArithmeticError, ValueError):
+        wanted = Decimal("NaN")
+    if not wanted.is_finite() or wanted < 0:
+        raise ToolRefused(f"{CHARGE} must be an amount in US dollars, 0 or more")
+    return max(wanted, LEAST_LIMIT) if wanted else wanted
 
 
 def _with_limit(body: Mapping[str, Any], limit: Decimal) -> dict[str, Any]:

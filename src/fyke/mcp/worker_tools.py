@@ -17,6 +17,8 @@ from fyke.mcp.tool import Arguments, McpTool, ToolAnswer, ToolHints, ToolRefused
 _OPTIONS = 20  # choices of a field that are shown
 _EXAMPLE_TOKENS = 1000
 _SHOWN_ERRORS = 20
+_FORM_FIELDS = 300  # a form has the first ones only
+_ACCEPTED = {"proxy_region"}  # of older clients: the server reads it from every input
 _FIELD = ("name", "type", "title", "description", "required", "minimum", "maximum", "unit")
 
 
@@ -98,14 +100,30 @@ async def unknown_fields(
     session: McpSession, worker: str, custom: Mapping[str, Any], version: str
 ) -> list[str]:
     """Sentences about fields of an input that the Worker does not have."""
-    form = await calls.read(session, f"/api/fyke/workers/{segment(worker)}/form", version=version)
-    known = [field["name"] for section in form["sections"] for field in section["fields"]]
-    if form["broken"] or not known:
+    known = await _field_names(session, worker, version)
+    if not known:
         return []
     unknown = [name for name in custom if name not in known]
     found = [unknown_name(name, known, "a field of it") for name in unknown[:SHOWN_UNKNOWN]]
     more = len(unknown) - SHOWN_UNKNOWN
     return [*found, f"{more} more names are not fields of it"] if more > 0 else found
+
+
+async def _field_names(session: McpSession, worker: str, version: str) -> set[str]:
+    """The names that an input may have; empty if they are not known."""
+    if not version:
+        path = f"/api/v2/workers/{segment(worker)}/input-schema"
+        listed = (await calls.read(session, path))["properties"]
+        properties = listed if isinstance(listed, list) else []
+        names = [item.get("name") for item in properties if isinstance(item, dict)]
+        found = {name for name in names if isinstance(name, str)}
+    else:
+        path = f"/api/fyke/workers/{segment(worker)}/form"
+        sections = (await calls.read(session, path, version=version))["sections"]
+        found = {field["name"] for section in sections for field in section["fields"]}
+        if len(found) >= _FORM_FIELDS:
+            return set()
+    return found | _ACCEPTED if found else set()
 
 
 _READS = ToolHints(read_only=True, idempotent=True)

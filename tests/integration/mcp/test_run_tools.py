@@ -93,7 +93,7 @@ async def test_a_failed_run_is_diagnosed(app: App, agent: Any) -> None:
     assert found["failed_subtasks"][0]["reason"] == found["reason"] != ""
 
 
-SECRETS = ("sk_live_abc_123", "hunter2hunter2")
+SECRETS = ("sk_live_abc_123", "Hunter2Hunter2")
 
 
 async def test_secrets_of_an_input_do_not_reach_the_model(app: App, agent: Any) -> None:
@@ -122,6 +122,9 @@ async def test_secrets_of_an_input_do_not_reach_the_model(app: App, agent: Any) 
         assert not any(secret in text for secret in SECRETS), (tool, text)
     found = await agent.call("diagnose_run", run=run)
     assert "api_key: ***" in found["failed_subtasks"][0]["input"]
+    site = {"runs": [run], "texts": [f"{SECRETS[1].lower()}.shop.example"]}
+    shown = await agent.session.fyke.request("POST", "/api/fyke/hidden-texts", body=site)
+    assert shown["texts"] == ["***auth***.shop.example"]
     state = await agent.client.read_resource(f"fyke://runs/{run}")
     assert "***api_key***" in state.contents[0].text
     assert SECRETS[0] not in state.contents[0].text

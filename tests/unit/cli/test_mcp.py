@@ -209,3 +209,44 @@ def test_the_spend_cap_stays_until_it_is_removed(machine: Path, program: str) ->
     assert "no spend cap any more" in removed.output
     assert "spend cap" not in install(program, "--show").output
     assert "amount in US dollars" in str(install(program, "--spend-cap", "much").exception)
+
+
+CAPPED = """{
+    // Servers of this machine.
+    "servers": {
+        "fyke": {"command": "fyke", "args": ["mcp", "--spend-cap", "5"]},
+    }
+}
+"""
+
+
+def test_the_spend_cap_of_a_file_with_comments_stays(machine: Path) -> None:
+    file = machine / ".config" / "Code" / "User" / "mcp.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(CAPPED)
+    said = str(install("vscode", "--show").exception)
+    entry = json.loads(said[said.index("\n{") : said.rindex("}") + 1])["servers"]["fyke"]
+    assert entry["args"][-2:] == ["--spend-cap", "5"]
+    assert "The spend cap of 5 USD stays" in said
+    assert '"--spend-cap"' not in str(install("vscode", "--show", "--spend-cap", "none").exception)
+    file.write_bytes(CAPPED.encode() + b"\xff")
+    said = str(install("vscode", "--show").exception)
+    assert "It has a spend cap that cannot be read" in said
+    assert '"--spend-cap"' not in said
+
+
+def test_a_spend_cap_that_no_start_accepts_is_not_kept(machine: Path) -> None:
+    file = machine / ".cursor" / "mcp.json"
+    file.parent.mkdir()
+    file.write_text('{"mcpServers": {"fyke": {"command": "x", "args": ["--spend-cap", "much"]}}}')
+    assert 'the spend cap "much", which is no amount' in str(install("cursor", "--yes").exception)
+    assert "much" in file.read_text()
+    assert install("cursor", "--yes", "--spend-cap", "2").exit_code == 0
+    assert "much" not in file.read_text()
+
+
+def test_a_file_that_is_not_utf8_is_left_alone(machine: Path) -> None:
+    file = machine / ".cursor" / "mcp.json"
+    file.parent.mkdir()
+    file.write_bytes(b'{"a": "\xff"}')
+    assert "is not changed, because it is not UTF-8." in str(install("cursor", "--show").exception)

@@ -45,14 +45,17 @@ def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
         prepare_folder(tmp_path / ".config" / "fyke")
 
 
-def test_a_replaced_file_keeps_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [PermissionError, OSError(95, "Operation not supported")])
+def test_a_replaced_file_keeps_its_owner_if_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError] | OSError
+) -> None:
     file = tmp_path / "mcp.json"
     file.write_text("{}")
     owners: list[tuple[int, int]] = []
 
     def refuse(_: int, user: int, group: int) -> None:
         owners.append((user, group))
-        raise PermissionError
+        raise error
 
     monkeypatch.setattr(mcp_files.os, "fchown", refuse)
     replace_file(file, "[]")

@@ -52,6 +52,27 @@ def test_comments_before_the_next_table_stay() -> None:
     assert edit(after, COMMAND) == after
 
 
+ENTRY = '{"command": "x", "args": ["--spend-cap", "1", "--spend-cap=2.5"]}'
+
+
+@pytest.mark.parametrize(
+    ("program", "text", "cap"),
+    [
+        ("cursor", f'{{"mcpServers": {{"fyke": {ENTRY}}}}}', "2.5"),
+        ("vscode", f'\ufeff{{"servers": /* "a" */ {{"fyke": {ENTRY},}}, // {{\n}}', "2.5"),
+        ("vscode", f'{{"servers": {{"a": "// not one,}}", // "fyke": {ENTRY}\n}}}}', ""),
+        ("vscode", f'{{"servers": {{"fyke": {ENTRY}}}', None),
+        ("vscode", '{"servers": {', ""),
+        ("codex", 'mcp_servers = {fyke = {args = ["--spend-cap", "3"]}}', "3"),
+        ("codex", 'mcp_servers.fyke = args = ["--spend-cap", "3"]', None),
+    ],
+)
+def test_the_spend_cap_of_an_entry_is_read_for_sure_or_not(
+    program: str, text: str, cap: str | None
+) -> None:
+    assert PROGRAMS[program].spend_cap(text) == cap
+
+
 @pytest.mark.parametrize(
     ("program", "text"),
     [

@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from fyke.mcp import coreclaw_runs
+from fyke.mcp import coreclaw_runs, hidden
 from fyke.mcp.session import McpSession
 from fyke.mcp.tool import ToolRefused
 
@@ -24,7 +24,7 @@ class Log:
 
     async def request(self, method: str, path: str, *, body: Any, **_: Any) -> bytes:
         return msgspec.json.encode(
-            {"texts": [text.replace("end", "***") for text in body["texts"]]}
+            {"texts": [text.replace("end", "***key***") for text in body["texts"]]}
         )
 
 
@@ -39,15 +39,32 @@ async def test_lines_are_searched_in_a_thread(monkeypatch: pytest.MonkeyPatch) -
     threads = []
     search = coreclaw_runs._matching
 
-    def noted(lines: Sequence[str], *rest: Any) -> Any:
+    def noted(lines: Sequence[str], words: Sequence[str]) -> Any:
         threads.append(threading.current_thread())
-        return search(lines, *rest)
+        return search(lines, words)
 
     monkeypatch.setattr(coreclaw_runs, "_matching", noted)
     answer = await coreclaw_runs.read_log(SESSION, arguments("banned|Captcha"))
     found = msgspec.json.decode(answer.parts[0])
-    assert found == {"matched_count": 1, "lines": ["start", "BANNED by a site", "***"]}
-    assert threads[0] is not threading.main_thread()
+    assert found == {"matched_count": 1, "lines": ["start", "BANNED by a site", "***key***"]}
+    assert threading.main_thread() not in threads
+
+
+@pytest.mark.parametrize("grep", ["end", "***key***", "end|key", "nothing"])
+async def test_a_search_does_not_find_secrets_or_what_stands_for_them(grep: str) -> None:
+    answer = await coreclaw_runs.read_log(SESSION, arguments(grep))
+    assert msgspec.json.decode(answer.parts[0]) == {"matched_count": 0, "lines": []}
+
+
+async def test_a_search_says_that_secrets_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def whole(session: McpSession, run: str, texts: Sequence[str]) -> list[str]:
+        return [hidden.WHOLE for _ in texts]
+
+    monkeypatch.setattr(hidden, "hide", whole)
+    answer = await coreclaw_runs.read_log(SESSION, arguments("banned"))
+    found = msgspec.json.decode(answer.parts[0])
+    assert (found["matched_count"], found["lines"]) == (0, [])
+    assert "could not be read" in found["note"]
 
 
 @pytest.mark.parametrize("grep", ["x" * 1001, "|".join("abcdefghijklmnopqrstu")])

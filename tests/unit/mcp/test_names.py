@@ -37,6 +37,7 @@ TOOLS = {tool.name: tool for tool in all_tools()}
         ("get_worker_run", "runId must not be blank", "run_id must not be blank"),
         ("get_worker_task", "workerTaskId: unknown", "worker_task_id: unknown"),
         ("get_account_info", "slug and myslug", "slug and myslug"),
+        ("read_rows", 'filter: "slug" and slug:eq:3', 'where: "slug" and slug:eq:3'),
     ],
 )
 def test_names_are_those_of_the_tool(tool: str, sentence: str, expected: str) -> None:

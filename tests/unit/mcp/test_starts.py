@@ -14,7 +14,7 @@ import pytest
 from fyke.mcp import starts
 from fyke.mcp.coreclaw import coreclaw_tools
 from fyke.mcp.session import McpSession
-from fyke.mcp.spending import DAY, AgentSpending, KeySpending
+from fyke.mcp.spending import DAY, AgentSpending, KeySpending, token_of
 from fyke.mcp.tool import ToolRefused
 from fyke_client import ApiError, Unreachable
 
@@ -94,6 +94,42 @@ async def test_once_gives_no_limit_beyond_the_cap(server: Server, session: McpSe
     with pytest.raises(ToolRefused, match="cap of 2 USD is reached"):
         await start(session, once="tea ☕")
     assert list(server.limits.values()) == [2]
+
+
+NO_AMOUNTS = ("-Infinity", "-1e400", "Infinity", "NaN", "sNaN", "-1", -1, "1" * 5000 + "x", True)
+
+
+@pytest.mark.parametrize("amount", NO_AMOUNTS)
+async def test_a_limit_that_is_no_amount_is_refused(
+    server: Server, session: McpSession, amount: object
+) -> None:
+    parameters = {"custom": {}, "system": {starts.CHARGE: amount}}
+    run_worker = next(tool.handler for tool in coreclaw_tools() if tool.name == "run_worker")
+    values = {"worker_id": "w", "raw_input_json": {"parameters": parameters}, "is_async": True}
+    with pytest.raises(ToolRefused, match="amount in US dollars, 0 or more"):
+        await run_worker(session, values)
+    await start(session, usd=0.5, once="tea")
+    with pytest.raises(ToolRefused, match="amount in US dollars, 0 or more"):
+        body = {"input": {"parameters": parameters}}
+        await starts.start(session, "w", body, idempotency_key="tea")
+    assert list(server.limits.values()) == [0.5]
+    assert await left(session) == Decimal("1.5")
+
+
+@pytest.mark.parametrize("amount", ["1e-400", "0.0000001"])
+async def test_the_smallest_limit_is_one(server: Server, session: McpSession, amount: str) -> None:
+    body = {"input": {"parameters": {"custom": {}, "system": {starts.CHARGE: amount}}}}
+    await starts.start(session, "w", body)
+    assert list(server.limits.values()) == [0.000001]
+    body["input"]["parameters"]["system"][starts.CHARGE] = "1e400"
+    await starts.start(session, "w", body)
+    assert await left(session) == 0
+
+
+@pytest.mark.parametrize("amount", ["-Infinity", "NaN", "-1", "0"])
+def test_only_limits_are_reserved(amount: str) -> None:
+    with pytest.raises(ValueError, match="no charge limit"):
+        AgentSpending().reserve(token_of("w", ""), Decimal(amount))
 
 
 TOO_LITTLE = (

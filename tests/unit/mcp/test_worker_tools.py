@@ -41,7 +41,10 @@ class Server:
             },
             "beginning": {"input": {"parameters": {"custom": {"urls": []}}}, "source": "none"},
             "estimate": {"runs": 3, "priced": False, "time": 4.5, "traffic": None, "charge": None},
-            "input-schema": {"input_schema": {"broken": True}},
+            "input-schema": {
+                "input_schema": {"broken": True},
+                "properties": [{"name": "urls"}, {"name": "kept"}, "odd", {"name": ["odd"]}],
+            },
             **answers,
         }
         self.sent: list[tuple[str, dict[str, Any]]] = []
@@ -98,6 +101,24 @@ async def test_many_errors_are_counted_and_unknown_fields_named() -> None:
     assert (len(checked["errors"]), checked["number_of_errors"]) == (20, 25)
     [sentence] = checked["unknown_fields"]
     assert "url" in sentence and "urls" in sentence
+
+
+async def test_names_are_those_of_the_schema_and_one_of_older_clients() -> None:
+    custom = {"urls": [], "kept": 1, "proxy_region": "US", "other": 1}
+    session = session_of(Server())
+    [found] = await worker_tools.unknown_fields(session, "owner/reader", custom, "")
+    assert found.startswith("other ")
+    assert len(await worker_tools.unknown_fields(session, "owner/reader", custom, "v1.0.0")) == 2
+
+
+async def test_no_name_is_unknown_if_not_all_are_known() -> None:
+    fields = [FIELD | {"name": f"f{number}"} for number in range(300)]
+    server = Server()
+    server.answers["form"]["sections"] = [{"fields": fields}]
+    server.answers["input-schema"]["properties"] = None
+    for version in ("", "v1.0.0"):
+        found = await worker_tools.unknown_fields(session_of(server), "o/r", {"x": 1}, version)
+        assert found == []
 
 
 async def test_more_unknown_fields_than_are_shown_are_counted() -> None:

@@ -86,7 +86,8 @@ class InputSecretFinder:
 def _hidden(texts: Sequence[str], secrets: InputSecrets) -> list[str]:
     if not secrets.known:
         return [HIDDEN if text else "" for text in texts]
-    return [secrets.masker.text(text) for text in texts]
+    # names of sites, which are in lower case, are texts too
+    return [secrets.masker.host(secrets.masker.text(text)) for text in texts]
 
 
 def _with_safe_summaries(views: Sequence[SubtaskView], secrets: InputSecrets) -> list[SubtaskView]:
