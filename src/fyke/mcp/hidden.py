@@ -16,7 +16,7 @@ from fyke.mcp.calls import segment
 from fyke.mcp.session import McpSession
 
 PART_CHARS, PART_TEXTS = 100_000, 1000  # of one request, whose body is at most 1 MiB
-MAX_RUNS = 100  # of one request
+MAX_RUNS = 20  # of one request
 
 _Members = dict[str, msgspec.Raw]
 _members = msgspec.json.Decoder(_Members).decode
