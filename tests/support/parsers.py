@@ -427,6 +427,11 @@ PARSERS: dict[str, Parser] = {
             "addresses": _repeated("", "://a:b@"),
             "parameters": _repeated("?", "&token=a"),
             "headers": _repeated("", "x-key-auth"),
+            "members": _repeated("", '"token":'),
+            "escaped members": _repeated("", '\\"token\\":\\"'),
+            "objects": _repeated("", '{"a":1}'),
+            "objects in objects": _repeated("", '{"a":'),
+            "broken objects": _repeated("", '{"'),
         },
     ),
     "text without secrets": Parser(
