@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from fyke.errors import RateLimited
 from fyke.kit.fair_semaphore import FairSemaphore
-
-_RETRY_SECONDS = 5
 
 
 class Turns:
     """At most ``slots`` turns are taken at the same time, at most one by an account. ``most``: how
-    many an account may take and wait for.
+    many an account may take and wait for; ``refusal`` is raised beyond that.
     """
 
-    def __init__(self, slots: int, most: int) -> None:
+    def __init__(self, slots: int, most: int, refusal: Callable[[], Exception]) -> None:
         self._slots = FairSemaphore(slots)
         self._most = most
+        self._refusal = refusal
         self._asked: Counter[str] = Counter()
 
     @asynccontextmanager
     async def turn(self, account_id: str) -> AsyncIterator[None]:
-        """Wait for a turn, and keep it for the block. Raises ``RateLimited``."""
+        """Wait for a turn, and keep it for the block."""
         if self._asked[account_id] >= self._most:
-            raise RateLimited(_RETRY_SECONDS)
+            raise self._refusal()
         self._asked[account_id] += 1
         try:
             async with self._slots.slot(account_id):

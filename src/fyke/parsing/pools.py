@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import structlog
 
 from fyke.contracts.parsing import QUICK, ParserLimits
-from fyke.errors import TooComplex, Unavailable
+from fyke.errors import RateLimited, TooComplex, Unavailable
 from fyke.kit.turns import Turns
 from fyke.parsing import frames
 from fyke.parsing.frames import Call, Reply, ReplyKind
@@ -32,6 +32,7 @@ PROCESSES = 2
 MAX_WAITING = 20  # calls of one account, including the one in progress
 MAX_CALLS = 200  # per process, which is then replaced: memory is not always released
 IDLE_SECONDS = 60.0
+_RETRY_SECONDS = 5
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TMPDIR")
 
 
@@ -68,7 +69,7 @@ class ProcessPool(_Pool):
     """``close`` it at the end."""
 
     def __init__(self, *, idle_seconds: float = IDLE_SECONDS) -> None:
-        self._turns = Turns(PROCESSES, MAX_WAITING)
+        self._turns = Turns(PROCESSES, MAX_WAITING, lambda: RateLimited(_RETRY_SECONDS))
         self._idle_seconds = idle_seconds
         self._idle: list[_Process] = []
         self._all: set[_Process] = set()

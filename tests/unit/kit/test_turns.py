@@ -6,18 +6,17 @@ import asyncio
 
 import pytest
 
-from fyke.errors import RateLimited
 from fyke.kit.turns import Turns
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_an_account_has_one_turn_and_may_wait_for_a_few() -> None:
-    turns = Turns(2, 2)
+    turns = Turns(2, 2, TimeoutError)
     async with turns.turn("a"):
         waiting = asyncio.ensure_future(turns.turn("a").__aenter__())
         await asyncio.sleep(0)
-        with pytest.raises(RateLimited):
+        with pytest.raises(TimeoutError):
             async with turns.turn("a"):
                 pass
         async with turns.turn("b"):
@@ -26,7 +25,7 @@ async def test_an_account_has_one_turn_and_may_wait_for_a_few() -> None:
 
 
 async def test_a_wait_that_is_given_up_counts_no_more() -> None:
-    turns = Turns(1, 2)
+    turns = Turns(1, 2, TimeoutError)
     async with turns.turn("a"):
         waiting = asyncio.ensure_future(turns.turn("a").__aenter__())
         await asyncio.sleep(0)

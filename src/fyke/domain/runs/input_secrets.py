@@ -23,13 +23,14 @@ from fyke.domain.runs.hidden_input import (
 )
 from fyke.domain.runs.subtask_reader import SubtaskView
 from fyke.domain.runs.summary import MAX_INPUT_CHARS
-from fyke.errors import RunNotFound, TooComplex
+from fyke.errors import RateLimited, RunNotFound, TooComplex
 from fyke.kit.turns import Turns
 from fyke.model.account import Caller
 from fyke.model.worker import Version
 
 TURNS = 2  # calls of ``hide`` at the same time, each with an input in memory
 MAX_WAITING = 20  # of one account, including the one in progress
+_RETRY_SECONDS = 5
 
 
 class InputSecretFinder:
@@ -38,7 +39,7 @@ class InputSecretFinder:
     def __init__(self, storage: Storage, parsers: ParserPool) -> None:
         self._storage = storage
         self._parsers = parsers
-        self._turns = Turns(TURNS, MAX_WAITING)
+        self._turns = Turns(TURNS, MAX_WAITING, lambda: RateLimited(_RETRY_SECONDS))
 
     async def of_run(self, caller: Caller, run_id: str) -> InputSecrets:
         """Raises ``RunNotFound``, also for another account's run."""
