@@ -30,6 +30,7 @@ from fyke.domain.logs import ansi
 from fyke.domain.logs import text as log_text
 from fyke.domain.results.query.model import parse_filter
 from fyke.domain.results.rows import decode_row
+from fyke.domain.runs.hidden_input import masker_of
 from fyke.domain.runs.split import split
 from fyke.domain.runs.summary import summarise
 from fyke.domain.workers import (
@@ -45,7 +46,7 @@ from fyke.domain.workers.compare import diff_lines
 from fyke.domain.workers.python_source import inspect_source
 from fyke.domain.workers.readme import first_heading, first_paragraph
 from fyke.domain.workers.schema_changes import schema_changes
-from fyke.domain.workers.secret_inputs import hide_named
+from fyke.domain.workers.secret_inputs import MAX_VALUES, hide_named
 from fyke.errors import FykeError
 from fyke.git.address import parse_repository
 from fyke.kit.markdown import MAX_CHARS, render
@@ -426,6 +427,21 @@ PARSERS: dict[str, Parser] = {
             "addresses": _repeated("", "://a:b@"),
             "parameters": _repeated("?", "&token=a"),
             "headers": _repeated("", "x-key-auth"),
+            "members": _repeated("", '"token":'),
+            "escaped members": _repeated("", '\\"token\\":\\"'),
+            "objects": _repeated("", '{"a":1}'),
+            "objects in objects": _repeated("", '{"a":'),
+            "broken objects": _repeated("", '{"'),
+        },
+    ),
+    "text without secrets": Parser(
+        masker_of({f"n{n}": f'<p@ss "w{n}/x' for n in range(MAX_VALUES)}).text,
+        256 * 1024,
+        {
+            "escaped again": _repeated(
+                "".join(f"%253Cp%2540ss%2520%2522w{n}%252Fx" for n in range(MAX_VALUES)), "%25"
+            ),
+            "found": _repeated("", '<p@ss "w7/x'),
         },
     ),
     "head of a picture": Parser(

@@ -111,7 +111,8 @@ export declare class Fyke {
   /**
    * Write one ZIP that explains a run: cause, remedy, figures, log, sites, curves, last page; its
    * path. By default to `RUN-diagnosis.zip`. Secrets are masked, except in the picture of the last
-   * page.
+   * page, which `picture: false` leaves out, and in input fields that neither ask for a secret nor
+   * are named like one. The file appears when it is complete, and replaces an older one.
    */
   diagnose(run: string, path?: string, options?: DiagnoseOptions): Promise<string>;
 

@@ -110,7 +110,11 @@ def revoke(
       fyke key revoke ci
       fyke key revoke 01JG... --account marketing
     """
-    with naming_missing(f"no valid key {name_or_id}", "fyke key list"):
+    missing, listing = f"no valid key {name_or_id}", "fyke key list"
+    if account:
+        missing += f" in the account {account}, or no such account"
+        listing += f" --account {account}"
+    with naming_missing(missing, listing):
         server.client.revoke_key(name_or_id, account)
     if server.out.as_json:
         server.out.json({"revoked": name_or_id})

@@ -20,7 +20,7 @@ from fyke.mcp.tool import ToolRefused
 from fyke_client import ApiError
 
 PART_CHARS, PART_TEXTS = 100_000, 1000  # of one request, whose body is at most 1 MiB
-MAX_RUNS = 100  # of one request
+MAX_RUNS = 20  # of one request
 HIDDEN = "***"
 WHOLE = "*** (hidden as a whole: the secrets in the input of this run could not be read)"
 _MARK = re.compile(r"\*{3}(?:[^*\n]{1,200}\*{3})?")  # instead of a secret

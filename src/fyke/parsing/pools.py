@@ -10,16 +10,15 @@ import asyncio
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import structlog
 
 from fyke.contracts.parsing import QUICK, ParserLimits
 from fyke.errors import RateLimited, TooComplex, Unavailable
-from fyke.kit.fair_semaphore import FairSemaphore
+from fyke.kit.turns import Turns
 from fyke.parsing import frames
 from fyke.parsing.frames import Call, Reply, ReplyKind
 
@@ -35,27 +34,6 @@ MAX_CALLS = 200  # per process, which is then replaced: memory is not always rel
 IDLE_SECONDS = 60.0
 _RETRY_SECONDS = 5
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "TMPDIR")
-
-
-class _Turns:
-    """Lets accounts take turns, and refuses calls of an account that has too many."""
-
-    def __init__(self, slots: int) -> None:
-        self._slots = FairSemaphore(slots)
-        self._calls: Counter[str] = Counter()
-
-    @asynccontextmanager
-    async def turn(self, account_id: str) -> AsyncIterator[None]:
-        if self._calls[account_id] >= MAX_WAITING:
-            raise RateLimited(_RETRY_SECONDS)
-        self._calls[account_id] += 1
-        try:
-            async with self._slots.slot(account_id):
-                yield
-        finally:
-            self._calls[account_id] -= 1
-            if not self._calls[account_id]:
-                del self._calls[account_id]
 
 
 class _Pool(ABC):
@@ -91,7 +69,7 @@ class ProcessPool(_Pool):
     """``close`` it at the end."""
 
     def __init__(self, *, idle_seconds: float = IDLE_SECONDS) -> None:
-        self._turns = _Turns(PROCESSES)
+        self._turns = Turns(PROCESSES, MAX_WAITING, lambda: RateLimited(_RETRY_SECONDS))
         self._idle_seconds = idle_seconds
         self._idle: list[_Process] = []
         self._all: set[_Process] = set()

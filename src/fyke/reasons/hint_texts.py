@@ -223,9 +223,10 @@ HINTS: Mapping[HintCode, HintTexts] = {
           "the next run"),
     ),
     HintCode.UNKNOWN_HOST: _hint(
-        _("The name of a site could not be found"),
+        _("The name of a site could not be found, or is of an internal address"),
         _("Check the addresses in the input for typing errors; if they are right, see whether the "
-          "machine can look up names"),
+          "machine can look up names. The name may be an internal one, which FYKE_EGRESS_ALLOW "
+          "opens"),
     ),
     HintCode.UNREACHABLE: _hint(
         _("A site could not be reached"),

@@ -17,3 +17,13 @@ def test_a_key_that_does_not_exist_is_named() -> None:
     with pytest.raises(CommandFailed, match='no valid key nope; "fyke key list" lists') as missing:
         revoke(server, "nope", "")
     assert missing.value.code is Exit.NOT_FOUND
+
+
+def test_the_account_of_a_missing_key_is_named_because_it_may_be_what_is_wrong() -> None:
+    server: Any = ScriptedServer(revoke_key=ApiError(404, 4040, "Resource not found"))
+    with pytest.raises(CommandFailed) as missing:
+        revoke(server, "ci", "typo")
+    assert str(missing.value) == (
+        "There is no valid key ci in the account typo, or no such account; "
+        '"fyke key list --account typo" lists them'
+    )

@@ -38,12 +38,12 @@ class RunDiagnosisRoutes:
         """
         return await diagnosis_file(self.diagnoses, call.caller, slug, picture=query.picture)
 
-    @post("/api/fyke/hidden-texts", scope=Scope.READ, errors=(RunNotFound,))
+    @post("/api/fyke/hidden-texts", scope=Scope.READ)
     async def hide_secrets(self, call: Call, body: TextsToHideIn) -> HiddenTexts:
         """Hide the secrets in the inputs of runs in texts about these runs.
 
         In the same way as in the archive: values of fields that ask for a secret or are named like
         one, in all their encodings. For texts that are passed on, such as reasons and log lines;
-        nothing is stored.
+        nothing is stored. An account has one such request at a time; others wait for it.
         """
         return HiddenTexts(await self.input_secrets.hide(call.caller, body.pairs))

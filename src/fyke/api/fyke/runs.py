@@ -98,7 +98,7 @@ class RunRoutes:
         )
         if query.safe_input:
             secrets = await self.input_secrets.of_run(call.caller, slug)
-            subtasks = await self.input_secrets.subtasks(subtasks, secrets)
+            subtasks = await self.input_secrets.subtasks(call.caller, subtasks, secrets)
         return wire.SubtaskPage(count, [wire.SubtaskItem.of(view) for view in subtasks])
 
     @get(f"{RUN}/sites", scope=Scope.READ, errors=(RunNotFound,))

@@ -179,8 +179,8 @@ class AttemptIntake:
         self._put_log(LogType.WARN if line == LOG_FULL else int(type), line)
 
     def mask(self, text: str) -> str:
-        """Mask the secrets of the attempt in a text."""
-        return text if self.masker is None else self.masker.text(text)
+        """Mask the secrets of the attempt in a text, also in names of hosts there."""
+        return text if self.masker is None else self.masker.host(self.masker.text(text))
 
     def _put_log(self, type: int, line: str) -> None:
         entry = NewLogEntry(type, self._group, line, self._intake.clock.now_ms())

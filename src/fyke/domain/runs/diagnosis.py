@@ -172,7 +172,7 @@ class Diagnoses:
             _, views = await self._subtasks.page(
                 caller, diagnosis.run_id, offset=offset, limit=limit
             )
-            yield await self._inputs.subtasks(views, diagnosis.secrets)
+            yield await self._inputs.subtasks(caller, views, diagnosis.secrets)
 
     async def log(self, diagnosis: Diagnosis) -> AsyncIterator[list[LogEntry]]:
         """The last ``MAX_LOG_LINES`` entries of the log in parts."""

@@ -1,18 +1,26 @@
 """The input of a run without its secrets, and the search for these in its output.
 
-All of it takes time that grows with the input: it is called in parser processes and in threads.
+All of it takes time that grows with the input and is in the hands of strangers: it is called in
+parser processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from fyke.domain.runs.summary import summary_of_text
 from fyke.domain.secrets.encodings import encodings
 from fyke.domain.secrets.masking import Masker
-from fyke.domain.workers.secret_inputs import ALL_HIDDEN, hide_named
+from fyke.domain.workers.secret_inputs import (
+    ALL_HIDDEN,
+    HIDDEN,
+    find_secrets,
+    hide_named,
+    secret_names,
+)
 
 MAX_ENCODINGS = 400  # of all values; each costs a search through all output
 INDENTED_BYTES = 64 * 1024  # of an input; indenting a larger, deep one would make it huge
@@ -35,6 +43,15 @@ class InputSecrets:
 
 def unknown_secrets() -> InputSecrets:
     return InputSecrets(frozenset(), Masker({}), known=False)
+
+
+def secrets_of(input_json: str, schema_json: str, declared: tuple[str, ...]) -> InputSecrets:
+    """The secrets in an input; ``declared`` are names that the version declares."""
+    names = secret_names(schema_json, declared)
+    found = find_secrets(input_json, names)
+    if found is None:
+        return unknown_secrets()
+    return InputSecrets(names, masker_of(found.values), found.others)
 
 
 def masker_of(values: Mapping[str, str]) -> Masker:
@@ -64,3 +81,25 @@ def shown_input(input_json: str, secrets: InputSecrets) -> bytes:
         return ALL_HIDDEN.encode()
     shown = masked[len(_HEAD) : -len(_END)]
     return msgspec.json.format(shown, indent=2) if len(input_json) < INDENTED_BYTES else shown
+
+
+def hidden_texts(
+    texts: Sequence[str], input_json: str, schema_json: str, declared: tuple[str, ...]
+) -> list[str]:
+    """Texts without the secrets in an input, as wholes if these are not known."""
+    secrets = secrets_of(input_json, schema_json, declared)
+    if not secrets.known:
+        return all_hidden(texts)
+    # names of sites, which are in lower case, are texts too
+    return [secrets.masker.host(secrets.masker.text(text)) for text in texts]
+
+
+def all_hidden(texts: Sequence[str]) -> list[str]:
+    return [HIDDEN if text else "" for text in texts]
+
+
+def shown_summaries(inputs: Sequence[str], secrets: InputSecrets) -> list[str]:
+    """Inputs in one line each without the secrets, which are masked before a line is cut."""
+    if not secrets.known:
+        return all_hidden(inputs)
+    return [summary_of_text(shown_input(text, secrets).decode()) for text in inputs]

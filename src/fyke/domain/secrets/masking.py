@@ -3,14 +3,15 @@
 A masker belongs to one attempt. It searches for each encoding with Python's own search, which is
 the fastest for a few texts; the slow, exact path runs only if one is found. So a row without a
 secret costs one search per encoding. A text with ``%25`` is searched again for each time that an
-address in it may have been escaped: an address in an address, as sign-in pages have it.
+address in it may have been escaped: an address in an address, as sign-in pages have it. Whatever a
+text contains, its percent signs are counted once for each such time, and not for each encoding.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -29,6 +30,14 @@ _TOKEN = re.compile(
     rb"|-?[0-9][0-9.eE+-]*+",  # a number
     re.DOTALL,
 )
+
+
+class _Found(NamedTuple):
+    """An encoding in a text: it is from ``start`` to before ``end``."""
+
+    start: int
+    end: int
+    mark: str
 
 
 class Masker:
@@ -52,6 +61,9 @@ class Masker:
         self._in_json = tuple(dict.fromkeys(_encode(text)[1:-1] for text in marks))
         self._numbers = tuple(text.encode() for text in marks if _NUMBER.fullmatch(text))
         self._escaped = tuple((text, mark) for text, mark in self._marks if "%" in text)
+        used = set("".join(text for text, _ in self._escaped))
+        # takes the place of what was found, which is searched no more
+        self._blank = next(one for one in map(chr, range(0x110000)) if one not in used)
         self._escaped_in_json = tuple(text for text in self._in_json if b"%" in text)
         sizes = (len(text) + (len(_AGAIN) - 1) * _MAX_AGAIN * text.count("%") for text in marks)
         self.longest = max(sizes, default=0)  # characters
@@ -66,10 +78,31 @@ class Masker:
 
     def _text_escaped_again(self, text: str) -> str:
         for times, less_escaped in enumerate(_less_escaped(text), 1):
-            for encoding, mark in self._escaped:
-                if encoding in less_escaped:
-                    text = _masked_again(text, encoding, mark, times)
+            if any(encoding in less_escaped for encoding, _ in self._escaped):
+                text = self._masked_again(text, times)
         return text
+
+    def _masked_again(self, text: str, times: int) -> str:
+        """Mask encodings wherever they were escaped ``times`` more."""
+        parts: list[str] = []
+        done, place_of = 0, _Places(text, times)
+        for found in self._found(place_of.less_escaped):
+            parts += [text[done : place_of(found.start)], found.mark]
+            done = place_of(found.end)
+        return "".join([*parts, text[done:]])
+
+    def _found(self, text: str) -> list[_Found]:
+        """The escaped encodings in a text, in order. They do not overlap."""
+        found: list[_Found] = []
+        for encoding, mark in self._escaped:
+            start, size = text.find(encoding), len(encoding)
+            if start < 0:
+                continue
+            while start >= 0:
+                found.append(_Found(start, start + size, mark))
+                start = text.find(encoding, start + size)
+            text = text.replace(encoding, self._blank * size)
+        return sorted(found)
 
     def host(self, name: str) -> str:
         """Mask secrets in a host name, where they are in lower case."""
@@ -121,25 +154,25 @@ def _less_escaped(text: str) -> Iterator[str]:
         yield text
 
 
-def _masked_again(text: str, encoding: str, mark: str, times: int) -> str:
-    """Mask an encoding wherever it was escaped ``times`` more."""
-    less_escaped = text
-    for _ in range(times):
-        less_escaped = less_escaped.replace(_AGAIN, "%")
-    places: list[int] = []  # of percent signs in the text that is escaped less
-    shifts = [0]  # of what follows them in ``text``
-    for signs in _SIGNS.finditer(text):
-        places.append(signs.start() - shifts[-1])
-        shifts.append(shifts[-1] + min(len(signs[0]) - 1, times * (len(_AGAIN) - 1)))
-    parts: list[str] = []
-    done = 0
-    at = less_escaped.find(encoding)
-    while at >= 0:
-        end = at + len(encoding)
-        parts += [text[done : at + shifts[bisect_left(places, at)]], mark]
-        done = end + shifts[bisect_left(places, end)]
-        at = less_escaped.find(encoding, end)
-    return "".join([*parts, text[done:]])
+class _Places:
+    """Where in ``text`` the places of a text that is escaped ``times`` less are; ``less_escaped``
+    is that one. Called with places in rising order.
+    """
+
+    def __init__(self, text: str, times: int) -> None:
+        self.less_escaped = text
+        for _ in range(times):
+            self.less_escaped = self.less_escaped.replace(_AGAIN, "%")
+        self._most = times * (len(_AGAIN) - 1)  # characters by which a sign is longer
+        self._signs = _SIGNS.finditer(text)
+        self._sign = next(self._signs, None)
+        self._shift = 0
+
+    def __call__(self, place: int) -> int:
+        while self._sign is not None and self._sign.start() - self._shift < place:
+            self._shift += min(self._sign.end() - self._sign.start() - 1, self._most)
+            self._sign = next(self._signs, None)
+        return place + self._shift
 
 
 def _mark(name: str, encoding: str) -> str:

@@ -1,9 +1,10 @@
 """Hides the secrets in the input of a run, for copies that are given to others.
 
 Hidden are the values of fields that ask for a secret or are named like one, at any depth and in
-JSON within a text, values of pairs with such a name, passwords and parameters with such a name in
-addresses, user names there without a password, and headers that authenticate. Called in a parser
-process: an input may be large.
+JSON within a text (only simple members of what is not quite JSON, or is escaped once more), values
+of pairs with such a name, passwords and parameters with such a name in addresses, user names there
+without a password, and headers that authenticate. Called in a parser process: an input may be
+large.
 """
 
 from __future__ import annotations
@@ -23,15 +24,25 @@ ALL_HIDDEN = json.dumps(HIDDEN)
 MAX_VALUES = 20  # that are returned; each costs searches through all output
 MAX_VALUE_CHARS = 512  # of one that is returned: its encodings are longer, and many
 
+_MAX_FAILED = 1000  # braces in a text that begin no JSON: each error counts the lines before it
+_MAX_DIGITS = 4000  # of an integer; Python reads no longer ones
 _NAMES = ("name", "key", "header", "field")  # members that name the value beside them
 _VALUES = ("value", "val")
 _JSON_STARTS = ("{", "[", '"')
 _USER_INFO = re.compile(r"://(?:([^\s/@:]*):([^\s/@]+)|([^\s/@:?#]+):?)@")
 _PARAMETER = re.compile(r"([?&;]|^)([\w.-]{1,100})=([^&#;\s]+)")
+_NAME = r"""["'])(?P<name>[\w.-]{1,100})(?P=quote)\s*+:\s*+"""
 _MEMBER = re.compile(
-    r"""(?P<open>(?P<quote>["'])(?P<name>[\w.-]{1,100})(?P=quote)\s*:\s*(?P<mark>["']))"""
+    r"(?P<open>(?P<quote>" + _NAME + r"""(?P<mark>["']))"""
     r"""(?P<value>[^"'\\]*+(?:(?!(?P=mark))(?:["']|\\.)[^"'\\]*+)*+)""",
     re.DOTALL,
+)
+_ESCAPED_MEMBER = re.compile(  # of JSON that is a string in JSON
+    r"(?P<open>(?P<quote>(?P<escapes>\\{1,7})" + _NAME + r"""(?P<mark>(?P=escapes)["']))"""
+    r"""(?P<value>(?:[^"'\\]++|(?!(?P=mark))(?:\\++["']?|["']))*+)"""
+)
+_PLAIN_MEMBER = re.compile(  # a number, or another value without quotes
+    r"(?P<open>(?P<quote>\\{0,7}" + _NAME + r")(?P<value>[\w.+-]{1,100}+)"
 )
 _HEADER = re.compile(
     r"^([ \t]*(?:(?:proxy-)?authorization|(?:set-)?cookie"
@@ -66,7 +77,7 @@ def find_secrets(input_json: str, names: frozenset[str]) -> FoundSecrets | None:
     """The secrets in an input, also those of fields with these ``names``; None if it is no JSON."""
     hiding = _Hiding(names)
     try:
-        hiding.of(json.loads(input_json or "{}"))
+        hiding.of(_DECODER.decode(input_json or "{}"))
     except (ValueError, RecursionError):
         return None
     return FoundSecrets(hiding.values, len(hiding.others))
@@ -77,7 +88,9 @@ def hide_named(input_json: str, names: frozenset[str]) -> str:
     JSON is hidden as a whole.
     """
     try:
-        return json.dumps(_Hiding(names).of(json.loads(input_json or "{}")), ensure_ascii=False)
+        return json.dumps(
+            _Hiding(names).of(_DECODER.decode(input_json or "{}")), ensure_ascii=False
+        )
     except (ValueError, RecursionError):
         return ALL_HIDDEN
 
@@ -92,9 +105,10 @@ class _Hiding:
         """``value`` without secrets; of a secret, ``name`` is what it is called."""
         match value:
             case dict():
-                paired = next((n for n in map(value.get, _NAMES) if self._is_secret(n)), "")
-                return {
-                    key: self.of(item, name or self._name_of(key, paired))
+                names = [one for named in map(value.get, _NAMES) for one in _each(named)]
+                paired = next(filter(self._is_secret, names), "")
+                return {  # an address may be a key
+                    self._in_text(key): self.of(item, name or self._name_of(key, paired))
                     for key, item in value.items()
                 }
             case list():
@@ -124,7 +138,7 @@ class _Hiding:
 
     def _note(self, name: str, text: str) -> None:
         """Keep a text to search for, if it can be searched for."""
-        if text in self.values.values():
+        if text == HIDDEN or text in self.values.values():
             return
         if (
             len(self.values) < MAX_VALUES
@@ -144,13 +158,40 @@ class _Hiding:
             if found:
                 shown = self.of(value)
                 return text if shown == value else json.dumps(shown, ensure_ascii=False)
+        if "{" in text:
+            text = self._json_within(text)
         if ":" in text:
             text = _MEMBER.sub(self._member, text)
+            text = _PLAIN_MEMBER.sub(self._plain_member, text)
+            if "\\" in text:
+                text = _ESCAPED_MEMBER.sub(self._member, text)
         if "://" in text:
             text = _USER_INFO.sub(self._user_info, text)
         if "=" in text:
             text = _PARAMETER.sub(self._parameter, text)
         return _HEADER.sub(self._header, text) if ":" in text else text
+
+    def _json_within(self, text: str) -> str:
+        """A text without the secrets in objects of JSON that are a part of it, such as lines. What
+        was read once is not read again, so that the time grows with the text only.
+        """
+        parts: list[str] = []
+        done, start, failed = 0, text.find("{"), 0
+        while start >= 0 and failed < _MAX_FAILED:
+            try:
+                value, end = _DECODER.raw_decode(text, start)
+            except json.JSONDecodeError as error:
+                start = text.find("{", max(error.pos, start + 1))
+                failed += 1
+                continue
+            except RecursionError:
+                break
+            shown = self.of(value)
+            if shown != value:
+                parts += [text[done:start], json.dumps(shown, ensure_ascii=False)]
+                done = end
+            start = text.find("{", end)
+        return "".join([*parts, text[done:]])
 
     def _member(self, found: re.Match[str]) -> str:
         """A member of an object in a text that is not JSON as a whole."""
@@ -160,6 +201,12 @@ class _Hiding:
             _, plain = _read_json(f'"{found["value"]}"')
             self._note(found["name"], plain or found["value"])
         return f"{found['open']}{self._hide(found['name'], found['value'])}"
+
+    def _plain_member(self, found: re.Match[str]) -> str:
+        value = found["value"]
+        if value in ("true", "false", "null", "None") or not self._is_secret(found["name"]):
+            return found[0]
+        return f"{found['open']}{self._hide(found['name'], value)}"
 
     def _user_info(self, found: re.Match[str]) -> str:
         if found[2] is not None:
@@ -181,10 +228,32 @@ class _Hiding:
         return f"{found[1]}{found[2]}{hidden}"
 
 
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, with a list of the values of a name that it has several times."""
+    value = dict(members)
+    if len(value) < len(members):
+        several: dict[str, list[Any]] = {name: [] for name in value}
+        for name, item in members:
+            several[name].append(item)
+        value |= {name: items for name, items in several.items() if len(items) > 1}
+    return value
+
+
+def _integer(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _MAX_DIGITS else digits
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer)
+
+
+def _each(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def _read_json(text: str) -> tuple[bool, Any]:
     """Whether a text is JSON, and what it says."""
     try:
-        return True, json.loads(text)
+        return True, _DECODER.decode(text)
     except (ValueError, RecursionError):
         return False, None
 

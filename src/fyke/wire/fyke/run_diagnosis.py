@@ -10,7 +10,7 @@ from fyke.errors import InvalidFields
 from fyke.wire.fields import Answer, Boolean, FieldError, Names, ParsedBy, Request
 
 MAX_TEXTS = 1000
-MAX_RUNS = 100
+MAX_RUNS = 20  # each is read with its input
 
 
 def to_long_texts(value: object) -> list[str]:
@@ -41,7 +41,7 @@ class TextsToHideIn(Request):
 class HiddenTexts(Answer):
     texts: Annotated[
         list[str],
-        Meta(description="in the same order; `***` if the secrets of the run are not known"),
+        Meta(description="in the same order; `***` if the run or its secrets are not known"),
     ]
 
 

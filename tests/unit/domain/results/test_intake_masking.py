@@ -55,6 +55,15 @@ async def test_everything_that_is_stored_is_masked() -> None:
     assert "canary" not in repr((stored, header, lines))
 
 
+async def test_a_secret_in_the_name_of_a_host_is_masked() -> None:
+    async with running(BlockableResults()) as taking:
+        attempt = await taking.open("run", "a", "7")
+        attempt.masker = Masker({"LOGIN": "Canary-ABCD"})
+        told = attempt.mask("Canary-ABCD: canary-abcd.evil.example has no address")
+        assert told == "***LOGIN***: ***LOGIN***.evil.example has no address"
+        await attempt.close()
+
+
 @pytest.mark.parametrize(
     "value", ["tiny-1", VALUE, pytest.param("v" * 9000, marks=pytest.mark.slow)]
 )

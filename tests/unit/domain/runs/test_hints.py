@@ -180,3 +180,8 @@ def test_a_last_page_is_only_named_where_one_is_kept() -> None:
     assert "the tab Browser" not in next_step(without)
     assert f"in fyke run browser {run.id}. Then" in next_step(kept)
     assert hint(run, 0, ["HTTP 404"], has_last_page=True) == Hint(HintCode.PAGE_MISSING)
+
+
+def test_the_hint_for_an_unknown_name_says_that_it_may_be_internal() -> None:
+    found = Hint(HintCode.UNKNOWN_HOST)
+    assert "internal" in cause(found) and "FYKE_EGRESS_ALLOW" in next_step(found)

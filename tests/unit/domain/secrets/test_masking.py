@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+import time
 import urllib.parse
 from typing import Any
 
@@ -274,3 +275,23 @@ def test_a_value_in_an_address_within_an_address_is_found(
     for key in ("a", "a\n"):
         row = json.dumps({key: address}).encode()
         assert json.loads(masker.row(row)) == {key: expected}
+
+
+def test_encodings_that_were_escaped_again_cost_little_more_than_one() -> None:
+    masker = Masker({f"KEY{n}": f'<p@ss "w{n}/x&y=z>' for n in range(20)})
+    again = [text.replace("%", "%25") for text, _ in masker._escaped]
+    signs = "%25" * 20_000
+
+    def seconds(text: str) -> float:
+        started = time.process_time()
+        assert "p%25" not in masker.text(text)
+        return time.process_time() - started
+
+    one = max(seconds(again[0] + signs) for _ in range(3))
+    assert seconds("".join(again) + signs) < 10 * one
+
+
+def test_values_next_to_and_in_each_other_are_masked_when_escaped_again() -> None:
+    masker = Masker({"ONE": "a%b/cd", "TWO": "xa%b/cd/xyz"})
+    one, two = "a%252525b%25252Fcd", "xa%252525b%25252Fcd%25252Fxyz"
+    assert masker.text(f"%25{one}{two}{one}%2525") == "%25***ONE******TWO******ONE***%2525"

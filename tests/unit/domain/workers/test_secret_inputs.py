@@ -68,8 +68,33 @@ def test_fields_that_ask_for_a_secret_are_hidden() -> None:
         ({"config": '"{\\"token\\": 123456}"'}, {"config": r'"{\"token\": \"***\"}"'}),
         (
             {"lines": '{"token":"a\\"b"}\n{\'pin_token\': \'"c"\', "x": "y"}'},
-            {"lines": '{"token":"***"}\n{\'pin_token\': \'***\', "x": "y"}'},
+            {"lines": '{"token": "***"}\n{\'pin_token\': \'***\', "x": "y"}'},
         ),
+        (
+            {"lines": '{"a": 1.50}\n{"token": 123456, "b": {"secrets": ["a", {"c": "d"}]}}'},
+            {"lines": '{"a": 1.50}\n{"token": "***", "b": {"secrets": ["***", {"c": "***"}]}}'},
+        ),
+        (
+            {"words": 'sent {"name": "password", "value": "p"} {twice "pin_token": 5}'},
+            {"words": 'sent {"name": "password", "value": "***"} {twice "pin_token": ***}'},
+        ),
+        (
+            {"words": r"body={\"token\": \"a\\\"b\", \"n\": 1, \"pin_token\": 5}"},
+            {"words": r"body={\"token\": \"***\", \"n\": 1, \"pin_token\": ***}"},
+        ),
+        (
+            {"config": '{"https://user:pw@shop/": 1}', "https://user:pw@shop/": 1},
+            {"config": '{"https://user:***@shop/": 1}', "https://user:***@shop/": 1},
+        ),
+        (
+            {"config": '{"a": 1, "token": "one", "token": "", "a": 2}'},
+            {"config": '{"a": [1, 2], "token": ["***", ""]}'},
+        ),
+        (
+            {"config": '{"name": "a", "name": "password", "value": "p"}'},
+            {"config": '{"name": ["a", "password"], "value": "***"}'},
+        ),
+        ({"plain": '{"a": 1, "a": 2}'}, {"plain": '{"a": 1, "a": 2}'}),
         ({"plain": '{"a":  1.50,"b":""}'}, {"plain": '{"a":  1.50,"b":""}'}),
         ({"plain": "[" * 100_000}, {"plain": "[" * 100_000}),
         ({"token": "", "cookies": []}, {"token": "", "cookies": []}),
@@ -116,7 +141,8 @@ def test_values_that_are_not_searched_for_are_counted() -> None:
         ({"raw": "X-Auth-Token: Custom abcdef"}, {"Custom abcdef", "abcdef"}),
         ({"headers": {"Authorization": "Bearer abc.def"}}, {"Bearer abc.def", "abc.def"}),
         ({"config": '{"password": "JSONPASS77"}'}, {"JSONPASS77"}),
-        ({"config": r'x = {"password": "open \"sesame"}'}, {'open "sesame', r"open \"sesame"}),
+        ({"config": r'x = {"password": "open \"sesame"}'}, {'open "sesame'}),
+        ({"config": r'x = {"password": "open \"sesame",'}, {'open "sesame', r"open \"sesame"}),
         ({"url": "https://tokens@h/a"}, {"tokens"}),
         ({"proxy": "http://keykey:@h"}, {"keykey"}),
         ({"url": "https://h/@user?mail=a:b@c"}, set[str]()),
@@ -126,3 +152,17 @@ def test_each_form_of_a_secret_is_searched_for(value: dict[str, Any], sought: se
     shown, values = hidden(value)
     assert set(values.values()) == sought
     assert not any(text in json.dumps(shown) for text in sought)
+
+
+def test_a_value_in_a_line_of_json_is_searched_for_once() -> None:
+    line = json.dumps({"lines": '{"token": "abcdef"} {"url": "http://u:ghijkl@h/"}\n'})
+    found = find_secrets(line, frozenset())
+    assert found is not None and (set(found.values.values()), found.others) == (
+        {"abcdef", "ghijkl"},
+        0,
+    )
+
+
+def test_an_integer_that_is_too_long_for_python_hides_nothing_else() -> None:
+    long = '{"n": %s, "token": "abcdef"}' % ("9" * 5000)
+    assert json.loads(hide_named(long, frozenset())) == {"n": "9" * 5000, "token": "***"}

@@ -246,7 +246,8 @@ class RunCalls:
     def diagnose(self, run: str, path: str | PathLike[str] = "", *, picture: bool = True) -> Path:
         """Write one ZIP that explains a run: cause, remedy, figures, log, sites, last page. By
         default to ``RUN-diagnosis.zip`` in the current folder. Secrets are masked, but not in the
-        ``picture`` of the last page. The file is complete or does not appear.
+        ``picture`` of the last page, and not in input fields that neither ask for a secret nor are
+        named like one. The file is complete or does not appear; it replaces an older one.
         """
         data = self.diagnosis(run, picture=picture)
         target = Path(path or f"{run}-diagnosis.zip")
