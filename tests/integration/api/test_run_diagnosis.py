@@ -15,7 +15,7 @@ import pytest
 from fyke.api.diagnosis import archive as writing
 from fyke.api.downloads import Stream
 from fyke.domain.runs import diagnosis as limits
-from fyke.domain.runs import input_secrets
+from fyke.domain.runs import hidden_input
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.service import StartRequest
 from fyke.errors import TooComplex
@@ -157,7 +157,7 @@ async def test_texts_are_left_out_when_the_secrets_are_unknown(
     def too_complex(input_json: str, names: frozenset[str]) -> None:
         raise TooComplex
 
-    monkeypatch.setattr(input_secrets, "find_secrets", too_complex)
+    monkeypatch.setattr(hidden_input, "find_secrets", too_complex)
     found = await archive(api, run)
     assert {*found.namelist()} == {"run.json", "input.json", "usage.csv", "diagnosis.md"}
     for name in found.namelist():
