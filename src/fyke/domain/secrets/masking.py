@@ -62,7 +62,7 @@ class Masker:
         self._numbers = tuple(text.encode() for text in marks if _NUMBER.fullmatch(text))
         self._escaped = tuple((text, mark) for text, mark in self._marks if "%" in text)
         used = set("".join(text for text, _ in self._escaped))
-        # takes the place of what was found, which is searched no more
+        # replaces what was found, which is searched no more
         self._blank = next(one for one in map(chr, range(0x110000)) if one not in used)
         self._escaped_in_json = tuple(text for text in self._in_json if b"%" in text)
         sizes = (len(text) + (len(_AGAIN) - 1) * _MAX_AGAIN * text.count("%") for text in marks)
