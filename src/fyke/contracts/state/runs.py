@@ -417,6 +417,10 @@ class AdmissionStore(Protocol):
         """Those of the runners with active attempts; only of these runners, if they are named."""
         ...
 
+    def loads_by_worker(self, account_id: str) -> dict[str, list[RunnerLoad]]:
+        """Of the account's active attempts, by the id of the Worker."""
+        ...
+
     def demand(self) -> list[PoolDemand]:
         """The pools that are asked for something, by name."""
         ...
