@@ -264,6 +264,7 @@ def _worker_pages(services: Services) -> list[ConsolePage]:
             services.runs,
             services.tasks,
             UntrustedMarkdown(services.parsers),
+            frames.pictures,
         ).pages(),
         *worker_versions.WorkerVersionPages(
             frames, services.workers, services.history, services.builds
