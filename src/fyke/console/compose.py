@@ -165,7 +165,9 @@ def all_pages(
             services.installation, services.accounts, services.spending, services.allowed_callbacks
         ).pages(),
         *isolation.IsolationPages(services.overview).pages(),
-        *nodes.NodePages(services.nodes, services.audit, services.gateway).pages(),
+        *nodes.NodePages(
+            services.nodes, services.audit, services.gateway, RunPictures(services.recent_runs)
+        ).pages(),
         *node_tokens.NodeTokenPages(services.node_tokens, services.gateway).pages(),
         *assets.AssetPages(statics).pages(),
     ]

@@ -8,7 +8,7 @@ that has not ended is an outline. The newest run is at the right.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
@@ -121,8 +121,11 @@ class DrawnRuns:
     count: int
 
 
-def drawn(points: Sequence[RunPoint], now: int, zone: tzinfo) -> DrawnRuns | None:
-    """The picture of the last runs, oldest first; None without runs. Each bar is a link to its run.
+def drawn(
+    points: Sequence[RunPoint], now: int, zone: tzinfo, foreign: Collection[str] = ()
+) -> DrawnRuns | None:
+    """The picture of the last runs, oldest first; None without runs. Each bar is a link to its run,
+    unless it is one of the ids in ``foreign``.
 
     The drawing is hidden from assistive technology and the Tab key: show ``summary`` with it, and
     a link to a list of the runs. Written here, because a template needs three times as long for
@@ -138,12 +141,13 @@ def drawn(points: Sequence[RunPoint], now: int, zone: tzinfo) -> DrawnRuns | Non
     ]
     for bar in bars.bars:
         mark = f"m0 {bar.height + 2:g}h{WIDTH:g}v{FOOT - 2:g}h-{WIDTH:g}z"
+        is_foreign = bar.run.id in foreign
         parts.append(
-            f'<a href="/runs/{bar.run.id}" tabindex="-1">'
-            f'<rect x="{bar.left:g}" width="{STEP:g}" height="{DRAWING_HEIGHT:g}"/>'
+            ("<g>" if is_foreign else f'<a href="/runs/{bar.run.id}" tabindex="-1">')
+            + f'<rect x="{bar.left:g}" width="{STEP:g}" height="{DRAWING_HEIGHT:g}"/>'
             f'<path class="{bar.look}" d="M{bar.x:g} {bar.y:g}h{WIDTH:g}v{bar.height:g}h-{WIDTH:g}z'
             f'{mark if bar.look is Look.BAD else ""}"/>'
-            f"<title>{escape(_title(bar, now, zone))}</title></a>"
+            f"<title>{escape(_title(bar, now, zone))}</title>" + ("</g>" if is_foreign else "</a>")
         )
     parts.append("</svg>")
     return DrawnRuns(

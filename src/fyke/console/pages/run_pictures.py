@@ -31,6 +31,20 @@ class RunPictures:
         """By the id of the task, without those that never ran."""
         return _drawn(view, await self.recent.of_tasks(view.caller, task_ids))
 
+    async def of_machines(self, view: View) -> dict[str, DrawnRuns]:
+        """The last attempts by the name of the machine, without machines that have none; for the
+        operator. Attempts of other accounts are no links.
+        """
+        now = view.context.clock.now_ms()
+        pictures = {}
+        for name, attempts in (await self.recent.of_machines(view.caller)).items():
+            own = view.caller.account_id
+            foreign = {one.point.id for one in attempts if one.account_id != own}
+            picture = drawn([one.point for one in attempts], now, view.zone, foreign)
+            if picture is not None:
+                pictures[name] = picture
+        return pictures
+
     async def of_day(self, view: View) -> DrawnOverTime | None:
         """The account's runs of the last 24 hours over time, None without runs."""
         now = view.context.clock.now_ms()

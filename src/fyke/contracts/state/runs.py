@@ -22,6 +22,7 @@ from fyke.model.run import (
     Subtask,
 )
 from fyke.model.run_list import (
+    AttemptPoint,
     ListCursor,
     ListWalk,
     RunLine,
@@ -462,6 +463,12 @@ class RunListStore(Protocol):
     ) -> dict[str, list[RunPoint]]:
         """The last ``limit`` runs of each worker or task, oldest first; those without runs are left
         out. One statement for all. Of ``RunsOf.ACCOUNT``, the only value is the account.
+        """
+        ...
+
+    def last_attempts(self, runs: int, limit: int) -> dict[str, list[AttemptPoint]]:
+        """By the name of the machine its last ``limit`` ended attempts, oldest first: of the last
+        ``runs`` ended runs of all accounts, without runs that have more subtasks than these.
         """
         ...
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fyke.contracts.state import Storage
+from fyke.domain.accounts.rights import require_operator
 from fyke.model.account import Caller
-from fyke.model.run_list import RunPoint, RunSearch, RunsOf, RunsOverTime, TimeSteps
+from fyke.model.run_list import AttemptPoint, RunPoint, RunSearch, RunsOf, RunsOverTime, TimeSteps
 
 LAST = 30  # runs of each
 MOST = 100  # Workers or tasks in one request
+OF_MACHINES = 500  # ended runs in which attempts of machines are looked for
 TREND = 100  # runs of a Worker, for its trends
 MOST_OVER_TIME = 50_000  # runs that are counted in one request
 
@@ -41,6 +43,13 @@ class RecentRuns:
     async def of_tasks(self, caller: Caller, task_ids: Sequence[str]) -> dict[str, list[RunPoint]]:
         """The same for tasks."""
         return await self._last(caller, RunsOf.TASK, task_ids)
+
+    async def of_machines(self, caller: Caller) -> dict[str, list[AttemptPoint]]:
+        """The last ended attempts of each machine by its name, oldest first, for the operator.
+        Raises ``Forbidden``.
+        """
+        require_operator(caller, "Listing the attempts of machines")
+        return await self._storage.read(lambda tx: tx.run_lists.last_attempts(OF_MACHINES, LAST))
 
     async def over_time(
         self,
