@@ -88,7 +88,8 @@ def _chart(
     for number, (point, height) in enumerate(zip(points, values, strict=True)):
         look = look_of(point, by_rows=by_rows)
         tall = max(height / highest * HEIGHT if highest else 0, MIN_HEIGHT)
-        left = number * STEP + (STEP - WIDTH) / 2
+        area = _left_of(number, points)
+        left = area + (STEP - WIDTH) / 2
         bar = f"M{left:g} {HEIGHT - tall:.1f}h{WIDTH:g}v{tall:.1f}h-{WIDTH:g}z"
         mark = f"M{left:g} {HEIGHT + 2:g}h{WIDTH:g}v{FOOT - 2:g}h-{WIDTH:g}z"
         title = " · ".join((
@@ -96,11 +97,16 @@ def _chart(
         ))  # fmt: skip
         pieces.append(
             f'<a href="/runs/{point.id}" tabindex="-1">'
-            f'<rect x="{number * STEP:g}" width="{STEP:g}" height="{HEIGHT + FOOT:g}"/>'
+            f'<rect x="{area:g}" width="{STEP:g}" height="{HEIGHT + FOOT:g}"/>'
             f'<path class="{look}" d="{bar}{mark if look is Look.BAD else ""}"/>'
             f"<title>{escape(title)}</title></a>"
         )
     return Trend(name, _svg(points, pieces), shown(highest))
+
+
+def _left_of(number: int, points: Sequence[RunPoint]) -> float:
+    """Where the area of a run begins: the newest is at the right."""
+    return (number + max(0, LEAST - len(points))) * STEP
 
 
 def _success(points: Sequence[RunPoint]) -> Trend:
@@ -110,17 +116,17 @@ def _success(points: Sequence[RunPoint]) -> Trend:
         ended = [p for p in points[: number + 1] if p.state.terminal][-SHARE_OF:]
         if ended:
             share = sum(p.state is RunState.SUCCEEDED for p in ended) / len(ended)
-            places.append((number * STEP + STEP / 2, HEIGHT - share * (HEIGHT - 2)))
+            places.append((_left_of(number, points) + STEP / 2, HEIGHT - share * (HEIGHT - 2)))
     line = "L".join(f"{x:g} {y:.1f}" for x, y in places)
     pieces = [f'<path class="trend-line" d="M{line}"/>'] if places else []
     name = _("Succeeded, of the last %(n)s") % {"n": SHARE_OF}
-    return Trend(name, _svg(points, pieces), "100 %")
+    return Trend(name, _svg(points, pieces), formats.percent(1, 1))
 
 
 def _svg(points: Sequence[RunPoint], pieces: Sequence[str]) -> Markup:
     width = max(len(points), LEAST) * STEP
     marks = [
-        f'<path class="trend-version" d="M{number * STEP:g} 0v{HEIGHT + FOOT:g}">'
+        f'<path class="trend-version" d="M{_left_of(number, points):g} 0v{HEIGHT + FOOT:g}">'
         f"<title>{escape(_('Version %(version)s') % {'version': point.version})}</title></path>"
         for number, point in enumerate(points)
         if number and point.version != points[number - 1].version
