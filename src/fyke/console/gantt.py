@@ -23,7 +23,7 @@ MIN_WIDTH = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class TimeScale:
     """Times in ms; ``end`` is after ``first``."""
 
     first: int
@@ -46,7 +46,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SubtaskTimes:
     """The times of one subtask. ``svg`` is hidden from assistive technology: show the others."""
 
     svg: Markup
@@ -54,14 +54,14 @@ class Row:
     began_at: int  # of its first attempt, 0 before
 
 
-def scale_of(created_at: int, finished_at: int, now: int) -> Scale:
+def scale_of(created_at: int, finished_at: int, now: int) -> TimeScale:
     """From the creation of the run to its end, or until now."""
-    return Scale(created_at, max(finished_at or now, created_at + 1))
+    return TimeScale(created_at, max(finished_at or now, created_at + 1))
 
 
 def row_of(
-    attempts: Sequence[Attempt], scale: Scale, now: int, zone: tzinfo, *, waits: bool
-) -> Row:
+    attempts: Sequence[Attempt], scale: TimeScale, now: int, zone: tzinfo, *, waits: bool
+) -> SubtaskTimes:
     """``attempts`` of one subtask in order of time; ``waits``: whether it waits now."""
     spans = spans_of(attempts, scale.first, now, waits=waits)
     pieces = [
@@ -70,7 +70,7 @@ def row_of(
     ]
     pieces += [_drawn(span, scale, zone) for span in spans]
     pieces.append("</svg>")
-    return Row(
+    return SubtaskTimes(
         svg=Markup("".join(pieces)),  # noqa: S704 - made of numbers and escaped texts
         waited_ms=sum(span.end - span.start for span in spans if span.look == "wait"),
         began_at=next((attempt.started_at for attempt in attempts if attempt.started_at), 0),
@@ -107,7 +107,7 @@ def _look(outcome: Outcome | None) -> str:
             return "bad"
 
 
-def _drawn(span: Span, scale: Scale, zone: tzinfo) -> str:
+def _drawn(span: Span, scale: TimeScale, zone: tzinfo) -> str:
     left = scale.x(span.start)
     width = max(round(scale.x(span.end) - left, 1), MIN_WIDTH)
     left = min(left, WIDTH - width)

@@ -16,7 +16,7 @@ FULL = 0.95  # the share from which on it counts as full
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class GaugePart:
     """A part of what is used; ``own``: by the viewer's account. The form shows that as well as the
     colour: other parts are half as high.
     """
@@ -37,7 +37,7 @@ class Gauge:
     full: bool
 
 
-def gauge(name: str, text: str, total: float, parts: Sequence[Part]) -> Gauge:
+def gauge(name: str, text: str, total: float, parts: Sequence[GaugePart]) -> Gauge:
     """``total`` and amounts in the same unit; parts without an amount are left out."""
     used = sum(part.amount for part in parts)
     scale = WIDTH / max(total, used) if max(total, used) > 0 else 0.0

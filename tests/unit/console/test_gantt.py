@@ -4,7 +4,7 @@ import re
 from datetime import UTC
 from typing import Any
 
-from fyke.console.gantt import Scale, row_of, scale_of, spans_of
+from fyke.console.gantt import TimeScale, row_of, scale_of, spans_of
 from fyke.model.run import Attempt, Outcome
 
 START = 1_764_504_660_000
@@ -49,8 +49,8 @@ def test_an_attempt_that_is_prepared_still_waits_and_one_that_never_started_is_n
 
 
 def test_the_scale_ends_with_the_run_and_is_never_empty() -> None:
-    assert scale_of(5, 9, 100) == Scale(5, 9)
-    assert scale_of(5, 0, 100) == Scale(5, 100)
+    assert scale_of(5, 9, 100) == TimeScale(5, 9)
+    assert scale_of(5, 0, 100) == TimeScale(5, 100)
     assert scale_of(5, 5, 100).x(5) == 0.0
 
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from fyke.api.event_stream import EventStream
 from fyke.api.network import header
 from fyke.console import formats, live
-from fyke.console.gauges import Gauge, Part, gauge
+from fyke.console.gauges import Gauge, GaugePart, gauge
 from fyke.console.page import ConsolePage
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext, use_language
@@ -153,7 +153,7 @@ def gauges_of(slots: Slots) -> list[Gauge]:
     """Slots of the plan if it has a limit, and cores and memory of the runners if there are any."""
     found = []
     if slots.most:
-        runs = [Part(_("Active runs"), slots.busy, formats.count(slots.busy))]
+        runs = [GaugePart(_("Active runs"), slots.busy, formats.count(slots.busy))]
         found.append(
             gauge(_("Slots"), _used(slots.busy, formats.count(slots.most)), slots.most, runs)
         )
@@ -179,11 +179,13 @@ def gauges_of(slots: Slots) -> list[Gauge]:
 
 def _parts(
     own: Sequence[tuple[str, float]], taken: float, shown: Callable[[float], str]
-) -> list[Part]:
-    parts = [Part(worker or _("deleted Worker"), amount, shown(amount)) for worker, amount in own]
+) -> list[GaugePart]:
+    parts = [
+        GaugePart(worker or _("deleted Worker"), amount, shown(amount)) for worker, amount in own
+    ]
     others = round(taken - sum(amount for _worker, amount in own), 3)
     if others > 0:
-        parts.append(Part(_("Other accounts"), others, shown(others), own=False))
+        parts.append(GaugePart(_("Other accounts"), others, shown(others), own=False))
     return parts
 
 
