@@ -112,6 +112,11 @@ def test_a_cell_that_is_cut_off_without_a_hint_is_found(
         assert len(page.evaluate(FIND)) == faults
 
 
+# not one of a table that is folded away
+FIRST_ROW = """() => [...document.querySelectorAll('main tbody tr')]
+  .find((row) => row.checkVisibility()).getBoundingClientRect().top"""
+
+
 @pytest.mark.parametrize(("address", "highest"), [("/runs?all=1", 260), ("/runs/{id}", 260)])
 def test_the_first_row_is_near_the_top(
     browser: Browser, seen: tuple[Served, SeededAccount, str], address: str, highest: int
@@ -120,5 +125,5 @@ def test_the_first_row_is_near_the_top(
     with tab(browser, server.base_url, token) as (page, _):
         page.set_viewport_size({"width": 1280, "height": HEIGHT})
         page.goto(fixtures.addresses().get(address, address))
-        top = page.evaluate("document.querySelector('main tbody tr').getBoundingClientRect().top")
+        top = page.evaluate(FIRST_ROW)
         assert top <= highest
