@@ -97,6 +97,7 @@ async def test_the_machine_of_the_installation_comes_first(app: App, owner: Visi
         "node": "node this installation default Connected 0 0 of 8 cores 0 MiB of 8 GiB full "
         f"{__version__} now",
     }
+    assert not page.all("//td[@data-label='Attempts']//svg")
     commands = page.all("//code[@class='command']/text()")
     assert commands == [
         "fyke node token",
@@ -107,6 +108,20 @@ async def test_the_machine_of_the_installation_comes_first(app: App, owner: Visi
     await add_node(app)
     page = await owner.get(NODES)
     assert list(rows(page)) == ["node", "n1"] and not page.all("//code[@class='command']")
+
+
+async def test_the_last_attempts_of_a_machine_are_a_picture(app: App, owner: Visitor) -> None:
+    await app.register_runner()
+    worker = await app.publish()
+    body = {"parameters": {"custom": {"urls": [{"url": "https://a.example/"}]}}}
+    request = StartRequest(worker.id, None, body, "", Origin.WEB)
+    run = await app.services.runs.start(app.owner, request)
+    await app.execute([{"n": 1}])
+    page = await owner.get(NODES)
+    assert page.all("//td[@data-label='Attempts']//svg/a/@href") == [f"/runs/{run.id}"]
+    assert (
+        "The last attempt: 1 succeeded" in page.one("//td[@data-label='Attempts']").text_content()
+    )
 
 
 async def test_with_sqlite_the_missing_setting_is_named(app: App) -> None:

@@ -55,6 +55,8 @@ async def test_the_cards_show_the_state_of_the_account(app: App, owner: Visitor)
     assert figures["day"] == ["1", "1", "0", "2"]
     assert figures["usage"] == ["2", "1"]  # no money, because no prices are set
     assert page.all(f"//*[@id='card-day']//a[@href='/runs/{failed}']")
+    bars = page.all("//*[@id='card-day']//run-brush/svg//path[@class]/@class")
+    assert {"good", "bad", "open"} <= {str(name) for name in bars}
     assert "Timeout: <b>slow</b>" in page.one("//*[@id='card-day']//p[@title]").text
     assert page.all(f"//*[@id='card-now']//li/a[@href='/runs/{waits}']")
     assert "no runner is alive" in page.text

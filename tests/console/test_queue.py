@@ -14,7 +14,8 @@ from fyke.domain.runs.service import StartRequest
 from fyke.model.billing import Prices
 from fyke.model.node_registry import Node
 from fyke.model.run import Origin
-from support.app import App, open_app
+from fyke.model.runner import Capacity
+from support.app import MACHINE, RUNNER, App, open_app
 from support.pages import Page, Visitor, visitor
 
 pytestmark = pytest.mark.anyio
@@ -73,12 +74,52 @@ async def test_waiting_runs_are_listed_in_order_with_their_reasons(
     assert page.all("//*[@id='waits']//tbody//td[@data-label='Run']/a/@title") == [
         r.id for r in runs
     ]
-    reasons = page.all("//*[@id='waits']//td[@data-label='Reason']/div/text()")
-    assert reasons == ["no runner is alive; start one with fyke up"] * 3
+    assert page.all("//*[@id='waits']/p/text()") == ["No runner is alive; start one with fyke up"]
+    assert not page.all("//*[@id='waits']//td[@data-label='Reason']")
     assert "urls: https://example.org/0" in page.text
     assert held(page) == numbers[::-1]
     assert page.text.count("waits for activation") == 2
     assert held(await owner.get("/queue?order=oldest")) == numbers
+
+
+async def test_the_queue_shows_what_fills_the_runners_and_what_is_particular_to_a_run(
+    app: App, owner: Visitor
+) -> None:
+    await app.register_runner()
+    worker = await app.publish()
+    for n in range(5):
+        await app.services.runs.start(app.owner, request(worker, n))
+    room = Capacity(cpus=9, memory_mb=10**6, slots=1)
+    await app.storage.write(lambda tx: tx.runs.lease(RUNNER, room, tx.now + 60_000, node=MACHINE))
+    await app.services.accounts.set_plan(app.owner, "owner", "pro")
+    page = await owner.get("/queue")
+    shown = [" ".join(text.split()) for text in page.all("//*[@id='gauges']//strong/text()")]
+    assert shown == ["1 of 10", "0.125 of 8", "512 MiB of 8 GiB"]
+    filling = [cell.strip() for cell in page.all("//*[@id='filling']//tbody/tr[1]/td/text()")]
+    assert filling == [worker.title or worker.path, "1", "0.125", "512 MiB"]
+    assert page.all("//*[@id='waits']/p/text()") == [
+        "For most runs: The runner with the most room has 7.875 cores and 7.5 GiB free. "
+        "Each needs 0.125 cores and 512 MiB."
+    ]
+    prepared, first, *others = page.all("//*[@id='waits']//td[@data-label='Reason']/div/text()")
+    assert prepared.startswith("a runner has taken it")
+    assert first.endswith("a runner has room for it: it begins in a moment")
+    assert others == ["after one older subtask", "after 2 older subtasks", "after 3 older subtasks"]
+
+
+async def test_a_queue_that_moves_has_an_estimate(app: App, owner: Visitor) -> None:
+    await app.register_runner()
+    worker = await app.publish()
+    for n in range(3):
+        await app.services.runs.start(app.owner, request(worker, n))
+        await app.execute([{"n": n}])
+    for n in range(5):
+        await app.services.runs.start(app.owner, request(worker, n))
+    assert "At the present pace" not in (await owner.get("/queue")).text  # none is active
+    room = Capacity(cpus=9, memory_mb=10**6, slots=1)
+    await app.storage.write(lambda tx: tx.runs.lease(RUNNER, room, tx.now + 60_000, node=MACHINE))
+    _common, estimate = (await owner.get("/queue")).all("//*[@id='waits']/p/text()")
+    assert estimate.startswith("At the present pace, one run every")
 
 
 async def test_chosen_items_are_activated_or_discarded(app: App, owner: Visitor) -> None:

@@ -159,6 +159,8 @@ async def test_subtasks_events_and_input_are_shown(app: App, owner: Visitor) -> 
     await app.execute([{"n": 1}])
     parts = await owner.get(f"/runs/{run.id}/subtasks")
     assert "2 subtasks" in parts.text and "https://b.example" in parts.text
+    assert len(parts.all("//td[@data-label='First start']//svg/path[@class='good']")) == 2
+    assert len(parts.all("//td[@data-label='Waited']/span[@title]")) == 2
     events = await owner.get(f"/runs/{run.id}/events")
     assert "Started" in events.text and "https://hooks.example/told" in events.text
     asked = await owner.get(f"/runs/{run.id}/input")

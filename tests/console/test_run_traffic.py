@@ -41,6 +41,10 @@ async def test_sites_are_listed_with_their_refusals(app: App, owner: Visitor) ->
     page = await owner.get(f"/runs/{run}/traffic")
     assert [one.text for one in page.all(FIRST)] == ["a.example", "b.example", "c.example"]
     assert "refused: not a declared site" in page.text
+    bars = page.all("//section[@id='traffic']//tbody/tr/td[1]//svg")
+    assert [[part.get("class") for part in bar.xpath("path")] for bar in bars] == [
+        ["good", "bad"], ["good"], ["refused"],
+    ]  # fmt: skip
     assert [code.text for code in page.all("//section[@id='traffic']//code")] == [
         "a.example",
         "b.example",

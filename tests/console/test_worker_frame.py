@@ -13,7 +13,17 @@ from support.console_workers import add_versions
 from support.pages import Visitor, visitor
 from support.projects import python_project
 
-TABS = ("", "/readme", "/output", "/runs", "/tasks", "/schedules", "/versions", "/changelog")
+TABS = (
+    "",
+    "/readme",
+    "/output",
+    "/runs",
+    "/trends",
+    "/tasks",
+    "/schedules",
+    "/versions",
+    "/changelog",
+)
 HOSTILE = """\
 # <script>alert(1)</script>
 
@@ -123,6 +133,7 @@ async def test_the_runs_tasks_and_schedules_of_a_worker_are_listed(
 ) -> None:
     worker = await app.publish("reader")
     assert "Not run yet" in (await owner.get("/w/owner/reader/runs")).text
+    assert "Not run yet" in (await owner.get("/w/owner/reader/trends")).text
     assert "No tasks yet" in (await owner.get("/w/owner/reader/tasks")).text
     assert "No schedules" in (await owner.get("/w/owner/reader/schedules")).text
     run_id = await start(app, worker.id)
@@ -134,6 +145,10 @@ async def test_the_runs_tasks_and_schedules_of_a_worker_are_listed(
     assert [bar.get("href") for bar in picture.xpath("svg/a")] == [f"/runs/{run_id}"]
     assert picture.xpath("p/a/@href") == ["/w/owner/reader/runs"]
     assert page.all(f"//a[@href='/runs/{run_id}']")
+    trends = await owner.get("/w/owner/reader/trends")
+    assert len(trends.all("//figure/svg")) == 4  # no costs, because no prices are set
+    assert [cell.text for cell in trends.all("//section[2]//td[@data-label='Succeeded']")] == ["0%"]
+    assert trends.all(f"//details//td[@data-label='Created']/a[@href='/runs/{run_id}']")
     task = await app.services.tasks.create(app.owner, worker.id, "Daily <i>", INPUT, None)
     page = await owner.get("/w/owner/reader/tasks")
     assert page.one(f"//a[@href='/tasks/{task.id}']").text_content() == "Daily <i>"

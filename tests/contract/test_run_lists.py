@@ -12,8 +12,10 @@ import pytest
 from sqlalchemy import text
 
 from fyke.contracts.state import Transaction
-from fyke.model.run import Origin, Outcome, Run, RunState
+from fyke.model.attempt import AttemptEnd
+from fyke.model.run import SUCCESS, End, Origin, Outcome, Run, RunState
 from fyke.model.run_list import ListCursor, RunPoint, RunSearch, RunsOf, TimeSteps
+from fyke.model.runner import AttemptUsage, Capacity
 from fyke.reasons import Reason, ReasonCode
 from fyke.storage.sql.state.runs import list_query, pictures
 from fyke.storage.sql.state.runs import lists as run_lists
@@ -381,6 +383,52 @@ async def test_the_last_runs_are_read_in_the_order_of_an_index(state: State, of:
         query_plan = " ".join(str(v) for row in connection.execute(explain, values) for v in row)
     assert "TEMP B-TREE" not in query_plan and "SCAN runs" not in query_plan, query_plan
     assert "Seq Scan" not in query_plan and "Sort" not in query_plan, query_plan
+
+
+@pytest.mark.new_database
+async def test_the_last_attempts_of_machines_are_those_of_the_last_ended_runs(state: State) -> None:
+    failure = End(Outcome.TIMEOUT, "too slow")
+
+    def work(tx: Transaction) -> tuple[str, list[Run]]:
+        owner, worker = records.seed(tx)
+        ended = []
+        for at, (node, end) in enumerate((("a", SUCCESS), ("b", SUCCESS), ("a", failure)), 5):
+            run = records.seed_run(tx, owner, worker, 1)
+            [lease] = tx.runs.lease("r1", Capacity(9, 10**6, 1), 99, node=node)
+            tx.runs.end_attempt(lease.attempt.key, AttemptEnd(end, AttemptUsage()), at, at)
+            over = RunState.SUCCEEDED if end is SUCCESS else RunState.FAILED
+            tx.runs.move(replace(run, state=over, outcome=end.outcome, finished_at=at), run.state)
+            ended.append(run)
+        records.seed_run(tx, owner, worker, 1)
+        tx.runs.lease("r1", Capacity(9, 10**6, 1), 99, node="a")  # has not ended
+        return owner, ended
+
+    owner, [first, second, third] = await state.write(work)
+    last = await state.read(lambda tx: tx.run_lists.last_attempts(9, 9))
+    shown = {
+        node: [(p.account_id, p.point.id, p.point.state, p.point.results) for p in points]
+        for node, points in last.items()
+    }
+    assert shown == {
+        "a": [(owner, first.id, RunState.SUCCEEDED, 5), (owner, third.id, RunState.FAILED, 7)],
+        "b": [(owner, second.id, RunState.SUCCEEDED, 6)],
+    }
+    newest = await state.read(lambda tx: tx.run_lists.last_attempts(9, 1))
+    assert [point.point.id for point in newest["a"]] == [third.id]
+    few = await state.read(lambda tx: tx.run_lists.last_attempts(1, 9))
+    assert list(few) == ["a"] and len(few["a"]) == 1
+
+
+@pytest.mark.new_database
+async def test_the_last_ended_runs_are_read_in_the_order_of_an_index(state: State) -> None:
+    with state.storage.engine.connect() as connection:
+        sqlite = connection.dialect.name == "sqlite"
+        if not sqlite:
+            connection.exec_driver_sql("SET enable_seqscan = off")
+        statement = pictures.ended_runs_statement(sqlite=sqlite).text
+        explain = text(("EXPLAIN QUERY PLAN " if sqlite else "EXPLAIN ") + statement)
+        plan = " ".join(str(v) for row in connection.execute(explain, {"runs": 3}) for v in row)
+    assert "ix_runs_finished" in plan and "TEMP B-TREE" not in plan and "Sort" not in plan, plan
 
 
 async def test_runs_are_counted_over_time(state: State) -> None:

@@ -219,6 +219,21 @@ async def test_browsers_are_part_of_the_load_and_can_be_left_out_of_the_queue(st
     ]
 
 
+async def test_the_load_of_an_account_is_told_apart_by_worker(state: State) -> None:
+    def work(tx: Transaction) -> tuple[str, str]:
+        owner, worker_id = records.seed(tx)
+        records.seed_run(tx, owner, worker_id, 3)
+        stranger, other = records.seed(tx)
+        records.seed_run(tx, stranger, other, 1)
+        tx.runs.lease("r1", Capacity(4, 10**6, 4), 99)
+        return owner, worker_id
+
+    owner, worker_id = await state.write(work)
+    loads = await state.read(lambda tx: tx.admission.loads_by_worker(owner))
+    assert loads == {worker_id: [RunnerLoad("r1", 3.0, 1536, attempts=3)]}
+    assert await state.read(lambda tx: tx.admission.loads_by_worker("unknown")) == {}
+
+
 async def test_direct_starts_of_two_servers_respect_the_plan(
     state: State,
 ) -> None:

@@ -57,7 +57,7 @@ class SeededAccount:
             },
             **{
                 f"/w/{{owner}}/{{name}}/{tab}": f"/w/{self.worker}/{tab}"
-                for tab in ("output", "runs", "tasks", "schedules")
+                for tab in ("output", "runs", "trends", "tasks", "schedules")
             },
             **(self.rich.addresses(self.runs) if self.rich else {}),
         }

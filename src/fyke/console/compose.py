@@ -165,7 +165,9 @@ def all_pages(
             services.installation, services.accounts, services.spending, services.allowed_callbacks
         ).pages(),
         *isolation.IsolationPages(services.overview).pages(),
-        *nodes.NodePages(services.nodes, services.audit, services.gateway).pages(),
+        *nodes.NodePages(
+            services.nodes, services.audit, services.gateway, RunPictures(services.recent_runs)
+        ).pages(),
         *node_tokens.NodeTokenPages(services.node_tokens, services.gateway).pages(),
         *assets.AssetPages(statics).pages(),
     ]
@@ -264,6 +266,7 @@ def _worker_pages(services: Services) -> list[ConsolePage]:
             services.runs,
             services.tasks,
             UntrustedMarkdown(services.parsers),
+            frames.pictures,
         ).pages(),
         *worker_versions.WorkerVersionPages(
             frames, services.workers, services.history, services.builds

@@ -8,7 +8,7 @@ that has not ended is an outline. The newest run is at the right.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
@@ -84,7 +84,7 @@ def bars_of(points: Sequence[RunPoint], now: int) -> RunBars:
 
 
 def _bar(point: RunPoint, value: int, highest: int, left: float, *, by_duration: bool) -> RunBar:
-    look = _look(point, by_duration=by_duration)
+    look = look_of(point, by_rows=not by_duration)
     height = round(value / highest * HEIGHT, 1) if highest else 0.0
     height = max(height, MIN_HEIGHT if value or look is not Look.OPEN else OPEN_HEIGHT)
     return RunBar(
@@ -98,10 +98,11 @@ def _bar(point: RunPoint, value: int, highest: int, left: float, *, by_duration:
     )
 
 
-def _look(point: RunPoint, *, by_duration: bool) -> Look:
+def look_of(point: RunPoint, *, by_rows: bool) -> Look:
+    """``by_rows``: a success without rows differs from one with rows."""
     match point.state:
         case RunState.SUCCEEDED:
-            return Look.GOOD if point.results or by_duration else Look.EMPTY
+            return Look.GOOD if point.results or not by_rows else Look.EMPTY
         case RunState.FAILED:
             return Look.BAD
         case RunState.ABORTED:
@@ -120,8 +121,11 @@ class DrawnRuns:
     count: int
 
 
-def drawn(points: Sequence[RunPoint], now: int, zone: tzinfo) -> DrawnRuns | None:
-    """The picture of the last runs, oldest first; None without runs. Each bar is a link to its run.
+def drawn(
+    points: Sequence[RunPoint], now: int, zone: tzinfo, foreign: Collection[str] = ()
+) -> DrawnRuns | None:
+    """The picture of the last runs, oldest first; None without runs. Each bar is a link to its run,
+    unless it is one of the ids in ``foreign``.
 
     The drawing is hidden from assistive technology and the Tab key: show ``summary`` with it, and
     a link to a list of the runs. Written here, because a template needs three times as long for
@@ -137,12 +141,13 @@ def drawn(points: Sequence[RunPoint], now: int, zone: tzinfo) -> DrawnRuns | Non
     ]
     for bar in bars.bars:
         mark = f"m0 {bar.height + 2:g}h{WIDTH:g}v{FOOT - 2:g}h-{WIDTH:g}z"
+        is_foreign = bar.run.id in foreign
         parts.append(
-            f'<a href="/runs/{bar.run.id}" tabindex="-1">'
-            f'<rect x="{bar.left:g}" width="{STEP:g}" height="{DRAWING_HEIGHT:g}"/>'
+            ("<g>" if is_foreign else f'<a href="/runs/{bar.run.id}" tabindex="-1">')
+            + f'<rect x="{bar.left:g}" width="{STEP:g}" height="{DRAWING_HEIGHT:g}"/>'
             f'<path class="{bar.look}" d="M{bar.x:g} {bar.y:g}h{WIDTH:g}v{bar.height:g}h-{WIDTH:g}z'
             f'{mark if bar.look is Look.BAD else ""}"/>'
-            f"<title>{escape(_title(bar, now, zone))}</title></a>"
+            f"<title>{escape(_title(bar, now, zone))}</title>" + ("</g>" if is_foreign else "</a>")
         )
     parts.append("</svg>")
     return DrawnRuns(
@@ -155,21 +160,22 @@ def drawn(points: Sequence[RunPoint], now: int, zone: tzinfo) -> DrawnRuns | Non
 
 def _title(bar: RunBar, now: int, zone: tzinfo) -> str:
     run = bar.run
-    texts = [_state(bar), formats.rows(run.results)]
+    texts = [state_of(run), formats.rows(run.results)]
     if run.started_at:
         texts.append(formats.duration(run.duration_ms(now)))
     texts.append(formats.minute(run.created_at, zone))
     return " · ".join(texts)
 
 
-def _state(bar: RunBar) -> str:
-    match bar.look:
+def state_of(point: RunPoint) -> str:
+    """The state of the run as a word."""
+    match look_of(point, by_rows=False):
         case Look.BAD:
             return _("Failed")
         case Look.ABORTED:
             return _("Aborted")
         case Look.OPEN:
-            return _("Running") if bar.run.started_at else _("Waiting")
+            return _("Running") if point.started_at else _("Waiting")
         case _:
             return _("Succeeded")
 

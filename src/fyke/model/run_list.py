@@ -120,6 +120,16 @@ class RunPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptPoint:
+    """An ended attempt in a picture of those of a machine. ``point`` has the id of its run, of this
+    account, and its own figures.
+    """
+
+    account_id: str
+    point: RunPoint
+
+
+@dataclass(frozen=True, slots=True)
 class TimeSteps:
     """``number`` steps of ``length`` ms from ``first`` (ms) on."""
 

@@ -95,3 +95,10 @@ def test_a_failed_run_has_a_mark_below_the_line() -> None:
         if (picture := drawn([replace(POINT, state=state)], NOW, UTC))
     )
     assert bad == good + 1
+
+
+def test_a_run_of_another_account_is_no_link() -> None:
+    picture = drawn([POINT, replace(POINT, id="other")], NOW, UTC, {"other"})
+    assert picture is not None
+    assert picture.svg.count("<a ") == picture.svg.count("<g>") == 1
+    assert "other" not in picture.svg

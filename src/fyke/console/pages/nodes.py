@@ -15,6 +15,7 @@ from fyke.console.formats import machine_name
 from fyke.console.page import ConsolePage, Handler
 from fyke.console.pages.admin import AREA, SMALL
 from fyke.console.pages.isolation import checks_of
+from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.accounts.audit import AuditLog
@@ -58,6 +59,7 @@ class NodePages:
     nodes: NodeControl
     audit: AuditLog
     gateway: str
+    pictures: RunPictures
 
     def pages(self) -> list[ConsolePage]:
         node = f"{PATH}/{{name}}"
@@ -83,6 +85,7 @@ class NodePages:
             area=AREA,
             own=own,
             nodes=nodes,
+            pictures=await self.pictures.of_machines(view),
             sums=_sums([*own, *nodes]),
             pool=pool,
             pools=_pools(machines),

@@ -131,7 +131,8 @@ class OverviewPages:
         day = await self.overview.last_day(view.caller)
         search = RunSearch(states=(RunState.FAILED,), created_from=day.since)
         failures = await self.lists.page(view.caller, search, size=FEW)
-        return {"last": day, "failures": failures.rows}
+        picture = await self.pictures.of_day(view)
+        return {"last": day, "failures": failures.rows, "picture": picture}
 
     async def _usage(self, view: View) -> dict[str, Any]:
         period = await self.usage.period(view.caller)

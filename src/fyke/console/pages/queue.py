@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -12,12 +12,14 @@ from starlette.responses import Response
 
 from fyke.api.event_stream import EventStream
 from fyke.api.network import header
-from fyke.console import live
+from fyke.console import formats, live
+from fyke.console.gauges import Gauge, GaugePart, gauge
 from fyke.console.page import ConsolePage
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext, use_language
 from fyke.console.view import View
-from fyke.domain.queue.board import PAGE, QueueBoard, QueueBoardView
+from fyke.console.waits import estimate_text, waits_of
+from fyke.domain.queue.board import PAGE, QueueBoard, QueueBoardView, Slots
 from fyke.domain.queue.service import ItemResult, RunQueue
 from fyke.domain.queue.stream import QueueStream
 from fyke.domain.runs.search import parse_cursor
@@ -132,8 +134,12 @@ class QueuePages:
 
 
 def _values(view: View, address: QueueAddress, board: QueueBoardView) -> dict[str, Any]:
+    waits = waits_of([waiting.reason for waiting in board.runs])
     return {
         "area": AREA,
+        "gauges": gauges_of(board.slots),
+        "waits": waits,
+        "estimate": estimate_text(board.waiting, board.pace_ms) if waits.moves else "",
         "address": address,
         "board": board,
         "size": PAGE,
@@ -141,6 +147,54 @@ def _values(view: View, address: QueueAddress, board: QueueBoardView) -> dict[st
         "results": [],
         "summary": "",
     }
+
+
+def gauges_of(slots: Slots) -> list[Gauge]:
+    """Slots of the plan if it has a limit, and cores and memory of the runners if there are any."""
+    found = []
+    if slots.most:
+        runs = [GaugePart(_("Active runs"), slots.busy, formats.count(slots.busy))]
+        found.append(
+            gauge(_("Slots"), _used(slots.busy, formats.count(slots.most)), slots.most, runs)
+        )
+    if slots.runners:
+        cores = [(part.worker, part.cpus) for part in slots.filled]
+        memory = [(part.worker, part.memory_mb) for part in slots.filled]
+        found += [
+            gauge(
+                _("Cores"),
+                _used(f"{slots.cpus_taken:g}", f"{slots.cpus:g}"),
+                slots.cpus,
+                _parts(cores, slots.cpus_taken, lambda cpus: f"{cpus:g}"),
+            ),
+            gauge(
+                _("Memory"),
+                _used(_room(slots.memory_taken_mb), _room(slots.memory_mb)),
+                slots.memory_mb,
+                _parts(memory, slots.memory_taken_mb, _room),
+            ),
+        ]
+    return found
+
+
+def _parts(
+    own: Sequence[tuple[str, float]], taken: float, shown: Callable[[float], str]
+) -> list[GaugePart]:
+    parts = [
+        GaugePart(worker or _("deleted Worker"), amount, shown(amount)) for worker, amount in own
+    ]
+    others = round(taken - sum(amount for _worker, amount in own), 3)
+    if others > 0:
+        parts.append(GaugePart(_("Other accounts"), others, shown(others), own=False))
+    return parts
+
+
+def _used(used: object, total: str) -> str:
+    return _("%(used)s of %(total)s") % {"used": used, "total": total}
+
+
+def _room(megabytes: float) -> str:
+    return formats.room(round(megabytes) * 2**20)
 
 
 def _read(view: View) -> QueueAddress:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
+from fyke.console.gantt import row_of, scale_of
 from fyke.console.page import ConsolePage
 from fyke.console.pages.run_frame import AREA, RunFrames
 from fyke.console.view import View
@@ -14,6 +15,7 @@ from fyke.domain.runs.rerun import rerun_input
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.subtask_reader import SubtaskReader
 from fyke.domain.runs.usage import RunUsages
+from fyke.model.run import SubtaskState
 
 SUBTASKS = 50
 INPUT_CHARS = 200_000
@@ -59,10 +61,24 @@ class RunDetailPages:
         count, subtasks = await self.subtask_reader.page(
             view.caller, frame.view.run.id, offset=offset, limit=SUBTASKS
         )
+        run, now = frame.view.run, view.context.clock.now_ms()
+        scale = scale_of(run.created_at, run.finished_at, now)
+        rows = {
+            entry.subtask.ordinal: row_of(
+                entry.attempts,
+                scale,
+                scale.end,
+                view.zone,
+                waits=entry.subtask.state is SubtaskState.WAITING,
+            )
+            for entry in subtasks
+        }
         return view.page(
             "run/subtasks.html",
             frame=frame,
             subtasks=subtasks,
+            scale=scale,
+            times=rows,
             count=count,
             offset=offset,
             before=max(0, offset - SUBTASKS) if offset else None,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
+from fyke.console import site_bars
 from fyke.console.page import ConsolePage
 from fyke.console.pages.run_frame import AREA, RunFrames
 from fyke.console.view import View
@@ -65,6 +67,12 @@ class TrafficView:
     @property
     def sites(self) -> list[SiteUsage]:
         return self.order.apply(self.traffic.sites)
+
+    def bars(self) -> dict[str, Markup]:
+        """The answers of each site as a picture."""
+        sites = [usage.traffic for usage in self.traffic.sites]
+        most = site_bars.largest(sites)
+        return {site.domain: site_bars.drawn(site, most) for site in sites}
 
     @property
     def refused(self) -> int:

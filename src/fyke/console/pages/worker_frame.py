@@ -43,7 +43,7 @@ class Tab:
 TABS: tuple[Tab, ...] = (
     Tab("", (TabPage("", _("Input")),)),
     Tab(_("About"), (TabPage("/readme", _("Readme")), TabPage("/output", _("Output fields")))),
-    Tab("", (TabPage("/runs", _("Runs")),)),
+    Tab(_("Runs"), (TabPage("/runs", _("Runs")), TabPage("/trends", _("Trends")))),
     Tab(_("Automation"), (TabPage("/tasks", _("Tasks")), TabPage("/schedules", _("Schedules")))),
     Tab(
         _("Versions"),

@@ -9,7 +9,9 @@ from starlette.responses import Response
 
 from fyke.console.markdown import UntrustedMarkdown
 from fyke.console.page import ConsolePage
+from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
+from fyke.console.trends import trends_of
 from fyke.console.view import View
 from fyke.domain.catalog.output_fields import OutputFields
 from fyke.domain.runs.service import Runs
@@ -33,6 +35,7 @@ class WorkerTabPages:
     runs: Runs
     tasks: Tasks
     markdown: UntrustedMarkdown
+    pictures: RunPictures
 
     def pages(self) -> list[ConsolePage]:
         at = "/w/{owner}/{name}"
@@ -40,6 +43,7 @@ class WorkerTabPages:
             ConsolePage("GET", f"{at}/readme", self.readme, area=AREA),
             ConsolePage("GET", f"{at}/output", self.output, area=AREA),
             ConsolePage("GET", f"{at}/runs", self.past_runs, area=AREA),
+            ConsolePage("GET", f"{at}/trends", self.trends, area=AREA),
             ConsolePage("GET", f"{at}/tasks", self.task_list, area=AREA),
             ConsolePage("GET", f"{at}/schedules", self.schedules, area=AREA),
             ConsolePage("GET", f"{at}/changelog", self.changelog, area=AREA),
@@ -70,6 +74,19 @@ class WorkerTabPages:
             "workers/runs.html", frame=frame, runs=runs, **_window(frame, "/runs", offset, total)
         )
 
+    async def trends(self, view: View) -> Response:
+        frame = await self.frames.get(view, "/trends")
+        points = await self.pictures.recent.trend(view.caller, frame.worker.id)
+        now = view.context.clock.now_ms()
+        priced = view.context.priced or any(point.usage_micros for point in points)
+        return view.page(
+            "workers/trends.html",
+            frame=frame,
+            priced_runs=priced,
+            now=now,
+            trends=trends_of(points, now, view.zone, priced=priced),
+        )
+
     async def task_list(self, view: View) -> Response:
         frame = await self.frames.get(view, "/tasks")
         offset = _offset(view)
@@ -80,6 +97,7 @@ class WorkerTabPages:
             "workers/tasks.html",
             frame=frame,
             tasks=tasks,
+            pictures=await self.pictures.of_tasks(view, [listed.task.id for listed in tasks]),
             **_window(frame, "/tasks", offset, total),
         )
 
@@ -91,7 +109,11 @@ class WorkerTabPages:
         scheduled = [task for task in tasks if task.schedule is not None]
         scheduled.sort(key=_next_start)
         return view.page(
-            "workers/schedules.html", frame=frame, tasks=scheduled, task_count=len(tasks)
+            "workers/schedules.html",
+            frame=frame,
+            tasks=scheduled,
+            task_count=len(tasks),
+            pictures=await self.pictures.of_tasks(view, [planned.task.id for planned in scheduled]),
         )
 
     async def changelog(self, view: View) -> Response:

@@ -22,6 +22,7 @@ from fyke.model.run import (
     Subtask,
 )
 from fyke.model.run_list import (
+    AttemptPoint,
     ListCursor,
     ListWalk,
     RunLine,
@@ -417,6 +418,10 @@ class AdmissionStore(Protocol):
         """Those of the runners with active attempts; only of these runners, if they are named."""
         ...
 
+    def loads_by_worker(self, account_id: str) -> dict[str, list[RunnerLoad]]:
+        """Of the account's active attempts, by the id of the Worker."""
+        ...
+
     def demand(self) -> list[PoolDemand]:
         """The pools that are asked for something, by name."""
         ...
@@ -458,6 +463,12 @@ class RunListStore(Protocol):
     ) -> dict[str, list[RunPoint]]:
         """The last ``limit`` runs of each worker or task, oldest first; those without runs are left
         out. One statement for all. Of ``RunsOf.ACCOUNT``, the only value is the account.
+        """
+        ...
+
+    def last_attempts(self, runs: int, limit: int) -> dict[str, list[AttemptPoint]]:
+        """By the name of the machine its last ``limit`` ended attempts, oldest first: of the last
+        ``runs`` ended runs of all accounts, without runs that have more subtasks than these.
         """
         ...
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fyke.contracts.state import Storage
+from fyke.domain.accounts.rights import require_operator
 from fyke.model.account import Caller
-from fyke.model.run_list import RunPoint, RunSearch, RunsOf, RunsOverTime, TimeSteps
+from fyke.model.run_list import AttemptPoint, RunPoint, RunSearch, RunsOf, RunsOverTime, TimeSteps
 
 LAST = 30  # runs of each
 MOST = 100  # Workers or tasks in one request
+OF_MACHINES = 500  # ended runs in which attempts of machines are looked for
+TREND = 100  # runs of a Worker, for its trends
 MOST_OVER_TIME = 50_000  # runs that are counted in one request
 
 
@@ -32,26 +35,44 @@ class RecentRuns:
         """
         return await self._last(caller, RunsOf.WORKER, worker_ids)
 
+    async def trend(self, caller: Caller, worker_id: str) -> list[RunPoint]:
+        """The account's last ``TREND`` runs of a Worker, oldest first."""
+        last = await self._last(caller, RunsOf.WORKER, [worker_id], TREND)
+        return last.get(worker_id, [])
+
     async def of_tasks(self, caller: Caller, task_ids: Sequence[str]) -> dict[str, list[RunPoint]]:
         """The same for tasks."""
         return await self._last(caller, RunsOf.TASK, task_ids)
 
+    async def of_machines(self, caller: Caller) -> dict[str, list[AttemptPoint]]:
+        """The last ended attempts of each machine by its name, oldest first, for the operator.
+        Raises ``Forbidden``.
+        """
+        require_operator(caller, "Listing the attempts of machines")
+        return await self._storage.read(lambda tx: tx.run_lists.last_attempts(OF_MACHINES, LAST))
+
     async def over_time(
-        self, caller: Caller, search: RunSearch, steps: TimeSteps
+        self,
+        caller: Caller,
+        search: RunSearch,
+        steps: TimeSteps,
+        most: int = MOST_OVER_TIME,
     ) -> RunsOverTime | None:
-        """The runs that match, in steps of time; None for a search in messages or ids."""
+        """The runs that match, in steps of time, of the newest ``most``; None for a search in
+        messages or ids.
+        """
         if search.error or search.run_id:
             return None
         return await self._storage.read(
-            lambda tx: tx.run_lists.over_time(caller.account_id, search, steps, MOST_OVER_TIME)
+            lambda tx: tx.run_lists.over_time(caller.account_id, search, steps, most)
         )
 
     async def _last(
-        self, caller: Caller, of: RunsOf, values: Sequence[str]
+        self, caller: Caller, of: RunsOf, values: Sequence[str], number: int = LAST
     ) -> dict[str, list[RunPoint]]:
         if not values:
             return {}
         wanted = values[:MOST]
         return await self._storage.read(
-            lambda tx: tx.run_lists.last_runs(caller.account_id, of, wanted, LAST)
+            lambda tx: tx.run_lists.last_runs(caller.account_id, of, wanted, number)
         )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.billing.cost_lines import CostLine, MeteredUsage, cost_lines
 from fyke.domain.runs.transitions import Rules, charged
 from fyke.model.account import Caller
-from fyke.model.run import Attempt, Run, UsageSample
+from fyke.model.run import Attempt, Run, RunEvent, UsageSample
 from fyke.model.runner import AttemptUsage
+
+MAX_MARKS = 20
+_MARKED = frozenset({"AttemptReturned", "AttemptLost", "AbortRequested", "LimitReached"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class BrowserUse:
 @dataclass(frozen=True, slots=True)
 class RunUsage:
     """``samples`` are in order of time, none for a run that was too short. ``lines`` add up to
-    ``usage_micros``.
+    ``usage_micros``. ``marks``: the events that explain a curve, at most ``MAX_MARKS``, by time.
     """
 
     run: Run
@@ -40,6 +43,7 @@ class RunUsage:
     traffic_bytes: int
     usage_micros: int
     lines: list[CostLine]
+    marks: list[RunEvent]
 
 
 class RunUsages:
@@ -69,9 +73,20 @@ class RunUsages:
                 traffic_bytes=usage.traffic_bytes,
                 usage_micros=cost,
                 lines=cost_lines(self._rules.prices, run.limits, metered, cost),
+                marks=marks_of(tx.runs.events(run_id)),
             )
 
         return await self._storage.read(work)
+
+
+def marks_of(events: Sequence[RunEvent]) -> list[RunEvent]:
+    """Faults, limits and aborts, without the machines."""
+    found = [
+        event
+        for event in events
+        if event.kind in _MARKED or (event.kind == "SubtaskEnded" and event.reason)
+    ]
+    return [replace(event, node="") for event in found[:MAX_MARKS]]
 
 
 def _browser(attempts: Sequence[Attempt], usage: AttemptUsage) -> BrowserUse | None:

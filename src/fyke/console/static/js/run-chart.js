@@ -26,6 +26,7 @@ class RunChart extends HTMLElement {
   draw() {
     const rows = [...(this.parentElement?.querySelectorAll("tr[data-at]") ?? [])];
     if (rows.length < 2 || !globalThis.uPlot || this.plots?.length) return;
+    this.marks = [...this.parentElement.querySelectorAll("[data-mark]")].map((item) => Number(item.dataset.mark) / 1000);
     const column = (name) => rows.map((row) => Number(row.dataset[name]));
     const at = column("at");
     const cpu = column("cpu");
@@ -62,6 +63,7 @@ class RunChart extends HTMLElement {
         height: HEIGHT,
         legend: { show: false },
         cursor: { y: false },
+        hooks: { draw: [(plot) => this.drawMarks(plot, look.color)] },
         scales: { y: { range: (_, low, high) => [0, Math.max(high, least) * 1.1] } },
         axes: [
           { ...axis, values: (_, at) => at.map(clock), space: 90 },
@@ -75,6 +77,25 @@ class RunChart extends HTMLElement {
       [x, ...lines.map(({ values }) => values)],
       figure,
     );
+  }
+
+  // Each event of the list below the charts: a dashed line with its number.
+  drawMarks(plot, colour) {
+    const { ctx, bbox } = plot;
+    const unit = devicePixelRatio;
+    ctx.save();
+    Object.assign(ctx, { strokeStyle: colour, fillStyle: colour, lineWidth: unit, textAlign: "center" });
+    ctx.font = `${11 * unit}px sans-serif`;
+    ctx.setLineDash([4 * unit, 3 * unit]);
+    this.marks.forEach((at, number) => {
+      const x = Math.min(bbox.left + bbox.width, Math.max(bbox.left, plot.valToPos(at, "x", true)));
+      ctx.beginPath();
+      ctx.moveTo(x, bbox.top + 12 * unit);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+      ctx.fillText(String(number + 1), x, bbox.top + 9 * unit);
+    });
+    ctx.restore();
   }
 
   resize() {

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, func, select, text
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, text
 
 from fyke.model.account import Plan
 from fyke.model.placement import DEFAULT_POOL, PoolDemand
@@ -19,6 +19,32 @@ from fyke.storage.sql.state.runs.tables import attempts, runs, subtasks
 # a literal, because a partial index is used only if the statement has its condition verbatim
 _ACTIVE = text("runs.state IN ('running', 'ending', 'aborting')")
 _OPEN = ("ready", "running", "ending", "aborting")
+
+
+def _active_loads(*by: ColumnElement[str]) -> Select[*tuple[Any, ...]]:
+    """``by``, then the members of ``RunnerLoad`` after its first."""
+    sums = (
+        func.sum(runs.c.cpus),
+        func.sum(runs.c.memory_mb),
+        func.count(func.nullif(runs.c.browser_memory_mb, 0)),
+        func.sum(runs.c.browser_cpus),
+        func.sum(runs.c.browser_memory_mb),
+        func.count(),
+    )
+    return (
+        select(*by, *sums)
+        .select_from(attempts)
+        .join(runs, runs.c.id == attempts.c.run_id)
+        .where(attempts.c.outcome.is_(None))
+        .group_by(*by)
+    )
+
+
+def _load(runner: str, cpus: Any, memory: Any, browsers: int, *rest: Any) -> RunnerLoad:
+    cores, megabytes, number = rest
+    return RunnerLoad(
+        runner, float(cpus), int(memory), browsers, float(cores), int(megabytes), number
+    )
 
 
 class SqlAdmission(SqlStore):
@@ -69,26 +95,18 @@ class SqlAdmission(SqlStore):
         return self._db.execute(select(func.count()).select_from(counted)).scalar_one()
 
     def loads(self, runner_ids: Collection[str] | None = None) -> list[RunnerLoad]:
-        sums = (
-            func.sum(runs.c.cpus),
-            func.sum(runs.c.memory_mb),
-            func.count(func.nullif(runs.c.browser_memory_mb, 0)),
-            func.sum(runs.c.browser_cpus),
-            func.sum(runs.c.browser_memory_mb),
-            func.count(),
-        )
-        query = (
-            select(attempts.c.runner_id, *sums)
-            .join(runs, runs.c.id == attempts.c.run_id)
-            .where(attempts.c.outcome.is_(None))
-            .group_by(attempts.c.runner_id)
-        )
+        query = _active_loads(attempts.c.runner_id)
         if runner_ids is not None:
             query = query.where(attempts.c.runner_id.in_([*runner_ids]))
-        return [
-            RunnerLoad(runner, float(cpus), int(memory), browsers, float(cores), int(megabytes), n)
-            for runner, cpus, memory, browsers, cores, megabytes, n in self._db.execute(query)
-        ]
+        return [_load(*row) for row in self._db.execute(query)]
+
+    def loads_by_worker(self, account_id: str) -> dict[str, list[RunnerLoad]]:
+        query = _active_loads(runs.c.worker_id, attempts.c.runner_id)
+        query = query.where(runs.c.account_id == account_id)
+        found: dict[str, list[RunnerLoad]] = {}
+        for worker_id, *row in self._db.execute(query):
+            found.setdefault(worker_id, []).append(_load(*row))
+        return found
 
     def demand(self) -> list[PoolDemand]:
         # a view, which programs that scale nodes read as well

@@ -27,6 +27,7 @@ from sqlalchemy import Connection, case, func, literal_column, select, text
 from fyke.domain.runs.summary import MAX_INPUT_CHARS
 from fyke.model.run import Origin, RunFilter, RunState
 from fyke.model.run_list import (
+    AttemptPoint,
     ListCursor,
     ListWalk,
     RunLine,
@@ -160,6 +161,9 @@ class SqlRunLists(SqlStore):
         self, account_id: str, of: RunsOf, values: Collection[str], limit: int
     ) -> dict[str, list[RunPoint]]:
         return pictures.last_runs(self._db, account_id, of, values, limit)
+
+    def last_attempts(self, runs: int, limit: int) -> dict[str, list[AttemptPoint]]:
+        return pictures.last_attempts(self._db, runs, limit)
 
     def over_time(
         self, account_id: str, search: RunSearch, steps: TimeSteps, most: int

@@ -1,5 +1,5 @@
-"""Queries for pictures of many runs: the last runs of several Workers or tasks, and the number of
-runs over time.
+"""Queries for pictures of many runs: the last runs of several Workers or tasks, the last attempts
+of machines, and the number of runs over time.
 
 Each part of a statement reads a limited number of entries of an index in its order, so the cost
 does not depend on the number of past runs. The statements are text, because on SQLite they name
@@ -12,14 +12,23 @@ from collections.abc import Collection
 from dataclasses import fields, replace
 from functools import lru_cache
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, RowMapping, TextClause, select, text
 
-from fyke.model.run import RunState
-from fyke.model.run_list import RunPoint, RunSearch, RunsOf, RunsOverTime, TimeSteps
+from fyke.model.run import Outcome, RunState
+from fyke.model.run_list import (
+    AttemptPoint,
+    RunPoint,
+    RunSearch,
+    RunsOf,
+    RunsOverTime,
+    TimeSteps,
+)
 from fyke.storage.sql.dialects import is_sqlite, to_storable_text
 from fyke.storage.sql.state.runs.list_query import BY_TASK, BY_WORKER, NEWEST, ListQuery
+from fyke.storage.sql.state.runs.tables import attempts
 
 _POINT = ", ".join(field.name for field in fields(RunPoint))
+_ATTEMPT = ("run_id", "node", "outcome", "rows", "traffic_bytes", "started_at", "finished_at")
 # the index, and the condition in addition to that on the account
 _LAST_OF = {
     RunsOf.ACCOUNT: (NEWEST, ""),
@@ -63,6 +72,64 @@ def last_runs_statement(of: RunsOf, number: int, *, sqlite: bool) -> TextClause:
         for n in range(number)
     )
     return text(" UNION ALL ".join(parts))
+
+
+def last_attempts(connection: Connection, runs: int, limit: int) -> dict[str, list[AttemptPoint]]:
+    """See ``RunListStore.last_attempts``. Attempts have no index by machine, which each would have
+    to be added to: so those of the last runs are read, as many as there are ``runs`` and a few.
+    """
+    parameters = {"runs": runs}
+    ended = connection.execute(ended_runs_statement(sqlite=is_sqlite(connection)), parameters).all()
+    taken: dict[str, tuple[str, str]] = {}
+    left = runs
+    for run_id, account_id, version, subtasks in ended:
+        if subtasks <= left:
+            taken[run_id] = account_id, version
+            left -= subtasks
+    query = (
+        select(*(attempts.c[name] for name in _ATTEMPT))
+        .where(attempts.c.run_id.in_(taken), attempts.c.node != "")
+        .where(attempts.c.outcome.is_not(None))
+    )
+    found: dict[str, list[AttemptPoint]] = {}
+    for row in connection.execute(query).mappings() if taken else ():
+        account_id, version = taken[row["run_id"]]
+        found.setdefault(row["node"], []).append(AttemptPoint(account_id, _point_of(row, version)))
+    for name, points in found.items():
+        points.sort(key=lambda one: (one.point.finished_at, one.point.id))
+        found[name] = points[-limit:]
+    return found
+
+
+def ended_runs_statement(*, sqlite: bool) -> TextClause:
+    """The last ended runs, in the order of their index."""
+    by = " INDEXED BY ix_runs_finished" if sqlite else ""
+    return text(
+        f"SELECT id, account_id, version, subtasks FROM runs{by}"  # noqa: S608 - only our own names
+        " WHERE finished_at > 0 ORDER BY finished_at DESC, id DESC LIMIT :runs"
+    )
+
+
+def _point_of(row: RowMapping, version: str) -> RunPoint:
+    started, finished = row["started_at"], row["finished_at"]
+    match row["outcome"]:
+        case Outcome.SUCCEEDED:
+            state = RunState.SUCCEEDED
+        case Outcome.ABORTED:
+            state = RunState.ABORTED
+        case _:
+            state = RunState.FAILED
+    return RunPoint(
+        id=row["run_id"],
+        version=version,
+        state=state,
+        results=row["rows"],
+        usage_micros=0,
+        traffic_bytes=row["traffic_bytes"],
+        created_at=started or finished,
+        started_at=started,
+        finished_at=finished,
+    )
 
 
 def over_time(

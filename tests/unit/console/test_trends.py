@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from typing import Any
+
+from fyke.console.trends import HEIGHT, Trends, trends_of
+from fyke.model.run import RunState
+from fyke.model.run_list import RunPoint
+
+START = 1_764_504_660_000
+
+
+def point(number: int, version: str = "1.0.0", **changes: Any) -> RunPoint:
+    """A run of ``number`` seconds with as many rows."""
+    at = START + number * 60_000
+    facts: dict[str, Any] = {
+        "state": RunState.SUCCEEDED, "results": number, "usage_micros": 0, "traffic_bytes": 0,
+        "created_at": at, "started_at": at, "finished_at": at + number * 1000,
+    }  # fmt: skip
+    return RunPoint(f"run-{number}", version, **(facts | changes))
+
+
+def trends(*points: RunPoint, priced: bool = False) -> Trends:
+    return trends_of(points, START, UTC, priced=priced)
+
+
+def test_each_measure_is_a_chart_with_its_largest_value() -> None:
+    found = trends(point(1), point(4, traffic_bytes=2000))
+    assert [(chart.name, chart.top) for chart in found.charts] == [
+        ("Duration", "4.0 s"), ("Rows", "4 rows"), ("Succeeded, of the last 10", "100%"),
+        ("Traffic", "2 kB"),
+    ]  # fmt: skip
+    heights = re.findall(r'class="good" d="M\d+ [\d.]+h6v([\d.]+)', found.charts[0].svg)
+    assert [float(height) for height in heights] == [HEIGHT / 4, HEIGHT]
+    assert trends(point(1, usage_micros=5), priced=True).charts[-1].name == "Cost"
+
+
+def test_the_first_run_of_another_version_is_marked_in_each_chart() -> None:
+    found = trends(point(1), point(2, "1.0.1"), point(3, "1.0.1"), point(4, "1.0.0"))
+    for chart in found.charts:
+        assert re.findall(r'trend-version" d="M(\d+) 0v\d+"><title>([^<]+)', chart.svg) == [
+            ("136", "Version 1.0.1"), ("152", "Version 1.0.0"),
+        ]  # fmt: skip
+
+
+def test_a_failed_run_differs_by_form() -> None:
+    [bar] = re.findall(
+        r'class="bad" d="([^"]+)', trends(point(1, state=RunState.FAILED)).charts[0].svg
+    )
+    assert bar.count("M") == 2
+
+
+def test_the_share_of_success_is_of_the_last_ended_runs() -> None:
+    failed = [point(n, state=RunState.FAILED) for n in range(1, 6)]
+    found = trends(point(0), *failed, point(6, state=RunState.RUNNING, finished_at=0))
+    [line] = re.findall(r'trend-line" d="M([^"]+)', found.charts[2].svg)
+    heights = [float(place.split()[1]) for place in line.split("L")]
+    assert len(heights) == 7 and heights == sorted(heights) and heights[-1] == heights[-2]
+
+
+def test_versions_are_compared_by_the_medians_of_their_successes() -> None:
+    found = trends(
+        point(2), point(4), point(90, state=RunState.FAILED),
+        point(8, "1.0.1", state=RunState.RUNNING, finished_at=0),
+    )  # fmt: skip
+    newest, older = found.versions
+    assert (newest.version, newest.runs, newest.ended, newest.results) == ("1.0.1", 1, 0, None)
+    assert (older.runs, older.ended, older.succeeded) == (3, 3, 2)
+    assert (older.duration_ms, older.results) == (3000, 3)
+
+
+def test_names_of_versions_are_escaped() -> None:
+    svg = trends(point(1), point(2, "<b>")).charts[0].svg
+    assert "<b>" not in svg and "&lt;b&gt;" in svg
+
+
+def test_without_runs_there_is_nothing_to_draw() -> None:
+    found = trends()
+    assert found.versions == [] and found.points == []
