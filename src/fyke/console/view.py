@@ -117,6 +117,11 @@ class View:
         query = self.request.url.query
         return f"{self.path}?{query}" if query else self.path
 
+    @property
+    def single_keys(self) -> bool:
+        """Whether shortcuts of a single key are on in this browser."""
+        return cookies.read(self.request, self.visit, cookies.KEYS) != "off"
+
     def param(self, name: str) -> str:
         """A parameter of the path."""
         return str(self.request.path_params[name])

@@ -42,6 +42,7 @@ from fyke.domain.catalog.categories import Categories
 from fyke.domain.catalog.output_fields import OutputFields
 from fyke.domain.catalog.removal import WorkerRemoval
 from fyke.domain.catalog.service import Catalog
+from fyke.domain.finder import Finder
 from fyke.domain.forms.service import RunForms
 from fyke.domain.health import Health
 from fyke.domain.installation.metrics import InstallationMetrics
@@ -194,6 +195,7 @@ class Services:
         self.results = RunResults(storage, foundations.results, foundations.scratch)
         self.log_pages = LogReader(storage, foundations.results)
         self.lists = RunLists(storage, foundations.results, rules)
+        self.finder = Finder(storage, self.lists)
         self.recent_runs = RecentRuns(storage)
         self.waiting = WaitReasons(storage, rules)
         self.queue = RunQueue(storage, foundations.runs, rules.prices)
