@@ -110,7 +110,8 @@ class Foundations:
     ``revisions`` of runs may be known without a read. ``browser_views``: None where live views are
     switched off; ``node_views``: those of nodes. ``keep_pages_ms``: how long last pages are kept, 0
     without a limit. ``gateway``: the address at which machines join as nodes, "" where nodes cannot
-    use the database; ``fleet``: which engine runs them.
+    use the database; ``fleet``: which engine runs them. ``links``: the address of the console, for
+    links in messages.
     """
 
     storage: Storage
@@ -144,6 +145,7 @@ class Foundations:
     node_views: NodeViews | None = None
     keep_pages_ms: int = 0
     gateway: str = ""
+    links: str = ""
     fleet: FleetEngine = FleetEngine.STATIC
 
 
@@ -253,7 +255,12 @@ class Services:
             storage, foundations.hooks, lambda: foundations.probe.egress_report().callbacks_allowed
         )
         self.webhooks = Webhooks(
-            storage, foundations.hooks, foundations.prober, clock, foundations.master_secret
+            storage,
+            foundations.hooks,
+            foundations.prober,
+            clock,
+            foundations.master_secret,
+            foundations.links,
         )
         self.alerts = Alerts(storage, foundations.results, mails=foundations.mails)
         self.installation = Installation(storage, foundations.probe, foundations.health, clock)

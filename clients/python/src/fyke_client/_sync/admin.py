@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from fyke_client._sync.webhooks import WebhookCalls
+
 from fyke_client import types
 from fyke_client._requests import (
     json_request,
@@ -26,7 +28,14 @@ QUEUE = "/api/v2/run-queue/items"
 ALLOWED = "/api/fyke/installation/callback-allow"
 
 
-class FykeAdmin(Fyke, UserCalls, SecretCalls, NodeCalls, PublishingCalls):
+class FykeAdmin(
+    Fyke,
+    UserCalls,
+    SecretCalls,
+    NodeCalls,
+    PublishingCalls,
+    WebhookCalls,
+):
     """``Fyke`` with what administrators and the command line need besides."""
 
     # --- one run ------------------------------------------------------------------------
