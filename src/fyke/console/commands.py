@@ -38,6 +38,7 @@ PAGES = (
     Command("/settings/second-factor", _("Second factor"), "shield", "2fa totp mfa login"),
     Command("/alerts/rules", _("Alert rules"), "bell", "notifications monitor"),
     Command("/usage/ledger", _("Ledger"), "wallet", "cost money billing"),
+    Command("/guide", _("Documentation"), "book-open", "help manual guide how to"),
     Command("/help/keys", _("Keyboard shortcuts"), "square-terminal", "hotkeys help"),
     Command("/admin/nodes", _("Nodes"), "server", "machines fleet", operator=True),
     Command("/admin/isolation", _("Isolation"), "shield", "sandbox doctor", operator=True),

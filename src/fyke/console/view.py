@@ -17,6 +17,7 @@ from fyke.api.network import Visit
 from fyke.console import cookies, formats
 from fyke.console.cookies import Notice, Notices, Tone
 from fyke.console.forms import PostedForm
+from fyke.console.guide import help_for
 from fyke.console.navigation import groups_for
 from fyke.console.templating import render, render_block
 from fyke.console.texts import ConsoleLanguage
@@ -204,6 +205,7 @@ class View:
             "user": signed_in.user if signed_in else None,
             "preferences": signed_in.preferences if signed_in else None,
             "may_edit": self.may_edit,
+            "help": help_for(self.path),
             "groups": list(groups_for(signed_in.caller, self.context.pages)) if signed_in else [],
             "sidebar_counts": self.sidebar_counts,
             "notice": notice,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from fyke.console.commands import Command, matching
+from fyke.console.guide import GuideHit, guide
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext as _
@@ -17,6 +19,7 @@ from fyke.domain.finder import Finder, Found
 from fyke.model.worker import MAX_SEARCH
 
 PATH = "/find"
+_MAX_HELP = 4
 _MAX_COMMANDS = 5  # of each kind, beside other results
 
 
@@ -60,7 +63,8 @@ class FindPages:
         text = view.query.get("q", "")[:MAX_SEARCH].replace("\0", "").strip()
         found = await self.finder.find(view.caller, text)
         pages, actions = matching(text, view.caller, view.context.pages)
-        groups = _groups(text, found, pages, actions)
+        help_pages = (await asyncio.to_thread(guide)).search(text, _MAX_HELP, titles=True)
+        groups = [*_groups(text, found, pages, actions), _help(help_pages)]
         return {
             "text": text,
             "kinds": [group for group in groups if group.results],
@@ -95,6 +99,11 @@ def _groups(
         ResultGroup(_("Actions"), _links(actions[:most])),
         ResultGroup(_("Pages"), [] if text else _links(pages)),
     ]
+
+
+def _help(hits: Sequence[GuideHit]) -> ResultGroup:
+    results = (Result(at.address, at.heading or at.title, at.title, "book-open") for at in hits)
+    return ResultGroup(_("Documentation"), list(results))
 
 
 def _links(commands: Sequence[Command]) -> list[Result]:
