@@ -178,7 +178,14 @@ def all_pages(
 def _run_pages(services: Services, config: ConsoleConfig) -> list[ConsolePage]:
     """The pages of one run, and its page for visitors with a share link."""
     log_reading, results = services.log_pages, services.results
-    frames = RunFrames(services.runs, services.endings, services.waiting, services.parts, results)
+    frames = RunFrames(
+        services.runs,
+        services.endings,
+        services.waiting,
+        services.parts,
+        results,
+        services.progress,
+    )
     links = Links(config.master_secret, FILE_SECONDS)
     return [
         *run_export.RunExportPages(frames, results, services.exports, links, FILE_SECONDS).pages(),

@@ -72,6 +72,7 @@ from fyke.domain.runs.input_secrets import InputSecretFinder
 from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.runs.list_stream import ListStream
 from fyke.domain.runs.lists import RunLists
+from fyke.domain.runs.progress import RunProgress
 from fyke.domain.runs.recent import RecentRuns
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.sharing import Shares
@@ -198,6 +199,7 @@ class Services:
         self.log_pages = LogReader(storage, foundations.results)
         self.lists = RunLists(storage, foundations.results, rules)
         self.finder = Finder(storage, self.lists)
+        self.progress = RunProgress(storage)
         self.recent_runs = RecentRuns(storage)
         self.waiting = WaitReasons(storage, rules)
         self.queue = RunQueue(storage, foundations.runs, rules.prices)

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from fyke_client._sync.webhooks import WebhookCalls
-
 from fyke_client import types
 from fyke_client._requests import (
     json_request,
@@ -23,6 +21,7 @@ from fyke_client._sync.publishing import PublishingCalls
 from fyke_client._sync.runs import run_input
 from fyke_client._sync.secrets import SecretCalls
 from fyke_client._sync.users import UserCalls
+from fyke_client._sync.webhooks import WebhookCalls
 
 QUEUE = "/api/v2/run-queue/items"
 ALLOWED = "/api/fyke/installation/callback-allow"
