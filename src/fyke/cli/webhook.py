@@ -1,4 +1,4 @@
-"""``fyke webhook``: programs and chats that are told about runs and alerts."""
+"""``fyke webhook``: programs and chats that get messages about runs and alerts."""
 
 from __future__ import annotations
 

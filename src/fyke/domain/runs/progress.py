@@ -14,7 +14,7 @@ from fyke.model.run import Run, RunState
 
 
 class RunProgress:
-    """Tells the progress of runs."""
+    """Computes the progress of runs."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage

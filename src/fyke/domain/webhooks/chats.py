@@ -1,6 +1,6 @@
 """Messages to chats: the address of each service, and a message in the form that it takes.
 
-Whoever knows such an address can write to the chat, so it is stored sealed and never shown. No text
+Such an address gives write access to the chat, so it is stored sealed and never shown. No text
 of a run or a Worker can mention people, or show a link under another text.
 """
 

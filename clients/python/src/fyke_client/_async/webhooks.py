@@ -12,7 +12,7 @@ WEBHOOKS = "/api/fyke/webhooks"
 
 
 class AsyncWebhookCalls:
-    """The programs and chats that are told about runs and alerts of the caller's account."""
+    """The programs and chats that get messages about runs and alerts of the caller's account."""
 
     _connection: AsyncConnection
 

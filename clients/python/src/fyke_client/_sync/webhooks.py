@@ -13,7 +13,7 @@ WEBHOOKS = "/api/fyke/webhooks"
 
 
 class WebhookCalls:
-    """The programs and chats that are told about runs and alerts of the caller's account."""
+    """The programs and chats that get messages about runs and alerts of the caller's account."""
 
     _connection: Connection
 
