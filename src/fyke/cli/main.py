@@ -104,7 +104,7 @@ class _Root(LazyGroup):
             "Callbacks: states, replays and receivers.", "fyke.cli.callback:callbacks"
         ),
         "webhook": Entry(
-            "Programs and chats that get messages about runs and alerts: add, test and remove them.",
+            "Programs and chats that get messages about runs and alerts: add, test, remove them.",
             "fyke.cli.webhook:webhooks",
         ),
         "backup": Entry(

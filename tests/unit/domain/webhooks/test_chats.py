@@ -87,7 +87,9 @@ def test_no_text_mentions_people_or_hides_a_link() -> None:
         (TEST_EVENT, {"name": "ops"}, "Test message from Fyke", "ops works."),
     ],
 )
-def test_a_run_is_described_in_a_line(event: str, data: dict[str, Any], title: str, text: str) -> None:
+def test_a_run_is_described_in_a_line(
+    event: str, data: dict[str, Any], title: str, text: str
+) -> None:
     found = chat_message(message(event, 0, {"run_slug": "01RUN", **data}), "Shop", LINKS)
     assert (found.title, found.text) == (title, text)
 
