@@ -122,4 +122,4 @@ async def test_keyboard_shortcuts_are_listed_and_work_without_modifiers_only(
     place = page.one("//section[.//kbd='F']//h2").text_content()
     assert place == "Log, while its lines are focused"
     store = await owner.get("/store")
-    assert store.one("//input[@name='q']").get("accesskey") == "/"
+    assert store.one("//main//input[@name='q']").get("accesskey") == "/"

@@ -163,3 +163,29 @@ async def test_a_viewer_can_only_read_and_other_accounts_find_nothing(
             await stranger.get(address, status=404)
         for action in ("test", "rotate", "delete", "enable", "edit"):
             await stranger.post(f"{here}/{action}", {"name": "x"}, status=404)
+
+
+async def test_a_chat_is_added_tested_and_changed_without_its_address(
+    owner: Visitor, receiver: Receiver
+) -> None:
+    typed = {
+        "name": "Team",
+        "channel": "slack",
+        "url": receiver.url("/services/T0/zebra"),
+        "events": "alert.raised",
+        "enabled": "on",
+    }
+    here = (await owner.post(f"{LIST}/new", typed)).location
+    for address in (here, f"{here}/edit", LIST):
+        page = await owner.get(address)
+        assert "zebra" not in page.raw and "Slack" in page.text
+    assert not page.all("//button[contains(., 'Rotate')]")
+    trial = await owner.post(f"{here}/test", status=200)
+    assert "Accepted" in trial.text and "Test message from Fyke" in trial.text
+    await owner.post(f"{here}/edit", {**typed, "url": "", "events": "run.failed"})
+    await owner.post(f"{here}/test", status=200)
+    assert len(receiver.at("/services/T0/zebra")) == 2
+    bad = {**typed, "name": "T", "channel": "telegram", "token": "7:secret", "chat": "x y"}
+    page = await owner.post(f"{LIST}/new", bad, status=422)
+    page.one("//*[@id='faults']//a[@href='#f-token']")
+    assert "7:secret" not in page.raw

@@ -47,6 +47,7 @@ class SeededAccount:
             **self.lists,
             **self.nodes,
             "/docs/{page}": "/docs/runWorker",
+            "/guide/{page:path}": "/guide/how-to/alerts",
             "/w/{owner}/{name}": f"/w/{self.places}",
             "/w/{owner}/{name}/api": f"/w/{self.places}/api",
             "/w/{owner}/{name} as JSON": f"/w/{self.places}?view=json",

@@ -20,7 +20,7 @@ def test_the_wheel_contains_the_program_and_its_assets(files: set[PurePosixPath]
     assert {path.parts[0] for path in files} == {"fyke", "fyke_client"}
     assert PurePosixPath("fyke_client/py.typed") in files
     wanted = ["cli/entry.py", "console/templates/base.html", "assets/workers", "assets/sdk"]
-    wanted += ["assets/worker-templates/scrapy/test_main.py"]
+    wanted += ["assets/worker-templates/scrapy/test_main.py", "assets/docs/how-to/console.md"]
     for each in map(PurePosixPath("fyke").joinpath, wanted):
         assert any(path == each or each in path.parents for path in files), each
 

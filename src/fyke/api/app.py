@@ -288,6 +288,7 @@ def _routes_of_runs(services: Services) -> list[object]:
             services.run_sites,
             services.run_browsers,
             services.input_secrets,
+            services.progress,
         ),
         fyke_last_pages.LastPageRoutes(services.last_pages),
         fyke_run_picture.RunPictureRoutes(services.browser_views),

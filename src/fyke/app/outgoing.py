@@ -42,6 +42,10 @@ def open_outgoing(settings: Settings, rules: CallbackRules) -> Iterator[Outgoing
 def _mailer(settings: Settings) -> SmtpMailer | None:
     if not settings.smtp_url:
         return None
-    links = settings.public_url or f"http://{settings.host}:{settings.port}"
     server = parse_server(settings.smtp_url)
-    return SmtpMailer(server, settings.mail_from or f"fyke@{server.host}", links)
+    return SmtpMailer(server, settings.mail_from or f"fyke@{server.host}", links_of(settings))
+
+
+def links_of(settings: Settings) -> str:
+    """The address of the console for links in messages."""
+    return settings.public_url or f"http://{settings.host}:{settings.port}"

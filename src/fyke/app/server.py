@@ -21,7 +21,7 @@ from fyke.app.following import SettingsTimer
 from fyke.app.git import open_git
 from fyke.app.health import ProxyProbe, disk
 from fyke.app.heartbeat import Heartbeat
-from fyke.app.outgoing import Outgoing, open_outgoing
+from fyke.app.outgoing import Outgoing, links_of, open_outgoing
 from fyke.app.probe import ServerProbe
 from fyke.app.runtime import Runtime, open_runtime
 from fyke.app.services import callback_rules, make_runs, make_workers, own_names, password_words
@@ -200,6 +200,7 @@ def _timers(runtime: Runtime, services: Services, outgoing: Outgoing) -> list[Ti
             SystemClock(),
             master_secret(settings),
             at_once=min(AT_ONCE, _max_open_files() // 2),
+            links=links_of(settings),
         ),
         AlertTimer(monitor, runtime.signals, SystemClock()),
         UploadTimer(services.uploads),
@@ -268,6 +269,7 @@ def _foundations(
             else None
         ),
         gateway=gateway_address(settings),
+        links=links_of(settings),
         fleet=FleetEngine(settings.fleet),
     )
 

@@ -6,7 +6,27 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from fyke.cli.errors import CommandFailed, Exit
+
+MAX_SECRET_CHARS = 2**20  # the server accepts far fewer, with a better error
+
+
+def secret_value(label: str, *, confirm: bool) -> str:
+    """The value from a prompt that hides it, or else standard input without its final line break.
+    Raises ``CommandFailed`` if it is not UTF-8.
+    """
+    if sys.stdin.isatty():
+        value: str = typer.prompt(label, hide_input=True, confirmation_prompt=confirm, err=True)
+        return value
+    try:
+        text = sys.stdin.buffer.read(4 * MAX_SECRET_CHARS).decode()
+    except UnicodeDecodeError:
+        raise CommandFailed(
+            "the value is not UTF-8 text; encode binary data as base64", Exit.USAGE
+        ) from None
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 def read_input(argument: str | None) -> tuple[dict[str, Any], dict[str, Any]]:

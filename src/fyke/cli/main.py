@@ -103,6 +103,10 @@ class _Root(LazyGroup):
         "callback": Entry(
             "Callbacks: states, replays and receivers.", "fyke.cli.callback:callbacks"
         ),
+        "webhook": Entry(
+            "Programs and chats that get messages about runs and alerts: add, test, remove them.",
+            "fyke.cli.webhook:webhooks",
+        ),
         "backup": Entry(
             "Create and verify backups. fyke restore restores one.", "fyke.cli.backup:backups"
         ),

@@ -21,6 +21,7 @@ from fyke.cli.run_watch import (
     WatchOptions,
     detail_data,
     log_to_data,
+    progress_text,
     report_start,
 )
 
@@ -154,6 +155,7 @@ def show(server: ServerContext, run: RunArgument) -> None:
         more["max_retries"] = run_summary.max_retries
         more |= {"pool": run_summary.pool, "labels": run_summary.labels}
         more |= {"region": run_summary.region, "retried": len(retried)}
+        more["progress"] = run_summary.progress and data_of(run_summary.progress)
         server.out.json({**detail_data(detail), **more, **ending_data(run_summary)})
         return
     pairs: list[tuple[str, object]] = [
@@ -168,6 +170,8 @@ def show(server: ServerContext, run: RunArgument) -> None:
         ("took", formatting.span(run_summary.duration)),
         ("origin", detail.origin),
     ]
+    if run_summary.progress:
+        pairs.insert(2, ("progress", progress_text(run_summary.progress)))
     if run_summary.max_retries:
         pairs.append(("retries", f"up to {run_summary.max_retries} for each subtask"))
     if retried:

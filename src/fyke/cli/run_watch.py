@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fyke.cli.context import ServerContext
     from fyke.model.log import LogEntry
     from fyke_client.types.fyke.run_logs import LogItem
+    from fyke_client.types.fyke.runs import ProgressItem
     from fyke_client.types.v1 import RunDetail
 
 T = TypeVar("T")
@@ -71,10 +72,18 @@ def detail_data(detail: RunDetail) -> dict[str, object]:
     return {**data_of(detail), "state": detail.status_name}
 
 
-def summary(detail: RunDetail, seconds: float) -> str:
+def progress_text(progress: ProgressItem) -> str:
+    """How far a running run is."""
+    if progress.basis == "subtasks":
+        return f"{progress.done} of {progress.total} subtasks"
+    return f"about {progress.percent} %"
+
+
+def summary(detail: RunDetail, seconds: float, progress: ProgressItem | None = None) -> str:
     """State, figures and reason of a run that has taken ``seconds``."""
     figures = ", ".join(
         [
+            *([progress_text(progress)] if progress else []),
             formatting.count(detail.results, "row"),
             formatting.size(detail.traffic),
             formatting.span(seconds),
@@ -136,7 +145,7 @@ class RunWatch:
     def summary(self, detail: RunDetail) -> str:
         """The run in one line. The times in ``detail`` are whole seconds, and 0 until the end."""
         current = self._retry(lambda: self._server.client.run_summary(self._run))
-        return summary(detail, current.duration)
+        return summary(detail, current.duration, current.progress)
 
     def _timeout(self, detail: RunDetail) -> CommandFailed:
         return CommandFailed(

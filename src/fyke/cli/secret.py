@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from fyke.cli import formatting
 from fyke.cli.context import ServerContext, group, server_command
-from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.inputs import secret_value
 from fyke.cli.output import data_of
 from fyke.cli.worker import Ref
 
@@ -21,7 +20,6 @@ Name = Annotated[
         help="Name of the environment variable, for example SHOP_LOGIN.", metavar="NAME"
     ),
 ]
-MAX_READ_CHARS = 2**20  # the server accepts far fewer, with a better error
 
 
 @server_command(secrets, "list")
@@ -65,7 +63,7 @@ def set_secret(server: ServerContext, worker: Ref, name: Name) -> None:
       fyke secret set owner/hello SHOP_LOGIN
       fyke secret set owner/hello COOKIES < cookies.txt
     """
-    secret = server.client.set_secret(worker, name, _value(name))
+    secret = server.client.set_secret(worker, name, secret_value(f"Value of {name}", confirm=True))
     if server.out.as_json:
         server.out.json(data_of(secret))
     else:
@@ -85,19 +83,3 @@ def delete_secret(server: ServerContext, worker: Ref, name: Name) -> None:
         server.out.json({"worker": worker, "name": name})
     else:
         server.out.say(f"{name} is removed.")
-
-
-def _value(name: str) -> str:
-    """The value from the prompt or standard input. Raises ``CommandFailed`` if it is not UTF-8."""
-    if sys.stdin.isatty():
-        value: str = typer.prompt(
-            f"Value of {name}", hide_input=True, confirmation_prompt=True, err=True
-        )
-        return value
-    try:
-        text = sys.stdin.buffer.read(4 * MAX_READ_CHARS).decode()
-    except UnicodeDecodeError:
-        raise CommandFailed(
-            "the value is not UTF-8 text; encode binary data as base64", Exit.USAGE
-        ) from None
-    return text.removesuffix("\n").removesuffix("\r")

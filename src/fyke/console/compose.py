@@ -22,6 +22,8 @@ from fyke.console.pages import (
     assets,
     audit,
     docs,
+    find,
+    guide,
     isolation,
     joining,
     keyboard,
@@ -121,6 +123,8 @@ def all_pages(
         *mail_address.MailAddressPages(services.mail_addresses).pages(),
         *second_factor.SecondFactorPages(services.second_factors).pages(),
         *keyboard.KeyboardPages().pages(),
+        *find.FindPages(services.finder).pages(),
+        *guide.GuidePages().pages(),
         *keys.KeyPages(services.accounts, services.users).pages(),
         *users.UserPages(services.users).pages(),
         *audit.AuditPages(services.audit, services.accounts).pages(),
@@ -176,7 +180,14 @@ def all_pages(
 def _run_pages(services: Services, config: ConsoleConfig) -> list[ConsolePage]:
     """The pages of one run, and its page for visitors with a share link."""
     log_reading, results = services.log_pages, services.results
-    frames = RunFrames(services.runs, services.endings, services.waiting, services.parts, results)
+    frames = RunFrames(
+        services.runs,
+        services.endings,
+        services.waiting,
+        services.parts,
+        results,
+        services.progress,
+    )
     links = Links(config.master_secret, FILE_SECONDS)
     return [
         *run_export.RunExportPages(frames, results, services.exports, links, FILE_SECONDS).pages(),

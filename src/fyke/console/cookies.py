@@ -24,6 +24,7 @@ SESSION = "fyke_session"
 LANGUAGE = "fyke_language"
 THEME = "fyke_theme"
 ZONE = "fyke_zone"
+KEYS = "fyke_keys"  # "off": no shortcuts of a single key
 NOTICE = "fyke_notice"
 
 SESSION_SECONDS = 30 * 24 * 3600

@@ -37,6 +37,8 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
         ("GET", "/docs/{page}"),
         ("GET", "/docs/{page}.md"),
         ("GET", "/llms.txt"),
+        ("GET", "/guide"),
+        ("GET", "/guide/{page:path}"),
     }
 )
 

@@ -17,6 +17,7 @@ from fyke.api.network import Visit
 from fyke.console import cookies, formats
 from fyke.console.cookies import Notice, Notices, Tone
 from fyke.console.forms import PostedForm
+from fyke.console.guide import help_for
 from fyke.console.navigation import groups_for
 from fyke.console.templating import render, render_block
 from fyke.console.texts import ConsoleLanguage
@@ -117,6 +118,11 @@ class View:
         query = self.request.url.query
         return f"{self.path}?{query}" if query else self.path
 
+    @property
+    def single_keys(self) -> bool:
+        """Whether shortcuts of a single key are on in this browser."""
+        return cookies.read(self.request, self.visit, cookies.KEYS) != "off"
+
     def param(self, name: str) -> str:
         """A parameter of the path."""
         return str(self.request.path_params[name])
@@ -199,6 +205,7 @@ class View:
             "user": signed_in.user if signed_in else None,
             "preferences": signed_in.preferences if signed_in else None,
             "may_edit": self.may_edit,
+            "help": help_for(self.path),
             "groups": list(groups_for(signed_in.caller, self.context.pages)) if signed_in else [],
             "sidebar_counts": self.sidebar_counts,
             "notice": notice,

@@ -42,6 +42,7 @@ from fyke.domain.catalog.categories import Categories
 from fyke.domain.catalog.output_fields import OutputFields
 from fyke.domain.catalog.removal import WorkerRemoval
 from fyke.domain.catalog.service import Catalog
+from fyke.domain.finder import Finder
 from fyke.domain.forms.service import RunForms
 from fyke.domain.health import Health
 from fyke.domain.installation.metrics import InstallationMetrics
@@ -71,6 +72,7 @@ from fyke.domain.runs.input_secrets import InputSecretFinder
 from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.runs.list_stream import ListStream
 from fyke.domain.runs.lists import RunLists
+from fyke.domain.runs.progress import RunProgress
 from fyke.domain.runs.recent import RecentRuns
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.sharing import Shares
@@ -109,7 +111,8 @@ class Foundations:
     ``revisions`` of runs may be known without a read. ``browser_views``: None where live views are
     switched off; ``node_views``: those of nodes. ``keep_pages_ms``: how long last pages are kept, 0
     without a limit. ``gateway``: the address at which machines join as nodes, "" where nodes cannot
-    use the database; ``fleet``: which engine runs them.
+    use the database; ``fleet``: which engine runs them. ``links``: the address of the console, for
+    links in messages.
     """
 
     storage: Storage
@@ -143,6 +146,7 @@ class Foundations:
     node_views: NodeViews | None = None
     keep_pages_ms: int = 0
     gateway: str = ""
+    links: str = ""
     fleet: FleetEngine = FleetEngine.STATIC
 
 
@@ -194,6 +198,8 @@ class Services:
         self.results = RunResults(storage, foundations.results, foundations.scratch)
         self.log_pages = LogReader(storage, foundations.results)
         self.lists = RunLists(storage, foundations.results, rules)
+        self.finder = Finder(storage, self.lists)
+        self.progress = RunProgress(storage)
         self.recent_runs = RecentRuns(storage)
         self.waiting = WaitReasons(storage, rules)
         self.queue = RunQueue(storage, foundations.runs, rules.prices)
@@ -251,7 +257,12 @@ class Services:
             storage, foundations.hooks, lambda: foundations.probe.egress_report().callbacks_allowed
         )
         self.webhooks = Webhooks(
-            storage, foundations.hooks, foundations.prober, clock, foundations.master_secret
+            storage,
+            foundations.hooks,
+            foundations.prober,
+            clock,
+            foundations.master_secret,
+            foundations.links,
         )
         self.alerts = Alerts(storage, foundations.results, mails=foundations.mails)
         self.installation = Installation(storage, foundations.probe, foundations.health, clock)

@@ -11,6 +11,18 @@ MAX_DESCRIPTION = 500
 OLD_SECRET_MS = 24 * 3600 * 1000  # how long messages are also signed with a replaced secret
 
 
+class Channel(StrEnum):
+    """What receives the messages: a program of the account, with a signature, or a chat, in the
+    form that its service takes.
+    """
+
+    WEBHOOK = "webhook"
+    SLACK = "slack"  # also Mattermost and Rocket.Chat
+    TEAMS = "teams"
+    DISCORD = "discord"
+    TELEGRAM = "telegram"
+
+
 class WebhookEvent(StrEnum):
     """The events that an endpoint can subscribe to."""
 
@@ -29,7 +41,9 @@ class Endpoint:
     """An address that events are sent to. Times in ms since the epoch, 0 = never.
 
     The secrets are derived from ``salt`` and ``old_salt`` (``secrets.py``); the old one is valid
-    until ``old_until``. The ``last_`` members describe the latest attempt of any of its deliveries;
+    until ``old_until``. The address of a chat is a secret: ``sealed`` is the whole address, ``url``
+    the part that may be shown (``chats.py``). The ``last_`` members describe the latest attempt of
+    any of its deliveries;
     ``failing_since`` is the first failure since the last success.
     """
 
@@ -50,3 +64,5 @@ class Endpoint:
     last_error: str = ""
     last_reply: str = ""
     failing_since: int = 0
+    channel: Channel = Channel.WEBHOOK
+    sealed: str = ""

@@ -7,19 +7,23 @@ meanwhile, the claim expires and the delivery is sent again with the same id.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 import structlog
 
-from fyke.contracts.delivery import Notifier
+from fyke.contracts.delivery import Notifier, ReceiverResponse
 from fyke.contracts.signals import OUTBOX, Listener, Signals
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.callbacks.record import record, release
 from fyke.domain.callbacks.signing import headers, secret_for
 from fyke.domain.callbacks.slots import AT_ONCE, free_slots
-from fyke.domain.webhooks.secrets import signing_secrets
+from fyke.domain.webhooks.requests import (
+    EndpointRequests,
+    UnreadableAddress,
+    worker_of_message,
+)
 from fyke.kit.clock import Clock
 from fyke.model.callback import Claim, Delivery, HostStatus
+from fyke.model.webhook import Channel, Endpoint
 
 log = structlog.get_logger()
 
@@ -46,13 +50,16 @@ class CallbackTimer:
         clock: Clock,
         master_secret: bytes,
         at_once: int = AT_ONCE,
+        links: str = "",
     ) -> None:
+        """``links``: the address of the console, for links in chats."""
         self._storage = storage
         self._notifier = notifier
         self._signals = signals
         self._clock = clock
         self._master = master_secret
         self._at_once = at_once
+        self._requests = EndpointRequests(master_secret, links)
 
     async def tick(self) -> None:
         """Deliver until cancelled. Listens before the first query, so that no signal is lost."""
@@ -108,11 +115,8 @@ class CallbackTimer:
         if self._clock.monotonic() - claimed_at > STALE_SECONDS:
             await self._storage.write(lambda tx: release(tx, delivery, tx.now))
             return
-        body = delivery.payload.encode()
         at, started = self._clock.now_ms(), self._clock.monotonic()
-        secrets = await self._secrets(delivery, at)
-        signed = headers(secrets, delivery.id, at // 1000, body)
-        answer = await self._notifier.post(delivery.url, body, signed)
+        answer = await self._send(delivery, at)
         duration_ms = round((self._clock.monotonic() - started) * 1000)
         recorded = await self._storage.write(
             lambda tx: record(tx, delivery, answer, at=at, duration_ms=duration_ms)
@@ -127,10 +131,28 @@ class CallbackTimer:
             state=recorded.state.value if recorded else "lapsed",
         )
 
-    async def _secrets(self, delivery: Delivery, now: int) -> Sequence[str]:
-        """The secrets that sign a delivery: of its endpoint, or else of its account."""
+    async def _send(self, delivery: Delivery, at: int) -> ReceiverResponse:
+        """Send to the delivery's endpoint, or else to its address, signed for its account."""
+        payload = delivery.payload
         if delivery.endpoint_id:
-            endpoint = await self._storage.read(lambda tx: tx.webhooks.get(delivery.endpoint_id))
+            endpoint, worker = await self._storage.read(lambda tx: _endpoint_of(tx, delivery))
             if endpoint is not None:
-                return signing_secrets(self._master, endpoint, now)
-        return (secret_for(self._master, delivery.account_id),)
+                try:
+                    request = self._requests.to(endpoint, delivery.id, payload, at, worker)
+                except UnreadableAddress as error:
+                    return ReceiverResponse(0, str(error))
+                # a webhook's address is that of the delivery, as of when it was added
+                chat = endpoint.channel is not Channel.WEBHOOK
+                url = request.url if chat else delivery.url
+                return await self._notifier.post(url, request.body, request.headers)
+        secret, body = secret_for(self._master, delivery.account_id), payload.encode()
+        signed = headers((secret,), delivery.id, at // 1000, body)
+        return await self._notifier.post(delivery.url, body, signed)
+
+
+def _endpoint_of(tx: Transaction, delivery: Delivery) -> tuple[Endpoint | None, str]:
+    """The endpoint, and for a chat the name of the message's worker."""
+    endpoint = tx.webhooks.get(delivery.endpoint_id)
+    if endpoint is None or endpoint.channel is Channel.WEBHOOK:
+        return endpoint, ""
+    return endpoint, worker_of_message(tx, delivery.payload)

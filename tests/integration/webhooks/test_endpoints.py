@@ -153,3 +153,29 @@ async def test_a_test_call_reports_its_steps(app: App, receiver: Receiver) -> No
     assert "refused" in trial.steps[-1].detail
     count, _ = await app.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=9)
     assert count == 0
+
+
+async def test_a_chat_gets_its_own_form_at_an_address_that_is_not_stored_in_the_clear(
+    working: App, receiver: Receiver
+) -> None:
+    webhooks = working.services.webhooks
+    url = receiver.url("/services/T0/secret")
+    fields = EndpointFields("Ops", url, ("run.failed",), channel="slack")
+    created = await webhooks.add(working.owner, fields)
+    assert created.secret == ""
+    await a_run(working, Outcome.EXIT_CODE)
+    [message] = await wait_for(receiver, "/services/T0/secret")
+    assert "webhook-signature" not in message.headers
+    assert list(message.data) == ["text", "unfurl_links"]
+    assert message.data["text"].startswith("*The reader: failed*\n")
+    kept = replace(fields, url="", description="quiet")
+    view = await webhooks.change(working.owner, created.endpoint.id, kept)
+    assert "secret" not in repr(view) and view.endpoint.description == "quiet"
+    assert (await webhooks.test(working.owner, created.endpoint.id)).accepted
+    assert "Test message" in (await wait_for(receiver, "/services/T0/secret", 2))[1].data["text"]
+    _, listed = await working.services.callbacks.page(
+        working.owner, DeliveryFilter(endpoint_id=view.endpoint.id), offset=0, limit=9
+    )
+    assert [item.delivery.url for item in listed] == [receiver.url("/***")]
+    with pytest.raises(Refused, match="not signed"):
+        await webhooks.rotate(working.owner, created.endpoint.id)

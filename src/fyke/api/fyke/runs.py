@@ -11,6 +11,7 @@ from fyke.domain.results.service import RunResults
 from fyke.domain.runs.browser_reports import RunBrowsers
 from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.input_secrets import InputSecretFinder
+from fyke.domain.runs.progress import RunProgress
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.sharing import Shares
 from fyke.domain.runs.sites import RunSites
@@ -40,6 +41,7 @@ class RunRoutes:
     sites: RunSites
     browsers: RunBrowsers
     input_secrets: InputSecretFinder
+    progress: RunProgress
 
     @get(RUN, scope=Scope.READ, errors=(RunNotFound,))
     async def get_run_summary(self, call: Call, slug: RunSlug) -> wire.RunSummary:
@@ -47,7 +49,8 @@ class RunRoutes:
         view = await self.runs.get(call.caller, slug)
         hidden = await self.results.hidden_count(call.caller, slug)
         nodes = await self.subtasks.nodes(call.caller, slug)
-        return wire.RunSummary.of(view, await self.endings.of(view), hidden, nodes)
+        progress = await self.progress.of(view)
+        return wire.RunSummary.of(view, await self.endings.of(view), hidden, nodes, progress)
 
     @delete(RUN, scope=Scope.WRITE, errors=(RunNotFound, Refused))
     async def delete_run(self, call: Call, slug: RunSlug) -> None:

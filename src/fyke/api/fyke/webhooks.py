@@ -57,14 +57,14 @@ class WebhookRoutes:
         """Delete a webhook; its pending messages fail."""
         await self.webhooks.remove(call.caller, id)
 
-    @post(f"{WEBHOOK}/rotate", scope=Scope.ADMIN, errors=(NotFound, Forbidden))
+    @post(f"{WEBHOOK}/rotate", scope=Scope.ADMIN, errors=(NotFound, Refused, Forbidden))
     async def rotate_webhook_secret(self, call: Call, id: Name) -> wire.WebhookSecret:
         """Replace the secret of a webhook; the old one also signs for 24 hours."""
         return wire.WebhookSecret.of(await self.webhooks.rotate(call.caller, id))
 
     @post(f"{WEBHOOK}/test", scope=Scope.ADMIN, errors=(NotFound, Forbidden))
     async def test_webhook(self, call: Call, id: Name) -> wire.WebhookTest:
-        """Send a signed test message now, and answer the result of each step.
+        """Send a test message now, and answer the result of each step.
 
         It is sent once, even if the webhook is off, and is not listed with the callbacks.
         """

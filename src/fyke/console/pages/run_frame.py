@@ -9,9 +9,11 @@ from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.endings import RunEnding, RunEndings
+from fyke.domain.runs.progress import RunProgress
 from fyke.domain.runs.service import Runs, RunView
 from fyke.domain.runs.subtask_reader import SubtaskReader
 from fyke.domain.runs.waiting import WaitReason, WaitReasons
+from fyke.model.progress import Progress
 from fyke.model.run import Outcome, RunState
 
 AREA = "/runs"
@@ -23,6 +25,7 @@ Tab = tuple[str, str, int | None]
 class RunFrame:
     """``live``: the address of the page's stream, "" when no update can follow.
     ``hidden``: the number of stored rows that are left out because their Worker failed.
+    ``progress``: None when the run is not running or nothing is known.
     """
 
     view: RunView
@@ -32,6 +35,7 @@ class RunFrame:
     current: str
     live: str
     hidden: int = 0
+    progress: Progress | None = None
 
     @property
     def at(self) -> str:
@@ -87,6 +91,7 @@ class RunFrames:
     waiting: WaitReasons
     subtasks: SubtaskReader
     results: RunResults
+    progress: RunProgress
 
     async def get(self, view: View, tab: str = "", live: str = "") -> RunFrame:
         """The frame of the run that the path names. ``live``: the query of the stream, ""
@@ -106,4 +111,5 @@ class RunFrames:
             current=at + tab,
             live=f"{at}/live?{live}" if live and not run.state.terminal else "",
             hidden=await self.results.hidden_count(view.caller, run.id),
+            progress=await self.progress.of(run_view),
         )

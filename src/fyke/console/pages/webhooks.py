@@ -15,16 +15,18 @@ from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.callbacks.allowed import AllowedCallbacks
 from fyke.domain.callbacks.service import Callbacks
+from fyke.domain.webhooks.chats import telegram_address
 from fyke.domain.webhooks.rules import EndpointFields
 from fyke.domain.webhooks.service import EndpointTest, Webhooks
 from fyke.errors import Conflict, InvalidRequest, Refused
 from fyke.model.callback import DeliveryFilter, DeliveryState
-from fyke.model.webhook import WebhookEvent
+from fyke.model.webhook import Channel, WebhookEvent
 
 AREA = "/settings/webhooks"
 PAGE_SIZE = 20
 SMALL = 2**16
-_FIELDS = {name: name for name in ("name", "url", "events", "description", "confirm")}
+_FIELDS = {name: name for name in ("name", "url", "channel", "events", "description", "confirm")}
+_SECRETS = frozenset({"token"})
 _STATES = tuple(state.value for state in DeliveryState)
 
 
@@ -39,10 +41,24 @@ class WebhookPages:
         return [
             ConsolePage("GET", AREA, self.list, area=AREA),
             ConsolePage("GET", f"{AREA}/new", self.new, area=AREA),
-            ConsolePage("POST", f"{AREA}/new", self.create, area=AREA, form_bytes=SMALL),
+            ConsolePage(
+                "POST",
+                f"{AREA}/new",
+                self.create,
+                area=AREA,
+                form_bytes=SMALL,
+                excluded=_SECRETS,
+            ),
             ConsolePage("GET", endpoint_path, self.show, area=AREA),
             ConsolePage("GET", f"{endpoint_path}/edit", self.edit, area=AREA),
-            ConsolePage("POST", f"{endpoint_path}/edit", self.change, area=AREA, form_bytes=SMALL),
+            ConsolePage(
+                "POST",
+                f"{endpoint_path}/edit",
+                self.change,
+                area=AREA,
+                form_bytes=SMALL,
+                excluded=_SECRETS,
+            ),
             ConsolePage(
                 "POST", f"{endpoint_path}/rotate", self.rotate, area=AREA, form_bytes=SMALL
             ),
@@ -70,14 +86,20 @@ class WebhookPages:
         return view.page("webhooks/list.html", area=AREA, webhooks=webhooks)
 
     async def new(self, view: View) -> Response:
-        typed = {"events": [WebhookEvent.RUN_FAILED.value], "enabled": True}
-        return self._form(view, typed, {})
+        channel = view.query.get("channel", "")
+        events = [WebhookEvent.RUN_FAILED.value]
+        if channel in [*Channel] and channel != Channel.WEBHOOK:
+            events = [WebhookEvent.ALERT_RAISED.value]
+        return self._form(view, {"events": events, "enabled": True, "channel": channel}, {})
 
     async def create(self, view: View) -> Response:
         try:
             with_secret = await self.webhooks.add(view.caller, _fields(view))
         except (InvalidRequest, Conflict, Refused) as error:
-            return self._form(view, _typed(view), faults_of(error, _FIELDS))
+            return self._form(view, _typed(view), _faults(view, error))
+        if not with_secret.secret:
+            notice = _("The channel was added. Send a test to see a message in it.")
+            return view.go(f"{AREA}/{with_secret.endpoint.id}", notice)
         return view.page(
             "webhooks/secret.html",
             area=AREA,
@@ -93,19 +115,20 @@ class WebhookPages:
         endpoint = (await self.webhooks.get(view.caller, view.param("id"))).endpoint
         typed = {
             "name": endpoint.name,
-            "url": endpoint.url,
+            "url": endpoint.url if endpoint.channel is Channel.WEBHOOK else "",
+            "channel": endpoint.channel.value,
             "events": [event.value for event in endpoint.events],
             "description": endpoint.description,
             "enabled": endpoint.enabled,
         }
-        return self._form(view, typed, {}, endpoint.name)
+        return self._form(view, typed, {}, endpoint.name, endpoint.url)
 
     async def change(self, view: View) -> Response:
         before = (await self.webhooks.get(view.caller, view.param("id"))).endpoint
         try:
             await self.webhooks.change(view.caller, before.id, _fields(view))
         except (InvalidRequest, Conflict) as error:
-            return self._form(view, _typed(view), faults_of(error, _FIELDS), before.name)
+            return self._form(view, _typed(view), _faults(view, error), before.name, before.url)
         return view.go(f"{AREA}/{before.id}", _("The webhook was changed."))
 
     async def rotate(self, view: View) -> Response:
@@ -191,8 +214,16 @@ class WebhookPages:
         )
 
     def _form(
-        self, view: View, typed: Mapping[str, Any], faults: Mapping[str, str], name: str = ""
+        self,
+        view: View,
+        typed: Mapping[str, Any],
+        faults: Mapping[str, str],
+        name: str = "",
+        known: str = "",
     ) -> Response:
+        """``name`` and ``known`` are those of the endpoint before the change: its address as it may
+        be shown.
+        """
         url = str(typed.get("url", "")).strip()
         return view.page(
             "webhooks/form.html",
@@ -201,6 +232,8 @@ class WebhookPages:
             typed=typed,
             faults=faults,
             name=name,
+            known=known,
+            channels=[channel.value for channel in Channel],
             id=view.request.path_params.get("id", ""),
             events=[event.value for event in WebhookEvent],
             entry=self.allowed.entry_for(view.caller, url) if "url" in faults else "",
@@ -219,15 +252,30 @@ def _page_number(view: View) -> int:
 
 def _fields(view: View) -> EndpointFields:
     form = view.form
+    channel, url = form.get("channel") or Channel.WEBHOOK.value, form.get("url")
+    token, chat = form.get("token"), form.get("chat")
+    if channel == Channel.TELEGRAM:
+        url = telegram_address(token, chat) if token.strip() or chat.strip() else ""
     return EndpointFields(
         form.get("name"),
-        form.get("url"),
+        url,
         tuple(form.all("events")),
         form.get("description"),
         form.on("enabled"),
+        channel,
     )
 
 
+def _faults(view: View, error: InvalidRequest | Conflict | Refused) -> dict[str, str]:
+    """The faults by field. An address of Telegram is typed as the token of a bot and a chat."""
+    faults = dict(faults_of(error, _FIELDS))
+    if view.form.get("channel") == Channel.TELEGRAM and "url" in faults:
+        faults["token"] = faults.pop("url")
+    return faults
+
+
 def _typed(view: View) -> dict[str, Any]:
+    """What was typed; the token of a bot is not shown again."""
     form = view.form
-    return {**form.values(), "events": form.all("events"), "enabled": form.on("enabled")}
+    lists = {"events": form.all("events"), "enabled": form.on("enabled")}
+    return {**form.values(), **lists, "token": ""}

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fyke.domain.callbacks.url import CallbackRules
+from fyke.domain.webhooks.chats import telegram_chat
 from fyke.errors import InvalidRequest, Problem
-from fyke.model.webhook import MAX_DESCRIPTION, MAX_NAME, WebhookEvent
+from fyke.model.webhook import MAX_DESCRIPTION, MAX_NAME, Channel, WebhookEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,22 +20,30 @@ class EndpointFields:
     events: tuple[str, ...]
     description: str = ""
     enabled: bool = True
+    channel: str = Channel.WEBHOOK
 
 
-def validate_endpoint(addresses: CallbackRules, fields: EndpointFields) -> EndpointFields:
-    """The normalized fields. Raise ``InvalidRequest`` with all problems."""
+def validate_endpoint(
+    addresses: CallbackRules, fields: EndpointFields, *, address: bool = True
+) -> EndpointFields:
+    """The normalized fields. ``address``: whether to check it, too. Raise ``InvalidRequest`` with
+    all problems.
+    """
     name = " ".join(fields.name.split())
     url = fields.url.strip()
     problems = [
         *_name_problems(name),
-        *_url_problems(addresses, url),
+        *_channel_problems(fields.channel),
+        *(_url_problems(addresses, fields.channel, url) if address else ()),
         *_event_problems(fields.events),
         *_description_problems(fields.description),
     ]
     if problems:
         raise InvalidRequest.of(problems)
     events = tuple(event.value for event in WebhookEvent if event.value in fields.events)
-    return EndpointFields(name, url, events, fields.description.strip(), fields.enabled)
+    return EndpointFields(
+        name, url, events, fields.description.strip(), fields.enabled, fields.channel
+    )
 
 
 def _name_problems(name: str) -> Iterable[Problem]:
@@ -42,9 +51,19 @@ def _name_problems(name: str) -> Iterable[Problem]:
         yield Problem(f"it must have 1 to {MAX_NAME} characters", "name")
 
 
-def _url_problems(addresses: CallbackRules, url: str) -> Iterable[Problem]:
+def _channel_problems(channel: str) -> Iterable[Problem]:
+    names = [known.value for known in Channel]
+    if channel not in names:
+        yield Problem(
+            f"there is no channel {channel[:40]!r}; use one of {', '.join(names)}", "channel"
+        )
+
+
+def _url_problems(addresses: CallbackRules, channel: str, url: str) -> Iterable[Problem]:
     try:
         addresses.check(url)
+        if channel == Channel.TELEGRAM:
+            telegram_chat(url)
     except InvalidRequest as error:
         yield from (replace(problem, field="url") for problem in error.problems)
 

@@ -11,18 +11,19 @@ from fyke.domain.access import own_endpoint
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_confirmed, require_editor
 from fyke.domain.callbacks.record import ENDPOINT_OFF, redirect
-from fyke.domain.callbacks.signing import headers
 from fyke.domain.callbacks.url import CallbackRules, receiver_of
+from fyke.domain.webhooks.chats import shown_address
 from fyke.domain.webhooks.messages import test_message
+from fyke.domain.webhooks.requests import EndpointRequests, UnreadableAddress
 from fyke.domain.webhooks.rules import EndpointFields, validate_endpoint
-from fyke.domain.webhooks.secrets import secret_of, signing_secrets
+from fyke.domain.webhooks.secrets import secret_of
 from fyke.errors import InvalidRequest, Refused
 from fyke.kit.clock import Clock
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.callback import Receiver
-from fyke.model.webhook import MAX_ENDPOINTS, OLD_SECRET_MS, Endpoint, WebhookEvent
+from fyke.model.webhook import MAX_ENDPOINTS, OLD_SECRET_MS, Channel, Endpoint, WebhookEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class EndpointView:
 
 @dataclass(frozen=True, slots=True)
 class NewEndpoint:
-    """An endpoint with its secret, which is shown only once."""
+    """An endpoint with its secret, which is shown only once; "" for a chat."""
 
     endpoint: Endpoint
     secret: str
@@ -74,7 +75,10 @@ class Webhooks:
         prober: Prober,
         clock: Clock,
         master_secret: bytes,
+        links: str = "",
     ) -> None:
+        """``links``: the address of the console, for links in chats."""
+        self._requests = EndpointRequests(master_secret, links)
         self._storage = storage
         self._addresses = addresses
         self._prober = prober
@@ -100,6 +104,7 @@ class Webhooks:
         require_editor(caller, "Adding webhooks")
         valid = validate_endpoint(self._addresses, fields)
         endpoint_id, salt = new_ulid(), new_ulid()
+        url, sealed = self._stored_address(caller, endpoint_id, valid)
 
         def work(tx: Transaction) -> Endpoint:
             require_confirmed(tx, caller)
@@ -111,7 +116,7 @@ class Webhooks:
                 id=endpoint_id,
                 account_id=caller.account_id,
                 name=valid.name,
-                url=valid.url,
+                url=url,
                 events=_events(valid),
                 description=valid.description,
                 enabled=valid.enabled,
@@ -120,22 +125,30 @@ class Webhooks:
                 old_until=0,
                 created_at=tx.now,
                 updated_at=tx.now,
+                channel=Channel(valid.channel),
+                sealed=sealed,
             )
             tx.webhooks.add(endpoint)
             record(tx, caller, AuditAction.WEBHOOK_ADDED, endpoint.name, endpoint.url)
             return endpoint
 
         endpoint = await self._storage.write(work)
+        if endpoint.channel is not Channel.WEBHOOK:
+            return NewEndpoint(endpoint, "")
         return NewEndpoint(endpoint, secret_of(self._master, endpoint.id, endpoint.salt))
 
     async def change(
         self, caller: Caller, endpoint_id: str, fields: EndpointFields
     ) -> EndpointView:
         """Replace the fields of an endpoint. Pending deliveries go to the new URL; when it is
-        disabled, they fail. Raises ``NotFound``, ``InvalidRequest``, ``Conflict``, ``Forbidden``.
+        disabled, they fail. A chat without an address, or with the one that is shown, keeps its
+        own. Raises ``NotFound``, ``InvalidRequest``, ``Conflict``, ``Forbidden``.
         """
         require_editor(caller, "Changing webhooks")
-        valid = validate_endpoint(self._addresses, fields)
+        known = await self._storage.read(lambda tx: own_endpoint(tx, caller, endpoint_id))
+        kept = _keeps_address(known, fields)
+        valid = validate_endpoint(self._addresses, fields, address=not kept)
+        url, sealed = self._stored_address(caller, endpoint_id, valid)
 
         def work(tx: Transaction) -> EndpointView:
             require_confirmed(tx, caller)
@@ -143,11 +156,13 @@ class Webhooks:
             after = replace(
                 before,
                 name=valid.name,
-                url=valid.url,
+                url=before.url if kept else url,
                 events=_events(valid),
                 description=valid.description,
                 enabled=valid.enabled,
                 updated_at=tx.now,
+                channel=before.channel if kept else Channel(valid.channel),
+                sealed=before.sealed if kept else sealed,
             )
             tx.webhooks.save(after)
             record(tx, caller, AuditAction.WEBHOOK_CHANGED, after.name, after.url)
@@ -162,7 +177,7 @@ class Webhooks:
 
     async def rotate(self, caller: Caller, endpoint_id: str) -> NewEndpoint:
         """Replace the secret; messages are also signed with the old one for another 24 hours.
-        Raises ``NotFound``, ``Forbidden``.
+        Raises ``NotFound``, ``Refused`` for a chat, ``Forbidden``.
         """
         require_editor(caller, "Changing secrets")
         salt = new_ulid()
@@ -170,6 +185,8 @@ class Webhooks:
         def work(tx: Transaction) -> Endpoint:
             require_confirmed(tx, caller)
             before = own_endpoint(tx, caller, endpoint_id, lock=True)
+            if before.channel is not Channel.WEBHOOK:
+                raise Refused("Messages to a chat are not signed, so it has no secret")
             after = replace(
                 before,
                 salt=salt,
@@ -204,18 +221,35 @@ class Webhooks:
         await self._storage.write(work)
 
     async def test(self, caller: Caller, endpoint_id: str) -> EndpointTest:
-        """Send a signed test message now, even to a disabled endpoint, and return the result. It is
+        """Send a test message now, even to a disabled endpoint, and return the result. It is
         not retried or recorded. Raises ``NotFound``, ``Forbidden``.
         """
         require_editor(caller, "Testing webhooks")
         endpoint = await self._storage.read(lambda tx: own_endpoint(tx, caller, endpoint_id))
         now, started = self._clock.now_ms(), self._clock.monotonic()
-        body, message_id = test_message(endpoint, now), f"msg_{new_ulid()}"
-        secrets = signing_secrets(self._master, endpoint, now)
-        signature_headers = headers(secrets, message_id, now // 1000, body.encode())
-        answer, steps = await self._prober.probe(endpoint.url, body.encode(), signature_headers)
+        payload, message_id = test_message(endpoint, now), f"msg_{new_ulid()}"
+        try:
+            request = self._requests.to(endpoint, message_id, payload, now, "")
+        except UnreadableAddress as error:
+            return EndpointTest(message_id, payload, ReceiverResponse(0, str(error)), [], 0)
+        answer, steps = await self._prober.probe(request.url, request.body, request.headers)
         duration_ms = round((self._clock.monotonic() - started) * 1000)
-        return EndpointTest(message_id, body, answer, steps, duration_ms)
+        return EndpointTest(message_id, request.body.decode(), answer, steps, duration_ms)
+
+    def _stored_address(
+        self, caller: Caller, endpoint_id: str, fields: EndpointFields
+    ) -> tuple[str, str]:
+        """The address to store, and the sealed one of a chat."""
+        if fields.channel == Channel.WEBHOOK:
+            return fields.url, ""
+        sealed = self._requests.seal(caller.account_id, endpoint_id, fields.url)
+        return shown_address(fields.url), sealed
+
+
+def _keeps_address(known: Endpoint, fields: EndpointFields) -> bool:
+    if known.channel is Channel.WEBHOOK or fields.channel != known.channel:
+        return False
+    return fields.url.strip() in ("", known.url)
 
 
 def _events(fields: EndpointFields) -> tuple[WebhookEvent, ...]:

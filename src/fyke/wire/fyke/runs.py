@@ -11,6 +11,7 @@ from msgspec import Meta, field
 from fyke.domain.billing.pricing import format_usage
 from fyke.kit.spreadsheets import exact_usd
 from fyke.model.billing import gb_seconds
+from fyke.model.progress import Progress, ProgressBasis
 from fyke.model.run import MAX_LISTED_SUBTASKS, MAX_SHARE_DAYS, BlockedSite, SubtaskState
 from fyke.reasons import (
     HintCode,
@@ -95,6 +96,22 @@ class HintItem(Answer):
         return cls(hint.code.value, dict(hint.params), cause(hint), next_step(hint))
 
 
+class ProgressItem(Answer):
+    """How far a running run is."""
+
+    basis: Annotated[
+        ProgressBasis,
+        Meta(description="what is counted; rows are an estimate by those of earlier runs"),
+    ]
+    done: Count
+    total: Annotated[int, Meta(ge=1)]
+    percent: Annotated[int, Meta(ge=0, le=100)]
+
+    @classmethod
+    def of(cls, progress: Progress) -> ProgressItem:
+        return cls(progress.basis, progress.done, progress.total, progress.percent)
+
+
 class RunSummary(Answer):
     slug: str
     state: StatusName
@@ -132,10 +149,18 @@ class RunSummary(Answer):
     region: Annotated[
         str, Meta(description="from which its connections come; empty: from its machine's own")
     ] = ""
+    progress: Annotated[
+        ProgressItem | None, Meta(description="null if the run is not running or nothing is known")
+    ] = None
 
     @classmethod
     def of(
-        cls, view: RunView, ending: RunEnding, hidden: int, nodes: Sequence[str] = ()
+        cls,
+        view: RunView,
+        ending: RunEnding,
+        hidden: int,
+        nodes: Sequence[str] = (),
+        progress: Progress | None = None,
     ) -> RunSummary:
         """``hidden``: the number of hidden rows."""
         run = view.run
@@ -164,6 +189,7 @@ class RunSummary(Answer):
             pool=run.pool,
             labels=dict(run.labels),
             region=run.region,
+            progress=ProgressItem.of(progress) if progress else None,
         )
 
 

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from fyke.contracts.delivery import StepName
 from fyke.domain.webhooks.rules import EndpointFields
-from fyke.model.webhook import MAX_DESCRIPTION, MAX_NAME, WebhookEvent
+from fyke.model.webhook import MAX_DESCRIPTION, MAX_NAME, Channel, WebhookEvent
 from fyke.wire.common import Items, TimeOrNever
 from fyke.wire.fields import Answer, Boolean, DocumentedAs, Names, ParsedBy, Request, Text, to_text
 from fyke.wire.fyke.callbacks import HttpStatus, ReplyStart
@@ -23,16 +23,31 @@ class WebhookFields(Request):
     """The editable members of a webhook."""
 
     name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME), ParsedBy(to_text)] = ""
-    url: Annotated[Text, Meta(description="http or https, on the public internet")] = ""
+    url: Annotated[
+        Text,
+        Meta(
+            description="http or https, on the public internet; for a chat the address that its "
+            "service gives, for Telegram "
+            "`https://api.telegram.org/bot<token>/sendMessage?chat_id=<chat>`. Empty keeps the "
+            "address of a chat"
+        ),
+    ] = ""
     events: Annotated[
         Names, DocumentedAs(list[WebhookEvent]), Meta(description="at least one")
     ] = ()
     description: Annotated[str, Meta(max_length=MAX_DESCRIPTION), ParsedBy(to_text)] = ""
     enabled: Boolean = True
+    channel: Annotated[
+        Text,
+        DocumentedAs(Channel),
+        Meta(description="a program that gets signed messages, or a chat"),
+    ] = Channel.WEBHOOK.value
 
     @property
     def fields(self) -> EndpointFields:
-        return EndpointFields(self.name, self.url, self.events, self.description, self.enabled)
+        return EndpointFields(
+            self.name, self.url, self.events, self.description, self.enabled, self.channel
+        )
 
 
 # --- answers -------------------------------------------------------------------------------
@@ -41,7 +56,8 @@ class WebhookFields(Request):
 class WebhookItem(Answer):
     id: str
     name: str
-    url: str
+    url: Annotated[str, Meta(description="of a chat without what gives access")]
+    channel: Channel
     events: list[WebhookEvent]
     description: str
     enabled: bool
@@ -69,6 +85,7 @@ class WebhookItem(Answer):
             id=endpoint.id,
             name=endpoint.name,
             url=endpoint.url,
+            channel=endpoint.channel,
             events=list(endpoint.events),
             description=endpoint.description,
             enabled=endpoint.enabled,
@@ -92,7 +109,7 @@ class WebhookList(Items[WebhookItem]):
 class WebhookSecret(Answer):
     id: str
     name: str
-    secret: Annotated[str, Meta(description="`whsec_...`; only in this answer")]
+    secret: Annotated[str, Meta(description="`whsec_...`; only in this answer; empty for a chat")]
 
     @classmethod
     def of(cls, created: NewEndpoint) -> WebhookSecret:

@@ -13,6 +13,7 @@ from fyke_client._async.publishing import AsyncPublishingCalls
 from fyke_client._async.runs import run_input
 from fyke_client._async.secrets import AsyncSecretCalls
 from fyke_client._async.users import AsyncUserCalls
+from fyke_client._async.webhooks import AsyncWebhookCalls
 from fyke_client._requests import (
     json_request,
     new_idempotency_key,
@@ -26,7 +27,12 @@ ALLOWED = "/api/fyke/installation/callback-allow"
 
 
 class AsyncFykeAdmin(
-    AsyncFyke, AsyncUserCalls, AsyncSecretCalls, AsyncNodeCalls, AsyncPublishingCalls
+    AsyncFyke,
+    AsyncUserCalls,
+    AsyncSecretCalls,
+    AsyncNodeCalls,
+    AsyncPublishingCalls,
+    AsyncWebhookCalls,
 ):
     """``AsyncFyke`` with what administrators and the command line need besides."""
 

@@ -21,12 +21,20 @@ from fyke_client._sync.publishing import PublishingCalls
 from fyke_client._sync.runs import run_input
 from fyke_client._sync.secrets import SecretCalls
 from fyke_client._sync.users import UserCalls
+from fyke_client._sync.webhooks import WebhookCalls
 
 QUEUE = "/api/v2/run-queue/items"
 ALLOWED = "/api/fyke/installation/callback-allow"
 
 
-class FykeAdmin(Fyke, UserCalls, SecretCalls, NodeCalls, PublishingCalls):
+class FykeAdmin(
+    Fyke,
+    UserCalls,
+    SecretCalls,
+    NodeCalls,
+    PublishingCalls,
+    WebhookCalls,
+):
     """``Fyke`` with what administrators and the command line need besides."""
 
     # --- one run ------------------------------------------------------------------------

@@ -42,6 +42,8 @@ endpoints = Table(
     text_column("last_error"),
     text_column("last_reply"),
     number_column("failing_since"),
+    text_column("channel"),
+    text_column("sealed"),
     UniqueConstraint("account_id", "name"),
 )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fyke_client.types.fyke import uploads as uploads
     from fyke_client.types.fyke import users as users
     from fyke_client.types.fyke import versions as versions
+    from fyke_client.types.fyke import webhooks as webhooks
     from fyke_client.types.fyke import workers as workers
 else:
     from fyke_client._lazy import submodules_of

@@ -18,6 +18,16 @@ class HintItem(Struct):
     next_step: str
 
 
+class ProgressItem(Struct):
+    """How far a running run is."""
+
+    basis: str
+    """What is counted; rows are an estimate by those of earlier runs."""
+    done: int
+    total: int
+    percent: int
+
+
 class RunSummary(Struct):
     slug: str
     state: str
@@ -60,6 +70,8 @@ class RunSummary(Struct):
     """That these machines must have, by name."""
     region: str = ""
     """From which its connections come; empty: from its machine's own."""
+    progress: ProgressItem | None = None
+    """Null if the run is not running or nothing is known."""
 
 
 class RunEventItem(Struct):

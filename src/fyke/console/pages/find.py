@@ -1,0 +1,110 @@
+"""The search for everything: the palette of each page, and a page for browsers without script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from fyke.console.commands import Command, matching
+from fyke.console.guide import GuideHit, guide
+from fyke.console.page import ConsolePage
+from fyke.console.pages.worker_frame import address_of
+from fyke.console.texts import gettext as _
+from fyke.console.view import View
+from fyke.domain.finder import Finder, Found
+from fyke.model.worker import MAX_SEARCH
+
+PATH = "/find"
+_MAX_HELP = 4
+_MAX_COMMANDS = 5  # of each kind, beside other results
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A link. ``kind`` says what ``mark`` is: the name of an icon, a state of a run, or the path of
+    a worker.
+    """
+
+    address: str
+    title: str
+    detail: str = ""
+    mark: str = ""
+    kind: str = "icon"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultGroup:
+    label: str
+    results: Sequence[Result]
+
+
+@dataclass(frozen=True, slots=True)
+class FindPages:
+    finder: Finder
+
+    def pages(self) -> list[ConsolePage]:
+        return [
+            ConsolePage("GET", PATH, self.show),
+            ConsolePage("GET", f"{PATH}/options", self.options, part=True),
+        ]
+
+    async def show(self, view: View) -> Response:
+        return view.page_or_part("find/page.html", "found", **await self._values(view))
+
+    async def options(self, view: View) -> Response:
+        """The results as options of the palette."""
+        return view.part("find/options.html", "options", **await self._values(view))
+
+    async def _values(self, view: View) -> dict[str, Any]:
+        text = view.query.get("q", "")[:MAX_SEARCH].replace("\0", "").strip()
+        found = await self.finder.find(view.caller, text)
+        pages, actions = matching(text, view.caller, view.context.pages)
+        help_pages = (await asyncio.to_thread(guide)).search(text, _MAX_HELP, titles=True)
+        groups = [*_groups(text, found, pages, actions), _help(help_pages)]
+        return {
+            "text": text,
+            "kinds": [group for group in groups if group.results],
+            "count": sum(len(group.results) for group in groups),
+        }
+
+
+def _groups(
+    text: str, found: Found, pages: Sequence[Command], actions: Sequence[Command]
+) -> list[ResultGroup]:
+    workers = [
+        Result(address_of(worker), worker.title or worker.path, worker.path, worker.path, "worker")
+        for worker in found.workers
+    ]
+    tasks = [Result(f"/tasks/{task.id}", task.title, "", "list-todo") for task in found.tasks]
+    runs = [
+        Result(
+            f"/runs/{row.line.id}",
+            row.worker.title or row.worker.path if row.worker else _("deleted Worker"),
+            f"…{row.line.id[-8:]}",
+            row.shown_state.value,
+            "run",
+        )
+        for row in found.runs
+    ]
+    most = _MAX_COMMANDS if text else len(pages) + len(actions)
+    return [
+        ResultGroup(_("Pages"), _links(pages[:most]) if text else []),
+        ResultGroup(_("Workers"), workers),
+        ResultGroup(_("Tasks"), tasks),
+        ResultGroup(_("Runs") if text else _("Latest runs"), runs),
+        ResultGroup(_("Actions"), _links(actions[:most])),
+        ResultGroup(_("Pages"), [] if text else _links(pages)),
+    ]
+
+
+def _help(hits: Sequence[GuideHit]) -> ResultGroup:
+    results = (Result(at.address, at.heading or at.title, at.title, "book-open") for at in hits)
+    return ResultGroup(_("Documentation"), list(results))
+
+
+def _links(commands: Sequence[Command]) -> list[Result]:
+    return [Result(command.path, command.label, "", command.icon) for command in commands]

@@ -1,0 +1,85 @@
+"""The documentation in the console: every link leads somewhere, and every area has help."""
+
+from __future__ import annotations
+
+import pytest
+from lxml import html
+
+from fyke.console import guide as module
+from fyke.console.guide import API, ROOT, Guide, guide, help_for, slug
+from fyke.console.navigation import GROUPS
+
+
+@pytest.fixture(scope="module")
+def pages() -> Guide:
+    return guide()
+
+
+def test_all_pages_of_the_folders_are_there(pages: Guide) -> None:
+    assert {"tutorial", "how-to/console", "how-to/alerts", "reference/settings"} <= set(pages.pages)
+    assert not [name for name in pages.pages if name.startswith(("internals", "decisions"))]
+    assert pages.pages["how-to/alerts"].title == "Alerts"
+    assert pages.group("")[0].name == "tutorial"
+
+
+def test_links_lead_to_pages_and_headings_that_exist(pages: Guide) -> None:
+    """Of the short pages; a long one takes a while to render."""
+    short = [page for page in pages.pages.values() if len(str(page.sections)) < 12_000]
+    assert len(short) > 25
+    anchors: dict[str, set[str]] = {}
+    links = []
+    for page in short:
+        tree = html.fromstring(f"<div>{pages.html(page)}</div>")
+        anchors[page.address] = set(tree.xpath("//@id"))
+        links += [(page.address, link) for link in tree.xpath("//a/@href")]
+    assert not [link for _, link in links if link.endswith(".md") or ".md#" in link]
+    for place, link in links:
+        address, _, anchor = link.partition("#")
+        if not link.startswith((ROOT, "#")):
+            assert link.startswith(("http://", "https://", "mailto:", API)), (place, link)
+            continue
+        target = address or place
+        assert target == ROOT or target.removeprefix(f"{ROOT}/") in pages.pages, (place, link)
+        if anchor and target in anchors:
+            assert anchor in anchors[target], (place, link)
+
+
+def test_a_link_out_of_the_pages_is_text(pages: Guide) -> None:
+    text = pages._linked("how-to/x", '<p><a href="../decisions/0001.md" rel="n">why</a></p>')
+    assert text == "<p>why</p>"
+    text = pages._linked("how-to/x", '<a href="alerts.md#guarantees">a</a>')
+    assert text == f'<a href="{ROOT}/how-to/alerts#guarantees">a</a>'
+
+
+def test_search_finds_titles_before_texts(pages: Guide) -> None:
+    hits = pages.search("alerts", 10)
+    assert hits[0].title == "Alerts" and hits[0].heading == ""
+    texts = {hit.address: hit.snippet for hit in pages.search("median last 20 runs", 30)}
+    assert "last 20 runs" in texts[f"{ROOT}/how-to/alerts"]
+    assert pages.search("who notified", 5, titles=True)[0].address.endswith("#who-is-notified")
+    assert pages.search("median", 5, titles=True) == []
+    assert pages.search("  ", 5) == [] and pages.search("zzzqqq", 5) == []
+    assert len(pages.search("run", 7)) == 7
+
+
+def test_every_area_has_a_page_of_help(pages: Guide) -> None:
+    areas = [entry.path for group in GROUPS for entry in group.entries]
+    areas += ["/runs/X/browser", "/runs/X", "/w/a/b", "/w/a/b/secrets", "/admin/storage", "/x"]
+    for area in areas:
+        assert help_for(area).removeprefix(f"{ROOT}/") in pages.pages, area
+    assert help_for("/settings/webhooks/new").endswith("how-to/webhooks")
+    names = {name for _, name in (*module._AREAS, *module._TABS)}
+    assert names <= set(pages.pages)
+
+
+def test_anchors_are_those_of_repositories() -> None:
+    assert slug("Who is notified") == "who-is-notified"
+    assert slug("`smtp_url`") == "smtp_url" and slug("Why, and what-for?") == "why-and-what-for"
+
+
+def test_a_heading_within_a_block_of_code_is_no_section() -> None:
+    found = list(module._sections("a\n```\n## no\n```\n## yes\nb"))
+    assert [(section.heading, section.text) for section in found] == [
+        ("", "a\n```\n## no\n```"),
+        ("yes", "b"),
+    ]
