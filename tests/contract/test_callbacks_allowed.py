@@ -117,7 +117,7 @@ async def test_an_entry_applies_to_all_servers_until_it_is_removed(place: Place)
     assert {**second.config, "callback_neighbours": 0} == {**first.config, "callback_neighbours": 0}
 
     assert (await service.allow(place.operator, "10.0.0.7/32:5678")).version == 2  # no change
-    assert (await service.forbid(place.operator, ENTRY)).entries == []
+    assert (await service.forbid(place.operator, "10.0.0.7/32:5678")).entries == []
     assert not here.allows() and there.allows()
     await there.timer.follow()
     assert not there.allows() and there.timer.used == 3

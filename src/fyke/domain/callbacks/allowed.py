@@ -13,7 +13,7 @@ from fyke.contracts.signals import SERVERS
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_confirmed, require_operator, require_owner
-from fyke.domain.callbacks.neighbours import Neighbour
+from fyke.domain.callbacks.neighbours import Neighbour, allows, only_form
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.errors import Conflict, InvalidRequest, NotFound
 from fyke.model.account import Caller
@@ -54,7 +54,7 @@ class AllowedCallbacks:
             entry.port,
             0 if isinstance(target, str) else target.num_addresses,
             self._rules.neighbours.left_out(entry),
-            entry.text in found.entries or entry.text in found.by_setting,
+            allows([*found.entries, *found.by_setting], entry),
         )
 
     async def allow(self, caller: Caller, text: str) -> AllowedReceivers:
@@ -83,12 +83,12 @@ class AllowedCallbacks:
         """
         require_operator(caller, "Removing a receiver")
         require_owner(caller, "Removing a receiver")
-        typed = text.strip()
+        typed = only_form(text)
 
         def change(before: Sequence[str]) -> Sequence[str]:
             if typed in before:
                 return [entry for entry in before if entry != typed]
-            if typed in self._by_setting():
+            if typed in map(only_form, self._by_setting()):
                 raise Conflict(
                     f"{typed} is allowed by the setting callback_allow",
                     remedy="change it in config.toml or in the environment, and restart",

@@ -157,6 +157,34 @@ class Neighbours:
         return ""
 
 
+def only_form(text: str) -> str:
+    """What was typed in the only form of an entry; other texts as they are."""
+    typed = text.strip()
+    try:
+        parsed = AllowEntry.parse(typed)
+    except ValueError:
+        return typed
+    target = parsed.network if parsed.network is not None else parsed.name
+    return typed if parsed.port is None else Neighbour(target, parsed.port).text
+
+
+def allows(texts: Iterable[str], entry: Neighbour) -> bool:
+    """Whether one of these entries, of the operator or of the setting, allows all of ``entry``."""
+    for text in texts:
+        try:
+            parsed = AllowEntry.parse(text)
+        except ValueError:  # of a later release
+            continue
+        if parsed.port not in (None, entry.port):
+            continue
+        if isinstance(entry.target, str):
+            if parsed.network is None and parsed.name == entry.target:
+                return True
+        elif parsed.network is not None and _within(entry.target, parsed.network):
+            return True
+    return False
+
+
 def is_private(address: Address) -> bool:
     """Whether an address is in a private network, of this installation or of others."""
     address = unwrap(address)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.domain.callbacks.neighbours import Neighbours, is_private
+from fyke.domain.callbacks.neighbours import Neighbours, allows, is_private, only_form
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules
@@ -116,6 +116,36 @@ def test_a_name_allows_what_it_resolves_to_but_never_ourselves() -> None:
     assert rules.select("n8n", answers, 5679) == rules.select("other", answers, 5678) == []
     assert rules.select("other", ["10.7.0.1", "10.8.0.1"], 80) == ["10.7.0.1"]
     assert rules.select("n8n", ["fe80::7%eth0", "::ffff:127.0.0.1"], 5678) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "allowed"),
+    [
+        ("10.0.0.5:5678", True),
+        ("10.0.0.0/25:5678", True),
+        ("10.0.0.0/16:5678", False),
+        ("10.0.0.5:5679", False),
+        ("192.168.1.9:8081", True),
+        ("n8n:5678", True),
+        ("n9n:5678", False),
+    ],
+)
+def test_an_address_within_an_entry_is_allowed_already(typed: str, allowed: bool) -> None:
+    entries = ["of/a/later/release", "10.0.0.0/24:5678", "192.168.1.0/24", "n8n:5678"]
+    assert allows(entries, Neighbours().parse(typed)) is allowed
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [
+        (" N8N:5678 ", "n8n:5678"),
+        ("10.0.0.5/32:5678", "10.0.0.5:5678"),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("no entry", "no entry"),
+    ],
+)
+def test_what_was_typed_has_one_form(typed: str, text: str) -> None:
+    assert only_form(typed) == text
 
 
 def test_entries_of_a_later_release_allow_nothing() -> None:
