@@ -88,6 +88,7 @@ from fyke.domain.workers.builds import Builds
 from fyke.domain.workers.description import WorkerDescriptions
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.icons import Icons
+from fyke.domain.workers.promotion import Promotions
 from fyke.domain.workers.run_options import DefaultRunOptions
 from fyke.domain.workers.service import Workers
 from fyke.kit.clock import Clock
@@ -216,6 +217,7 @@ class Services:
         self.secrets = WorkerSecrets(storage, sealer)
         self.forms = RunForms(storage, rules, foundations.parsers)
         self.history = VersionHistory(storage, foundations.blobs, foundations.parsers)
+        self.promotions = Promotions(storage, self.history)
         self.output_fields = OutputFields(storage, self.results)
         self.catalog = Catalog(storage, foundations.categories, priced=rules.prices.any())
         self.tasks = Tasks(storage, self.workers, rules)

@@ -146,16 +146,28 @@ def _write_version(
             _note_browser(tx, latest, project)
             return worker, latest
     newest = versions[0] if versions else None
+    if newest and newest.state is VersionState.PUBLISHED and newest.digest == project.digest:
+        _note_browser(tx, newest, project)
+        _make_newest_current(tx, newest)  # another one was chosen
+        record(tx, caller, AuditAction.PROMOTED, worker.path, newest.number)
+        return worker, newest
     if newest and newest.state is VersionState.DRAFT and newest.digest == project.digest:
         tx.workers.set_version_state(worker.id, newest.number, VersionState.PUBLISHED)
+        _make_newest_current(tx, newest)
         record(tx, caller, AuditAction.PUBLISHED, worker.path, newest.number)
         return worker, replace(newest, state=VersionState.PUBLISHED)
     number = next_number([version.number for version in versions])
     version = _new_version(worker, project, number, clock.now_ms(), versions)
     version = replace(version, approved=approved)
     _add(tx, version, project)
+    _make_newest_current(tx, version)
     record(tx, caller, AuditAction.PUBLISHED, worker.path, number)
     return worker, version
+
+
+def _make_newest_current(tx: Transaction, newest: Version) -> None:
+    """End the choice of another version, for other accounts if they may run the newest."""
+    tx.workers.set_current(newest.worker_id, own="", others="" if newest.approved else None)
 
 
 def _require_same(tx: Transaction, worker: Worker, project: Project) -> None:
