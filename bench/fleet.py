@@ -1,7 +1,8 @@
 """Measures how many nodes and attempts one installation carries, and what it reaches first.
 
     python bench/fleet.py [--nodes 1000] [--attempts 100000] [--seconds 30] [--gateways 1]
-        [--subtasks 100] [--rows 1] [--row-seconds 10] [--starts 50] [--statements]
+        [--subtasks 100] [--rows 1] [--row-seconds 10] [--starts 50] [--leased] [--deadline 900]
+        [--statements]
 
 A PostgreSQL server of its own (fsync on), gateways as ``fyke up`` runs them, each in a process, and
 nodes that are simulated in one further process: each has its own connection of TLS with its own
@@ -13,7 +14,8 @@ The steps: all nodes connect; they lease and start all attempts (of runs with ``
 hold them for ``--seconds``, with a report every second and ``--rows`` rows and a line of each
 attempt every ``--row-seconds``; single runs are started while every node has room (``--starts``);
 all attempts end. Ctrl-C ends it at any moment, with the figures so far. ``--statements`` prints all
-kinds of statements.
+kinds of statements. ``--leased`` leaves out leases and starts, which take a gateway an hour for
+100,000 attempts: the nodes begin with attempts that were written into the database.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from typing import Any
 
 import uvloop
 from common import arguments, head, line, percentile, spread, spread_values
-from fleet_gateway import GatewayProcess, gateway
+from fleet_gateway import GatewayProcess, gateway, quiet
 from fleet_nodes import Load, SimulatedNode, Times
 from fleet_state import Database, join_of
 from idle_memory import memory
@@ -44,7 +46,6 @@ from fyke.kit.certificates import CertifiedKey
 from support.postgres import running_postgres
 
 CONNECTING = 12  # at once: a gateway makes 16 handshakes at a time with one address
-DEADLINE = 300.0  # seconds for all nodes to connect, and for all attempts to be leased or to end
 START_SECONDS = 0.25  # between two single runs
 MAX_CONNECTIONS = 100  # of PostgreSQL, unless it is changed
 WORST_STATEMENTS = 8
@@ -84,9 +85,16 @@ class Fleet:
         self.steps: list[Step] = []
 
     async def run(self, authority: CertifiedKey) -> None:
+        if self._options.leased:
+            runner_ids = [node.runner_id for node in self._nodes]
+            held = self._database.hold(self._options.attempts, runner_ids)
+            for node in self._nodes:
+                node.held = {key.id: key for key in held[node.runner_id]}
+                node.may_take.set()
         try:
             await self._step("connect", self._connect(authority))
-            await self._step("lease", self._lease())
+            if not self._options.leased:
+                await self._step("lease", self._lease())
             await self._step("hold", asyncio.sleep(self._options.seconds))
             await self._step("idle", self._start_singles())
             await self._step("end", self._end())
@@ -103,13 +111,13 @@ class Fleet:
             async with turn:
                 await node.connect(address, authority, join_of(node.name))
 
-        async with asyncio.timeout(DEADLINE):
+        async with asyncio.timeout(self._options.deadline):
             await asyncio.gather(*(connect(*each) for each in enumerate(self._nodes)))
 
     async def _lease(self) -> None:
         for node in self._nodes:
             node.may_take.set()
-        await _until(lambda: self._held() >= self._options.attempts, DEADLINE)
+        await _until(lambda: self._held() >= self._options.attempts, self._options.deadline)
         if self._held() < self._options.attempts:
             line("not all attempts were leased in time", f"{self._held():,}")
 
@@ -293,8 +301,11 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1, help="that an attempt puts out at once")
     parser.add_argument("--row-seconds", type=float, default=10, help="0: it puts out nothing")
     parser.add_argument("--starts", type=int, default=50, help="single runs")
+    parser.add_argument("--leased", action="store_true", help="begin with all attempts under way")
+    parser.add_argument("--deadline", type=float, default=900, help="seconds for each step")
     parser.add_argument("--statements", action="store_true", help="show all kinds of them")
     options = parser.parse_args()
+    quiet()
     head(f"{options.nodes:,} nodes with {options.attempts:,} attempts, {options.gateways} gateways")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import structlog
 import uvloop
 from common import cpu_seconds, percentile
 
@@ -64,7 +66,13 @@ async def _serve(pipe: Connection, home: Path, url: str) -> None:
         looking.cancel()
 
 
+def quiet() -> None:
+    """Log warnings only: that each node connects is no figure."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+
+
 def _main(pipe: Connection, home: Path, url: str) -> None:
+    quiet()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the bench ends it
     uvloop.run(_serve(pipe, home, url))
 

@@ -26,7 +26,7 @@ from fyke.model.attempt import AttemptEnd, AttemptReport
 from fyke.model.log import NewLogEntry
 from fyke.model.node import AttemptOrder
 from fyke.model.results import AttemptBatch, PushedRow
-from fyke.model.run import SUCCESS
+from fyke.model.run import SUCCESS, AttemptKey
 from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
 
 REPORT_SECONDS = 1.0
@@ -69,7 +69,8 @@ class SimulatedNode:
         self._load = load
         self._times = times
         self._leased = leased
-        self.held: dict[str, AttemptOrder] = {}
+        self.runner_id = new_ulid()
+        self.held: dict[str, AttemptKey] = {}
         self._batches: Counter[str] = Counter()
         self._tasks: list[asyncio.Task[Any]] = []
         self.may_take = asyncio.Event()
@@ -89,7 +90,7 @@ class SimulatedNode:
             authority.certificate,
             CertifiedKey(certificate, request.key),
             release=__version__,
-            runner_id=new_ulid(),
+            runner_id=self.runner_id,
             on_notice=notices.receive,
             on_certificate=lambda own: None,
             on_connected=notices.connected,
@@ -137,7 +138,7 @@ class SimulatedNode:
                     memory_mb_ms=self._busy_ms * 64,
                     busy_ms=self._busy_ms,
                 )
-                reports = [AttemptReport(order.key, usage) for order in self.held.values()]
+                reports = [AttemptReport(key, usage) for key in self.held.values()]
                 orders = await self._timed("report", self._gateway.report(reports))
                 if orders is not None:
                     self._times.counts["renewals"] += len(reports) - len(orders.lost)
@@ -173,7 +174,7 @@ class SimulatedNode:
             self._times.counts["leased"] += len(orders)
             for order in orders:
                 self._leased(order.key.run_id)
-                self.held[order.key.id] = order
+                self.held[order.key.id] = order.key
                 self._start(order)
 
     def _start(self, order: AttemptOrder) -> None:
@@ -187,33 +188,32 @@ class SimulatedNode:
         while True:
             await asyncio.sleep(self._load.row_seconds)
             batches = []
-            for order in self.held.values():
-                self._batches[order.key.id] += 1
-                line = NewLogEntry(2, order.key.number, LINE, int(time.time() * 1000))
-                rows = [ROW] * self._load.rows
-                key, number = order.key, self._batches[order.key.id]
+            for key in self.held.values():
+                self._batches[key.id] += 1
+                line = NewLogEntry(2, key.number, LINE, int(time.time() * 1000))
+                rows, number = [ROW] * self._load.rows, self._batches[key.id]
                 batches.append(AttemptBatch(key.run_id, key.id, rows, None, [line], number))
             if batches and await self._timed("commit", self._gateway.rows.commit(batches)):
                 self._times.counts["rows"] += len(batches) * self._load.rows
 
     async def end_all(self) -> None:
         """End all attempts, four at a time."""
-        orders, self.held = [*self.held.values()], {}
+        keys, self.held = [*self.held.values()], {}
         self.may_take.clear()
 
-        async def end(share: list[AttemptOrder]) -> None:
-            for order in share:
+        async def end(share: list[AttemptKey]) -> None:
+            for key in share:
                 ended = AttemptEnd(SUCCESS, AttemptUsage(busy_ms=self._busy_ms))
-                await self._timed("end", self._gateway.end(order.key, ended))
+                await self._timed("end", self._gateway.end(key, ended))
 
-        await asyncio.gather(*(end(orders[part::4]) for part in range(4)))
+        await asyncio.gather(*(end(keys[part::4]) for part in range(4)))
 
     async def end_one(self) -> None:
         """End one attempt, so that there is room for another."""
         if self.held:
-            _, order = self.held.popitem()
+            _, key = self.held.popitem()
             ended = AttemptEnd(SUCCESS, AttemptUsage(busy_ms=self._busy_ms))
-            await self._timed("end", self._gateway.end(order.key, ended))
+            await self._timed("end", self._gateway.end(key, ended))
 
     async def close(self) -> None:
         """Leave without a word, as a machine that is switched off."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,7 +13,7 @@ from typing import Any
 from common import cpu_seconds
 from fleet_gateway import settings_of
 from idle_memory import memory
-from sqlalchemy import create_engine, text
+from sqlalchemy import Integer, create_engine, text
 
 from fyke.app.folder import master_secret
 from fyke.app.state import migrate_all
@@ -23,10 +24,12 @@ from fyke.kit.clock import SystemClock
 from fyke.kit.sealing import Sealer
 from fyke.model.node_registry import Node
 from fyke.model.placement import DEFAULT_POOL
-from fyke.model.run import Origin
+from fyke.model.run import AttemptKey, Origin
 from fyke.storage.sql.state.runs import tables
 from support.app import make_templates, open_app
 from support.postgres import PostgresServer
+
+FILLING_MS = 600_000  # a lease that was written into the database, until its node reports
 
 # kinds of statements, each with a pattern of its text; the first one counts
 KINDS = (
@@ -120,6 +123,53 @@ class Database:
                     ),
                     values,
                 )
+
+    def hold(self, attempts: int, runner_ids: Sequence[str]) -> dict[str, list[AttemptKey]]:
+        """Let these runners have so many of the waiting subtasks, as if they had leased and started
+        them an instant ago. Return the attempts of each.
+        """
+        own = {
+            "id": "'01HSA' || lpad(n::text, 21, '0')",
+            "run_id": "run_id",
+            "ordinal": "ordinal",
+            "number": "number",
+            "token": "1",
+            "runner_id": "(%s::text[])[1 + n %% %s]",
+            "outcome": "NULL",
+            "lease_until": "%s",
+            "started_at": "%s",
+            "replaced": "false",
+        }
+        names = [column.name for column in tables.attempts.columns]
+        empty = {c.name: "0" if isinstance(c.type, Integer) else "''" for c in tables.attempts.c}
+        now = int(time.time() * 1000)
+        values = {
+            "runner_id": ([*runner_ids], len(runner_ids)),
+            "lease_until": (now + FILLING_MS,),
+            "started_at": (now,),
+        }
+        self._admin.execute(
+            f"INSERT INTO attempts ({', '.join(names)})"  # type: ignore[arg-type]
+            f" SELECT {', '.join(own.get(name, empty[name]) for name in names)}"
+            " FROM (SELECT *, row_number() OVER (ORDER BY run_id, ordinal) AS n FROM subtasks"
+            " WHERE state = 'waiting' AND pool = %s) AS waiting WHERE n <= %s",
+            (*(value for name in names for value in values.get(name, ())), DEFAULT_POOL, attempts),
+        )
+        self._admin.execute(
+            "UPDATE subtasks s SET state = 'running' FROM attempts a"
+            " WHERE a.run_id = s.run_id AND a.ordinal = s.ordinal"
+        )
+        self._admin.execute(
+            "UPDATE runs SET state = 'running', started_at = %s WHERE id IN"
+            " (SELECT run_id FROM attempts)",
+            (now,),
+        )
+        self._admin.execute("VACUUM ANALYZE")
+        held: dict[str, list[AttemptKey]] = {runner_id: [] for runner_id in runner_ids}
+        query = "SELECT runner_id, id, run_id, ordinal, number, token FROM attempts"
+        for runner_id, *key in self._admin.execute(query):
+            held[str(runner_id)].append(AttemptKey(*key))  # type: ignore[arg-type]
+        return held
 
     def multiply(self, sample: str, attempts: int, runners: int) -> None:
         """Copies of a run that is under way, until there are so many living attempts, of so many

@@ -91,6 +91,41 @@ async def test_the_configuration_is_shown_without_passwords(owner: Visitor) -> N
     assert "not found; only for Node.js" in page.text
 
 
+async def test_a_private_receiver_is_checked_allowed_and_removed(app: App, owner: Visitor) -> None:
+    place, entry = "/admin/proxies", "10.0.0.7:5678"
+    page = await owner.get(f"{place}?entry=10.0.0.7", status=422)
+    assert (
+        "The port is missing; write host:port"
+        in page.one("//*[@id='f-entry-fault']").text_content()
+    )
+    assert page.value("entry") == "10.0.0.7"
+    page = await owner.get(f"{place}?entry=10.0.0.7/32:5678")
+    assert "Every account may call 10.0.0.7 at port 5678." in page.text
+    assert "Nothing was changed yet." in page.text
+    [form] = page.all(f"//form[@action='{place}/callbacks']")
+    assert form.xpath(".//input[@name='entry']/@value") == [entry]
+    assert (
+        "each of the 256 addresses of 10.0.0.0/24"
+        in (await owner.get(f"{place}?entry=10.0.0.0/24:5678")).text
+    )
+    assert "whatever address the name has" in (await owner.get(f"{place}?entry=n8n:5678")).text
+
+    page = await owner.post(f"{place}/callbacks", {"entry": entry})
+    assert page.location == f"{place}#callbacks"
+    page = await owner.get(f"{place}?entry={entry}")
+    assert "Callbacks to 10.0.0.7:5678 are allowed already." in page.text
+    assert "an operator, on this page or with the fyke command" in page.text
+    assert "allowed 10.0.0.7:5678" in (await owner.get("/settings/audit")).text
+    page = await owner.post(f"{place}/callbacks", {"entry": "127.0.0.1:80"}, status=422)
+    assert "127.0.0.1 is not in a private network" in page.text
+    [remove] = (await owner.get(place)).all(f"//form[@action='{place}/callbacks/remove']")
+    await owner.post(remove.get("action"), {"entry": remove.xpath(".//input/@value")[0]})
+    assert not (await owner.get(place)).all(f"//form[@action='{place}/callbacks/remove']")
+    async with visitor(app, app.other.user_id) as stranger:
+        for action in ("callbacks", "callbacks/remove"):
+            await stranger.post(f"{place}/{action}", {"entry": entry}, status=403)
+
+
 async def test_storage_and_the_effect_of_retention_are_shown(app: App, owner: Visitor) -> None:
     page = await owner.get("/admin/storage")
     assert "at least 12.6 MB" in page.text and "Runs are never removed." in page.text

@@ -53,13 +53,26 @@ async def test_the_cards_show_the_state_of_the_account(app: App, owner: Visitor)
     }
     assert figures["now"] == ["1", "1", "0"]
     assert figures["day"] == ["1", "1", "0", "2"]
-    assert figures["usage"][:3] == ["$0.00", "2", "1"]
+    assert figures["usage"] == ["2", "1"]  # no money, because no prices are set
     assert page.all(f"//*[@id='card-day']//a[@href='/runs/{failed}']")
     assert "Timeout: <b>slow</b>" in page.one("//*[@id='card-day']//p[@title]").text
     assert page.all(f"//*[@id='card-now']//li/a[@href='/runs/{waits}']")
     assert "no runner is alive" in page.text
-    links = page.all("//*[@id='card-workers']//li/a/@href")
+    links = page.all("//*[@id='card-workers']//li/span/a/@href")
     assert links == ["/w/owner/first", "/w/owner/second"]
+    bars = page.all("//*[@id='card-workers']//li[2]//svg/a/@href")
+    assert bars == [f"/runs/{failed}"]
+    assert "The last run: 1 failed" in page.text
+
+
+async def test_runs_that_run_are_shown_before_those_that_wait(app: App, owner: Visitor) -> None:
+    worker = await app.publish("first")
+    running = await start(app, worker)
+    await app.begin()
+    waiting = [await start(app, worker) for _ in range(overview.FEW + 2)]
+    links = (await owner.get("/")).all("//*[@id='card-now']//li/a/@href")
+    assert links[0] == f"/runs/{running}" and len(links) == overview.FEW
+    assert set(links[1:]) < {f"/runs/{run}" for run in waiting}
 
 
 async def test_health_is_shown_to_the_operator_only(app: App, owner: Visitor) -> None:

@@ -119,12 +119,33 @@ async def test_dates_are_native_inputs_that_accept_typing(owner: Visitor) -> Non
     for name in ("from", "until"):
         control = page.one(f"//input[@name='{name}']")
         assert control.get("type") == "date" and control.get("readonly") is None
+    page = await owner.get("/runs?range=24h&from=2026-02-28")
+    assert page.value("range") == "24h" and page.value("from") == "24h"
+    page = await owner.get("/runs?from=2026-02-28T09:30&until=2026-03-01T10:00")
+    assert [page.value(name) for name in ("range", "from")] == ["custom", "2026-02-28T09:30"]
     wrong = await owner.get("/runs?from=soon&run=OOO", status=422)
     faults = wrong.all("//*[@id='faults']//a/@href")
     assert faults == ["#f-from", "#f-run"]
     assert wrong.value("run") == "OOO"
     part = await owner.get("/runs?run=OOO", part=True, status=422)
     assert "up to 26 digits and capital letters" in part.text
+
+
+async def test_runs_over_time_are_a_picture_and_a_table(app: App, owner: Visitor) -> None:
+    worker = await app.publish()
+    assert not (await owner.get("/runs")).all("//figure")
+    await started(app, worker, 3)
+    page = await owner.get("/runs?state=ready&col=task")
+    row = page.one("//figure//tbody/tr")
+    assert [cell.text_content() for cell in row.xpath("td")][1:] == ["3", "0", "0", "0", "3"]
+    address = row.xpath("td/a/@href")[0]
+    assert address in page.all("//figure//svg/a/@href")
+    step = await owner.get(address)
+    assert len(listed(step)) == 3
+    assert (step.value("range"), step.value("state")) == ("custom", "ready")
+    assert len(step.value("from")) == len("2026-11-24T09:30")
+    for other in ("/runs?error=x", "/runs?from=2020-01-01&until=2020-01-31"):
+        assert not (await owner.get(other)).all("//figure")
 
 
 async def test_a_day_is_in_the_time_zone_of_the_visitor(app: App, owner: Visitor) -> None:
@@ -183,8 +204,9 @@ async def test_the_selected_columns_are_stored_in_the_address(app: App, owner: V
     await started(app, await app.publish())
     usual = columns(await owner.get("/runs"))
     assert usual == [
-        "State", "Run", "Worker", "Parameters", "Results", "Usage", "Duration", "Created",
+        "State", "Run", "Worker", "Parameters", "Results", "Duration", "Created",
     ]  # fmt: skip
+    assert columns(await owner.get("/runs?col=usage")) == ["State", "Run", "Usage"]
     page = await owner.get("/runs?col=version&col=traffic&col=nonsense")
     assert columns(page) == ["State", "Run", "Version", "Traffic"]
     assert len(page.all("//input[@name='col'][@checked]")) == 2

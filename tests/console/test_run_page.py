@@ -120,7 +120,7 @@ async def test_a_shared_log_can_be_read_if_the_link_includes_it(
 async def test_the_operator_sees_on_which_machine_a_run_ran(app: App, owner: Visitor) -> None:
     run = await finished(app, [{"n": 1}])
     facts = (await owner.get(f"/runs/{run}")).one("//*[@id='run-facts']").text_content()
-    assert "on node" in " ".join(facts.split())
+    assert "Node node" in " ".join(facts.split())
     subtasks = await owner.get(f"/runs/{run}/subtasks")
     assert subtasks.all("//td[@data-label='Attempts']//span[text()='node']")
     events = await owner.get(f"/runs/{run}/events")

@@ -77,6 +77,7 @@ async def test_figures_cover_all_accounts_without_other_data_of_them(
     assert titles(page)[0] == "The maps", "the most used comes first"
     card = page.all("//li[contains(@class,'store-card')]")[0].text_content()
     assert "75% succeeded" in card and "5 runs" in card and "last successful run" in card
+    assert len(page.all("//svg[@class='run-bars']/a")) == 4, "only the runs of this account"
     async with visitor(app, app.other.user_id) as other:
         runs = await other.get("/w/other/maps/runs")
         assert len(runs.all("//tbody/tr")) == 1, "runs of others are guest's business"

@@ -33,7 +33,11 @@ async def test_the_list_shows_schedule_next_run_and_last_result(app: App, owner:
     await app.execute([{"a": 1}], Outcome.EXIT_CODE, "broke")
     page = await owner.get("/tasks")
     assert "Failed" in page.text
-    assert started.location in page.raw
+    assert page.one("//svg[@class='run-bars']/a").get("href") == started.location
+    assert "The last run: 1 failed" in page.text
+    assert started.location in [
+        a.get("href") for a in (await owner.get("/schedules")).all("//svg/a")
+    ]
     assert "Prices" in (await owner.get("/tasks?q=PRI", part=True)).text
     assert "No task matches" in (await owner.get("/tasks?q=nothing")).text
 

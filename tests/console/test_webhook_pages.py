@@ -60,6 +60,7 @@ async def test_errors_are_shown_at_their_fields_and_values_are_kept(owner: Visit
     assert set(links) == {"#f-url", "#f-events"}
     assert "10.0.0.7 port 80 is not on the public internet" in links["#f-url"]
     assert "FYKE_CALLBACK_ALLOW" in links["#f-url"]
+    page.one("//a[@href='/admin/proxies?entry=10.0.0.7%3A80#callbacks']")
     assert (page.value("name"), page.value("url")) == ("Ops", "http://10.0.0.7/x")
     assert page.value("description") == "<b>mine</b>"
     assert not page.one("//input[@name='enabled']").get("checked")

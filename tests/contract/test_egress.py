@@ -242,6 +242,24 @@ async def test_a_throttled_site_is_reported_once(egress: Egress) -> None:
     assert why.startswith("127.0.0.1 is being throttled: it answered 429 and is paused for ")
 
 
+async def test_a_name_without_an_address_is_reported_once(egress: Egress) -> None:
+    """Many clients show it as an error of the proxy."""
+    reports: list[tuple[str, str]] = []
+    egress.on_refused = lambda attempt, why: reports.append((attempt, why))
+    proxy = listener()
+    await egress.open([proxy], grant())
+    for name in ("none.invalid", "none.invalid", "other.invalid"):
+        status, _, _, writer = await http_connect(port_of(proxy), f"{name}:443")
+        assert status == 502
+        writer.close()
+    await until(lambda: len(reports) == 2)
+    assert (await egress.close(ATTEMPT)).refused == 0
+    assert [(attempt, why.partition(":")[0]) for attempt, why in reports] == [
+        (ATTEMPT, "none.invalid port 443"),
+        (ATTEMPT, "other.invalid port 443"),
+    ]
+
+
 async def test_the_first_refusal_of_the_browser_is_reported(egress: Egress) -> None:
     """Its page shows the refusal, which a Worker can take for the page of the site."""
     reports: list[tuple[str, str]] = []

@@ -15,7 +15,7 @@ from fyke.storage.sql.state.check import check
 from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.storage import open_storage
 from support import full_state
-from support.release_database import HEADER, LINE, RELEASES, ROW, load
+from support.release_database import HEADER, LINE, RELEASES, ROW, fill, load
 from support.schema_shape import shape
 
 RELEASED = sorted(folder.name for folder in RELEASES.iterdir())
@@ -42,6 +42,17 @@ def test_the_database_of_a_release_can_be_migrated(
     for engine in (upgraded, fresh, results):
         engine.dispose()
     asyncio.run(read_back(database_url, results_url))
+
+
+def test_the_next_release_will_have_a_row_in_every_table(database_url: str, tmp_path: Path) -> None:
+    sqlite = database_url.startswith("sqlite")
+    results_url = f"sqlite:///{tmp_path / 'rows.db'}" if sqlite else database_url
+    fill(database_url, results_url)
+    for url in (database_url, results_url):
+        engine = make_engine(url, durable=False)
+        assert empty_tables(engine) == []
+        assert (url != database_url) or check(engine) == []
+        engine.dispose()
 
 
 def empty_tables(engine: Engine) -> list[str]:

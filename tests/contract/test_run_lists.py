@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -12,8 +12,9 @@ from sqlalchemy import text
 
 from fyke.contracts.state import Transaction
 from fyke.model.run import Origin, Outcome, Run, RunState
-from fyke.model.run_list import ListCursor, RunSearch
+from fyke.model.run_list import ListCursor, RunPoint, RunSearch, RunsOf, TimeSteps
 from fyke.reasons import Reason, ReasonCode
+from fyke.storage.sql.state.runs import list_query, pictures
 from fyke.storage.sql.state.runs import lists as run_lists
 from support import records
 from support.statements import executed
@@ -335,6 +336,79 @@ async def test_lines_belong_to_the_account_and_omit_long_inputs(state: State) ->
     )  # fmt: skip
 
 
+def points_of(runs: Iterable[Run], limit: int) -> list[RunPoint]:
+    """The last runs, oldest first."""
+    ordered = sorted(runs, key=lambda run: (run.created_at, run.id))[-limit:]
+    names = [field.name for field in fields(RunPoint)]
+    return [RunPoint(**{name: getattr(run, name) for name in names}) for run in ordered]
+
+
+async def test_the_last_runs_of_many_are_read_by_one_statement(state: State) -> None:
+    owner, workers, runs = await fill(state)
+    named: dict[RunsOf, list[str]] = {
+        RunsOf.ACCOUNT: [owner],
+        RunsOf.WORKER: [*workers, "none"],
+        RunsOf.TASK: ["task-a", "", "task-b", "task-a"],
+    }
+    for of, values in named.items():
+        with executed() as statements:
+            last = await state.read(lambda tx, a=(of, values): tx.run_lists.last_runs(owner, *a, 9))
+        assert len([s for s, _ in statements if "FROM runs" in s]) == 1
+        assert last == {
+            value: points_of((run for run in runs if getattr(run, of.value) == value), 9)
+            for value in values
+            if value not in ("", "none")
+        }
+        assert {len(points) for points in last.values()} == {9}
+    assert await state.read(lambda tx: tx.run_lists.last_runs(owner, RunsOf.TASK, [""], 9)) == {}
+    foreign = await state.read(lambda tx: tx.run_lists.last_runs("x", RunsOf.WORKER, workers, 9))
+    assert foreign == {}
+
+
+@pytest.mark.new_database
+@pytest.mark.parametrize("of", RunsOf)
+async def test_the_last_runs_are_read_in_the_order_of_an_index(state: State, of: RunsOf) -> None:
+    await fill(state)
+    with state.storage.engine.connect() as connection:
+        sqlite = connection.dialect.name == "sqlite"
+        if not sqlite:  # PostgreSQL would prefer these plans, because the table is small
+            connection.exec_driver_sql("SET enable_seqscan = off")
+            connection.exec_driver_sql("SET enable_bitmapscan = off")
+        statement = pictures.last_runs_statement(of, 1, sqlite=sqlite).text
+        values = {"account": "a", "limit": 3, "value_0": "b"}
+        explain = text(("EXPLAIN QUERY PLAN " if sqlite else "EXPLAIN ") + statement)
+        query_plan = " ".join(str(v) for row in connection.execute(explain, values) for v in row)
+    assert "TEMP B-TREE" not in query_plan and "SCAN runs" not in query_plan, query_plan
+    assert "Seq Scan" not in query_plan and "Sort" not in query_plan, query_plan
+
+
+async def test_runs_are_counted_over_time(state: State) -> None:
+    owner, workers, runs = await fill(state)
+    steps = TimeSteps(records.START + 3, 7, 5)
+    dice = random.Random(3)
+    for search in [RunSearch(), *(some_search(dice, workers, runs) for _ in range(12))]:
+        search = replace(search, error="")
+        over = await state.read(lambda tx, s=search: tx.run_lists.over_time(owner, s, steps, 500))
+        anytime = replace(search, created_from=0, created_until=0)
+        expected: list[dict[RunState, int]] = [{} for _ in range(5)]
+        for run in runs:
+            step = (run.created_at - steps.first) // steps.length
+            if 0 <= step < 5 and matches(run, anytime):
+                expected[step][run.state] = expected[step].get(run.state, 0) + 1
+        assert over.counts == tuple(expected) and over.counted_from == 0
+    assert over.steps is steps and steps.end == records.START + 38
+
+
+async def test_of_many_runs_over_time_only_the_newest_are_counted(state: State) -> None:
+    owner, workers, runs = await fill(state)
+    steps = TimeSteps(records.START, 10, 4)  # 30 runs each
+    search = RunSearch(worker_id=workers[0])
+    over = await state.read(lambda tx: tx.run_lists.over_time(owner, search, steps, 70))
+    assert over.counted_from == 2, "the second step was not looked at as a whole"
+    whole = await state.read(lambda tx: tx.run_lists.over_time(owner, search, steps, len(runs)))
+    assert over.counts == ({}, {}, *whole.counts[2:]) and all(whole.counts)
+
+
 async def test_recent_inputs_differ_and_are_not_those_of_schedules(state: State) -> None:
     def work(tx: Transaction) -> tuple[list[str], list[str]]:
         owner, worker = records.seed(tx)
@@ -405,7 +479,7 @@ async def test_no_walk_reads_a_whole_table(state: State) -> None:
             connection.exec_driver_sql("SET enable_bitmapscan = off")
         for index, search in plans.items():
             for start in (None, place):
-                query = run_lists._Query(connection, owner, search, start, newer=False)
+                query = list_query.ListQuery(connection, owner, search, start, newer=False)
                 statement = query.page(query.scans(), None)
                 explain = (
                     "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "

@@ -432,7 +432,7 @@ async def test_an_attempt_is_taken_over_only_with_the_lease_that_was_seen(state:
         renewal = Renewal(attempt.id, token, AttemptUsage())
 
         def work(tx: Transaction) -> bool:
-            return tx.runs.renew([renewal], 77 - tx.now).attempt_ids == {attempt.id}
+            return tx.runs.renew([renewal], 77 - tx.now).tokens.keys() == {attempt.id}
 
         return bool(await state.write(work))
 

@@ -24,7 +24,7 @@ from fyke.model.runner import Capacity, RunnerInfo
 from fyke.reasons import Detail, DetailCode, ReasonCode, reason_with_detail
 from fyke.storage.sql.dialects import is_sqlite
 from fyke.storage.sql.state.check import check
-from fyke.storage.sql.state.storage import SqlStorage, open_storage
+from fyke.storage.sql.state.storage import POSTGRES_WRITERS, SqlStorage, open_storage
 from support import records
 
 pytestmark = pytest.mark.anyio
@@ -302,6 +302,29 @@ async def test_runs_of_one_worker_move_concurrently(state: State) -> None:
     differences = [f for f in check(state.storage.engine) if "count" in f or "ledger" in f]
     # the test does not use the service that ends runs, which also adds to the usage by day
     assert [f for f in differences if "by day" not in f] == []
+
+
+async def test_an_urgent_write_does_not_wait_for_others_of_its_process(state: State) -> None:
+    loop, goes_on = asyncio.get_running_loop(), threading.Event()
+    begun = asyncio.Semaphore(0)
+
+    def wait(tx: Transaction) -> bool:
+        loop.call_soon_threadsafe(begun.release)
+        return goes_on.wait(30)
+
+    threads = 1 if is_sqlite(state.storage.engine) else POSTGRES_WRITERS
+    writes = [asyncio.create_task(state.write(wait)) for _ in range(threads + 1)]
+    for _ in range(threads):
+        await begun.acquire()
+    urgent = asyncio.create_task(state.storage.write(lambda tx: tx.now, urgent=True))
+    if threads == 1:  # SQLite has one writer
+        await state.read(lambda tx: tx.now)
+        assert not urgent.done()
+    else:
+        assert await urgent > 0
+    assert not any(write.done() for write in writes)
+    goes_on.set()
+    assert all(await asyncio.gather(*writes)) and await urgent > 0
 
 
 async def test_a_closed_storage_is_unavailable(state: State) -> None:

@@ -40,9 +40,9 @@ async def test_a_point_sums_the_last_reports_of_the_attempts(state: State) -> No
         attempts = first.attempt, second.attempt
         renewals = [Renewal(attempt.id, attempt.token, usage) for attempt in attempts]
         renewed = tx.runs.renew(renewals, 1)
-        assert renewed.attempt_ids == {attempt.id for attempt in attempts}
+        assert renewed.tokens.keys() == {attempt.id for attempt in attempts}
         stale = Renewal(first.attempt.id, 99, AttemptUsage(10**9, 10**9))
-        assert not tx.runs.renew([stale], 1).attempt_ids
+        assert not tx.runs.renew([stale], 1).tokens.keys()
         return tx.samples.measure([run.id], 5)[run.id]
 
     assert await state.write(report) == UsageSample(run.id, 5, 40, 1600, 14, 6, 1000)

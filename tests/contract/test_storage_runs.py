@@ -364,7 +364,7 @@ async def test_only_the_token_renews_starts_and_ends(state: State) -> None:
 
     async def renew(token: int, until: int) -> frozenset[str]:
         def work(tx: Transaction) -> frozenset[str]:
-            return tx.runs.renew([renewal(token)], until - tx.now).attempt_ids
+            return tx.runs.renew([renewal(token)], until - tx.now).tokens.keys()
 
         return await state.write(work)
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support import language_versions
 from support.booted import Booted
 from support.projects import python_project
 
 ROOT = Path(__file__).parents[2]
+PINNED = ROOT / "requirements" / "client.txt"
+PROGRAM = Path(__file__).parent / "own_clients" / "main_job.py"
 NAME = re.compile(r"[A-Za-z0-9._-]+")
 COUNTS = """
 import time
@@ -49,7 +54,7 @@ with Fyke() as fyke:
     seen["status"] = fyke.wait(run, 60).status_name
     seen["file"] = fyke.export_to(run, Path(folder) / "rows.csv", keys=["n"]).read_bytes().decode()
     seen["sorted"] = [row["n"] for row in fyke.rows(run, sort="-n", fields=["n"])]
-    seen["newest"] = next(fyke.iter_runs(worker=published.path)).slug == run
+    seen["newest"] = next(fyke.runs(worker=published.path)).slug == run
     try:
         fyke.run_and_collect(published.path, {"last": -1}, timeout=120)
     except RunFailed as error:
@@ -88,13 +93,18 @@ def _applies(marker: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the client from its wheel, and links to the packages that it requires."""
-    folder = tmp_path_factory.mktemp("client")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder / "dist")]
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(build, cwd=ROOT / "clients" / "python", check=True, timeout=100)
-    [wheel] = (folder / "dist").glob("fyke_client-*.whl")
-    site = folder / "site"
+    [built] = folder.glob("fyke_client-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the client from its wheel, and links to the packages that it requires."""
+    site = tmp_path_factory.mktemp("client") / "site"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
         [about] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
@@ -139,4 +149,76 @@ def test_a_program_uses_the_installed_wheel(
         "failed": "failed",
         "asynchronous": [1, 2],
         "modules": [],
+    }
+
+
+# Also prints what it counted, and has a text for the loaders.
+TEXTS = """
+from sdk import CoreSDK
+
+last = CoreSDK.Parameter.get_input_json_dict()["last"]
+CoreSDK.Result.set_table_header([{"label": "N", "key": "n", "format": "integer"}])
+for n in range(1, last + 1):
+    CoreSDK.Result.push_data({"n": n, "text": f"page {n}"})
+CoreSDK.Log.info(f"counted {last}")
+if last < 0:
+    raise SystemExit(3)
+"""
+SCHEMA = {
+    "description": "Counts",
+    "properties": [
+        {"name": "last", "title": "Last", "type": "integer", "editor": "number",
+         "required": True, "default": 1, "description": "How far"},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def python(version: str, wheel: Path, tmp_path: Path) -> Iterator[Path]:
+    """The Python of an environment with the wheel and its extras, which are pinned. It is large."""
+    python = language_versions.new_environment(tmp_path, version, PINNED)
+    install = (language_versions.UV, "pip", "install", "-q", "--python", python, "--no-deps")
+    language_versions.run(*install, wheel, folder=tmp_path)
+    yield python
+    shutil.rmtree(python.parents[1])
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("version", language_versions.PYTHON)
+def test_the_wheel_does_the_main_job_in_a_new_environment(
+    platform: Booted, python: Path, tmp_path: Path, version: str
+) -> None:
+    project = tmp_path / "project.zip"
+    project.write_bytes(python_project(TEXTS, schema=SCHEMA))
+    server = {"FYKE_URL": platform.url, "FYKE_KEY": platform.key, "HOME": str(tmp_path)}
+    output = language_versions.run(
+        python, "-I", PROGRAM, project, tmp_path, folder=tmp_path, **server
+    )
+    assert platform.key not in output
+    seen: dict[str, Any] = json.loads(output.splitlines()[-1])
+    assert Path(seen.pop("from")).is_relative_to(python.parents[1])
+    minor = int(version.partition(".")[2])
+    texts = [["page 1", 1], ["page 2", 2]]
+    assert seen == {
+        "version": [3, minor],
+        "worker": f"owner/main-job-{minor}",
+        "fields": ["last"],
+        "rows": [{"n": n, "text": f"page {n}"} for n in (1, 2, 3)],
+        "started": True,
+        "followed": [1, 2],
+        "kinds": ["end", "log", "rows", "status"],
+        "status": "succeeded",
+        "log": ["counted 2"],
+        "selected": [2, 1],
+        "file": "n\n1\n2\n",
+        "callback": True,
+        "forged": True,
+        "refused": [400, 4000, True, 26],
+        "failed": "failed",
+        "pandas": [1, 2],
+        "polars": [2, 1],
+        "langchain": texts,
+        "llama_index": texts,
+        "asynchronous": [1, 2],
     }

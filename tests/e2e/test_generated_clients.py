@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from support import language_versions
 from support.booted import Booted
 from support.projects import python_project
 
@@ -45,20 +42,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 def run(*command: str | Path, folder: Path) -> str:
     """Run a command in ``folder``, with the programs in its folder on PATH; return its output."""
-    beside = {"PATH": f"{Path(command[0]).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=300, env=os.environ | beside
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def kept_folder(*sources: Path) -> tuple[Path, bool]:
-    """A cached folder for the versions that these files pin, and whether it is complete."""
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
-    folder = Path(tempfile.gettempdir()) / f"fyke-test-generators-{digest[:12]}"
-    folder.mkdir(exist_ok=True)
-    return folder, (folder / "installed").exists()
+    path = f"{Path(command[0]).parent}{os.pathsep}{os.environ['PATH']}"
+    return language_versions.run(*command, folder=folder, PATH=path)
 
 
 @pytest.fixture(scope="module")
@@ -88,17 +73,11 @@ def check(output: str) -> None:
         assert (answer["state"], answer["results"]) == ("succeeded", len(URLS))
 
 
-@pytest.fixture(scope="module")
-def python() -> Path:
+@pytest.fixture(scope="module", params=language_versions.PYTHON)
+def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with the generator, which needs an older Typer than Fyke."""
-    pinned = HERE / "requirements.txt"
-    folder, installed = kept_folder(pinned)
-    if not installed:
-        run(sys.executable, "-m", "venv", ".venv", folder=folder)
-        pip = [folder / ".venv" / "bin" / "python", "-m", "pip", "install", "-q"]
-        run(*pip, "--require-hashes", "-r", pinned, folder=folder)
-        (folder / "installed").touch()
-    return folder / ".venv" / "bin" / "python"
+    folder = tmp_path_factory.mktemp("generator")
+    return language_versions.new_environment(folder, request.param, HERE / "requirements.txt")
 
 
 def test_the_generated_python_client_works(
@@ -120,7 +99,7 @@ def test_the_generated_python_client_works(
 def typescript() -> Path:
     """A folder with TypeScript, its generator and the program that uses the generated client."""
     files = ("package.json", "package-lock.json", "tsconfig.json", "run.ts")
-    folder, installed = kept_folder(*(HERE / name for name in files))
+    folder, installed = language_versions.kept_folder(*(HERE / name for name in files))
     for name in files:
         shutil.copy(HERE / name, folder)
     if not installed:
@@ -150,7 +129,9 @@ def test_the_generated_typescript_client_works(
         made = text.partition("export interface operations {")[2].count("\n    }")
         assert made == operations
     run(programs / "tsc", "--project", "tsconfig.json", folder=folder)
-    check(run("node", "out/run.js", *arguments, folder=folder))
+    for version in language_versions.NODE:
+        node = language_versions.node_of(version)
+        check(run(node, "out/run.js", *arguments, folder=folder))
 
 
 def _operations(documents: Path) -> dict[str, int]:

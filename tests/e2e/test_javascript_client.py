@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from support import language_versions
 from support.booted import Booted
 from support.projects import python_project
 
@@ -80,6 +81,22 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_installed_client_does_the_main_job(
     installed: Path, platform: Booted, tmp_path: Path
 ) -> None:
+    do_the_main_job("node", installed, platform, tmp_path, "javascript-counter")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("version", language_versions.NODE)
+def test_the_installed_client_does_the_main_job_in_each_node(
+    installed: Path, platform: Booted, tmp_path: Path, version: str
+) -> None:
+    node = language_versions.node_of(version)
+    do_the_main_job(node, installed, platform, tmp_path, f"javascript-counter-{version}")
+
+
+def do_the_main_job(
+    node: str | Path, installed: Path, platform: Booted, tmp_path: Path, name: str
+) -> None:
     project = tmp_path / "counter"
     with zipfile.ZipFile(io.BytesIO(python_project(COUNTER, schema=SCHEMA))) as archive:
         archive.extractall(project)
@@ -88,21 +105,21 @@ def test_the_installed_client_does_the_main_job(
     exported = tmp_path / "rows.csv"
     secret = platform.read("/api/fyke/account")["webhook_secret"]
     server = {"FYKE_URL": platform.url, "FYKE_KEY": platform.key, "SECRET": secret}
-    arguments = (project, "javascript-counter", exported)
-    output = run("node", program, *arguments, folder=installed, **server)
+    arguments = (project, name, exported)
+    output = run(node, program, *arguments, folder=installed, **server)
     assert platform.key not in output
     seen = json.loads(output)
-    size = exported.stat().st_size
     assert seen == {
         "versions": ["v1.0.1", "v1.0.1"],
-        "found": "owner~javascript-counter",
+        "found": f"owner/{name}",
+        "others": [],
         "required": ["count", "forever"],
         "detail": "v1.0.1",
         "run": ["succeeded", 2500],
         "rows": [2500, {"n": 0}, {"n": 2499}],
         "callbacks": ["running", "succeeded"],
         "selected": [{"n": 2}, {"n": 1}, {"n": 0}],
-        "bytes": size,
+        "file": str(exported),
         "log": ["counted 2500"],
         "followed": [0, "running"],
         "aborted": "aborted",
@@ -112,6 +129,8 @@ def test_the_installed_client_does_the_main_job(
         "runs": 5,
         "balance": "string",
         "refused": [True, 11000, 26],
+        "field": True,
+        "forged": True,
     }
     with exported.open(encoding="utf-8", newline="") as file:
         assert [row["n"] for row in csv.DictReader(file)] == [str(n) for n in range(2500)]
@@ -143,8 +162,8 @@ def test_the_program_of_the_page_works(installed: Path, platform: Booted, tmp_pa
     program = installed / "page.mjs"
     program.write_text(text)
     output = run("node", program, folder=installed, FYKE_KEY=platform.key)
-    assert "owner~page-hello v1.0.1" in output
-    assert output.count("A page") == 2
+    assert "owner/page-hello v1.0.1" in output
+    assert output.count("A page") == 3  # followed, selected, of the task
     assert "succeeded 1" in output
     assert "read all pages" in output
     assert (installed / "rows.xlsx").read_bytes().startswith(b"PK")

@@ -79,8 +79,11 @@ def test_a_release_has_its_files_and_their_checksums(built: Path) -> None:
     assert len((built / "SHA256SUMS").read_text().splitlines()) == len(names) - 1
     with tarfile.open(built / f"fyke-{version}.tar.gz") as source:
         found = set(source.getnames())
-    needed = {"script/up", "deploy/container/Containerfile", "requirements/runtime.txt"}
-    assert {f"fyke-{version}/{name}" for name in needed} <= found
+    needed = {"script/up", "requirements/runtime.txt", "old-migrations/env.py", "sdk/python/sdk.py"}
+    needed |= {"script/lib/setup.sh", "script/lib/nodes.sh", "deploy/container/podman-options"}
+    needed |= {f"requirements/{name}.txt" for name in ("bootstrap", "build")}
+    assert {f"fyke-{version}/{name}" for name in needed} <= found  # and so the container's recipe
+    assert f"fyke-{version}/deploy/container/Containerfile" in found
     assert len((built / "NOTES.md").read_text()) > 0
     assert "0.0.1" not in (built / "NOTES.md").read_text()
 

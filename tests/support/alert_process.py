@@ -30,7 +30,7 @@ class Fatal:
     async def read(self, work: Callable[[Transaction], T]) -> T:
         return await self._inner.read(work)
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
         self._left -= 1
 
         def fatal(tx: Transaction) -> T:
@@ -39,7 +39,7 @@ class Fatal:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
 
-        return await self._inner.write(fatal)
+        return await self._inner.write(fatal, urgent=urgent)
 
     async def close(self) -> None:
         await self._inner.close()

@@ -338,11 +338,13 @@ async def open_app(
     git: Git | None = None,
     parsers: ParserPool | None = None,
     traces: bool = False,
+    receivers: CallbackRules | None = None,
 ) -> AsyncIterator[App]:
     """``templates``: the databases to copy, or None to open the store of an earlier call again,
     with the keys in ``folder``. ``state_url``: a migrated database, instead of a new one in
     ``folder``. ``review``: versions of accounts other than the operator's wait for review.
-    ``parsers``: threads by default. ``traces``: runs get one.
+    ``parsers``: threads by default. ``traces``: runs get one. ``receivers``: the rules for
+    callbacks and webhooks; by default, webhooks may call this machine.
     """
     parsers = parsers or ThreadPool()
     if templates is not None:
@@ -361,7 +363,8 @@ async def open_app(
     clock = SystemClock()
     blobs = FilesystemBlobs(folder / "blobs", durable=False)
     spool = Spool(folder / "downloads", limit_bytes=2**30, floor_bytes=0, keep_seconds=900)
-    notifier = HttpNotifier(AddressRules(["127.0.0.0/8"]), context=tls_context())
+    hooks = receivers or CallbackRules(AddressRules(["127.0.0.0/8"]))
+    notifier = HttpNotifier(hooks, context=tls_context())
     with sqlite_stores(folder, signals.notify) as (state, results):
         storage = state
         keys = json.loads((folder / KEYS).read_text())
@@ -371,7 +374,8 @@ async def open_app(
                 keys = await _first_accounts(Accounts(storage, clock))
                 (folder / KEYS).write_text(json.dumps(keys))
         workers = Workers(storage, blobs, parsers, clock, review=review)
-        callbacks, pages = CallbackRules(AddressRules(())), LastPages(storage, blobs)
+        callbacks = receivers or CallbackRules(AddressRules(()))
+        pages = LastPages(storage, blobs)
         runs = Runs(
             storage, results, workers, signals, rules, callbacks, last_pages=pages, traces=traces
         )
@@ -393,7 +397,7 @@ async def open_app(
                 clock=clock,
                 master_secret=SECRET,
                 scratch=folder,
-                hooks=CallbackRules(AddressRules(["127.0.0.0/8"])),
+                hooks=hooks,
                 keep_pages_ms=7 * 24 * 3_600_000,
                 gateway="127.0.0.1:8110",
                 fleet=FleetEngine.KUBERNETES,

@@ -69,6 +69,7 @@ class Booted:
     """``fyke up`` in a separate folder. ``uid`` is the user that runs it (needs root)."""
 
     wrapper: tuple[str, ...] = ()  # a command that starts ``fyke`` by executing it
+    program: tuple[str, ...] = FYKE
 
     def __init__(self, folder: Path, *, uid: int | None = None, **settings: str) -> None:
         self.folder = folder
@@ -100,7 +101,7 @@ class Booted:
         server_file.unlink(missing_ok=True)  # a killed platform has left one
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.wrapper, *FYKE, "up", "--port", "0", *arguments],
+                [*self.wrapper, *self.program, "up", "--port", "0", *arguments],
                 env=self.environment(),
                 cwd="/",
                 stdin=subprocess.DEVNULL,

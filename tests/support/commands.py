@@ -16,14 +16,14 @@ import typer
 from typer.testing import CliRunner
 
 from fyke.cli.main import app, main
-from support.booted import FYKE, Booted
+from support.booted import Booted
 
 
 class Cli:
     """``fyke`` on the machine of the installation.
 
-    ``run`` calls the program in this process, which saves the start of an interpreter; ``process``
-    and ``start`` run it as a separate process.
+    ``run`` calls this program in this process, which saves the start of an interpreter; ``process``
+    and ``start`` run that of the platform as a separate process.
     """
 
     def __init__(self, platform: Booted) -> None:
@@ -31,7 +31,7 @@ class Cli:
 
     def start(self, *arguments: object, **options: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*self.platform.wrapper, *FYKE, *map(str, arguments)],
+            [*self.platform.wrapper, *self.platform.program, *map(str, arguments)],
             env=self.platform.environment() | options.pop("env", {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -70,6 +70,7 @@ async def seed(app: App) -> SeededAccount:
     """Fill the owner's account."""
     await app.register_runner()
     await _second_runner(app)
+    await app.services.allowed_callbacks.allow(app.owner, "10.0.0.5:5678")
     seeded = SeededAccount()
     worker = await app.publish("reader")
     await app.publish("price-watch")

@@ -12,6 +12,8 @@ from fyke.model.audit import AuditAction, NewAudit
 from fyke.model.billing import EntryKind, UsageDimension, UsageKey, UsageSums
 from fyke.model.browser import BrowserActivity, BrowserReport, ConsoleLevel, ConsoleLine
 from fyke.model.callback import DeliveryAttempt, DeliveryFilter, DeliveryKind
+from fyke.model.last_page import LastPage
+from fyke.model.node_registry import Node, NodeToken
 from fyke.model.queue import QueuedStart
 from fyke.model.run import (
     SUCCESS,
@@ -36,6 +38,7 @@ from fyke.model.schedule import (
 from fyke.model.secret import SealedSecret
 from fyke.model.settings_version import ServerBeat, SettingsVersion
 from fyke.model.submission import Submission, SubmissionState
+from fyke.model.trace import RunTrace
 from fyke.model.upload import Upload, UploadSource, UploadState, UploadStep
 from fyke.model.user import OneTimeLink, Preferences, Purpose, SecondFactor, Session
 from fyke.model.webhook import Endpoint, WebhookEvent
@@ -69,6 +72,9 @@ def fill(tx: Transaction) -> None:
     _alerts(tx, owner.id, ended)
     tx.servers.heartbeat(ServerBeat("server-a", AT, "place", 1))
     tx.settings.add(SettingsVersion(1, {"keep_days": 0}, "", ("keep_days",), "host", "place", AT))
+    tx.installation.settle("place", "here")
+    tx.nodes.add(Node("n1", "eu", {"gpu": "no"}, "DE", "J1", True, AT))
+    tx.node_tokens.add(NodeToken("N1", "token-digest", "eu", {}, "n*", 1, AT + 9, "ada", AT))
     tx.runs.put_runner(
         RunnerInfo("runner-a", "node", "full", "", 2.0, 2048, AT, (("user", True, "ok"),))
     )
@@ -89,6 +95,7 @@ def _of_worker(tx: Transaction, account: str, user: str, worker: str) -> None:
     tx.workers.add_version(version)
     tx.worker_facts.add_version(version.id, VersionFacts(1234, (FINDING,)))
     tx.environments.request(version.id)
+    tx.environment_archives.want(version.id)
     tx.favourites.add(user, worker, AT)
     tx.input_defaults.put(user, worker, '{"url": "https://example.com/é"}', AT)
     tx.secrets.put(SealedSecret(account, worker, "TOKEN", "k1", "c2VhbGVk", "ada", AT))
@@ -137,6 +144,8 @@ def _ended_run(tx: Transaction, account: str, worker: str, task: str) -> Run:
     line = ConsoleLine(AT, ConsoleLevel.ERROR, "broken", "https://example.com/app.js:1")
     activity = BrowserActivity({"image": 2}, urls=("https://example.com/",), lines=(line,))
     tx.browsers.report([(leases[0].attempt.id, run.id, BrowserReport(activity, starts=1))])
+    page = LastPage(AT, "https://example.com/", "Example", ())
+    tx.last_pages.add(leases[0].attempt.id, run.id, page, AT)
     tx.sites.put(run.id, SiteTraffic("example.com", 2, 20, 30, 0, 0))
     tx.shares.add(Share("H1", account, run.id, "", True, False, AT, AT + 9, 0))
     tx.ledger.append(records.entry(account, EntryKind.CREDIT, 1000, 2000))
@@ -153,6 +162,7 @@ def _running_run(tx: Transaction, account: str, worker: str) -> None:
     [lease] = tx.runs.lease("runner-a", Capacity(1, 8192, 1), AT + 5)
     tx.runs.move(replace(run, state=RunState.RUNNING, started_at=AT), RunState.READY)
     tx.sites.report([(lease.attempt.id, run.id, (SiteTraffic("example.org", 1, 2, 3, 0, 0),))])
+    tx.traces.add(RunTrace(run.id, "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", AT))
 
 
 def _starts(tx: Transaction, account: str, worker: str, run: str) -> None:

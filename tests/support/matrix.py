@@ -78,6 +78,7 @@ _PLAN = {"kind": "daily", "time": "08:00"}
 
 _SECRET = {"value": "user=ada; pass=example"}
 _WEBHOOK = {"url": "http://127.0.0.1:1024/told", "events": ["run.failed"]}
+_NEIGHBOUR = {"entry": "10.0.0.5:5678"}
 _RULE = {"name": "Failed", "kind": "failed"}
 
 _PUBLIC: dict[str, Entry] = {
@@ -228,6 +229,10 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/installation/plans": _operates(writes=False),
     "GET /api/fyke/installation/prices": _operates(writes=False),
     "GET /api/fyke/installation/proxies": _operates(writes=False),
+    "GET /api/fyke/installation/callback-allow": _operates(writes=False),
+    "GET /api/fyke/installation/callback-allow/preview": _operates(_NEIGHBOUR, writes=False),
+    "POST /api/fyke/installation/callback-allow": _operates(_NEIGHBOUR),
+    "POST /api/fyke/installation/callback-allow/remove": _operates(_NEIGHBOUR),
     "GET /api/fyke/installation/storage": _operates(writes=False),
     "GET /api/fyke/installation/retention": _operates(writes=False),
     "GET /api/fyke/installation/versions": _operates(writes=False),
@@ -259,6 +264,7 @@ _OWN: dict[str, Entry] = {
     # no browser of it is open
     "GET /api/fyke/runs/{slug}/browser/picture": Entry({"slug": "run"}, status=400),
     "GET /api/fyke/runs/{slug}/diagnosis": _reads(slug="run"),
+    "POST /api/fyke/hidden-texts": _reads({"texts": ["a line"]}, runs="run"),
     "GET /api/fyke/runs/{slug}/subtasks": _reads(slug="run"),
     # a caller that sees a share link can pass it on
     "GET /api/fyke/runs/{slug}/shares": _changes(slug="run"),

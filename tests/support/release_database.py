@@ -22,9 +22,11 @@ import psycopg
 
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch, Header, PushedRow
+from fyke.storage.blobs.filesystem import FilesystemBlobs
 from fyke.storage.sql.dialects import for_writing, make_engine
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import open_results
+from fyke.storage.sql.state.commits import commit_marks
 from fyke.storage.sql.state.schema import migrate
 from fyke.storage.sql.state.transaction import SqlTransaction
 from support import full_state
@@ -46,16 +48,24 @@ def fill(state: str, results: str) -> None:
         tx = SqlTransaction(connection, hiding=frozenset(), clock=lambda: full_state.AT)
         full_state.fill(tx)
         tx.finish()
+        mark = {"writer": "W1", "number": 1, "marked_at": full_state.AT}  # only PostgreSQL has them
+        connection.execute(commit_marks.insert(), mark)
     engine.dispose()
-    asyncio.run(_fill_results(results))
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(_fill_results(results, Path(folder)))
 
 
-async def _fill_results(url: str) -> None:
-    store = open_results(url, durable=False)
-    await store.open_attempt("run", "attempt")
+async def _fill_results(url: str, folder: Path) -> None:
+    """Three runs: one to be read, one whose attempts share a row, and one with its rows in a file,
+    which is in ``folder`` and is not kept.
+    """
+    store = open_results(url, durable=False, blobs=FilesystemBlobs(folder))
     rows = [PushedRow(ROW), PushedRow(ROW, "id", "7")]
-    await store.commit([AttemptBatch("run", "attempt", rows, [HEADER], [LINE])])
-    await store.close_attempt("attempt")
+    for run, attempt in (("run", "attempt"), ("shared", "a"), ("shared", "b"), ("sealed", "c")):
+        await store.open_attempt(run, attempt)
+        await store.commit([AttemptBatch(run, attempt, rows, [HEADER], [LINE])])
+        await store.close_attempt(attempt)
+    await store.seal_runs(["sealed"], 1)
     await store.close()
 
 

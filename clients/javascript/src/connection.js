@@ -1,7 +1,7 @@
 /** Requests to one server, repeated where that is safe; they return `data` of the envelope. */
 
 import { Deadline, sleep } from "./deadline.js";
-import { ApiError, FykeError, Unreachable } from "./errors.js";
+import { ApiError, ClientError, Unreachable } from "./errors.js";
 
 /**
  * @typedef {object} Request
@@ -21,6 +21,7 @@ const MAX_PAUSE = 8_000;
 const MAX_RETRY_AFTER = 60; // seconds
 const PATIENT_RETRIES = 10; // about a minute
 const KEY = /^[\x21-\x7e]+$/;
+const START_KEY = /^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/; // fetch cuts outer spaces off
 // No connection was made, so nothing was sent.
 const UNSENT = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
 
@@ -217,7 +218,7 @@ export class Connection {
    * @returns {unknown}
    */
   #failure(error, deadline, source = this.#base) {
-    if (error instanceof FykeError) return error;
+    if (error instanceof ClientError) return error;
     if (deadline.passed) return loss(`${source} did not answer in time`, error);
     if (deadline.signal.aborted) return deadline.signal.reason;
     // fetch says with a cause that the network failed; without one it is a mistake of the caller
@@ -244,7 +245,7 @@ export class Connection {
     const { status, key, retryAfter } = failure;
     if (status !== 429 && status !== 503) return null;
     if (once && key === "outcome_unknown") return null;
-    if (retryAfter === null) return this.pause(count);
+    if (!retryAfter) return this.pause(count);
     return retryAfter > MAX_RETRY_AFTER ? null : retryAfter * 1000;
   }
 }
@@ -277,7 +278,7 @@ function dataOf(response, text, source) {
     key: response.headers.get("x-fyke-error") ?? "",
     reason: response.headers.get("x-fyke-reason") ?? "",
     requestId: response.headers.get("x-request-id") ?? envelope.request_id ?? "",
-    retryAfter: /^\d+$/.test(retryAfter) ? Number(retryAfter) : null,
+    retryAfter: /^\d+$/.test(retryAfter) ? Number(retryAfter) : 0,
   });
 }
 
@@ -340,8 +341,54 @@ export function segment(text) {
   return encodeURIComponent(text);
 }
 
-/** @param {string} worker its slug, `owner/name` or `owner~name` */
-export function workerPath(worker) {
+/**
+ * @param {string} worker its slug, `owner/name` or `owner~name`
+ * @param {string} [above]
+ */
+export function workerPath(worker, above = "/api/v2/workers") {
   if (typeof worker !== "string") return segment(worker);
-  return `/api/v2/workers/${segment(worker.replace("/", "~"))}`;
+  return `${above}/${segment(worker.replace("/", "~"))}`;
+}
+
+/**
+ * Start a run; an answer that is lost is asked for again with the same idempotency key.
+ *
+ * @param {Connection} wire
+ * @param {string} path
+ * @param {import("./index.d.ts").RestartOptions} options
+ * @param {object} [more] members of the body
+ * @returns {Promise<string>} the slug of the run
+ */
+export async function start(wire, path, { callbackUrl, idempotencyKey, signal }, more = {}) {
+  const id = idempotencyKey ?? crypto.randomUUID();
+  if (!START_KEY.test(id)) {
+    throw new TypeError("an idempotency key has 1 to 255 printable ASCII characters");
+  }
+  const headers = { "idempotency-key": id };
+  const body = { ...more, callback_url: callbackUrl, is_async: true };
+  return (await wire.call("POST", path, { body, headers, signal })).run_slug;
+}
+
+// --- the connection of a client -----------------------------------------------------------------
+
+export const PAGE = 100; // entries of a list for each request
+
+/**
+ * Not a member of the client, so it is in no output of it.
+ *
+ * @type {WeakMap<object, Connection>}
+ */
+const wires = new WeakMap();
+
+/**
+ * @param {object} client
+ * @param {Connection} wire
+ */
+export function use(client, wire) {
+  wires.set(client, wire);
+}
+
+/** @param {object} client */
+export function wireOf(client) {
+  return /** @type {Connection} */ (wires.get(client));
 }

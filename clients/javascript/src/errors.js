@@ -1,18 +1,18 @@
 /**
  * Errors of the client.
  *
- *     FykeError
- *     ├── ApiError       the server answered with an error
- *     ├── Unreachable    no answer, or none from a Fyke server
- *     ├── RunFailed      a run that was waited for did not succeed
- *     └── WebhookError   a message is not from this Fyke
+ *     ClientError
+ *     ├── ApiError           the server answered with an error
+ *     ├── Unreachable        no answer, or none from a Fyke server
+ *     ├── RunFailed          a run that was waited for did not succeed
+ *     └── InvalidSignature   a message is not from this Fyke
  *
  * Wrong arguments are a TypeError. What an AbortSignal stops is rejected with its reason.
  */
 
-export class FykeError extends Error {
+export class ClientError extends Error {
   static {
-    this.prototype.name = "FykeError";
+    this.prototype.name = "ClientError";
   }
 
   /**
@@ -24,7 +24,7 @@ export class FykeError extends Error {
   }
 }
 
-export class ApiError extends FykeError {
+export class ApiError extends ClientError {
   static {
     this.prototype.name = "ApiError";
   }
@@ -42,13 +42,13 @@ export class ApiError extends FykeError {
   }
 }
 
-export class Unreachable extends FykeError {
+export class Unreachable extends ClientError {
   static {
     this.prototype.name = "Unreachable";
   }
 }
 
-export class RunFailed extends FykeError {
+export class RunFailed extends ClientError {
   static {
     this.prototype.name = "RunFailed";
   }
@@ -60,8 +60,8 @@ export class RunFailed extends FykeError {
   }
 }
 
-export class WebhookError extends FykeError {
+export class InvalidSignature extends ClientError {
   static {
-    this.prototype.name = "WebhookError";
+    this.prototype.name = "InvalidSignature";
   }
 }

@@ -7,7 +7,7 @@ import { segment } from "./connection.js";
 const QUIET = 60_000; // the server sends a comment at least every 20 seconds
 
 /**
- * @typedef {{ id: string, event: string, data: any }} Parsed
+ * @typedef {{ kind: string, id: string, data: any }} Parsed
  */
 
 /**
@@ -25,9 +25,9 @@ export async function* parse(chunks) {
       if (line.startsWith(":")) yield null;
       else if (line) addTo(fields, line);
       else {
-        const { id = "", event = "message", data } = fields;
+        const { event: kind = "message", id = "", data } = fields;
         fields = {};
-        if (data !== undefined) yield { id, event, data: JSON.parse(data) };
+        if (data !== undefined) yield { kind, id, data: JSON.parse(data) };
       }
     }
   }
@@ -50,13 +50,13 @@ function addTo(fields, line) {
  *
  * @param {import("./connection.js").Connection} wire
  * @param {string} run
- * @param {import("./index.d.ts").EventOptions} options
+ * @param {import("./index.d.ts").FollowOptions} options
  * @returns {AsyncGenerator<any, void, void>}
  */
-export async function* follow(wire, run, { kinds, lastEventId, signal }) {
+export async function* follow(wire, run, { kinds, after, signal }) {
   const path = `/api/v2/worker-runs/${segment(run)}/events`;
   const query = { kinds: kinds?.join(",") };
-  let last = lastEventId;
+  let last = after;
   for (let vain = 0; ; vain++) {
     const headers = last ? { "last-event-id": last } : undefined;
     const chunks = await wire.stream(path, QUIET, { query, headers, signal, patient: true });
@@ -67,7 +67,7 @@ export async function* follow(wire, run, { kinds, lastEventId, signal }) {
         if (event === null) continue;
         last = event.id || last;
         yield event;
-        if (event.event === "end") return;
+        if (event.kind === "end") return;
       }
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error;

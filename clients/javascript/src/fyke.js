@@ -1,34 +1,33 @@
-/** The client: one method for each operation. What each does is documented in `index.d.ts`. */
+/**
+ * The client: one method for each operation. What each does is documented in `index.d.ts`. Methods
+ * for Workers are in `workers.js`, those for tasks in `tasks.js`.
+ */
 
-import { Connection, segment, workerPath } from "./connection.js";
+import { Connection, PAGE, segment, start, use, wireOf, workerPath } from "./connection.js";
 import { sleep } from "./deadline.js";
-import { RunFailed } from "./errors.js";
+import { ApiError, RunFailed } from "./errors.js";
 import { follow } from "./events.js";
 import { formatOf, save, written } from "./exports.js";
-import { archiveOf } from "./project.js";
+import { TaskCalls } from "./tasks.js";
 
 /** @typedef {import("./index.d.ts").StartOptions} StartOptions */
 /** @typedef {import("./index.d.ts").RowOptions} RowOptions */
 /** @typedef {import("./index.d.ts").CallOptions} CallOptions */
+/** @typedef {import("./index.d.ts").LogEntry} LogEntry */
 
 const RUNS = "/api/v2/worker-runs";
-const TASKS = "/api/v2/worker-tasks";
+const OWN_RUNS = "/api/fyke/runs";
 const ENDED = new Set(["succeeded", "failed", "aborted"]);
 const WAIT_SECONDS = 30; // proxies between client and server often end what takes a minute
-const UPLOAD_MS = 300_000; // what an upload of 50 MiB may take longer than other requests
-const PAGE = 100;
 const ROW_PAGE = 1000;
 const LOG_PAGE = 1000;
-const START_KEY = /^[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?$/; // fetch cuts outer spaces off
 const ROW_ID = "__coreclaw_data_id__";
-const SLUG = /^[0-9A-HJKMNP-TV-Z]{26}$/i;
 
-export class Fyke {
-  #wire;
-
+export class Fyke extends TaskCalls {
   /** @param {import("./index.d.ts").FykeOptions} [options] */
   constructor(options = {}) {
-    this.#wire = new Connection(options);
+    super();
+    use(this, new Connection(options));
   }
 
   // --- runs -------------------------------------------------------------------------------------
@@ -39,21 +38,22 @@ export class Fyke {
    * @param {import("./index.d.ts").RunAndCollectOptions} [options]
    */
   async runAndCollect(worker, input = {}, options = {}) {
-    const slug = await this.start(worker, input, options);
-    options.onStart?.(slug);
-    return this.collect(slug, options);
+    const run = await this.start(worker, input, options);
+    options.onStart?.(run);
+    return this.collect(run, options);
   }
 
   /**
    * @param {string} run
    * @param {RowOptions & CallOptions} [options]
+   * @returns {Promise<any[]>}
    */
   async collect(run, options = {}) {
     const ended = await this.wait(run, options);
     if (ended.status !== "succeeded") throw new RunFailed(ended);
     const rows = [];
     for await (const row of this.rows(run, options)) rows.push(row);
-    return { run: ended, rows };
+    return rows;
   }
 
   /**
@@ -63,7 +63,7 @@ export class Fyke {
    */
   async start(worker, input = {}, options = {}) {
     const { system, version } = options;
-    return this.#start(`${workerPath(worker)}/runs`, options, {
+    return start(wireOf(this), `${workerPath(worker)}/runs`, options, {
       input: { parameters: { custom: input, system } },
       version,
     });
@@ -74,7 +74,7 @@ export class Fyke {
    * @param {import("./index.d.ts").RestartOptions} [options]
    */
   async rerun(run, options = {}) {
-    return this.#start(`${RUNS}/${segment(run)}/rerun`, options);
+    return start(wireOf(this), `${RUNS}/${segment(run)}/rerun`, options);
   }
 
   /**
@@ -83,7 +83,30 @@ export class Fyke {
    * @returns {Promise<import("./index.d.ts").WorkerRun>}
    */
   async run(run, { signal } = {}) {
-    return this.#wire.call("GET", `${RUNS}/${segment(run)}`, { signal });
+    return wireOf(this).call("GET", `${RUNS}/${segment(run)}`, { signal });
+  }
+
+  /**
+   * @param {string} run
+   * @param {CallOptions} [options]
+   * @returns {Promise<import("./index.d.ts").RunSummary>}
+   */
+  async runSummary(run, { signal } = {}) {
+    return wireOf(this).call("GET", `${OWN_RUNS}/${segment(run)}`, { signal });
+  }
+
+  /**
+   * @param {import("./index.d.ts").RunListOptions} [options]
+   * @returns {AsyncGenerator<import("./index.d.ts").RunItem, void, void>}
+   */
+  async *runs({ worker, state, reason, signal } = {}) {
+    let cursor;
+    do {
+      const query = { worker, state, reason, page_size: PAGE, cursor };
+      const page = await wireOf(this).call("GET", OWN_RUNS, { query, signal });
+      yield* page.list;
+      cursor = page.next_cursor;
+    } while (cursor);
   }
 
   /**
@@ -97,10 +120,10 @@ export class Fyke {
     for (;;) {
       const request = { query, signal, extra: WAIT_SECONDS * 1000, patient: true };
       const asked = Date.now();
-      const current = await this.#wire.call("GET", path, request);
+      const current = await wireOf(this).call("GET", path, request);
       if (ENDED.has(current.status)) return current;
       // a server that is being stopped answers at once
-      if (Date.now() - asked < 1000) await sleep(this.#wire.pause(1), signal);
+      if (Date.now() - asked < 1000) await sleep(wireOf(this).pause(1), signal);
     }
   }
 
@@ -110,47 +133,73 @@ export class Fyke {
    * @returns {Promise<void>}
    */
   async abort(run, { signal } = {}) {
-    await this.#wire.call("POST", `${RUNS}/${segment(run)}/abort`, { body: {}, signal });
-  }
-
-  /**
-   * @param {import("./index.d.ts").RunListOptions} [options]
-   * @returns {AsyncGenerator<import("./index.d.ts").WorkerRun, void, void>}
-   */
-  runs({ worker, status, startTime, endTime, signal } = {}) {
-    const query = { worker_id: worker, status, start_time: startTime, end_time: endTime };
-    return this.#pages(RUNS, query, signal);
+    await wireOf(this).call("POST", `${RUNS}/${segment(run)}/abort`, { body: {}, signal });
   }
 
   /**
    * @param {string} run
-   * @param {import("./index.d.ts").EventOptions} [options]
-   * @returns {AsyncGenerator<any, void, void>}
+   * @param {CallOptions} [options]
+   * @returns {Promise<void>}
    */
-  events(run, options = {}) {
-    return follow(this.#wire, run, options);
+  async deleteRun(run, { signal } = {}) {
+    await wireOf(this).call("DELETE", `${OWN_RUNS}/${segment(run)}`, { signal, once: true });
   }
 
   /**
    * @param {string} run
-   * @param {import("./index.d.ts").LogOptions} [options]
-   * @returns {AsyncGenerator<import("./index.d.ts").LogEntry, void, void>}
+   * @param {CallOptions} [options]
+   * @returns {Promise<import("./index.d.ts").RunHistoryItem[]>}
    */
-  async *logs(run, options = {}) {
-    const { signal } = options;
-    if (options.follow) {
-      for await (const { event, data } of this.events(run, { kinds: ["log"], signal })) {
-        if (event === "log") yield* data.list;
-      }
-      return;
-    }
-    const path = `/api/fyke/runs/${segment(run)}/log`;
+  async events(run, { signal } = {}) {
+    const path = `${OWN_RUNS}/${segment(run)}/events`;
+    return (await wireOf(this).call("GET", path, { signal })).list;
+  }
+
+  /**
+   * @param {string} run
+   * @param {CallOptions} [options]
+   * @returns {AsyncGenerator<LogEntry, void, void>}
+   */
+  async *logs(run, { signal } = {}) {
+    const path = `${OWN_RUNS}/${segment(run)}/log`;
     for (let after = 0; ; ) {
       const query = { after, limit: LOG_PAGE };
-      const { list } = await this.#wire.call("GET", path, { query, signal });
+      const { list } = await wireOf(this).call("GET", path, { query, signal });
       yield* list;
       if (list.length < LOG_PAGE) return;
       after = list.at(-1).position;
+    }
+  }
+
+  /**
+   * @param {string} run
+   * @param {import("./index.d.ts").FollowOptions} [options]
+   * @returns {AsyncGenerator<any, void, void>}
+   */
+  follow(run, options = {}) {
+    return follow(wireOf(this), run, options);
+  }
+
+  /**
+   * @param {string} run
+   * @param {CallOptions} [options]
+   * @returns {AsyncGenerator<any, void, void>}
+   */
+  async *followRows(run, { signal } = {}) {
+    for await (const { kind, data } of this.follow(run, { kinds: ["rows"], signal })) {
+      if (kind !== "rows") continue;
+      for (const { row } of data.list) yield withoutId(row);
+    }
+  }
+
+  /**
+   * @param {string} run
+   * @param {CallOptions} [options]
+   * @returns {AsyncGenerator<LogEntry, void, void>}
+   */
+  async *followLogs(run, { signal } = {}) {
+    for await (const { kind, data } of this.follow(run, { kinds: ["log"], signal })) {
+      if (kind === "log") yield* data.list;
     }
   }
 
@@ -162,23 +211,12 @@ export class Fyke {
    * @returns {AsyncGenerator<any, void, void>}
    */
   async *rows(run, options = {}) {
-    const { signal } = options;
-    const query = selection(options);
-    if (options.follow) {
-      if (Object.values(query).some((value) => value !== undefined)) {
-        throw new TypeError("rows that are followed come as they are stored, without a selection");
-      }
-      for await (const { event, data } of this.events(run, { kinds: ["rows"], signal })) {
-        if (event !== "rows") continue;
-        for (const { row } of data.list) yield withoutId(row);
-      }
-      return;
-    }
+    const { pageSize = ROW_PAGE, signal } = options;
     // v1, because a page of v2 has at most 100 rows
-    const request = { ...query, run_slug: run, page_size: options.pageSize ?? ROW_PAGE };
+    const request = { ...selection(options), run_slug: run, page_size: pageSize };
     for (let cursor = "*"; ; ) {
       const body = { ...request, cursor };
-      const page = await this.#wire.call("POST", "/api/v1/run/result/list", { body, signal });
+      const page = await wireOf(this).call("POST", "/api/v1/run/result/list", { body, signal });
       for (const row of page.list) yield withoutId(row);
       // while a run goes on, the cursor stays at its last row
       if (!page.next_cursor || page.next_cursor === cursor) return;
@@ -191,216 +229,95 @@ export class Fyke {
    * @param {import("./index.d.ts").ExportOptions} [options]
    * @returns {Promise<string>}
    */
-  async exportLink(run, options = {}) {
-    const { format, filterKeys, safe, bom, signal } = options;
-    const query = { ...selection(options), format, filter_keys: filterKeys, safe, bom };
+  async export(run, options = {}) {
+    const { format, keys, safe, bom, signal } = options;
+    const query = { ...selection(options), format, filter_keys: keys, safe, bom };
     const path = `${RUNS}/${segment(run)}/result/export`;
-    return (await this.#wire.call("GET", path, { query, signal })).download_url;
+    return (await wireOf(this).call("GET", path, { query, signal })).download_url;
   }
 
   /**
    * @param {string} run
-   * @param {string} file
+   * @param {string} path
    * @param {import("./index.d.ts").ExportOptions} [options]
+   * @returns {Promise<string>}
    */
-  async exportToFile(run, file, options = {}) {
-    const format = options.format ?? formatOf(file);
-    const link = await this.exportLink(run, { ...options, format });
-    return save(this.#wire, link, file, options.signal);
+  async exportTo(run, path, options = {}) {
+    const format = options.format ?? formatOf(path);
+    const link = await this.export(run, { ...options, format });
+    await save(wireOf(this), link, path, options.signal);
+    return path;
   }
 
   /**
    * @param {string} run
-   * @param {string} [file]
+   * @param {string} [path]
    * @param {import("./index.d.ts").DiagnoseOptions} [options]
-   * @returns {Promise<number>}
+   * @returns {Promise<string>}
    */
-  async diagnose(run, file = `${run}-diagnosis.zip`, { picture, signal } = {}) {
-    const path = `/api/fyke/runs/${segment(run)}/diagnosis`;
+  async diagnose(run, path = `${run}-diagnosis.zip`, { picture, signal } = {}) {
+    const at = `${OWN_RUNS}/${segment(run)}/diagnosis`;
     const request = { query: { picture }, signal };
-    return written(file, (write) => this.#wire.file(path, request, write));
+    await written(path, (write) => wireOf(this).file(at, request, write));
+    return path;
   }
 
-  // --- Workers ----------------------------------------------------------------------------------
+  // --- account and server -----------------------------------------------------------------------
 
   /**
-   * @param {import("./index.d.ts").SearchOptions} [options]
-   * @returns {AsyncGenerator<import("./index.d.ts").CatalogWorker, void, void>}
-   */
-  catalog({ keyword, signal } = {}) {
-    return this.#pages("/api/v2/store", { keyword }, signal);
-  }
-
-  /**
-   * @param {import("./index.d.ts").SearchOptions} [options]
-   * @returns {AsyncGenerator<import("./index.d.ts").CatalogWorker, void, void>}
-   */
-  workers({ keyword, signal } = {}) {
-    return this.#pages("/api/v2/workers", { keyword }, signal);
-  }
-
-  /**
-   * @param {string} worker
    * @param {CallOptions} [options]
-   * @returns {Promise<import("./index.d.ts").WorkerDetail>}
+   * @returns {Promise<import("./index.d.ts").AccountInfo>}
    */
-  async worker(worker, { signal } = {}) {
-    return this.#wire.call("GET", workerPath(worker), { signal });
+  async accountInfo({ signal } = {}) {
+    return wireOf(this).call("GET", "/api/v2/users/account", { signal });
   }
 
   /**
-   * @param {string} worker
    * @param {CallOptions} [options]
-   * @returns {Promise<import("./index.d.ts").InputSchema>}
+   * @returns {Promise<import("./index.d.ts").OwnAccount>}
    */
-  async inputSchema(worker, { signal } = {}) {
-    const path = `${workerPath(worker)}/input-schema`;
-    return (await this.#wire.call("GET", path, { signal })).input_schema;
+  async account({ signal } = {}) {
+    return wireOf(this).call("GET", "/api/fyke/account", { signal });
   }
 
   /**
-   * @param {string} worker
-   * @param {import("./index.d.ts").Project} project
-   * @param {import("./index.d.ts").PublishOptions} [options]
-   * @returns {Promise<import("./index.d.ts").PublishedVersion>}
-   */
-  async publish(worker, project, options = {}) {
-    const { title, description, icon, categories, signal } = options;
-    const form = new FormData();
-    const fields = { title, description, icon, public: options.public };
-    for (const [name, value] of Object.entries(fields)) {
-      if (value !== undefined) form.append(name, String(value));
-    }
-    for (const category of categories ?? []) form.append("categories", String(category));
-    form.append("scraper_file", await archiveOf(project), "worker.zip");
-    const path = `${workerPath(await this.#fullName(worker, signal))}/versions`;
-    // the same files again publish nothing, so this can be repeated
-    return this.#wire.call("POST", path, { form, signal, extra: UPLOAD_MS });
-  }
-
-  // --- tasks ------------------------------------------------------------------------------------
-
-  /**
-   * @param {import("./index.d.ts").TaskListOptions} [options]
-   * @returns {AsyncGenerator<import("./index.d.ts").WorkerTask, void, void>}
-   */
-  tasks({ worker, keyword, signal } = {}) {
-    return this.#pages(TASKS, { worker_id: worker, keyword }, signal);
-  }
-
-  /**
-   * @param {string} task
-   * @param {CallOptions} [options]
-   * @returns {Promise<import("./index.d.ts").WorkerTask>}
-   */
-  async task(task, { signal } = {}) {
-    return this.#wire.call("GET", `${TASKS}/${segment(task)}`, { signal });
-  }
-
-  /**
-   * @param {import("./index.d.ts").NewTask} task
    * @param {CallOptions} [options]
    * @returns {Promise<string>}
    */
-  async createTask(task, { signal } = {}) {
-    const { worker, title = worker, input = {}, system, version = "latest", description } = task;
-    const parameters = { custom: input, system };
-    const body = { worker_id: worker, title, input: { parameters }, version, description };
-    return (await this.#wire.call("POST", TASKS, { body, signal, once: true })).slug;
+  async version({ signal } = {}) {
+    return (await wireOf(this).call("GET", "/version", { signal })).version;
   }
 
-  /**
-   * @param {string} task
-   * @param {import("./index.d.ts").TaskChanges} changes
-   * @param {CallOptions} [options]
-   * @returns {Promise<void>}
-   */
-  async updateTask(task, changes, { signal } = {}) {
-    const { title, description, input, system, version } = changes;
-    const path = `${TASKS}/${segment(task)}`;
-    if (input !== undefined) {
-      const body = { input: { parameters: { custom: input, system } }, version };
-      await this.#wire.call("PUT", `${path}/input`, { body, signal });
-    } else if (system !== undefined || version !== undefined) {
-      throw new TypeError("system and version of a task are changed together with its input");
-    }
-    if (title !== undefined || description !== undefined) {
-      await this.#wire.call("PUT", path, { body: { title, description }, signal });
-    }
+  /** @param {CallOptions} [options] */
+  async ready(options = {}) {
+    return !(await this.notReady(options));
   }
-
-  /**
-   * @param {string} task
-   * @param {CallOptions} [options]
-   * @returns {Promise<void>}
-   */
-  async deleteTask(task, { signal } = {}) {
-    await this.#wire.call("DELETE", `${TASKS}/${segment(task)}`, { signal, once: true });
-  }
-
-  /**
-   * @param {string} task
-   * @param {import("./index.d.ts").RestartOptions} [options]
-   */
-  async startTask(task, options = {}) {
-    return this.#start(`${TASKS}/${segment(task)}/runs`, options);
-  }
-
-  // --- account ----------------------------------------------------------------------------------
 
   /**
    * @param {CallOptions} [options]
-   * @returns {Promise<import("./index.d.ts").Balance>}
-   */
-  async balance({ signal } = {}) {
-    return this.#wire.call("GET", "/api/v2/users/account", { signal });
-  }
-
-  // --- requests ---------------------------------------------------------------------------------
-
-  /**
-   * Start a run; an answer that is lost is asked for again with the same idempotency key.
-   *
-   * @param {string} path
-   * @param {import("./index.d.ts").RestartOptions} options
-   * @param {object} [more] members of the body
    * @returns {Promise<string>}
    */
-  async #start(path, { callbackUrl, idempotencyKey, signal }, more = {}) {
-    const id = idempotencyKey ?? crypto.randomUUID();
-    if (!START_KEY.test(id)) {
-      throw new TypeError("an idempotency key has 1 to 255 printable ASCII characters");
+  async notReady({ signal } = {}) {
+    try {
+      await wireOf(this).call("GET", "/readyz", { signal });
+      return "";
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 503)) throw error;
+      return /: (.+)/s.exec(error.message)?.[1] ?? error.message;
     }
-    const headers = { "idempotency-key": id };
-    const body = { ...more, callback_url: callbackUrl, is_async: true };
-    return (await this.#wire.call("POST", path, { body, headers, signal })).run_slug;
   }
 
   /**
-   * The entries of all pages, one page at a time.
-   *
+   * @param {string} method
    * @param {string} path
-   * @param {Record<string, unknown>} query
-   * @param {AbortSignal | undefined} signal
-   * @returns {AsyncGenerator<any, void, void>}
+   * @param {import("./index.d.ts").RequestOptions} [options]
+   * @returns {Promise<any>}
    */
-  async *#pages(path, query, signal) {
-    for (let offset = 1; ; offset++) {
-      const request = { query: { ...query, offset, limit: PAGE }, signal };
-      const { list } = await this.#wire.call("GET", path, request);
-      yield* list;
-      if (list.length < PAGE) return;
-    }
-  }
-
-  /**
-   * @param {string} worker a name alone is one in the caller's account
-   * @param {AbortSignal | undefined} signal
-   */
-  async #fullName(worker, signal) {
-    if (/[/~]/.test(worker) || SLUG.test(worker)) return worker;
-    const { name } = await this.#wire.call("GET", "/api/fyke/account", { signal });
-    return `${name}/${worker}`;
+  async request(method, path, { body, query, extraTime, idempotencyKey, signal } = {}) {
+    const once = !["GET", "PUT"].includes(method) && idempotencyKey === undefined;
+    const headers = idempotencyKey === undefined ? undefined : { "idempotency-key": idempotencyKey };
+    const request = { body, query, headers, signal, once, extra: extraTime };
+    return wireOf(this).call(method, path, request);
   }
 }
 

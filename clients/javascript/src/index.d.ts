@@ -43,13 +43,10 @@ export declare class Fyke {
     worker: string,
     input?: Record<string, unknown>,
     options?: RunAndCollectOptions,
-  ): Promise<Collected<R>>;
+  ): Promise<R[]>;
 
   /** The second half of `runAndCollect`, for a run that was started before. */
-  collect<R extends object = Row>(
-    run: string,
-    options?: RowOptions & CallOptions,
-  ): Promise<Collected<R>>;
+  collect<R extends object = Row>(run: string, options?: RowOptions & CallOptions): Promise<R[]>;
 
   /** Start a run; its slug. A lost answer is asked for again without a second start. */
   start(worker: string, input?: Record<string, unknown>, options?: StartOptions): Promise<string>;
@@ -60,51 +57,66 @@ export declare class Fyke {
   /** State and figures of a run. */
   run(run: string, options?: CallOptions): Promise<WorkerRun>;
 
+  /** The state of a run, or how it ended, with the number of `hidden` rows. */
+  runSummary(run: string, options?: CallOptions): Promise<RunSummary>;
+
+  /** Runs of the account, newest first. */
+  runs(options?: RunListOptions): AsyncGenerator<RunItem, void, void>;
+
   /** Wait for the end of a run: succeeded, failed or aborted. The server may restart meanwhile. */
   wait(run: string, options?: CallOptions): Promise<WorkerRun>;
 
   /** Stop a run; its rows stay. Also succeeds if it has been aborted before. */
   abort(run: string, options?: CallOptions): Promise<void>;
 
-  /** Runs of the account, newest first. */
-  runs(options?: RunListOptions): AsyncGenerator<WorkerRun, void, void>;
+  /** Delete a finished run with its rows and logs. */
+  deleteRun(run: string, options?: CallOptions): Promise<void>;
+
+  /** What has happened to a run, in order. */
+  events(run: string, options?: CallOptions): Promise<RunHistoryItem[]>;
+
+  /** The log that a run has now, oldest entry first. */
+  logs(run: string, options?: CallOptions): AsyncGenerator<LogEntry, void, void>;
 
   /**
-   * Rows of a run. Of a run that is not over: those that it has so far, or with `follow` also all
-   * that it stores until its end. Row ids are removed.
+   * State, log and rows of a run as they come, from its beginning until the event `end`. A lost
+   * connection is resumed, and nothing is lost or repeated.
    */
+  follow(run: string, options?: FollowOptions): AsyncGenerator<RunEvent, void, void>;
+
+  /** The rows of a run as they are pushed, until it ends. */
+  followRows<R extends object = Row>(
+    run: string,
+    options?: CallOptions,
+  ): AsyncGenerator<R, void, void>;
+
+  /** The log of a run as it is written, until it ends. */
+  followLogs(run: string, options?: CallOptions): AsyncGenerator<LogEntry, void, void>;
+
+  /** The rows that a run has now, without their ids. */
   rows<R extends object = Row>(
     run: string,
     options?: RowIteratorOptions,
   ): AsyncGenerator<R, void, void>;
 
-  /** The log of a run, oldest entry first; with `follow` until the end of the run. */
-  logs(run: string, options?: LogOptions): AsyncGenerator<LogEntry, void, void>;
-
-  /** State, log and rows of a run as they come, until its end. A lost connection is resumed. */
-  events(run: string, options?: EventOptions): AsyncGenerator<RunEvent, void, void>;
-
   /** A temporary link to a file with the rows, which needs no key. */
-  exportLink(run: string, options?: ExportOptions): Promise<string>;
+  export(run: string, options?: ExportOptions): Promise<string>;
 
   /**
-   * Write the rows to a file; its size in bytes. Without `format`, the end of its name says it. The
-   * file appears when it is complete, and replaces an older one.
+   * Write the rows to a file; its path. Without `format`, the end of its name says it. The file
+   * appears when it is complete, and replaces an older one.
    */
-  exportToFile(run: string, file: string, options?: ExportOptions): Promise<number>;
+  exportTo(run: string, path: string, options?: ExportOptions): Promise<string>;
 
   /**
    * Write one ZIP that explains a run: cause, remedy, figures, log, sites, curves, last page; its
-   * size in bytes. By default to `RUN-diagnosis.zip`. Secrets are masked, except in the picture of
-   * the last page.
+   * path. By default to `RUN-diagnosis.zip`. Secrets are masked, except in the picture of the last
+   * page.
    */
-  diagnose(run: string, file?: string, options?: DiagnoseOptions): Promise<number>;
+  diagnose(run: string, path?: string, options?: DiagnoseOptions): Promise<string>;
 
-  /** Published Workers and the account's own, newest first. */
-  catalog(options?: SearchOptions): AsyncGenerator<CatalogWorker, void, void>;
-
-  /** The account's own Workers, newest first. */
-  workers(options?: SearchOptions): AsyncGenerator<CatalogWorker, void, void>;
+  /** Workers of the catalog whose slug, path, title or description contains the text. */
+  search(text: string, options?: SearchOptions): Promise<CatalogWorker[]>;
 
   /** Newest version, readme, input schema and defaults of a Worker. */
   worker(worker: string, options?: CallOptions): Promise<WorkerDetail>;
@@ -112,21 +124,52 @@ export declare class Fyke {
   /** The input schema of a Worker, as published. */
   inputSchema(worker: string, options?: CallOptions): Promise<InputSchema>;
 
+  /** The proxy regions that a run may use. */
+  regions(options?: CallOptions): Promise<Region[]>;
+
   /**
-   * Publish a project as the next version of a Worker. An unknown `name` or `owner/name` becomes a
-   * new Worker, private unless `public` is true. The same files again publish nothing.
+   * Publish a project as the next version of the Worker `name`: `owner/name`, or a name in the
+   * caller's account. A missing one is created, private unless `public` is true. The same files
+   * again publish nothing.
    */
-  publish(worker: string, project: Project, options?: PublishOptions): Promise<PublishedVersion>;
+  pushWorker(project: Project, options: PushOptions): Promise<PublishedVersion>;
+
+  /** The Workers of the account. */
+  ownWorkers(options?: CallOptions): Promise<OwnWorker[]>;
+
+  /** The versions of a Worker, newest first. */
+  versions(worker: string, options?: CallOptions): Promise<WorkerVersion[]>;
+
+  /** Delete a Worker; how many of its waiting runs have failed because of it. */
+  deleteWorker(worker: string, options?: CallOptions): Promise<number>;
+
+  /** The probable usage and cost of a run. */
+  estimate(worker: string, options?: EstimateOptions): Promise<Estimate>;
+
+  /** Save an input for a Worker; the slug of the task. */
+  createTask(
+    worker: string,
+    input: Record<string, unknown>,
+    options?: TaskOptions,
+  ): Promise<string>;
 
   /** Saved tasks of the account, newest first. */
   tasks(options?: TaskListOptions): AsyncGenerator<WorkerTask, void, void>;
+
   task(task: string, options?: CallOptions): Promise<WorkerTask>;
 
-  /** Save an input for a Worker; the slug of the task. */
-  createTask(task: NewTask, options?: CallOptions): Promise<string>;
+  /** A task, and whether it can run as it is saved. */
+  checkedTask(task: string, options?: CallOptions): Promise<CheckedTask>;
 
-  /** Change a task; absent members stay as they are. `system` and `version` need `input`. */
-  updateTask(task: string, changes: TaskChanges, options?: CallOptions): Promise<void>;
+  /** Change title and description; absent ones stay as they are. */
+  updateTask(task: string, changes: TaskChanges): Promise<void>;
+
+  /** Replace the input, and the version if one is given. */
+  setTaskInput(
+    task: string,
+    input: Record<string, unknown>,
+    options?: TaskInputOptions,
+  ): Promise<void>;
 
   /** Delete a task and its schedule; its runs stay. */
   deleteTask(task: string, options?: CallOptions): Promise<void>;
@@ -134,8 +177,41 @@ export declare class Fyke {
   /** Start a run of a task; the slug of the run. */
   startTask(task: string, options?: RestartOptions): Promise<string>;
 
+  /** Replace the schedule of a task. */
+  setSchedule(task: string, timing: Timing, options?: ScheduleOptions): Promise<Schedule>;
+
+  /** Enable or disable the schedule; enabling resumes one that was paused. */
+  switchSchedule(task: string, options: { on: boolean } & CallOptions): Promise<Schedule>;
+
+  schedule(task: string, options?: CallOptions): Promise<Schedule>;
+  deleteSchedule(task: string, options?: CallOptions): Promise<void>;
+
+  /** The next times of the task's schedule, or of `timing`. */
+  nextTimes(task: string, options?: NextTimesOptions): Promise<NextTimes>;
+
+  /** Results of past planned times, latest first. */
+  fires(task: string, options?: PageOptions): Promise<Fires>;
+
+  /** Set the account's time zone, for schedules without one; the zone. */
+  setTimeZone(timeZone: string, options?: CallOptions): Promise<string>;
+
   /** Balance and remaining traffic of the account. */
-  balance(options?: CallOptions): Promise<Balance>;
+  accountInfo(options?: CallOptions): Promise<AccountInfo>;
+
+  /** The caller's account, with the secret that signs its callbacks. */
+  account(options?: CallOptions): Promise<OwnAccount>;
+
+  /** The server's version. */
+  version(options?: CallOptions): Promise<string>;
+
+  /** Whether the storage answers, a runner is alive, and every process reports. */
+  ready(options?: CallOptions): Promise<boolean>;
+
+  /** Why the server is not ready, empty if it is. */
+  notReady(options?: CallOptions): Promise<string>;
+
+  /** Any other operation of the API; `data` of its answer. */
+  request<T = any>(method: string, path: string, options?: RequestOptions): Promise<T>;
 }
 
 // --- options ------------------------------------------------------------------------------------
@@ -197,21 +273,15 @@ export interface RowOptions {
 }
 
 export interface RowIteratorOptions extends RowOptions, CallOptions {
-  /** Also the rows that come until the run ends, as they are stored; without a selection. */
-  follow?: boolean;
   /** Rows for each request, 1 to 1000, default 1000; less for very large rows. */
   pageSize?: number;
 }
 
-export interface LogOptions extends CallOptions {
-  follow?: boolean;
-}
-
-export interface EventOptions extends CallOptions {
+export interface FollowOptions extends CallOptions {
   /** Default: all. `end` always comes. */
   kinds?: ("status" | "log" | "rows")[];
-  /** Continue after this event. */
-  lastEventId?: string;
+  /** Continue after the event with this id. */
+  after?: string;
 }
 
 export type ExportFormat =
@@ -220,7 +290,7 @@ export type ExportFormat =
 export interface ExportOptions extends RowOptions, CallOptions {
   format?: ExportFormat;
   /** Only these columns. */
-  filterKeys?: string[];
+  keys?: string[];
   /** csv: escape cells that a spreadsheet would run as formulas. */
   safe?: boolean;
   /** csv: start with a byte order mark. */
@@ -233,26 +303,39 @@ export interface DiagnoseOptions extends CallOptions {
 }
 
 export interface SearchOptions extends CallOptions {
-  /** A part of slug, path, title or description. */
-  keyword?: string;
+  /** The most Workers, default 10. */
+  limit?: number;
+  /** Only Workers that use a browser, or only those that do not. */
+  browser?: "with" | "without";
 }
 
-export interface TaskListOptions extends SearchOptions {
+export interface TaskListOptions extends CallOptions {
   worker?: string;
+  /** A part of a title or slug. */
+  keyword?: string;
 }
 
 export interface RunListOptions extends CallOptions {
   worker?: string;
-  status?: RunStatus;
-  startTime?: number;
-  /** The beginning of a day; all of that day is included. */
-  endTime?: number;
+  /** Such as `failed` or `active`. */
+  state?: string;
+  /** Codes of why they ended, separated by commas. */
+  reason?: string;
+}
+
+export interface PageOptions extends CallOptions {
+  /** Number of the page, from 1. */
+  pageIndex?: number;
+  /** Default 20. */
+  pageSize?: number;
 }
 
 /** The path of a folder or a ZIP file, or the bytes of a ZIP. */
 export type Project = string | Uint8Array | Blob;
 
-export interface PublishOptions extends CallOptions {
+export interface PushOptions extends CallOptions {
+  /** `owner/name`, or a name in the caller's account. */
+  name: string;
   /** Default: the heading of README.md. */
   title?: string;
   description?: string;
@@ -263,24 +346,78 @@ export interface PublishOptions extends CallOptions {
   icon?: string;
 }
 
-export interface NewTask {
-  worker: string;
+export interface EstimateOptions extends CallOptions {
+  version?: string;
+  subtasks?: number;
+  system?: SystemInput;
+}
+
+export interface TaskInputOptions extends CallOptions {
+  system?: SystemInput;
+  version?: string;
+}
+
+export interface TaskOptions extends TaskInputOptions {
   /** Default: the name of the Worker. */
   title?: string;
-  input?: Record<string, unknown>;
-  system?: SystemInput;
   /** Default: `latest`, the newest version at the time of each run. */
   version?: string;
   description?: string;
 }
 
-export type TaskChanges = Partial<Omit<NewTask, "worker">>;
+export interface TaskChanges extends CallOptions {
+  title?: string;
+  description?: string;
+}
+
+export interface Timing {
+  kind: "daily" | "weekly" | "monthly" | "once" | "cron" | "interval";
+  /** HH:MM: daily, weekly, monthly, once. */
+  time?: string;
+  /** 1 (Monday) to 7 (Sunday): weekly. */
+  weekday?: number;
+  /** Monthly; in a shorter month its last day. */
+  day?: number;
+  /** YYYY-MM-DD: once. */
+  date?: string;
+  /** Five fields: cron. */
+  cron?: string;
+  /** Seconds, from 60: interval. */
+  every?: number;
+  /** IANA name; default: the account's. */
+  time_zone?: string;
+}
+
+export interface ScheduleOptions extends CallOptions {
+  /** What happens at a time when the run before has not ended; default: allow. */
+  overlap?: "allow" | "queue" | "skip";
+  /** Default: true. */
+  enabled?: boolean;
+}
+
+export interface NextTimesOptions extends CallOptions {
+  /** Default 10. */
+  count?: number;
+  timing?: Timing;
+}
+
+export interface RequestOptions extends CallOptions {
+  /** Sent as JSON. */
+  body?: unknown;
+  query?: Record<string, unknown>;
+  /** Milliseconds that the answer may take longer than usual. */
+  extraTime?: number;
+  /** Of a start, which may then be sent again. */
+  idempotencyKey?: string;
+}
 
 // --- answers ------------------------------------------------------------------------------------
 
 export type RunStatus = "ready" | "running" | "succeeded" | "failed" | "aborting" | "aborted";
 
 export interface WorkerRun {
+  slug: string;
+  /** The same as `slug`. */
   run_slug: string;
   status: RunStatus;
   /** Why it failed, else empty. */
@@ -307,11 +444,6 @@ export type Row = Record<string, any>;
 /** A row as the API sends it: with its id. */
 export type EventRow = Row & { __coreclaw_data_id__?: string };
 
-export interface Collected<R extends object = Row> {
-  run: WorkerRun;
-  rows: R[];
-}
-
 export interface LogEntry {
   /** Increases within the run, from 1. */
   position: number;
@@ -325,10 +457,75 @@ export interface LogEntry {
 }
 
 export type RunEvent = { id: string } & (
-  | { event: "status" | "end"; data: WorkerRun }
-  | { event: "log"; data: { list: LogEntry[] } }
-  | { event: "rows"; data: { list: { position: number; row: EventRow }[] } }
+  | { kind: "status" | "end"; data: WorkerRun }
+  | { kind: "log"; data: { list: LogEntry[] } }
+  | { kind: "rows"; data: { list: { position: number; row: EventRow }[] } }
 );
+
+/** A run in a list. */
+export interface RunItem {
+  slug: string;
+  /** `owner/name` */
+  worker: string;
+  worker_slug: string;
+  version: string;
+  task_slug: string;
+  state: string;
+  /** How it ended, empty before its end. */
+  outcome: string;
+  /** `reason_code` as a sentence. */
+  error: string;
+  /** Why it ended, empty without a reason. */
+  reason_code: string;
+  /** Rows. */
+  results: number;
+  /** US dollars. */
+  usage: string;
+  traffic: number;
+  created_at: number;
+  started_at: number;
+  finished_at: number;
+  /** Seconds. */
+  duration: number;
+  [name: string]: unknown;
+}
+
+export interface RunSummary {
+  slug: string;
+  state: string;
+  /** How it ended, empty before its end. */
+  outcome: string;
+  /** `reason_code` as a sentence. */
+  reason: string;
+  reason_code: string;
+  worker_slug: string;
+  version: string;
+  /** Rows. */
+  results: number;
+  /** Stored rows that are not shown because the Worker failed. */
+  hidden: number;
+  usage: string;
+  created_at: number;
+  started_at: number;
+  finished_at: number;
+  [name: string]: unknown;
+}
+
+/** One thing that happened to a run. */
+export interface RunHistoryItem {
+  /** Unix milliseconds. */
+  timestamp: number;
+  kind: string;
+  before: string;
+  after: string;
+  actor: string;
+  detail: string;
+  reason_code: string;
+  reason_params: Record<string, any>;
+  /** Of the subtask in the log; empty: not about one attempt. */
+  number: string;
+  [name: string]: unknown;
+}
 
 export interface CatalogWorker {
   slug: string;
@@ -336,15 +533,67 @@ export interface CatalogWorker {
   description: string;
   name: string;
   username: string;
-  /** `owner~name` */
+  /** `owner/name` */
   path: string;
 }
 
-export interface WorkerDetail extends CatalogWorker {
+export interface WorkerDetail {
+  slug: string;
+  title: string;
+  description: string;
+  name: string;
+  username: string;
+  /** `owner~name` */
+  path: string;
   version: string;
   /** Markdown. */
   readme: string;
   parameters: { system: SystemInput; custom: InputSchema };
+}
+
+export interface OwnWorker {
+  slug: string;
+  /** `owner/name` */
+  path: string;
+  title: string;
+  description: string;
+  public: boolean;
+  /** The newest that can be started, or empty. */
+  version: string;
+  created_at: number;
+}
+
+export interface WorkerVersion {
+  version: string;
+  state: string;
+  /** Why it is deprecated or withdrawn. */
+  notice: string;
+  language: string;
+  latest: boolean;
+  created_at: number;
+  findings: Finding[];
+  [name: string]: unknown;
+}
+
+/** `p50` is the median, `p95` the 95th percentile of earlier runs. */
+export interface Estimate {
+  version: string;
+  /** Whether there are enough earlier runs. */
+  enough: boolean;
+  /** Earlier runs that were used. */
+  runs: number;
+  /** Seconds from start to end; null without enough runs. */
+  time: { p50: number; p95: number } | null;
+  /** Bytes. */
+  traffic: { p50: number; p95: number } | null;
+  /** US dollars. */
+  charge: { p50: string; p95: string } | null;
+  [name: string]: unknown;
+}
+
+export interface Region {
+  code: string;
+  name: string;
 }
 
 export interface InputSchema {
@@ -355,6 +604,7 @@ export interface InputSchema {
 
 export interface PublishedVersion {
   slug: string;
+  /** `owner/name` */
   path: string;
   version: string;
   findings: Finding[];
@@ -387,7 +637,42 @@ export interface WorkerTask {
   [name: string]: unknown;
 }
 
-export interface Balance {
+export interface CheckedTask {
+  slug: string;
+  title: string;
+  worker_path: string;
+  /** Why it cannot run as saved, else empty. */
+  fault: string;
+  /** Fields and run options that its version does not accept. */
+  problems: { field: string; message: string }[];
+  [name: string]: unknown;
+}
+
+export interface Schedule extends Required<Timing> {
+  enabled: boolean;
+  overlap: "allow" | "queue" | "skip";
+  /** 0 = none. */
+  next_at: number;
+  last_fired_at: number;
+  /** When it was paused after failures, 0 = it was not. */
+  paused_at: number;
+  [name: string]: unknown;
+}
+
+export interface NextTimes {
+  time_zone: string;
+  /** `local`: the local time, ISO 8601. */
+  list: { at: number; local: string }[];
+}
+
+export interface Fires {
+  count: number;
+  list: { planned_at: number; state: string; run_slug: string; reason: string; at: number }[];
+  page_index: number;
+  page_size: number;
+}
+
+export interface AccountInfo {
   /** US dollars. */
   balance: string;
   balance_expiration_at: number;
@@ -396,10 +681,24 @@ export interface Balance {
   traffic_expiration_at: number;
 }
 
+export interface OwnAccount {
+  id: string;
+  name: string;
+  /** US dollars. */
+  balance: string;
+  /** Bytes that remain. */
+  traffic: number;
+  /** Default of schedules; an IANA name. */
+  time_zone: string;
+  /** `whsec_...`, signs the callbacks of the account. */
+  webhook_secret: string;
+  [name: string]: unknown;
+}
+
 // --- errors -------------------------------------------------------------------------------------
 
 /** The root of the client's errors. Wrong arguments are a TypeError. */
-export declare class FykeError extends Error {
+export declare class ClientError extends Error {
   constructor(message: string, options?: ErrorOptions);
 }
 
@@ -417,12 +716,12 @@ export interface ApiErrorFields {
   reason: string;
   /** Finds the request in the log of the server. */
   requestId: string;
-  /** Seconds, null if the server has not sent it. */
-  retryAfter: number | null;
+  /** Seconds, 0 if the server has not sent it. */
+  retryAfter: number;
 }
 
 /** The server answered with an error. */
-export declare class ApiError extends FykeError implements ApiErrorFields {
+export declare class ApiError extends ClientError implements ApiErrorFields {
   constructor(fields: ApiErrorFields);
   status: number;
   code: number;
@@ -430,20 +729,20 @@ export declare class ApiError extends FykeError implements ApiErrorFields {
   key: string;
   reason: string;
   requestId: string;
-  retryAfter: number | null;
+  retryAfter: number;
 }
 
 /** No answer, or none from a Fyke server. */
-export declare class Unreachable extends FykeError {}
+export declare class Unreachable extends ClientError {}
 
 /** A run that was waited for has failed or was aborted. Its rows and log can be read by its slug. */
-export declare class RunFailed extends FykeError {
+export declare class RunFailed extends ClientError {
   constructor(run: WorkerRun);
   run: WorkerRun;
 }
 
 /** A message is not from this Fyke, is too old, or lacks a header. */
-export declare class WebhookError extends FykeError {}
+export declare class InvalidSignature extends ClientError {}
 
 // --- webhooks and projects ----------------------------------------------------------------------
 
@@ -459,7 +758,7 @@ export interface SignedMessage {
   now?: number;
 }
 
-/** The parsed body of a callback or webhook; rejects with WebhookError unless it is genuine. */
+/** The parsed body of a callback or webhook; rejects with InvalidSignature unless it is genuine. */
 export declare function verifyWebhook<T = any>(message: SignedMessage): Promise<T>;
 
 /** The ZIP of a project's folder, without caches, logs and build products. */

@@ -1,6 +1,6 @@
 /** Verification of callbacks and webhooks, which are signed as Standard Webhooks says. */
 
-import { WebhookError } from "./errors.js";
+import { InvalidSignature } from "./errors.js";
 
 const TOLERANCE = 300; // seconds
 
@@ -12,10 +12,10 @@ export async function verifyWebhook({ body, headers, secret, tolerance = TOLERAN
   const content = bytesOf(body);
   const id = header(headers, "webhook-id");
   const timestamp = header(headers, "webhook-timestamp");
-  if (!/^\d{1,12}$/.test(timestamp)) throw new WebhookError("webhook-timestamp is not a time");
+  if (!/^\d{1,12}$/.test(timestamp)) throw new InvalidSignature("webhook-timestamp is not a time");
   const age = (now ?? Date.now() / 1000) - Number(timestamp);
   if (Math.abs(age) > tolerance) {
-    throw new WebhookError("the message is too old, or from the future");
+    throw new InvalidSignature("the message is too old, or from the future");
   }
   const start = new TextEncoder().encode(`${id}.${timestamp}.`);
   const signed = new Uint8Array([...start, ...content]);
@@ -25,7 +25,7 @@ export async function verifyWebhook({ body, headers, secret, tolerance = TOLERAN
       return JSON.parse(new TextDecoder().decode(content));
     }
   }
-  throw new WebhookError("the signature is not from this Fyke");
+  throw new InvalidSignature("the signature is not from this Fyke");
 }
 
 /**
@@ -70,6 +70,6 @@ function header(headers, name) {
   const entries = headers instanceof Headers ? [...headers] : Object.entries(headers);
   const found = entries.find(([each]) => each.toLowerCase() === name)?.[1];
   const value = Array.isArray(found) ? found[0] : found;
-  if (!value) throw new WebhookError(`the header ${name} is missing`);
+  if (!value) throw new InvalidSignature(`the header ${name} is missing`);
   return value;
 }

@@ -34,8 +34,8 @@ test("rows are exported to a file in the format of its name", async (t) => {
   const { fyke, received, files } = await linked(t, file("n\r\n1\r\n"));
   const path = join(folder, "rows.CSV");
   await writeFile(path, "old");
-  const options = { fields: ["n"], filterKeys: ["n", "m"], safe: true, bom: false };
-  assert.equal(await fyke.exportToFile(RUN, path, options), 6);
+  const options = { fields: ["n"], keys: ["n", "m"], safe: true, bom: false };
+  assert.equal(await fyke.exportTo(RUN, path, options), path);
   assert.equal(await readFile(path, "utf8"), "n\r\n1\r\n");
   assert.deepEqual(await readdir(folder), ["rows.CSV"]);
   assert.equal(received[0].path, `/api/v2/worker-runs/${RUN}/result/export`);
@@ -51,14 +51,14 @@ test("a file of many parts is written in their order", async (t) => {
     for (const part of parts) await new Promise((sent) => response.write(part, sent));
     response.end();
   });
-  assert.equal(await fyke.exportToFile(RUN, join(folder, "a.json")), 300_000);
+  assert.equal(await fyke.exportTo(RUN, join(folder, "a.json")), join(folder, "a.json"));
   assert.equal(await readFile(join(folder, "a.json"), "utf8"), parts.join(""));
 });
 
 test("a download that breaks starts again from its beginning", async (t) => {
   const folder = await folderOf(t);
   const { fyke, files } = await linked(t, cut, lost, file("whole"));
-  assert.equal(await fyke.exportToFile(RUN, join(folder, "a.jsonl")), 5);
+  assert.equal(await fyke.exportTo(RUN, join(folder, "a.jsonl")), join(folder, "a.jsonl"));
   assert.equal(await readFile(join(folder, "a.jsonl"), "utf8"), "whole");
   assert.equal(files.received.length, 3);
 });
@@ -68,9 +68,9 @@ test("a download that fails leaves the older file", async (t) => {
   const path = join(folder, "rows.csv");
   await writeFile(path, "old");
   const expired = await linked(t, failure(404, 4040, "Resource not found"));
-  await assert.rejects(expired.fyke.exportToFile(RUN, path), { code: 4040 });
+  await assert.rejects(expired.fyke.exportTo(RUN, path), { code: 4040 });
   const broken = await linked(t, cut);
-  await assert.rejects(broken.fyke.exportToFile(RUN, path), { name: "Unreachable" });
+  await assert.rejects(broken.fyke.exportTo(RUN, path), { name: "Unreachable" });
   assert.equal(await readFile(path, "utf8"), "old");
   assert.deepEqual(await readdir(folder), ["rows.csv"]);
 });
@@ -78,22 +78,22 @@ test("a download that fails leaves the older file", async (t) => {
 test("a folder that does not exist is an error of the system", async (t) => {
   const folder = await folderOf(t);
   const { fyke } = await linked(t, file("whole"));
-  await assert.rejects(fyke.exportToFile(RUN, join(folder, "no", "a.csv")), { code: "ENOENT" });
+  await assert.rejects(fyke.exportTo(RUN, join(folder, "no", "a.csv")), { code: "ENOENT" });
 });
 
 test("a name without a format needs one", async (t) => {
   const folder = await folderOf(t);
   const { fyke, received } = await linked(t, file("[]"));
-  await assert.rejects(fyke.exportToFile(RUN, join(folder, "rows.pdf")), TypeError);
+  await assert.rejects(fyke.exportTo(RUN, join(folder, "rows.pdf")), TypeError);
   assert.equal(received.length, 0);
-  assert.equal(await fyke.exportToFile(RUN, join(folder, "rows"), { format: "json" }), 2);
+  assert.equal(await fyke.exportTo(RUN, join(folder, "rows"), { format: "json" }), join(folder, "rows"));
 });
 
 test("the archive that explains a run is written to a file", async (t) => {
   const folder = await folderOf(t);
   const { fyke, received } = await serve(t, cut, file("PK archive"));
   const path = join(folder, "a.zip");
-  assert.equal(await fyke.diagnose(RUN, path, { picture: false }), 10);
+  assert.equal(await fyke.diagnose(RUN, path, { picture: false }), path);
   assert.equal(await readFile(path, "utf8"), "PK archive");
   assert.deepEqual(await readdir(folder), ["a.zip"]);
   assert.equal(received[1].path, `/api/fyke/runs/${RUN}/diagnosis`);

@@ -16,7 +16,7 @@ test("a run is started, waited for and its rows are collected", async (t) => {
     { urls: ["https://a.example/"] },
     { system: { memory: 1024 }, version: "v1.0.1", fields: ["n"], onStart: (s) => started.push(s) },
   );
-  assert.deepEqual(collected, { run: run("succeeded", { results: 2 }), rows: page.list });
+  assert.deepEqual(collected, page.list);
   assert.deepEqual(started, [RUN]);
   const [start, first, , rows] = received;
   assert.deepEqual([start.method, start.path], ["POST", "/api/v2/workers/owner~hello/runs"]);
@@ -77,25 +77,65 @@ test("an iteration that is left asks for no further page", async (t) => {
   assert.equal(received.length, 1);
 });
 
-test("lists are read page by page", async (t) => {
-  const page = Array.from({ length: 100 }, (_, n) => run("failed", { n }));
-  const { fyke, received } = await serve(t, { list: page }, { list: [run("failed")] });
-  const filters = { worker: "owner/hello", status: "failed", startTime: 5 };
-  assert.equal((await all(fyke.runs(filters))).length, 101);
-  assert.deepEqual(received.map(({ query }) => query.toString()), [
-    "worker_id=owner%2Fhello&status=failed&start_time=5&offset=1&limit=100",
-    "worker_id=owner%2Fhello&status=failed&start_time=5&offset=2&limit=100",
+test("runs are read page by page with a cursor", async (t) => {
+  const pages = [{ list: [{ slug: "A" }], next_cursor: "C" }, { list: [{ slug: "B" }], next_cursor: "" }];
+  const { fyke, received } = await serve(t, ...pages);
+  const found = await all(fyke.runs({ worker: "owner/hello", state: "failed" }));
+  assert.deepEqual(found.map(({ slug }) => slug), ["A", "B"]);
+  assert.deepEqual(received.map(({ path, query }) => `${path}?${query}`), [
+    "/api/fyke/runs?worker=owner%2Fhello&state=failed&page_size=100",
+    "/api/fyke/runs?worker=owner%2Fhello&state=failed&page_size=100&cursor=C",
   ]);
 });
 
-test("catalog, own Workers and tasks are lists", async (t) => {
-  const { fyke, received } = await serve(t, { list: [{ slug: "S" }] });
-  for (const list of ["catalog", "workers", "tasks"]) {
-    assert.deepEqual(await all(fyke[list]({ keyword: "a b" })), [{ slug: "S" }]);
+test("tasks are read page by page", async (t) => {
+  const page = Array.from({ length: 100 }, (_, n) => ({ slug: `T${n}` }));
+  const { fyke, received } = await serve(t, { list: page }, { list: [{ slug: "T" }] });
+  assert.equal((await all(fyke.tasks({ keyword: "a b" }))).length, 101);
+  assert.deepEqual(received.map(({ path, query }) => `${path}?${query}`), [
+    "/api/v2/worker-tasks?keyword=a+b&offset=1&limit=100",
+    "/api/v2/worker-tasks?keyword=a+b&offset=2&limit=100",
+  ]);
+});
+
+test("Workers are found in the catalog, also by their use of a browser", async (t) => {
+  const worker = { slug: "S", title: "Maps", description: "", path: "owner/maps" };
+  const named = { ...worker, name: "maps", username: "owner" };
+  const answers = [{ scraper: [named] }, { list: [{ ...worker, version: "v1" }] }];
+  const { fyke, received } = await serve(t, ...answers);
+  assert.deepEqual(await fyke.search("maps"), [named]);
+  assert.deepEqual(await fyke.search("maps", { limit: 5, browser: "with" }), [named]);
+  assert.deepEqual(received.map(({ path, query }) => `${path}?${query}`), [
+    "/api/store?search=maps&limit=10",
+    "/api/fyke/catalog?search=maps&page_size=5&browser=with",
+  ]);
+});
+
+test("operations with one answer return what is in it", async (t) => {
+  for (const [action, method, path, data, expected] of [
+    [(fyke) => fyke.ownWorkers(), "GET", "/api/fyke/workers", { list: [1] }, [1]],
+    [(fyke) => fyke.versions("o/w"), "GET", "/api/fyke/workers/o~w/versions", { list: [1] }, [1]],
+    [(fyke) => fyke.deleteWorker("o/w"), "DELETE", "/api/fyke/workers/o~w", { ended_runs: 2 }, 2],
+    [(fyke) => fyke.regions(), "GET", "/api/proxy/region", { list: [1] }, [1]],
+    [(fyke) => fyke.events(RUN), "GET", `/api/fyke/runs/${RUN}/events`, { list: [1] }, [1]],
+    [(fyke) => fyke.runSummary(RUN), "GET", `/api/fyke/runs/${RUN}`, { hidden: 1 }, { hidden: 1 }],
+    [(fyke) => fyke.deleteRun(RUN), "DELETE", `/api/fyke/runs/${RUN}`, null, undefined],
+    [(fyke) => fyke.account(), "GET", "/api/fyke/account", { name: "o" }, { name: "o" }],
+    [(fyke) => fyke.checkedTask("T"), "GET", "/api/fyke/tasks/T", { fault: "" }, { fault: "" }],
+    [
+      (fyke) => fyke.estimate("o/w", { subtasks: 2, system: { memory: 512 } }),
+      "GET",
+      "/api/fyke/workers/o~w/estimate?subtasks=2&memory=512",
+      { enough: false },
+      { enough: false },
+    ],
+  ]) {
+    const { fyke, received } = await serve(t, data);
+    assert.deepEqual(await action(fyke), expected);
+    const [request] = received;
+    const query = request.query.size ? `?${request.query}` : "";
+    assert.deepEqual([request.method, request.path + query], [method, path]);
   }
-  const paths = ["/api/v2/store", "/api/v2/workers", "/api/v2/worker-tasks"];
-  assert.deepEqual(received.map(({ path }) => path), paths);
-  assert.ok(received.every(({ query }) => query.get("keyword") === "a b"));
 });
 
 test("the log is read after the last known entry", async (t) => {
@@ -119,8 +159,9 @@ test("a run is read, aborted and started again", async (t) => {
 
 test("a task is created, changed, started and deleted", async (t) => {
   const { fyke, received } = await serve(t, { slug: "T" }, {}, {}, STARTED, null, { slug: "T" });
-  assert.equal(await fyke.createTask({ worker: "owner/hello", input: { a: 1 } }), "T");
-  await fyke.updateTask("T", { title: "New", input: { a: 2 } });
+  assert.equal(await fyke.createTask("owner/hello", { a: 1 }), "T");
+  await fyke.setTaskInput("T", { a: 2 });
+  await fyke.updateTask("T", { title: "New" });
   assert.equal(await fyke.startTask("T"), RUN);
   await fyke.deleteTask("T");
   assert.deepEqual(await fyke.task("T"), { slug: "T" });
@@ -141,7 +182,32 @@ test("a task is created, changed, started and deleted", async (t) => {
     ["DELETE /T", undefined],
     ["GET /T", undefined],
   ]);
-  await assert.rejects(fyke.updateTask("T", { version: "v1.0.1" }), TypeError);
+});
+
+test("a task is scheduled", async (t) => {
+  const list = { list: [], time_zone: "UTC" };
+  const { fyke, received } = await serve(t, { kind: "daily" }, {}, {}, list, { list: [] }, list, null);
+  const daily = { kind: "daily", time: "07:00" };
+  assert.equal((await fyke.setSchedule("T", daily, { overlap: "skip" })).kind, "daily");
+  await fyke.switchSchedule("T", { on: false });
+  await fyke.schedule("T");
+  await fyke.nextTimes("T", { count: 2, timing: daily });
+  await fyke.fires("T");
+  assert.equal(await fyke.setTimeZone("UTC"), "UTC");
+  await fyke.deleteSchedule("T");
+  const above = "/api/fyke/tasks/T/schedule";
+  const sent = received.map(({ method, path, query }) => `${method} ${path} ${query}`.trim());
+  assert.deepEqual(sent, [
+    `PUT ${above}`,
+    `POST ${above}/pause`,
+    `GET ${above}`,
+    `GET ${above}/next count=2&kind=daily&time=07%3A00`,
+    `GET ${above}/fires page_index=1&page_size=20`,
+    "PUT /api/fyke/account/time-zone",
+    `DELETE ${above}`,
+  ]);
+  assert.deepEqual(received[0].json, { ...daily, overlap: "skip" });
+  assert.deepEqual(received[5].json, { time_zone: "UTC" });
 });
 
 test("the page and the schema of a Worker are read", async (t) => {

@@ -12,8 +12,11 @@ test("the types declare each class and method of the client, and no other", asyn
   assert.deepEqual(values.map(([, name]) => name).sort(), Object.keys(client).sort());
   const declaration = /declare class Fyke \{(.*?)^\}/ms.exec(types)[1];
   const methods = new Set([...declaration.matchAll(/^ {2}(\w+)[(<]/gm)].map(([, name]) => name));
-  const own = Object.getOwnPropertyNames(client.Fyke.prototype);
-  assert.deepEqual([...methods].sort(), own.sort());
+  const own = new Set();
+  for (let of = client.Fyke.prototype; of !== Object.prototype; of = Object.getPrototypeOf(of)) {
+    for (const name of Object.getOwnPropertyNames(of)) own.add(name);
+  }
+  assert.deepEqual([...methods].sort(), [...own].sort());
 });
 
 test("the package depends on nothing and contains its licence", async () => {

@@ -75,8 +75,9 @@ test("a project is published from a folder, a file and bytes", async (t) => {
   const file = join(await projectOf(t, {}), "hello.zip");
   await writeFile(file, archive);
   for (const project of [folder, file, archive, new Blob([archive])]) {
-    const options = { title: "Hello", public: false, categories: [1, 2] };
-    assert.deepEqual(await fyke.publish("owner/hello", project, options), published);
+    const options = { name: "owner/hello", title: "Hello", public: false, categories: [1, 2] };
+    const found = await fyke.pushWorker(project, options);
+    assert.deepEqual(found, { ...published, path: "owner/hello" });
   }
   for (const { path, body, headers } of received) {
     assert.equal(path, "/api/v2/workers/owner~hello/versions");
@@ -89,10 +90,10 @@ test("a project is published from a folder, a file and bytes", async (t) => {
 });
 
 test("a name alone is one in the own account", async (t) => {
-  const { fyke, received } = await serve(t, { name: "owner" }, { slug: "S" });
+  const { fyke, received } = await serve(t, { name: "owner" }, { path: "owner~hello" });
   const archive = zip([{ name: "main.py", data: Buffer.from(""), executable: false }]);
-  await fyke.publish("hello", archive);
-  await fyke.publish("01KSFDS8XWTJME33C08XMCR6B9", archive);
+  await fyke.pushWorker(archive, { name: "hello" });
+  await fyke.pushWorker(archive, { name: "01KSFDS8XWTJME33C08XMCR6B9" });
   assert.deepEqual(received.map(({ path }) => path), [
     "/api/fyke/account",
     "/api/v2/workers/owner~hello/versions",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { test } from "node:test";
 
-import { WebhookError, verifyWebhook } from "@fyke/client";
+import { InvalidSignature, verifyWebhook } from "@fyke/client";
 
 // the example that Standard Webhooks publishes
 const SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -49,7 +49,7 @@ for (const [name, change] of [
   ["a signature without its version", { headers: { ...HEADERS, "webhook-signature": HEADERS["webhook-signature"].slice(3) } }],
 ]) {
   test(`${name} is refused`, async () => {
-    await assert.rejects(verifyWebhook({ ...MESSAGE, ...change }), WebhookError);
+    await assert.rejects(verifyWebhook({ ...MESSAGE, ...change }), InvalidSignature);
   });
 }
 

@@ -80,6 +80,8 @@ class _AgentEndpoint:
         body = await read_body(request, MAX_BODY_BYTES)
         if declared is None:
             self._access.charge(scope, len(body))
+        if body.lstrip(b" \t\r\n")[:1] == b"[":
+            raise Refusal(400, "send one message of JSON-RPC, not a list of them")
         with self._call_of(caller.key_id or caller.account_id):
             call = AgentCall(
                 visit.origin,

@@ -27,8 +27,10 @@ from fyke.domain.nodes.joining import NodeJoining
 from fyke.domain.nodes.presence import NodePresence
 from fyke.domain.nodes.service import NodeService, RunnerName
 from fyke.domain.nodes.shared_commits import SharedCommits
+from fyke.domain.nodes.shared_reports import SharedReports
 from fyke.domain.nodes.tokens import NO_POSTGRES
 from fyke.domain.results.output_signals import OutputSignals
+from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.environment_archives import EnvironmentArchives
 from fyke.errors import FykeError, Refused, Unavailable
 from fyke.gateway.file_session import FileSessions
@@ -135,7 +137,10 @@ class _Opening:
         runtime.results.watch(output.stored)
         self._runtime = runtime
         commits = SharedCommits(runtime.results)
-        self.stores = replace(node_stores(runtime), commit=commits.commit)
+        stores = node_stores(runtime)
+        attempts = Attempts(stores.storage, stores.results, stores.rules, stores.sample_times)
+        reports = SharedReports(attempts, stores.lease_ms)
+        self.stores = replace(stores, commit=commits.commit, report=reports.report)
         self._is_cut_off = is_cut_off
         self.signer = FileSigner(master)
         self._urls = FileUrls(runtime.blobs, self.signer, SystemClock())

@@ -27,12 +27,15 @@ from fyke.app.state import migrate_all
 from fyke.contracts.browser import BrowserInfo, BrowserProgram
 from fyke.contracts.execution import IsolationReport
 from fyke.domain.accounts.service import Accounts
+from fyke.domain.logs.reading import LogReader
 from fyke.domain.results.export.formats import parse_format
 from fyke.domain.results.export.service import Exports
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowser, RunBrowsers
+from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.last_pages import SUFFIXES, page_blob
 from fyke.domain.runs.service import Runs, StartRequest
+from fyke.domain.runs.sites import RunSites
 from fyke.domain.workers.builds import Builds
 from fyke.egress.local import LocalEgress
 from fyke.egress.throttle import throttle_rules
@@ -43,6 +46,7 @@ from fyke.model.account import Caller
 from fyke.model.log import LogEntry
 from fyke.model.results import Header
 from fyke.model.run import Origin, Run
+from fyke.reasons import Hint
 from fyke.runner.browser_dependencies import BrowserDependencies
 from fyke.runner.loop import Runner
 from fyke.sandbox import installed_browser
@@ -72,7 +76,8 @@ REMOVED = (
 @dataclass(frozen=True, slots=True)
 class LocalRunResult:
     """The run after its end. ``hidden`` counts the rows of subtasks that failed. ``browser`` is
-    None when no attempt had one. ``headers`` are those that the Worker has set.
+    None when no attempt had one. ``headers`` are those that the Worker has set. ``hint`` is that of
+    ``fyke run show``, None if there is none.
     """
 
     run: Run
@@ -80,6 +85,7 @@ class LocalRunResult:
     interrupted: bool
     browser: RunBrowser | None
     headers: tuple[Header, ...] = ()
+    hint: Hint | None = None
 
 
 async def probe(settings: Settings) -> IsolationReport:
@@ -237,6 +243,7 @@ class LocalRuns:
         browser = await RunBrowsers(runtime.storage).of_run(caller, run.id)
         await _write_pages(runtime, browser, pages)
         headers = tuple(await runtime.results.headers(run.id))
+        hint = await _hint(runtime, runs, caller, run.id)
         self._written = run.id if ended.state.terminal else ""
         return LocalRunResult(
             ended,
@@ -244,6 +251,7 @@ class LocalRuns:
             self.interrupted.is_set(),
             None if browser.state is BrowserPresence.NONE else browser,
             headers,
+            hint,
         )
 
 
@@ -406,6 +414,14 @@ async def _write(runtime: Runtime, run: Run, format: str, output: Path) -> None:
     with output.open("wb") as file:
         async for chunk in export.body:
             file.write(chunk)
+
+
+async def _hint(runtime: Runtime, runs: Runs, caller: Caller, run_id: str) -> Hint | None:
+    """The hint about the end of the run, as ``fyke run show`` has it."""
+    logs = LogReader(runtime.storage, runtime.results)
+    endings = RunEndings(runtime.storage, logs, RunSites(runtime.storage))
+    ending = await endings.of(await runs.get(caller, run_id))
+    return ending.hint
 
 
 async def _write_pages(runtime: Runtime, browser: RunBrowser, start: Path) -> None:

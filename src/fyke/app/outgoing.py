@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fyke.contracts.delivery import Mailer, Notifier, Prober
-from fyke.kit.addresses import AddressRules
-from fyke.kit.interfaces import own_addresses
+from fyke.domain.callbacks.url import CallbackRules
 from fyke.kit.mail_servers import parse_server
 from fyke.notify.http import HttpNotifier
 from fyke.notify.mail import SmtpMailer
@@ -28,9 +27,9 @@ class Outgoing:
 
 
 @contextmanager
-def open_outgoing(settings: Settings) -> Iterator[Outgoing]:
+def open_outgoing(settings: Settings, rules: CallbackRules) -> Iterator[Outgoing]:
     """Open the connections for messages; close them at the end."""
-    web = HttpNotifier(AddressRules(settings.callback_allow, own_addresses()))
+    web = HttpNotifier(rules)
     mail = _mailer(settings)
     try:
         yield Outgoing(NotifierRouter(web, mail), web, mail)

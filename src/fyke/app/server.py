@@ -17,6 +17,7 @@ from fyke.api.protocol import LimitedProtocol
 from fyke.api.ratelimit import RateShare
 from fyke.app.agents import LazyAgents
 from fyke.app.folder import master_secret, place
+from fyke.app.following import SettingsTimer
 from fyke.app.git import open_git
 from fyke.app.health import ProxyProbe, disk
 from fyke.app.heartbeat import Heartbeat
@@ -34,6 +35,7 @@ from fyke.contracts.signals import SignalReader
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.domain.callbacks.slots import AT_ONCE
+from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.categories import DEFAULT, Categories
 from fyke.domain.health import Health
 from fyke.domain.nodes.authority import NodeAuthority, certify_server
@@ -76,20 +78,26 @@ async def serve_server(settings: Settings, listener: socket.socket, heartbeat: H
     async with open_runtime(settings, reader=SignalReader.SERVER) as runtime:
         settings = runtime.settings
         heartbeat.watch_stores(runtime.store_paths)
-        with open_outgoing(settings) as outgoing:
+        rules = callback_rules(settings)
+        with open_outgoing(settings, rules) as outgoing:
             async with open_git(settings) as git:
-                await _serve(runtime, git, outgoing, listener, heartbeat)
+                await _serve(runtime, git, rules, outgoing, listener, heartbeat)
 
 
 async def _serve(
-    runtime: Runtime, git: Git, outgoing: Outgoing, listener: socket.socket, heartbeat: Heartbeat
+    runtime: Runtime,
+    git: Git,
+    rules: CallbackRules,
+    outgoing: Outgoing,
+    listener: socket.socket,
+    heartbeat: Heartbeat,
 ) -> None:
     settings = runtime.settings
     spool = _spool(settings)
     await asyncio.to_thread(remove_folders_of_ended_processes, settings.downloads_dir)
     share, timer_board = RateShare(), TimerBoard()
     node_views = GatewayViews(lambda: _credentials(runtime))
-    foundations = _foundations(runtime, git, spool, outgoing, timer_board, heartbeat)
+    foundations = _foundations(runtime, git, rules, spool, outgoing, timer_board, heartbeat)
     foundations = replace(foundations, node_views=node_views)
     inline, revisions = await runtime.inline(), await runtime.storage.revisions()
     services = Services(replace(foundations, inline=inline, revisions=revisions))
@@ -113,8 +121,9 @@ async def _serve(
     )
     exporter = open_exporter(settings, heartbeat.name)
     traces = [] if exporter is None else [TraceTimer(runtime.storage, exporter)]
-    async with _server_timers(runtime, share, heartbeat) as server_timers:
-        all_timers = [*_timers(runtime, services, outgoing), *server_timers, *traces]
+    follower = await _follower(runtime, rules)
+    async with _server_timers(runtime, share, heartbeat, follower) as server_timers:
+        all_timers = [*_timers(runtime, services, outgoing), follower, *server_timers, *traces]
         timers = asyncio.create_task(run_timers(all_timers, timer_board))
         try:
             await uvicorn.Server(config).serve(sockets=[listener])
@@ -130,9 +139,17 @@ async def _serve(
             await spool.close()
 
 
+async def _follower(runtime: Runtime, rules: CallbackRules) -> SettingsTimer:
+    used = runtime.settings_version
+    timer = SettingsTimer(runtime.storage, runtime.signals, runtime.settings, rules, used)
+    with contextlib.suppress(Unavailable):  # the timer tries again
+        await timer.follow()
+    return timer
+
+
 @contextlib.asynccontextmanager
 async def _server_timers(
-    runtime: Runtime, share: RateShare, heartbeat: Heartbeat
+    runtime: Runtime, share: RateShare, heartbeat: Heartbeat, follower: SettingsTimer
 ) -> AsyncIterator[list[Timer]]:
     """Register this server among those of its database, which share the rate limits; yield its
     timer, and those for nodes. A single server on SQLite needs none."""
@@ -144,7 +161,7 @@ async def _server_timers(
         runtime.signals,
         share.counted,
         place=place(runtime.settings),
-        settings_version=runtime.settings_version,
+        settings_version=lambda: follower.used,
     )
     with contextlib.suppress(Unavailable):  # the timer tries again
         await timer.join()
@@ -209,6 +226,7 @@ def _max_open_files() -> int:
 def _foundations(
     runtime: Runtime,
     git: Git,
+    rules: CallbackRules,
     spool: Spool,
     outgoing: Outgoing,
     timer_board: TimerBoard,
@@ -222,7 +240,7 @@ def _foundations(
         blobs=runtime.blobs,
         parsers=runtime.parsers,
         workers=make_workers(runtime),
-        runs=make_runs(runtime),
+        runs=make_runs(runtime, rules),
         signals=runtime.signals,
         git=git,
         prober=outgoing.prober,
@@ -233,7 +251,7 @@ def _foundations(
         clock=SystemClock(),
         master_secret=master_secret(settings),
         scratch=settings.scratch_dir,
-        hooks=callback_rules(runtime),
+        hooks=rules,
         passwords=Passwords(words=password_words(settings)),
         categories=Categories(settings.categories or DEFAULT),
         default_plan=Plan(settings.default_plan),

@@ -34,14 +34,15 @@ def make_workers(runtime: Runtime) -> Workers:
     )
 
 
-def make_runs(runtime: Runtime) -> Runs:
+def make_runs(runtime: Runtime, callbacks: CallbackRules | None = None) -> Runs:
+    """``callbacks``: the rules of this server, None for those of its settings only."""
     return Runs(
         runtime.storage,
         runtime.results,
         make_workers(runtime),
         runtime.signals,
         runtime.rules,
-        callback_rules(runtime),
+        callbacks or callback_rules(runtime.settings),
         lambda: disk_shortage(runtime.settings),
         LastPages(runtime.storage, runtime.blobs),
         traces=bool(runtime.settings.otlp_endpoint),
@@ -55,5 +56,16 @@ def password_words(settings: Settings) -> tuple[str, ...]:
     return (*settings.password_words, *labels)
 
 
-def callback_rules(runtime: Runtime) -> CallbackRules:
-    return CallbackRules(AddressRules(runtime.settings.callback_allow, own_addresses()))
+def callback_rules(settings: Settings) -> CallbackRules:
+    """The rules for receivers, made once for each server: their neighbours change while it runs."""
+    own = own_addresses()
+    rules = AddressRules(settings.callback_allow, own)
+    return CallbackRules(rules, {*own, *_installation_hosts(settings)})
+
+
+def _installation_hosts(settings: Settings) -> set[str]:
+    """Names and addresses of the installation, as far as the settings say."""
+    urls = (settings.public_url, settings.database_url, settings.s3_endpoint)
+    gateways = [f"//{address}" for address in settings.gateway_addresses]
+    hosts = {urlsplit(url).hostname for url in (*urls, *gateways)}
+    return {host for host in (*hosts, settings.host, settings.gateway_host) if host}

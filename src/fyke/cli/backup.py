@@ -101,7 +101,13 @@ def _new_file(file: Path) -> Iterator[IO[bytes]]:
     if file.exists():
         raise CommandFailed(f"{file} already exists; name a new file", Exit.CONFLICT)
     if not file.parent.is_dir():
-        raise CommandFailed(f"{file.parent} is not a folder; create it, or name another file")
+        raise CommandFailed(
+            f"{file.parent} is not a folder; create it, or name another file", Exit.USAGE
+        )
+    if not os.access(file.parent, os.W_OK):
+        raise CommandFailed(
+            f"{file.parent} may not be written by this user; name another file", Exit.USAGE
+        )
     partial = file.with_name(f".{file.name}.part")
     partial.unlink(missing_ok=True)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -54,7 +54,7 @@ def check_suffix(file: Path) -> None:
 def check_backup(file: Path) -> None:
     """Raise ``CommandFailed`` for a file that does not exist or cannot be a backup."""
     if not file.is_file():
-        raise CommandFailed(f"{file}: there is no such file")
+        raise CommandFailed(f"{file}: there is no such file", Exit.NOT_FOUND)
     check_suffix(file)
 
 

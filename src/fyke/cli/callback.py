@@ -1,4 +1,4 @@
-"""``fyke callback``: the states of callbacks, replays, and receivers."""
+"""``fyke callback``: the states of callbacks, replays, receivers, and which are allowed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ from fyke.cli.run import RunArgument, runs
 
 if TYPE_CHECKING:
     from fyke_client.types.fyke.callbacks import DeliveryItem
+    from fyke_client.types.fyke.installation import AllowedReceiverList
 
 callbacks = group()
+EntryArgument = Annotated[
+    str,
+    typer.Argument(help="host:port or network:port, such as 10.0.0.5:5678.", metavar="ENTRY"),
+]
 
 
 @server_command(callbacks, "list")
@@ -103,6 +108,74 @@ def enable(
         server.out.json(data_of(enabled))
         return
     server.out.say(f"{enabled.receiver} is enabled again. Replay the callbacks that it has missed.")
+
+
+@server_command(callbacks, "allowed")
+def allowed(server: ServerContext) -> None:
+    """The private addresses to which callbacks are allowed. For the operator.
+
+    \b
+    Examples:
+      fyke callback allowed
+      fyke callback allowed --json
+    """
+    _show_allowed(server, server.client.allowed_receivers())
+
+
+@server_command(callbacks, "allow")
+def allow(
+    server: ServerContext,
+    entry: EntryArgument,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show what it would allow, and change nothing.")
+    ] = False,
+) -> None:
+    """Allow callbacks to a private address, on all servers, without a restart. For the operator.
+
+    The entry has one port, and is a name or in a private network. The addresses of the
+    installation itself are never allowed; for these there is the setting callback_allow.
+
+    \b
+    Examples:
+      fyke callback allow 10.0.0.5:5678
+      fyke callback allow 192.168.7.0/24:443 --preview
+    """
+    if not preview:
+        _show_allowed(server, server.client.allow_receiver(entry))
+        return
+    found = server.client.preview_receiver(entry)
+    if server.out.as_json:
+        server.out.json(data_of(found))
+        return
+    server.out.fields(
+        [
+            ("entry", found.entry),
+            ("addresses", str(found.addresses) if found.addresses else "those of the name"),
+            ("port", str(found.port)),
+            ("not allowed", ", ".join(found.left_out) or "-"),
+            ("allowed already", "yes" if found.is_allowed else "no"),
+        ]
+    )
+
+
+@server_command(callbacks, "disallow")
+def disallow(server: ServerContext, entry: EntryArgument) -> None:
+    """Take back an entry that was allowed while servers ran. For the operator.
+
+    \b
+    Examples:
+      fyke callback disallow 10.0.0.5:5678
+    """
+    _show_allowed(server, server.client.disallow_receiver(entry))
+
+
+def _show_allowed(server: ServerContext, found: AllowedReceiverList) -> None:
+    if server.out.as_json:
+        server.out.json(data_of(found))
+        return
+    origins = {"setting": "callback_allow", "operator": "fyke callback allow"}
+    rows = [(item.entry, origins.get(item.origin, item.origin)) for item in found.items]
+    server.out.table(("entry", "allowed by"), rows)
 
 
 @server_command(runs, "deliveries")

@@ -70,6 +70,7 @@ def locate(
         return Location(url, key)
     local = _local_url(folder)
     if not local:
+        refuse_unreadable(folder)
         _refuse_node(folder)
         found = "has no server.json" if folder.is_dir() else "does not exist"
         if folder.is_file():
@@ -84,6 +85,22 @@ def locate(
             Exit.UNREACHABLE,
         )
     return Location(local, key or _local_key(folder, required=True))
+
+
+def refuse_unreadable(folder: Path) -> None:
+    """Raise ``CommandFailed`` if this user may not read which server runs in the data folder."""
+    file = folder / "server.json"
+    try:
+        file.open("rb").close()
+    except PermissionError:
+        raise CommandFailed(
+            f"{file} may not be read by this user, so it is not known which server runs there. Use "
+            "--url and --key (FYKE_URL and FYKE_KEY) with your own key, or the user that runs "
+            "Fyke, or root",
+            Exit.AUTH,
+        ) from None
+    except OSError:
+        return
 
 
 def _refuse_node(folder: Path) -> None:

@@ -288,7 +288,13 @@ def file_of(name: str | None) -> Path:
     if file.exists():
         raise CommandFailed(f"{file} already exists; name a new file", Exit.CONFLICT)
     if not file.parent.is_dir():
-        raise CommandFailed(f"{file.parent} is not a folder; create it, or name another file")
+        raise CommandFailed(
+            f"{file.parent} is not a folder; create it, or name another file", Exit.USAGE
+        )
+    if not os.access(file.parent, os.W_OK):
+        raise CommandFailed(
+            f"{file.parent} may not be written by this user; name another file", Exit.USAGE
+        )
     return file
 
 

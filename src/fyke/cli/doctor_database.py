@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from fyke.cli import formatting
+from fyke.cli.doctor_machine import NOT_OURS_REMEDY
 from fyke.cli.doctor_result import FAILED, OK, WARNING, CheckResult
 from fyke.cli.errors import CommandFailed
 
@@ -42,6 +44,8 @@ def check_database(settings: Settings) -> Iterator[CheckResult]:
         remedy = "start the database, or correct the setting database_url (FYKE_DATABASE_URL)"
         if command := missing_server(settings):
             remedy = f"start it with {command}, which also starts its database"
+        if not settings.database_url and not os.access(settings.home, os.W_OK):
+            remedy = NOT_OURS_REMEDY
         yield CheckResult("database", FAILED, f"{kind}: {error}", remedy)
         return
     if loss is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,10 @@ PYTHON = "/usr/bin/python3"
 OLDEST_PYTHON = (3, 11)
 LOW_DISK = 2 * 10**9
 NO_DISK = 200 * 10**6
+NOT_OURS_REMEDY = (
+    "use the user that runs Fyke, or root; as this user, name another folder with --home, and give "
+    "commands for the running server --url and --key"
+)
 REGISTRY_REMEDY = "until then the dependencies of these Workers cannot be installed"
 AWAY_REMEDY = "check the registry; until then only cached packages can be installed"
 WHOSE_REGISTRIES = (
@@ -56,14 +61,17 @@ def _folder(home: Path) -> CheckResult:
         return CheckResult("data folder", OK, f"{home} will be created at the first start")
     if home.stat().st_mode & 0o044:
         return CheckResult(
-            "data folder", WARNING, f"{home} can be read by others", f"chmod 711 {home}"
+            "data folder",
+            WARNING,
+            f"{home} can be read by others",
+            f"chmod 711 {shlex.quote(str(home))}",
         )
     if os.geteuid() != 0 and not os.access(home, os.W_OK):
         return CheckResult(
             "data folder",
             FAILED,
-            f"{home} cannot be written by this user",
-            "use the user that runs Fyke, or another folder with --home",
+            f"{home} may not be read and written by this user",
+            NOT_OURS_REMEDY,
         )
     return CheckResult("data folder", OK, str(home))
 
@@ -77,7 +85,7 @@ def _config_file(settings: Settings) -> Iterator[CheckResult]:
     path = settings.home / "config.toml"
     if path.exists() and path.stat().st_mode & 0o004 and (names := secrets_in_file(settings)):
         detail = f"{path} contains {', '.join(names)} and can be read by others"
-        yield CheckResult("config.toml", WARNING, detail, f"chmod o-r {path}")
+        yield CheckResult("config.toml", WARNING, detail, f"chmod o-r {shlex.quote(str(path))}")
 
 
 def _disk(home: Path) -> CheckResult:

@@ -102,11 +102,13 @@ def _probe(settings: Settings) -> dict[str, Any]:
 
 @contextmanager
 def local_to_probe(settings: Settings) -> Iterator[Settings]:
-    """A local folder in the data folder, or before the first start in a temporary one."""
+    """A local folder in the data folder; in a temporary one before the first start, and for a user
+    who may not write there.
+    """
     from fyke.cli.local_folder import local_folder
 
     with ExitStack() as stack:
-        if not settings.home.exists():
+        if not settings.home.exists() or not os.access(settings.home, os.W_OK):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fyke-doctor-")))
             folder.chmod(0o711)  # the service user starts the sandbox in it
             settings = settings.model_copy(update={"home": folder})

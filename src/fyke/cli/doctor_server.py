@@ -6,7 +6,8 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fyke.cli.context import Location, locate
+from fyke.cli.context import Location, locate, refuse_unreadable
+from fyke.cli.doctor_machine import NOT_OURS_REMEDY
 from fyke.cli.doctor_result import FAILED, OK, WARNING, CheckResult
 from fyke.cli.errors import CommandFailed
 from fyke.cli.nodes_server import missing_server
@@ -44,6 +45,11 @@ def check_port(settings: Settings, server: RunningServer | None) -> CheckResult:
             f"{server.location.url} answers{problem}",
             'see the log of "fyke up" for the reason',
         )
+    try:
+        refuse_unreadable(settings.home)
+    except CommandFailed:
+        detail = f"{settings.home}/server.json may not be read by this user"
+        return CheckResult("server", FAILED, detail, NOT_OURS_REMEDY)
     address = f"{settings.host}:{settings.port}"
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:

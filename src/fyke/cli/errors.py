@@ -5,9 +5,10 @@ Only this module maps errors to exit codes. Client and domain are imported only 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -69,6 +70,8 @@ _ENTITY_COMMANDS = {
     60001: _EntityCommands(("task",), "fyke task list"),
     70001: _EntityCommands(("run",), "fyke run list"),
 }
+_NOT_FOUND = 4040  # of everything else
+_OTHERS = _EntityCommands(("delivery", "receiver", "account"), "")
 _INVALID = (4000, 11000)  # in v1 and v2
 
 
@@ -141,9 +144,21 @@ def failure_of(error: Exception) -> CommandFailed | None:
     return None
 
 
+@contextlib.contextmanager
+def naming_missing(missing: str, command: str) -> Iterator[None]:
+    """Say what is missing, which the server does not."""
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "status", 0) != 404:
+            raise
+        raise CommandFailed(f'There is {missing}; "{command}" lists them', Exit.NOT_FOUND) from None
+
+
 def add_missing_name(error: Exception, arguments: Mapping[str, object]) -> None:
     """Add the name from ``arguments`` to the error for a missing Worker, task or run."""
-    entity = _ENTITY_COMMANDS.get(getattr(error, "code", 0))
+    code = getattr(error, "code", 0)
+    entity = _ENTITY_COMMANDS.get(code) or (_OTHERS if code == _NOT_FOUND else None)
     names = [arguments[key] for key in entity.arguments if arguments.get(key)] if entity else []
     if names:
         error.message = f"{error.message}: {names[0]}"  # type: ignore[attr-defined]  # an ApiError

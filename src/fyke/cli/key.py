@@ -8,6 +8,7 @@ import typer
 
 from fyke.cli import formatting
 from fyke.cli.context import ServerContext, group, server_command
+from fyke.cli.errors import naming_missing
 from fyke.cli.output import data_of
 
 keys = group()
@@ -109,7 +110,8 @@ def revoke(
       fyke key revoke ci
       fyke key revoke 01JG... --account marketing
     """
-    server.client.revoke_key(name_or_id, account)
+    with naming_missing(f"no valid key {name_or_id}", "fyke key list"):
+        server.client.revoke_key(name_or_id, account)
     if server.out.as_json:
         server.out.json({"revoked": name_or_id})
     else:

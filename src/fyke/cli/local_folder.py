@@ -37,19 +37,31 @@ UNSET = ("database_url", "blobs_url", "s3_endpoint", "s3_region", "s3_key_id", "
 @contextlib.contextmanager
 def local_folder(settings: Settings) -> Iterator[Settings]:
     """Lock a free folder; yield the settings for work in it."""
-    base = settings.home / LOCAL_FOLDER
-    _make_folder(settings.home)
+    with contextlib.ExitStack() as stack:
+        try:
+            home = _take_folder(settings.home, stack)
+        except PermissionError as error:
+            raise CommandFailed(
+                f"The data folder {settings.home} may not be used by this user ({error.filename}: "
+                f"{error.strerror}). Name a folder of your own with --home or FYKE_HOME, or use "
+                "the user that runs Fyke, or root",
+                Exit.AUTH,
+            ) from None
+        unset = {name: type(settings).model_fields[name].default for name in UNSET}
+        yield settings.model_copy(update={"home": home, "durability": "process", **unset})
+
+
+def _take_folder(data_folder: Path, stack: contextlib.ExitStack) -> Path:
+    """A free folder below ``data_folder``, locked until the stack is closed."""
+    base = data_folder / LOCAL_FOLDER
+    _make_folder(data_folder)
     _make_folder(base)
     for number in range(MAX_FOLDERS):
-        with locked(base / f"{number}.lock", wait=False) as free:
-            if not free:
-                continue
+        if stack.enter_context(locked(base / f"{number}.lock", wait=False)):
             home = base / str(number)
             _make_folder(home)
-            unset = {name: type(settings).model_fields[name].default for name in UNSET}
-            update = {"home": home, "durability": "process", **unset}
-            yield settings.model_copy(update=update)
-            return
+            return home
+        stack.pop_all().close()
     raise CommandFailed(f"{MAX_FOLDERS} local runs are already active; wait until one ends")
 
 

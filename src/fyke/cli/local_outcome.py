@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fyke.cli.errors import Exit
@@ -13,12 +15,16 @@ if TYPE_CHECKING:
     from fyke.model.log import LogEntry
     from fyke.settings import Settings
 
+OF_PLATFORM = "SYSTEM: Subtask-["
+MAX_REMEMBERED = 500  # printed lines
+MAX_LINE = 500  # characters of one, as in the platform's line
+
 
 def outcome(settings: Settings, end: LocalRunResult) -> dict[str, Any]:
     """The result of a run as JSON values; ``code`` is its exit status."""
     from fyke.app.local import missing_browser
     from fyke.cli.output import data_of
-    from fyke.reasons import ReasonCode
+    from fyke.reasons import ReasonCode, cause, next_step
     from fyke.wire.fyke.run_browser import RunBrowserReport
 
     run = end.run
@@ -28,6 +34,7 @@ def outcome(settings: Settings, end: LocalRunResult) -> dict[str, Any]:
         "err_msg": run.err_msg,
         "reason_code": run.reason.code.value if run.reason else "",
         "note": f"{missing_browser(settings).text}." if is_browser_missing else "",
+        "hint": {"cause": cause(end.hint), "next_step": next_step(end.hint)} if end.hint else None,
         "results": run.results,
         "hidden": end.hidden,
         "subtasks": run.subtasks,
@@ -39,6 +46,16 @@ def outcome(settings: Settings, end: LocalRunResult) -> dict[str, Any]:
     }
 
 
+def hint_lines(result: dict[str, Any]) -> list[str]:
+    """The likely cause and the next step, as ``fyke run show`` says them; none for a run that the
+    user has ended, and for one whose outcome has a note that says more.
+    """
+    hint = result.get("hint")
+    if not hint or result.get("note") or result.get("state") == "aborted":
+        return []
+    return [f"Likely cause: {hint['cause']}.", f"Next step: {hint['next_step']}."]
+
+
 def exit_code(state: str, failed: int, interrupted: bool) -> int:
     """The exit status of a run in this state with so many failed subtasks."""
     if interrupted and state == "aborted":
@@ -46,6 +63,26 @@ def exit_code(state: str, failed: int, interrupted: bool) -> int:
     return int(Exit.OK if state == "succeeded" and not failed else Exit.FAILED)
 
 
-def print_log(entry: LogEntry) -> None:
-    """Print a line of the log to standard error."""
-    print(log_line(entry, short=True), file=sys.stderr, flush=True)
+class LocalLog:
+    """Prints the log of local runs to standard error. The platform's line about a subtask that
+    failed ends with the last lines of the Worker's stderr: they are left out where they were
+    printed just before.
+    """
+
+    def __init__(self) -> None:
+        self._printed: deque[str] = deque(maxlen=MAX_REMEMBERED)
+
+    def print(self, entry: LogEntry) -> None:
+        print(self.line(entry), file=sys.stderr, flush=True)
+
+    def line(self, entry: LogEntry) -> str:
+        """An entry as text."""
+        first, *rest = entry.content.split("\n")
+        if rest and first.startswith(OF_PLATFORM) and self._has_printed(rest):
+            entry = replace(entry, content=first)
+        self._printed += [line[:MAX_LINE] for line in (first, *rest)]
+        return log_line(entry, short=True)
+
+    def _has_printed(self, lines: list[str]) -> bool:
+        printed = set(self._printed)
+        return all(not line.strip() or line[:MAX_LINE] in printed for line in lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from fyke.cli import formatting
 from fyke.cli import run_options as options
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.local_outcome import hint_lines
 from fyke.cli.local_work import OUTPUT, PAGES
 from fyke.cli.output import Output
 from fyke.cli.output_file import output_file
@@ -36,18 +38,52 @@ def report(
     rows_name: str = OUTPUT,
     pages_prefix: str = PAGES,
 ) -> None:
-    """Report an ended run whose rows and last pages are in these files of ``job``."""
+    """Report an ended run whose rows and last pages are in these files of ``job``. Raises
+    ``CommandFailed`` at the end if the rows could not be written to ``output``.
+    """
+    problem: CommandFailed | None = None
     with job.open(rows_name) as rows:
         if output is not None:
-            with output_file(output) as file:
-                shutil.copyfileobj(rows, file)
+            output, problem = _write_rows(rows, output)
         elif not out.as_json:
             shutil.copyfileobj(rows, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         pages = _save_pages(out, job, output, pages_prefix)
         if out.as_json:
             _as_json(result | {"pages_folder": pages and str(pages)}, rows, output)
+            if problem is not None:
+                raise problem
             return
+    _say_outcome(out, result)
+    if pages is not None:
+        out.say(f"The files of the last pages are in {pages}.")
+    if problem is not None:
+        raise problem
+    if output is not None:
+        out.say(f"The rows are in {output}.")
+
+
+def _write_rows(rows: IO[bytes], output: Path) -> tuple[Path, CommandFailed | None]:
+    """Write the rows to ``output``, or if that fails to a new file in the folder for temporary
+    files: the run was made, and its rows must not be lost. Return the file, and why it is another
+    one. Raises ``CommandFailed`` if both fail.
+    """
+    try:
+        with output_file(output) as file:
+            shutil.copyfileobj(rows, file)
+    except CommandFailed as error:
+        rows.seek(0)
+        try:
+            number, name = tempfile.mkstemp(prefix="fyke-rows-", suffix=output.suffix)
+            with os.fdopen(number, "wb") as other:
+                shutil.copyfileobj(rows, other)
+        except OSError:
+            raise error from None
+        return Path(name), CommandFailed(f"{error}. The rows are in {name} instead", error.code)
+    return output, None
+
+
+def _say_outcome(out: Output, result: dict[str, Any]) -> None:
     figures = [
         formatting.count(result["results"], "row"),
         formatting.size(result["traffic"]),
@@ -57,6 +93,8 @@ def report(
     out.say(f"{result['state']} ({', '.join(figures)}){reason}")
     if result["note"]:
         out.say(result["note"])
+    for line in hint_lines(result):
+        out.say(line)
     if result["subtasks_failed"] and result["subtasks"] > 1:
         out.say(f"{result['subtasks_failed']} of {result['subtasks']} subtasks failed.")
     if result["hidden"]:
@@ -66,10 +104,6 @@ def report(
         )
     if result["browser"]:
         _report_browser(out, result["browser"])
-    if pages is not None:
-        out.say(f"The files of the last pages are in {pages}.")
-    if output is not None:
-        out.say(f"The rows are in {output}.")
 
 
 def _save_pages(out: Output, job: Job, output: Path | None, pages_prefix: str) -> Path | None:

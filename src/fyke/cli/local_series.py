@@ -14,6 +14,7 @@ import typer
 from fyke.cli import formatting
 from fyke.cli import run_options as options
 from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.local_outcome import LocalLog
 from fyke.cli.settings import load_settings
 
 if TYPE_CHECKING:
@@ -146,7 +147,6 @@ def project_examples(archive: bytes, names: Sequence[str]) -> list[ExampleInput]
 
 def show_log(out: Output, run: ExampleRun) -> None:
     """Print the log of a run to standard error."""
-    from fyke.cli.run_watch import log_line
-
+    log = LocalLog()
     for entry in run.log:
-        out.say(log_line(entry, short=True))
+        out.say(log.line(entry))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fyke.cli.errors import Exit, failure_of
-from fyke.cli.local_outcome import outcome, print_log
+from fyke.cli.local_outcome import LocalLog, outcome
 
 if TYPE_CHECKING:
     from fyke.app.local import LocalRuns
@@ -119,11 +119,12 @@ def _log_writer(
 ) -> Callable[[LogEntry], None]:
     """Write each line of the log as JSON to a file, and if requested print it."""
     file = stack.enter_context(path.open("w", encoding="utf-8"))
+    log = LocalLog()
 
     def write(entry: LogEntry) -> None:
         file.write(json.dumps(asdict(entry)) + "\n")
         if print_too:
-            print_log(entry)
+            log.print(entry)
 
     return write
 

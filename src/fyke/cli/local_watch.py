@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from fyke.settings import Settings
 
 MAX_NAMES = 5  # of changed files in a message
+MAX_MISSED = 4  # looks without the folder: some programs replace it
 WAITING = "Waiting for the next save; Ctrl-C ends."
 
 Given = tuple[dict[str, Any], dict[str, Any]]  # the Worker's own input, and device and limits
@@ -105,6 +106,7 @@ class SaveWatch:
         )
         self._number = 0  # of the last run that was handed over
         self._reported = 0  # the last run whose end was seen
+        self._missed = 0  # how many times in a row the folder was not there
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="save-watch", daemon=True)
 
@@ -136,9 +138,20 @@ class SaveWatch:
             os.kill(os.getpid(), signal.SIGTERM)  # the main thread ends the run, and raises it
 
     def look(self) -> None:
-        """Report the run that has ended, if any, and hand over the project if it has changed."""
+        """Report the run that has ended, if any, and hand over the project if it has changed.
+        Raises ``CommandFailed`` when its folder is gone.
+        """
         if self.report_ended():
             self._out.say(WAITING)
+        if not self._project.folder.is_dir():
+            self._missed += 1
+            if self._missed >= MAX_MISSED:
+                raise CommandFailed(
+                    f"{self._project.folder} does not exist any more, so --watch ends",
+                    Exit.NOT_FOUND,
+                )
+            return
+        self._missed = 0
         if names := self._files.changes():
             self._hand_over(names)
 
@@ -173,7 +186,8 @@ class SaveWatch:
             result = self._job.result(result_file(ended))
             if not result.get("superseded", False):
                 self._report(result, ended)
-                is_reported = ended == self._number
+                is_last = result.get("code") == Exit.INTERRUPTED  # Ctrl-C has ended it
+                is_reported = ended == self._number and not is_last
             for number in range(self._reported + 1, ended + 1):
                 self._remove(number)
             self._reported = ended

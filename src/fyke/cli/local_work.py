@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fyke.cli.errors import Exit, failure_of
-from fyke.cli.local_outcome import outcome, print_log
+from fyke.cli.local_outcome import LocalLog, outcome
 from fyke.cli.settings import load_settings
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _run(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str,
             format=request["format"],
             output=folder / OUTPUT,
             pages=folder / PAGES,
-            on_log=print_log,
+            on_log=LocalLog().print,
             builds=request["builds"],
         )
     )

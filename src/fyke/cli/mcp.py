@@ -9,7 +9,7 @@ import socket
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 mcp = group()
 
 SCOPES = ("run", "read")  # of the key of an installed entry
+NO_CAP = "none"  # instead of a spend cap: removes that of the entry
+MAX_KEY_NAME = 60  # characters
 
 
 class ProgramName(StrEnum):
@@ -97,7 +99,15 @@ def serve(
 def install(
     server: ServerContext,
     program: Annotated[ProgramName, typer.Argument(help="The program of the agent.")],
-    spend_cap: CapOption = "",
+    spend_cap: Annotated[
+        str,
+        typer.Option(
+            "--spend-cap",
+            help="US dollars that its runs may cost together; default: that of the entry; "
+            "none: without a cap.",
+            metavar="USD",
+        ),
+    ] = "",
     show: Annotated[
         bool, typer.Option("--show", help="Only show the change, and change nothing.")
     ] = False,
@@ -105,9 +115,10 @@ def install(
 ) -> None:
     """Add Fyke to the configuration of a program, so that its agent can use it.
 
-    Shows the change first, and keeps a copy of the file. A file that cannot be parsed is not
-    changed. The entry gets a key of its own with the scopes run and read, in a file that only you
-    can read; installing again uses the same key while it is valid.
+    Shows the change first, and keeps a copy of the file. A file that cannot be parsed, such as one
+    with comments, is not changed: the entry is printed for you to add. The entry gets a key of its
+    own with the scopes run and read, in a file that only you can read; installing again uses the
+    same key while it is valid, and keeps the spend cap.
 
     \b
     Examples:
@@ -117,43 +128,98 @@ def install(
     """
     from fyke.cli import mcp_files
     from fyke.cli.mcp_programs import PROGRAMS, UnreadableConfig, file_of
-    from fyke.mcp.spending import read_cap
 
-    try:
-        read_cap(spend_cap)
-    except ValueError as error:
-        raise CommandFailed(f"--spend-cap: {error}", Exit.USAGE) from None
+    _check_cap(spend_cap)
     target, home = PROGRAMS[program.value], Path.home()
     key_file, file = mcp_files.connection_file(home, program.value), file_of(target, home)
-    command = [*_program(), "mcp", "serve", "--connection", str(key_file)]
-    command += ["--spend-cap", spend_cap] if spend_cap else []
     try:
         before = file.read_text(encoding="utf-8") if file.exists() else ""
-        after = target.edit(before, command)
+        cap = spend_cap or target.spend_cap(before)
+        after = target.edit(before, _command(key_file, cap))
     except (UnreadableConfig, UnicodeDecodeError) as error:
-        raise CommandFailed(
-            f"{file} was not changed, because {error}. Add this entry yourself:\n"
-            f"{target.edit('', command)}",
-            Exit.CONFLICT,
-        ) from None
+        entry = target.edit("", _command(key_file, spend_cap))
+        reason = f"{file} is not changed, because {error}."
+        _install_by_hand(server, key_file, program.value, reason, entry, show=show, yes=yes)
     except OSError as error:
         raise CommandFailed(f"{file}: {error.strerror}") from None
     _show(file, before, after)
+    if cap and not spend_cap:
+        print(f"The spend cap of {cap} USD stays; --spend-cap none removes it.", file=sys.stderr)
     if show:
         return
     if not yes:
-        _confirm(file)
+        _confirm(f"{file} would be changed as above", f"Change {file}?")
+    mcp_files.prepare_folder(file.parent)
     connection = _connection(server, key_file, program.value)
     copy = _write(file, before, after)
     if server.out.as_json:
-        kept = str(copy) if copy else ""
         server.out.json(
-            {"file": str(file), "copy": kept, "connection": str(key_file), "url": connection.url}
+            {
+                "file": str(file),
+                "copy": str(copy) if copy else "",
+                "connection": str(key_file),
+                "url": connection.url,
+                "key_id": connection.key_id,
+                "key_name": connection.key_name,
+            }
         )
         return
     if copy:
         server.out.say(f"{copy} is the file as it was.")
-    server.out.say(f"{target.title} knows Fyke now. Start it again; its key is in {key_file}.")
+    server.out.say(f"{target.title} knows Fyke now. Start it again. {_about(connection, key_file)}")
+
+
+def _check_cap(spend_cap: str) -> None:
+    from fyke.mcp.spending import read_cap
+
+    if spend_cap == NO_CAP:
+        return
+    try:
+        read_cap(spend_cap)
+    except ValueError as error:
+        raise CommandFailed(f"--spend-cap: {error}", Exit.USAGE) from None
+
+
+def _command(key_file: Path, spend_cap: str) -> list[str]:
+    """What the program of the agent starts."""
+    command = [*_program(), "mcp", "serve", "--connection", str(key_file)]
+    return command + (["--spend-cap", spend_cap] if spend_cap not in ("", NO_CAP) else [])
+
+
+def _install_by_hand(
+    server: ServerContext,
+    key_file: Path,
+    program: str,
+    reason: str,
+    entry: str,
+    *,
+    show: bool,
+    yes: bool,
+) -> NoReturn:
+    """Make what ``entry`` needs, and leave it to the user to add it. Ends the command."""
+    if show:
+        raise CommandFailed(
+            f"{reason} Without --show, the key of this entry is made for you to add it:\n{entry}",
+            Exit.CONFLICT,
+        )
+    if not yes:
+        print(reason, file=sys.stderr)
+        _confirm(
+            "A key would be made, and an entry printed for you to add",
+            "Make a key, and print the entry for you to add?",
+        )
+    connection = _connection(server, key_file, program)
+    raise CommandFailed(
+        f"{reason} Add this entry to it yourself, beside those that it has:\n{entry}"
+        f"{_about(connection, key_file)} Delete that file too if you do not add the entry.",
+        Exit.CONFLICT,
+    )
+
+
+def _about(connection: McpConnection, key_file: Path) -> str:
+    """Where the key is, and how it is revoked."""
+    name = f' "{connection.key_name}"' if connection.key_name else ""
+    return f"Its key{name} is in {key_file}; fyke key revoke {connection.key_id} revokes it."
 
 
 def _write(file: Path, before: str, after: str) -> Path | None:
@@ -161,7 +227,6 @@ def _write(file: Path, before: str, after: str) -> Path | None:
     from fyke.cli import mcp_files
 
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         if (file.read_text(encoding="utf-8") if file.exists() else "") != before:
             raise CommandFailed(
                 f"{file} was changed by another program meanwhile, so it is left as it is; "
@@ -187,16 +252,14 @@ def _show(file: Path, before: str, after: str) -> None:
     )
     print("\n".join(lines), file=sys.stderr)
     if before.count("--spend-cap") > after.count("--spend-cap"):
-        print("The entry will have no spend cap any more: give --spend-cap.", file=sys.stderr)
+        print("The entry will have no spend cap any more.", file=sys.stderr)
 
 
-def _confirm(file: Path) -> None:
+def _confirm(change: str, question: str) -> None:
     if not sys.stdin.isatty():
-        raise CommandFailed(
-            f"{file} would be changed as above; without a terminal, confirm with --yes", Exit.USAGE
-        )
-    if not typer.confirm(f"Change {file}?", err=True):
-        raise CommandFailed(f"{file} was not changed.")
+        raise CommandFailed(f"{change}; without a terminal, confirm with --yes", Exit.USAGE)
+    if not typer.confirm(question, err=True):
+        raise CommandFailed("Nothing was changed.")
 
 
 def _program() -> list[str]:
@@ -215,15 +278,43 @@ def _connection(server: ServerContext, file: Path, program: str) -> McpConnectio
     known = _known(file)
     if known is not None and known.url == url and _is_valid(known):
         return known
-    name = f"mcp {program} on {socket.gethostname()}"
-    created = server.client.create_key(name[:60], scopes=SCOPES)
-    connection = mcp_files.McpConnection(url, created.key, created.id)
-    mcp_files.write_connection(file, connection)
+    mcp_files.prepare_folder(file.parent, mode=0o700)  # before there is a key that must be kept
+    name = _free_name(server, f"mcp {program} on {socket.gethostname()}")
+    created = server.client.create_key(name, scopes=SCOPES)
+    connection = mcp_files.McpConnection(url, created.key, created.id, name)
+    try:
+        mcp_files.write_connection(file, connection)
+    except OSError as error:
+        raise CommandFailed(f"{file}: {error.strerror}. {_revoked(server, connection)}") from None
     if known is not None:
         server.out.say(
-            f"The key {known.key_id} of {known.url} is not used any more; revoke it there."
+            f"The key {known.key_id} of {known.url} is not used any more; "
+            f"fyke key revoke {known.key_id} revokes it there."
         )
     return connection
+
+
+def _free_name(server: ServerContext, name: str) -> str:
+    """``name``, or one with a number behind it if a valid key of the account has it: that of
+    another user or machine, or one whose file is lost.
+    """
+    taken = {key.name for key in server.client.list_keys() if not key.revoked_at}
+    free, number = name[:MAX_KEY_NAME], 1
+    while free in taken:
+        number += 1
+        free = f"{name[: MAX_KEY_NAME - len(str(number)) - 1]} {number}"
+    return free
+
+
+def _revoked(server: ServerContext, connection: McpConnection) -> str:
+    """Revoke a key that could not be kept; what to say of it."""
+    from fyke_client import ClientError
+
+    try:
+        server.client.revoke_key(connection.key_id)
+    except ClientError:
+        return f"Its key was made: revoke it with fyke key revoke {connection.key_id}"
+    return "The key that was made for it is revoked"
 
 
 def _known(file: Path) -> McpConnection | None:
@@ -241,7 +332,7 @@ def _is_valid(connection: McpConnection) -> bool:
 
     with Fyke(connection.url, connection.key, retries=0) as fyke:
         try:
-            fyke.runs(page_size=1)
+            fyke.run_page(page_size=1)
         except ApiError as error:
             if error.status in (401, 403):
                 return False

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 ENTRY = "fyke"  # the name of the server in every file
+SPEND_CAP = "--spend-cap"  # option of the command in an entry
 _TABLE = re.compile(r"^\s*\[")
 _INDENT = re.compile(r"^\{\s*\n([ \t]+)\"")
 
@@ -26,11 +27,24 @@ class UnreadableConfig(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class McpProgram:
-    """``place``: its file in a home. ``edit``: the text of the file with an entry for a command."""
+    """``place``: its file in a home. ``edit``: the text of the file with an entry for a command.
+    ``arguments``: those of the entry in a text, which ``edit`` accepts; empty without an entry.
+    """
 
     title: str
     place: Callable[[Path, str], Path]
     edit: Callable[[str, list[str]], str]
+    arguments: Callable[[str], list[str]]
+
+    def spend_cap(self, text: str) -> str:
+        """The spend cap of the entry in ``text``, or nothing."""
+        arguments = self.arguments(text)
+        for option, value in zip(arguments, [*arguments[1:], ""], strict=False):
+            if option == SPEND_CAP:
+                return value
+            if option.startswith(f"{SPEND_CAP}="):
+                return option.partition("=")[2]
+        return ""
 
 
 def _in_home(*parts: str) -> Callable[[Path, str], Path]:
@@ -64,6 +78,18 @@ def json_editor(member: str, **more: str) -> Callable[[str, list[str]], str]:
         return json.dumps(document, indent=indent, ensure_ascii=False) + "\n"
 
     return edit
+
+
+def json_arguments(member: str) -> Callable[[str], list[str]]:
+    """Reads the arguments of our entry in the object ``member``."""
+    return lambda text: _arguments(_json_document(text).get(member))
+
+
+def _arguments(servers: object) -> list[str]:
+    """The arguments of our entry among ``servers``."""
+    entry = servers.get(ENTRY) if isinstance(servers, dict) else None
+    arguments = entry.get("args") if isinstance(entry, dict) else None
+    return [str(one) for one in arguments] if isinstance(arguments, list) else []
 
 
 def _json_document(text: str) -> dict[str, Any]:
@@ -104,6 +130,11 @@ def edit_codex(text: str, command: list[str]) -> str:
     return changed
 
 
+def codex_arguments(text: str) -> list[str]:
+    """The arguments of our entry."""
+    return _arguments(_toml_document(text).get("mcp_servers"))
+
+
 def _toml_document(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
@@ -142,21 +173,22 @@ def _others(document: Mapping[str, Any]) -> dict[str, Any]:
 
 # --- the programs --------------------------------------------------------------------------
 
+
+def _with_json(
+    title: str, place: Callable[[Path, str], Path], member: str, **more: str
+) -> McpProgram:
+    return McpProgram(title, place, json_editor(member, **more), json_arguments(member))
+
+
 PROGRAMS: Mapping[str, McpProgram] = {
-    "claude": McpProgram(
-        "Claude Code", _in_home(".claude.json"), json_editor("mcpServers", type="stdio")
+    "claude": _with_json("Claude Code", _in_home(".claude.json"), "mcpServers", type="stdio"),
+    "claude-desktop": _with_json(
+        "Claude Desktop", _in_settings("Claude", "claude_desktop_config.json"), "mcpServers"
     ),
-    "claude-desktop": McpProgram(
-        "Claude Desktop",
-        _in_settings("Claude", "claude_desktop_config.json"),
-        json_editor("mcpServers"),
-    ),
-    "cursor": McpProgram("Cursor", _in_home(".cursor", "mcp.json"), json_editor("mcpServers")),
-    "codex": McpProgram("Codex", _in_home(".codex", "config.toml"), edit_codex),
-    "vscode": McpProgram(
-        "Visual Studio Code",
-        _in_settings("Code", "User", "mcp.json"),
-        json_editor("servers", type="stdio"),
+    "cursor": _with_json("Cursor", _in_home(".cursor", "mcp.json"), "mcpServers"),
+    "codex": McpProgram("Codex", _in_home(".codex", "config.toml"), edit_codex, codex_arguments),
+    "vscode": _with_json(
+        "Visual Studio Code", _in_settings("Code", "User", "mcp.json"), "servers", type="stdio"
     ),
 }
 

@@ -11,7 +11,7 @@ import typer
 from fyke.cli import formatting
 from fyke.cli.confirm import YesOption, confirm_deletion
 from fyke.cli.context import ServerContext, group, server_command
-from fyke.cli.errors import CommandFailed, Exit, exit_code
+from fyke.cli.errors import CommandFailed, exit_code, naming_missing
 from fyke.cli.node_options import (
     drain_seconds_of,
     given,
@@ -163,7 +163,7 @@ def revoke(
       fyke node revoke 01JG...
     """
     required("TOKEN", token_id)
-    with _found(f"no token {token_id}", "fyke node tokens"), _refused_plainly():
+    with naming_missing(f"no token {token_id}", "fyke node tokens"), _refused_plainly():
         server.client.revoke_node_token(token_id)
     if server.out.as_json:
         server.out.json({"revoked": token_id})
@@ -486,18 +486,7 @@ def _say(server: ServerContext, node: NodeItem, sentence: str) -> None:
 
 def _node(name: str) -> contextlib.AbstractContextManager[None]:
     required("NAME", name)
-    return _found(f"no node {name}", "fyke node list")
-
-
-@contextlib.contextmanager
-def _found(missing: str, command: str) -> Iterator[None]:
-    """Say what is missing, which the server does not."""
-    try:
-        yield
-    except Exception as error:
-        if getattr(error, "status", 0) != 404:
-            raise
-        raise CommandFailed(f'There is {missing}; "{command}" lists them', Exit.NOT_FOUND) from None
+    return naming_missing(f"no node {name}", "fyke node list")
 
 
 @contextlib.contextmanager

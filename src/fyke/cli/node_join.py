@@ -237,7 +237,7 @@ def _unwritable(settings: Settings, error: OSError) -> CommandFailed:
         return CommandFailed(
             f"The data folder {home} belongs to root, so that the user {user}, which Fyke runs as, "
             f"cannot write it. Choose another one with --home, or give it to that user: "
-            f"chown {user}: {home}"
+            f"chown {user}: {shlex.quote(str(home))}"
         )
     return unwritable(settings, error)
 

@@ -23,6 +23,42 @@ def check_output(output: str | Path) -> None:
         raise CommandFailed(f"--output {output}: {problem}", Exit.USAGE)
 
 
+def check_new_output(output: str | Path) -> None:
+    """As ``check_output``, for a file that must not exist yet. Raise ``CommandFailed``."""
+    check_output(output)
+    if Path(output).is_file():
+        raise _exists(output)
+
+
+@contextlib.contextmanager
+def new_output_file(output: str | Path) -> Iterator[IO[bytes]]:
+    """A file as that of ``output_file``, which only its owner can read. Raises ``CommandFailed`` if
+    one with its name exists.
+    """
+    target = Path(output)
+    if target.exists() and not target.is_file():  # a device or a pipe
+        with output_file(output) as file:
+            yield file
+        return
+    try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise _exists(output) from None
+    except OSError as error:
+        raise CommandFailed(f"--output {output}: {error.strerror or error}") from None
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+    except BaseException:  # a part of it is of no use
+        with contextlib.suppress(OSError):
+            target.unlink()
+        raise
+
+
+def _exists(output: str | Path) -> CommandFailed:
+    return CommandFailed(f"{output} already exists; name a new file with --output", Exit.CONFLICT)
+
+
 @contextlib.contextmanager
 def output_file(output: str | Path) -> Iterator[IO[bytes]]:
     """A file for the content of ``--output``; nothing is written there if the block fails.
@@ -140,4 +176,13 @@ def _unwritable(path: Path) -> str:
         return f"there is no folder {missing}; make it, or name another file"
     if not os.access(path if path.exists() else folder, os.W_OK):
         return "may not be written by this user; name another file"
-    return ""
+    return "" if path.exists() else _unmakeable(folder)
+
+
+def _unmakeable(folder: Path) -> str:
+    """Why no file can be made in the folder, as below /proc, where root may do anything else."""
+    try:
+        with tempfile.NamedTemporaryFile(prefix=".fyke-", suffix=".part", dir=folder):
+            return ""
+    except OSError as error:
+        return f"no file can be made in {folder} ({error.strerror}); name another file"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -195,7 +196,7 @@ def _report(
         start = (
             ""
             if findings or manifest.get("blobs")
-            else f' Start Fyke with "fyke up --home {folder}".'
+            else f' Start Fyke with "fyke up --home {shlex.quote(str(folder))}".'
         )
         out.say(f"All files were restored and verified.{start}")
         if moved:
@@ -205,5 +206,5 @@ def _report(
             out.say(f"{rows} of attempts missing from the state of the backup were left out.")
     say_what_is_missing(out, manifest)
     if place := manifest.get("blobs"):
-        out.say(SHARED.format(place=place, home=folder))
+        out.say(SHARED.format(place=place, home=shlex.quote(str(folder))))
     fail_for(out, findings)

@@ -121,7 +121,7 @@ def list_runs(
         from fyke_client.types.v1 import STATUS_BY_NUMBER
 
         number = next((n for n, name in STATUS_BY_NUMBER.items() if name == state), 0)
-        page_of_runs = server.client.runs(
+        page_of_runs = server.client.run_page(
             status=number, worker=worker, page_index=page, page_size=size
         )
         if worker and not page_of_runs.count:

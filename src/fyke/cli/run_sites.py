@@ -11,6 +11,7 @@ REASONS = {
     "undeclared": "not among the declared sites",
     "not_public": "not public",
     "rule": "no public address, a closed port, or throttled",
+    "unreachable": "no such name, or no answer; see the log",
 }
 
 

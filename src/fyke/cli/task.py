@@ -75,7 +75,7 @@ def list_tasks(
       fyke task list
       fyke task list --keyword docs --page 2 --size 50 --json
     """
-    result = server.client.tasks(page, size, keyword)
+    result = server.client.task_page(page, size, keyword)
     if server.out.as_json:
         server.out.json(data_of(result))
         return

@@ -71,6 +71,7 @@ def up(
         _check_start(settings)
         return
     refuse_without_server(settings)
+    refuse_new_folder(settings)
     if os.geteuid() == 0:
         from fyke.cli.root_start import start_as_root
 
@@ -98,6 +99,17 @@ def _check_start(settings: Settings) -> None:
             with as_owner(settings.home, settings.service_user):
                 refuse_if_locked(settings)
     listen(settings).close()
+
+
+def refuse_new_folder(settings: Settings) -> None:
+    """Raise ``CommandFailed`` if the data folder is not made yet, and the port is in use: it would
+    be left half made. Whether one that is there is in use comes first, see ``supervise``.
+    """
+    from fyke.cli.listening import listen
+
+    with contextlib.suppress(OSError):
+        if not settings.home.exists() or not any(settings.home.iterdir()):
+            listen(settings).close()
 
 
 def refuse_node(settings: Settings) -> None:

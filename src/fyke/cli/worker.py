@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,8 +29,8 @@ Folder = Annotated[Path, typer.Argument(help="Folder of the project.", metavar="
 
 @workers.command("new")
 def new(
-    path: Annotated[
-        Path | None, typer.Argument(help="Folder to create.", metavar="[PATH]", show_default=False)
+    name: Annotated[
+        str | None, typer.Argument(help="Folder to create.", metavar="[PATH]", show_default=False)
     ] = None,
     language: Annotated[
         str | None,
@@ -66,6 +67,9 @@ def new(
     from fyke.cli.worker_new import choose_template, template_lines, write_project
 
     out = Output(as_json)
+    if name == "":
+        raise CommandFailed("PATH is empty; name a folder to create", Exit.USAGE)
+    path = None if name is None else Path(name)
     if path is None and template is None and language is None:
         _list_templates(out, template_lines())
         return
@@ -79,14 +83,14 @@ def new(
         created = {"path": str(path.resolve()), "language": chosen.language.value}
         out.json(created | {"template": chosen.name, "files": files})
         return
-    for name in files:
-        out.raw(str(path / name))
+    for file in files:
+        out.raw(str(path / file))
     _report_name(out, path)
     if template is None and language is None:
         out.say("Templates for --template:")
-        for name, _, text in template_lines():
-            out.say(f"  {name:16}  {text}")
-    out.say(f"Next: fyke worker run {path}")
+        for each, _, text in template_lines():
+            out.say(f"  {each:16}  {text}")
+    out.say(f"Next: fyke worker run {shlex.quote(str(path))}")
 
 
 def _list_templates(out: Output, templates: list[tuple[str, str, str]]) -> None:

@@ -37,7 +37,7 @@ def estimate(
       fyke worker estimate acme/shop --memory 1024 --subtasks 20
       fyke worker estimate acme/shop --json | jq .charge.p95
     """
-    report = server.client.estimate(worker, version, subtasks, **run_options)
+    report = server.client.estimate(worker, version, subtasks, system=run_options)
     if server.out.as_json:
         server.out.json(data_of(report))
         return

@@ -51,7 +51,12 @@ def write_project(
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise CommandFailed(f"{path} already exists; name a new folder", Exit.CONFLICT)
     project = new_project(_title(path), assets(), chosen.name)
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandFailed(
+            f"{path} cannot be made ({error.strerror}); name another folder", Exit.USAGE
+        ) from None
     for name, text in project.items():
         (path / name).parent.mkdir(exist_ok=True)
         (path / name).write_text(text, "utf-8")

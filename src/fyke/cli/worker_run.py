@@ -53,8 +53,9 @@ def run(
     fails is written to a new folder. Exit status 1 if a subtask failed.
 
     A server of yours on 127.0.0.1 is opened by --egress-allow, but libraries take 127.0.0.1 for the
-    sandbox itself: a Python Worker first removes no_proxy and NO_PROXY from its environment, as
-    the template page-titles does. Browsers need nothing.
+    sandbox itself: name it by the name of the machine, as in --egress-allow "$(hostname):8000". By
+    its address, a Python Worker reaches it once it has removed no_proxy and NO_PROXY from its
+    environment, as the template page-titles does. Browsers need nothing.
 
     With --watch the runner stays ready: a saved file, also that of --input, stops a run that is
     still active and starts the next one. Dependencies are installed again only if their files

@@ -12,6 +12,7 @@ from fyke.cli import formatting
 from fyke.cli import run_options as options
 from fyke.cli.context import HomeOption, JsonOption
 from fyke.cli.errors import Exit
+from fyke.cli.local_outcome import hint_lines
 from fyke.cli.local_series import SeriesOptions, project_examples, run_examples, show_log
 from fyke.cli.output import Output, data_of
 from fyke.cli.worker import read_archive, workers
@@ -104,6 +105,7 @@ class ExampleReport:
             "passed": self.passed,
             "state": self.run.outcome.get("state", "refused"),
             "problem": self.problem,
+            "hint": self.run.outcome.get("hint"),
             "rows": len(self.run.rows),
             "hidden": self.run.outcome.get("hidden", 0),
             "duration": self.run.seconds,
@@ -131,5 +133,8 @@ def _show(out: Output, reports: Sequence[ExampleReport], has_log: bool) -> None:
         result, style = ("ok", "green") if report.passed else ("failed", "red")
         problem = f": {report.problem}" if report.problem else ""
         out.line(f"{result:<6}  {run.example.name:<{width}}  {run.figures}{problem}", style)
+        if report.problem:
+            for line in hint_lines(run.outcome):
+                out.line(f"        {line}")
         for finding in report.findings:
             out.line(f"        {finding_text(finding)}")

@@ -48,11 +48,14 @@ SidebarCounts = Callable[[SignedInUser], Awaitable[Mapping[str, int]]]
 
 @dataclass(frozen=True, slots=True)
 class ConsoleConfig:
-    """``rate_limit``: requests per second of one session, 0 for no limit."""
+    """``rate_limit``: requests per second of one session, 0 for no limit. ``priced``: whether runs
+    cost money.
+    """
 
     master_secret: bytes
     rate_limit: float = 60
     data_folder: str = ""  # shown to the operator
+    priced: bool = True
 
 
 class Console:
@@ -80,6 +83,7 @@ class Console:
             notices=Notices(config.master_secret),
             clock=clock,
             pages=frozenset(page.path for page in pages if page.method == "GET"),
+            priced=config.priced,
         )
         burst = max(1, int(config.rate_limit * 2))
         self._requests = TokenBuckets(config.rate_limit, burst, clock, share)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from fyke.api.files import Links
@@ -63,6 +64,7 @@ from fyke.console.pages import (
     worker_versions,
 )
 from fyke.console.pages.run_frame import RunFrames
+from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.pages.worker_frame import WorkerFrames
 from fyke.console.statics import Statics, package_statics
 from fyke.domain.accounts.sessions import SignedInUser
@@ -84,6 +86,7 @@ def build_console(
     ``build_app``.
     """
     statics = package_statics()
+    config = replace(config, priced=services.spending.priced)
     return Console(
         services.sessions,
         services.refusals,
@@ -122,8 +125,10 @@ def all_pages(
         *users.UserPages(services.users).pages(),
         *audit.AuditPages(services.audit, services.accounts).pages(),
         *docs.DocsPages(api, Prefill(services.storage, services.catalog)).pages(),
-        *store.StorePages(services.catalog).pages(),
-        *own_workers.OwnWorkerPages(services.workers, services.catalog).pages(),
+        *store.StorePages(services.catalog, RunPictures(services.recent_runs)).pages(),
+        *own_workers.OwnWorkerPages(
+            services.workers, services.catalog, RunPictures(services.recent_runs)
+        ).pages(),
         *_worker_pages(services),
         *overview.OverviewPages(
             services.overview,
@@ -132,6 +137,7 @@ def all_pages(
             services.lists,
             services.usage,
             services.health,
+            RunPictures(services.recent_runs),
         ).pages(),
         *_task_pages(services),
         *uploads.UploadPages(
@@ -147,11 +153,17 @@ def all_pages(
         *queue.QueuePages(services.queue, services.board, services.queue_stream).pages(),
         *usage.UsagePages(services.usage).pages(),
         *run_lists.RunListPages(
-            services.lists, services.list_stream, services.bulk, services.profiles
+            services.lists,
+            services.list_stream,
+            services.bulk,
+            services.profiles,
+            services.recent_runs,
         ).pages(),
         *_run_pages(services, config),
         *_notification_pages(services),
-        *admin.AdminPages(services.installation, services.accounts, services.spending).pages(),
+        *admin.AdminPages(
+            services.installation, services.accounts, services.spending, services.allowed_callbacks
+        ).pages(),
         *isolation.IsolationPages(services.overview).pages(),
         *nodes.NodePages(services.nodes, services.audit, services.gateway).pages(),
         *node_tokens.NodeTokenPages(services.node_tokens, services.gateway).pages(),
@@ -195,6 +207,7 @@ def _run_pages(services: Services, config: ConsoleConfig) -> list[ConsolePage]:
 
 def _task_pages(services: Services) -> list[ConsolePage]:
     """Tasks, their schedules, and all schedules."""
+    pictures = RunPictures(services.recent_runs)
     return [
         *tasks.TaskPages(
             services.task_board,
@@ -202,6 +215,7 @@ def _task_pages(services: Services) -> list[ConsolePage]:
             services.runs,
             services.schedules,
             services.lists,
+            pictures,
         ).pages(),
         *task_edit.TaskEditPages(
             services.task_board,
@@ -210,14 +224,16 @@ def _task_pages(services: Services) -> list[ConsolePage]:
             services.history,
             services.forms,
         ).pages(),
-        *schedules.SchedulePages(services.calendar).pages(),
+        *schedules.SchedulePages(services.calendar, pictures).pages(),
     ]
 
 
 def _notification_pages(services: Services) -> list[ConsolePage]:
     """Webhooks, alerts and alert rules."""
     return [
-        *webhooks.WebhookPages(services.webhooks, services.callbacks).pages(),
+        *webhooks.WebhookPages(
+            services.webhooks, services.callbacks, services.allowed_callbacks
+        ).pages(),
         *alerts.AlertPages(services.alerts).pages(),
         *alert_rules.AlertRulePages(
             services.alerts, services.webhooks, services.tasks, services.overview
@@ -227,10 +243,15 @@ def _notification_pages(services: Services) -> list[ConsolePage]:
 
 def _worker_pages(services: Services) -> list[ConsolePage]:
     """All tabs of one worker."""
-    frames = WorkerFrames(services.catalog)
+    frames = WorkerFrames(services.catalog, RunPictures(services.recent_runs))
     return [
         *worker_input.WorkerInputPages(
-            frames, services.forms, services.runs, services.tasks, services.secrets
+            frames,
+            services.forms,
+            services.runs,
+            services.tasks,
+            services.secrets,
+            services.allowed_callbacks,
         ).pages(),
         *worker_api.WorkerApiPages(
             frames, services.forms, services.profiles, services.accounts

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from datetime import date as date_type
+from datetime import time as time_type
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -57,6 +58,13 @@ def short_moment(ms: int, zone: tzinfo, now_ms: int) -> str:
         time = str(format_time(at.timetz(), "short", locale=locale()))
         return f"{format_skeleton('MMMd', at, locale=locale())} {time}"
     return str(format_date(at.date(), "medium", locale=locale()))
+
+
+def minute(ms: int, zone: tzinfo) -> str:
+    """Month, day and minute, ``Nov 24, 10:25 PM``; cheap where many are shown."""
+    at = datetime.fromtimestamp(ms / 1000, zone)
+    language = locale()
+    return f"{_month_day(at.date(), language)}, {_time_of_day(at.hour, at.minute, language)}"
 
 
 def day(ms: int, zone: tzinfo) -> str:
@@ -197,6 +205,16 @@ def _date(date: date_type, language: Locale) -> str:
 @lru_cache(maxsize=1024)
 def _month(date: date_type, language: Locale) -> str:
     return str(format_skeleton("yMMMM", date, locale=language))
+
+
+@lru_cache(maxsize=1024)
+def _month_day(date: date_type, language: Locale) -> str:
+    return str(format_skeleton("MMMd", date, locale=language))
+
+
+@lru_cache(maxsize=4096)
+def _time_of_day(hour: int, minute: int, language: Locale) -> str:
+    return str(format_time(time_type(hour, minute), "short", locale=language))
 
 
 def percent(part: int, whole: int) -> str:

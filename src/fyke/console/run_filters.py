@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
@@ -16,6 +16,9 @@ COLUMNS = (
     "duration", "created", "started", "finished",
 )  # fmt: skip
 DEFAULT_COLUMNS = ("worker", "parameters", "results", "usage", "duration", "created")
+# the lengths of time to choose from
+RANGES = ("1h", "24h", "7d", "30d")
+CUSTOM = "custom"
 NEWER = "newer-"  # prefix of a cursor that leads to newer runs
 
 # names in the address that differ from those of the members
@@ -36,6 +39,19 @@ class ListAddress:
     def filtered(self) -> bool:
         return any(getattr(self.terms, name) for name in _FIELDS)
 
+    def shown(self, priced: bool) -> tuple[str, ...]:
+        """The columns to show: without the cost where no prices are set, unless it was chosen."""
+        if priced or self.columns != DEFAULT_COLUMNS:
+            return self.columns
+        return tuple(column for column in self.columns if column != "usage")
+
+    @property
+    def range(self) -> str:
+        """One of ``RANGES``, ``CUSTOM`` for other times, "" for any time."""
+        if self.terms.since in RANGES and not self.terms.until:
+            return self.terms.since
+        return CUSTOM if self.terms.since or self.terms.until else ""
+
     def pairs(self) -> list[tuple[str, str]]:
         """The query as pairs, without defaults and cursor."""
         pairs = [
@@ -54,6 +70,11 @@ class ListAddress:
         """The query with the filters only."""
         return urlencode([pair for pair in self.pairs() if pair[0] != "col"])
 
+    def between(self, since: str, until: str) -> str:
+        """The address of the runs between two times."""
+        terms = replace(self.terms, since=since, until=until)
+        return ListAddress(terms, self.columns).path()
+
     def path(self, cursor: str = "") -> str:
         """The whole address, at this cursor."""
         pairs = self.pairs() + ([("cursor", cursor)] if cursor else [])
@@ -63,8 +84,13 @@ class ListAddress:
 
 
 def read(query: QueryParams | Mapping[str, str], chosen: Iterable[str]) -> ListAddress:
-    """The address of these query parameters; ``chosen`` are the values of ``col``."""
+    """The address of these query parameters; ``chosen`` are the values of ``col``. The form's
+    ``range`` replaces both times, unless it is ``CUSTOM``.
+    """
     terms = {name: query.get(_NAMES.get(name, name), "").strip()[:1000] for name in _FIELDS}
+    length = query.get("range", CUSTOM)
+    if length != CUSTOM:
+        terms |= {"since": length if length in RANGES else "", "until": ""}
     requested = list(chosen)
     columns = (
         tuple(column for column in COLUMNS if column in requested) if requested else DEFAULT_COLUMNS

@@ -1,4 +1,4 @@
-"""Style sheets, scripts, icons and libraries of the console: files of this package.
+"""Style sheets, scripts, the font and libraries of the console: files of this package.
 
 Their addresses contain one digest of all files, so that browsers can cache them without expiry and
 modules can import each other by relative paths. The style sheets are served as one file, in the
@@ -20,7 +20,12 @@ from fyke.errors import NotFound
 
 STYLE = "app.css"
 _EXCLUDED = ("vendor.toml",)
-_MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_MEDIA_TYPES = {
+    "css": "text/css",
+    "js": "text/javascript",
+    "svg": "image/svg+xml",
+    "woff2": "font/woff2",
+}
 
 
 class Statics:

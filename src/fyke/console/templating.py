@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from fyke import __version__
 from fyke.console import formats, reasons, texts
+from fyke.console.hues import hue_of
 from fyke.console.markdown import to_html
 from fyke.console.run_options import name_options
 from fyke.console.statics import Statics, icon_shape
@@ -50,6 +51,7 @@ def make_environment(statics: Statics) -> Environment:
         money=formats.money,
         count=formats.count,
         machine_name=formats.machine_name,
+        hue=hue_of,
         memory_time=formats.memory_time,
         memory_exact=formats.memory_exact,
         share_percent=formats.share_percent,

@@ -27,7 +27,8 @@ from fyke.model.account import Caller, Role
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
 )
 # features of browsers that no page uses; copying to the clipboard stays possible
 PERMISSIONS_POLICY = ", ".join(
@@ -69,6 +70,7 @@ class ViewContext:
     notices: Notices
     clock: Clock
     pages: frozenset[str]  # paths without parameters that can be opened
+    priced: bool = True  # False: no prices are set, so amounts of zero are left out
 
 
 @dataclass(slots=True)
@@ -200,6 +202,7 @@ class View:
             "groups": list(groups_for(signed_in.caller, self.context.pages)) if signed_in else [],
             "sidebar_counts": self.sidebar_counts,
             "notice": notice,
+            "priced": self.context.priced,
             "now": self.context.clock.now_ms(),
             "zone": self.zone,
             "request_id": request_id(self.request),

@@ -52,8 +52,9 @@ class Egress(Protocol):
 
     The runner sets two callbacks, which must not block. ``on_trip`` gets the attempt's id, once,
     when its limit is reached. ``on_refused`` gets the attempt's id and a message the first time
-    that a connection to a site is refused to throttle it, for up to ten sites of an attempt, and
-    the first time that one of its browser is refused for any other reason.
+    that a connection to a site is refused to throttle it, or because its name has no address, for
+    up to ten sites of an attempt each, and the first time that one of its browser is refused for
+    any other reason.
     """
 
     on_trip: Callable[[str], None]

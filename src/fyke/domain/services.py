@@ -35,6 +35,7 @@ from fyke.domain.accounts.spending import Spending
 from fyke.domain.accounts.users import Users
 from fyke.domain.alerts.service import Alerts
 from fyke.domain.billing.usage import UsageReports
+from fyke.domain.callbacks.allowed import AllowedCallbacks
 from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.categories import Categories
@@ -66,9 +67,11 @@ from fyke.domain.runs.bulk import RunBulk
 from fyke.domain.runs.diagnosis import Diagnoses
 from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.estimates import Estimates
+from fyke.domain.runs.input_secrets import InputSecretFinder
 from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.runs.list_stream import ListStream
 from fyke.domain.runs.lists import RunLists
+from fyke.domain.runs.recent import RecentRuns
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.sharing import Shares
 from fyke.domain.runs.sites import RunSites
@@ -192,6 +195,7 @@ class Services:
         self.results = RunResults(storage, foundations.results, foundations.scratch)
         self.log_pages = LogReader(storage, foundations.results)
         self.lists = RunLists(storage, foundations.results, rules)
+        self.recent_runs = RecentRuns(storage)
         self.waiting = WaitReasons(storage, rules)
         self.queue = RunQueue(storage, foundations.runs, rules.prices)
         self.board = QueueBoard(storage, self.queue, self.waiting, self.lists)
@@ -215,7 +219,8 @@ class Services:
         self.run_options = DefaultRunOptions(storage)
         self.builds = Builds(storage)
         self.secrets = WorkerSecrets(storage, sealer)
-        self.forms = RunForms(storage, rules, foundations.parsers)
+        self.input_secrets = InputSecretFinder(storage, foundations.parsers)
+        self.forms = RunForms(storage, rules, foundations.parsers, self.input_secrets)
         self.history = VersionHistory(storage, foundations.blobs, foundations.parsers)
         self.promotions = Promotions(storage, self.history)
         self.output_fields = OutputFields(storage, self.results)
@@ -244,6 +249,9 @@ class Services:
         self.overview = Overview(storage)
         self.health = foundations.health
         self.callbacks = Callbacks(storage)
+        self.allowed_callbacks = AllowedCallbacks(
+            storage, foundations.hooks, lambda: foundations.probe.egress_report().callbacks_allowed
+        )
         self.webhooks = Webhooks(
             storage, foundations.hooks, foundations.prober, clock, foundations.master_secret
         )
@@ -262,7 +270,7 @@ class Services:
         self.endings = RunEndings(storage, self.log_pages, self.run_sites)
         self.diagnoses = Diagnoses(
             storage,
-            foundations.parsers,
+            inputs=self.input_secrets,
             runs=self.runs,
             endings=self.endings,
             results=self.results,

@@ -60,6 +60,7 @@ class AttemptProxy:
         self._listeners: list[tuple[socket.socket, asyncio.Server]] = []
         self._on_refused = on_refused
         self._reported: set[str] = set()  # sites that were reported as throttled
+        self._unresolved: set[str] = set()  # what was reported of names without an address
         self._browser_reported = False
         self._on_trip: Callable[[], None] | None = on_trip
         self._closed = False
@@ -116,6 +117,14 @@ class AttemptProxy:
         """Report a site whose throttle refused a connection: once a site, at most ten sites."""
         if site not in self._reported and len(self._reported) < _REPORTED_SITES:
             self._reported.add(site)
+            self._on_refused(reason)
+
+    def report_unresolved(self, reason: str) -> None:
+        """Report a name without an address, which many clients show as an error of the proxy: each
+        once, at most ten.
+        """
+        if reason not in self._unresolved and len(self._unresolved) < _REPORTED_SITES:
+            self._unresolved.add(reason)
             self._on_refused(reason)
 
     def report_browser(self, reason: str) -> None:

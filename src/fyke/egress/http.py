@@ -41,10 +41,10 @@ class BadRequest(Exception):
     """The head breaks a rule of HTTP, which the message names."""
 
 
-def _response(status: int, reason: str, *headers: str) -> bytes:
+def _response(status: int, reason: str, *headers: str, phrase: str = "") -> bytes:
     body = f"{reason}\n".encode()
     lines = [
-        f"HTTP/1.1 {status} {_STATUS[status]}",
+        f"HTTP/1.1 {status} {_STATUS[status]}{f': {phrase}' if phrase else ''}",
         *headers,
         "Content-Type: text/plain; charset=utf-8",
         f"Content-Length: {len(body)}",
@@ -86,7 +86,8 @@ class HttpHandshake:
         return Connected(self._to_client, self._to_target + early)
 
     def refused(self, refusal: ProxyRefusal, reason: str) -> bytes:
-        """The answer has the header ``Fyke-Refusal``, with a proof that it is not of the site: a
+        """The reason is in the status line, too: many clients show only that of a proxy. The answer
+        has the header ``Fyke-Refusal``, with a proof that it is not of the site: a
         browser shows its text like a page. A site can read such an answer, so the proof is for
         nothing but the status and the reason that are sent with it.
         """
@@ -96,14 +97,14 @@ class HttpHandshake:
             ProxyRefusal.TIMED_OUT: 504,
         }
         status, headers = statuses.get(refusal, 502), []
+        text = reason[:_MAX_REASON].encode("ascii", "replace").decode("ascii").strip()
         if refusal is ProxyRefusal.THROTTLED:
             headers.append(f"Retry-After: {RETRY_SECONDS}")
         if self._dial is not None:
-            text = reason[:_MAX_REASON].encode("ascii", "replace").decode("ascii").strip()
             host, port = self._dial.host.decode("latin-1"), self._dial.port
             proof = self._credentials.proof(host, port, status, text)
             headers.append(f"Fyke-Refusal: {proof} {text}")
-        return _response(status, reason, *headers)
+        return _response(status, reason, *headers, phrase=text)
 
     def outgoing(self, data: bytes) -> tuple[bytes, bool]:
         if self._body is None:

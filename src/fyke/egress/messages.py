@@ -108,8 +108,8 @@ class TrafficLimitReached(msgspec.Struct, frozen=True, tag="tripped"):
 
 
 class ConnectionRefused(msgspec.Struct, frozen=True, tag="connection_refused"):
-    """A connection was refused: by a site's throttle, sent once for each of the first ten sites; or
-    the first one of the attempt's browser.
+    """A connection was refused: by a site's throttle, or because its name has no address, sent once
+    for each of the first ten sites; or the first one of the attempt's browser.
     """
 
     attempt_id: str

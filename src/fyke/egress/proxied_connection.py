@@ -194,6 +194,8 @@ class ProxiedConnection:
             self.site.failed()
         if self._of_browser and error.refusal in _RULES:
             self.proxy.report_browser(error.reason)
+        elif error.refusal is ProxyRefusal.UNRESOLVABLE:
+            self.proxy.report_unresolved(error.reason)
         self._goodbye(self._started_handshake().refused(error.refusal, error.reason))
 
     def established(self, transport: asyncio.Transport) -> None:

@@ -131,8 +131,8 @@ class Proxy:
     ) -> Counters:
         """Serve and own the listeners; ``browser`` is copied. Counting continues with ``counters``,
         or begins with new ones; they are returned. ``on_refused`` gets one line for each of the
-        first ten sites whose throttle refused a connection, and one for the first that the browser
-        was refused.
+        first ten sites whose throttle refused a connection, for each of the first ten whose name
+        has no address, and one for the first that the browser was refused.
 
         Raise ``ValueError`` for a malformed grant or an id that is already open.
         """

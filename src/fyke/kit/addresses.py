@@ -134,14 +134,25 @@ def _is_network(entry: str) -> bool:
     return True
 
 
-def refused_address(host: Host, setting: str, port: int | None = None) -> str:
-    """The sentence for a host that is not dialled. It is the same for a name with an internal
-    address and for a name that does not exist; otherwise callers could probe the names of an
-    internal network.
+def not_public(host: Host, port: int | None = None) -> str:
+    """The beginning of a sentence for a host that is not dialled. It is the same for a name with an
+    internal address and for a name that does not exist; otherwise callers could probe the names of
+    an internal network.
     """
     at = f"{host} port {port}" if port is not None else f"{host}"
-    lacks = "has no address on" if isinstance(host, str) else "is not on"
-    return f"{at} {lacks} the public internet; {setting} can exempt it"
+    if _may_be_missing(host):
+        return f"{at}: the name does not exist or has no address on the public internet"
+    return f"{at} is not on the public internet"
+
+
+def refused_address(host: Host, setting: str, port: int | None = None) -> str:
+    """The sentence for a host that is not dialled, with the setting that changes it."""
+    exempt = "an internal one" if _may_be_missing(host) else "it"
+    return f"{not_public(host, port)}; {setting} can exempt {exempt}"
+
+
+def _may_be_missing(host: Host) -> bool:
+    return isinstance(host, str) and not is_localhost(host)
 
 
 class AddressRules:

@@ -15,7 +15,7 @@ import msgspec
 from fyke.mcp.tool import McpTool, ToolRefused
 
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
-_SHOWN_UNKNOWN = 5  # names that are not arguments
+SHOWN_UNKNOWN = 5  # names
 _LONGEST_NAME = 50  # characters
 
 
@@ -27,9 +27,11 @@ def read_arguments(tool: McpTool, sent: Mapping[str, Any] | None) -> dict[str, A
     """The arguments of ``tool`` with their defaults. Raises ``ToolRefused`` with all problems."""
     sent = {name: value for name, value in (sent or {}).items() if value is not None}
     unknown = [name for name in sent if name not in tool.properties]
-    problems = [_unknown(name, tool.properties) for name in unknown[:_SHOWN_UNKNOWN]]
-    if len(unknown) > _SHOWN_UNKNOWN:
-        problems.append(f"{len(unknown) - _SHOWN_UNKNOWN} more names are not arguments")
+    problems = [
+        unknown_name(name, tool.properties, "an argument") for name in unknown[:SHOWN_UNKNOWN]
+    ]
+    if len(unknown) > SHOWN_UNKNOWN:
+        problems.append(f"{len(unknown) - SHOWN_UNKNOWN} more names are not arguments")
     values: dict[str, Any] = {}
     for name, schema in tool.properties.items():
         value = sent.get(name, "")
@@ -48,11 +50,12 @@ def read_arguments(tool: McpTool, sent: Mapping[str, Any] | None) -> dict[str, A
     return values
 
 
-def _unknown(name: str, known: Iterable[str]) -> str:
+def unknown_name(name: str, known: Iterable[str], kind: str) -> str:
+    """A sentence about a name that is not ``kind``, with the most similar of ``known``."""
     if len(name) > _LONGEST_NAME:  # a comparison takes time with the square of the length
-        return f"{name[:_LONGEST_NAME]}… is not an argument"
+        return f"{name[:_LONGEST_NAME]}… is not {kind}"
     close = get_close_matches(name, list(known), 1)
-    return f"{name} is not an argument" + (f" (do you mean {close[0]}?)" if close else "")
+    return f"{name} is not {kind}" + (f" (do you mean {close[0]}?)" if close else "")
 
 
 def _json(value: object) -> object:
@@ -95,6 +98,8 @@ def _number(value: object, schema: Mapping[str, Any]) -> int | float:
         raise _Wrong("must be a number") from None
     if schema["type"] == "integer" and isinstance(result, float):
         raise _Wrong("must be a whole number")
+    if "enum" in schema and result not in schema["enum"]:
+        raise _Wrong(f"must be one of {', '.join(map(str, schema['enum']))}")
     low, high = schema.get("minimum"), schema.get("maximum")
     if (low is not None and result < low) or (high is not None and result > high):
         raise _Wrong(f"must be {low} or more" if high is None else f"must be {low} to {high}")

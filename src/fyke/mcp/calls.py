@@ -28,8 +28,11 @@ def refusals() -> Iterator[None]:
 
 
 def sentence_of(error: ApiError) -> str:
-    """Code, message and details of an error answer, and its request id for the server's log."""
-    parts = [f"[{error.code}] {error.message}", *error.details]
+    """Code and message of an error answer, details that the message does not have, and its request
+    id for the server's log.
+    """
+    details = [detail for detail in error.details if detail not in error.message]
+    parts = [f"[{error.code}] {error.message}", *details]
     if error.retry_after:
         parts.append(f"try again in {error.retry_after} s")
     if error.request_id:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
 import msgspec
 
-from fyke.mcp import calls, coreclaw_runs, starts
+from fyke.mcp import calls, coreclaw_runs, hidden, starts
 from fyke.mcp.session import McpSession
 from fyke.mcp.tool import (
     Arguments,
@@ -32,11 +33,21 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _INPUTS = ("input_json", "raw_input_json")
 
 
+class About(Enum):
+    """What an answer is about."""
+
+    OTHER = 0
+    RUN = 1
+    RUNS = 2
+    LOG = 3
+
+
 @dataclass(frozen=True, slots=True)
 class RestCall:
     """One request. Arguments that are not in ``path`` are the query of a GET, or else the body.
 
     ``untrusted``: the answer contains rows, logs or texts of Workers. ``starts``: it starts a run.
+    ``about``: the answer has texts about runs, in which secrets of their inputs are hidden.
     """
 
     method: str
@@ -44,10 +55,12 @@ class RestCall:
     text: str
     untrusted: bool = False
     starts: bool = False
+    about: About = About.OTHER
 
 
 _get = partial(RestCall, "GET")
 _rows = partial(RestCall, "GET", untrusted=True)
+_run, _runs, _log = (partial(_rows, about=about) for about in (About.RUN, About.RUNS, About.LOG))
 _post = partial(RestCall, "POST")
 _start = partial(RestCall, "POST", starts=True, untrusted=True)
 
@@ -72,8 +85,8 @@ REST: Mapping[str, RestCall] = {
         f"{_WORKER}/input-schema",
         "The input schema of a Worker. Read it before a start: it names the required fields.",
     ),
-    "list_worker_tasks": _get(_TASKS, f"Saved tasks: inputs with a name. {_OFFSET}"),
-    "get_worker_task": _get(_ONE_TASK, "A saved task with its input and schedule."),
+    "list_worker_tasks": _rows(_TASKS, f"Saved tasks: inputs with a name. {_OFFSET}"),
+    "get_worker_task": _rows(_ONE_TASK, "A saved task with its input and schedule."),
     "get_worker_task_input": _get(f"{_ONE_TASK}/input", "The input and version of a saved task."),
     "get_account_info": _get("/api/v2/users/account", "Balance and traffic that are left."),
     "create_worker_task": _post(
@@ -97,7 +110,7 @@ REST: Mapping[str, RestCall] = {
         f"{_WORKER}/queued-runs",
         "Put a start into the run queue. It starts only when it is activated.",
     ),
-    "list_run_queue_items": _get(_QUEUE, f"Starts in the run queue. {_OFFSET}"),
+    "list_run_queue_items": _rows(_QUEUE, f"Starts in the run queue. {_OFFSET}"),
     "activate_run_queue_items": _post(
         f"{_QUEUE}/activate",
         "Start items of the run queue. queue_refs is a JSON array of their queue_ref.",
@@ -110,17 +123,17 @@ REST: Mapping[str, RestCall] = {
     "release_run_queue_item": _post(
         f"{_QUEUE}/{{queue_id}}/release", "Remove one item from the run queue for good."
     ),
-    "list_worker_runs": _rows(
+    "list_worker_runs": _runs(
         _RUNS, f"Runs, newest first, by Worker, status or time (Unix seconds). {_OFFSET}"
     ),
-    "get_last_worker_run": _rows(_LAST, "The newest run of this account."),
-    "get_worker_run": _rows(_RUN, "State, rows, cost and error of a run."),
-    "get_worker_last_run": _rows(_WORKER_LAST, "The newest run of a Worker."),
+    "get_last_worker_run": _run(_LAST, "The newest run of this account."),
+    "get_worker_run": _run(_RUN, "State, rows, cost and error of a run."),
+    "get_worker_last_run": _run(_WORKER_LAST, "The newest run of a Worker."),
     "list_last_worker_run_results": _rows(f"{_LAST}/result", f"Rows of the newest run. {_OFFSET}"),
     "export_last_worker_run_results": _get(
         f"{_LAST}/export", f"A file with the rows of the newest run. {_LINK}"
     ),
-    "get_last_worker_run_log": _rows(f"{_LAST}/log", "The last log lines of the newest run."),
+    "get_last_worker_run_log": _log(f"{_LAST}/log", "The last log lines of the newest run."),
     "list_worker_run_results": _rows(
         f"{_RUN}/result", f"Rows of a run. {_OFFSET} read_rows keeps to a number of tokens."
     ),
@@ -133,7 +146,7 @@ REST: Mapping[str, RestCall] = {
     "export_worker_last_run_results": _get(
         f"{_WORKER_LAST}/export", f"A file with the rows of a Worker's newest run. {_LINK}"
     ),
-    "get_worker_last_run_log": _rows(
+    "get_worker_last_run_log": _log(
         f"{_WORKER_LAST}/log", "The last log lines of the newest run of a Worker."
     ),
     "rerun_last_worker_run": _start(f"{_LAST}/rerun", "Start the newest run again."),
@@ -216,13 +229,26 @@ async def _answer(session: McpSession, rest: RestCall, values: dict[str, Any]) -
     if rest.starts or _changes_schedule(rest, values):
         starts.refuse_under_cap(session)
     path = _PLACEHOLDER.sub(lambda found: calls.segment(values.pop(found[1])), rest.path)
+    if rest.about is About.LOG:
+        return await _log_of(session, path)
     if rest.method == "GET":
         data = await calls.call(session, "GET", path, query=values)
+        if rest.about is About.RUN:
+            data = await hidden.run_of_v2(session, data)
+        elif rest.about is About.RUNS:
+            data = await hidden.runs_of_v2(session, data)
         return answer_of(data, untrusted=rest.untrusted)
     body = None if rest.method == "DELETE" else _with_input(values)
     waits = calls.SYNC_SECONDS if values.get("is_async") is False else 0
     data = await calls.call(session, rest.method, path, body=body, extra_seconds=waits)
     return answer_of(data, untrusted=rest.untrusted and waits > 0)
+
+
+async def _log_of(session: McpSession, path: str) -> ToolAnswer:
+    """The log of the run that ``path``, the address of a newest run and ``/log``, names now."""
+    run = (await calls.read(session, path.removesuffix("/log")))["slug"]
+    data = await calls.call(session, "GET", f"{_RUNS}/{run}/log")
+    return answer_of(await hidden.log_of_v2(session, run, data), untrusted=True)
 
 
 def _changes_schedule(rest: RestCall, values: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from fyke.mcp import calls, starts
+from fyke.mcp import calls, hidden, starts
 from fyke.mcp.calls import refusals, segment
 from fyke.mcp.session import McpSession
 from fyke.mcp.tool import Arguments, ToolAnswer, ToolRefused, answer_of
@@ -47,7 +47,7 @@ async def poll(session: McpSession, arguments: Arguments) -> ToolAnswer:
     answer: dict[str, Any] = {
         "run_id": run,
         "status": detail.status_name,
-        "err_msg": detail.err_msg,
+        "err_msg": await _error_of(session, run, detail),
         "poll_count": 1,
         "elapsed_ms": round((time.monotonic() - began) * 1000),
         "terminal": detail.ended,
@@ -70,6 +70,11 @@ async def wait(session: McpSession, run: str, seconds: float) -> RunDetail:
             return await session.fyke.run(run)
 
 
+async def _error_of(session: McpSession, run: str, detail: RunDetail) -> str:
+    """The error message of a run without the secrets in its input."""
+    return (await hidden.hide(session, run, [detail.err_msg]))[0]
+
+
 async def verify(session: McpSession, arguments: Arguments) -> ToolAnswer:
     """``verify_run``."""
     return answer_of(
@@ -85,13 +90,14 @@ async def verdict_of(session: McpSession, run: str, limit: int) -> dict[str, Any
     answer: dict[str, Any] = {
         "run_id": run,
         "status": detail.status_name,
-        "err_msg": detail.err_msg,
+        "err_msg": await _error_of(session, run, detail),
     }
     if not detail.ended:
         return answer | {"verdict": "RUNNING"}
     if detail.status_name != "succeeded":
         lines = await _log_lines(session, run)
         _, found = await asyncio.to_thread(_matching, lines, ERROR_WORDS, 0, 20)
+        found = await hidden.hide(session, run, found)
         return answer | {"verdict": "FAILED", "err_lines": found}
     count, rows = await _first_rows(session, run, limit)
     fields = max((_payload(row) for row in rows), key=len, default=[])
@@ -125,11 +131,12 @@ async def read_log(session: McpSession, arguments: Arguments) -> ToolAnswer:
     run = calls.plain_id(arguments["run_id"])
     words = _words(arguments.get("grep", ""))
     if not words:
-        path = f"/api/v2/worker-runs/{segment(run)}/log"
-        return answer_of(await calls.call(session, "GET", path), untrusted=True)
+        data = await calls.call(session, "GET", f"/api/v2/worker-runs/{segment(run)}/log")
+        return answer_of(await hidden.log_of_v2(session, run, data), untrusted=True)
     lines = await _log_lines(session, run)
     around, most = arguments["context_lines"], arguments["max_matches"]
     count, found = await asyncio.to_thread(_matching, lines, words, around, most)
+    found = await hidden.hide(session, run, found)
     return answer_of({"matched_count": count, "lines": found}, untrusted=True)
 
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from fyke.mcp import calls
+from fyke.mcp import calls, hidden
 from fyke.mcp.calls import segment
 from fyke.mcp.run_tools import DEFAULT_TOKENS, read_rows
 from fyke.mcp.session import McpSession
@@ -58,7 +58,7 @@ async def _worker(session: McpSession, worker: str) -> str:
 
 
 async def _run(session: McpSession, run: str) -> str:
-    return _json(await calls.read(session, f"/api/fyke/runs/{segment(run)}"))
+    return _json(await hidden.summary(session, run))
 
 
 async def _rows(session: McpSession, run: str) -> str:

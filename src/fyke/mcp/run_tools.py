@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from fyke.mcp import calls, coreclaw_runs, starts
+from fyke.mcp import calls, coreclaw_runs, hidden, starts
 from fyke.mcp.calls import refusals, segment
-from fyke.mcp.row_text import enclosed, fitting, shortened
+from fyke.mcp.row_text import LONG_TEXT, enclosed, fitting, shortened
 from fyke.mcp.session import McpSession
-from fyke.mcp.tool import Arguments, McpTool, ToolAnswer, ToolHints, ToolRefused, answer_of
+from fyke.mcp.tool import (
+    UNTRUSTED,
+    Arguments,
+    McpTool,
+    ToolAnswer,
+    ToolHints,
+    ToolRefused,
+    answer_of,
+)
+from fyke.mcp.worker_tools import unknown_fields
 
 WAIT_SECONDS = 45  # most programs end a call after a minute
 PAGE = 50  # rows of one request
@@ -23,6 +33,7 @@ DEFAULT_TOKENS, MAX_TOKENS = 2000, 50_000
 _FIRST = "*"
 _SHOWN_ATTEMPTS = 5
 _SHOWN_SITES = 10
+_SHOWN_COLUMNS = 40
 
 _RUN = {"type": "string", "description": "id of a run"}
 
@@ -42,22 +53,31 @@ async def start_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
         )
         if argument in arguments
     }
-    parameters: dict[str, Any] = {"custom": arguments.get("input", {})}
+    custom = arguments.get("input", {})
+    parameters: dict[str, Any] = {"custom": custom}
     if system:
         parameters["system"] = system
-    body = {"input": {"parameters": parameters}, "version": arguments.get("version", "")}
+    body: dict[str, Any] = {
+        "input": {"parameters": parameters},
+        "version": arguments.get("version", ""),
+    }
     key = arguments.get("once", "")
     data = await starts.start(session, arguments["worker"], body, idempotency_key=key)
     run = msgspec.json.decode(data)["run_slug"]
-    return answer_of(
-        {"run": run, "next": f"wait_for_run with run {run}, or read_rows as they come"}
-    )
+    answer = {"run": run, "next": f"wait_for_run with run {run}, or read_rows as they come"}
+    unknown: list[str] = []
+    with suppress(ToolRefused):  # the run is started
+        unknown = await unknown_fields(session, arguments["worker"], custom, body["version"])
+    if not unknown:
+        return answer_of(answer)
+    note = f"the input has fields that the Worker does not have: {'; '.join(unknown)}"
+    return answer_of(answer | {"note": note}, untrusted=True)
 
 
 async def wait_for_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
     run = arguments["run"]
     await coreclaw_runs.wait(session, run, arguments["seconds"])
-    summary = await _summary(session, run)
+    summary = await hidden.summary(session, run)
     answer = _outline(summary)
     if not answer["ended"]:
         waiting = await calls.read(session, f"/api/fyke/runs/{segment(run)}/waiting")
@@ -68,11 +88,6 @@ async def wait_for_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
     else:
         answer["next"] = "diagnose_run"
     return answer_of(answer, untrusted=bool(summary["reason"]))
-
-
-async def _summary(session: McpSession, run: str) -> dict[str, Any]:
-    summary: dict[str, Any] = await calls.read(session, f"/api/fyke/runs/{segment(run)}")
-    return summary
 
 
 def _outline(summary: dict[str, Any]) -> dict[str, Any]:
@@ -98,7 +113,8 @@ async def read_rows(session: McpSession, arguments: Arguments) -> ToolAnswer:
     stopped, also inside a page, so each call brings only rows that were not read before.
     """
     run, most = arguments["run"], arguments["max_tokens"]
-    reading = _Reading(*_place(arguments.get("cursor", "")), left=most)
+    fields = tuple(arguments.get("fields") or ())
+    reading = _Reading(*_place(arguments.get("cursor", "")), left=most, fields=fields)
     size = min(PAGE, max(_SMALL_PAGE, most // _TOKENS_OF_A_ROW))
     query = {
         member: arguments[name]
@@ -129,29 +145,73 @@ async def read_rows(session: McpSession, arguments: Arguments) -> ToolAnswer:
         "cut": reading.cut,
     }
     if not reading.more:
-        about["next"] = (
-            "no more of the rows that the run had when this reading began; for later ones, begin "
-            "again without a cursor"
-            if "filter" in query
-            else "no more rows now; while the run goes on, ask later with this cursor"
-        )
+        count = None if "filter" in query else reading.count
+        about["next"] = await _after_all(session, run, count)
+    names = list(query.get("fields", ()))
+    if not reading.count:
+        names += [condition.split(":")[0] for condition in query.get("filter", ())]
+    note = ""
+    if not (reading.lines and arguments.get("cursor")):
+        note = await _unknown_fields(session, path, [n for n in names if n not in reading.seen])
+    if note:
+        about["note"] = note
     text = msgspec.json.encode(about).decode()
     if not reading.lines:
-        return ToolAnswer((text,))
+        return ToolAnswer((text, UNTRUSTED), True) if note else ToolAnswer((text,))
     rows = enclosed("rows of a run, one JSON object in each", reading.lines)
     return ToolAnswer((text, rows), True)
+
+
+async def _after_all(session: McpSession, run: str, count: int | None) -> str:
+    """What to do after the last of the ``count`` rows that a run had; None: of those that match."""
+    summary = await calls.read(session, f"/api/fyke/runs/{segment(run)}")
+    ended = summary["finished_at"] > 0
+    if count is None:
+        at_first = "of the rows that the run had when this reading began"
+        if ended:
+            return f"these were all that match {at_first}; the run has ended"
+        return f"no more {at_first}; for later ones, begin again without a cursor"
+    if ended and summary["results"] <= count:
+        return "these were all rows; the run has ended"
+    return "no more rows now; while the run goes on, ask later with this cursor"
+
+
+async def _unknown_fields(session: McpSession, path: str, names: list[str]) -> str:
+    """A sentence if none of the first rows has one of the fields ``names``."""
+    if not names:
+        return ""
+    rows = (await calls.read(session, path, limit=PAGE, cursor=_FIRST))["list"]
+    unknown = [name for name in names if not any(_has(row, name) for row in rows)]
+    if not rows or not unknown:
+        return ""
+    columns = dict.fromkeys(name for row in rows for name in row if name != _ROW_ID)
+    return (
+        f"none of the first {len(rows)} rows has {', '.join(unknown)[:LONG_TEXT]}; their fields "
+        f"are {', '.join(name[:LONG_TEXT] for name in [*columns][:_SHOWN_COLUMNS])}"
+    )
+
+
+def _has(row: Any, field: str) -> bool:
+    """Whether a row has a field; ``a.b`` is b inside a, or has that name."""
+    if not isinstance(row, dict):
+        return False
+    first, _, rest = field.partition(".")
+    return field in row or (first in row and bool(rest) and _has(row[first], rest))
 
 
 @dataclass
 class _Reading:
     """Rows that fit in ``left`` tokens. ``place`` is the server's cursor of a page, ``skip`` the
-    number of its rows that were read; it is 0 but after the last row.
+    number of its rows that were read; it is 0 but after the last row. ``seen``: which of ``fields``
+    a row has had.
     """
 
     place: str
     skip: int
     left: int
+    fields: tuple[str, ...] = ()
     lines: list[str] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
     count: int = 0
     more: bool = True
     cut: bool = False
@@ -159,6 +219,9 @@ class _Reading:
     def take(self, page: dict[str, Any]) -> bool:
         """Take rows of ``page``; whether there is room for the next page."""
         rows, self.count = page["list"], page["count"]
+        for name in self.fields:
+            if name not in self.seen and any(_has(row, name) for row in rows):
+                self.seen.add(name)
         found = [(number, _without_empty(rows[number])) for number in range(self.skip, len(rows))]
         full = [(number, row) for number, row in found if row]
         taken, used, cut = fitting([row for _, row in full], self.left)
@@ -210,26 +273,28 @@ def _place(cursor: str) -> tuple[str, int]:
 
 async def diagnose_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
     """Why a run ended as it did or does not go on, the remedy, and the evidence."""
-    run = segment(arguments["run"])
-    path = f"/api/fyke/runs/{run}"
-    summary = await _summary(session, arguments["run"])
+    run = calls.plain_id(arguments["run"])
+    path = f"/api/fyke/runs/{segment(run)}"
+    summary = await hidden.summary(session, run)
     answer = _outline(summary) | {"reason_code": summary["reason_code"]}
     if hint := summary["hint"]:
         answer |= {"cause": hint["cause"], "remedy": hint["next_step"]}
     if not answer["ended"]:
         answer["waiting_for"] = (await calls.read(session, f"{path}/waiting"))["reason"]
-    subtasks = await calls.read(session, f"{path}/subtasks", limit=100)
+    subtasks = await calls.read(session, f"{path}/subtasks", limit=100, safe_input=True)
     failed = [item for item in subtasks["list"] if item["outcome"] not in ("", "succeeded")]
     answer["subtasks"] = subtasks["count"]
+    errors = [line["content"] for line in summary["errors"]] or await _last_errors(session, run)
     shown, most = failed[:_SHOWN_ATTEMPTS], arguments["max_tokens"]
+    reasons = await hidden.hide(session, run, [item["reason"] for item in shown])
     of_each = most // (2 * max(1, len(shown)))
     answer["failed_subtasks"] = [
         {
             "number": item["number"],
             "input": shortened(item["input"], of_each),
-            "reason": item["reason"],
+            "reason": reason,
         }
-        for item in shown
+        for item, reason in zip(shown, reasons, strict=True)
     ]
     sites = await calls.read(session, f"{path}/sites")
     answer["sites_with_trouble"] = [
@@ -238,9 +303,8 @@ async def diagnose_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
         if site["failures"] or site["refused"]
     ][:_SHOWN_SITES]
     if answer["ended"]:
-        verdict = await coreclaw_runs.verdict_of(session, arguments["run"], 5)
+        verdict = await coreclaw_runs.verdict_of(session, run, 5)
         answer["verdict"] = verdict["verdict"]
-    errors = [line["content"] for line in summary["errors"]] or await _last_errors(session, path)
     text = msgspec.json.encode(answer).decode()
     if not errors:
         return ToolAnswer((text,), True)
@@ -248,9 +312,9 @@ async def diagnose_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
     return ToolAnswer((text, enclosed("the last error lines of its log, as JSON", taken)), True)
 
 
-async def _last_errors(session: McpSession, path: str) -> list[str]:
-    page = await calls.read(session, f"{path}/log/page", level=4, limit=20)
-    return [line["content"] for line in page["list"]]
+async def _last_errors(session: McpSession, run: str) -> list[str]:
+    page = await calls.read(session, f"/api/fyke/runs/{segment(run)}/log/page", level=4, limit=20)
+    return await hidden.hide(session, run, [line["content"] for line in page["list"]])
 
 
 # --- spending ------------------------------------------------------------------------------
@@ -261,15 +325,27 @@ async def get_spending(session: McpSession, arguments: Arguments) -> ToolAnswer:
         return answer_of({"cap_usd": None, "note": "the user has set no spend cap"})
     with refusals():
         status = await session.spending.status(session.fyke, session.cap)
-    return answer_of(
-        {
-            "cap_usd": str(status.cap),
-            "spent_usd": str(status.spent),
-            "reserved_usd": None if status.reserved is None else str(status.reserved),
-            "left_usd": str(status.left),
-            "period": status.period,
-        }
-    )
+    answer = {
+        "cap_usd": str(status.cap),
+        "spent_usd": str(status.spent),
+        "reserved_usd": None if status.reserved is None else str(status.reserved),
+        "left_usd": str(status.left),
+        "period": status.period,
+    }
+    if not await _has_prices(session):
+        answer["note"] = "no prices are set, so runs cost nothing and nothing is counted"
+    elif status.reserved is None:
+        answer["note"] = "an active run has no charge limit, so nothing is left until it ends"
+    return answer_of(answer)
+
+
+async def _has_prices(session: McpSession) -> bool:
+    """Whether runs cost anything, which the figures of any Worker say; True without Workers."""
+    for path in ("/api/v2/workers", "/api/v2/store"):
+        for worker in (await calls.read(session, path, limit=1))["list"]:
+            path = f"/api/fyke/workers/{segment(worker['path'])}/estimate"
+            return bool((await calls.read(session, path))["priced"])
+    return True
 
 
 _READS = ToolHints(read_only=True, idempotent=True)
@@ -283,7 +359,7 @@ RUN_TOOLS = (
             "worker": {"type": "string", "description": "owner/name, or the id of a Worker"},
             "input": {"type": "object", "description": "the Worker's own fields"},
             "version": {"type": "string", "description": "empty: the newest"},
-            "memory_mb": {"type": "integer", "description": "512, 1024, 2048, 4096, 8192 or 16384"},
+            "memory_mb": {"type": "integer", "enum": [512, 1024, 2048, 4096, 8192, 16384]},
             "max_seconds": {"type": "integer", "minimum": 0, "maximum": 604800},
             "max_charge_usd": {
                 "type": "number",

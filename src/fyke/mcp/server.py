@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
 from mcp import types
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
 from fyke import __version__
 from fyke.mcp.arguments import read_arguments
 from fyke.mcp.coreclaw import coreclaw_tools
+from fyke.mcp.names import in_words_of
 from fyke.mcp.prompts import PROMPTS, PromptText, prompt_named
 from fyke.mcp.resources import KINDS, listed_resources, read_resource
 from fyke.mcp.run_tools import RUN_TOOLS
 from fyke.mcp.session import McpSession
 from fyke.mcp.tool import McpTool, ToolAnswer, ToolRefused
 from fyke.mcp.worker_tools import WORKER_TOOLS
+from fyke_client import ApiError
 
 log = structlog.get_logger("fyke.mcp")
 
@@ -50,7 +52,7 @@ def all_tools() -> tuple[McpTool, ...]:
 def build_server(session_of: SessionOf) -> Server[Any]:
     """The server; ``session_of`` finds the session of a request."""
     handlers = _Handlers(session_of)
-    return Server(
+    server: Server[Any] = Server(
         "fyke",
         version=__version__,
         title="Fyke",
@@ -63,6 +65,19 @@ def build_server(session_of: SessionOf) -> Server[Any]:
         on_list_prompts=handlers.list_prompts,
         on_get_prompt=handlers.get_prompt,
     )
+    server.middleware.append(_check_call)
+    return server
+
+
+async def _check_call(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Name what is wrong with a call, of which the SDK only says that it is wrong."""
+    sent = ctx.params if isinstance(ctx.params, Mapping) else {}
+    if ctx.method == "tools/call":
+        if not isinstance(sent.get("name"), str):
+            raise MCPError(types.INVALID_PARAMS, "name must be the name of a tool")
+        if not isinstance(sent.get("arguments") or {}, Mapping):
+            raise MCPError(types.INVALID_PARAMS, "arguments must be a JSON object")
+    return await call_next(ctx)
 
 
 class _Handlers:
@@ -87,7 +102,8 @@ class _Handlers:
             arguments = read_arguments(tool, params.arguments)
             return _answered(await tool.handler(self._session_of(context), arguments))
         except ToolRefused as refused:
-            return _refused(str(refused))
+            of_api = isinstance(refused.__cause__, ApiError)
+            return _refused(in_words_of(tool, str(refused)) if of_api else str(refused))
         except Exception as error:
             log.error("tool failed", tool=tool.name, exc_info=error)
             return _refused(f"{tool.name} failed because of an error in Fyke, which is in its log")
@@ -108,7 +124,8 @@ class _Handlers:
                     mime_type=item.media_type,
                 )
                 for item in listed
-            ]
+            ],
+            _meta={UNTRUSTED_META: True},  # titles of Workers
         )
 
     async def list_resource_templates(

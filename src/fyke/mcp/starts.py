@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,7 @@ from fyke.mcp.tool import ToolRefused
 from fyke_client import ApiError, Unreachable
 
 CHARGE = "max_total_charge"  # the member of ``system`` with the charge limit, US dollars
+_LEAST = re.compile(rf"{CHARGE} must be at least (\d+(?:\.\d+)?) USD")  # in an error of the API
 
 
 async def start(
@@ -42,12 +44,13 @@ async def start(
 
     if session.cap is None:
         return await send(body)
+    wanted = _wanted_limit(body)
     spending, token = session.spending, token_of(worker, key)
     async with spending.turn:
         limit = spending.repeated(token)
         was_sent = limit is not None
         if limit is None:
-            limit = await _limit_of(session, session.cap, worker, body)
+            limit = await _limit_of(session, session.cap, worker, wanted)
         if limit is not None:
             body = _with_limit(body, limit)
             if not was_sent:
@@ -59,9 +62,27 @@ async def start(
     except ToolRefused as refused:
         if not was_sent and _starts_nothing(refused.__cause__):
             spending.refused(token)
+        if least := _LEAST.search(str(refused)):
+            raise _too_little(session.cap, wanted, limit, least[1]) from None
         raise
     spending.started(token, msgspec.json.decode(data)["run_slug"], limit)
     return data
+
+
+def _too_little(cap: Decimal, wanted: Decimal, limit: Decimal, least: str) -> ToolRefused:
+    """The refusal of a start whose charge limit is below ``least``. The server's own sentence would
+    offer a start without limit.
+    """
+    if 0 < wanted <= limit:
+        return ToolRefused(
+            f"the run needs a charge limit of at least {least} USD, the price of its first 10 "
+            f"seconds; {wanted} USD were asked for, under a spend cap of {cap} USD"
+        )
+    return ToolRefused(
+        f"{limit} USD of the spend cap of {cap} USD are left, and the run needs at least {least} "
+        "USD, the price of its first 10 seconds; wait for active runs with wait_for_run, start it "
+        "with less memory, or ask the user"
+    )
 
 
 def _starts_nothing(error: BaseException | None) -> bool:
@@ -82,10 +103,11 @@ def refuse_under_cap(session: McpSession) -> None:
 
 
 async def _limit_of(
-    session: McpSession, cap: Decimal, worker: str, body: Mapping[str, Any]
+    session: McpSession, cap: Decimal, worker: str, wanted: Decimal
 ) -> Decimal | None:
-    """The charge limit of a new start. There is none if no prices are set."""
-    wanted = _wanted_limit(body)
+    """The charge limit of a new start for which ``wanted`` was asked, 0 for none. There is none if
+    no prices are set.
+    """
     estimate = await calls.read(session, f"/api/fyke/workers/{segment(worker)}/estimate")
     if not estimate["priced"]:
         return None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from fyke.mcp import calls
+from fyke.mcp.arguments import SHOWN_UNKNOWN, unknown_name
 from fyke.mcp.calls import segment
 from fyke.mcp.row_text import shortened
 from fyke.mcp.session import McpSession
@@ -12,6 +16,7 @@ from fyke.mcp.tool import Arguments, McpTool, ToolAnswer, ToolHints, ToolRefused
 
 _OPTIONS = 20  # choices of a field that are shown
 _EXAMPLE_TOKENS = 1000
+_SHOWN_ERRORS = 20
 _FIELD = ("name", "type", "title", "description", "required", "minimum", "maximum", "unit")
 
 
@@ -35,9 +40,11 @@ async def description_of(session: McpSession, worker: str, version: str = "") ->
     if form["broken"]:
         schema = await calls.read(session, f"/api/v2/workers/{segment(worker)}/input-schema")
         answer["input_schema"] = schema["input_schema"]
-    initial = await calls.read(session, f"{path}/beginning", version=version)
+    initial = await calls.read(session, f"{path}/beginning", version=version, safe_input=True)
     example = initial["input"].get("parameters", {}).get("custom", {})
     answer["example_input"] = shortened(example, _EXAMPLE_TOKENS)
+    if initial["source"] == "saved":
+        answer["example_note"] = "saved by the user; *** hides a secret: ask the user for it"
     answer["earlier_runs"] = await _earlier_runs(session, path, version)
     return answer
 
@@ -73,7 +80,32 @@ async def check_input(session: McpSession, arguments: Arguments) -> ToolAnswer:
         f"/api/fyke/workers/{segment(arguments['worker'])}/normalise",
         body={"input": {"parameters": {"custom": custom}}, "version": arguments.get("version", "")},
     )
-    return answer_of(checked, untrusted=True)
+    answer: dict[str, Any] = msgspec.json.decode(checked)
+    answer["input"] = shortened(answer["input"], _EXAMPLE_TOKENS)
+    if len(answer["errors"]) > _SHOWN_ERRORS:
+        answer |= {
+            "errors": answer["errors"][:_SHOWN_ERRORS],
+            "number_of_errors": len(answer["errors"]),
+        }
+    if unknown := await unknown_fields(
+        session, arguments["worker"], custom, arguments.get("version", "")
+    ):
+        answer["unknown_fields"] = unknown
+    return answer_of(answer, untrusted=True)
+
+
+async def unknown_fields(
+    session: McpSession, worker: str, custom: Mapping[str, Any], version: str
+) -> list[str]:
+    """Sentences about fields of an input that the Worker does not have."""
+    form = await calls.read(session, f"/api/fyke/workers/{segment(worker)}/form", version=version)
+    known = [field["name"] for section in form["sections"] for field in section["fields"]]
+    if form["broken"] or not known:
+        return []
+    unknown = [name for name in custom if name not in known]
+    found = [unknown_name(name, known, "a field of it") for name in unknown[:SHOWN_UNKNOWN]]
+    more = len(unknown) - SHOWN_UNKNOWN
+    return [*found, f"{more} more names are not fields of it"] if more > 0 else found
 
 
 _READS = ToolHints(read_only=True, idempotent=True)
@@ -93,7 +125,8 @@ WORKER_TOOLS = (
     McpTool(
         "check_input",
         "Whether an input fits a Worker: errors by field, the number of subtasks, what it may "
-        "cost, and what a run would wait for. Starts nothing.",
+        "cost, fields that the Worker does not have, and what a run would wait for. Starts "
+        "nothing.",
         {
             "worker": _WORKER,
             "input": {"type": "object", "description": "the Worker's own fields"},

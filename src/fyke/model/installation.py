@@ -65,6 +65,32 @@ class EgressReport:
 
 
 @dataclass(frozen=True, slots=True)
+class AllowedReceivers:
+    """Private addresses to which callbacks are allowed: by the settings, and by the operator while
+    the servers run. ``version`` is the number of the settings of the installation.
+    """
+
+    version: int
+    by_setting: Sequence[str]
+    entries: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverPreview:
+    """What allowing an entry would change. ``entry`` is its only form, ``target`` its name, address
+    or network without the port; ``addresses`` is how many it has, 0 for a name, ``left_out`` are
+    those of the installation among them. ``is_allowed``: it changes nothing.
+    """
+
+    entry: str
+    target: str
+    port: int
+    addresses: int
+    left_out: Sequence[str]
+    is_allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StoredPart:
     """One part of the stored data. ``complete`` is False when counting ran out of time; then the
     numbers are lower bounds.

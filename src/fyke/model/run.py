@@ -357,11 +357,14 @@ class SampleSpan:
 
 
 class BlockedSite(StrEnum):
-    """Why a site was refused, derived from its name and the version's list."""
+    """Why a site was refused or never reached, derived from its name, counters and the version's
+    list.
+    """
 
     UNDECLARED = "undeclared"  # not among the domains that the version declares
     NOT_PUBLIC = "not_public"  # an address of a private or special network
     RULE = "rule"  # resolves to such an address, has a refused port, or is throttled
+    UNREACHABLE = "unreachable"  # no connection: no such name, no answer, or a failed region proxy
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from enum import StrEnum
 
-from fyke.model.run import Origin, Outcome, RunState
+from fyke.model.run import Origin, Outcome, RunState, duration
 from fyke.reasons import Reason, ReasonCode
 
 
@@ -88,3 +89,55 @@ class ListWalk:
 
     cursors: list[ListCursor]
     stopped: ListCursor | None = None
+
+
+class RunsOf(StrEnum):
+    """What the last runs are read of; the values are columns of runs."""
+
+    ACCOUNT = "account_id"
+    WORKER = "worker_id"
+    TASK = "task_id"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPoint:
+    """A run in a picture of several. The figures of a run that has not ended may still be 0."""
+
+    id: str
+    version: str
+    state: RunState
+    results: int
+    usage_micros: int
+    traffic_bytes: int
+    created_at: int
+    started_at: int
+    finished_at: int
+    gap_ms: int = 0
+
+    def duration_ms(self, now: int) -> int:
+        """From the start of the first Worker to the end, or until now; 0 before the start."""
+        return duration(self.started_at, self.finished_at or now, self.gap_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSteps:
+    """``number`` steps of ``length`` ms from ``first`` (ms) on."""
+
+    first: int
+    length: int
+    number: int
+
+    @property
+    def end(self) -> int:
+        return self.first + self.length * self.number
+
+
+@dataclass(frozen=True, slots=True)
+class RunsOverTime:
+    """How many runs were created in each step of time, by state, without states of which there is
+    none. The steps before the index ``counted_from`` were not counted.
+    """
+
+    steps: TimeSteps
+    counts: tuple[dict[RunState, int], ...]
+    counted_from: int = 0

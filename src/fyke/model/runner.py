@@ -216,11 +216,12 @@ class Renewal:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """The attempts whose leases were renewed, and the time. Of their runs: ``capped`` can reach a
-    cap on their traffic or charge; ``ending`` have ended or are being stopped.
+    """The attempts whose leases were renewed, with their fencing tokens, and the time. Of their
+    runs: ``capped`` can reach a cap on their traffic or charge; ``ending`` have ended or are being
+    stopped.
     """
 
-    attempt_ids: frozenset[str]
+    tokens: dict[str, int]  # by attempt id
     at: int
     capped: frozenset[str]
     ending: frozenset[str]

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 SERVER_SILENCE_MS = 15_000  # a server without a heartbeat for so long does not count as active
+NEIGHBOURS = (
+    "callback_neighbours"  # in ``config``: no setting, see ``fyke.domain.callbacks.allowed``
+)
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsVersion:
     """One version. ``config`` has the values in JSON types by name, without those that are secret;
     these are in ``sealed``, which is empty if there are none. ``changed`` are the names that differ
-    from the version before, ``stored_by`` is the machine and folder whose start has stored it,
-    ``place`` as in ``RunnerInfo``, ``stored_at`` in ms.
+    from the version before, ``stored_by`` is the machine and folder whose start has stored it, or
+    the user who has changed it while servers ran, ``place`` as in ``RunnerInfo``, ``stored_at`` in
+    ms.
     """
 
     number: int  # 1, 2, ...

@@ -17,9 +17,9 @@ from contextlib import suppress
 from functools import cached_property
 
 from fyke.contracts.delivery import DeliveryStep, ReceiverResponse
-from fyke.domain.callbacks.url import CallbackRules, CallbackUrl
+from fyke.domain.callbacks.url import CallbackRules, CallbackUrl, refused_receiver
 from fyke.errors import InvalidRequest
-from fyke.kit.addresses import AddressRules, refused_address
+from fyke.kit.addresses import AddressRules
 from fyke.kit.resolver import Resolver, Unresolvable
 from fyke.notify.host_limiter import HostRateLimiter
 from fyke.notify.response import KEPT_BYTES, response_start
@@ -45,20 +45,21 @@ class _Failed(Exception):
 class HttpNotifier:
     """Implements ``contracts.Notifier`` and ``contracts.Prober``. ``close`` it at the end.
 
-    ``addresses`` are the rules for targets; ``context`` is for TLS, None for the system's
-    authorities.
+    ``addresses`` are the rules for targets, which may change in between; ``context`` is for TLS,
+    None for the system's authorities.
     """
 
     def __init__(
         self,
-        addresses: AddressRules,
+        addresses: AddressRules | CallbackRules,
         *,
         resolver: Resolver | None = None,
         context: ssl.SSLContext | None = None,
         limiter: HostRateLimiter | None = None,
     ) -> None:
-        self._addresses = addresses
-        self._rules = CallbackRules(addresses)
+        if isinstance(addresses, AddressRules):
+            addresses = CallbackRules(addresses)
+        self._rules = addresses
         self._resolver = resolver or Resolver(keep=0)
         self._given_context = context
         self._limiter = limiter or HostRateLimiter()
@@ -120,9 +121,9 @@ class HttpNotifier:
                 answers = await self._resolver.resolve(parts.host)
         else:
             answers = (str(parts.host),)
-        public = self._addresses.select(parts.host, answers, parts.port)
+        public = self._rules.select(parts.host, answers, parts.port)
         if not public:
-            raise _Failed(refused_address(parts.host, "FYKE_CALLBACK_ALLOW"))
+            raise _Failed(refused_receiver(parts.host))
         return public[:_MAX_ADDRESSES]
 
     async def _exchange(

@@ -224,7 +224,8 @@ HINTS: Mapping[HintCode, HintTexts] = {
     ),
     HintCode.UNKNOWN_HOST: _hint(
         _("The name of a site could not be found"),
-        _("Check the addresses in the input for typing errors"),
+        _("Check the addresses in the input for typing errors; if they are right, see whether the "
+          "machine can look up names"),
     ),
     HintCode.UNREACHABLE: _hint(
         _("A site could not be reached"),

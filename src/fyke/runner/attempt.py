@@ -137,7 +137,7 @@ class AttemptRunner:
     def connection_refused(self, reason: str) -> None:
         """Log that a connection was refused: the error that the Worker gets may not state the
         reason."""
-        self._note_if_open(f"A connection was refused: {reason}.")
+        self._note_masked(f"A connection was refused: {reason}.")
 
     def _note_if_open(self, text: str, kind: LogType = LogType.WARN) -> None:
         if self._intake is not None:

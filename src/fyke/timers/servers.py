@@ -29,9 +29,11 @@ class ServerTimer:
         on_count: Callable[[int], None],
         *,
         place: str = "",
-        settings_version: int = 0,
+        settings_version: Callable[[], int] = lambda: 0,
     ) -> None:
-        """``place`` and ``settings_version`` are as in ``ServerBeat``."""
+        """``place`` is as in ``ServerBeat``; ``settings_version`` returns the number of the newest
+        version that this server uses.
+        """
         self._storage = storage
         self._signals = signals
         self._on_count = on_count
@@ -63,7 +65,9 @@ class ServerTimer:
         def work(tx: Transaction) -> int:
             since = tx.now - SERVER_SILENCE_MS
             tx.servers.drop_silent(since)
-            tx.servers.heartbeat(ServerBeat(self._id, tx.now, self._place, self._settings_version))
+            tx.servers.heartbeat(
+                ServerBeat(self._id, tx.now, self._place, self._settings_version())
+            )
             if notify:
                 tx.notify(SERVERS)
             return tx.servers.count_active(since)

@@ -55,6 +55,7 @@ def test_the_catalog_is_searched(fyke: FykeAdmin, worker: str) -> None:
     assert [w.path for w in fyke.search("reader")] == [worker]
     detail = fyke.worker(worker)
     assert (detail.version, detail.parameters.system.memory) == ("v1.0.1", 512)
+    assert fyke.input_schema(worker) == detail.parameters.custom
     assert len(fyke.regions()) == 249
     assert [w.path for w in fyke.own_workers()] == [worker]
 
@@ -86,15 +87,20 @@ def test_a_run_is_started_read_and_exported(server: Served, fyke: FykeAdmin, wor
     server.do(server.app.execute(rows, log=["hello"]))
     detail = fyke.wait(run, 10)
     assert (detail.status, detail.results, detail.ended) == (3, 1200, True)
-    assert fyke.runs(status=3, worker=worker).items[0] == detail
+    assert fyke.run_page(status=3, worker=worker).items[0] == detail
     page = fyke.results(run, page_size=2)
     assert (page.count, [c.key for c in page.headers]) == (1200, ["n", "big"])
     assert msgspec.json.decode(page.items[1])["big"] == 2**100
     assert sum(1 for _ in fyke.raw_rows(run)) == 1200
     selected = fyke.rows(run, sort="-n", fields=["n"], filter=["n:lt:2"])
     assert list(selected) == [{"n": 1}, {"n": 0}]
-    assert next(fyke.iter_runs(worker=worker)).slug == run
-    assert "hello" in [line.content for line in fyke.log(run).items]
+    assert next(fyke.runs(worker=worker)).slug == run
+    assert "hello" in [line.content for line in fyke.log_tail(run).items]
+    assert "hello" in [entry.content for entry in fyke.logs(run)]
+    assert [entry.position for entry in fyke.follow_logs(run)] == [
+        entry.position for entry in fyke.logs(run)
+    ]
+    assert fyke.collect(run, fields=["n"], filter=["n:lt:2"]) == [{"n": 0}, {"n": 1}]
     file = io.BytesIO()
     size = fyke.download(fyke.export(run, "csv", ["n"]), file)
     assert len(file.getvalue()) == size
@@ -145,7 +151,7 @@ def test_a_sync_start_returns_the_rows(server: Served, fyke: FykeAdmin, worker: 
 def test_tasks_are_created_changed_and_started(fyke: FykeAdmin, worker: str) -> None:
     slug = fyke.create_task(worker, {"parameters": {"custom": CUSTOM}}, title="Daily")
     task = fyke.task(slug)
-    assert (task.title, task.version, fyke.tasks().items) == ("Daily", "latest", [task])
+    assert (task.title, task.version, [*fyke.tasks(worker=worker)]) == ("Daily", "latest", [task])
     fyke.update_task(slug, description="Why")
     fyke.set_task_input(slug, CUSTOM, "v1.0.1", system={"memory": 512})
     saved = msgspec.json.decode(fyke.task(slug).input)
@@ -156,7 +162,7 @@ def test_tasks_are_created_changed_and_started(fyke: FykeAdmin, worker: str) -> 
     assert (fyke.task(slug).run_times, fyke.task(slug).last_run_slug) == (1, run)
     fyke.abort(run)
     fyke.delete_task(slug)
-    assert fyke.tasks().count == 0
+    assert fyke.task_page().count == 0
 
 
 def test_schedules_are_set_and_switched(fyke: FykeAdmin, worker: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from fyke.api.diagnosis import archive as writing
 from fyke.api.downloads import Stream
 from fyke.domain.runs import diagnosis as limits
+from fyke.domain.runs import input_secrets
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.service import StartRequest
 from fyke.errors import TooComplex
@@ -47,6 +48,7 @@ ENTRY = {
     "_resourceType": "document",
 }
 HAR = json.dumps({"log": {"entries": [ENTRY, ENTRY | {"response": {"status": 200}}]}}).encode()
+HIDDEN_TEXTS = "/api/fyke/hidden-texts"
 FILES = {
     PageFileKind.SCREENSHOT: b"\xff\xd8\xff",
     PageFileKind.HTML: f"<b>{SECRET}</b>".encode(),
@@ -118,6 +120,7 @@ async def test_a_failed_run_is_explained(app: App, api: Api) -> None:
     assert "## What to do" in page and "| `=b.example` | 0 | 0 | 1 | rule |" in page
     assert "| 403 | `GET https://a.example/=1?t=***api_token***`" in page
     assert "look at it before you pass it on" in page
+    assert "such as a note, cannot be found" in page and "Look at `input.json`" in page
     run_json = json.loads(found.read("run.json"))
     assert run_json["reason_params"]["exit_code"] == 3
     assert run_json["limits"]["memory_mb"] == 512 and run_json["memory_peak"] == 50 * 2**20
@@ -154,7 +157,7 @@ async def test_texts_are_left_out_when_the_secrets_are_unknown(
     def too_complex(input_json: str, names: frozenset[str]) -> None:
         raise TooComplex
 
-    monkeypatch.setattr(limits, "find_secrets", too_complex)
+    monkeypatch.setattr(input_secrets, "find_secrets", too_complex)
     found = await archive(api, run)
     assert {*found.namelist()} == {"run.json", "input.json", "usage.csv", "diagnosis.md"}
     for name in found.namelist():
@@ -162,6 +165,24 @@ async def test_texts_are_left_out_when_the_secrets_are_unknown(
     page = found.read("diagnosis.md").decode()
     assert "* Code: `exit_code`" in page and "are left out" in page
     assert found.read("input.json") == b'"***"'
+    hidden = await api.ok(HIDDEN_TEXTS, {"runs": [run, run], "texts": ["a line", ""]})
+    assert hidden == {"texts": ["***", ""]}
+    listed = await api.get(f"/api/fyke/runs/{run}/subtasks?safe_input=true")
+    assert listed.json()["data"]["list"][0]["input"] == "***"
+
+
+async def test_secrets_are_hidden_in_texts_about_runs(app: App, api: Api) -> None:
+    run, other = await failed(app), await failed(app, secret="another-long-secret")
+    texts = [f"got {SECRET}", "got another-long-secret", "nothing"]
+    hidden = await api.ok(HIDDEN_TEXTS, {"runs": [run, other, run], "texts": texts})
+    assert hidden == {"texts": ["got ***api_token***", "got ***api_token***", "nothing"]}
+    answer = await api.post(HIDDEN_TEXTS, {"runs": [run], "texts": []})
+    fails(answer, 400, 4000, "texts: must be as many as runs")
+    many = [f"{number}" for number in range(101)]
+    answer = await api.post(HIDDEN_TEXTS, {"runs": many, "texts": many})
+    fails(answer, 400, 4000, "at most 100 different ones")
+    answer = await api.post(HIDDEN_TEXTS, {"runs": [run], "texts": [1]})
+    fails(answer, 400, 4000, "list of strings")
 
 
 async def test_an_account_gets_one_archive_at_a_time(app: App, api: Api, run_slug: str) -> None:

@@ -85,6 +85,21 @@ def test_there_is_no_stream_and_no_session(server: Served) -> None:
     assert "mcp-session-id" not in post(server).headers
 
 
+@pytest.mark.parametrize(
+    ("params", "problem"),
+    [
+        ({"name": "get_worker", "arguments": [1]}, "arguments must be a JSON object"),
+        ({"name": "get_worker", "arguments": "x"}, "arguments must be a JSON object"),
+        ({"name": 7}, "name must be the name of a tool"),
+    ],
+)
+def test_what_is_wrong_with_a_call_is_named(server: Served, params: Any, problem: str) -> None:
+    headers = ACCEPT | {"authorization": f"Bearer {server.app.owner_key}"}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    answer = httpx2.post(f"{server.base_url}/mcp", headers=headers, json=message)
+    assert answer.json()["error"]["message"] == problem
+
+
 def test_a_wrong_spend_cap_is_refused(server: Served) -> None:
     refused = post(server, fyke_spend_cap="much")
     assert (refused.status_code, "Fyke-Spend-Cap" in refused.text) == (400, True)

@@ -18,6 +18,7 @@ from fyke.mcp.session import McpSession
 from fyke.mcp.spending import AgentSpending, KeySpending
 from fyke.model.billing import Prices
 from fyke.model.run import Outcome
+from fyke.reasons import Reason, ReasonCode
 from fyke_client import AsyncFykeAdmin
 from support.app import App, open_app
 
@@ -75,6 +76,10 @@ async def test_rows_come_once_each_within_the_budget(app: App, agent: Any) -> No
     _, rows = await rows_of(agent, run, fields="n", where=["n:gt:119"])
     assert rows == [{"n": 120}, {"n": 121}]
     assert "cursor must be" in await agent.refused("read_rows", run=run, cursor="7")
+    refused = await agent.refused("read_rows", run=run, where=["status:foo:3"])
+    assert refused.count("where") == 1 and "filter" not in refused, refused
+    refused = await agent.refused("start_run", worker="owner/reader", input={})
+    assert refused.count("input.urls") == 1 and "custom" not in refused, refused
 
 
 async def test_a_failed_run_is_diagnosed(app: App, agent: Any) -> None:
@@ -86,6 +91,67 @@ async def test_a_failed_run_is_diagnosed(app: App, agent: Any) -> None:
     found = await agent.call("diagnose_run", run=run)
     assert (found["verdict"], found["subtasks"]) == ("FAILED", 1)
     assert found["failed_subtasks"][0]["reason"] == found["reason"] != ""
+
+
+SECRETS = ("sk_live_abc_123", "hunter2hunter2")
+
+
+async def test_secrets_of_an_input_do_not_reach_the_model(app: App, agent: Any) -> None:
+    await app.publish()
+    custom = {"api_key": SECRETS[0], "auth": {"password": SECRETS[1]}, **URLS}
+    custom["note"] = f"see {SECRETS[0]} too"
+    run = (await agent.call("start_run", worker="owner/reader", input=custom))["run"]
+    said = f"login of {SECRETS[0]} refused"
+    reason = Reason.of(ReasonCode.EXIT_CODE, exit_code=3, last_words=said)
+    await app.execute([], Outcome.EXIT_CODE, said, log=[f"error: {said}"], reason=reason)
+    for tool, arguments in (
+        ("wait_for_run", {"run": run}),
+        ("diagnose_run", {"run": run}),
+        ("get_worker_run", {"run_id": run}),
+        ("list_worker_runs", {}),
+        ("get_last_worker_run_log", {}),
+        ("get_worker_run_log", {"run_id": run}),
+        ("get_worker_run_log", {"run_id": run, "grep": "login"}),
+        ("poll_run", {"run_id": run}),
+        ("verify_run", {"run_id": run}),
+    ):
+        answer = await agent.client.call_tool(tool, arguments)
+        text = " ".join(part.text for part in answer.content)
+        assert not answer.is_error, text
+        assert "login of ***api_key*** refused" in text, (tool, text)
+        assert not any(secret in text for secret in SECRETS), (tool, text)
+    found = await agent.call("diagnose_run", run=run)
+    assert "api_key: ***" in found["failed_subtasks"][0]["input"]
+    state = await agent.client.read_resource(f"fyke://runs/{run}")
+    assert "***api_key***" in state.contents[0].text
+    assert SECRETS[0] not in state.contents[0].text
+
+
+async def test_secrets_of_a_saved_input_are_hidden(app: App, agent: Any) -> None:
+    await app.publish()
+    saved = {"input": {"parameters": {"custom": {"api_key": SECRETS[0], **URLS}}}}
+    path = "/api/fyke/workers/owner~reader"
+    await agent.session.fyke.request("PUT", f"{path}/default-input", body=saved)
+    described = await agent.call("describe_worker", worker="owner/reader")
+    assert described["example_input"] == {"api_key": "***", **URLS}
+    assert "ask the user" in described["example_note"]
+    whole = await agent.session.fyke.request("GET", f"{path}/beginning")
+    assert whole["input"]["parameters"]["custom"]["api_key"] == SECRETS[0]
+
+
+async def test_unknown_fields_and_large_inputs(app: App, agent: Any) -> None:
+    await app.publish()
+    worker, wrong = "owner/reader", {"url": "x", **URLS}
+    said = ["url is not a field of it (do you mean urls?)"]
+    assert (await agent.call("check_input", worker=worker, input=wrong))["unknown_fields"] == said
+    assert said[0] in (await agent.call("start_run", worker=worker, input=wrong))["note"]
+    assert "unknown_fields" not in await agent.call("check_input", worker=worker, input=URLS)
+    assert "note" not in await agent.call("start_run", worker=worker, input=URLS)
+    large = {"urls": ["https://a.example/" + "x" * 60] * 1000, "max_results": "many"}
+    answer = await agent.client.call_tool("check_input", {"worker": worker, "input": large})
+    assert len(answer.content[0].text) < 20_000
+    listed = await agent.client.list_resources()
+    assert listed.meta["fyke/untrusted"] is True
 
 
 async def test_resources_and_prompts(app: App, agent: Any) -> None:
@@ -147,6 +213,7 @@ async def test_runs_cost_at_most_the_cap_together(priced: App, capped: Client) -
     half = await text_of(capped, "start_run", **start, max_charge_usd=0.5, once="half")
     assert await text_of(capped, "start_run", **start, max_charge_usd=0.5, once="half") == half
     spending = json.loads(await text_of(capped, "get_spending"))
+    assert "note" not in spending
     assert [spending[f"{name}_usd"] for name in ("cap", "spent", "reserved", "left")] == [
         "2",
         "0",
@@ -172,6 +239,7 @@ async def test_without_prices_a_cap_refuses_nothing(app: App, session: McpSessio
     await app.publish()
     free = McpSession(session.fyke, cap=Decimal("0.01"))
     async with Client(build_server(lambda _: free)) as client:
+        assert "no prices are set" in json.loads(await text_of(client, "get_spending"))["note"]
         for _ in range(2):
             assert "wait_for_run" in await text_of(
                 client, "start_run", worker="owner/reader", input=URLS

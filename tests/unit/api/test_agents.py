@@ -86,6 +86,13 @@ async def test_a_large_or_compressed_body_is_refused(place: Place) -> None:
     assert place.served == 0
 
 
+@pytest.mark.parametrize("body", [b"[]", b" \n[1,2]"])
+async def test_a_list_of_messages_is_refused(place: Place, body: bytes) -> None:
+    with pytest.raises(Refusal, match="one message of JSON-RPC") as refused:
+        await place.call(body)
+    assert (refused.value.status, place.served) == (400, 0)
+
+
 @pytest.mark.parametrize("reason", ["gone", "closing"])
 async def test_a_call_ends_with_its_client_and_its_server(place: Place, reason: str) -> None:
     event = asyncio.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from fyke.api.diagnosis.markdown import Markdown, table
 from fyke.api.diagnosis.tables import requests_csv, seen_requests, usage_csv
@@ -47,3 +48,10 @@ def test_requests_are_read_from_a_har_file_as_far_as_they_are_there() -> None:
 def test_the_usage_curve_is_a_table() -> None:
     line = usage_csv([UsageSample("r", 1_700_000_000_000, 1, 2, 3, 4, 5)]).splitlines()[1]
     assert line == b"2023-11-14T22:13:20.000+00:00,1,2,5,3,4"
+
+
+def test_memory_that_was_never_read_is_not_said_to_be_zero() -> None:
+    sample = UsageSample("r", 1_700_000_000_000, 1, 0, 3, 4, 5)
+    assert usage_csv([sample], peak=9).splitlines()[1].endswith(b"+00:00,1,,5,3,4")
+    for samples, peak in (([sample], 0), ([sample, replace(sample, memory_bytes=7)], 9)):
+        assert usage_csv(samples, peak).splitlines()[1].endswith(b"+00:00,1,0,5,3,4")

@@ -23,6 +23,7 @@ READ_WITH_POST = {
     "/api/v1/run/result/export",
     "/api/v1/run/result/list",
     "/api/fyke/alerts/rules/preview",
+    "/api/fyke/hidden-texts",
     "/api/fyke/workers/{slug}/normalise",
     "/api/fyke/workers/{slug}/import",
     "/api/fyke/workers/{slug}/snippet",

@@ -87,6 +87,7 @@ def replace_services(
         "Builds": lambda _: SimpleNamespace(allow=lambda *_, **__: returns(None)),
         "make_runs": lambda _: SimpleNamespace(start=lambda *_: returns(run)),
         "_write": lambda *_: returns(None),
+        "_hint": lambda *_: returns(None),
         "RunBrowsers": lambda _: SimpleNamespace(of_run=lambda *_: returns(browser)),
     }
     for name, service in services.items():

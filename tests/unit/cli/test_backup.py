@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def test_a_file_that_exists_is_not_replaced(tmp_path: Path) -> None:
 
 def test_a_missing_file_or_folder_is_named(home: Path, tmp_path: Path) -> None:
     _, _, error = command("backup", "verify", tmp_path / "nope")
+    assert isinstance(error, CommandFailed) and error.code is Exit.NOT_FOUND
     assert str(error) == f"{tmp_path}/nope: there is no such file"
     _, _, error = command("backup", "create", tmp_path / "none" / "x.tgz", "--home", home)
     assert str(error).startswith(f"{tmp_path}/none is not a folder; create it")
@@ -103,3 +105,17 @@ def test_the_files_of_a_backup_with_postgresql_are_verified(
     [finding] = json.loads(out)["findings"]
     assert code == 1
     assert finding.startswith(f"the bundle {'ab' * 32} was changed")
+
+
+def test_a_missing_folder_of_the_new_file_is_wrong_usage(home: Path, tmp_path: Path) -> None:
+    _, _, error = command("backup", "create", tmp_path / "none" / "x.tgz", "--home", home)
+    assert isinstance(error, CommandFailed) and error.code is Exit.USAGE
+
+
+def test_a_folder_of_another_user_is_wrong_usage(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    _, _, error = command("backup", "create", tmp_path / "x.tgz", "--home", home)
+    assert isinstance(error, CommandFailed) and error.code is Exit.USAGE
+    assert "may not be written by this user" in str(error)

@@ -8,9 +8,23 @@ from typing import Any
 import msgspec
 import pytest
 
-from fyke.cli.callback import enable, list_deliveries, of_run, receivers, replay
+from fyke.cli.callback import (
+    allow,
+    allowed,
+    disallow,
+    enable,
+    list_deliveries,
+    of_run,
+    receivers,
+    replay,
+)
 from fyke.model.callback import DeliveryKind, DeliveryState
 from fyke_client.types.fyke.callbacks import DeliveryAttemptItem, DeliveryItem, ReceiverItem
+from fyke_client.types.fyke.installation import (
+    AllowedReceiverItem,
+    AllowedReceiverList,
+    AllowedReceiverPreview,
+)
 from support.scripted import ScriptedServer
 
 SENT = DeliveryItem(
@@ -101,3 +115,44 @@ def test_enabling_a_receiver_recommends_replays() -> None:
     server = ScriptedServer(enable_receiver=enabled)
     enable(server, "https://a")  # type: ignore[arg-type]
     assert server.messages.startswith("https://a:443 is enabled again. Replay")
+
+
+ALLOWED = AllowedReceiverList(
+    2,
+    [
+        AllowedReceiverItem("127.0.0.1:9000", "setting"),
+        AllowedReceiverItem("10.0.0.7:5678", "operator"),
+    ],
+)
+
+
+def test_allowed_receivers_are_listed_with_where_they_come_from() -> None:
+    server = ScriptedServer(allowed_receivers=ALLOWED)
+    allowed(server)  # type: ignore[arg-type]
+    lines = [cells(line) for line in server.data.splitlines()]
+    assert [[cell.strip() for cell in line] for line in lines[1:]] == [
+        ["127.0.0.1:9000", "callback_allow"],
+        ["10.0.0.7:5678", "fyke callback allow"],
+    ]
+
+
+def test_a_receiver_is_allowed_and_taken_back() -> None:
+    server = ScriptedServer(allow_receiver=ALLOWED, disallow_receiver=ALLOWED)
+    allow(server, "10.0.0.7:5678")  # type: ignore[arg-type]
+    assert "10.0.0.7:5678" in server.data
+    disallow(server, "10.0.0.7:5678")  # type: ignore[arg-type]
+    assert [name for name, _ in server.client.calls] == ["allow_receiver", "disallow_receiver"]
+
+
+def test_a_preview_allows_nothing() -> None:
+    found = AllowedReceiverPreview(
+        "10.0.0.0/24:5678", "10.0.0.0/24", 5678, 256, ["10.0.0.5"], False
+    )
+    server = ScriptedServer(preview_receiver=found)
+    allow(server, "10.0.0.0/24:5678", preview=True)  # type: ignore[arg-type]
+    assert [name for name, _ in server.client.calls] == ["preview_receiver"]
+    assert server.fields["addresses"] == "256" and server.fields["not allowed"] == "10.0.0.5"
+    named = msgspec.structs.replace(found, entry="n8n:5678", target="n8n", addresses=0, left_out=[])
+    server = ScriptedServer(preview_receiver=named)
+    allow(server, "n8n:5678", preview=True)  # type: ignore[arg-type]
+    assert server.fields["addresses"] == "those of the name"

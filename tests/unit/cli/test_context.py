@@ -152,3 +152,18 @@ def test_a_relative_data_folder_is_that_of_the_caller(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FYKE_HOME", "data")
     assert load_settings().home == tmp_path / "data"
+
+
+def test_a_folder_of_another_user_is_not_called_one_without_a_server(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(
+        CommandFailed, match=r"server\.json may not be read .* --url and --key"
+    ) as e:
+        locate(None, None, str(home), {})
+    assert e.value.code is Exit.AUTH
+    assert locate("http://a.example", "mine", str(home), {}).key == "mine"

@@ -215,7 +215,7 @@ def test_a_check_that_cannot_be_done_costs_only_its_own_part(
     [
         (["x.tar.gz"], 2, "only with --bundle"),
         (["--bundle", "x.zip"], 2, "must end with .tar.gz"),
-        (["--bundle", "missing/x.tar.gz"], 1, "is not a folder"),
+        (["--bundle", "missing/x.tar.gz"], 2, "is not a folder"),
         (["--bundle", "there.tar.gz"], 5, "already exists"),
     ],
 )

@@ -121,3 +121,12 @@ def test_root_sees_the_users_of_sandboxes(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(doctor_sandbox.users_of_sandboxes(Settings(home=tmp_path / "x"))) == []
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert list(doctor_sandbox.users_of_sandboxes(Settings(home=tmp_path))) == []
+
+
+def test_a_user_without_rights_to_the_data_folder_probes_in_a_temporary_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with doctor_sandbox.local_to_probe(Settings(home=tmp_path)) as local:
+        assert "fyke-doctor-" in str(local.home) and not local.home.is_relative_to(tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ import pytest
 import fyke_client
 from fyke.cli import doctor_server
 from fyke.cli.doctor_result import FAILED, OK, WARNING, CheckResult
+from fyke.cli.errors import CommandFailed
 from fyke.model.health import Level
 from fyke.reasons import OWN_MACHINE
 from fyke.settings import Settings
@@ -28,6 +29,18 @@ def test_a_port_in_use_is_a_failure(tmp_path: Path) -> None:
         line = doctor_server.check_port(settings.model_copy(update={"port": port}), None)
     assert (line.state, "--port or FYKE_PORT" in line.remedy) == (FAILED, True)
     assert f"127.0.0.1:{port} is taken" in line.detail
+
+
+def test_a_server_of_another_user_is_not_called_a_port_that_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(folder: Path) -> None:
+        raise CommandFailed("it may not be read")
+
+    monkeypatch.setattr(doctor_server, "refuse_unreadable", refused)
+    line = doctor_server.check_port(Settings(home=tmp_path), None)
+    assert line.state == FAILED and "may not be read by this user" in line.detail
+    assert "--url and --key" in line.remedy
 
 
 def test_a_server_without_a_runner_is_a_failure(tmp_path: Path) -> None:

@@ -66,10 +66,11 @@ def test_the_error_for_an_invalid_key_has_a_remedy() -> None:
         (60001, {"task": "T1"}, ("not exist: T1.", "fyke task list")),
         (70001, {"run": "R1"}, ("not exist: R1.", "fyke run list")),
         (70001, {}, ("not exist.", "fyke run list")),
+        (4040, {"account": "nobody", "name": "ci"}, ("not exist: nobody",)),
     ],
 )
 def test_a_missing_entity_is_named_with_the_list_command(
-    code: int, arguments: dict[str, object], words: tuple[str, str]
+    code: int, arguments: dict[str, object], words: tuple[str, ...]
 ) -> None:
     error = ApiError(404, code, "It does not exist")
     add_missing_name(error, arguments)

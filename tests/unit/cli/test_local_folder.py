@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fyke.cli.errors import CommandFailed
+from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.local_folder import Job, interruptible, local_folder
 from fyke.settings import Settings
 
@@ -30,6 +30,23 @@ def test_concurrent_jobs_have_separate_folders(settings: Settings) -> None:
             assert third.home == second.home
     with local_folder(settings) as again:
         assert again.home == first.home
+
+
+def test_a_folder_of_another_user_is_refused_with_a_remedy(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("fyke.cli.local_folder.locked", refused)
+    with pytest.raises(CommandFailed, match=r"may not be used by this user .* --home") as failed:
+        local_folder(settings).__enter__()
+    assert failed.value.code is Exit.AUTH
+
+
+def test_an_error_of_the_work_stays_as_it_is(settings: Settings) -> None:
+    with pytest.raises(PermissionError), local_folder(settings):
+        raise PermissionError(13, "Permission denied")
 
 
 def test_a_local_folder_does_not_use_the_database_of_the_installation(settings: Settings) -> None:

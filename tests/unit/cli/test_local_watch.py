@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fyke.cli import local_watch
-from fyke.cli.errors import Exit
+from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.file_watch import FileWatch
 from fyke.cli.local_folder import Job
 from fyke.cli.local_steps import (
@@ -25,7 +25,7 @@ from fyke.cli.local_steps import (
     rows_file,
     step_file,
 )
-from fyke.cli.local_watch import WAITING, SaveWatch, WatchedProject
+from fyke.cli.local_watch import MAX_MISSED, WAITING, SaveWatch, WatchedProject
 from fyke.cli.local_work import RESULT
 from fyke.cli.main import app
 from fyke.cli.output import Output
@@ -56,7 +56,9 @@ class Watched:
         self.saves = Saves()
         self.problem = ""
         self.messages, self.data = io.StringIO(), io.StringIO()
-        project = WatchedProject(Path("hello"), input, self._prepare, NO_OPTIONS, None)
+        self.folder = job.folder.parent / "hello"
+        self.folder.mkdir()
+        project = WatchedProject(self.folder, input, self._prepare, NO_OPTIONS, None)
         out = Output(True, self.data, self.messages)
         self.watch = SaveWatch(project, job, out, cast(FileWatch, self.saves))
 
@@ -188,6 +190,26 @@ def test_a_project_that_cannot_be_run_waits_for_the_next_save(watched: Watched) 
     watched.problem = ""
     watched.save("main.py")
     assert files(watched.job) == {project_file(1), step_file(1)}
+
+
+def test_a_folder_that_is_gone_ends_the_command_unless_it_is_replaced(watched: Watched) -> None:
+    watched.folder.rmdir()
+    for _ in range(MAX_MISSED - 1):
+        assert watched.save("main.py") == ""
+    watched.folder.mkdir()
+    assert watched.look() == ""
+    watched.folder.rmdir()
+    for _ in range(MAX_MISSED - 1):
+        watched.look()
+    with pytest.raises(CommandFailed, match="hello does not exist any more") as ended:
+        watched.look()
+    assert ended.value.code is Exit.NOT_FOUND
+
+
+def test_a_run_that_ctrl_c_has_ended_is_not_followed_by_another(watched: Watched) -> None:
+    watched.save("main.py")
+    watched.end(1, state="aborted", code=130)
+    assert WAITING not in watched.look()
 
 
 def test_a_refused_run_is_reported(watched: Watched) -> None:

@@ -225,3 +225,11 @@ def test_a_file_that_this_user_may_not_write_is_refused(
     monkeypatch.setattr(module.os, "access", lambda path, _: path != tmp_path)
     with pytest.raises(CommandFailed, match=r"x\.csv: may not be written by this user"):
         check_output(tmp_path / "x.csv")
+
+
+def test_a_folder_in_which_no_file_can_be_made_is_refused_first(tmp_path: Path) -> None:
+    """Root may do anything else there."""
+    with pytest.raises(CommandFailed, match=r"no file can be made in /proc|not be written by this"):
+        check_output("/proc/x.csv")
+    check_output(tmp_path / "x.csv")
+    assert list(tmp_path.iterdir()) == []

@@ -183,12 +183,12 @@ def test_the_list_is_filtered_by_the_number_of_the_state() -> None:
         count: int
         items: list[RunDetail] = msgspec.field(name="list")
 
-    server = ScriptedServer(True, runs=Page(1, [detail(FAILED)]))
+    server = ScriptedServer(True, run_page=Page(1, [detail(FAILED)]))
     list_runs(server, Status.FAILED, "owner/reader", "", 2, 50)  # type: ignore[arg-type]
     arguments = {"status": 4, "worker": "owner/reader", "page_index": 2, "page_size": 50}
-    assert server.client.calls == [("runs", arguments)]
+    assert server.client.calls == [("run_page", arguments)]
     assert json.loads(server.data)["list"][0]["state"] == "failed"
-    server = ScriptedServer(True, runs=Page(0, []))
+    server = ScriptedServer(True, run_page=Page(0, []))
     list_runs(server, None, "", "", 1, 20)  # type: ignore[arg-type]
     assert server.client.calls[0][1]["status"] == 0
     assert len(server.client.calls) == 1
@@ -201,10 +201,10 @@ def test_an_unknown_worker_is_not_an_empty_list_in_json() -> None:
         count: int
         items: list[RunDetail] = msgspec.field(name="list")
 
-    server = ScriptedServer(True, runs=Page(0, []), search_runs=None)
+    server = ScriptedServer(True, run_page=Page(0, []), search_runs=None)
     list_runs(server, None, "nope/none", "", 1, 20)  # type: ignore[arg-type]
     assert [(call[0], call[1]["worker"]) for call in server.client.calls] == [
-        ("runs", "nope/none"), ("search_runs", "nope/none"),
+        ("run_page", "nope/none"), ("search_runs", "nope/none"),
     ]  # fmt: skip
 
 

@@ -86,8 +86,8 @@ def test_a_schedule_is_shown_with_next_run_and_last_error() -> None:
 
 def test_tasks_are_listed_with_worker_paths() -> None:
     page = WorkerTaskPage(count=1, items=[TASK], page_index=1, page_size=20)
-    server = run(list_tasks, 2, 50, "docs", tasks=page)
-    assert server.client.calls == [("tasks", 2, 50, "docs")]
+    server = run(list_tasks, 2, 50, "docs", task_page=page)
+    assert server.client.calls == [("task_page", 2, 50, "docs")]
     assert server.data.splitlines()[1].split() == ["T1", "Docs", "owner/reader", "latest", "3", "-"]
 
 

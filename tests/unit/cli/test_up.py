@@ -44,6 +44,17 @@ def test_the_roles_get_the_settings_in_flags(
     assert up._role_environment(settings, browser=False)["FYKE_BROWSER"] == "off"
 
 
+def test_a_port_in_use_leaves_no_half_made_folder(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        port = used.getsockname()[1]
+        for _ in range(2):  # missing, and empty as a volume of a container
+            _, _, error = command("up", "--home", home, "--port", port)
+            assert isinstance(error, CommandFailed) and "is in use" in str(error)
+            assert not home.exists() or not list(home.iterdir())
+            home.mkdir(exist_ok=True)
+
+
 def test_options_and_settings_can_be_checked_before_anything_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,3 +92,19 @@ def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
         write_project(tmp_path, "python")
     assert caught.value.code is Exit.CONFLICT
     assert (tmp_path / "main.py").read_text() == "mine"
+
+
+def test_the_next_command_can_be_copied_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    written = CliRunner().invoke(app, ["worker", "new", str(tmp_path / "x y")])
+    assert written.stderr.endswith(f"Next: fyke worker run '{tmp_path}/x y'\n")
+
+
+def test_a_folder_that_cannot_be_made_is_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name, problem in (
+        ("", "PATH is empty; name a folder"),
+        (str(tmp_path / "file" / "x"), "cannot be made (Not a directory); name another folder"),
+    ):
+        refused = CliRunner().invoke(app, ["worker", "new", name]).exception
+        assert isinstance(refused, CommandFailed) and problem in str(refused)
+        assert refused.code is Exit.USAGE

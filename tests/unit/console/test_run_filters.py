@@ -30,6 +30,19 @@ def test_an_address_can_be_read_back(terms: SearchTerms, columns: set[str]) -> N
     assert read_back(f"/runs?{written.query()}").terms == terms
 
 
+def test_a_length_of_time_replaces_both_dates() -> None:
+    dates = "from=2026-11-01&until=2026-11-02"
+    chosen = read_back(f"/runs?{dates}&range=24h")
+    assert (chosen.terms.since, chosen.terms.until, chosen.range) == ("24h", "", "24h")
+    assert chosen.path() == "/runs?from=24h"
+    assert read_back(f"/runs?{dates}&range=").terms == SearchTerms()
+    assert read_back(f"/runs?{dates}&range=nonsense").range == ""
+    custom = read_back(f"/runs?{dates}&range=custom")
+    assert (custom.terms.since, custom.terms.until) == ("2026-11-01", "2026-11-02")
+    assert custom.range == "custom"
+    assert read_back("/runs?from=24h&until=2026-11-02").range == "custom"
+
+
 def test_default_filters_are_not_in_the_address() -> None:
     assert ListAddress(SearchTerms()).path() == "/runs"
     assert ListAddress(SearchTerms(), everything=True).path() == "/runs?all=1"

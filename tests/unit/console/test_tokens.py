@@ -26,9 +26,9 @@ PAIRS = [
 ]
 # What is only ever a surface or a line that carries no meaning, and so is named on the right alone.
 GROUNDS = {
-    "page", "surface", "raised", "sunken", "line", "accent-strong", "accent-strong-hover",
+    "page", "surface", "raised", "sunken", "line", "rim", "accent-strong", "accent-strong-hover",
     "accent-soft", "good-soft", "bad-soft", "bad-strong", "warn-soft", "busy-soft", "mute-soft",
-    "mark",
+    "mark", *(f"hue-{n}-soft" for n in range(10)),
 }  # fmt: skip
 
 

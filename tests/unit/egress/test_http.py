@@ -205,7 +205,8 @@ def test_a_head_that_is_too_large_gets_431() -> None:
 )  # fmt: skip
 def test_the_body_of_a_refusal_is_its_reason(refusal: ProxyRefusal, code: int) -> None:
     answer = HttpHandshake(CREDENTIALS).refused(refusal, "why not")
-    assert answer.startswith(f"HTTP/1.1 {code} ".encode())
+    line = answer.partition(b"\r\n")[0].decode()
+    assert line.startswith(f"HTTP/1.1 {code} ") and line.endswith(": why not")
     assert answer.endswith(b"\r\n\r\nwhy not\n")
 
 
@@ -219,6 +220,7 @@ def test_a_refusal_is_known_by_a_proof(target: str) -> None:
         proof = hmac.new(SECRET.encode(), f"{place} {code} n?t here?".encode(), "sha256")
         lines = head.decode("ascii").split("\r\n")
         assert f"Fyke-Refusal: {proof.hexdigest()} n?t here?" in lines
+        assert lines[0].endswith(": n?t here?")
 
 
 def test_each_proof_is_for_one_refusal() -> None:

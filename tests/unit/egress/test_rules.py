@@ -146,8 +146,8 @@ async def test_the_refusal_of_an_internal_address_names_the_setting() -> None:
     with pytest.raises(TargetRefused) as error:
         await rules().addresses(Target("inside.example", 80))
     assert error.value.reason == (
-        "inside.example port 80 has no address on the public internet; "
-        "FYKE_EGRESS_ALLOW can exempt it"
+        "inside.example port 80: the name does not exist or has no address on the public "
+        "internet; FYKE_EGRESS_ALLOW can exempt an internal one"
     )
     assert await rules("inside.example:80").addresses(Target("inside.example", 80)) == ["10.0.0.1"]
 

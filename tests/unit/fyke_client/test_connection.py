@@ -34,12 +34,13 @@ def test_an_answer_without_an_envelope_is_refused(body: bytes) -> None:
 
 def test_an_error_has_code_details_and_retry_time() -> None:
     body = b'{"code":4290,"message":"Too many","data":null,"details":["a"]}'
-    fyke = _client(429, body, {"retry-after": "7", "x-request-id": "r1"})
+    fyke = _client(429, body, {"retry-after": "7", "x-request-id": "r1", "x-fyke-reason": "plan"})
     with pytest.raises(ApiError) as caught:
         fyke.account_info()
     error = caught.value
     assert (error.status, error.code, str(error)) == (429, 4290, "Too many")
     assert (error.details, error.retry_after, error.request_id) == (["a"], 7, "r1")
+    assert (error.key, error.reason) == ("", "plan")
 
 
 def test_a_code_other_than_zero_is_an_error_for_any_status() -> None:

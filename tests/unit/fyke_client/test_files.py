@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import threading
 import zipfile
 from pathlib import Path
@@ -86,6 +87,24 @@ async def test_the_event_loop_does_not_wait_for_files(
             await fyke.push_worker(tmp_path, name="a/b")
     assert file.getvalue() == b"a,b"
     assert len(threads) == 2 and threading.get_ident() not in threads
+
+
+def test_the_fields_of_a_page_are_sent_with_its_project() -> None:
+    sent: list[bytes] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        sent.append(request.read())
+        data = {"slug": "S", "path": "a~b", "version": "v1.0.1", "findings": []}
+        return httpx2.Response(200, json={"code": 0, "message": "success", "data": data})
+
+    fyke = Fyke("http://f.test", "k", transport=httpx2.MockTransport(answer))
+    page: dict[str, Any] = {"categories": [1, 22], "icon": "https://a.example/i.png"}
+    assert fyke.push_worker(b"PK", name="a/b", public=True, **page).path == "a/b"
+    fyke.push_worker(b"PK", name="a/b")
+    fields = re.findall(rb'form-data; name="(\w+)"\r\n\r\n([^\r]*)\r\n', sent[0])
+    assert [value for name, value in fields if name == b"categories"] == [b"1", b"22"]
+    assert (b"icon", b"https://a.example/i.png") in fields
+    assert b"categories" not in sent[1] and b"icon" not in sent[1]
 
 
 def test_what_is_left_out_is_what_the_platform_leaves_out() -> None:

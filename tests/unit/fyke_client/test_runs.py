@@ -322,6 +322,50 @@ def test_followed_rows_have_no_ids() -> None:
     assert list(server.client().follow_rows("R1")) == [{"n": 1}]
 
 
+def test_the_rows_that_are_collected_can_be_chosen() -> None:
+    server = Server(
+        scraper_run=[{"run_slug": "R1"}],
+        worker_runs=[V2],
+        run_detail=[RUN],
+        result_list=[page({"n": 1}, cursor=None)],
+    )
+    started: list[str] = []
+    rows = server.client().run_and_collect(
+        "owner/hello", callback_url="https://a.example/", on_start=started.append, fields=["n"]
+    )
+    assert (rows, started) == ([{"n": 1}], ["R1"])
+    assert json.loads(server.requests[0].content)["callback_url"] == "https://a.example/"
+    assert json.loads(server.requests[-1].content)["fields"] == ["n"]
+
+
+def entry(position: int) -> dict[str, Any]:
+    return {"position": position, "type": 2, "group": "1", "content": "read", "timestamp": 5}
+
+
+def test_the_log_is_read_to_its_end_and_followed() -> None:
+    parts = [{"list": [entry(1), entry(2)]}, {"list": [entry(3)]}, {"list": []}]
+    server = Server(runs_R1_log=parts)
+    assert [item.position for item in server.client().logs("R1")] == [1, 2, 3]
+    assert [r.url.params["after"] for r in server.requests] == ["0", "2", "3"]
+    events = [stream(("log", "1", {"list": [entry(1)]}), ("end", "2", {}))]
+    followed = Server(worker_runs_R1_events=events).client().follow_logs("R1")
+    assert [item.content for item in followed] == ["read"]
+
+
+def test_tasks_are_listed_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fyke_client._sync.tasks.TASKS_PAGE", 1)
+    texts = ("title", "description", "version", "worker_id", "worker_slug", "worker_path")
+    numbers = ("run_times", "last_modified_at", "created_at", "updated_at", "schedule_enabled")
+    task = dict.fromkeys(texts, "") | dict.fromkeys(numbers, 0)
+    task |= {"slug": "T", "worker_title": "", "input": {}, "last_run_slug": "", "schedule_type": 0}
+    about = {"count": 1, "page_index": 1, "page_size": 1}
+    pages = [{**about, "list": [task]}, {**about, "list": []}]
+    server = Server(worker_tasks=pages)
+    assert [item.slug for item in server.client().tasks(worker="o/w")] == ["T"]
+    assert [r.url.params["offset"] for r in server.requests] == ["1", "2"]
+    assert server.requests[0].url.params["worker_id"] == "o~w"
+
+
 def test_runs_are_listed_to_the_end() -> None:
     empty = {"count": None, "count_is_minimum": False, "page_size": 100, "previous_cursor": ""}
     pages = [
@@ -329,7 +373,7 @@ def test_runs_are_listed_to_the_end() -> None:
         {**empty, "list": [], "next_cursor": "", "looked_back_to": 0},
     ]
     server = Server(api_fyke_runs=pages)
-    assert list(server.client().iter_runs(state="failed")) == []
+    assert list(server.client().runs(state="failed")) == []
     assert [r.url.params.get("cursor") for r in server.requests] == [None, "c"]
 
 

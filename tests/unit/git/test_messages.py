@@ -15,7 +15,10 @@ REQUEST = GitRequest(parse_repository("https://git.example:8443/a/b"), "main", "
     ("output", "message"),
     [
         ("fatal: unable to access 'x': CONNECT tunnel failed, response 403", "FYKE_GIT_ALLOW"),
-        ("fatal: Received HTTP code 403 from proxy after CONNECT", "git.example has no address"),
+        (
+            "fatal: Received HTTP code 403 from proxy after CONNECT",
+            "git.example: the name does not exist",
+        ),
         ("fatal: CONNECT tunnel failed, response 502", "the host does not answer"),
         ("fatal: couldn't find remote ref main", "no branch, tag or commit 'main'"),
         ("fatal: repository 'x' not found", "no public repository at this address"),

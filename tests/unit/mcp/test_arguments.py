@@ -28,6 +28,7 @@ TOOL = McpTool(
         "fields": {"type": "array"},
         "items": {"type": "string"},
         "short": {"type": "string", "maxLength": 4},
+        "memory": {"type": "integer", "enum": [512, 1024]},
     },
     answer,
     required=("run",),
@@ -106,3 +107,9 @@ def test_names_that_are_not_arguments_cost_little() -> None:
 def test_no_tool_requires_an_argument_twice() -> None:
     twice = [tool.name for tool in all_tools() if len(set(tool.required)) < len(tool.required)]
     assert twice == []
+
+
+def test_numbers_that_are_no_choice_are_refused_with_the_choices() -> None:
+    assert read_arguments(TOOL, {"run": "r", "memory": "512"})["memory"] == 512
+    with pytest.raises(ToolRefused, match="memory must be one of 512, 1024"):
+        read_arguments(TOOL, {"run": "r", "memory": 3})

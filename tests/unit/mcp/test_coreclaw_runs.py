@@ -22,6 +22,11 @@ class Log:
         text = "start\nBANNED by a site\nend"
         return [] if position else [SimpleNamespace(content=text, position=1)]
 
+    async def request(self, method: str, path: str, *, body: Any, **_: Any) -> bytes:
+        return msgspec.json.encode(
+            {"texts": [text.replace("end", "***") for text in body["texts"]]}
+        )
+
 
 SESSION = McpSession(cast(Any, Log()))
 
@@ -41,7 +46,7 @@ async def test_lines_are_searched_in_a_thread(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(coreclaw_runs, "_matching", noted)
     answer = await coreclaw_runs.read_log(SESSION, arguments("banned|Captcha"))
     found = msgspec.json.decode(answer.parts[0])
-    assert found == {"matched_count": 1, "lines": ["start", "BANNED by a site", "end"]}
+    assert found == {"matched_count": 1, "lines": ["start", "BANNED by a site", "***"]}
     assert threads[0] is not threading.main_thread()
 
 

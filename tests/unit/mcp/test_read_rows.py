@@ -16,14 +16,20 @@ class Rows:
     def __init__(self, rows: list[dict[str, Any]], *, ended: bool = True) -> None:
         self.rows = dict(enumerate(rows, 1))
         self.ended = ended
+        self.late = 0  # rows that came after the last page was read
         self.asked: list[int] = []  # the sizes of pages
 
-    async def request(self, *_: Any, query: Any, **__: Any) -> bytes:
+    async def request(self, _: str, path: str, *, query: Any, **__: Any) -> bytes:
+        if not path.endswith("/result"):
+            about = {"finished_at": int(self.ended), "results": len(self.rows) + self.late}
+            return msgspec.json.encode(about)
         limit = query["limit"]
         self.asked.append(limit)
         after = 0 if query["cursor"] == "*" else int(query["cursor"])
         left = {at: row for at, row in self.rows.items() if at > after}
         page = dict(list(left.items())[:limit])
+        if fields := query.get("fields"):
+            page = {at: {n: row[n] for n in fields if n in row} for at, row in page.items()}
         more = len(left) > limit or not self.ended
         cursor = str(max(page, default=after)) if more else None
         answer = {"list": [*page.values()], "count": len(self.rows), "next_cursor": cursor}
@@ -77,7 +83,30 @@ async def test_a_running_run_goes_on_after_its_last_row() -> None:
 
 
 async def test_few_tokens_need_small_pages_and_conditions_are_of_one_moment() -> None:
-    run = Rows([{"n": 1}])
+    run = Rows([{"n": 1}], ended=False)
     about, _ = await run.read(max_tokens=100, where=["n:gt:0"])
-    assert run.asked == [10]
+    assert set(run.asked) == {10}
     assert "begin again without a cursor" in about["next"]
+
+
+async def test_fields_that_no_row_has_are_named_with_those_that_there_are() -> None:
+    run = Rows([{"n": n, "of": {"shop": 1}} for n in range(60)])
+    about, numbers = await run.read(fields=["nope"])
+    assert (numbers, about["rows_of_run"]) == ([], 60)
+    assert about["note"] == "none of the first 50 rows has nope; their fields are n, of"
+    about, numbers = await run.read(fields=["n", "nope", "of.shop"])
+    assert (len(numbers), about["note"][:35]) == (60, "none of the first 50 rows has nope;")
+    for fields in (["n"], ["n", "of.shop"], []):
+        assert "note" not in (await run.read(fields=fields))[0]
+    assert "note" not in (await Rows([]).read(fields=["n"]))[0]
+
+
+async def test_the_end_of_a_run_and_of_its_rows_now_are_told_apart() -> None:
+    rows = [{"n": 1}]
+    assert (await Rows(rows).read())[0]["next"] == "these were all rows; the run has ended"
+    about, _ = await Rows(rows).read(where=["n:gt:0"])
+    assert about["next"].startswith("these were all that match of the rows")
+    late = Rows(rows)
+    late.late = 1
+    for run in (late, Rows(rows, ended=False)):
+        assert "ask later with this cursor" in (await run.read())[0]["next"]

@@ -96,6 +96,29 @@ async def test_once_gives_no_limit_beyond_the_cap(server: Server, session: McpSe
     assert list(server.limits.values()) == [2]
 
 
+TOO_LITTLE = (
+    "invalid argument: input.parameters.system.max_total_charge must be at least 1.2501 USD, the "
+    "price of the first 10 seconds of the run, or 0 for no cap"
+)
+
+
+async def test_a_start_beyond_the_cap_says_what_is_left_and_needed(
+    server: Server, session: McpSession
+) -> None:
+    await start(session, usd=1)
+    for usd in (0, 2):
+        server.errors = [ApiError(400, 11000, TOO_LITTLE)]
+        with pytest.raises(ToolRefused) as refused:
+            await start(session, usd=usd)
+        assert "1 USD of the spend cap of 2 USD are left" in str(refused.value)
+        assert "needs at least 1.2501 USD" in str(refused.value)
+        assert "no cap" not in str(refused.value)
+    server.errors = [ApiError(400, 11000, TOO_LITTLE)]
+    with pytest.raises(ToolRefused, match=r"at least 1\.2501 USD.*0\.5 USD were asked for"):
+        await start(session, usd=0.5)
+    assert await left(session) == 1
+
+
 async def test_once_of_another_worker_is_another_start(session: McpSession) -> None:
     first = await start(session, once="tea")
     assert await start(session, once="tea") == first

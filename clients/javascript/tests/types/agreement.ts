@@ -17,15 +17,16 @@ export const exported: Exactly<keyof typeof implementation, keyof typeof declare
 export async function program(): Promise<string> {
   const fyke = new declared.Fyke({ url: "http://127.0.0.1:8100", key: "k", timeout: 1 });
   const options = { system: { memory: 512 }, fields: ["n"], signal: AbortSignal.timeout(1) };
-  const { run, rows } = await fyke.runAndCollect<{ n: number }>("owner/hello", {}, options);
-  for await (const row of fyke.rows<{ n: number }>(run.run_slug, { follow: true })) rows.push(row);
-  for await (const event of fyke.events(run.run_slug, { kinds: ["rows"] })) {
-    if (event.event === "rows") event.data.list.map(({ position }) => position);
+  const rows = await fyke.runAndCollect<{ n: number }>("owner/hello", {}, options);
+  const run = await fyke.run("run");
+  for await (const row of fyke.followRows<{ n: number }>(run.run_slug)) rows.push(row);
+  for await (const event of fyke.follow(run.run_slug, { kinds: ["rows"] })) {
+    if (event.kind === "rows") event.data.list.map(({ position }) => position);
     // @ts-expect-error rows have no list outside of their event
     else event.data.list[0].row;
   }
   // @ts-expect-error an unknown format
-  await fyke.exportToFile("run", "file", { format: "pdf" });
+  await fyke.exportTo("run", "file", { format: "pdf" });
   // @ts-expect-error a run is named by its slug
   await fyke.abort(run);
   return rows.map(({ n }) => n.toFixed()).join() + run.usage;

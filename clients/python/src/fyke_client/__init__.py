@@ -6,7 +6,7 @@
         rows = fyke.run_and_collect("owner/hello", {"urls": ["https://example.com"]})
 
 ``Fyke`` blocks, ``AsyncFyke`` has the same methods to await. ``FykeAdmin`` and ``AsyncFykeAdmin``
-have also those for accounts, keys, users, nodes and callbacks. ``fyke_client.webhooks`` verifies
+have also those for accounts, keys, users, nodes and callbacks. ``verify_webhook`` verifies
 messages of the server. Answers are the structs in ``fyke_client.types``.
 """
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from fyke_client._sync.client import Fyke as Fyke
     from fyke_client.errors import ApiError as ApiError
     from fyke_client.errors import ClientError as ClientError
+    from fyke_client.errors import InvalidSignature as InvalidSignature
     from fyke_client.errors import RunFailed as RunFailed
     from fyke_client.errors import Unreachable as Unreachable
+    from fyke_client.webhooks import verify_webhook as verify_webhook
 else:
     from fyke_client._lazy import names_of
 
@@ -37,8 +39,10 @@ else:
             "Event": "fyke_client._events",
             "Fyke": "fyke_client._sync.client",
             "FykeAdmin": "fyke_client._sync.admin",
+            "InvalidSignature": "fyke_client.errors",
             "RunFailed": "fyke_client.errors",
             "Unreachable": "fyke_client.errors",
+            "verify_webhook": "fyke_client.webhooks",
         },
     )
 
@@ -50,6 +54,8 @@ __all__ = [
     "Event",
     "Fyke",
     "FykeAdmin",
+    "InvalidSignature",
     "RunFailed",
     "Unreachable",
+    "verify_webhook",
 ]

@@ -38,7 +38,7 @@ class Request(NamedTuple):
     retries: int | None = None
     repeatable: bool = False
     files: Mapping[str, Any] | None = None  # of a form, whose other members are in ``form``
-    form: Mapping[str, str] | None = None
+    form: Mapping[str, Any] | None = None
 
 
 class Response(NamedTuple):
@@ -119,6 +119,7 @@ def data_of(response: Response, source: str) -> bytes:
         envelope.message,
         envelope.details or (),
         key=headers.get("x-fyke-error", ""),
+        reason=headers.get("x-fyke-reason", ""),
         request_id=headers.get("x-request-id", ""),
         retry_after=int(retry_after) if retry_after.isdecimal() else 0,
     )

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 ROW_ID = "__coreclaw_data_id__"
 
 
-class ExportSelection(TypedDict, total=False):
-    """What a file of rows contains, as in ``rows`` and ``export`` of the client."""
+class RowSelection(TypedDict, total=False):
+    """Which rows are read and their form, as in ``rows`` of the client."""
 
     fields: Sequence[str]
     sort: str
@@ -24,6 +24,11 @@ class ExportSelection(TypedDict, total=False):
     clean: bool
     flatten: bool
     failed_rows: bool
+
+
+class ExportSelection(RowSelection, total=False):
+    """What a file of rows contains, as in ``export`` of the client."""
+
     safe: bool
     bom: bool
 

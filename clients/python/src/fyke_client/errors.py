@@ -3,9 +3,10 @@
 ::
 
     ClientError
-    ├── ApiError      the server answered with an error
-    ├── Unreachable   no answer, or none from a Fyke server
-    └── RunFailed     a run did not succeed
+    ├── ApiError           the server answered with an error
+    ├── Unreachable        no answer, or none from a Fyke server
+    ├── RunFailed          a run did not succeed
+    └── InvalidSignature   a callback or webhook is not from this Fyke
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ class ClientError(Exception):
 
 class ApiError(ClientError):
     """An error answer: HTTP ``status``, wire ``code``, ``message``, and one sentence per problem
-    in ``details``. ``key`` identifies the error; ``request_id`` finds it in the server's log;
-    both may be empty. ``retry_after``: seconds, 0 if the server did not send it.
+    in ``details``. ``key`` identifies the error, ``reason`` is the code of its cause,
+    ``request_id`` finds it in the server's log; each may be empty. ``retry_after``: seconds, 0 if
+    the server did not send it.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class ApiError(ClientError):
         details: Sequence[str] = (),
         *,
         key: str = "",
+        reason: str = "",
         request_id: str = "",
         retry_after: int = 0,
     ) -> None:
@@ -44,6 +47,7 @@ class ApiError(ClientError):
         self.message = message
         self.details = list(details)
         self.key = key
+        self.reason = reason
         self.request_id = request_id
         self.retry_after = retry_after
         # What a traceback shows below the message.
@@ -75,3 +79,7 @@ class RunFailed(ClientError):
     def __init__(self, run: RunDetail) -> None:
         super().__init__(f"run {run.slug} is {run.status_name}: {run.err_msg or 'no reason given'}")
         self.run = run
+
+
+class InvalidSignature(ClientError):
+    """A message is not from the server that has this secret, or it is too old."""

@@ -10,26 +10,26 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fyke_client.errors import InvalidSignature
+
 TOLERANCE = 300  # seconds
 
 
-class InvalidSignature(ValueError):
-    """The message is not from the server that has this secret, or it is too old."""
-
-
-def verify(
+def verify_webhook(
     secret: str | Sequence[str],
     headers: Mapping[str, str],
     body: bytes,
     *,
+    tolerance: float = TOLERANCE,
     now: float | None = None,
 ) -> dict[str, Any]:
     """Return the message in ``body`` (as received) if it was signed with ``secret``.
 
     ``secret`` begins with ``whsec_``: that of the account (``Fyke().account().webhook_secret``) for
     callbacks, its own for a webhook. Of several, such as an old and a new one, any may have signed
-    it. The same message may arrive twice: keep each ``webhook-id``. Raises ``InvalidSignature``,
-    and ``ValueError`` for an unusable secret.
+    it. The same message may arrive twice: keep each ``webhook-id``. ``tolerance``: seconds that its
+    time may differ from ``now``. Raises ``InvalidSignature``, and ``ValueError`` for an unusable
+    secret.
     """
     keys = [_key_of(each) for each in ([secret] if isinstance(secret, str) else secret)]
     if not keys:
@@ -42,7 +42,7 @@ def verify(
         age = abs((time.time() if now is None else now) - int(timestamp))
     except (KeyError, ValueError):
         raise InvalidSignature("the headers of a signed message are missing") from None
-    if age > TOLERANCE:
+    if age > tolerance:
         raise InvalidSignature("the message is too old, or from the future")
     content = f"{message_id}.{timestamp}.".encode() + body
     expected = [

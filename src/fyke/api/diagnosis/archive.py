@@ -13,7 +13,13 @@ import msgspec
 from starlette.responses import Response
 
 from fyke.api.diagnosis.report import MAX_LISTED, PICTURE, ArchiveNotes, report
-from fyke.api.diagnosis.tables import requests_csv, seen_requests, sites_csv, usage_csv
+from fyke.api.diagnosis.tables import (
+    memory_was_read,
+    requests_csv,
+    seen_requests,
+    sites_csv,
+    usage_csv,
+)
 from fyke.api.downloads import Stream, after_first_chunk
 from fyke.api.media import Media
 from fyke.domain.logs.text import render
@@ -121,8 +127,13 @@ class _Archive:
             text, about = ALL_HIDDEN.encode(), "left out: too large to hide the secrets in it"
         yield await self._add("input.json", text, about)
         del text
-        usage = usage_csv(found.usage.samples)
-        yield await self._add("usage.csv", usage, "CPU time, memory, traffic and rows over time")
+        samples, peak = found.usage.samples, found.usage.memory_peak_bytes
+        about = "CPU time, memory, traffic and rows over time"
+        if not memory_was_read(samples, peak):
+            about += (
+                "; too short for a reading of the memory, of which `attempts.json` has the peak"
+            )
+        yield await self._add("usage.csv", usage_csv(samples, peak), about)
 
     async def _texts(self) -> AsyncIterator[bytes]:
         """The records that have texts of the Worker, and names of sites."""

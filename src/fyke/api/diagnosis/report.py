@@ -263,8 +263,13 @@ def _about_secrets(diagnosis: Diagnosis, notes: ArchiveNotes) -> Iterable[str]:
     others = diagnosis.secrets.others
     yield (
         "The values of the secrets of the Worker were masked when its output was stored. In the "
-        "input, values of fields that ask for a secret are replaced by `***`, and wherever else "
-        "they occur in these files by `***NAME***`, or by `***` if that is longer than the value."
+        "input, values of fields that ask for a secret, or are named like one, are replaced by "
+        "`***`, also in JSON, addresses and headers within a text, and wherever else they occur in "
+        "these files by `***NAME***`, or by `***` if that is longer than the value."
+    )
+    yield (
+        "A secret in a field that does not ask for one, such as a note, cannot be found: it is "
+        "shown wherever it occurs. Look at `input.json` and `log.txt` before you pass them on."
     )
     if others:
         yield (

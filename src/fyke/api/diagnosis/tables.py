@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -36,15 +36,17 @@ def sites_csv(sites: Iterable[SiteUsage], masker: Masker) -> bytes:
     return csv_lines([SITES, *rows])
 
 
-def usage_csv(samples: Iterable[UsageSample]) -> bytes:
+def usage_csv(samples: Sequence[UsageSample], peak: int = 0) -> bytes:
     """A line for each sample of the usage curve. CPU time, traffic and rows are totals since the
-    start, memory is what was in use at that time.
+    start, memory is what was in use at that time; it is empty in all lines if it was never read,
+    see ``memory_was_read``.
     """
+    was_read = memory_was_read(samples, peak)
     rows = [
         [
             iso_time(sample.at),
             str(sample.cpu_ms),
-            str(sample.memory_bytes),
+            str(sample.memory_bytes) if was_read else "",
             str(sample.browser_memory_bytes),
             str(sample.traffic_bytes),
             str(sample.rows),
@@ -52,6 +54,14 @@ def usage_csv(samples: Iterable[UsageSample]) -> bytes:
         for sample in samples
     ]
     return csv_lines([USAGE, *rows])
+
+
+def memory_was_read(samples: Iterable[UsageSample], peak: int) -> bool:
+    """Whether a sample has a reading of the memory, of which the Worker used ``peak`` bytes at
+    most. A runner reports it each second, so one of a shorter run may only have the peak, from its
+    end.
+    """
+    return not peak or any(sample.memory_bytes for sample in samples)
 
 
 class _HarRequest(msgspec.Struct):

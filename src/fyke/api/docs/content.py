@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from fyke.api.encodings import accepted_encoding
 
+_PACKED = frozenset({"font/woff2"})  # types that are compressed already
 REVALIDATE = "public, no-cache"  # may be stored, but must be revalidated each time
 FOREVER = "public, max-age=31536000, immutable"  # its address contains the digest
 
@@ -35,7 +36,8 @@ class Content:
         if _has_tag(request.headers.get("if-none-match", ""), self.digest):
             return Response(status_code=304, headers=common)
         body = self.body
-        if accepted_encoding(request.headers.get("accept-encoding"), ("gzip",)):
+        smaller = self.media_type not in _PACKED
+        if smaller and accepted_encoding(request.headers.get("accept-encoding"), ("gzip",)):
             if self._compressed is None:
                 self._compressed = await asyncio.to_thread(gzip.compress, body, 6, mtime=0)
             body = self._compressed

@@ -63,6 +63,8 @@ class FormRoutes:
         initial = await self.forms.initial_input(
             call.caller, slug, from_run=query.from_run, task=query.task, version=query.version
         )
+        if query.safe_input:
+            initial = await self.forms.without_secrets(call.caller, slug, initial)
         return wire.InitialInput.of(initial)
 
     @get(f"{WORKER}/recent-inputs", scope=Scope.READ, errors=_UNKNOWN)

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, ClassVar
 
 from fyke.api.call import Call
-from fyke.api.routes import get
+from fyke.api.routes import get, post
+from fyke.domain.callbacks.allowed import AllowedCallbacks
 from fyke.domain.installation.service import Installation
-from fyke.errors import Forbidden, NotFound
+from fyke.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from fyke.model.account import Scope
 from fyke.model.installation import HealthCard
 from fyke.wire.common import known_values
@@ -17,6 +18,7 @@ from fyke.wire.fyke import installation as wire
 from fyke.wire.fyke.overview import HealthCheckItem, HealthReport
 
 PATH = "/api/fyke/installation"
+ALLOWED = f"{PATH}/callback-allow"
 Card = Annotated[Name, known_values(HealthCard)]
 
 
@@ -25,6 +27,7 @@ class InstallationRoutes:
     tag: ClassVar[str] = "Operator"
 
     installation: Installation
+    allowed: AllowedCallbacks
 
     @get(f"{PATH}/plans", scope=Scope.ADMIN, errors=(Forbidden,))
     async def list_plans(self, call: Call) -> wire.PlanList:
@@ -50,6 +53,44 @@ class InstallationRoutes:
         For the operator. Addresses are without user and password.
         """
         return wire.ProxyReportList.of(self.installation.egress_report(call.caller))
+
+    @get(ALLOWED, scope=Scope.ADMIN, errors=(Forbidden,))
+    async def list_allowed_receivers(self, call: Call) -> wire.AllowedReceiverList:
+        """Private addresses to which callbacks and webhooks are allowed.
+
+        For the operator.
+        """
+        return wire.AllowedReceiverList.of(await self.allowed.list(call.caller))
+
+    @get(f"{ALLOWED}/preview", scope=Scope.ADMIN, errors=(Forbidden, InvalidRequest))
+    async def preview_allowed_receiver(
+        self, call: Call, query: wire.AllowedEntry
+    ) -> wire.AllowedReceiverPreview:
+        """What allowing an entry would change.
+
+        For the operator. Nothing is changed.
+        """
+        return wire.AllowedReceiverPreview.of(await self.allowed.preview(call.caller, query.entry))
+
+    @post(ALLOWED, scope=Scope.ADMIN, errors=(Forbidden, InvalidRequest, Conflict))
+    async def allow_receiver(self, call: Call, body: wire.AllowedEntry) -> wire.AllowedReceiverList:
+        """Allow callbacks and webhooks of all accounts to a private address.
+
+        For owners of the operator's account. All servers use it within five seconds, without a
+        restart. The entry has one port, is in a private network or a name, and never allows an
+        address of the installation itself.
+        """
+        return wire.AllowedReceiverList.of(await self.allowed.allow(call.caller, body.entry))
+
+    @post(f"{ALLOWED}/remove", scope=Scope.ADMIN, errors=(Forbidden, NotFound, Conflict))
+    async def remove_allowed_receiver(
+        self, call: Call, body: wire.AllowedEntry
+    ) -> wire.AllowedReceiverList:
+        """Take back an entry that was allowed while servers ran.
+
+        For owners of the operator's account. Callbacks that wait fail at their next attempt.
+        """
+        return wire.AllowedReceiverList.of(await self.allowed.forbid(call.caller, body.entry))
 
     @get(f"{PATH}/storage", scope=Scope.ADMIN, errors=(Forbidden,))
     async def get_storage(self, call: Call, query: wire.StorageQuery) -> wire.StorageSizes:

@@ -10,6 +10,7 @@ from fyke.api.routes import delete, get, post
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.browser_reports import RunBrowsers
 from fyke.domain.runs.endings import RunEndings
+from fyke.domain.runs.input_secrets import InputSecretFinder
 from fyke.domain.runs.service import Runs
 from fyke.domain.runs.sharing import Shares
 from fyke.domain.runs.sites import RunSites
@@ -38,6 +39,7 @@ class RunRoutes:
     subtasks: SubtaskReader
     sites: RunSites
     browsers: RunBrowsers
+    input_secrets: InputSecretFinder
 
     @get(RUN, scope=Scope.READ, errors=(RunNotFound,))
     async def get_run_summary(self, call: Call, slug: RunSlug) -> wire.RunSummary:
@@ -94,6 +96,9 @@ class RunRoutes:
         count, subtasks = await self.subtasks.page(
             call.caller, slug, offset=query.offset, limit=query.limit
         )
+        if query.safe_input:
+            secrets = await self.input_secrets.of_run(call.caller, slug)
+            subtasks = await self.input_secrets.subtasks(subtasks, secrets)
         return wire.SubtaskPage(count, [wire.SubtaskItem.of(view) for view in subtasks])
 
     @get(f"{RUN}/sites", scope=Scope.READ, errors=(RunNotFound,))

@@ -17,6 +17,7 @@ from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.accounts.service import Accounts
 from fyke.domain.accounts.spending import CapChange, Spending
+from fyke.domain.callbacks.allowed import FIELD, AllowedCallbacks
 from fyke.domain.installation.service import Installation
 from fyke.errors import Conflict, InvalidRequest, NotFound
 from fyke.model.account import Plan
@@ -36,6 +37,7 @@ class AdminPages:
     installation: Installation
     accounts: Accounts
     spending: Spending
+    allowed: AllowedCallbacks
 
     def pages(self) -> list[ConsolePage]:
         return [
@@ -48,6 +50,8 @@ class AdminPages:
             self._page("POST", "/accounts/{name}/caps", self.caps),
             self._page("GET", "/plans", self.plans),
             self._page("GET", "/proxies", self.proxies),
+            self._page("POST", "/proxies/callbacks", self.allow),
+            self._page("POST", "/proxies/callbacks/remove", self.forbid),
             self._page("GET", "/storage", self.storage),
             self._page("GET", "/versions", self.versions),
             self._page("GET", "/settings", self.settings),
@@ -157,8 +161,43 @@ class AdminPages:
         )
 
     async def proxies(self, view: View) -> Response:
-        egress = self.installation.egress_report(view.caller)
-        return view.page("admin/proxies.html", area=AREA, egress=egress)
+        """The page, with a preview of the entry in the query."""
+        return await self._proxies(view, view.query.get(FIELD, ""))
+
+    async def allow(self, view: View) -> Response:
+        entry = view.form.get(FIELD)
+        try:
+            await self.allowed.allow(view.caller, entry)
+        except (InvalidRequest, Conflict) as error:
+            return await self._proxies(view, entry, faults_of(error, {FIELD: FIELD}, FIELD))
+        text = _("Callbacks to %(entry)s are allowed. All servers know this within five seconds.")
+        return view.go(f"{AREA}/proxies#callbacks", text % {"entry": entry.strip()})
+
+    async def forbid(self, view: View) -> Response:
+        entry = view.form.get(FIELD)
+        await self.allowed.forbid(view.caller, entry)
+        text = _("Callbacks to %(entry)s are no longer allowed.") % {"entry": entry.strip()}
+        return view.go(f"{AREA}/proxies#callbacks", text)
+
+    async def _proxies(
+        self, view: View, entry: str, faults: Mapping[str, str] | None = None
+    ) -> Response:
+        faults, preview = dict(faults or {}), None
+        if entry.strip() and not faults:
+            try:
+                preview = await self.allowed.preview(view.caller, entry)
+            except InvalidRequest as error:
+                faults = faults_of(error, {FIELD: FIELD})
+        return view.page(
+            "admin/proxies.html",
+            status=422 if faults else 200,
+            area=AREA,
+            egress=self.installation.egress_report(view.caller),
+            allowed=await self.allowed.list(view.caller),
+            preview=preview,
+            typed=entry,
+            faults=faults,
+        )
 
     async def storage(self, view: View) -> Response:
         faults: dict[str, str] = {}

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from fyke.console import formats
 from fyke.console.charts import chart_of
 from fyke.console.page import ConsolePage
+from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.reasons import text_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
@@ -21,8 +22,7 @@ from fyke.domain.billing.usage import UsageReports, UsageStep
 from fyke.domain.health import Health
 from fyke.domain.overview import Overview
 from fyke.domain.queue.board import QueueBoard
-from fyke.domain.runs.lists import RunLists
-from fyke.domain.runs.search_terms import ACTIVE, STATE_WORDS
+from fyke.domain.runs.lists import RunLists, RunRow
 from fyke.domain.runs.waiting import WaitReasons
 from fyke.errors import FykeError, NotFound
 from fyke.model.run import RunState
@@ -32,6 +32,7 @@ AREA = "/"
 CARDS = "overview/cards.html"
 CARD_WAIT = 0.25  # seconds that the page waits for its cards; later ones load by themselves
 FEW = 5
+RUNNING = (RunState.RUNNING, RunState.ENDING, RunState.ABORTING)
 
 log = structlog.get_logger("fyke.console")
 
@@ -44,6 +45,7 @@ class OverviewPages:
     lists: RunLists
     usage: UsageReports
     health: Health
+    pictures: RunPictures
 
     def pages(self) -> list[ConsolePage]:
         return [
@@ -110,13 +112,20 @@ class OverviewPages:
 
     async def _now(self, view: View) -> dict[str, Any]:
         reasons, _more = await self.waiting.in_order(view.caller, None, FEW)
-        rows = await self.lists.page(view.caller, RunSearch(states=STATE_WORDS[ACTIVE]), size=FEW)
+        # runs that run come before those that wait, however many these are
+        rows = await self._some(view, RUNNING, FEW)
+        if len(rows) < FEW:
+            rows += await self._some(view, (RunState.READY,), FEW - len(rows))
         return {
             "counts": await self.overview.now(view.caller),
             "slots": await self.board.slots(view.caller),
-            "rows": rows.rows,
+            "rows": rows,
             "reasons": {reason.run_id: text_of(reason.reason) for reason in reasons},
         }
+
+    async def _some(self, view: View, states: tuple[RunState, ...], number: int) -> list[RunRow]:
+        page = await self.lists.page(view.caller, RunSearch(states=states), size=number)
+        return list(page.rows)
 
     async def _day(self, view: View) -> dict[str, Any]:
         day = await self.overview.last_day(view.caller)
@@ -142,7 +151,9 @@ class OverviewPages:
         return {"coming": await self.overview.next_runs(view.caller, FEW)}
 
     async def _workers(self, view: View) -> dict[str, Any]:
-        return {"workers": await self.overview.recent_workers(view.caller, 6)}
+        workers = await self.overview.recent_workers(view.caller, 6)
+        pictures = await self.pictures.of_workers(view, [worker.id for worker in workers])
+        return {"workers": workers, "pictures": pictures}
 
     async def _health(self, view: View) -> dict[str, Any]:
         return {"checks": await self.health.all(view.caller)}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
+from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext
 from fyke.console.view import View
@@ -25,6 +26,7 @@ _LAST_PAGE = 10_000
 class OwnWorkerPages:
     workers: Workers
     catalog: Catalog
+    pictures: RunPictures
 
     def pages(self) -> list[ConsolePage]:
         return [
@@ -45,6 +47,7 @@ class OwnWorkerPages:
             text=text,
             total=total,
             entries=entries,
+            pictures=await self.pictures.of_workers(view, [worker.id for worker in workers]),
             page=page,
             rows=ROWS,
             address_of=address_of,

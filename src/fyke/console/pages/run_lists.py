@@ -12,6 +12,7 @@ from starlette.responses import Response
 from fyke.api.csv_files import csv_file
 from fyke.api.event_stream import EventStream
 from fyke.console import live, reasons, run_filters
+from fyke.console.over_time import DAY, DrawnOverTime, drawn, steps_of
 from fyke.console.page import ConsolePage
 from fyke.console.run_filters import NEWER, ListAddress
 from fyke.console.texts import gettext as _
@@ -22,6 +23,7 @@ from fyke.domain.runs.bulk import BulkOutcome, RunBulk
 from fyke.domain.runs.list_export import runs_csv
 from fyke.domain.runs.list_stream import ListStream
 from fyke.domain.runs.lists import RunListPage, RunLists
+from fyke.domain.runs.recent import RecentRuns
 from fyke.domain.runs.search import parse_cursor
 from fyke.errors import InvalidRequest
 from fyke.model.run import Origin
@@ -31,6 +33,7 @@ from fyke.model.run_list_limits import MAX_MATCHED, BulkAction
 AREA = "/runs"
 VIEW = "runs"  # name of this page's saved filters in the preferences
 SIZE = 50
+WEEK = 7 * DAY
 MAX_UPDATES = 60  # then the browser reconnects, and its session is checked again
 
 
@@ -40,6 +43,7 @@ class RunListPages:
     stream: ListStream
     bulk: RunBulk
     profiles: Profiles
+    recent: RecentRuns
 
     def pages(self) -> list[ConsolePage]:
         return [
@@ -62,9 +66,12 @@ class RunListPages:
                 address.path(address.cursor)
             )  # drop empty parameters, to get a short address to bookmark
         faults: dict[str, str] = {}
-        page = None
+        page, picture = None, None
         try:
-            page = await self._page(view, address)
+            search = await self.lists.search(view.caller, address.terms, view.zone_name)
+            page = await self._page(view, address, search)
+            if page.rows and not address.cursor:
+                picture = await self._picture(view, address, search)
         except InvalidRequest as error:
             faults = _faults(error)
         response = view.page_or_part(
@@ -74,6 +81,7 @@ class RunListPages:
             area=AREA,
             address=address,
             page=page,
+            picture=picture,
             faults=faults,
             saved=saved,
             choices=await self.lists.choices(view.caller),
@@ -87,8 +95,22 @@ class RunListPages:
             response.headers["hx-push-url"] = address.path(address.cursor)
         return response
 
-    async def _page(self, view: View, address: ListAddress) -> RunListPage:
-        search = await self.lists.search(view.caller, address.terms, view.zone_name)
+    async def _picture(
+        self, view: View, address: ListAddress, search: RunSearch
+    ) -> DrawnOverTime | None:
+        """The runs over time: those of the search's time, otherwise of the last week."""
+        now = view.context.clock.now_ms()
+        until = min(search.created_until or now, now)
+        first = search.created_from or until - WEEK
+        if first >= until:
+            return None
+        steps = steps_of(first, until, view.zone)
+        over = await self.recent.over_time(view.caller, search, steps)
+        if over is None or not any(over.counts):
+            return None
+        return drawn(over, view.zone, address.between)
+
+    async def _page(self, view: View, address: ListAddress, search: RunSearch) -> RunListPage:
         if not address.cursor:
             return await self.lists.page(view.caller, search, size=SIZE)
         newer = address.cursor.startswith(NEWER)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from fyke.console import formats
 from fyke.console.formats import zone_named
 from fyke.console.page import ConsolePage
+from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.pages.task_schedule import schedule_label, weekdays
 from fyke.console.view import View
 from fyke.domain.schedules.calendar import PlannedRun, ScheduleCalendar
@@ -23,6 +24,7 @@ SIZE = 50
 @dataclass(frozen=True, slots=True)
 class SchedulePages:
     calendar: ScheduleCalendar
+    pictures: RunPictures
 
     def pages(self) -> list[ConsolePage]:
         return [
@@ -39,6 +41,7 @@ class SchedulePages:
             "schedules/list.html",
             area=AREA,
             lines=lines,
+            pictures=await self.pictures.of_tasks(view, [line.task.id for line in lines]),
             paused=[line for line in lines if line.schedule.paused_at],
             count=count,
             first=offset + 1,

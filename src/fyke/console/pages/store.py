@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
+from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View, own_address
@@ -58,6 +59,7 @@ class StoreRequest:
 @dataclass(frozen=True, slots=True)
 class StorePages:
     catalog: Catalog
+    pictures: RunPictures
 
     def pages(self) -> list[ConsolePage]:
         return [
@@ -77,6 +79,8 @@ class StorePages:
         )
         listing = await self.catalog.browse(view.caller, query)
         marked = await self.catalog.favourites(view.caller, request.text)
+        entries = marked if request.marked else listing.entries
+        shown = [entry.worker.id for entry in entries]
         first = (request.page - 1) * CARDS + 1
         return view.page_or_part(
             "store/list.html",
@@ -84,7 +88,8 @@ class StorePages:
             area=AREA,
             request=request,
             listing=listing,
-            entries=marked if request.marked else listing.entries,
+            entries=entries,
+            pictures=await self.pictures.of_workers(view, shown),
             marked=len(marked),
             priced=self.catalog.priced,
             address_of=address_of,

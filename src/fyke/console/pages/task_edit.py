@@ -255,10 +255,11 @@ class TaskEditPages:
         except NotFound:
             raise
         except InvalidRequest as error:
-            return {"times": [], "times_zone": "", "refused": error.message}
+            names = [problem.field for problem in error.problems]
+            return {"times": [], "times_zone": "", "refused": error.message, "wrong": names}
         zone = ZoneInfo(planned.time_zone)
         times = [formats.moment(at, zone) for at in planned.times]
-        return {"times": times, "times_zone": planned.time_zone, "refused": ""}
+        return {"times": times, "times_zone": planned.time_zone, "refused": "", "wrong": []}
 
 
 def _schema(check: TaskCheck) -> str:

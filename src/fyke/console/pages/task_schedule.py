@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fyke.console.cron_labels import cron_label
 from fyke.console.forms import PostedForm
 from fyke.console.texts import gettext as _
 from fyke.domain.schedules.editing import ScheduleEdit
@@ -44,7 +45,7 @@ def schedule_label(spec: ScheduleSpec) -> str:
         case ScheduleKind.ONCE:
             return _("once, on %(date)s at %(time)s") % values
         case ScheduleKind.CRON:
-            return _("cron %(cron)s") % values
+            return cron_label(spec.cron, weekdays()) or _("cron %(cron)s") % values
     count, unit = in_largest_unit(spec.every_s)
     return _("every %(count)s %(unit)s") % {"count": count, "unit": unit_labels()[unit]}
 

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
+from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.pages.task_schedule import schedule_label
 from fyke.console.reasons import error_text
 from fyke.console.texts import gettext as _
@@ -34,6 +35,7 @@ class TaskPages:
     runs: Runs
     schedules: Schedules
     lists: RunLists
+    pictures: RunPictures
 
     def pages(self) -> list[ConsolePage]:
         task_path = f"{AREA}/{{id}}"
@@ -60,6 +62,7 @@ class TaskPages:
             "rows",
             area=AREA,
             lines=lines,
+            pictures=await self.pictures.of_tasks(view, [line.task.id for line in lines]),
             keyword=keyword,
             count=count,
             first=offset + 1,
@@ -78,7 +81,14 @@ class TaskPages:
         page = await self.lists.page(
             view.caller, RunSearch(task_id=check.line.task.id), size=PAST_RUNS
         )
-        return view.page("tasks/show.html", **frame_values(check, ""), ahead=ahead, runs=page.rows)
+        pictures = await self.pictures.of_tasks(view, [check.line.task.id])
+        return view.page(
+            "tasks/show.html",
+            **frame_values(check, ""),
+            ahead=ahead,
+            runs=page.rows,
+            picture=pictures.get(check.line.task.id),
+        )
 
     async def history(self, view: View) -> Response:
         check = await self.board.check(view.caller, view.param("id"))

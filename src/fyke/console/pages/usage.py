@@ -208,7 +208,8 @@ def _presets(period: Period | None, today: date) -> list[tuple[str, str, str, bo
     ranges = [
         (month, today, _("This month")),
         (before, date.fromordinal(month.toordinal() - 1), _("Last month")),
-        (date.fromordinal(today.toordinal() - 29), today, _("30 days")),
+        (date.fromordinal(today.toordinal() - 6), today, _("Last 7 days")),
+        (date.fromordinal(today.toordinal() - 29), today, _("Last 30 days")),
         (today.replace(month=1, day=1), today, _("This year")),
     ]
     return [

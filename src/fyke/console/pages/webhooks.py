@@ -13,6 +13,7 @@ from fyke.console.page import ConsolePage
 from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
+from fyke.domain.callbacks.allowed import AllowedCallbacks
 from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.webhooks.rules import EndpointFields
 from fyke.domain.webhooks.service import EndpointTest, Webhooks
@@ -31,6 +32,7 @@ _STATES = tuple(state.value for state in DeliveryState)
 class WebhookPages:
     webhooks: Webhooks
     callbacks: Callbacks
+    allowed: AllowedCallbacks
 
     def pages(self) -> list[ConsolePage]:
         endpoint_path = f"{AREA}/{{id}}"
@@ -191,6 +193,7 @@ class WebhookPages:
     def _form(
         self, view: View, typed: Mapping[str, Any], faults: Mapping[str, str], name: str = ""
     ) -> Response:
+        url = str(typed.get("url", "")).strip()
         return view.page(
             "webhooks/form.html",
             status=422 if faults else 200,
@@ -200,6 +203,7 @@ class WebhookPages:
             name=name,
             id=view.request.path_params.get("id", ""),
             events=[event.value for event in WebhookEvent],
+            entry=self.allowed.entry_for(view.caller, url) if "url" in faults else "",
         )
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fyke.console.pages.run_pictures import RunPictures
+from fyke.console.run_bars import DrawnRuns
 from fyke.console.texts import gettext
 from fyke.console.view import View
 from fyke.domain.catalog.service import Catalog
@@ -20,32 +22,49 @@ def _(message: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Tab:
-    """``path`` follows the worker's address. ``own``: only for the account that owns it."""
+class TabPage:
+    """One page of a Worker. ``path`` follows the Worker's address. ``own``: only for the account
+    that owns it.
+    """
 
     path: str
     label: str
     own: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A tab and its pages; one with a single page has the label of that page."""
+
+    label: str
+    sections: tuple[TabPage, ...]
+
+
 TABS: tuple[Tab, ...] = (
-    Tab("", _("Input")),
-    Tab("/readme", _("Readme")),
-    Tab("/output", _("Output fields")),
-    Tab("/runs", _("Runs")),
-    Tab("/tasks", _("Tasks")),
-    Tab("/schedules", _("Schedules")),
-    Tab("/secrets", _("Secrets")),
-    Tab("/versions", _("Versions")),
-    Tab("/api", _("API")),
-    Tab("/changelog", _("Changelog")),
-    Tab("/settings", _("Settings"), own=True),
+    Tab("", (TabPage("", _("Input")),)),
+    Tab(_("About"), (TabPage("/readme", _("Readme")), TabPage("/output", _("Output fields")))),
+    Tab("", (TabPage("/runs", _("Runs")),)),
+    Tab(_("Automation"), (TabPage("/tasks", _("Tasks")), TabPage("/schedules", _("Schedules")))),
+    Tab(
+        _("Versions"),
+        (TabPage("/versions", _("Versions")), TabPage("/changelog", _("Changelog"))),
+    ),
+    Tab("", (TabPage("/api", _("API")),)),
+    Tab(
+        _("Settings"),
+        (TabPage("/settings", _("Settings"), own=True), TabPage("/secrets", _("Secrets"))),
+    ),
 )
+
+Link = tuple[str, str, int | None]  # address, text, count
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerFrame:
-    """``base``: the Worker's address; ``current``: that of the open tab; ``tab``: its label."""
+    """``base``: the Worker's address; ``tab``: the label of the open page; ``current``: the address
+    of the open tab. ``sections``: the pages of this tab when it has several, ``section`` the
+    address of the open one.
+    """
 
     worker: Worker
     facts: WorkerFacts
@@ -54,12 +73,15 @@ class WorkerFrame:
     base: str
     current: str
     tab: str
-    tabs: list[tuple[str, str, int | None]]
+    tabs: list[Link]
+    sections: list[Link]
+    section: str
     area: str
     home: str
     notice: str | None = None  # why the latest version is deprecated, None when it is not
     latest: Version | None = None
     environment: VersionEnvironment | None = None  # of the latest version
+    picture: DrawnRuns | None = None  # the account's last runs
 
 
 def address_of(worker: Worker) -> str:
@@ -72,9 +94,10 @@ class WorkerFrames:
     """Builds the frame of a worker's page from the catalog."""
 
     catalog: Catalog
+    pictures: RunPictures
 
-    async def get(self, view: View, tab: str) -> WorkerFrame:
-        """The frame of the worker that the path names, with the tab of this path open.
+    async def get(self, view: View, path: str) -> WorkerFrame:
+        """The frame of the Worker that the address names, with the page of this path open.
 
         Raise ``WorkerNotFound``, including for workers that the caller may not see.
         """
@@ -83,8 +106,22 @@ class WorkerFrames:
         entry, worker = catalog_page.entry, catalog_page.entry.worker
         own = worker.account_id == view.caller.account_id
         base = address_of(worker)
+        pictures = await self.pictures.of_workers(view, [worker.id])
         counts = {"/runs": catalog_page.runs or None, "/tasks": catalog_page.tasks or None}
-        shown = [item for item in TABS if own or not item.own]
+        shown = [
+            (tab, sections)
+            for tab in TABS
+            if (sections := [section for section in tab.sections if own or not section.own])
+        ]
+        label, siblings = next(
+            (
+                (section.label, sections)
+                for _tab, sections in shown
+                for section in sections
+                if section.path == path
+            ),
+            ("", [TabPage(path, "")]),
+        )
         home = "/dev/workers" if own and "/dev/workers" in view.context.pages else "/store"
         return WorkerFrame(
             worker=worker,
@@ -92,12 +129,24 @@ class WorkerFrames:
             favourite=entry.favourite,
             own=own,
             base=base,
-            current=base + tab,
-            tab=next((gettext(item.label) for item in shown if item.path == tab), ""),
-            tabs=[(base + item.path, gettext(item.label), counts.get(item.path)) for item in shown],
+            current=base + siblings[0].path,
+            tab=gettext(label) if label else "",
+            tabs=[
+                (
+                    base + sections[0].path,
+                    gettext(tab.label if len(sections) > 1 else sections[0].label),
+                    counts.get(sections[0].path),
+                )
+                for tab, sections in shown
+            ],
+            sections=[(base + item.path, gettext(item.label), None) for item in siblings]
+            if len(siblings) > 1
+            else [],
+            section=base + path,
             notice=catalog_page.notice,
             latest=catalog_page.latest,
             environment=catalog_page.environment,
+            picture=pictures.get(worker.id),
             area=home,
             home=home,
         )

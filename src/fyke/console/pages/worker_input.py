@@ -23,6 +23,7 @@ from fyke.console.runform.reply import FormAction, FormReply, context_after
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext
 from fyke.console.view import View
+from fyke.domain.callbacks.allowed import AllowedCallbacks
 from fyke.domain.forms.importing import ImportChoice
 from fyke.domain.forms.jsonview import JsonViewError, read_json
 from fyke.domain.forms.model import InputError, pretty
@@ -47,6 +48,7 @@ class WorkerInputPages:
     runs: Runs
     tasks: Tasks
     secrets: WorkerSecrets
+    allowed: AllowedCallbacks
 
     def pages(self) -> list[ConsolePage]:
         return [
@@ -139,8 +141,11 @@ class WorkerInputPages:
         try:
             run = await self.runs.start(view.caller, request)
         except FykeError as error:
-            about_callback = error.problems[0].field == "callback_url"
-            return FormReply(action, problem=error_text(error), about_callback=about_callback)
+            reply = FormReply(action, problem=error_text(error))
+            if error.problems[0].field != "callback_url":
+                return reply
+            entry = self.allowed.entry_for(view.caller, request.callback_url)
+            return replace(reply, about_callback=True, callback_entry=entry)
         return view.go(f"/runs/{run.id}")
 
     async def _save_task(self, view: View, action: FormAction) -> Response | FormReply:

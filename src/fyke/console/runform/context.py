@@ -43,6 +43,7 @@ class FormContext:
     version: str = ""
     callback_url: str = ""
     callback_fault: str = ""
+    callback_entry: str = ""  # for the operator: what would allow the address
     task_title: str = ""
     task_fault: str = ""
     has_default: bool = False

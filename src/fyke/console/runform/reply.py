@@ -36,7 +36,7 @@ class FormAction:
 class FormReply:
     """The result of an action. ``redraw``: show the parsed value in the requested view instead of
     what was typed. ``refused``: errors in the input prevented the action. ``about_callback``:
-    ``problem`` concerns the callback URL.
+    ``problem`` concerns the callback URL, which an operator can allow with ``callback_entry``.
     """
 
     action: FormAction
@@ -44,6 +44,7 @@ class FormReply:
     refused: bool = False
     problem: str = ""
     about_callback: bool = False
+    callback_entry: str = ""
     task_fault: str = ""
     notice: str = ""
     import_errors: tuple[InputError, ...] = ()
@@ -71,6 +72,7 @@ def context_after(reply: FormReply) -> FormContext:
     context.problem, context.notice = reply.problem, reply.notice
     context.task_fault = reply.task_fault
     context.callback_fault = reply.problem if reply.about_callback else ""
+    context.callback_entry = reply.callback_entry
     context.options_open = context.options_open or bool(context.callback_fault)
     view_unavailable = reply.redraw and action.unreadable and request.sent_view == JSON_VIEW
     refused = bool(reply.refused or reply.problem or reply.task_fault or reply.import_errors)

@@ -21,7 +21,16 @@ from fyke.model.run import (
     StartRecord,
     Subtask,
 )
-from fyke.model.run_list import ListCursor, ListWalk, RunLine, RunSearch
+from fyke.model.run_list import (
+    ListCursor,
+    ListWalk,
+    RunLine,
+    RunPoint,
+    RunSearch,
+    RunsOf,
+    RunsOverTime,
+    TimeSteps,
+)
 from fyke.model.runner import (
     AttemptUsage,
     Capacity,
@@ -442,6 +451,22 @@ class RunListStore(Protocol):
 
     def lines(self, account_id: str, run_ids: Collection[str]) -> dict[str, RunLine]:
         """The lines by run id; deleted runs and runs of other accounts are left out."""
+        ...
+
+    def last_runs(
+        self, account_id: str, of: RunsOf, values: Collection[str], limit: int
+    ) -> dict[str, list[RunPoint]]:
+        """The last ``limit`` runs of each worker or task, oldest first; those without runs are left
+        out. One statement for all. Of ``RunsOf.ACCOUNT``, the only value is the account.
+        """
+        ...
+
+    def over_time(
+        self, account_id: str, search: RunSearch, steps: TimeSteps, most: int
+    ) -> RunsOverTime:
+        """The runs that match, in steps of time instead of the search's own times. Of the runs in
+        these steps, only the newest ``most`` are looked at. ``error`` of the search must be empty.
+        """
         ...
 
     def recent_inputs(self, account_id: str, worker_id: str, limit: int) -> list[str]:

@@ -43,7 +43,7 @@ class Spending:
 
     def __init__(self, storage: Storage, prices: Prices) -> None:
         self._storage = storage
-        self._priced = prices.any()
+        self.priced = prices.any()  # whether runs cost money
 
     async def status(self, caller: Caller) -> SpendingStatus:
         """The status of the caller's own account."""
@@ -78,7 +78,7 @@ class Spending:
         return await self._storage.write(work)
 
     def _status(self, tx: Transaction, account: Account) -> SpendingStatus:
-        return SpendingStatus(account, current_month(tx, account), self._priced)
+        return SpendingStatus(account, current_month(tx, account), self.priced)
 
 
 def _own_account(tx: Transaction, caller: Caller) -> Account:

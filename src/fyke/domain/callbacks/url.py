@@ -6,17 +6,18 @@ when a connection is made.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from fyke.domain.callbacks.neighbours import PLACE, SETTING, Neighbours, is_private
 from fyke.errors import InvalidRequest
-from fyke.kit.addresses import AddressRules
+from fyke.kit.addresses import AddressRules, not_public
 from fyke.kit.hostports import BadHost, Host, is_localhost, join_host_port, parse_host
 
 MAX_URL = 2048
 MAIL = "mailto:"  # scheme of mail addresses, to which the installation's mail server sends
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_SETTING = "FYKE_CALLBACK_ALLOW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,18 @@ class CallbackUrl:
 
 
 class CallbackRules:
-    """Checks callback URLs. ``addresses`` may allow targets that are not on the public internet."""
+    """Checks callback URLs, and the addresses of their hosts. ``addresses`` may allow targets that
+    are not on the public internet; so may ``allow`` while the server runs, but none of ``own``, the
+    addresses and names of this installation.
+    """
 
-    def __init__(self, addresses: AddressRules) -> None:
+    def __init__(self, addresses: AddressRules, own: Iterable[str] = ()) -> None:
         self._addresses = addresses
+        self.neighbours = Neighbours(own)
+
+    def allow(self, entries: Iterable[str]) -> None:
+        """From now on, allow these neighbours, and no others."""
+        self.neighbours = self.neighbours.with_entries(entries)
 
     def check(self, url: str) -> CallbackUrl:
         """Return the URL's parts. Raise ``InvalidRequest`` that names field, rule and remedy."""
@@ -51,20 +60,45 @@ class CallbackRules:
             raise _invalid(str(error)) from error
         port = _port(parts)
         if self._is_private(host, port):
-            entry = join_host_port(host, port)
-            raise _invalid(
-                f"{host} port {port} is not on the public internet; "
-                f"the operator can exempt it with {_SETTING}={entry}"
-            )
+            way = f"with {SETTING}={join_host_port(host, port)}"
+            if not isinstance(host, str) and is_private(host):  # also our own: it stays unknown
+                way = f"in {PLACE}, or {way}"
+            fault = f"{host} port {port} is not on the public internet"
+            raise _invalid(f"{fault}; an operator can allow it {way}")
         target = parts.path or "/"
         if parts.query:
             target += f"?{parts.query}"
         return CallbackUrl(parts.scheme == "https", host, port, target)
 
+    def entry_for(self, url: str) -> str:
+        """The entry that would allow the refused ``url``; "" when it is not refused, or refused for
+        another reason than its address.
+        """
+        try:
+            parts = _split(url)
+            host, port = parse_host(parts.hostname or ""), _port(parts)
+        except (BadHost, InvalidRequest):
+            return ""
+        if isinstance(host, str) or not self.neighbours.may_cover(host):
+            return ""
+        return join_host_port(host, port) if self._is_private(host, port) else ""
+
+    def select(self, host: Host, answers: Iterable[str], port: int) -> list[str]:
+        """The resolved addresses that may be dialled, as ``AddressRules.select``."""
+        found = list(answers)
+        return self._addresses.select(host, found, port) or self.neighbours.select(
+            host, found, port
+        )
+
     def _is_private(self, host: Host, port: int) -> bool:
         if isinstance(host, str):
             return is_localhost(host) and not self._addresses.check_name(host, port)
-        return not self._addresses.check(host, port)
+        return not self._addresses.check(host, port) and not self.neighbours.covers(host, port)
+
+
+def refused_receiver(host: Host) -> str:
+    """Why no address of this host is dialled, and what to do about it."""
+    return f"{not_public(host)}; an operator can allow it in {PLACE}, or with {SETTING}"
 
 
 def receiver_of(url: str, field: str = "callback_url") -> str:

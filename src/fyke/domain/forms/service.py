@@ -22,6 +22,7 @@ from fyke.domain.runs.admission import plan_limit
 from fyke.domain.runs.browsers import limits_at_start, missing_for_start
 from fyke.domain.runs.estimate import Basis, Estimate, estimate
 from fyke.domain.runs.estimates import basis_of
+from fyke.domain.runs.input_secrets import InputSecretFinder
 from fyke.domain.runs.isolation import refusal_of_builds, refusal_of_runners
 from fyke.domain.runs.placement import check_pool
 from fyke.domain.runs.rerun import rerun_input
@@ -114,10 +115,13 @@ class InputCheck:
 class RunForms:
     """The forms of all workers that a caller may see."""
 
-    def __init__(self, storage: Storage, rules: Rules, parsers: ParserPool) -> None:
+    def __init__(
+        self, storage: Storage, rules: Rules, parsers: ParserPool, inputs: InputSecretFinder
+    ) -> None:
         self._storage = storage
         self._rules = rules
         self._parsers = parsers
+        self._inputs = inputs
 
     def browser_mb(self, need: BrowserNeed) -> int:
         """``RunForm.browser_mb`` of a version with this need."""
@@ -219,6 +223,23 @@ class RunForms:
             return start
         view = await self.open(caller, ref, version)
         return FormStart(NormalisedInput({}, start_value(view.form)), "schema")
+
+    async def without_secrets(self, caller: Caller, ref: str, start: FormStart) -> FormStart:
+        """Return ``start`` without the secrets in its input; without an input if that is too large
+        to hide them.
+        """
+
+        def work(tx: Transaction) -> Version | None:
+            worker = find_worker(tx, caller, ref)
+            if start.version:
+                return tx.workers.version(worker.id, start.version)
+            return find_version(tx, caller, worker.id, None)
+
+        version, text = await self._read(work), dump(start.value.input)
+        secrets = await self._inputs.of_input(caller, text, version)
+        shown = await self._inputs.input(caller, text, secrets)
+        value = _to_normalised(json.loads(shown)) if shown else NormalisedInput({}, {})
+        return replace(start, value=value)
 
     async def recent(self, caller: Caller, ref: str) -> list[PastInput]:
         """Return the last different inputs of the account's runs of the worker, newest first,

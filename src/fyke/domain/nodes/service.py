@@ -6,7 +6,7 @@ the same code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 
@@ -70,11 +70,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class NodeStores:
-    """What the services of all runners have in common. ``commit`` is that of the results, unless
-    it is shared. ``left`` is called when a lease has left attempts to machines with their
-    environment, with the time in ms after which they are for all; without it each service wakes its
-    own runner then. ``others_in_pool``: how many other runners each pool had when the latest one of
-    it has registered. ``traces``: runs may have one, which their Workers are given.
+    """What the services of all runners have in common. ``commit`` is that of the results, unless it
+    is shared; ``report`` is shared or None. ``left`` is called when a lease has left attempts to
+    machines with their environment, with the time in ms after which they are for all; without it
+    each service wakes its own runner then. ``others_in_pool``: how many other runners each pool had
+    when the latest one of it has registered. ``traces``: runs may have one, which their Workers are
+    given.
     """
 
     storage: Storage
@@ -88,9 +89,14 @@ class NodeStores:
     sites: SiteExchange
     sample_times: SampleTimes = field(default_factory=SampleTimes)
     commit: CommitBatches | None = None
+    report: Callable[[Sequence[AttemptReport]], Awaitable[RunnerOrders]] | None = None
     left: Callable[[int], None] | None = None
     others_in_pool: dict[str, int] = field(default_factory=dict)
     traces: bool = False
+
+    @property
+    def lease_ms(self) -> int:
+        return int(self.lease_seconds * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +279,7 @@ class NodeService:
             placement = self._placement(node)
             if placement is None:
                 return _Leased()  # as all of its kind
-            until = tx.now + self._lease_ms
+            until = tx.now + self._stores.lease_ms
             own = self._runner
             leases = lease_waiting(
                 tx,
@@ -312,10 +318,6 @@ class NodeService:
             found[-1] = replace(found[-1], is_last=True)
         return found
 
-    @property
-    def _lease_ms(self) -> int:
-        return int(self._stores.lease_seconds * 1000)
-
     async def _end_without_version(self, key: AttemptKey) -> None:
         ended = AttemptEnd(end_of(Reason(ReasonCode.VERSION_MISSING)), AttemptUsage())
         try:
@@ -343,7 +345,10 @@ class NodeService:
 
     async def report(self, reports: Sequence[AttemptReport]) -> RunnerOrders:
         """See ``NodeGateway.report``."""
-        orders = await self._attempts.report([*reports], self._lease_ms)
+        if (shared := self._stores.report) is not None:
+            orders = await shared(reports)
+        else:
+            orders = await self._attempts.report(reports, self._stores.lease_ms)
         for attempt_id in orders.lost:
             self._held.drop(attempt_id)
         return orders

@@ -14,7 +14,9 @@ from fyke.kit.shared_calls import SharedCalls
 from fyke.model.results import AttemptBatch
 
 COMMIT_BYTES = 8 * 2**20  # of one commit; what one node sends has less
-_BATCH_BYTES = 256  # that a batch counts for beside its rows: it locks its run and its attempt
+# That a batch counts for beside its rows: it locks its run and its attempt until the commit, and
+# other gateways wait at most five seconds for them. So a commit has at most about 2,000 batches.
+_BATCH_BYTES = 4096
 _ENTRY_BYTES = 64
 
 _Asked = tuple[Sequence[AttemptBatch], Collection[str]]  # and the ids of attempts to open

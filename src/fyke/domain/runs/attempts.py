@@ -151,17 +151,27 @@ class Attempts:
 
         return await self._storage.write(work)
 
-    async def report(self, reports: list[AttemptReport], lease_ms: int) -> RunnerOrders:
-        """Renew the leases, store the counters, and check the caps of whole runs. The number of
-        statements does not depend on the number of attempts and runs: it is one, and others when
-        sites or browsers have changed, a sample is due, a run has a cap or is being stopped.
-        """
+    async def report(self, reports: Sequence[AttemptReport], lease_ms: int) -> RunnerOrders:
+        """See ``report_all``; of one runner."""
+        [orders] = await self.report_all([reports], lease_ms)
+        return orders
 
-        def work(tx: Transaction) -> tuple[RunnerOrders, dict[str, int], int]:
+    async def report_all(
+        self, asked: Sequence[Sequence[AttemptReport]], lease_ms: int
+    ) -> list[RunnerOrders]:
+        """Renew the leases of the attempts of some runners, store the counters, and check the caps
+        of whole runs. The number of statements does not depend on the number of runners, attempts
+        and runs: it is one, and others when sites or browsers have changed, a sample is due, a run
+        has a cap or is being stopped.
+        """
+        reports = [report for each in asked for report in each]
+
+        def work(tx: Transaction) -> tuple[list[RunnerOrders], dict[str, int], int]:
             renewals = [Renewal(r.key.id, r.key.token, r.usage) for r in reports]
             found = tx.runs.renew(renewals, lease_ms)
-            renewed = found.attempt_ids
-            valid = [r for r in reports if r.key.id in renewed]
+            tokens = found.tokens
+            # two runners may report one attempt: the token says which of them has it
+            valid = [r for r in reports if tokens.get(r.key.id) == r.key.token]
             tx.sites.report(
                 [(r.key.id, r.key.run_id, r.sites) for r in valid if r.sites is not None]
             )
@@ -175,38 +185,37 @@ class Attempts:
             usage = tx.samples.measure(measured, found.at) if measured else {}
             samples = [usage[run_id] for run_id in sampled]
             next_samples = add_samples(tx, samples, found.at)
-            runs, next_check_ms = self._check_caps(tx, runs, usage)
+            runs, next_checks = self._check_caps(tx, runs, usage)
             ends = {
                 run.id: End(run.outcome or Outcome.ABORTED, run.err_msg, run.reason)
                 for run in runs
                 if run.state in STOPPING or run.state.terminal
             }
-            ending = (r.key for r in reports if r.key.run_id in ends)
-            stop = {key.id: ends[key.run_id] for key in ending}
-            lost = frozenset(r.key.id for r in reports) - renewed
-            return RunnerOrders(stop, lost, next_check_ms), next_samples, found.at
+            orders = [_orders([r.key for r in each], tokens, ends, next_checks) for each in asked]
+            return orders, next_samples, found.at
 
-        orders, next_samples, at = await self._storage.write(work)
+        # behind many starts and ends it could come after the leases have expired
+        orders, next_samples, at = await self._storage.write(work, urgent=True)
         self._sample_times.note(next_samples, at)
         return orders
 
     def _check_caps(
         self, tx: Transaction, runs: Sequence[Run], usage: Mapping[str, UsageSample]
-    ) -> tuple[list[Run], int | None]:
+    ) -> tuple[list[Run], dict[str, int]]:
         """End the runs that have reached a cap; the caller has locked them. Return the runs
-        afterwards, and ``next_check_ms``.
+        afterwards, and the milliseconds until the others have used up what they may cost.
         """
         live = [run for run in runs if run.state in LIVE and run.id in usage]
         charges = ChargeCaps(tx, self._rules, live)
         current = {run.id: run for run in runs}
-        next_checks: list[int] = []
+        next_checks: dict[str, int] = {}
         for run in live:
             event = cap_reached(tx, charges, run, usage[run.id].traffic_bytes)
             if event is not None:
                 current[run.id] = apply(tx, self._rules, run, event, "limits") or run
             elif (left := charges.until_used_up(run)) is not None:
-                next_checks.append(left)
-        return [*current.values()], min(next_checks, default=None)
+                next_checks[run.id] = left
+        return [*current.values()], next_checks
 
     async def limit_reached(self, key: AttemptKey, end: End) -> None:
         """End the run, because the runner of an attempt reports that the run has reached a limit
@@ -492,3 +501,18 @@ def _browser_event(tx: Transaction, run: Run, granted: Run, actor: str) -> RunEv
     if extra := granted.hold_micros - run.hold_micros:
         detail += f"; {millionths(extra)} USD more are set aside"
     return RunEvent(run.id, tx.now, "BrowserReserved", run.state, run.state, actor, detail)
+
+
+def _orders(
+    keys: Sequence[AttemptKey],
+    tokens: Mapping[str, int],
+    ends: Mapping[str, End],
+    next_checks: Mapping[str, int],
+) -> RunnerOrders:
+    """Those for the runner that has reported these attempts."""
+    checks = [next_checks[key.run_id] for key in keys if key.run_id in next_checks]
+    return RunnerOrders(
+        stop={key.id: ends[key.run_id] for key in keys if key.run_id in ends},
+        lost=frozenset(key.id for key in keys if tokens.get(key.id) != key.token),
+        next_check_ms=min(checks, default=None),
+    )

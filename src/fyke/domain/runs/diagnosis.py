@@ -6,12 +6,10 @@ that the account stores for the Worker were masked when its output was stored.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from fyke.contracts.parsing import ParserPool
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
 from fyke.domain.logs.reading import LogReader
@@ -19,17 +17,16 @@ from fyke.domain.logs.service import RunLogs
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowser, RunBrowsers
 from fyke.domain.runs.endings import RunEnding, RunEndings
-from fyke.domain.runs.hidden_input import InputSecrets, masker_of, shown_input, unknown_secrets
+from fyke.domain.runs.hidden_input import InputSecrets
+from fyke.domain.runs.input_secrets import InputSecretFinder
 from fyke.domain.runs.last_pages import LastPages, NumberedPage, PageData
 from fyke.domain.runs.service import Runs, RunView
 from fyke.domain.runs.sites import RunSites, RunTraffic
 from fyke.domain.runs.subtask_reader import SubtaskReader, SubtaskView
-from fyke.domain.runs.summary import MAX_INPUT_CHARS, summary_of_text
 from fyke.domain.runs.usage import RunUsage, RunUsages
 from fyke.domain.runs.waiting import WaitReason, WaitReasons
 from fyke.domain.secrets.masking import Masker
-from fyke.domain.workers.secret_inputs import find_secrets, secret_names
-from fyke.errors import NotFound, RateLimited, TooComplex
+from fyke.errors import NotFound, RateLimited
 from fyke.model.account import Caller
 from fyke.model.log import LogEntry
 from fyke.model.run import MAX_LISTED_SUBTASKS, RunEvent
@@ -84,8 +81,8 @@ class Diagnoses:
     def __init__(
         self,
         storage: Storage,
-        parsers: ParserPool,
         *,
+        inputs: InputSecretFinder,
         runs: Runs,
         endings: RunEndings,
         results: RunResults,
@@ -99,7 +96,7 @@ class Diagnoses:
         log_pages: LogReader,
     ) -> None:
         self._storage = storage
-        self._parsers = parsers
+        self._inputs = inputs
         self._runs = runs
         self._endings = endings
         self._results = results
@@ -140,7 +137,7 @@ class Diagnoses:
             return version, tx.environments.get(version.id) if version else None
 
         version, environment = await self._storage.read(work)
-        secrets = await self._secrets(caller, run.input_json, version)
+        secrets = await self._inputs.of_input(caller, run.input_json, version)
         browser = await self._browsers.of_run(caller, run_id)
         events = await self._runs.events(caller, run_id)
         return Diagnosis(
@@ -160,29 +157,10 @@ class Diagnoses:
             log_lines=await self._log_pages.count_of(run_id),
         )
 
-    async def _secrets(
-        self, caller: Caller, input_json: str, version: Version | None
-    ) -> InputSecrets:
-        schema, declared = (version.input_schema, version.secrets) if version else ("", ())
-        try:
-            names = await self._parsers.run(caller.account_id, secret_names, schema, declared)
-            found = await self._parsers.run(caller.account_id, find_secrets, input_json, names)
-        except TooComplex:
-            return unknown_secrets()
-        if found is None:
-            return unknown_secrets()
-        masker = await asyncio.to_thread(masker_of, found.values)
-        return InputSecrets(names, masker, found.others)
-
     async def input(self, caller: Caller, diagnosis: Diagnosis) -> bytes | None:
         """The input as JSON without its secrets; None if it is too large to hide them."""
-        if not diagnosis.secrets.known:
-            return None
         text = diagnosis.view.run.input_json
-        try:
-            return await self._parsers.run(caller.account_id, shown_input, text, diagnosis.secrets)
-        except TooComplex:
-            return None
+        return await self._inputs.input(caller, text, diagnosis.secrets)
 
     async def subtasks(
         self, caller: Caller, diagnosis: Diagnosis
@@ -194,7 +172,7 @@ class Diagnoses:
             _, views = await self._subtasks.page(
                 caller, diagnosis.run_id, offset=offset, limit=limit
             )
-            yield await asyncio.to_thread(_with_safe_summaries, views, diagnosis.secrets)
+            yield await self._inputs.subtasks(views, diagnosis.secrets)
 
     async def log(self, diagnosis: Diagnosis) -> AsyncIterator[list[LogEntry]]:
         """The last ``MAX_LOG_LINES`` entries of the log in parts."""
@@ -222,15 +200,3 @@ class Diagnoses:
             return await self._pages.file(caller, diagnosis.run_id, page.attempt_id, kind)
         except NotFound:
             return None
-
-
-def _with_safe_summaries(views: list[SubtaskView], secrets: InputSecrets) -> list[SubtaskView]:
-    return [replace(view, summary=_safe_summary(view, secrets)) for view in views]
-
-
-def _safe_summary(view: SubtaskView, secrets: InputSecrets) -> str:
-    text = view.subtask.input_json
-    if len(text) > MAX_INPUT_CHARS:
-        return view.summary  # only its size
-    # masked before it is cut
-    return summary_of_text(shown_input(text, secrets).decode())

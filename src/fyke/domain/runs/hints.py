@@ -191,7 +191,7 @@ _BY_MESSAGE: tuple[tuple[re.Pattern[str], HintCode], ...] = (
     (
         re.compile(
             r"name or service not known|getaddrinfo|ENOTFOUND|name resolution|nodename nor"
-            r"|no such host",
+            r"|no such host|the name does not exist or has no address",
             re.IGNORECASE,
         ),
         HintCode.UNKNOWN_HOST,

@@ -32,6 +32,7 @@ STATE_WORDS: dict[str, tuple[RunState, ...]] = {
     ACTIVE: (RunState.READY, RunState.RUNNING, RunState.ENDING, RunState.ABORTING),
 }
 _MAX_MS = 10**14  # the year 5138
+_UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _Word = TypeVar("_Word", bound=StrEnum)
 _Read = TypeVar("_Read")
 
@@ -40,8 +41,8 @@ _Read = TypeVar("_Read")
 class SearchTerms:
     """The text of a search. ``state``, ``outcome``, ``reason`` and ``origin`` may be several words
     separated by commas; ``worker`` is an id or a path, ``task`` an id. ``since`` and ``until`` are
-    Unix seconds, a day (``2026-11-24``, for ``until`` to its end) or a day and a time
-    (``2026-11-24T09:30``).
+    Unix seconds, a day (``2026-11-24``, for ``until`` to its end), a day and a time
+    (``2026-11-24T09:30``) or the length of time before now (``30m``, ``24h``, ``7d``).
     """
 
     state: str = ""
@@ -82,8 +83,10 @@ def parse_search(
         task_id=read(lambda: _task(words.task), ""),
         origins=read(lambda: _words("origin", words.origin, Origin), ()),
         version=words.version.strip()[:200],
-        created_from=read(lambda: moment(words.since, since_name, zone), 0),
-        created_until=read(lambda: moment(words.until, "until", zone, whole_day=True), 0),
+        created_from=read(lambda: moment(words.since, since_name, zone, now=tx.now), 0),
+        created_until=read(
+            lambda: moment(words.until, "until", zone, now=tx.now, whole_day=True), 0
+        ),
         error=read(lambda: error_part(words.error), ""),
         run_id=read(lambda: run_id_part(words.run), ""),
     )
@@ -149,24 +152,32 @@ def _task(text: str) -> str:
     return ref
 
 
-def moment(text: str, field: str, zone: str, *, whole_day: bool = False) -> int:
-    """Parse a time (ms), 0 for empty text. A day means its start, or with ``whole_day`` its end.
-    Raise ``InvalidRequest``.
+def moment(text: str, field: str, zone: str, *, now: int, whole_day: bool = False) -> int:
+    """Parse a time (ms), 0 for empty text. A day means its start, or with ``whole_day`` its end;
+    ``24h`` is that long before ``now``. Raise ``InvalidRequest``.
     """
     typed = text.strip()
     if not typed:
         return 0
     try:
-        at = _moment(typed, zone, whole_day=whole_day)
+        at = _before(typed, now) or _moment(typed, zone, whole_day=whole_day)
     except (ValueError, OverflowError):
         at = -1
     if not 0 < at <= _MAX_MS:
         raise InvalidRequest(
             f"{typed[:30]!r} is not a time; write a day as 2026-11-24, with a time as "
-            "2026-11-24T09:30, or Unix seconds",
+            "2026-11-24T09:30, as a time before now such as 24h or 7d, or as Unix seconds",
             field=field,
         )
     return at
+
+
+def _before(typed: str, now: int) -> int:
+    """The time that ``24h`` names, 0 for text of another kind."""
+    number, unit = typed[:-1], _UNITS_MS.get(typed[-1:].lower(), 0)
+    if not unit or not number.isascii() or not number.isdigit():
+        return 0
+    return now - int(number[:9]) * unit
 
 
 def _moment(typed: str, zone: str, *, whole_day: bool) -> int:

@@ -26,7 +26,9 @@ _COUNTERS = tuple(field.name for field in fields(SiteTraffic) if field.name != "
 
 @dataclass(frozen=True, slots=True)
 class SiteUsage:
-    """The traffic of one site. ``block_reason`` is None when no request was refused."""
+    """The traffic of one site. ``block_reason`` is None when no request was refused, and
+    some connection to it was made.
+    """
 
     traffic: SiteTraffic
     block_reason: BlockedSite | None
@@ -116,7 +118,8 @@ def _block_reason(
 ) -> BlockedSite | None:
     """``opened`` are the private addresses that the run may reach."""
     if not site.refused:
-        return None
+        is_unreached = site.failures and not site.requests
+        return BlockedSite.UNREACHABLE if is_unreached else None
     try:
         host: Host = parse_host(site.domain)
     except BadHost:

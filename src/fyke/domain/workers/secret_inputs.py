@@ -1,9 +1,9 @@
 """Hides the secrets in the input of a run, for copies that are given to others.
 
-Hidden are the values of fields that ask for a secret or are named like one, at any depth, values of
-pairs with such a name, passwords and parameters with such a name in addresses, user names there
-without a password, and headers that authenticate. Called in a parser process: an input may be
-large.
+Hidden are the values of fields that ask for a secret or are named like one, at any depth and in
+JSON within a text, values of pairs with such a name, passwords and parameters with such a name in
+addresses, user names there without a password, and headers that authenticate. Called in a parser
+process: an input may be large.
 """
 
 from __future__ import annotations
@@ -25,8 +25,14 @@ MAX_VALUE_CHARS = 512  # of one that is returned: its encodings are longer, and 
 
 _NAMES = ("name", "key", "header", "field")  # members that name the value beside them
 _VALUES = ("value", "val")
+_JSON_STARTS = ("{", "[", '"')
 _USER_INFO = re.compile(r"://(?:([^\s/@:]*):([^\s/@]+)|([^\s/@:?#]+):?)@")
 _PARAMETER = re.compile(r"([?&;]|^)([\w.-]{1,100})=([^&#;\s]+)")
+_MEMBER = re.compile(
+    r"""(?P<open>(?P<quote>["'])(?P<name>[\w.-]{1,100})(?P=quote)\s*:\s*(?P<mark>["']))"""
+    r"""(?P<value>[^"'\\]*+(?:(?!(?P=mark))(?:["']|\\.)[^"'\\]*+)*+)""",
+    re.DOTALL,
+)
 _HEADER = re.compile(
     r"^([ \t]*(?:(?:proxy-)?authorization|(?:set-)?cookie"
     r"|x-[\w-]{0,40}(?:key|token|auth)[\w-]{0,40}))([ \t]*:[ \t]*)(\S.*)$",
@@ -132,12 +138,28 @@ class _Hiding:
             self.others.add(text)
 
     def _in_text(self, text: str) -> str:
-        """A text without the secrets in addresses and headers."""
+        """A text without the secrets in JSON, addresses and headers."""
+        if text.lstrip()[:1] in _JSON_STARTS:
+            found, value = _read_json(text)
+            if found:
+                shown = self.of(value)
+                return text if shown == value else json.dumps(shown, ensure_ascii=False)
+        if ":" in text:
+            text = _MEMBER.sub(self._member, text)
         if "://" in text:
             text = _USER_INFO.sub(self._user_info, text)
         if "=" in text:
             text = _PARAMETER.sub(self._parameter, text)
         return _HEADER.sub(self._header, text) if ":" in text else text
+
+    def _member(self, found: re.Match[str]) -> str:
+        """A member of an object in a text that is not JSON as a whole."""
+        if not found["value"] or not self._is_secret(found["name"]):
+            return found[0]
+        if "\\" in found["value"]:
+            _, plain = _read_json(f'"{found["value"]}"')
+            self._note(found["name"], plain or found["value"])
+        return f"{found['open']}{self._hide(found['name'], found['value'])}"
 
     def _user_info(self, found: re.Match[str]) -> str:
         if found[2] is not None:
@@ -157,6 +179,14 @@ class _Hiding:
         if len(words) == 2:  # a scheme, and what it needs
             self._note(name, words[1])
         return f"{found[1]}{found[2]}{hidden}"
+
+
+def _read_json(text: str) -> tuple[bool, Any]:
+    """Whether a text is JSON, and what it says."""
+    try:
+        return True, json.loads(text)
+    except (ValueError, RecursionError):
+        return False, None
 
 
 def _is_unicode(text: str) -> bool:

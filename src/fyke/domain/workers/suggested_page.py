@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.readme import first_heading, first_paragraph, one_line
+from fyke.errors import InvalidRequest
 from fyke.model.worker import Project, Version, VersionState, Worker, WorkerPage
 
 _MAX_SCHEMA = 200_000  # characters that are parsed in a transaction, in a few milliseconds
@@ -33,14 +34,19 @@ def page_after(worker: Worker, project: Project, versions: Sequence[Version]) ->
         known = {worker.name, suggested_title(latest.readme) if latest else page.title}
         if page.title in known:
             page = replace(page, title=project.title)
-    if project.description and project.description != page.description:
-        if not page.description or latest is None:
-            edited = False
-        elif len(latest.input_schema) > _MAX_SCHEMA:
-            edited = True
-        else:
-            made = suggested_description(latest.readme, latest.input_schema)
-            edited = page.description != made
-        if not edited:
-            page = replace(page, description=project.description)
+    is_suggested = (
+        not page.description or latest is None or page.description == _description(latest)
+    )
+    if project.description and is_suggested:
+        page = replace(page, description=project.description)
     return page
+
+
+def _description(version: Version) -> str | None:
+    """What a version suggested; None if its schema is too long, or broken by today's rules."""
+    if len(version.input_schema) > _MAX_SCHEMA:
+        return None
+    try:
+        return suggested_description(version.readme, version.input_schema)
+    except InvalidRequest:
+        return None

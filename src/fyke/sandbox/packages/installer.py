@@ -35,7 +35,7 @@ _NETWORK_ERRORS = re.compile(
     r"error sending request for url|HTTP status server error"
     r"|\bcode E(?:50\d|CONN\w+|NET\w+|HOST\w+|AI_AGAIN|TIMEDOUT|NOTFOUND|RR_SOCKET_TIMEOUT)\b"
     r"|dial tcp|i/o timeout|TLS handshake timeout"
-    r"|: (?:Bad Gateway|Service Unavailable|Gateway Timeout)$",
+    r"|: (?:Bad Gateway|Service Unavailable|Gateway Timeout)(?::|$)",
     re.MULTILINE,
 )
 # lines of uv and of npm with a cause, and what they begin with

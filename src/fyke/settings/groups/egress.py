@@ -80,7 +80,8 @@ class EgressSettings(BaseModel):
 
     callback_allow: Annotated[AddressList, SHARED] = Field(default=(), examples=["127.0.0.1:9000"])
     """Receivers of callbacks and webhooks that are accepted although they are not on the public
-    internet.
+    internet. An operator can allow more of them while Fyke runs, in the console or with
+    ``fyke callback allow``, but no address of the installation itself; these need this setting.
     """
 
     callback_running: Annotated[bool, SHARED] = Field(default=True, examples=["false"])

@@ -18,7 +18,16 @@ from fyke.model.run import RunState
 from fyke.reasons import sentence
 from fyke.snippets.render import IDS, LANGUAGES, Start, body_text, snippet
 from fyke.wire.common import Count, Items, TimeOrNever, Ulid, Usd, known_values
-from fyke.wire.fields import Answer, DocumentedAs, FieldError, ParsedBy, Request, Text, to_text
+from fyke.wire.fields import (
+    Answer,
+    Boolean,
+    DocumentedAs,
+    FieldError,
+    ParsedBy,
+    Request,
+    Text,
+    to_text,
+)
 from fyke.wire.inputs import RunInput
 from fyke.wire.units import seconds
 
@@ -76,6 +85,9 @@ class VersionSelector(Request):
 class FormStartQuery(VersionSelector):
     from_run: Annotated[Text, Meta(description="id of a run of this worker")] = ""
     task: Annotated[Text, Meta(description="id of a task of this worker")] = ""
+    safe_input: Annotated[Boolean, Meta(description="whether secrets in `input` are hidden")] = (
+        False
+    )
 
 
 class InputToCheck(VersionSelector):

@@ -11,13 +11,15 @@ from fyke.domain.installation.service import MAX_DAYS
 from fyke.model.account import Plan
 from fyke.model.installation import MAX_COUNTED
 from fyke.wire.common import Count, Items, TimeOrNever
-from fyke.wire.fields import Answer, Boolean, Integer, Request
+from fyke.wire.fields import Answer, Boolean, Integer, Name, Request
 from fyke.wire.units import seconds
 
 if TYPE_CHECKING:
     from fyke.model.installation import (
+        AllowedReceivers,
         EgressReport,
         PlanLine,
+        ReceiverPreview,
         Retention,
         StorageReport,
         Tariff,
@@ -37,6 +39,10 @@ class RetentionQuery(Request):
     days: (
         Annotated[Integer, Meta(ge=0, le=MAX_DAYS, description="instead of the setting")] | None
     ) = None
+
+
+class AllowedEntry(Request):
+    entry: Annotated[Name, Meta(description="host:port or network:port, such as 10.0.0.5:5678")]
 
 
 # --- answers -------------------------------------------------------------------------------
@@ -98,6 +104,44 @@ class ProxyReportList(Answer):
             default_region=report.default_region,
             allowed=list(report.allowed),
             callbacks_allowed=list(report.callbacks_allowed),
+        )
+
+
+class AllowedReceiverItem(Answer):
+    entry: str
+    origin: Annotated[
+        str, Meta(description="setting: in callback_allow; operator: added while servers ran")
+    ]
+
+
+class AllowedReceiverList(Answer):
+    version: Annotated[Count, Meta(description="of the settings of the installation")]
+    items: list[AllowedReceiverItem] = field(name="list")
+
+    @classmethod
+    def of(cls, allowed: AllowedReceivers) -> AllowedReceiverList:
+        by_setting = [AllowedReceiverItem(entry, "setting") for entry in allowed.by_setting]
+        added = [AllowedReceiverItem(entry, "operator") for entry in allowed.entries]
+        return cls(version=allowed.version, items=[*by_setting, *added])
+
+
+class AllowedReceiverPreview(Answer):
+    entry: Annotated[str, Meta(description="as it would be listed")]
+    target: Annotated[str, Meta(description="name, address or network")]
+    port: int
+    addresses: Annotated[Count, Meta(description="how many, at most 2^53 - 1; 0 for a name")]
+    left_out: Annotated[list[str], Meta(description="addresses of the installation among them")]
+    is_allowed: Annotated[bool, Meta(description="whether it is allowed already")]
+
+    @classmethod
+    def of(cls, preview: ReceiverPreview) -> AllowedReceiverPreview:
+        return cls(
+            entry=preview.entry,
+            target=preview.target,
+            port=preview.port,
+            addresses=min(preview.addresses, 2**53 - 1),  # more are not exact in JSON
+            left_out=list(preview.left_out),
+            is_allowed=preview.is_allowed,
         )
 
 

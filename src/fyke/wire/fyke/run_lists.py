@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from fyke.domain.runs.bulk import BulkResult
     from fyke.domain.runs.lists import RunRow
 
-_TIME = "a day (2026-11-24), a day and a time (2026-11-24T09:30) or Unix seconds"
+_TIME = (
+    "a day (2026-11-24), a day and a time (2026-11-24T09:30), the length of time before now "
+    "(24h, 7d) or Unix seconds"
+)
 
 
 # --- requests ------------------------------------------------------------------------------

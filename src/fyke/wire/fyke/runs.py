@@ -68,6 +68,9 @@ class SubtaskQuery(Request):
     limit: Annotated[
         Integer, Meta(ge=1, le=MAX_LISTED_SUBTASKS, description="subtasks of a page")
     ] = MAX_LISTED_SUBTASKS
+    safe_input: Annotated[Boolean, Meta(description="whether secrets in `input` are hidden")] = (
+        False
+    )
 
 
 class ShareToCreate(Request):
@@ -385,7 +388,9 @@ class SiteItem(Answer):
     bytes_down: Bytes
     failures: Annotated[Count, Meta(description="failed connections")]
     refused: Count
-    why: Annotated[str, known_values(["", *BlockedSite], "why it was refused, or empty")]
+    why: Annotated[
+        str, known_values(["", *BlockedSite], "why it was refused or not reached, or empty")
+    ]
 
     @classmethod
     def of(cls, site: SiteUsage) -> SiteItem:

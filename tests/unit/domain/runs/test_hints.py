@@ -89,6 +89,11 @@ def test_successful_and_active_runs_have_no_hint() -> None:
         ("HTTP 403 Forbidden for https://a.example", "blocked"),
         ("got status 429", "blocked"),
         ("socket.gaierror: [Errno -2] Name or service not known", "unknown_host"),
+        (
+            "httpx.ProxyError: 502 Bad Gateway: a.example port 443: the name does not exist or has "
+            "no address on the public internet",
+            "unknown_host",
+        ),
         ("ConnectionRefusedError: [Errno 111] Connection refused", "unreachable"),
         ("Error: net::ERR_TUNNEL_CONNECTION_FAILED at https://a.example/", "unreachable"),
         ("Page.goto: Timeout 30000ms exceeded.", "unreachable"),

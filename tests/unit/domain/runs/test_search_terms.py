@@ -109,7 +109,16 @@ def test_all_errors_are_reported_with_their_fields() -> None:
     ],
 )
 def test_times_are_parsed_in_the_zone(typed: str, zone: str, expected: int) -> None:
-    assert moment(typed, "from", zone) == expected
+    assert moment(typed, "from", zone, now=0) == expected
+
+
+def test_a_time_may_be_relative_to_now() -> None:
+    now = 1_793_491_200_000
+    for typed, length in (("30m", DAY // 48), ("24h", DAY), ("7D", 7 * DAY), (" 0d ", 0)):
+        assert moment(typed, "from", "UTC", now=now) == now - length
+    for typed in ("h", "-1h", "1w", "1.5h", "999999999d"):
+        with pytest.raises(InvalidRequest, match="is not a time"):
+            moment(typed, "from", "UTC", now=now)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +126,7 @@ def test_times_are_parsed_in_the_zone(typed: str, zone: str, expected: int) -> N
 )
 def test_an_invalid_time_is_refused(typed: str) -> None:
     with pytest.raises(InvalidRequest, match=r"until: .* is not a time; write a day as"):
-        moment(typed, "until", "UTC", whole_day=True)
+        moment(typed, "until", "UTC", now=0, whole_day=True)
 
 
 def test_a_cursor_is_parsed() -> None:

@@ -72,6 +72,15 @@ def test_a_private_address_that_the_run_may_reach_must_be_declared_too(
         assert line.block_reason is why
 
 
+def test_a_site_to_which_no_connection_was_made_has_a_reason() -> None:
+    [line] = _lines([site("none.example", failures=3)], None, ())
+    assert line.block_reason is BlockedSite.UNREACHABLE
+    [line] = _lines([site("none.example", failures=3, requests=1)], None, ())
+    assert line.block_reason is None
+    [line] = _lines([site("none.example", failures=3, refused=1)], None, ())
+    assert line.block_reason is BlockedSite.RULE
+
+
 def test_sites_with_most_traffic_come_first() -> None:
     found = [
         site("b.example", requests=2),

@@ -61,6 +61,17 @@ def test_fields_that_ask_for_a_secret_are_hidden() -> None:
             {"raw": "Accept: x\nCookie: a=b; c\nX-Auth-Token: t"},
             {"raw": "Accept: x\nCookie: ***\nX-Auth-Token: ***"},
         ),
+        (
+            {"config": '{"a": 1.50, "password": "p", "to": [{"url": "http://u:secret1@h/p"}]}'},
+            {"config": '{"a": 1.5, "password": "***", "to": [{"url": "http://u:***@h/p"}]}'},
+        ),
+        ({"config": '"{\\"token\\": 123456}"'}, {"config": r'"{\"token\": \"***\"}"'}),
+        (
+            {"lines": '{"token":"a\\"b"}\n{\'pin_token\': \'"c"\', "x": "y"}'},
+            {"lines": '{"token":"***"}\n{\'pin_token\': \'***\', "x": "y"}'},
+        ),
+        ({"plain": '{"a":  1.50,"b":""}'}, {"plain": '{"a":  1.50,"b":""}'}),
+        ({"plain": "[" * 100_000}, {"plain": "[" * 100_000}),
         ({"token": "", "cookies": []}, {"token": "", "cookies": []}),
         (
             {"plain": "a: b = c ://d", "n": 1.5, "none": None},
@@ -104,6 +115,8 @@ def test_values_that_are_not_searched_for_are_counted() -> None:
         ({"raw": "Authorization: Bearer abc.def"}, {"Bearer abc.def", "abc.def"}),
         ({"raw": "X-Auth-Token: Custom abcdef"}, {"Custom abcdef", "abcdef"}),
         ({"headers": {"Authorization": "Bearer abc.def"}}, {"Bearer abc.def", "abc.def"}),
+        ({"config": '{"password": "JSONPASS77"}'}, {"JSONPASS77"}),
+        ({"config": r'x = {"password": "open \"sesame"}'}, {'open "sesame', r"open \"sesame"}),
         ({"url": "https://tokens@h/a"}, {"tokens"}),
         ({"proxy": "http://keykey:@h"}, {"keykey"}),
         ({"url": "https://h/@user?mail=a:b@c"}, set[str]()),

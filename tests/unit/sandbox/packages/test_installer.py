@@ -194,6 +194,7 @@ GO = 'go: x.example/y@v1.0.0: Get "https://proxy.example/x/y/@v/v1.0.0.mod": '
         ("npm error code E404\nnpm error 404 Not Found - GET https://x", False),
         ("npm error code ERESOLVE\nnpm error ERESOLVE unable to resolve", False),
         (f"{GO}Bad Gateway\n", True),
+        (f"{GO}Bad Gateway: proxy.example port 443: the name does not exist\n", True),
         (f"{GO}dial tcp: lookup proxy.example: no such host", True),
         (f"{GO}Not Found", False),
     ],

@@ -22,6 +22,7 @@ from fyke_client._requests import (
 )
 
 QUEUE = "/api/v2/run-queue/items"
+ALLOWED = "/api/fyke/installation/callback-allow"
 
 
 class AsyncFykeAdmin(
@@ -152,6 +153,30 @@ class AsyncFykeAdmin(
         body = types.fyke.callbacks.ReceiverName(receiver)
         return await self._connection.post(
             "/api/fyke/receivers/enable", types.fyke.callbacks.ReceiverItem, body
+        )
+
+    async def allowed_receivers(self) -> types.fyke.installation.AllowedReceiverList:
+        """Private addresses to which callbacks are allowed, for the operator."""
+        return await self._connection.get(ALLOWED, types.fyke.installation.AllowedReceiverList)
+
+    async def preview_receiver(self, entry: str) -> types.fyke.installation.AllowedReceiverPreview:
+        """What ``allow_receiver`` would change."""
+        return await self._connection.get(
+            f"{ALLOWED}/preview", types.fyke.installation.AllowedReceiverPreview, {"entry": entry}
+        )
+
+    async def allow_receiver(self, entry: str) -> types.fyke.installation.AllowedReceiverList:
+        """Allow callbacks to ``host:port`` or ``network:port``."""
+        body = types.fyke.installation.AllowedEntry(entry)
+        return await self._connection.post(
+            ALLOWED, types.fyke.installation.AllowedReceiverList, body
+        )
+
+    async def disallow_receiver(self, entry: str) -> types.fyke.installation.AllowedReceiverList:
+        """Take back what ``allow_receiver`` has allowed."""
+        body = types.fyke.installation.AllowedEntry(entry)
+        return await self._connection.post(
+            f"{ALLOWED}/remove", types.fyke.installation.AllowedReceiverList, body
         )
 
     # --- versions of workers ------------------------------------------------------------

@@ -9,8 +9,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from fyke_client import types
 from fyke_client._async.connection import AsyncConnection
+from fyke_client._decode import decode
 from fyke_client._events import Event, EventParser
 from fyke_client._files import write_file
 from fyke_client._requests import (
@@ -110,10 +113,10 @@ class AsyncRunCalls:
         path = f"/api/fyke/runs/{segment(run)}"
         return await self._connection.get(path, types.fyke.runs.RunSummary)
 
-    async def runs(
+    async def run_page(
         self, *, status: int = 0, worker: str = "", page_index: int = 1, page_size: int = 20
     ) -> types.v1.RunPage:
-        """A page of the runs, newest first."""
+        """A page of the runs with their details, newest first."""
         body = types.v1.RunList(page_index, page_size, status, worker)
         return await self._connection.read("/api/v1/run/list", types.v1.RunPage, body)
 
@@ -126,14 +129,16 @@ class AsyncRunCalls:
         page_index: int = 1,
         page_size: int = 20,
     ) -> types.fyke.run_lists.RunItemPage:
-        """Runs, newest first. ``reason``: codes of why they ended, separated by commas."""
+        """A page of the runs, newest first. ``reason``: codes of why they ended, separated by
+        commas.
+        """
         query = {"reason": reason, "state": state, "worker": worker}
         pages = {"page_index": str(page_index), "page_size": str(page_size)}
         return await self._connection.get(
             "/api/fyke/runs", types.fyke.run_lists.RunItemPage, query | pages
         )
 
-    async def iter_runs(
+    async def runs(
         self, *, worker: str = "", state: str = "", reason: str = ""
     ) -> AsyncIterator[types.fyke.run_lists.RunItem]:
         """All runs, newest first, requested in pages. ``state``: such as ``failed`` or ``active``;
@@ -207,10 +212,18 @@ class AsyncRunCalls:
             if rest > 0:
                 await self._connection.pause(rest)
 
-    async def log(self, run: str) -> types.v1.LogTail:
+    async def log_tail(self, run: str) -> types.v1.LogTail:
         """The last lines of the log, and a link to all of it."""
         body = types.v1.RunRef(run)
         return await self._connection.read("/api/v1/run/last/log", types.v1.LogTail, body)
+
+    async def logs(self, run: str) -> AsyncIterator[types.fyke.run_logs.LogItem]:
+        """The log that a run has now, oldest entry first, requested in parts."""
+        position = 0
+        while entries := await self.log_after(run, position):
+            for entry in entries:
+                yield entry
+            position = entries[-1].position
 
     async def log_after(
         self, run: str, position: int = 0, limit: int = 1000
@@ -284,6 +297,14 @@ class AsyncRunCalls:
             if event.kind == "rows":
                 for item in event.data["list"]:
                     yield without_id(item["row"])
+
+    async def follow_logs(self, run: str) -> AsyncIterator[types.fyke.run_logs.LogItem]:
+        """The log of a run as it is written, until it ends."""
+        async for event in self.follow(run, ("log",)):
+            if event.kind == "log":
+                part = decode(msgspec.json.encode(event.data), types.fyke.run_logs.LogPart)
+                for entry in part.items:
+                    yield entry
 
 
 def _too_late(run: str, state: str, seconds: float) -> TimeoutError:

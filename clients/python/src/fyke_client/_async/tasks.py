@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from fyke_client._async.runs import run_input
 from fyke_client._requests import json_request, new_idempotency_key, segment
 
 TASKS = "/api/v2/worker-tasks"
+TASKS_PAGE = 100
 
 
 class AsyncTaskCalls:
@@ -45,12 +46,27 @@ class AsyncTaskCalls:
         )
         return (await self._connection.post(TASKS, types.v2.tasks.TaskCreated, body)).slug
 
-    async def tasks(
-        self, page_index: int = 1, page_size: int = 20, keyword: str = ""
+    async def task_page(
+        self, page_index: int = 1, page_size: int = 20, keyword: str = "", *, worker: str = ""
     ) -> types.v2.tasks.WorkerTaskPage:
-        """Newest first; ``keyword`` is part of a title or slug."""
+        """A page of the tasks, newest first; ``keyword`` is part of a title or slug."""
         query = {"offset": page_index, "limit": page_size, "keyword": keyword}
+        if worker:
+            query["worker_id"] = worker.replace("/", "~")
         return await self._connection.get(TASKS, types.v2.tasks.WorkerTaskPage, query)
+
+    async def tasks(
+        self, *, worker: str = "", keyword: str = ""
+    ) -> AsyncIterator[types.v2.tasks.WorkerTask]:
+        """All tasks, newest first, requested in pages; ``keyword`` is part of a title or slug."""
+        number = 1
+        while True:
+            page = await self.task_page(number, TASKS_PAGE, keyword, worker=worker)
+            for item in page.items:
+                yield item
+            if len(page.items) < TASKS_PAGE:
+                return
+            number += 1
 
     async def task(self, task: str) -> types.v2.tasks.WorkerTask:
         return await self._connection.get(_task_path(task), types.v2.tasks.WorkerTask)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from os import PathLike
+from typing import Any
 
 from fyke_client import types
 from fyke_client._async.connection import AsyncConnection
@@ -37,9 +39,16 @@ class AsyncWorkerCalls:
         query = {"search": text, "limit": limit}
         return (await self._connection.get("/api/store", types.v1.Store, query)).scraper
 
-    async def worker(self, ref: str) -> types.v1.WorkerDetail:
+    async def worker(self, worker: str) -> types.v1.WorkerDetail:
         """The newest version of a Worker (``owner/name`` or its slug), with its input schema."""
-        return await self._connection.get("/api/scraper", types.v1.WorkerDetail, {"slug": ref})
+        return await self._connection.get("/api/scraper", types.v1.WorkerDetail, {"slug": worker})
+
+    async def input_schema(self, worker: str) -> dict[str, Any]:
+        """The input schema of a Worker, as published."""
+        path = f"/api/v2/workers/{worker_segment(worker)}/input-schema"
+        answer = await self._connection.get(path, dict[str, Any])
+        schema: dict[str, Any] = answer["input_schema"]
+        return schema
 
     async def regions(self) -> list[types.v1.Region]:
         """The proxy regions that a run may use."""
@@ -53,24 +62,30 @@ class AsyncWorkerCalls:
         title: str = "",
         description: str | None = None,
         public: bool | None = None,
+        categories: Sequence[int] | None = None,
+        icon: str | None = None,
     ) -> types.fyke.uploads.PublishedUpload:
         """Publish a project as the next version of a Worker.
 
         ``project``: a folder, a ZIP file, or the content of one. ``name``: ``owner/name``, or a
         name in the caller's account. Creates a missing Worker. Omitted arguments leave its page as
-        it is. Raises ``OSError`` if the project cannot be read, and ``ValueError`` for a folder
-        with a link.
+        it is. ``icon``: URL of a picture. Raises ``OSError`` if the project cannot be read, and
+        ``ValueError`` for a folder with a link.
         """
         if "/" not in name and "~" not in name:
             account = await self._connection.get(
                 "/api/fyke/account", types.fyke.accounts.OwnAccount
             )
             name = f"{account.name}~{name}"
-        form: dict[str, str] = {"title": title}
+        form: dict[str, Any] = {"title": title}
         if description is not None:
             form["description"] = description
         if public is not None:
             form["public"] = "true" if public else "false"
+        if categories is not None:
+            form["categories"] = [str(category) for category in categories]
+        if icon is not None:
+            form["icon"] = icon
         archive = await self._connection.aside(archive_of, project)
         files = {"scraper_file": ("worker.zip", archive, "application/zip")}
         path = f"/api/v2/workers/{worker_segment(name)}/versions"
@@ -84,20 +99,25 @@ class AsyncWorkerCalls:
         list_type = types.fyke.workers.OwnWorkerList
         return (await self._connection.get("/api/fyke/workers", list_type)).items
 
-    async def versions(self, ref: str) -> list[types.fyke.versions.VersionEntryItem]:
+    async def versions(self, worker: str) -> list[types.fyke.versions.VersionEntryItem]:
         """The versions of a Worker, newest first."""
-        path = f"{worker_path(ref)}/versions"
+        path = f"{worker_path(worker)}/versions"
         return (await self._connection.get(path, types.fyke.versions.VersionList)).items
 
-    async def delete_worker(self, ref: str) -> int:
+    async def delete_worker(self, worker: str) -> int:
         """Delete a Worker; return how many of its waiting runs have failed because of it."""
         deleted = types.fyke.workers.DeletedWorker
-        return (await self._connection.delete(worker_path(ref), deleted)).ended_runs
+        return (await self._connection.delete(worker_path(worker), deleted)).ended_runs
 
     async def estimate(
-        self, ref: str, version: str = "", subtasks: int = 0, **system: object
+        self,
+        worker: str,
+        version: str = "",
+        subtasks: int = 0,
+        *,
+        system: Mapping[str, Any] | None = None,
     ) -> types.fyke.estimates.EstimateReport:
         """The probable usage and cost of a run; ``system`` as in ``start``."""
-        query = {"version": version, "subtasks": subtasks, **system}
-        path = f"{worker_path(ref)}/estimate"
+        query = {"version": version, "subtasks": subtasks, **(system or {})}
+        path = f"{worker_path(worker)}/estimate"
         return await self._connection.get(path, types.fyke.estimates.EstimateReport, query)

@@ -23,6 +23,7 @@ from fyke_client._sync.secrets import SecretCalls
 from fyke_client._sync.users import UserCalls
 
 QUEUE = "/api/v2/run-queue/items"
+ALLOWED = "/api/fyke/installation/callback-allow"
 
 
 class FykeAdmin(Fyke, UserCalls, SecretCalls, NodeCalls, PublishingCalls):
@@ -145,6 +146,28 @@ class FykeAdmin(Fyke, UserCalls, SecretCalls, NodeCalls, PublishingCalls):
         body = types.fyke.callbacks.ReceiverName(receiver)
         return self._connection.post(
             "/api/fyke/receivers/enable", types.fyke.callbacks.ReceiverItem, body
+        )
+
+    def allowed_receivers(self) -> types.fyke.installation.AllowedReceiverList:
+        """Private addresses to which callbacks are allowed, for the operator."""
+        return self._connection.get(ALLOWED, types.fyke.installation.AllowedReceiverList)
+
+    def preview_receiver(self, entry: str) -> types.fyke.installation.AllowedReceiverPreview:
+        """What ``allow_receiver`` would change."""
+        return self._connection.get(
+            f"{ALLOWED}/preview", types.fyke.installation.AllowedReceiverPreview, {"entry": entry}
+        )
+
+    def allow_receiver(self, entry: str) -> types.fyke.installation.AllowedReceiverList:
+        """Allow callbacks to ``host:port`` or ``network:port``."""
+        body = types.fyke.installation.AllowedEntry(entry)
+        return self._connection.post(ALLOWED, types.fyke.installation.AllowedReceiverList, body)
+
+    def disallow_receiver(self, entry: str) -> types.fyke.installation.AllowedReceiverList:
+        """Take back what ``allow_receiver`` has allowed."""
+        body = types.fyke.installation.AllowedEntry(entry)
+        return self._connection.post(
+            f"{ALLOWED}/remove", types.fyke.installation.AllowedReceiverList, body
         )
 
     # --- versions of workers ------------------------------------------------------------

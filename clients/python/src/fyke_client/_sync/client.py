@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from fyke_client import types
 from fyke_client._config import server_from
 from fyke_client._requests import Request, json_request, with_query
+from fyke_client._rows import RowSelection
 from fyke_client._sync.connection import Connection
 from fyke_client._sync.rows import RowCalls
 from fyke_client._sync.runs import RunCalls
@@ -67,22 +68,41 @@ class Fyke(RunCalls, RowCalls, WorkerCalls, TaskCalls):
         system: Mapping[str, Any] | None = None,
         version: str = "",
         timeout: float | None = None,
+        callback_url: str = "",
         idempotency_key: str = "",
+        on_start: Callable[[str], None] | None = None,
+        **selection: Unpack[RowSelection],
     ) -> list[dict[str, Any]]:
-        """Start a run, wait for its end and return its rows; see ``start``.
+        """Start a run, wait for its end and return its rows; see ``start`` and ``collect``.
 
-        Raises ``RunFailed`` if it does not succeed, and ``TimeoutError`` after ``timeout`` seconds,
-        when the run goes on; the same ``idempotency_key`` then finds it again.
+        ``on_start`` is called with the slug of the run when it has been started. After a
+        ``TimeoutError`` the run goes on; the same ``idempotency_key`` then finds it again.
         """
         began = time.monotonic()
         run = self.start(
-            worker, input, system=system, version=version, idempotency_key=idempotency_key
+            worker,
+            input,
+            system=system,
+            version=version,
+            callback_url=callback_url,
+            idempotency_key=idempotency_key,
         )
+        if on_start is not None:
+            on_start(run)
         left = None if timeout is None else max(0, began + timeout - time.monotonic())
-        detail = self.wait(run, left)
+        return self.collect(run, left, **selection)
+
+    def collect(
+        self, run: str, timeout: float | None = None, **selection: Unpack[RowSelection]
+    ) -> list[dict[str, Any]]:
+        """Wait for the end of a run and return its rows; ``selection`` as for ``rows``.
+
+        Raises ``RunFailed`` if it did not succeed, and ``TimeoutError`` after ``timeout`` seconds.
+        """
+        detail = self.wait(run, timeout)
         if detail.status_name != "succeeded":
             raise RunFailed(detail)
-        return [row for row in self.rows(run)]
+        return [row for row in self.rows(run, **selection)]
 
     def version(self) -> str:
         """The server's version."""

@@ -12,7 +12,14 @@ import msgspec
 
 from fyke_client import types
 from fyke_client._files import new_file
-from fyke_client._rows import ExportSelection, exported, pandas_frame, polars_frame, row_of
+from fyke_client._rows import (
+    ExportSelection,
+    RowSelection,
+    exported,
+    pandas_frame,
+    polars_frame,
+    row_of,
+)
 from fyke_client._sync.connection import Connection
 
 if TYPE_CHECKING:
@@ -38,12 +45,14 @@ class RowCalls:
         clean: bool = False,
         flatten: bool = False,
         failed_rows: bool = False,
+        page_size: int | None = None,
     ) -> Iterator[dict[str, Any]]:
         """The rows that a run has now, in order, requested in pages as they are needed.
 
         ``fields``: only these; ``sort``: a field, ``-field`` to descend; ``filter``: conditions
         ``field:operator:value``; ``clean``: without empty members; ``flatten``: nested members as
         ``a.b``; ``failed_rows``: also the hidden rows of subtasks that have failed.
+        ``page_size``: rows for each request, by default 1000; less for very large rows.
         """
         query = types.v1.ResultList(
             run_slug=run,
@@ -53,7 +62,7 @@ class RowCalls:
             clean=clean,
             flatten=flatten,
             failed_rows=failed_rows,
-            page_size=ROWS_PAGE,
+            page_size=page_size or ROWS_PAGE,
             cursor="*",
         )
         for text in self._rows_from(query):
@@ -86,11 +95,11 @@ class RowCalls:
         )
         return self._connection.read(ROWS_PATH, types.rows.ResultPage, query)
 
-    def to_pandas(self, run: str, **selection: Any) -> pandas.DataFrame:
+    def to_pandas(self, run: str, **selection: Unpack[RowSelection]) -> pandas.DataFrame:
         """All rows as a data frame; ``selection`` as for ``rows``. Needs the extra ``pandas``."""
         return pandas_frame([row for row in self.rows(run, **selection)])
 
-    def to_polars(self, run: str, **selection: Any) -> polars.DataFrame:
+    def to_polars(self, run: str, **selection: Unpack[RowSelection]) -> polars.DataFrame:
         """All rows as a data frame; ``selection`` as for ``rows``. Needs the extra ``polars``."""
         return polars_frame([row for row in self.rows(run, **selection)])
 

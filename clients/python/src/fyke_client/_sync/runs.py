@@ -10,7 +10,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from fyke_client import types
+from fyke_client._decode import decode
 from fyke_client._events import Event, EventParser
 from fyke_client._files import write_file
 from fyke_client._requests import (
@@ -111,10 +114,10 @@ class RunCalls:
         path = f"/api/fyke/runs/{segment(run)}"
         return self._connection.get(path, types.fyke.runs.RunSummary)
 
-    def runs(
+    def run_page(
         self, *, status: int = 0, worker: str = "", page_index: int = 1, page_size: int = 20
     ) -> types.v1.RunPage:
-        """A page of the runs, newest first."""
+        """A page of the runs with their details, newest first."""
         body = types.v1.RunList(page_index, page_size, status, worker)
         return self._connection.read("/api/v1/run/list", types.v1.RunPage, body)
 
@@ -127,14 +130,16 @@ class RunCalls:
         page_index: int = 1,
         page_size: int = 20,
     ) -> types.fyke.run_lists.RunItemPage:
-        """Runs, newest first. ``reason``: codes of why they ended, separated by commas."""
+        """A page of the runs, newest first. ``reason``: codes of why they ended, separated by
+        commas.
+        """
         query = {"reason": reason, "state": state, "worker": worker}
         pages = {"page_index": str(page_index), "page_size": str(page_size)}
         return self._connection.get(
             "/api/fyke/runs", types.fyke.run_lists.RunItemPage, query | pages
         )
 
-    def iter_runs(
+    def runs(
         self, *, worker: str = "", state: str = "", reason: str = ""
     ) -> Iterator[types.fyke.run_lists.RunItem]:
         """All runs, newest first, requested in pages. ``state``: such as ``failed`` or ``active``;
@@ -206,10 +211,18 @@ class RunCalls:
             if rest > 0:
                 self._connection.pause(rest)
 
-    def log(self, run: str) -> types.v1.LogTail:
+    def log_tail(self, run: str) -> types.v1.LogTail:
         """The last lines of the log, and a link to all of it."""
         body = types.v1.RunRef(run)
         return self._connection.read("/api/v1/run/last/log", types.v1.LogTail, body)
+
+    def logs(self, run: str) -> Iterator[types.fyke.run_logs.LogItem]:
+        """The log that a run has now, oldest entry first, requested in parts."""
+        position = 0
+        while entries := self.log_after(run, position):
+            for entry in entries:
+                yield entry
+            position = entries[-1].position
 
     def log_after(
         self, run: str, position: int = 0, limit: int = 1000
@@ -281,6 +294,14 @@ class RunCalls:
             if event.kind == "rows":
                 for item in event.data["list"]:
                     yield without_id(item["row"])
+
+    def follow_logs(self, run: str) -> Iterator[types.fyke.run_logs.LogItem]:
+        """The log of a run as it is written, until it ends."""
+        for event in self.follow(run, ("log",)):
+            if event.kind == "log":
+                part = decode(msgspec.json.encode(event.data), types.fyke.run_logs.LogPart)
+                for entry in part.items:
+                    yield entry
 
 
 def _too_late(run: str, state: str, seconds: float) -> TimeoutError:

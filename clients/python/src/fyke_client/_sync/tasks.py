@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from fyke_client._sync.connection import Connection
 from fyke_client._sync.runs import run_input
 
 TASKS = "/api/v2/worker-tasks"
+TASKS_PAGE = 100
 
 
 class TaskCalls:
@@ -46,12 +47,25 @@ class TaskCalls:
         )
         return (self._connection.post(TASKS, types.v2.tasks.TaskCreated, body)).slug
 
-    def tasks(
-        self, page_index: int = 1, page_size: int = 20, keyword: str = ""
+    def task_page(
+        self, page_index: int = 1, page_size: int = 20, keyword: str = "", *, worker: str = ""
     ) -> types.v2.tasks.WorkerTaskPage:
-        """Newest first; ``keyword`` is part of a title or slug."""
+        """A page of the tasks, newest first; ``keyword`` is part of a title or slug."""
         query = {"offset": page_index, "limit": page_size, "keyword": keyword}
+        if worker:
+            query["worker_id"] = worker.replace("/", "~")
         return self._connection.get(TASKS, types.v2.tasks.WorkerTaskPage, query)
+
+    def tasks(self, *, worker: str = "", keyword: str = "") -> Iterator[types.v2.tasks.WorkerTask]:
+        """All tasks, newest first, requested in pages; ``keyword`` is part of a title or slug."""
+        number = 1
+        while True:
+            page = self.task_page(number, TASKS_PAGE, keyword, worker=worker)
+            for item in page.items:
+                yield item
+            if len(page.items) < TASKS_PAGE:
+                return
+            number += 1
 
     def task(self, task: str) -> types.v2.tasks.WorkerTask:
         return self._connection.get(_task_path(task), types.v2.tasks.WorkerTask)

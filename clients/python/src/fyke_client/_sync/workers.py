@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from os import PathLike
+from typing import Any
 
 from fyke_client import types
 from fyke_client._files import archive_of
@@ -38,9 +40,16 @@ class WorkerCalls:
         query = {"search": text, "limit": limit}
         return (self._connection.get("/api/store", types.v1.Store, query)).scraper
 
-    def worker(self, ref: str) -> types.v1.WorkerDetail:
+    def worker(self, worker: str) -> types.v1.WorkerDetail:
         """The newest version of a Worker (``owner/name`` or its slug), with its input schema."""
-        return self._connection.get("/api/scraper", types.v1.WorkerDetail, {"slug": ref})
+        return self._connection.get("/api/scraper", types.v1.WorkerDetail, {"slug": worker})
+
+    def input_schema(self, worker: str) -> dict[str, Any]:
+        """The input schema of a Worker, as published."""
+        path = f"/api/v2/workers/{worker_segment(worker)}/input-schema"
+        answer = self._connection.get(path, dict[str, Any])
+        schema: dict[str, Any] = answer["input_schema"]
+        return schema
 
     def regions(self) -> list[types.v1.Region]:
         """The proxy regions that a run may use."""
@@ -54,22 +63,28 @@ class WorkerCalls:
         title: str = "",
         description: str | None = None,
         public: bool | None = None,
+        categories: Sequence[int] | None = None,
+        icon: str | None = None,
     ) -> types.fyke.uploads.PublishedUpload:
         """Publish a project as the next version of a Worker.
 
         ``project``: a folder, a ZIP file, or the content of one. ``name``: ``owner/name``, or a
         name in the caller's account. Creates a missing Worker. Omitted arguments leave its page as
-        it is. Raises ``OSError`` if the project cannot be read, and ``ValueError`` for a folder
-        with a link.
+        it is. ``icon``: URL of a picture. Raises ``OSError`` if the project cannot be read, and
+        ``ValueError`` for a folder with a link.
         """
         if "/" not in name and "~" not in name:
             account = self._connection.get("/api/fyke/account", types.fyke.accounts.OwnAccount)
             name = f"{account.name}~{name}"
-        form: dict[str, str] = {"title": title}
+        form: dict[str, Any] = {"title": title}
         if description is not None:
             form["description"] = description
         if public is not None:
             form["public"] = "true" if public else "false"
+        if categories is not None:
+            form["categories"] = [str(category) for category in categories]
+        if icon is not None:
+            form["icon"] = icon
         archive = self._connection.aside(archive_of, project)
         files = {"scraper_file": ("worker.zip", archive, "application/zip")}
         path = f"/api/v2/workers/{worker_segment(name)}/versions"
@@ -83,20 +98,25 @@ class WorkerCalls:
         list_type = types.fyke.workers.OwnWorkerList
         return (self._connection.get("/api/fyke/workers", list_type)).items
 
-    def versions(self, ref: str) -> list[types.fyke.versions.VersionEntryItem]:
+    def versions(self, worker: str) -> list[types.fyke.versions.VersionEntryItem]:
         """The versions of a Worker, newest first."""
-        path = f"{worker_path(ref)}/versions"
+        path = f"{worker_path(worker)}/versions"
         return (self._connection.get(path, types.fyke.versions.VersionList)).items
 
-    def delete_worker(self, ref: str) -> int:
+    def delete_worker(self, worker: str) -> int:
         """Delete a Worker; return how many of its waiting runs have failed because of it."""
         deleted = types.fyke.workers.DeletedWorker
-        return (self._connection.delete(worker_path(ref), deleted)).ended_runs
+        return (self._connection.delete(worker_path(worker), deleted)).ended_runs
 
     def estimate(
-        self, ref: str, version: str = "", subtasks: int = 0, **system: object
+        self,
+        worker: str,
+        version: str = "",
+        subtasks: int = 0,
+        *,
+        system: Mapping[str, Any] | None = None,
     ) -> types.fyke.estimates.EstimateReport:
         """The probable usage and cost of a run; ``system`` as in ``start``."""
-        query = {"version": version, "subtasks": subtasks, **system}
-        path = f"{worker_path(ref)}/estimate"
+        query = {"version": version, "subtasks": subtasks, **(system or {})}
+        path = f"{worker_path(worker)}/estimate"
         return self._connection.get(path, types.fyke.estimates.EstimateReport, query)

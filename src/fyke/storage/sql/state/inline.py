@@ -59,7 +59,7 @@ class InlineState:
         with self._inline.snapshot():
             return work(SqlTransaction(self._connection, hiding=self._hiding, clock=self._clock))
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
         raise NotInline
 
     async def close(self) -> None:

@@ -2,7 +2,7 @@
 
 SQLite has one writer at a time, so there is one writing thread, and writers wait in its queue
 instead of in the driver; readers have a small pool and never wait for the writer. PostgreSQL has a
-small pool for each.
+small pool for each, and one thread for urgent writes.
 
 When the connection is lost during a commit on PostgreSQL, another thread looks up whether the
 commit took place (``commits.py``). If it did, the caller gets the result; if not, the work runs
@@ -49,6 +49,7 @@ T = TypeVar("T")
 
 READERS = 4
 POSTGRES_WRITERS = 4
+URGENT_WRITERS = 1  # on PostgreSQL
 LOOKUP_THREADS = 2  # for commits in doubt
 TRIES = 8  # of a transaction that conflicts with others; about two seconds in all
 LONG_SECONDS = 10
@@ -78,6 +79,11 @@ class SqlStorage:
         self._writing = for_writing(writing)
         self._reading = for_reading(reading)
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="state-write")
+        self._urgent = (
+            self._writers
+            if is_sqlite(writing)
+            else ThreadPoolExecutor(URGENT_WRITERS, thread_name_prefix="state-urgent")
+        )
         self._readers = CountedExecutor(readers, thread_name_prefix="state-read")
         self._lookups = ThreadPoolExecutor(LOOKUP_THREADS, thread_name_prefix="state-look")
         self._marks = None if is_sqlite(writing) else CommitMarks()
@@ -90,7 +96,7 @@ class SqlStorage:
         """Run ``work`` on one snapshot of the state. It cannot write or notify."""
         return await self._in_thread(self._readers, self._reading, work)
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, urgent: bool = False) -> T:
         """Run ``work``, commit, notify. When it raises, nothing is committed or notified.
 
         Raise ``Unavailable`` when the database cannot be reached or is full, or after too many
@@ -98,13 +104,14 @@ class SqlStorage:
         during the commit and the database did not come back in time.
         """
         try:
-            return await self._in_thread(self._writers, self._writing, work)
+            executor = self._urgent if urgent else self._writers
+            return await self._in_thread(executor, self._writing, work)
         except CommitInDoubt as doubt:
             if await self._was_committed(doubt):
                 self._signals.send(doubt.topics, asyncio.get_running_loop())
                 value: T = doubt.value
                 return value
-        return await self.write(work)  # nothing was stored
+        return await self.write(work, urgent=urgent)  # nothing was stored
 
     async def _was_committed(self, doubt: CommitInDoubt) -> bool:
         """Raise ``OutcomeUnknown`` when the database does not answer in time."""
@@ -162,7 +169,7 @@ class SqlStorage:
             self._marks.close()
         for inline in self._inline:
             await inline.close()
-        for executor in (self._writers, self._readers, self._lookups):
+        for executor in (self._writers, self._urgent, self._readers, self._lookups):
             await asyncio.to_thread(executor.shutdown)
         self.engine.dispose()
         self._reading_engine.dispose()
@@ -251,9 +258,8 @@ def open_storage(
     """
     sqlite = normalise_url(url).drivername == "sqlite"
     writers = 1 if sqlite else POSTGRES_WRITERS
-    writing = make_engine(
-        url, durable=durable, pool_size=writers if sqlite else writers + LOOKUP_THREADS
-    )
+    others = 0 if sqlite else URGENT_WRITERS + LOOKUP_THREADS
+    writing = make_engine(url, durable=durable, pool_size=writers + others)
     reading = make_engine(url, durable=durable, pool_size=READERS, reading=True)
     return SqlStorage(
         writing,

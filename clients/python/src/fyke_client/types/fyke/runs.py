@@ -164,7 +164,7 @@ class SiteItem(Struct):
     """Failed connections."""
     refused: int
     why: str
-    """Why it was refused, or empty."""
+    """Why it was refused or not reached, or empty."""
 
 
 class SiteList(Struct):

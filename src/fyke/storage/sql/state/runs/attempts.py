@@ -47,7 +47,8 @@ _RENEW = (
     " UPDATE attempts SET lease_until = {} + ?,"
     f" {', '.join(f'{n} = renewed.{n}' for n in _COUNTERS)}"
     " FROM renewed WHERE attempts.id = renewed.id AND attempts.token = renewed.token"
-    " AND attempts.outcome IS NULL RETURNING attempts.id, attempts.run_id, attempts.lease_until,"
+    " AND attempts.outcome IS NULL"
+    " RETURNING attempts.id, attempts.token, attempts.run_id, attempts.lease_until,"
     " (SELECT CASE WHEN state NOT IN ('ready', 'running') THEN 2"
     " WHEN hold_micros > 0 OR max_traffic_bytes > 0 THEN 1 ELSE 0 END"
     " FROM runs WHERE runs.id = attempts.run_id)"
@@ -165,7 +166,7 @@ class AttemptTable(SqlStore):
         return found
 
     def renew(self, renewals: Sequence[Renewal], lease_ms: int) -> Renewed:
-        renewed: set[str] = set()
+        tokens: dict[str, int] = {}
         runs: dict[int, set[str]] = {0: set(), _CAPPED: set(), _ENDING: set()}
         clock, now = self._time_sql()
         until = 0
@@ -182,13 +183,11 @@ class AttemptTable(SqlStore):
             statement = _RENEW.format(source, clock)
             values = *values, *now, lease_ms
             found = fetch_tuples(self._db, driver_sql(self._db, statement), values)
-            for attempt_id, run_id, lease_until, kind in found:
-                renewed.add(attempt_id)
+            for attempt_id, token, run_id, lease_until, kind in found:
+                tokens[attempt_id] = token
                 runs[kind].add(run_id)
                 until = max(until, lease_until)
-        return Renewed(
-            frozenset(renewed), until - lease_ms, frozenset(runs[_CAPPED]), frozenset(runs[_ENDING])
-        )
+        return Renewed(tokens, until - lease_ms, frozenset(runs[_CAPPED]), frozenset(runs[_ENDING]))
 
     def take_over(self, attempt_id: str, lease_until: int) -> bool:
         change = update(attempts).where(

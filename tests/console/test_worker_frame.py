@@ -65,7 +65,9 @@ async def test_every_tab_opens_for_owners_and_other_accounts(app: App, owner: Vi
     path = await add_versions(app)
     for tab in TABS[1:]:
         page = await owner.get(f"/w/{path}{tab}")
-        assert page.one("//nav[@class='tabs']//a[@aria-current]").get("href") == f"/w/{path}{tab}"
+        assert len(page.all("//nav[@class='tabs']//a")) <= 7
+        assert page.all(f"//nav//a[@aria-current='page'][@href='/w/{path}{tab}']"), tab
+        assert len(page.all("//nav[@class='tabs']//a[@aria-current='page']")) == 1
         assert page.one("//h1").text_content() == "Shop prices"
     async with visitor(app, app.other.user_id) as other:
         for tab in TABS[1:]:
@@ -128,6 +130,9 @@ async def test_the_runs_tasks_and_schedules_of_a_worker_are_listed(
     page = await owner.get("/w/owner/reader/runs")
     row = page.one("//tbody/tr")
     assert "Failed" in row.text_content() and "<b>it broke</b>" in row.text_content()
+    picture = page.one("//div[contains(@class,'large-bars')]")
+    assert [bar.get("href") for bar in picture.xpath("svg/a")] == [f"/runs/{run_id}"]
+    assert picture.xpath("p/a/@href") == ["/w/owner/reader/runs"]
     assert page.all(f"//a[@href='/runs/{run_id}']")
     task = await app.services.tasks.create(app.owner, worker.id, "Daily <i>", INPUT, None)
     page = await owner.get("/w/owner/reader/tasks")
@@ -136,7 +141,7 @@ async def test_the_runs_tasks_and_schedules_of_a_worker_are_listed(
         "None of your tasks for this Worker" in (await owner.get("/w/owner/reader/schedules")).text
     )
     tabs = " ".join(page.one("//nav[@class='tabs']").text_content().split())
-    assert "Runs 1" in tabs and "Tasks 1" in tabs
+    assert "Runs 1" in tabs and "Automation 1" in tabs
 
 
 async def test_without_a_runnable_version_the_page_shows_the_remedy(

@@ -1,0 +1,124 @@
+"""Nothing that matters is cut off in the first screen of a page without a hint that it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from support.app import make_templates
+from support.browser import tab
+from support.console_seed import SeededAccount, seed
+from support.pages import sign_in
+from support.screenshots import addresses
+from support.served import Served, served
+
+pytestmark = pytest.mark.needs("git")
+
+WIDTHS = (1280, 1440, 375)
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+HEIGHT = 800
+# The texts of elements in the first screen that end outside of what is shown of them. An element
+# that scrolls must have a shadow where it goes on (.region and .tabs have one as a background), and
+# text that is cut must end in dots.
+FIND = """() => {
+  const wanted = 'td, th, .tabs a, .button, button, summary, h1, h2, .state, .tag, .chip, dt, dd';
+  const shown = (style) => style.visibility !== 'hidden' && style.opacity !== '0';
+  const found = [];
+  for (const element of document.querySelectorAll(wanted)) {
+    const rect = element.getBoundingClientRect();
+    if (rect.width < 2 || rect.height < 2 || rect.top >= innerHeight || rect.bottom <= 0) continue;
+    const own = getComputedStyle(element);
+    if (!shown(own) || own.clipPath !== 'none') continue;
+    const name = `${element.tagName.toLowerCase()} "${element.innerText.trim().slice(0, 40)}"`;
+    if (own.overflowX !== 'visible' && element.scrollWidth > element.clientWidth + 1
+        && own.textOverflow !== 'ellipsis' && own.overflowX === 'hidden') {
+      found.push(`${name} is cut inside`);
+    }
+    for (let frame = element.parentElement; frame; frame = frame.parentElement) {
+      const style = getComputedStyle(frame);
+      if (style.clipPath !== 'none') break;
+      if (style.overflowX === 'visible') continue;
+      const edges = frame.getBoundingClientRect();
+      if (rect.right <= edges.right + 1 && rect.left >= edges.left - 1) continue;
+      const hint = style.backgroundImage.includes('gradient') || style.textOverflow === 'ellipsis';
+      const scrolls = style.overflowX === 'auto' || style.overflowX === 'scroll';
+      if (!(hint && (scrolls || style.textOverflow === 'ellipsis'))) {
+        found.push(`${name} is cut by ${frame.tagName.toLowerCase()}.${frame.className}`);
+      }
+      break;
+    }
+  }
+  const wide = document.documentElement.scrollWidth;
+  if (wide > innerWidth) found.push(`the page is ${wide} px wide`);
+  return [...new Set(found)];
+}"""
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, SeededAccount, str]]:
+    folder = tmp_path_factory.mktemp("clipping")
+    templates, data = folder / "templates", folder / "data"
+    templates.mkdir()
+    data.mkdir()
+    with served(data, make_templates(templates), rate_limit=0) as server:
+        fixtures = server.do(seed(server.app))
+        yield server, fixtures, server.do(sign_in(server.app.services.sessions, server.app))
+
+
+def cut_off(page: Page, label: str) -> list[str]:
+    """What is cut off on the page that is open, at each width and in both themes."""
+    found = []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        for theme in THEMES:
+            page.emulate_media(color_scheme=theme)
+            found += [f"{label} at {width} px, {theme}: {fault}" for fault in page.evaluate(FIND)]
+    return found
+
+
+@pytest.mark.timeout(300)
+def test_no_page_cuts_off_what_matters(
+    browser: Browser, seen: tuple[Served, SeededAccount, str]
+) -> None:
+    server, fixtures, token = seen
+    found = []
+    with tab(browser, server.base_url, token, reduced_motion="reduce") as (page, _):
+        for address in dict.fromkeys(addresses(server, fixtures)):
+            page.goto(address)
+            found += cut_off(page, address)
+    assert not found, "\n".join(found)
+
+
+CUT = """<!doctype html><div style="width: 100px; {style}"><table><tr><td>{word}</table></div>"""
+
+
+@pytest.mark.parametrize(
+    ("style", "faults"),
+    [
+        ("overflow: hidden", 1),
+        ("overflow: auto", 1),
+        ("overflow: auto; background: linear-gradient(red, blue)", 0),
+        ("overflow: hidden; text-overflow: ellipsis", 0),
+    ],
+)
+def test_a_cell_that_is_cut_off_without_a_hint_is_found(
+    browser: Browser, style: str, faults: int
+) -> None:
+    with tab(browser, "http://127.0.0.1") as (page, _):
+        page.set_content(CUT.format(style=style, word="w" * 200))
+        assert len(page.evaluate(FIND)) == faults
+
+
+@pytest.mark.parametrize(("address", "highest"), [("/runs?all=1", 260), ("/runs/{id}", 260)])
+def test_the_first_row_is_near_the_top(
+    browser: Browser, seen: tuple[Served, SeededAccount, str], address: str, highest: int
+) -> None:
+    server, fixtures, token = seen
+    with tab(browser, server.base_url, token) as (page, _):
+        page.set_viewport_size({"width": 1280, "height": HEIGHT})
+        page.goto(fixtures.addresses().get(address, address))
+        top = page.evaluate("document.querySelector('main tbody tr').getBoundingClientRect().top")
+        assert top <= highest

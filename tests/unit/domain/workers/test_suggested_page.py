@@ -1,0 +1,80 @@
+"""A title and description edited by hand stay when a version is published."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fyke.domain.workers import suggested_page
+from fyke.domain.workers.suggested_page import page_after
+from fyke.model.worker import Language, Project, Version, VersionState, Worker
+from support import records
+
+README = "# Old title\n\nOld description.\n"
+PROJECT = Project(
+    language=Language.PYTHON,
+    bundle=b"",
+    digest="",
+    input_schema="{}",
+    output_schema="",
+    readme="",
+    requirements="",
+    title="New title",
+    description="New description.",
+)
+
+
+SCHEMA = '{"properties": []}'
+
+
+def a_worker(title: str, description: str) -> Worker:
+    return records.worker("a", title=title, description=description)
+
+
+def a_version(state: VersionState = VersionState.PUBLISHED, schema: str = SCHEMA) -> Version:
+    return replace(records.version("w"), readme=README, input_schema=schema, state=state)
+
+
+@pytest.mark.parametrize(
+    ("title", "description", "expected"),
+    [
+        ("Old title", "Old description.", ("New title", "New description.")),
+        ("By hand", "Old description.", ("By hand", "New description.")),
+        ("Old title", "By hand.", ("New title", "By hand.")),
+        ("Old title", "", ("New title", "New description.")),
+    ],
+)
+def test_what_the_last_version_suggested_follows_the_next(
+    title: str, description: str, expected: tuple[str, str]
+) -> None:
+    page = page_after(a_worker(title, description), PROJECT, [a_version()])
+    assert (page.title, page.description) == expected
+
+
+def test_a_draft_has_suggested_nothing() -> None:
+    draft = replace(a_version(VersionState.DRAFT), readme="# By hand\n\nBy hand.\n")
+    page = page_after(a_worker("By hand", "By hand."), PROJECT, [draft, a_version()])
+    assert (page.title, page.description) == ("By hand", "By hand.")
+
+
+def test_the_name_of_a_worker_is_no_title_of_its_own() -> None:
+    worker = a_worker("", "x")
+    page = page_after(replace(worker, title=worker.name), PROJECT, [])
+    assert page.title == "New title"
+
+
+def test_a_project_without_texts_changes_nothing() -> None:
+    worker = a_worker("Old title", "Old description.")
+    project = replace(PROJECT, title="", description="")
+    assert page_after(worker, project, [a_version()]) == worker.page
+
+
+@pytest.mark.parametrize(("schema", "longest"), [(SCHEMA, 10), ("{}", 200)])
+def test_a_description_stays_beside_a_schema_that_is_too_long_or_broken(
+    monkeypatch: pytest.MonkeyPatch, schema: str, longest: int
+) -> None:
+    monkeypatch.setattr(suggested_page, "_MAX_SCHEMA", longest)
+    version = a_version(schema=schema)
+    page = page_after(a_worker("Old title", "Old description."), PROJECT, [version])
+    assert (page.title, page.description) == ("New title", "Old description.")
