@@ -107,6 +107,9 @@ async def test_versions_have_tags(app: App, owner: Visitor) -> None:
     page = await owner.get(f"{WORKER}/versions")
     assert "v1.0.2 has the tag stable" in page.text
     assert states(page)["v1.0.2"] == "in use stable"
+    form = await owner.get(f"{WORKER}?version=stable")
+    assert form.value("version") == "stable", "and the form is that of v1.0.2"
+    assert form.all("//select[@name='version']/option/@value")[:3] == ["", "stable", "v1.0.3"]
     refused = await owner.post(f"{WORKER}/versions/v1.0.2/tag", {"tag": "latest"})
     assert "beginning with a letter" in (await owner.get(refused.location)).text
     await owner.post(f"{WORKER}/versions/v1.0.2/untag", {"tag": "stable"})

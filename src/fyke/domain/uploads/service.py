@@ -266,10 +266,12 @@ class Uploads:
         note: str = "",
         new: bool = False,
         worker: str = "",
+        promote: bool = True,
     ) -> tuple[Worker, Version, list[Finding]]:
         """Publish an upload as the next version of the caller's worker ``worker`` (a reference) or
-        ``name``, by default named after its title. ``new``: as in ``Workers.publish``. Raise
-        ``Refused`` unless its checks have passed, and the errors of ``Workers.publish``.
+        ``name``, by default named after its title. ``new`` and ``promote``: as in
+        ``Workers.publish``. Raise ``Refused`` unless its checks have passed, and the errors of
+        ``Workers.publish``.
         """
         data = await self._checked_data(caller, upload_id)
         published, version, findings = await self._workers.publish(
@@ -281,6 +283,7 @@ class Uploads:
             note=note,
             new=new,
             ref=worker,
+            promote=promote,
         )
         await self._note(caller, upload_id, published.id, version.number, published=True)
         return published, version, findings

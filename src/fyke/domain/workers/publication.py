@@ -33,7 +33,8 @@ from fyke.model.worker import (
 class PublishRequest:
     """How to publish a project: as a version of the worker ``worker_id`` or, if that is empty, of
     the caller's worker ``name``, which is created when it does not exist. ``public`` None =
-    unchanged. ``new``: it must not exist, unless its newest version has the same content.
+    unchanged. ``new``: it must not exist, unless its newest version has the same content. Without
+    ``promote`` the current version, if there is one, stays the current one, and so does the page.
     """
 
     name: str
@@ -43,6 +44,7 @@ class PublishRequest:
     note: str = ""  # for the reviewer
     prepare: bool = True  # whether the dependencies are installed before a run
     new: bool = False
+    promote: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,8 @@ def _write_version(
         if request.new:
             _require_same(tx, worker, project)
         versions = tx.workers.versions(worker.id)
-        page = request.page.applied_to(page_after(worker, project, versions))
+        suggested = page_after(worker, project, versions) if request.promote else worker.page
+        page = request.page.applied_to(suggested)
         worker = with_page(worker, page)
         tx.workers.update(worker.id, page, public=worker.public)
         latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None
@@ -148,26 +151,33 @@ def _write_version(
     newest = versions[0] if versions else None
     if newest and newest.state is VersionState.PUBLISHED and newest.digest == project.digest:
         _note_browser(tx, newest, project)
-        _make_newest_current(tx, newest)  # another one was chosen
-        record(tx, caller, AuditAction.PROMOTED, worker.path, newest.number)
+        if request.promote:  # another one was chosen
+            _choose(tx, worker, newest, request)
+            record(tx, caller, AuditAction.PROMOTED, worker.path, newest.number)
         return worker, newest
     if newest and newest.state is VersionState.DRAFT and newest.digest == project.digest:
         tx.workers.set_version_state(worker.id, newest.number, VersionState.PUBLISHED)
-        _make_newest_current(tx, newest)
+        _choose(tx, worker, newest, request)
         record(tx, caller, AuditAction.PUBLISHED, worker.path, newest.number)
         return worker, replace(newest, state=VersionState.PUBLISHED)
     number = next_number([version.number for version in versions])
     version = _new_version(worker, project, number, clock.now_ms(), versions)
     version = replace(version, approved=approved)
     _add(tx, version, project)
-    _make_newest_current(tx, version)
+    _choose(tx, worker, version, request)
     record(tx, caller, AuditAction.PUBLISHED, worker.path, number)
     return worker, version
 
 
-def _make_newest_current(tx: Transaction, newest: Version) -> None:
-    """End the choice of another version, for other accounts if they may run the newest."""
-    tx.workers.set_current(newest.worker_id, own="", others="" if newest.approved else None)
+def _choose(tx: Transaction, worker: Worker, newest: Version, request: PublishRequest) -> None:
+    """Make the newest version the current one, for other accounts if they may run it; or keep the
+    one that is current in ``worker``, as it was before the publication.
+    """
+    if request.promote:
+        own, others = "", "" if newest.approved else None
+    else:
+        own, others = worker.latest, worker.latest_approved
+    tx.workers.set_current(worker.id, own=own, others=others)
 
 
 def _require_same(tx: Transaction, worker: Worker, project: Project) -> None:

@@ -24,18 +24,20 @@ def suggested_description(readme: str, input_schema: str) -> str:
 def page_after(worker: Worker, project: Project, versions: Sequence[Version]) -> WorkerPage:
     """Return the page of a worker after a publication. ``versions``: the earlier, newest first.
 
-    A title or description that differs from what its latest version suggests was edited by hand,
-    and stays.
+    A title or description that differs from what its newest and its current version suggest was
+    edited by hand, and stays.
     """
     page = worker.page
-    published = (item for item in versions if item.state is not VersionState.DRAFT)
-    latest = next(published, None)
+    published = [item for item in versions if item.state is not VersionState.DRAFT]
+    known = published[:1] + [item for item in published[1:] if item.number == worker.latest]
     if project.title and project.title != page.title:
-        known = {worker.name, suggested_title(latest.readme) if latest else page.title}
-        if page.title in known:
+        titles = [suggested_title(version.readme) for version in known] or [page.title]
+        if page.title in (worker.name, *titles):
             page = replace(page, title=project.title)
     is_suggested = (
-        not page.description or latest is None or page.description == _description(latest)
+        not page.description
+        or not known
+        or page.description in [_description(version) for version in known]
     )
     if project.description and is_suggested:
         page = replace(page, description=project.description)

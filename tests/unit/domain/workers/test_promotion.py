@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,12 @@ async def publish(state: PublishedState, content: str, **more: Any) -> Worker:
         output_schema="",
         readme="",
         requirements="",
-        title="",
+        title=more.get("title", ""),
         description="",
     )
+    request = replace(PUBLIC, promote=more.get("promote", True))
     work = publish_transaction(
-        ALICE, project, PUBLIC, ManualClock(), review=more.get("review", False)
+        ALICE, project, request, ManualClock(), review=more.get("review", False)
     )
     return (await state.write(work)).worker
 
@@ -72,6 +74,26 @@ async def test_an_earlier_version_runs_until_the_next_publication(
     entries = await state.do("audit.page", ALICE.account_id, before=0, limit=9, action="")
     promoted = [entry.detail for entry in entries if entry.action == AuditAction.PROMOTED]
     assert promoted == ["v1.0.1, before: v1.0.3", "v1.0.3", "v1.0.2, before: v1.0.3"]
+
+
+async def test_a_version_can_be_published_without_becoming_the_current_one(
+    state: PublishedState, promotions: Promotions
+) -> None:
+    worker = await publish(state, "a", promote=False)
+    assert worker.latest == "v1.0.1", "there was none"
+    for content in ("b", "b", "c"):
+        worker = await publish(state, content, promote=False, title="Another title")
+    assert (worker.latest, worker.latest_approved) == ("v1.0.1", "v1.0.1")
+    assert worker.title == "quotes", "the page is that of the current version"
+    assert await current(state, worker, BOB) == "v1.0.1"
+    numbers = await state.read(lambda tx: [v.number for v in tx.workers.versions(worker.id)])
+    assert numbers == ["v1.0.3", "v1.0.2", "v1.0.1"]
+    assert (await publish(state, "c")).latest == "v1.0.3", "published again"
+    worker = await publish(state, "d", review=True, promote=False)
+    await state.do("workers.approve", worker.id, "v1.0.4")
+    assert await current(state, worker) == await current(state, worker, BOB) == "v1.0.3"
+    await promotions.promote(ALICE, worker.id, "v1.0.4")
+    assert await current(state, worker, BOB) == "v1.0.4"
 
 
 async def test_others_keep_their_version_until_the_current_one_is_approved(

@@ -58,6 +58,15 @@ def test_a_draft_has_suggested_nothing() -> None:
     assert (page.title, page.description) == ("By hand", "By hand.")
 
 
+def test_the_current_version_has_suggested_the_page_beside_a_newer_one() -> None:
+    newer = replace(a_version(), number="1.0.1", readme="# Newer\n\nNewer text.\n")
+    worker = replace(a_worker("Old title", "Old description."), latest="1.0.0")
+    page = page_after(worker, PROJECT, [newer, a_version()])
+    assert (page.title, page.description) == ("New title", "New description.")
+    page = page_after(replace(worker, latest="1.0.1"), PROJECT, [newer, a_version()])
+    assert page == worker.page
+
+
 def test_the_name_of_a_worker_is_no_title_of_its_own() -> None:
     worker = a_worker("", "x")
     page = page_after(replace(worker, title=worker.name), PROJECT, [])
