@@ -31,9 +31,8 @@ export class Received {
 
   /** A range is one of the file itself, never of a compressed answer. */
   headers() {
-    const headers = { range: `bytes=${this.bytes}-` };
-    if (this.tag) headers["if-range"] = this.tag;
-    return headers;
+    const range = `bytes=${this.bytes}-`;
+    return this.tag ? { range, "if-range": this.tag } : { range };
   }
 
   /** Note what an answer is about; a whole file replaces what has been received. */
