@@ -119,8 +119,8 @@ class RunExportPages:
         if parameters.get("do") == "link":
             return await self._form(view, {}, url)
         if parameters.get("do") == "save":
-            values = {"name": name, "address": urlsplit(url).path, "again": view.address}
-            return view.part("run/saving.html", "file", **values)
+            at = urlsplit(url).path
+            return view.part("run/saving.html", "file", name=name, address=at, again=view.address)
         return RedirectResponse(url, status_code=303)
 
 
