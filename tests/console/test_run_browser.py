@@ -358,6 +358,7 @@ def test_the_export_dialog_restores_the_focus_and_orders_fields(
             dialog.get_by_role("button", name="Download").click()
         assert Path(started.value.path()).read_bytes() == b"b,a\r\n'=x,1\r\n"
         expect(dialog).to_be_hidden()
+        expect(page.locator("export-file")).to_contain_text("Saved, 12 B. Made on ")
         expect(page.get_by_role("link", name="Export")).to_be_focused()
         assert watch.errors == []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.utils import parsedate_to_datetime
+
 from fyke.model.results import Header
 from support.app import App
 from support.pages import Visitor, stranger
@@ -44,6 +46,22 @@ async def test_an_export_has_the_requested_name_and_a_link_to_share(
     assert link.endswith("/mine.csv") and "for 15 min" in page.text
     async with stranger(app) as guest:
         assert (await guest.http.get(link)).text == "b\r\n1\r\n"
+
+
+async def test_an_export_that_the_page_downloads_has_an_address_and_texts(
+    app: App, owner: Visitor
+) -> None:
+    run = await finished(app, [{"b": 1}])
+    at = f"/runs/{run}/export/file?do=save&name=mine&format="
+    element = (await owner.get(f"{at}csv", part=True)).one("//export-file")
+    assert element.get("data-name") == "mine.csv"
+    assert element.get("data-renew") == f"{at}csv"
+    asked = {"range": "bytes=2-", "accept-encoding": "identity"}
+    file = await owner.http.get(element.get("data-address"), headers=asked)
+    assert (file.status_code, file.text) == (206, "\n1\r\n")
+    assert parsedate_to_datetime(file.headers["last-modified"]).tzinfo is not None
+    refused = await owner.get(f"{at}doc", part=True, status=422)
+    assert refused.all("//form//*[@id='faults']")
 
 
 async def test_a_format_with_a_limit_below_the_run_is_marked(app: App, owner: Visitor) -> None:

@@ -143,6 +143,80 @@ async def test_the_target_of_an_upload_is_chosen_and_never_renamed(
     assert (found.title, found.latest) == (worker.title, "v1.0.2")
 
 
+async def test_a_version_is_published_and_another_one_stays_current(
+    app: App, other: Visitor
+) -> None:
+    worker = await app.publish("greeter", caller=app.other)
+    address = await brought(app, other)
+    assert (await other.get(address)).one("//input[@name='keep']").get("checked") is None
+    target = {"target": "version", "worker": worker.id, "keep": "on"}
+    done = await other.post(f"{address}/publish", target)
+    assert done.location == "/w/other/greeter/versions"
+    page = await other.get(done.location)
+    assert "v1.0.2 is published. v1.0.1 is still the current version." in page.text
+    assert page.one("//a[contains(., 'Make current')]").get("href").endswith("v1.0.2/promote")
+
+
+class Clicks:
+    """Someone who uses only the links and buttons of the page, from ``start`` on."""
+
+    def __init__(self, app: App, who: Visitor, start: Page) -> None:
+        self.app, self.who, self.page = app, who, start
+        self.count = 0
+
+    async def link(self, text: str) -> None:
+        self.count += 1
+        found = self.page.all(f"//main//a[normalize-space()={text!r}]")
+        self.page = await self.who.get(found[0].get("href"))
+
+    async def button(self, text: str, file: bytes = b"") -> None:
+        self.count += 1
+        form = self.page.one(f"//main//button[normalize-space()={text!r}]/ancestor::form")
+        answer = await self.who.http.post(
+            form.get("action"),
+            data=_chosen(form),
+            files={"scraper_file": ("new.zip", file, "application/zip")} if file else None,
+            headers={"accept": "text/html", "accept-language": "en", **FROM_OUR_PAGE},
+        )
+        assert answer.status_code == 303, answer.text[-2000:]
+        address = str(answer.headers["location"])
+        if file:
+            await ended(self.app, address)  # the page follows the checks by itself
+        self.page = await self.who.get(address)
+
+
+def _chosen(form: Any) -> dict[str, str]:
+    """What a form sends if nothing is changed."""
+    sent = {}
+    for control in form.xpath(".//*[@name and not(@type='file')]"):
+        if control.tag == "select":
+            [sent[control.get("name")]] = control.xpath("option[@selected]/@value")
+        elif control.get("type") not in ("radio", "checkbox") or control.get("checked") is not None:
+            sent[control.get("name")] = control.get("value") or ""
+    return sent
+
+
+async def test_a_version_is_made_current_and_rolled_back_in_six_clicks(
+    app: App, other: Visitor
+) -> None:
+    worker = await app.publish("greeter", caller=app.other)
+
+    async def current() -> str:
+        return (await app.services.workers.find(app.other, worker.id)).latest
+
+    clicks = Clicks(app, other, await other.get(f"/w/{worker.path}/versions"))
+    await clicks.link("Upload a new version")
+    await clicks.button("Upload and check", GOOD)
+    await clicks.button("Publish this version")
+    assert await current() == "v1.0.2"
+    await clicks.link("Versions")
+    await clicks.link("Roll back v1.0.1")
+    assert "v1.0.2 → v1.0.1" in clicks.page.text and "Inputs and columns" in clicks.page.text
+    await clicks.button("Make v1.0.1 current")
+    assert await current() == "v1.0.1"
+    assert clicks.count == 6
+
+
 async def test_without_a_choice_nothing_is_published(app: App, other: Visitor) -> None:
     worker = await app.publish("greeter", caller=app.other)
     address = await brought(app, other)

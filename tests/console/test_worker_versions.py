@@ -1,4 +1,4 @@
-"""Versions: comparison, withdrawal, restoring and rollback."""
+"""Versions: comparison, withdrawal, restoring, the current one and tags."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
 from fyke.model.worker import EnvironmentState, VersionEnvironment
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail, sentence
+from support import records
 from support.app import App
 from support.console_workers import add_versions
 from support.pages import Page, Visitor, visitor
@@ -30,12 +31,12 @@ async def test_a_version_can_be_withdrawn_with_a_reason(app: App, owner: Visitor
     await add_versions(app)
     page = await owner.get(f"{WORKER}/versions")
     assert states(page) == {
-        "v1.0.3": "in use latest", "v1.0.2": "in use", "v1.0.1": "deprecated",
+        "v1.0.3": "in use current", "v1.0.2": "in use", "v1.0.1": "deprecated",
     }  # fmt: skip
     done = await owner.post(f"{WORKER}/versions/v1.0.3/withdraw", {"reason": "<b>leaks</b>"})
     assert done.location == f"{WORKER}/versions"
     page = await owner.get(f"{WORKER}/versions")
-    assert states(page)["v1.0.3"] == "withdrawn" and states(page)["v1.0.2"] == "in use latest"
+    assert states(page)["v1.0.3"] == "withdrawn" and states(page)["v1.0.2"] == "in use current"
     assert "<b>leaks</b>" in page.text
     async with visitor(app, app.other.user_id) as other:
         seen = await other.get(f"{WORKER}/versions")
@@ -43,7 +44,7 @@ async def test_a_version_can_be_withdrawn_with_a_reason(app: App, owner: Visitor
         assert not seen.all("//form[contains(@action, 'withdraw')]")
         await other.post(f"{WORKER}/versions/v1.0.2/withdraw", {}, status=403)
     await owner.post(f"{WORKER}/versions/v1.0.3/restore", {})
-    assert states(await owner.get(f"{WORKER}/versions"))["v1.0.3"] == "in use latest"
+    assert states(await owner.get(f"{WORKER}/versions"))["v1.0.3"] == "in use current"
 
 
 AWAY = reason_with_detail(ReasonCode.INTERNAL, Detail(DetailCode.STORE_AWAY))
@@ -77,21 +78,42 @@ async def test_a_version_that_is_not_ready_says_why(app: App, owner: Visitor) ->
     assert "is not ready" not in (await owner.get(WORKER)).text
 
 
-async def test_rolling_back_publishes_the_old_files_as_a_new_version(
-    app: App, owner: Visitor
-) -> None:
-    await add_versions(app)
-    await owner.post(f"{WORKER}/versions/v1.0.1/rollback", {})
+async def test_an_earlier_version_becomes_the_current_one(app: App, owner: Visitor) -> None:
+    worker = await app.services.workers.find(app.owner, await add_versions(app))
+    task = records.task(app.owner.account_id, worker.id, title="Every morning")
+    await app.storage.write(lambda tx: tx.tasks.add(task))
     page = await owner.get(f"{WORKER}/versions")
-    assert states(page)["v1.0.4"] == "in use latest"
-    assert "v1.0.1 were published as v1.0.4" in page.text
-    versions = await app.services.workers.versions(app.owner, "owner/shop-prices")
-    by_number = {version.number: version.digest for version in versions}
-    assert by_number["v1.0.4"] == by_number["v1.0.1"]
-    worker = await app.services.workers.find(app.owner, "owner/shop-prices")
-    assert worker.title == "Shop prices" and worker.categories == (3, 1)
-    await owner.post(f"{WORKER}/versions/v1.0.4/rollback", {})
-    assert "already has these files" in (await owner.get(f"{WORKER}/versions")).text
+    back = page.one("//a[contains(., 'Roll back')]").get("href")
+    assert back == f"{WORKER}/versions/v1.0.2/promote"
+    page = await owner.get(back)
+    assert "v1.0.3 → v1.0.2" in page.text and "Every morning" in page.text
+    assert page.all("//section[@aria-labelledby='schema']//li")
+    assert (await app.services.workers.find(app.owner, worker.id)).latest == "v1.0.3"
+    await owner.post(page.one("//main//form[contains(@action, 'promote')]").get("action"), {})
+    page = await owner.get(f"{WORKER}/versions")
+    assert "v1.0.2 is the current version" in page.text
+    assert (states(page)["v1.0.2"], states(page)["v1.0.3"]) == ("in use current", "in use")
+    assert page.one("//a[contains(., 'Make current')]").get("href").endswith("v1.0.3/promote")
+    refused = await owner.post(f"{WORKER}/versions/v1.0.1/promote", {})
+    assert "restore it first" in (await owner.get(refused.location)).text
+    async with visitor(app, app.other.user_id) as other:
+        await other.get(back, status=403)
+        await other.post(back, {}, status=403)
+
+
+async def test_versions_have_tags(app: App, owner: Visitor) -> None:
+    await add_versions(app)
+    await owner.post(f"{WORKER}/versions/v1.0.2/tag", {"tag": "Stable"})
+    page = await owner.get(f"{WORKER}/versions")
+    assert "v1.0.2 has the tag stable" in page.text
+    assert states(page)["v1.0.2"] == "in use stable"
+    form = await owner.get(f"{WORKER}?version=stable")
+    assert form.value("version") == "stable", "and the form is that of v1.0.2"
+    assert form.all("//select[@name='version']/option/@value")[:3] == ["", "stable", "v1.0.3"]
+    refused = await owner.post(f"{WORKER}/versions/v1.0.2/tag", {"tag": "latest"})
+    assert "beginning with a letter" in (await owner.get(refused.location)).text
+    await owner.post(f"{WORKER}/versions/v1.0.2/untag", {"tag": "stable"})
+    assert states(await owner.get(f"{WORKER}/versions"))["v1.0.2"] == "in use"
 
 
 async def test_two_versions_are_compared_side_by_side(app: App, owner: Visitor) -> None:
@@ -140,7 +162,7 @@ async def test_a_viewer_can_only_read(app: App) -> None:
             kept = {f"{WORKER}/favourite", f"{WORKER}/settings"}
             assert set(forms) <= kept, forms
         assert not page.all("//main//button[normalize-space()='Save']")
-        for path in ("versions/v1.0.3/withdraw", "versions/v1.0.1/rollback", "settings/private"):
+        for path in ("versions/v1.0.3/withdraw", "versions/v1.0.2/promote", "settings/private"):
             await someone.post(f"{WORKER}/{path}", {}, status=403)
         await someone.post(f"{WORKER}/settings", {"title": "x"}, status=403)
         await someone.post(f"{WORKER}/settings/run-options", {}, status=403)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.commands import Cli
+from support.projects import python_project
 from support.sites import counting_site
 
 pytestmark = pytest.mark.needs("bwrap")
@@ -41,6 +42,30 @@ def test_local_rows_are_compared_with_those_of_the_platform(cli: Cli, hello: Pat
     same = cli.process_json("worker", "prove", "owner/hello", "--project", hello)
     assert same["equal"] is True
     cli.process("worker", "prove", "owner/nobody", "--project", hello, code=3)
+
+
+def test_a_version_becomes_the_current_one_and_has_a_tag(cli: Cli, tmp_path: Path) -> None:
+    def push(text: str, *words: str) -> None:
+        file = tmp_path / "steps.zip"
+        file.write_bytes(python_project(f"print({text!r})\n"))
+        cli.json("worker", "push", file, "--name", "steps", *words)
+
+    def versions() -> dict[str, tuple[bool, list[str]]]:
+        listed = cli.json("worker", "versions", "owner/steps")
+        return {version["version"]: (version["latest"], version["tags"]) for version in listed}
+
+    push("first")
+    push("second", "--keep-current")
+    assert versions() == {"v1.0.2": (False, []), "v1.0.1": (True, [])}
+    cli.run("worker", "tag", "owner/steps", "beta", "v1.0.2")
+    asked = cli.run("worker", "promote", "owner/steps", "v1.0.2", code=2)[1]
+    assert "Now: v1.0.1. Then: v1.0.2." in asked and "--yes" in asked
+    assert cli.json("worker", "promote", "owner/steps", "v1.0.2", "--yes")["version"] == "v1.0.2"
+    assert versions() == {"v1.0.2": (True, ["beta"]), "v1.0.1": (False, [])}
+    assert "v1.0.1 is the current" in cli.run("worker", "promote", "owner/steps", "v1.0.1", "-y")[1]
+    cli.run("worker", "tag", "owner/steps", "beta", "--remove")
+    cli.run("worker", "tag", "owner/steps", "beta", "--remove", code=3)
+    assert versions() == {"v1.0.2": (False, []), "v1.0.1": (True, [])}
 
 
 def test_a_run_is_explained_by_one_archive(cli: Cli, ended: str, tmp_path: Path) -> None:

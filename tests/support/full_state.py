@@ -93,6 +93,8 @@ def _of_user(tx: Transaction, account: str, user: str) -> None:
 def _of_worker(tx: Transaction, account: str, user: str, worker: str) -> None:
     version = records.version(worker, egress=("example.com",), secrets=("TOKEN",))
     tx.workers.add_version(version)
+    tx.workers.set_current(worker, own="1.0.0", others="1.0.0")
+    tx.workers.set_tag(worker, "stable", "1.0.0")
     tx.worker_facts.add_version(version.id, VersionFacts(1234, (FINDING,)))
     tx.environments.request(version.id)
     tx.environment_archives.want(version.id)
@@ -230,6 +232,8 @@ def read(tx: Transaction) -> None:
 def _read_of_worker(tx: Transaction, account: str, user: str, worker: str) -> None:
     version = tx.workers.version(worker, "1.0.0")
     assert version is not None and version.egress == ("example.com",)
+    newest = tx.workers.get(worker)
+    assert newest is not None and newest.latest == newest.latest_approved == "1.0.0"
     assert tx.worker_facts.of_versions(worker)["1.0.0"].findings == (FINDING,)
     assert tx.worker_facts.of_workers([worker])[worker].recent == "+"
     assert tx.workers.categories("", account_id=account) == {3: 1, 7: 1}

@@ -361,6 +361,21 @@ _OWN: dict[str, Entry] = {
         writes=True,
         status=409,  # it is the only one
     ),
+    "GET /api/fyke/workers/{slug}/versions/{version}/promotion": _reads(
+        slug="worker", version="version"
+    ),
+    "POST /api/fyke/workers/{slug}/versions/{version}/promote": _changes(
+        slug="worker", version="version"
+    ),
+    "POST /api/fyke/workers/{slug}/versions/{version}/tag": _changes(
+        {"tag": "stable"}, slug="worker", version="version"
+    ),
+    "POST /api/fyke/workers/{slug}/untag": Entry(
+        {"slug": "worker"},
+        {"tag": "absent"},
+        writes=True,
+        status=404,  # it has no tag
+    ),
     "POST /api/fyke/workers/{slug}/versions/{version}/withdraw": _changes(
         slug="worker", version="version"
     ),

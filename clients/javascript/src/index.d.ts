@@ -345,6 +345,8 @@ export interface PushOptions extends CallOptions {
   categories?: number[];
   /** URL of a picture. */
   icon?: string;
+  /** Whether the version becomes the current one. Default: true. */
+  promote?: boolean;
 }
 
 export interface EstimateOptions extends CallOptions {
@@ -570,7 +572,10 @@ export interface WorkerVersion {
   /** Why it is deprecated or withdrawn. */
   notice: string;
   language: string;
+  /** Whether it runs when no version is named. */
   latest: boolean;
+  /** Names that runs and tasks may give instead, such as `stable`. */
+  tags: string[];
   created_at: number;
   findings: Finding[];
   [name: string]: unknown;

@@ -59,7 +59,8 @@ export class WorkerCalls {
   async pushWorker(project, options) {
     const { name, title, description, icon, categories, signal } = options;
     const form = new FormData();
-    const fields = { title, description, icon, public: options.public };
+    const { public: forAll, promote } = options;
+    const fields = { title, description, icon, public: forAll, promote };
     for (const [member, value] of Object.entries(fields)) {
       if (value !== undefined) form.append(member, String(value));
     }

@@ -75,7 +75,8 @@ test("a project is published from a folder, a file and bytes", async (t) => {
   const file = join(await projectOf(t, {}), "hello.zip");
   await writeFile(file, archive);
   for (const project of [folder, file, archive, new Blob([archive])]) {
-    const options = { name: "owner/hello", title: "Hello", public: false, categories: [1, 2] };
+    const texts = { name: "owner/hello", title: "Hello" };
+    const options = { ...texts, public: false, categories: [1, 2], promote: false };
     const found = await fyke.pushWorker(project, options);
     assert.deepEqual(found, { ...published, path: "owner/hello" });
   }
@@ -83,7 +84,7 @@ test("a project is published from a folder, a file and bytes", async (t) => {
     assert.equal(path, "/api/v2/workers/owner~hello/versions");
     const form = await new Response(body, { headers }).formData();
     assert.deepEqual(form.getAll("categories"), ["1", "2"]);
-    assert.deepEqual([form.get("title"), form.get("public")], ["Hello", "false"]);
+    assert.deepEqual(["title", "public", "promote"].map((name) => form.get(name)), ["Hello", "false", "false"]);
     assert.equal(form.has("description"), false);
     assert.deepEqual(new Uint8Array(await form.get("scraper_file").arrayBuffer()), new Uint8Array(archive));
   }

@@ -348,7 +348,7 @@ def _worker_routes(services: Services) -> list[object]:
         OriginalConsoleRoutes(services.workers, services.icons),
         IconRoutes(services.icons),
         fyke_forms.FormRoutes(services.forms),
-        fyke_versions.VersionRoutes(services.workers, services.history),
+        fyke_versions.VersionRoutes(services.workers, services.history, services.promotions),
         fyke_uploads.UploadRoutes(services.uploads),
         fyke_reviews.ReviewRoutes(services.reviews),
     ]

@@ -5,6 +5,9 @@ for a while, where every client reads it at its own pace. The file of an active 
 while it is generated, without ranges, because its content may change. So is a file that does not
 fit into the spool.
 
+``Last-Modified`` says when a file was made. A range is not sent for this date, because another
+server may make the same file at another time.
+
 Files are compressed for clients that ask for it. Each encoding is a file of its own, with its own
 ``ETag`` and ranges.
 """
@@ -14,6 +17,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -97,6 +101,7 @@ class Downloads:
         self, request: Request, download: FileDownload, file: SpoolFile, range_header: str | None
     ) -> Response:
         headers = _headers(download, ranges=True) | _validators(download)
+        headers["last-modified"] = formatdate(file.made_at, usegmt=True)
         try:
             part = byte_range(range_header, file.size) if file.complete else None
         except Unsatisfiable:
@@ -133,6 +138,7 @@ class Downloads:
         headers = _headers(download, ranges=False)
         if request.method == "HEAD":
             return Response(headers=headers, media_type=download.content_type)
+        headers["last-modified"] = formatdate(usegmt=True)
         body = await after_first_chunk(await download.make())
         return Stream(body, 200, headers, download.content_type)
 

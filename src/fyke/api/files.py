@@ -135,7 +135,8 @@ class FileRoutes:
     async def download_file(self, call: Call, token: Text, name: Text) -> Response:
         """The file that a temporary link leads to.
 
-        The file of a run that has ended can be read in parts. HEAD answers its length and tag. A
+        The file of a run that has ended can be read in parts. HEAD answers its length and tag.
+        `Last-Modified` is the time at which the file was made. A
         compressed answer has a tag of its own. A part is one of the uncompressed file, unless
         `If-Range` is the tag of a compressed answer.
         """

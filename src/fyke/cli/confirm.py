@@ -1,4 +1,4 @@
-"""Confirmation of deletions."""
+"""Confirmation of deletions and other changes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ import typer
 from fyke.cli.errors import CommandFailed, Exit
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+
+
+def confirm(question: str) -> None:
+    """Ask a question. Raises ``CommandFailed`` for a no, and without a terminal."""
+    if not sys.stdin.isatty():
+        raise CommandFailed(f"{question} Without a terminal, confirm with --yes", Exit.USAGE)
+    if not typer.confirm(question, err=True):
+        raise CommandFailed("Nothing was changed.")
 
 
 def confirm_deletion(subject: str) -> None:

@@ -158,6 +158,12 @@ def push(
     folder: Annotated[
         str, typer.Option("--folder", help="Folder of the project in the repository.")
     ] = "",
+    keep_current: Annotated[
+        bool,
+        typer.Option(
+            "--keep-current", help="Runs use the new version only by its number or a tag."
+        ),
+    ] = False,
     wait: Annotated[
         bool,
         typer.Option("--wait", "-w", help="Wait until it is ready; exit status 1 if it cannot be."),
@@ -174,6 +180,7 @@ def push(
     Examples:
       fyke worker push hello
       fyke worker push hello --wait
+      fyke worker push hello --keep-current
       fyke worker push prices.zip --name prices --public --json
       fyke worker push https://example.com/owner/workers --ref v1.2 --folder prices
     """
@@ -185,14 +192,15 @@ def push(
             raise CommandFailed(
                 "--description is for a folder or a ZIP; a repository has its own", Exit.USAGE
             )
-        git_push = GitPush(project, ref, folder, name, title, public)
+        git_push = GitPush(project, ref, folder, name, title, public, not keep_current)
         published = push_git(server, git_push)
     else:
         if ref or folder:
             raise CommandFailed(
                 "--ref and --folder require the https address of a repository", Exit.USAGE
             )
-        published = _push_files(server, Path(project), name, title, description, public)
+        more = {"description": description, "public": public, "promote": not keep_current}
+        published = _push_files(server, Path(project), name, title, more)
     follow = EnvironmentWatch(server, published.slug, published.version)
     environment = follow.until_prepared(timeout_seconds) if wait else follow.now()
     keys = ("slug", "path", "version")
@@ -212,9 +220,9 @@ def _push_files(
     project: Path,
     name: str,
     title: str,
-    description: str | None,
-    public: bool | None,
+    more: dict[str, Any],
 ) -> PublishedUpload:
+    """``more``: further arguments of ``push_worker``."""
     from fyke.app.solving import solve_folder
 
     archive, folder_name = read_archive(project)
@@ -222,8 +230,7 @@ def _push_files(
         archive,
         name=name or folder_name or derived_name(archive, title),
         title=title,
-        description=description,
-        public=public,
+        **more,
     )
     if folder_name and not name:
         _report_name(server.out, project)

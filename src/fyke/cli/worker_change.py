@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fyke.cli import formatting
-from fyke.cli.confirm import YesOption, confirm_deletion
+from fyke.cli.confirm import YesOption, confirm, confirm_deletion
 from fyke.cli.context import ServerContext, server_command
+from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import data_of
 from fyke.cli.worker import Ref, workers
+
+if TYPE_CHECKING:
+    from fyke_client.types.fyke.changes import PromotionPreview
 
 VersionArgument = Annotated[str, typer.Argument(help="For example v1.0.3.", metavar="VERSION")]
 
@@ -28,11 +33,22 @@ def versions(server: ServerContext, worker: Ref) -> None:
         server.out.json([data_of(version) for version in items])
         return
     server.out.table(
-        ("version", "state", "language", "published", "digest", "sites", "install", "browser"),
+        (
+            "version",
+            "state",
+            "tags",
+            "language",
+            "published",
+            "digest",
+            "sites",
+            "install",
+            "browser",
+        ),
         [
             (
                 v.version,
-                v.state,
+                f"{v.state}, current" if v.latest else v.state,
+                ", ".join(v.tags),
                 v.language,
                 formatting.when(v.created_at),
                 v.digest[:16],
@@ -73,6 +89,77 @@ def builds(
             ("requested by", ", ".join(state.versions) or "no version"),
         ]
     )
+
+
+@server_command(workers, "promote")
+def promote(
+    server: ServerContext, worker: Ref, version: VersionArgument, yes: YesOption = False
+) -> None:
+    """Make a version the current one, which runs that name none use; also to roll back.
+
+    It says what changes, and asks. The next publication makes its version the current one again.
+
+    \b
+    Examples:
+      fyke worker promote owner/hello v1.0.2
+      fyke worker promote owner/hello v1.0.2 --yes
+    """
+    preview = server.client.preview_promotion(worker, version)
+    if not yes:
+        for line in _changes(preview):
+            server.out.say(line)
+        confirm(f"Make {preview.after} the current version of {worker}?")
+    promoted = server.client.promote(worker, version)
+    if server.out.as_json:
+        server.out.json(data_of(promoted))
+    else:
+        server.out.say(f"{worker} {promoted.version} is the current version.")
+
+
+def _changes(preview: PromotionPreview) -> Iterator[str]:
+    """What a promotion changes, as lines."""
+    yield f"Now: {preview.before or 'no version'}. Then: {preview.after}."
+    for change in preview.schema_changes:
+        yield f"  {change.text}{' (may be incompatible)' if change.breaking else ''}"
+    if not preview.schema_changes:
+        yield "  Input fields and columns are the same."
+    for task in preview.tasks:
+        at = f", next at {formatting.when(task.next_at)}" if task.next_at else ""
+        yield f"  The task {task.title!r} follows the current version{at}."
+    if preview.others:
+        yield f"  Other accounts keep {preview.others} until {preview.after} is approved."
+
+
+@server_command(workers, "tag")
+def tag(
+    server: ServerContext,
+    worker: Ref,
+    tag: Annotated[str, typer.Argument(help="For example stable.", metavar="TAG")],
+    version: Annotated[
+        str, typer.Argument(help="The version that gets it.", metavar="[VERSION]")
+    ] = "",
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the tag.")] = False,
+) -> None:
+    """Give a version a tag, which runs and tasks may name instead of a number.
+
+    The version that had the tag loses it.
+
+    \b
+    Examples:
+      fyke worker tag owner/hello stable v1.0.2
+      fyke run start owner/hello --version stable
+      fyke worker tag owner/hello stable --remove
+    """
+    if remove == bool(version):
+        raise CommandFailed("name a version, or --remove", Exit.USAGE)
+    if remove:
+        server.client.untag(worker, tag)
+    else:
+        server.client.tag(worker, version, tag)
+    if server.out.as_json:
+        server.out.json({"worker": worker, "tag": tag, "version": version})
+    else:
+        server.out.say(f"{tag} is {'removed' if remove else version}.")
 
 
 @server_command(workers, "withdraw")

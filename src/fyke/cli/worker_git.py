@@ -37,6 +37,7 @@ class GitPush:
     name: str = ""
     title: str = ""
     public: bool | None = None
+    promote: bool = True
 
 
 def push_git(
@@ -53,7 +54,11 @@ def push_git(
             server.out.say(describe(finding))
         _require_publishable(upload)
         published = server.client.publish_upload(
-            upload.id, name=push.name, title=push.title, public=push.public
+            upload.id,
+            name=push.name,
+            title=push.title,
+            public=push.public,
+            promote=push.promote,
         )
     finally:
         _remove(server, upload.id)

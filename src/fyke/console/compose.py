@@ -280,7 +280,7 @@ def _worker_pages(services: Services) -> list[ConsolePage]:
             frames.pictures,
         ).pages(),
         *worker_versions.WorkerVersionPages(
-            frames, services.workers, services.history, services.builds
+            frames, services.workers, services.history, services.builds, services.promotions
         ).pages(),
         *worker_secrets.WorkerSecretPages(frames, services.secrets).pages(),
         *worker_settings.WorkerSettingPages(

@@ -93,6 +93,7 @@ from fyke.domain.workers.builds import Builds
 from fyke.domain.workers.description import WorkerDescriptions
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.icons import Icons
+from fyke.domain.workers.promotion import Promotions
 from fyke.domain.workers.run_options import DefaultRunOptions
 from fyke.domain.workers.service import Workers
 from fyke.kit.clock import Clock
@@ -227,6 +228,7 @@ class Services:
         self.input_secrets = InputSecretFinder(storage, foundations.parsers)
         self.forms = RunForms(storage, rules, foundations.parsers, self.input_secrets)
         self.history = VersionHistory(storage, foundations.blobs, foundations.parsers)
+        self.promotions = Promotions(storage, self.history)
         self.output_fields = OutputFields(storage, self.results)
         self.catalog = Catalog(storage, foundations.categories, priced=rules.prices.any())
         self.tasks = Tasks(storage, self.workers, rules)

@@ -43,6 +43,9 @@ class AuditAction(StrEnum):
     WITHDRAWN = "worker.withdraw"
     DEPRECATED = "worker.deprecate"
     RESTORED = "worker.restore"
+    PROMOTED = "worker.promote"
+    TAGGED = "worker.tag"
+    UNTAGGED = "worker.untag"
     WORKER_CHANGED = "worker.change"
     WORKER_DELETED = "worker.delete"
     SECRET_SET = "secret.set"  # noqa: S105  # the name of an action

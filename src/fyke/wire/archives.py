@@ -1,4 +1,4 @@
-"""The archive of an uploaded form."""
+"""The archive of an uploaded form, and what becomes of its version."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from fyke.wire.fields import DocumentedAs, FieldError, ParsedBy
+from fyke.wire.fields import Boolean, DocumentedAs, FieldError, ParsedBy
 
 
 def to_archive(value: object) -> bytes:
@@ -23,4 +23,8 @@ Archive = Annotated[
     ParsedBy(to_archive),
     DocumentedAs(Annotated[str, Meta(min_length=1, extra_json_schema={"format": "binary"})]),
     Meta(description="the ZIP of the project"),
+]
+Promote = Annotated[
+    Boolean,
+    Meta(description="whether it becomes the current version; the first one always does"),
 ]

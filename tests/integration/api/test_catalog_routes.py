@@ -123,6 +123,31 @@ async def test_a_deprecated_version_is_started_only_by_its_number(app: App, api:
     fails(await api.post(f"{at}/v1.0.1/deprecate", {"reason": "x" * 501}), 400, 4000, "reason")
 
 
+async def test_a_version_becomes_the_current_one_and_has_a_tag(app: App, api: Api) -> None:
+    await add_versions(app)
+    at = f"{WORKER}/versions"
+    preview = data_as(changes.PromotionPreview, await api.get(f"{at}/v1.0.2/promotion"))
+    assert (preview["before"], preview["after"], preview["tasks"]) == ("v1.0.3", "v1.0.2", [])
+    assert preview["schema_changes"]
+    await api.ok(f"{at}/v1.0.2/promote", {})
+    await api.ok(f"{at}/v1.0.3/tag", {"tag": "beta"})
+    entries = data_as(wire.VersionList, await api.get(at))["list"]
+    assert [(entry["version"], entry["latest"], entry["tags"]) for entry in entries] == [
+        ("v1.0.3", False, ["beta"]), ("v1.0.2", True, []), ("v1.0.1", False, []),
+    ]  # fmt: skip
+    versions = []
+    for named in ({}, {"version": "beta"}, {"version": "latest"}):
+        body = {"is_async": True, "input": {"urls": ["https://example.com"]}, **named}
+        answer = await api.ok("/api/v2/workers/owner~shop-prices/runs", body)
+        run = await app.services.runs.get(app.owner, answer["run_slug"])
+        versions.append(run.run.version)
+    assert versions == ["v1.0.2", "v1.0.3", "v1.0.2"]
+    await api.ok(f"{WORKER}/untag", {"tag": "beta"})
+    fails(await api.post(f"{at}/v1.0.1/promote", {}), 400, 4000, "restore it first")
+    fails(await api.post(f"{at}/v1.0.3/tag", {"tag": "v2"}), 400, 4000, "tag")
+    fails(await api.post(f"{at}/v1.0.3/promote", {}, key=app.other_key), 401, 4010)
+
+
 async def test_rolling_back_makes_a_new_version_of_old_files(app: App, api: Api) -> None:
     await add_versions(app)
     back = data_as(wire.RolledBackVersion, await api.post(f"{WORKER}/versions/v1.0.1/rollback", {}))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from fyke.cli.worker_change import delete
+from fyke.cli.errors import CommandFailed, Exit
+from fyke.cli.worker_change import delete, promote, tag
+from fyke_client.types.fyke import changes
 from support.scripted import ScriptedServer
 
 
@@ -18,3 +21,50 @@ def test_deleting_a_worker_names_the_waiting_runs_that_failed(failed_runs: int, 
     server: Any = ScriptedServer(delete_worker=failed_runs)
     delete(server, "owner/hello", yes=True)
     assert server.messages == f"owner/hello is deleted.{text}\n"
+
+
+def test_a_promotion_says_what_changes_before_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    preview = changes.PromotionPreview(
+        before="v1.0.2",
+        after="v1.0.1",
+        others="v1.0.2",
+        schema_changes=[
+            changes.SchemaChangeItem("input", "removed", "b", "", "", True, "The field b is gone")
+        ],
+        declared_changes=[],
+        tasks=[
+            changes.FollowingTaskItem("T1", "Every morning", 1_700_000_000),
+            changes.FollowingTaskItem("T2", "By hand", 0),
+        ],
+    )
+    asked: list[str] = []
+    monkeypatch.setattr("fyke.cli.worker_change.confirm", asked.append)
+    server: Any = ScriptedServer(
+        preview_promotion=preview, promote=SimpleNamespace(version="v1.0.1")
+    )
+    promote(server, "owner/hello", "v1.0.1")
+    said = server.messages.splitlines()
+    assert said[0] == "Now: v1.0.2. Then: v1.0.1."
+    assert "The field b is gone (may be incompatible)" in said[1]
+    assert "'Every morning' follows the current version, next at 2023-11-14" in said[2]
+    assert said[3].endswith("'By hand' follows the current version.")
+    assert "keep v1.0.2 until v1.0.1 is approved" in said[4]
+    assert said[5] == "owner/hello v1.0.1 is the current version."
+    assert asked == ["Make v1.0.1 the current version of owner/hello?"]
+    promote(server, "owner/hello", "v1.0.1", yes=True)
+    assert len(asked) == 1
+
+
+def test_a_tag_is_given_or_removed() -> None:
+    server: Any = ScriptedServer(tag=None, untag=None)
+    tag(server, "owner/hello", "stable", "v1.0.1")
+    tag(server, "owner/hello", "stable", remove=True)
+    assert server.client.calls == [
+        ("tag", "owner/hello", "v1.0.1", "stable"),
+        ("untag", "owner/hello", "stable"),
+    ]
+    assert server.messages == "stable is v1.0.1.\nstable is removed.\n"
+    for version, remove in (("", False), ("v1.0.1", True)):
+        with pytest.raises(CommandFailed, match="name a version, or --remove") as caught:
+            tag(server, "owner/hello", "stable", version, remove=remove)
+        assert caught.value.code is Exit.USAGE

@@ -114,10 +114,11 @@ def test_the_pause_between_requests_has_a_limit() -> None:
 
 def test_a_repository_is_published_as_requested_and_its_upload_removed() -> None:
     server = ScriptedServer(upload_git=READY, publish_upload=PUBLISHED, remove_upload=None)
-    assert push(server, ref="v2", folder="sub", name="mine", public=False) == PUBLISHED
+    chosen = {"public": False, "promote": False}
+    assert push(server, ref="v2", folder="sub", name="mine", **chosen) == PUBLISHED
     assert server.client.calls == [
         ("upload_git", URL, "v2", "sub"),
-        ("publish_upload", "U1", {"name": "mine", "title": "", "public": False}),
+        ("publish_upload", "U1", {"name": "mine", "title": "", **chosen}),
         ("remove_upload", "U1"),
     ]
 

@@ -101,10 +101,12 @@ def test_the_fields_of_a_page_are_sent_with_its_project() -> None:
     page: dict[str, Any] = {"categories": [1, 22], "icon": "https://a.example/i.png"}
     assert fyke.push_worker(b"PK", name="a/b", public=True, **page).path == "a/b"
     fyke.push_worker(b"PK", name="a/b")
+    fyke.push_worker(b"PK", name="a/b", promote=False)
     fields = re.findall(rb'form-data; name="(\w+)"\r\n\r\n([^\r]*)\r\n', sent[0])
     assert [value for name, value in fields if name == b"categories"] == [b"1", b"22"]
     assert (b"icon", b"https://a.example/i.png") in fields
     assert b"categories" not in sent[1] and b"icon" not in sent[1]
+    assert b"promote" not in sent[1] and b'name="promote"\r\n\r\nfalse\r\n' in sent[2]
 
 
 def test_what_is_left_out_is_what_the_platform_leaves_out() -> None:

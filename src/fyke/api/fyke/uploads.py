@@ -96,6 +96,7 @@ class UploadRoutes:
             title=body.title.strip(),
             public=None if body.public is UNSET else body.public,
             note=body.note,
+            promote=body.promote,
         )
         return wire.PublishedUpload.of(*published)
 

@@ -1,4 +1,4 @@
-"""The versions of a worker: list, compare, withdraw, deprecate, restore and roll back."""
+"""The versions of a worker: list, compare, promote, tag, withdraw, deprecate and restore."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ from typing import ClassVar
 from fyke.api.call import Call
 from fyke.api.routes import get, post
 from fyke.domain.workers.history import VersionHistory
+from fyke.domain.workers.promotion import Promotions
 from fyke.domain.workers.service import Workers
-from fyke.errors import Conflict, Forbidden, VersionUnavailable, WorkerNotFound
+from fyke.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    Refused,
+    VersionUnavailable,
+    WorkerNotFound,
+)
 from fyke.model.account import Scope
 from fyke.wire.fields import Name
 from fyke.wire.fyke import changes
@@ -28,6 +36,7 @@ class VersionRoutes:
 
     workers: Workers
     history: VersionHistory
+    promotions: Promotions
 
     @get(f"{WORKER}/versions", scope=Scope.READ, errors=(WorkerNotFound,))
     async def list_versions(self, call: Call, slug: WorkerId) -> wire.VersionList:
@@ -86,6 +95,43 @@ class VersionRoutes:
         """Make a withdrawn or deprecated version available again."""
         return wire.VersionItem.of(await self.workers.restore(call.caller, slug, version))
 
+    @get(f"{VERSION}/promotion", scope=Scope.READ, errors=(*_REFUSED, Refused))
+    async def preview_promotion(
+        self, call: Call, slug: WorkerId, version: Name
+    ) -> changes.PromotionPreview:
+        """What would change if a version became the current one.
+
+        Nothing is changed. For the worker's own account.
+        """
+        promotion = await self.promotions.preview(call.caller, slug, version)
+        return changes.PromotionPreview.of(promotion)
+
+    @post(f"{VERSION}/promote", scope=Scope.WRITE, errors=(*_REFUSED, Refused))
+    async def promote_version(self, call: Call, slug: WorkerId, version: Name) -> wire.VersionItem:
+        """Let runs that name no version use this one, also to roll back to an earlier version.
+
+        Other accounts get it when it is approved. The next publication makes its version the
+        current one.
+        """
+        _, promoted = await self.promotions.promote(call.caller, slug, version)
+        return wire.VersionItem.of(promoted)
+
+    @post(f"{VERSION}/tag", scope=Scope.WRITE, errors=(*_REFUSED, Refused))
+    async def tag_version(
+        self, call: Call, slug: WorkerId, version: Name, body: wire.VersionTag
+    ) -> wire.VersionItem:
+        """Give a version a tag such as `stable`, which runs and tasks may name instead of a number.
+
+        The version that had the tag loses it.
+        """
+        tagged = await self.promotions.tag(call.caller, slug, body.tag, version)
+        return wire.VersionItem.of(tagged)
+
+    @post(f"{WORKER}/untag", scope=Scope.WRITE, errors=(WorkerNotFound, Forbidden, NotFound))
+    async def untag_version(self, call: Call, slug: WorkerId, body: wire.VersionTag) -> None:
+        """Remove a tag. Runs and tasks that name it can no longer start."""
+        await self.promotions.remove_tag(call.caller, slug, body.tag)
+
     @post(f"{VERSION}/rollback", scope=Scope.WRITE, errors=(*_REFUSED, Conflict))
     async def roll_back_version(
         self, call: Call, slug: WorkerId, version: Name
@@ -93,6 +139,7 @@ class VersionRoutes:
         """Publish the files of an earlier version again, as the newest.
 
         The page of the worker stays as it is. Refused when the newest version has the same files.
+        `promote` makes the earlier version itself the current one.
         """
         _, newest, findings = await self.workers.roll_back(call.caller, slug, version)
         return wire.RolledBackVersion.of(newest, findings)

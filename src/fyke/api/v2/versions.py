@@ -38,7 +38,12 @@ class VersionRoutes:
         form = await read_form(call.request, NewVersion)
         public = None if form.public is UNSET else form.public
         worker, version, findings = await self.workers.publish_at(
-            call.caller, worker_id, form.scraper_file, form.page, public=public
+            call.caller,
+            worker_id,
+            form.scraper_file,
+            form.page,
+            public=public,
+            promote=form.promote,
         )
         return PublishedVersion.of(worker, version, findings)
 

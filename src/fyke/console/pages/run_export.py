@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from starlette.datastructures import QueryParams
 from starlette.responses import RedirectResponse, Response
@@ -86,7 +87,9 @@ class RunExportPages:
         )
 
     async def file(self, view: View) -> Response:
-        """Redirect to the file, or show the form again with the error."""
+        """Redirect to the file, or show the form again with the error. ``do`` = ``link`` shows the
+        address instead, and ``save`` returns the part of the page that downloads the file.
+        """
         parameters = view.query
         run_id = view.param("id")
         try:
@@ -115,6 +118,9 @@ class RunExportPages:
         )
         if parameters.get("do") == "link":
             return await self._form(view, {}, url)
+        if parameters.get("do") == "save":
+            at = urlsplit(url).path
+            return view.part("run/saving.html", "file", name=name, address=at, again=view.address)
         return RedirectResponse(url, status_code=303)
 
 

@@ -158,14 +158,16 @@ class TaskEditPages:
         )
 
     async def _numbers(self, view: View, check: TaskCheck) -> list[str]:
-        """The versions that the task can name; first its own, if that no longer exists."""
+        """The tags and versions that the task can name; first its own, if that no longer exists."""
         current = [check.line.task.version] if check.line.task.version else []
         try:
             _worker, entries = await self.history.list(view.caller, check.line.task.worker_id)
         except WorkerNotFound:
             return current
         usable = (VersionState.PUBLISHED, VersionState.DEPRECATED)
-        numbers = [entry.version.number for entry in entries if entry.version.state in usable]
+        entries = [entry for entry in entries if entry.version.state in usable]
+        numbers = sorted(tag for entry in entries for tag in entry.tags)
+        numbers += [entry.version.number for entry in entries]
         return [*(number for number in current if number not in numbers), *numbers]
 
     async def use_latest(self, view: View) -> Response:
@@ -175,7 +177,7 @@ class TaskEditPages:
             await self.tasks.edit(view.caller, task.id, TaskEdit(version=""), task.revision)
         except InvalidRequest as error:  # a run option that the latest version does not accept
             return view.go(f"{AREA}/{task.id}/edit", error_text(error), "bad")
-        return view.go(f"{AREA}/{task.id}", _("The task now uses the latest version."))
+        return view.go(f"{AREA}/{task.id}", _("The task now uses the current version."))
 
     # --- its schedule ----------------------------------------------------------------------
 

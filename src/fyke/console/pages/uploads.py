@@ -155,6 +155,7 @@ class UploadPages:
             "name": worker.name if worker and only_tested else _name(upload),
             "title": upload.title,
             "public": False,
+            "keep": False,  # the current version
             "note": "",
         }
         values = {"faults": {}, "problem": "", "typed": typed} | more
@@ -207,7 +208,7 @@ class UploadPages:
         upload = await self.uploads.get(view.caller, view.param("id"))
         texts = ("target", "worker", "name", "title", "note")
         typed: dict[str, Any] = {n: view.form.get(n).strip() for n in texts}
-        typed["public"] = view.form.on("public")
+        typed |= {name: view.form.on(name) for name in ("public", "keep")}
         named = await self._named(view, typed["name"]) if typed["target"] == NEW else None
         if faults := _target_faults(typed, named):
             values = await self._values(view, upload, typed=typed, faults=faults)
@@ -223,6 +224,7 @@ class UploadPages:
                 note=typed["note"],
                 new=new and named is None,
                 worker="" if new else typed["worker"],
+                promote=new or not typed["keep"],
             )
         except (NotFound, Forbidden):
             raise
@@ -236,6 +238,10 @@ class UploadPages:
         text = _("Version %(number)s is published.")
         if needs_review:
             text = _("Version %(number)s is waiting for review. Your account can already run it.")
+        elif worker.latest != version.number:
+            text = _("Version %(number)s is published. %(current)s is still the current version.")
+            notice = text % {"number": version.number, "current": worker.latest}
+            return view.go(f"/w/{worker.path}/versions", notice)
         return view.go(f"/w/{worker.path}", text % {"number": version.number})
 
     async def _named(self, view: View, name: str) -> Worker | None:

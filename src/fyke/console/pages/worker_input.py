@@ -288,7 +288,7 @@ def _source_label(start: FormStart, missing_version: str) -> str:
     if not missing_version or not text:
         return text
     return _(
-        "%(source)s; version %(number)s can no longer run, so the form uses the latest version"
+        "%(source)s; version %(number)s can no longer run, so the form uses the current version"
     ) % {
         "source": text,
         "number": missing_version,

@@ -15,8 +15,9 @@ from fyke.console.texts import gettext as _
 from fyke.console.view import View, own_address
 from fyke.domain.workers.builds import Builds
 from fyke.domain.workers.history import VersionEntry, VersionHistory
+from fyke.domain.workers.promotion import Promotions
 from fyke.domain.workers.service import Workers
-from fyke.errors import Conflict, InvalidRequest, VersionUnavailable
+from fyke.errors import InvalidRequest, Refused, VersionUnavailable
 
 AREA = "/store"
 
@@ -27,6 +28,7 @@ class WorkerVersionPages:
     workers: Workers
     history: VersionHistory
     builds: Builds
+    promotions: Promotions
 
     def pages(self) -> list[ConsolePage]:
         at = "/w/{owner}/{name}"
@@ -37,7 +39,10 @@ class WorkerVersionPages:
             ConsolePage("POST", f"{version_path}/withdraw", self.withdraw, area=AREA),
             ConsolePage("POST", f"{version_path}/deprecate", self.deprecate, area=AREA),
             ConsolePage("POST", f"{version_path}/restore", self.restore, area=AREA),
-            ConsolePage("POST", f"{version_path}/rollback", self.roll_back, area=AREA),
+            ConsolePage("GET", f"{version_path}/promote", self.preview, area=AREA),
+            ConsolePage("POST", f"{version_path}/promote", self.promote, area=AREA),
+            ConsolePage("POST", f"{version_path}/tag", self.tag, area=AREA),
+            ConsolePage("POST", f"{version_path}/untag", self.untag, area=AREA),
             ConsolePage("POST", f"{at}/builds", self.allow_builds, area=AREA, operator=True),
         ]
 
@@ -96,16 +101,38 @@ class WorkerVersionPages:
         await self.workers.restore(view.caller, frame.worker.id, number)
         return _back(view, frame, _("%(version)s was restored."), number)
 
-    async def roll_back(self, view: View) -> Response:
+    async def preview(self, view: View) -> Response:
+        """What changes when a version becomes the current one, and the button that does it."""
         frame, number = await self._version(view)
         try:
-            _worker, version, _findings = await self.workers.roll_back(
-                view.caller, frame.worker.id, number
-            )
-        except Conflict as error:
-            return view.go(f"{frame.base}/versions", error.message, "warn")
-        notice = _("The files of %(version)s were published as %(new)s.")
-        return _back(view, frame, notice, number, new=version.number)
+            promotion = await self.promotions.preview(view.caller, frame.worker.id, number)
+        except Refused as error:
+            return view.go(f"{frame.base}/versions", error_text(error), "warn")
+        return view.page("workers/promote.html", frame=frame, promotion=promotion)
+
+    async def promote(self, view: View) -> Response:
+        frame, number = await self._version(view)
+        try:
+            await self.promotions.promote(view.caller, frame.worker.id, number)
+        except Refused as error:
+            return view.go(f"{frame.base}/versions", error_text(error), "warn")
+        return _back(view, frame, _("%(version)s is the current version."), number)
+
+    async def tag(self, view: View) -> Response:
+        frame, number = await self._version(view)
+        tag = view.form.get("tag")
+        try:
+            await self.promotions.tag(view.caller, frame.worker.id, tag, number)
+        except (InvalidRequest, Refused) as error:
+            return view.go(f"{frame.base}/versions", error_text(error), "warn")
+        notice = _("%(version)s has the tag %(tag)s.")
+        return _back(view, frame, notice, number, tag=tag.strip().lower())
+
+    async def untag(self, view: View) -> Response:
+        frame, number = await self._version(view)
+        tag = view.form.get("tag")
+        await self.promotions.remove_tag(view.caller, frame.worker.id, tag)
+        return _back(view, frame, _("The tag %(tag)s was removed."), number, tag=tag)
 
     async def allow_builds(self, view: View) -> Response:
         """Allow or forbid builds. The switch is on two pages; ``back`` is the one that was used."""

@@ -113,14 +113,38 @@ class WorkerStore(Protocol):
         ...
 
     def approve(self, worker_id: str, number: str) -> None:
-        """Make the version visible to other accounts and update the worker's latest ones."""
+        """Make the version visible to other accounts and update the worker's latest ones. It is the
+        latest of other accounts unless the owner has chosen another one with ``set_current``.
+        """
+        ...
+
+    def set_current(
+        self, worker_id: str, *, own: str | None = None, others: str | None = None
+    ) -> None:
+        """Choose the version that is the worker's latest, for its own account and for others:
+        ``""`` = the newest, as ``set_version_state`` finds it; None = unchanged. A choice ends when
+        its version is no longer published.
+        """
+        ...
+
+    def tags(self, worker_id: str) -> dict[str, str]:
+        """The numbers of versions by tag."""
+        ...
+
+    def set_tag(self, worker_id: str, tag: str, number: str) -> None:
+        """Give a version a tag, which it takes from another one."""
+        ...
+
+    def remove_tag(self, worker_id: str, tag: str) -> bool:
+        """False when there is no such tag."""
         ...
 
     def set_version_state(
         self, worker_id: str, number: str, state: VersionState, notice: str = ""
     ) -> None:
-        """Write the state and update the worker's latest: the newest published version, else the
-        newest deprecated one, else ``""``.
+        """Write the state and update the worker's latest: the published version that
+        ``set_current`` chose, else the newest published one, else the newest deprecated one, else
+        ``""``.
         """
         ...
 

@@ -49,7 +49,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class FormView:
-    """The form of a version. ``numbers``: all version numbers that may run, newest first."""
+    """The form of a version. ``numbers``: the tags of versions that may run, then the numbers of
+    all of these, newest first.
+    """
 
     worker: Worker
     version: Version
@@ -334,7 +336,8 @@ def _form_view(tx: Transaction, caller: Caller, ref: str, number: str | None) ->
         for item in tx.workers.versions(worker.id)
         if item.state in _OFFERED and (own or item.approved)
     ]
-    return FormView(worker, version, describe(version.input_schema), tuple(numbers))
+    tags = [tag for tag, named in tx.workers.tags(worker.id).items() if named in numbers]
+    return FormView(worker, version, describe(version.input_schema), (*tags, *numbers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,11 +141,14 @@ class Tasks:
         return await self._storage.write(work)
 
     async def _number(self, caller: Caller, worker: Worker, version: str | None) -> str:
-        """The number of an existing version; ``""`` for the newest at the time of each run."""
+        """The number or tag of an existing version; ``""`` for the current one at the time of each
+        run.
+        """
         number = (version or "").strip()
         if number in NEWEST:
             return ""
-        return (await self._workers.version(caller, worker, number)).number
+        await self._workers.version(caller, worker, number)
+        return number
 
     async def _options(self, caller: Caller, task: Task, input: object) -> ParsedInput | None:
         """The run options of an input of a task, None without any.

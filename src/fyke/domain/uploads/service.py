@@ -267,11 +267,13 @@ class Uploads:
         note: str = "",
         new: bool = False,
         worker: str = "",
+        promote: bool = True,
     ) -> tuple[Worker, Version, list[Finding]]:
         """Publish an upload as the next version of the caller's worker ``worker`` (a reference) or
         ``name``; by default of the one that it was uploaded for or tested with, unless that is
-        deleted, otherwise it is named after its title. ``new``: as in ``Workers.publish``. Raise
-        ``Refused`` unless its checks have passed, and the errors of ``Workers.publish``.
+        deleted, otherwise it is named after its title. ``new`` and
+        ``promote``: as in ``Workers.publish``. Raise ``Refused`` unless its checks have passed,
+        and the errors of ``Workers.publish``.
         """
         upload = await self.get(caller, upload_id)
         data = await self._checked_data(caller, upload_id)
@@ -287,6 +289,7 @@ class Uploads:
             note=note,
             new=new,
             ref=worker,
+            promote=promote,
         )
         await self._note(caller, upload_id, published.id, version.number, published=True)
         return published, version, findings

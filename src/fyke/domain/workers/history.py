@@ -35,13 +35,15 @@ Schemas = tuple[str, str]  # of the input and of the output
 @dataclass(frozen=True, slots=True)
 class VersionEntry:
     """A version in the list. ``facts`` is None for versions published before facts existed, and
-    ``environment`` for those whose dependencies were never to be installed.
+    ``environment`` for those whose dependencies were never to be installed. ``latest``: it runs
+    when none is named.
     """
 
     version: Version
     latest: bool
     facts: VersionFacts | None
     environment: VersionEnvironment | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +94,14 @@ class VersionHistory:
             worker, versions = _visible_versions(tx, caller, ref)
             facts = tx.worker_facts.of_versions(worker.id)
             environments = tx.environments.of_worker(worker.id)
+            tags = tx.workers.tags(worker.id)
             return worker, [
                 VersionEntry(
-                    v, v.number == worker.latest, facts.get(v.number), environments.get(v.number)
+                    v,
+                    v.number == worker.latest,
+                    facts.get(v.number),
+                    environments.get(v.number),
+                    tuple(tag for tag, number in tags.items() if number == v.number),
                 )
                 for v in versions
             ]
@@ -130,6 +137,12 @@ class VersionHistory:
         declared = declared_changes(old, new)
         [changes] = await self._schema_changes(worker, [(old, new)])
         return VersionComparison(worker, old, new, changes, declared, files)
+
+    async def schema_changes(
+        self, worker: Worker, before: Version, after: Version
+    ) -> tuple[SchemaChange, ...]:
+        [changes] = await self._schema_changes(worker, [(before, after)])
+        return changes
 
     async def changelog(self, caller: Caller | None, ref: str) -> Changelog:
         """Return the changes, newest first. Raise ``WorkerNotFound``, and ``VersionUnavailable``

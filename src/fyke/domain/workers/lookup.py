@@ -59,8 +59,8 @@ def find_any_worker(tx: Transaction, ref: str) -> Worker:
 def find_version(
     tx: Transaction, caller: Caller | None, worker_id: str, number: str | None
 ) -> Version:
-    """Return a version that the caller may run; None, ``""``, ``latest`` and ``auto`` mean the
-    newest one.
+    """Return the version of a number or tag that the caller may run; None, ``""``, ``latest`` and
+    ``auto`` mean the current one.
 
     Raise ``UnknownVersion`` for an unknown number, ``VersionUnavailable`` for a withdrawn one or
     when none is left.
@@ -75,13 +75,16 @@ def find_version(
         if not number:
             raise VersionUnavailable(Reason(ReasonCode.NO_VERSION))
     version = tx.workers.version(worker.id, number)
+    if version is None and number:
+        tagged = tx.workers.tags(worker.id).get(number.lower())
+        version = tx.workers.version(worker.id, tagged) if tagged else None
     if version is None or not _may_use(tx, worker, version, caller):
         raise unknown_version(worker, number)
     if version.state is VersionState.WITHDRAWN:
         raise VersionUnavailable(
             Reason.of(
                 ReasonCode.VERSION_WITHDRAWN,
-                number=number,
+                number=version.number,
                 notice=version.notice,
                 latest=worker.latest,
             )

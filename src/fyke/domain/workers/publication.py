@@ -12,11 +12,10 @@ from fyke.domain.workers.naming import next_number
 from fyke.domain.workers.page import PageChange
 from fyke.domain.workers.submitting import share, take_back
 from fyke.domain.workers.suggested_page import (
-    UNKNOWN,
     Suggestion,
-    depends_on_latest,
-    latest_published,
+    depends_on_earlier,
     page_after,
+    suggesting,
 )
 from fyke.errors import Refused, WorkerNotFound
 from fyke.kit.clock import Clock
@@ -39,7 +38,8 @@ from fyke.model.worker import (
 class PublishRequest:
     """How to publish a project: as a version of the worker ``worker_id`` or, if that is empty, of
     the caller's worker ``name``, which is created when it does not exist. ``public`` None =
-    unchanged. ``new``: it must not exist, unless its newest version has the same content.
+    unchanged. ``new``: it must not exist, unless its newest version has the same content. Without
+    ``promote`` the current version, if there is one, stays the current one, and so does the page.
     """
 
     name: str
@@ -49,7 +49,8 @@ class PublishRequest:
     note: str = ""  # for the reviewer
     prepare: bool = True  # whether the dependencies are installed before a run
     new: bool = False
-    suggested: Suggestion = UNKNOWN  # what the latest version suggested, see ``text_to_read``
+    promote: bool = True
+    suggested: tuple[Suggestion, ...] = ()  # of the ``texts_to_read``
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +62,16 @@ class PublishResult:
     submission: Submission | None = None
 
 
-def text_to_read(
+def texts_to_read(
     tx: Transaction, caller: Caller, project: Project, request: PublishRequest
-) -> Version | None:
-    """The version whose suggestion the publication needs, None when it needs none. Raise
-    ``WorkerNotFound``.
-    """
-    if request.page.title and request.page.description is not None:
-        return None
+) -> list[Version]:
+    """The versions whose suggestions the publication needs. Raise ``WorkerNotFound``."""
+    if not request.promote or (request.page.title and request.page.description is not None):
+        return []
     worker = _target(tx, caller, request)
-    latest = latest_published(tx.workers.versions(worker.id)) if worker else None
-    if worker is None or latest is None or not depends_on_latest(worker, project, latest):
-        return None
-    return latest
+    if worker is None or not depends_on_earlier(worker, project):
+        return []
+    return suggesting(worker, tx.workers.versions(worker.id))
 
 
 def publish_transaction(
@@ -160,7 +158,10 @@ def _write_version(
         if request.new:
             _require_same(tx, worker, project)
         versions = tx.workers.versions(worker.id)
-        page = request.page.applied_to(page_after(worker, project, versions, request.suggested))
+        page = worker.page
+        if request.promote:
+            page = page_after(worker, project, versions, request.suggested)
+        page = request.page.applied_to(page)
         worker = with_page(worker, page)
         tx.workers.update(worker.id, page, public=worker.public)
         latest = tx.workers.version(worker.id, worker.latest) if worker.latest else None
@@ -168,16 +169,35 @@ def _write_version(
             _note_browser(tx, latest, project)
             return worker, latest
     newest = versions[0] if versions else None
+    if newest and newest.state is VersionState.PUBLISHED and newest.digest == project.digest:
+        _note_browser(tx, newest, project)
+        if request.promote:  # another one was chosen
+            _choose(tx, worker, newest, request)
+            record(tx, caller, AuditAction.PROMOTED, worker.path, newest.number)
+        return worker, newest
     if newest and newest.state is VersionState.DRAFT and newest.digest == project.digest:
         tx.workers.set_version_state(worker.id, newest.number, VersionState.PUBLISHED)
+        _choose(tx, worker, newest, request)
         record(tx, caller, AuditAction.PUBLISHED, worker.path, newest.number)
         return worker, replace(newest, state=VersionState.PUBLISHED)
     number = next_number([version.number for version in versions])
     version = _new_version(worker, project, number, clock.now_ms(), versions)
     version = replace(version, approved=approved)
     _add(tx, version, project)
+    _choose(tx, worker, version, request)
     record(tx, caller, AuditAction.PUBLISHED, worker.path, number)
     return worker, version
+
+
+def _choose(tx: Transaction, worker: Worker, newest: Version, request: PublishRequest) -> None:
+    """Make the newest version the current one, for other accounts if they may run it; or keep the
+    one that is current in ``worker``, as it was before the publication.
+    """
+    if request.promote:
+        own, others = "", "" if newest.approved else None
+    else:
+        own, others = worker.latest, worker.latest_approved
+    tx.workers.set_current(worker.id, own=own, others=others)
 
 
 def _require_same(tx: Transaction, worker: Worker, project: Project) -> None:

@@ -35,11 +35,11 @@ from fyke.domain.workers.publication import (
     PublishResult,
     draft_transaction,
     publish_transaction,
-    text_to_read,
+    texts_to_read,
     with_page,
 )
 from fyke.domain.workers.submitting import waiting_finding
-from fyke.domain.workers.suggested_page import UNKNOWN, Suggestion, suggestion_of
+from fyke.domain.workers.suggested_page import Suggestion, suggestion_of
 from fyke.errors import Conflict, InvalidRequest, TooComplex, Unavailable, VersionUnavailable
 from fyke.kit.clock import Clock
 from fyke.kit.ids import is_ulid
@@ -99,6 +99,7 @@ class Workers:
         note: str = "",
         new: bool = False,
         ref: str = "",
+        promote: bool = True,
     ) -> tuple[Worker, Version, list[Finding]]:
         """Publish the ZIP ``data`` as the next version of the caller's worker ``ref`` or ``name``;
         without a name it is derived from the title. ``note`` is for the reviewer. ``new``: raise
@@ -108,12 +109,10 @@ class Workers:
         page = PageChange(title=title, description=description)
         if ref:
             request = await self._publish_request(caller, ref, page, public)
-            request = replace(request, note=note)
         else:
-            request = PublishRequest(
-                checked_name(name) if name else "", page=page, public=public, note=note, new=new
-            )
-        return await self._publish(caller, data, request)
+            name = checked_name(name) if name else ""
+            request = PublishRequest(name, page=page, public=public, new=new)
+        return await self._publish(caller, data, replace(request, note=note, promote=promote))
 
     async def draft(self, caller: Caller, data: bytes, *, name: str = "") -> PublishResult:
         """Write the ZIP ``data`` as a draft of the caller's worker ``name``, for a trial run of
@@ -125,18 +124,25 @@ class Workers:
         return await self._add(project, draft_transaction(caller, project, request, self._clock))
 
     async def publish_at(
-        self, caller: Caller, ref: str, data: bytes, page: PageChange, *, public: bool | None = None
+        self,
+        caller: Caller,
+        ref: str,
+        data: bytes,
+        page: PageChange,
+        *,
+        public: bool | None = None,
+        promote: bool = True,
     ) -> tuple[Worker, Version, list[Finding]]:
         """Publish the ZIP ``data`` as the next version of the caller's worker ``ref``.
 
         A reference ``owner~name`` with the caller's name creates the worker when it does not exist.
         Values of ``page`` that are None stay if they were edited by hand, and otherwise come from
-        the project. A version that waits for a
-        review has a finding about it. Raise ``InvalidRequest`` with all errors of the project,
-        ``Forbidden`` for a worker of another account, ``WorkerNotFound``.
+        the project. A version that waits for a review has a finding about it. Without ``promote``
+        the current version stays the current one. Raise ``InvalidRequest`` with all errors of the
+        project, ``Forbidden`` for a worker of another account, ``WorkerNotFound``.
         """
         request = await self._publish_request(caller, ref, page, public)
-        return await self._publish(caller, data, request)
+        return await self._publish(caller, data, replace(request, promote=promote))
 
     async def create(
         self, caller: Caller, data: bytes, page: PageChange, *, public: bool | None = None
@@ -182,16 +188,15 @@ class Workers:
 
     async def _suggested(
         self, caller: Caller, project: Project, request: PublishRequest
-    ) -> Suggestion:
-        """What the latest version suggested, read outside the transaction, see ``page_after``."""
-        latest = await self._storage.read(lambda tx: text_to_read(tx, caller, project, request))
-        if latest is None:
-            return UNKNOWN
-        texts = latest.id, latest.readme, latest.input_schema
-        try:
-            return await self._parsers.run(caller.account_id, suggestion_of, *texts)
-        except TooComplex:
-            return UNKNOWN
+    ) -> tuple[Suggestion, ...]:
+        """What earlier versions suggested, read outside the transaction, see ``page_after``."""
+        versions = await self._storage.read(lambda tx: texts_to_read(tx, caller, project, request))
+        suggested = []
+        for version in versions:
+            texts = version.id, version.readme, version.input_schema
+            with contextlib.suppress(TooComplex):  # unknown, so the page stays
+                suggested.append(await self._parsers.run(caller.account_id, suggestion_of, *texts))
+        return tuple(suggested)
 
     async def _read(self, caller: Caller, data: bytes) -> Project:
         return await self._parsers.run(caller.account_id, read_project, data, limits=THOROUGH)

@@ -1,12 +1,12 @@
 """The page that a project suggests for its worker, which its owner may have edited since.
 
-What the latest version suggested is read from the README and the schema of a stranger, which takes
+What earlier versions suggested is read from the README and the schema of a stranger, which takes
 processor time. So a ``ParserPool`` does that before the transaction of a publication.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from fyke.domain.workers.input_schema import parse
@@ -22,9 +22,6 @@ class Suggestion:
     version_id: str = ""
     title: str | None = None
     description: str | None = None
-
-
-UNKNOWN = Suggestion()
 
 
 def suggested_title(readme: str) -> str:
@@ -46,13 +43,14 @@ def suggestion_of(version_id: str, readme: str, input_schema: str) -> Suggestion
         return Suggestion(version_id, title)
 
 
-def latest_published(versions: Sequence[Version]) -> Version | None:
-    """``versions``: newest first."""
-    return next((item for item in versions if item.state is not VersionState.DRAFT), None)
+def suggesting(worker: Worker, versions: Sequence[Version]) -> list[Version]:
+    """The newest published version and the current one. ``versions``: newest first."""
+    published = [item for item in versions if item.state is not VersionState.DRAFT]
+    return published[:1] + [item for item in published[1:] if item.number == worker.latest]
 
 
-def depends_on_latest(worker: Worker, project: Project, latest: Version) -> bool:
-    """Whether the page after a publication depends on what ``latest`` suggested."""
+def depends_on_earlier(worker: Worker, project: Project) -> bool:
+    """Whether the page after a publication depends on what earlier versions suggested."""
     page = worker.page
     by_title = bool(project.title) and page.title not in (project.title, worker.name)
     by_description = bool(project.description) and page.description not in (
@@ -63,20 +61,23 @@ def depends_on_latest(worker: Worker, project: Project, latest: Version) -> bool
 
 
 def page_after(
-    worker: Worker, project: Project, versions: Sequence[Version], suggested: Suggestion
+    worker: Worker, project: Project, versions: Sequence[Version], suggested: Iterable[Suggestion]
 ) -> WorkerPage:
     """Return the page of a worker after a publication. ``versions``: the earlier, newest first;
-    ``suggested``: what the latest of them did.
+    ``suggested``: what those of ``suggesting`` did.
 
-    A title or description that differs from what its latest version suggested was edited by hand,
-    and stays; so it does when that is unknown, or when another version was published meanwhile.
+    A title or description that differs from what its newest and its current version suggested was
+    edited by hand, and stays; so it does when that is unknown, or when another version was
+    published meanwhile.
     """
     page = worker.page
-    latest = latest_published(versions)
-    if latest is not None and latest.id != suggested.version_id:
-        suggested = UNKNOWN
-    if project.title and (latest is None or page.title in (worker.name, suggested.title)):
+    first = not any(item.state is not VersionState.DRAFT for item in versions)
+    ids = {version.id for version in suggesting(worker, versions)}
+    known = [item for item in suggested if item.version_id in ids]
+    titles = [worker.name, *(item.title for item in known)]
+    descriptions = ["", *(item.description for item in known)]
+    if project.title and (first or page.title in titles):
         page = replace(page, title=project.title)
-    if project.description and (latest is None or page.description in ("", suggested.description)):
+    if project.description and (first or page.description in descriptions):
         page = replace(page, description=project.description)
     return page

@@ -10,9 +10,10 @@ from fyke.domain.workers.compare import FileChange, LineChange, OmissionReason
 from fyke.domain.workers.declared_changes import DeclaredKind
 from fyke.domain.workers.schema_changes import ChangeKind, SchemaSide
 from fyke.model.worker import BrowserNeed
-from fyke.wire.common import Count
+from fyke.wire.common import Count, TimeOrNever, Ulid
 from fyke.wire.fields import Answer, Name, Request
 from fyke.wire.fyke.versions import VersionItem, version_members
+from fyke.wire.units import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from fyke.domain.workers.compare import DiffLine, FileDiff
     from fyke.domain.workers.declared_changes import DeclaredChange
     from fyke.domain.workers.history import Changelog, HistoryStep, VersionComparison
+    from fyke.domain.workers.promotion import Promotion
     from fyke.domain.workers.schema_changes import SchemaChange
 
 
@@ -112,6 +114,44 @@ class ComparedVersions(Answer):
             files=[FileDiffItem.of(file) for file in files.files] if files else None,
             unchanged=files.unchanged if files else 0,
             more=files.more if files else 0,
+        )
+
+
+class FollowingTaskItem(Answer):
+    """A task that names no version."""
+
+    slug: Ulid
+    title: str
+    next_at: Annotated[
+        TimeOrNever, Meta(description="when its schedule starts it, 0 without an active one")
+    ]
+
+
+class PromotionPreview(Answer):
+    """What changes when a version becomes the one that runs when none is named."""
+
+    before: Annotated[str, Meta(description="the current version, or empty")]
+    after: str
+    others: Annotated[
+        str,
+        Meta(description="what other accounts keep until the version is approved, or empty"),
+    ]
+    schema_changes: list[SchemaChangeItem]
+    declared_changes: list[DeclaredChangeItem]
+    tasks: Annotated[list[FollowingTaskItem], Meta(description="of the account, at most 200")]
+
+    @classmethod
+    def of(cls, promotion: Promotion) -> PromotionPreview:
+        return cls(
+            before=promotion.before.number if promotion.before else "",
+            after=promotion.after.number,
+            others=promotion.others,
+            schema_changes=SchemaChangeItem.all_of(promotion.schema),
+            declared_changes=[DeclaredChangeItem.of(change) for change in promotion.declared],
+            tasks=[
+                FollowingTaskItem(item.task.id, item.task.title, seconds(item.next_at))
+                for item in promotion.tasks
+            ],
         )
 
 

@@ -208,7 +208,9 @@ class FormSection(Answer):
 class WorkerForm(Answer):
     worker_slug: Ulid
     version: str
-    versions: Annotated[list[str], Meta(description="versions that can be started, newest first")]
+    versions: Annotated[
+        list[str], Meta(description="tags, then the versions that can be started, newest first")
+    ]
     description: str
     broken: Annotated[str, Meta(description="why the schema has no form, or empty")]
     notes: Annotated[list[str], Meta(description="for the developer of the worker")]

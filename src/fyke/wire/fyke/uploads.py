@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from fyke.model.upload import CHECKS, FETCH, UNPACK, StepState, UploadSource, UploadState
 from fyke.model.worker import Language
-from fyke.wire.archives import Archive
+from fyke.wire.archives import Archive, Promote
 from fyke.wire.common import Count, Page, TimeOrNever, Ulid, known_values
 from fyke.wire.fields import Answer, Boolean, Name, Request, Text
 from fyke.wire.findings import ProjectFinding
@@ -60,6 +60,7 @@ class UploadPublication(Request):
     ] = ""
     public: Annotated[Boolean, Meta(description="absent: unchanged")] | UnsetType = UNSET
     note: Note = ""
+    promote: Promote = True
 
 
 class UploadTest(SampleInput):

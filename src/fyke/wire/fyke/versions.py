@@ -10,7 +10,7 @@ from fyke.domain.workers.page import MAX_NOTICE
 from fyke.model.worker import EnvironmentState, Language, VersionState
 from fyke.reasons import sentence
 from fyke.wire.common import Count, Items, TimeOrNever
-from fyke.wire.fields import Answer, ParsedBy, Request, to_text
+from fyke.wire.fields import Answer, Name, ParsedBy, Request, to_text
 from fyke.wire.findings import ProjectFinding
 from fyke.wire.fyke.workers import BrowserUse
 from fyke.wire.reasons import ReasonCodeText, ReasonParams, code_of, params_of
@@ -32,6 +32,16 @@ class VersionNotice(Request):
         ParsedBy(to_text),
         Meta(max_length=MAX_NOTICE, description="shown to users who name the version"),
     ] = ""
+
+
+class VersionTag(Request):
+    tag: Annotated[
+        Name,
+        Meta(
+            description="1 to 40 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter",
+            examples=["stable"],
+        ),
+    ]
 
 
 # --- answers -------------------------------------------------------------------------------
@@ -88,13 +98,14 @@ class VersionItem(Answer):
 
 
 class VersionEntryItem(VersionItem):
-    latest: bool
+    latest: Annotated[bool, Meta(description="whether it runs when no version is named")]
     size: Annotated[Count | None, Meta(description="bytes of the bundle; null: unknown")]
     findings: list[ProjectFinding]
     environment: Annotated[
         EnvironmentItem | None,
         Meta(description="null: the dependencies are installed when a run starts"),
     ]
+    tags: Annotated[list[str], Meta(description="names that runs and tasks may give instead")]
 
     @classmethod
     def entry(cls, entry: VersionEntry) -> VersionEntryItem:
@@ -105,6 +116,7 @@ class VersionEntryItem(VersionItem):
             size=facts.size if facts else None,
             findings=ProjectFinding.all_of(facts.findings if facts else ()),
             environment=EnvironmentItem.of(entry.environment),
+            tags=[*entry.tags],
         )
 
 

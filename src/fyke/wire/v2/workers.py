@@ -16,7 +16,7 @@ from fyke.domain.workers.page import (
     MAX_TITLE,
     PageChange,
 )
-from fyke.wire.archives import Archive
+from fyke.wire.archives import Archive, Promote
 from fyke.wire.common import Count, Ulid
 from fyke.wire.fields import (
     Answer,
@@ -115,6 +115,7 @@ class NewVersion(PageForm, kw_only=True):
         Annotated[Boolean, Meta(description="whether others may find and run the worker")]
         | UnsetType
     ) = UNSET
+    promote: Promote = True
 
 
 class ReplacedVersion(PageForm, kw_only=True):

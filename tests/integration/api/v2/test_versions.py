@@ -64,6 +64,16 @@ async def test_publishing_under_a_new_name_creates_a_worker(app: App, api: Api) 
     fails(await api.get(by_name, key=None), 404, 50001)  # private at first
 
 
+async def test_a_version_need_not_become_the_current_one(app: App, api: Api) -> None:
+    path = f"{WORKERS}/owner~prices/versions"
+    await send(api, path, data={"title": "Prices", "promote": "false"})
+    second = await send(api, path, SECOND, data={"promote": "false"})
+    assert data_of(answers.PublishedVersion, second)["version"] == "v1.0.2"
+    assert (await page(api, "owner~prices"))["version"] == "v1.0.1"
+    await send(api, path, SECOND)
+    assert (await page(api, "owner~prices"))["version"] == "v1.0.2"
+
+
 async def test_only_changed_files_make_a_new_version(app: App, api: Api) -> None:
     path = f"{WORKERS}/owner~prices/versions"
     slug = (await send(api, path, data=FULL)).json()["data"]["slug"]
@@ -71,7 +81,7 @@ async def test_only_changed_files_make_a_new_version(app: App, api: Api) -> None
     same = await send(api, by_slug, data={"title": "", "public": "true"})
     assert data_of(answers.PublishedVersion, same)["version"] == "v1.0.1"
     stored = await page(api, slug)
-    # what was set by a form stays, whatever the project says
+    # what was given by hand stays, although the project suggests something else
     assert (stored["title"], stored["description"]) == ("Prices", "All of them")
     assert (stored["categories"], stored["icon"]) == ([56, 7], ICON)
     assert (await api.get(f"{WORKERS}/{slug}/internal", key=None)).status_code == 200

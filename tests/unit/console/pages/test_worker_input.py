@@ -30,7 +30,7 @@ def test_a_run_a_task_and_a_saved_default_are_named(kind: FormSource, text: str)
 
 def test_a_missing_version_is_named_with_its_replacement() -> None:
     assert label("task", "v1.0.1") == (
-        "Input of the task Prices; version v1.0.1 can no longer run, so the form uses the latest "
+        "Input of the task Prices; version v1.0.1 can no longer run, so the form uses the current "
         "version"
     )
     assert label("schema", "v1.0.1") == ""

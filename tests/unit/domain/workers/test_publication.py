@@ -15,7 +15,7 @@ from fyke.domain.workers.publication import (
     draft_transaction,
     make_private,
     publish_transaction,
-    text_to_read,
+    texts_to_read,
 )
 from fyke.domain.workers.suggested_page import suggestion_of
 from fyke.errors import WorkerNotFound
@@ -73,10 +73,9 @@ async def publish(
         made = project(content, **changes)
         changes["readme"] = f"# {made.title}\n\n{made.description}\n"
     made = project(content, **changes)
-    latest = await state.read(text_to_read, by, made, request)
-    if latest is not None:
-        suggested = suggestion_of(latest.id, latest.readme, latest.input_schema)
-        request = replace(request, suggested=suggested)
+    earlier = await state.read(texts_to_read, by, made, request)
+    suggested = tuple(suggestion_of(it.id, it.readme, it.input_schema) for it in earlier)
+    request = replace(request, suggested=suggested)
     return await state.write(publish_transaction(by, made, request, ManualClock(), review=review))
 
 
@@ -138,14 +137,14 @@ async def test_a_title_or_description_edited_by_hand_stays(state: PublishedState
     assert followed.worker.title == "Five"
 
 
-async def test_what_the_latest_version_suggested_is_read_only_if_that_changes_anything(
+async def test_what_earlier_versions_suggested_is_read_only_if_that_changes_anything(
     state: PublishedState,
 ) -> None:
     await publish(state, "a", title="quotes", description="")
 
     async def read_for(request: PublishRequest = REQUEST, **changes: Any) -> bool:
         made = project("b", **{"title": "quotes", "description": "", **changes})
-        return await state.read(text_to_read, ALICE, made, request) is not None
+        return bool(await state.read(texts_to_read, ALICE, made, request))
 
     assert not await read_for(PublishRequest("other"), title="Two")
     assert not await read_for(title="Two"), "the name is no title of its own"

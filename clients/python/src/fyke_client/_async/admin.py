@@ -194,6 +194,29 @@ class AsyncFykeAdmin(
         path = f"{worker_path(ref)}/versions/{segment(version)}/environment"
         return (await self._connection.get(path, types.fyke.versions.EnvironmentAnswer)).environment
 
+    async def preview_promotion(
+        self, ref: str, version: str
+    ) -> types.fyke.changes.PromotionPreview:
+        """What would change if the version became the current one."""
+        path = f"{worker_path(ref)}/versions/{segment(version)}/promotion"
+        return await self._connection.get(path, types.fyke.changes.PromotionPreview)
+
+    async def promote(self, ref: str, version: str) -> types.fyke.versions.VersionItem:
+        """Let runs that name no version use this one."""
+        path = f"{worker_path(ref)}/versions/{segment(version)}/promote"
+        return await self._connection.post(path, types.fyke.versions.VersionItem, {})
+
+    async def tag(self, ref: str, version: str, tag: str) -> types.fyke.versions.VersionItem:
+        """Give a version a tag, which another one loses."""
+        path = f"{worker_path(ref)}/versions/{segment(version)}/tag"
+        body = types.fyke.versions.VersionTag(tag)
+        return await self._connection.post(path, types.fyke.versions.VersionItem, body)
+
+    async def untag(self, ref: str, tag: str) -> None:
+        """Remove a tag."""
+        body = types.fyke.versions.VersionTag(tag)
+        await self._connection.post(f"{worker_path(ref)}/untag", type(None), body)
+
     async def withdraw(self, ref: str, version: str) -> types.fyke.versions.VersionItem:
         """Withdraw a version."""
         path = f"{worker_path(ref)}/versions/{segment(version)}/withdraw"

@@ -29,10 +29,19 @@ class AsyncPublishingCalls:
         )
 
     async def publish_upload(
-        self, upload: str, *, name: str = "", title: str = "", public: bool | None = None
+        self,
+        upload: str,
+        *,
+        name: str = "",
+        title: str = "",
+        public: bool | None = None,
+        promote: bool = True,
     ) -> types.fyke.uploads.PublishedUpload:
+        """Publish an upload whose checks have passed. Without ``promote`` the current version stays
+        the current one.
+        """
         body = types.fyke.uploads.UploadPublication(
-            name, title, UNSET if public is None else public
+            name, title, UNSET if public is None else public, promote=promote
         )
         path = f"/api/fyke/uploads/{segment(upload)}/publish"
         return await self._connection.post(path, types.fyke.uploads.PublishedUpload, body)

@@ -185,6 +185,27 @@ class FykeAdmin(
         path = f"{worker_path(ref)}/versions/{segment(version)}/environment"
         return (self._connection.get(path, types.fyke.versions.EnvironmentAnswer)).environment
 
+    def preview_promotion(self, ref: str, version: str) -> types.fyke.changes.PromotionPreview:
+        """What would change if the version became the current one."""
+        path = f"{worker_path(ref)}/versions/{segment(version)}/promotion"
+        return self._connection.get(path, types.fyke.changes.PromotionPreview)
+
+    def promote(self, ref: str, version: str) -> types.fyke.versions.VersionItem:
+        """Let runs that name no version use this one."""
+        path = f"{worker_path(ref)}/versions/{segment(version)}/promote"
+        return self._connection.post(path, types.fyke.versions.VersionItem, {})
+
+    def tag(self, ref: str, version: str, tag: str) -> types.fyke.versions.VersionItem:
+        """Give a version a tag, which another one loses."""
+        path = f"{worker_path(ref)}/versions/{segment(version)}/tag"
+        body = types.fyke.versions.VersionTag(tag)
+        return self._connection.post(path, types.fyke.versions.VersionItem, body)
+
+    def untag(self, ref: str, tag: str) -> None:
+        """Remove a tag."""
+        body = types.fyke.versions.VersionTag(tag)
+        self._connection.post(f"{worker_path(ref)}/untag", type(None), body)
+
     def withdraw(self, ref: str, version: str) -> types.fyke.versions.VersionItem:
         """Withdraw a version."""
         path = f"{worker_path(ref)}/versions/{segment(version)}/withdraw"

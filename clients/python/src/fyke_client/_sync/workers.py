@@ -65,12 +65,14 @@ class WorkerCalls:
         public: bool | None = None,
         categories: Sequence[int] | None = None,
         icon: str | None = None,
+        promote: bool = True,
     ) -> types.fyke.uploads.PublishedUpload:
         """Publish a project as the next version of a Worker.
 
         ``project``: a folder, a ZIP file, or the content of one. ``name``: ``owner/name``, or a
         name in the caller's account. Creates a missing Worker. Omitted arguments leave its page as
-        it is. ``icon``: URL of a picture. Raises ``OSError`` if the project cannot be read, and
+        it is. ``icon``: URL of a picture. Without ``promote`` the current version stays the current
+        one. Raises ``OSError`` if the project cannot be read, and
         ``ValueError`` for a folder with a link.
         """
         if "/" not in name and "~" not in name:
@@ -85,6 +87,8 @@ class WorkerCalls:
             form["categories"] = [str(category) for category in categories]
         if icon is not None:
             form["icon"] = icon
+        if not promote:
+            form["promote"] = "false"
         archive = self._connection.aside(archive_of, project)
         files = {"scraper_file": ("worker.zip", archive, "application/zip")}
         path = f"/api/v2/workers/{worker_segment(name)}/versions"

@@ -1,6 +1,7 @@
-// The rows of a run: the export form in a dialog, and a reload of the rows when the run has ended.
+// The rows of a run: the export form in a dialog, its file, and a reload of the rows when the run
+// has ended.
 
-const PART = { "hx-request": "true", "hx-request-type": "partial", accept: "text/html" };
+import { PART } from "./export-file.js";
 
 document.addEventListener("click", async (event) => {
   const opener = event.target.closest("[data-dialog]");
@@ -15,11 +16,33 @@ document.addEventListener("click", async (event) => {
   if (closer) closer.closest("dialog")?.close();
 });
 
-// the response is a download, so the page stays and the dialog is closed
-document.addEventListener("submit", (event) => {
-  const dialog = event.target.closest("dialog");
-  if (dialog) setTimeout(() => dialog.close(), 300);
+// the file is downloaded by this page; a link is shown by another
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.matches(".export-form") || event.submitter?.value) return;
+  event.preventDefault();
+  const asked = new URLSearchParams(new FormData(form));
+  asked.set("do", "save");
+  try {
+    await save(form, `${form.action}?${asked}`);
+  } catch {
+    form.submit(); // the browser shows what is wrong
+  }
 });
+
+async function save(form, address) {
+  const response = await fetch(address, { headers: PART });
+  const parts = elementsOf(await response.text());
+  if (response.status === 422) {
+    form.replaceWith(...parts);
+    document.querySelector("#faults")?.focus();
+    return;
+  }
+  if (!response.ok) throw new Error(String(response.status));
+  const shown = document.querySelector("#run-output") ?? form.closest("section");
+  shown.before(...parts); // the rows may be reloaded, and it stays
+  form.closest("dialog")?.close();
+}
 
 async function openWith(dialog, opener) {
   try {
@@ -36,8 +59,11 @@ async function openWith(dialog, opener) {
 async function partOf(address) {
   const response = await fetch(address, { headers: PART });
   if (!response.ok) throw new Error(String(response.status));
-  const parsed = new DOMParser().parseFromString(await response.text(), "text/html");
-  return parsed.body.childNodes;
+  return elementsOf(await response.text());
+}
+
+function elementsOf(html) {
+  return new DOMParser().parseFromString(html, "text/html").body.childNodes;
 }
 
 /** Whether the reader has scrolled, selected text or focused something in the rows; then they stay. */

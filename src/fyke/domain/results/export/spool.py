@@ -53,6 +53,7 @@ class SpoolFile:
         self.complete = False
         self.readers = 0
         self.last_used = 0.0  # monotonic seconds
+        self.made_at = time.time()  # Unix seconds
         self.failure: BaseException | None = None
         self._changed = asyncio.Event()
 

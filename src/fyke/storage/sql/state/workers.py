@@ -80,8 +80,19 @@ workers = Table(
     number_column("deleted_at"),
     text_column("latest_approved"),
     flag_column("builds_allowed"),
+    # numbers of the versions that ``latest`` and ``latest_approved`` shall be; "" = the newest
+    text_column("current_version"),
+    text_column("current_approved"),
     UniqueConstraint("owner", "name"),
     Index(None, "account_id"),
+)
+
+version_tags = Table(
+    "version_tags",
+    metadata,
+    ref_column("worker_id", "workers.id", key=True, cascade=True),
+    text_column("tag", key=True),
+    text_column("number"),
 )
 
 versions = Table(
@@ -389,13 +400,47 @@ class SqlWorkers(SqlStore):
     def approve(self, worker_id: str, number: str) -> None:
         self._lock(worker_id)
         self._change_version(worker_id, number, approved=True)
+        current, _ = self._current(worker_id)
+        if current in ("", number):  # otherwise other accounts follow the owner's choice
+            self._change(worker_id, current_approved=current)
         self._set_latest(worker_id)
+
+    def set_current(
+        self, worker_id: str, *, own: str | None = None, others: str | None = None
+    ) -> None:
+        self._lock(worker_id)
+        chosen = {"current_version": own, "current_approved": others}
+        self._change(worker_id, **{name: n for name, n in chosen.items() if n is not None})
+        self._set_latest(worker_id)
+
+    def tags(self, worker_id: str) -> dict[str, str]:
+        of_worker = version_tags.c.worker_id == to_storable_text(worker_id)
+        query = select(version_tags.c.tag, version_tags.c.number).where(of_worker)
+        return {row.tag: row.number for row in self._db.execute(query.order_by(version_tags.c.tag))}
+
+    def set_tag(self, worker_id: str, tag: str, number: str) -> None:
+        self._lock(worker_id)
+        self.remove_tag(worker_id, tag)
+        values = {"worker_id": worker_id, "tag": tag, "number": number}
+        self._db.execute(version_tags.insert(), values)
+
+    def remove_tag(self, worker_id: str, tag: str) -> bool:
+        named = version_tags.c.worker_id == worker_id, version_tags.c.tag == tag
+        return was_applied(self._db.execute(delete(version_tags).where(*named)))
 
     def set_version_state(
         self, worker_id: str, number: str, state: VersionState, notice: str = ""
     ) -> None:
         self._lock(worker_id)
         self._change_version(worker_id, number, state=str(state), notice=notice)
+        if state is not VersionState.PUBLISHED:
+            own, others = self._current(worker_id)
+            if number in (own, others):
+                self._change(
+                    worker_id,
+                    current_version="" if own == number else own,
+                    current_approved="" if others == number else others,
+                )
         self._set_latest(worker_id)
 
     def set_defaults(self, worker_id: str, defaults: SystemDefaults) -> None:
@@ -414,21 +459,36 @@ class SqlWorkers(SqlStore):
         if self._db.exec_driver_sql(statement, (to_storable_text(worker_id),)).first() is None:
             raise WorkerNotFound()
 
+    def _change(self, worker_id: str, **values: Any) -> None:
+        if values:
+            self._db.execute(update(workers).where(workers.c.id == worker_id).values(**values))
+
+    def _current(self, worker_id: str) -> tuple[str, str]:
+        query = select(workers.c.current_version, workers.c.current_approved)
+        row = self._db.execute(query.where(workers.c.id == worker_id)).one()
+        return row.current_version, row.current_approved
+
     def _set_latest(self, worker_id: str) -> None:
+        own, others = self._current(worker_id)
         # as text, "published" is greater than "deprecated"
         in_use = [str(VersionState.PUBLISHED), str(VersionState.DEPRECATED)]
-        newest = (
-            select(versions.c.number)
-            .where(versions.c.worker_id == worker_id, versions.c.state.in_(in_use))
-            .order_by(versions.c.state.desc(), versions.c.seq.desc())
-            .limit(1)
+        usable = select(versions.c.number).where(
+            versions.c.worker_id == worker_id, versions.c.state.in_(in_use)
         )
-        approved = newest.where(versions.c.approved)
+        order = versions.c.state.desc(), versions.c.seq.desc()
+        newest = usable.order_by(_is_other(own), *order).limit(1)
+        approved = usable.where(versions.c.approved).order_by(_is_other(others), *order).limit(1)
         values = {
             "latest": func.coalesce(newest.scalar_subquery(), ""),
             "latest_approved": func.coalesce(approved.scalar_subquery(), ""),
         }
         self._db.execute(update(workers).where(workers.c.id == worker_id).values(**values))
+
+
+def _is_other(current: str) -> ColumnElement[int]:
+    """0 for the version that was chosen as the current one, 1 for all others."""
+    chosen = versions.c.number == current, versions.c.state == str(VersionState.PUBLISHED)
+    return case((and_(*chosen), 0), else_=1)
 
 
 _ADD = (

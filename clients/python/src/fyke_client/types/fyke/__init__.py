@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from fyke_client.types.fyke import accounts as accounts
     from fyke_client.types.fyke import callbacks as callbacks
     from fyke_client.types.fyke import caps as caps
+    from fyke_client.types.fyke import changes as changes
     from fyke_client.types.fyke import estimates as estimates
     from fyke_client.types.fyke import installation as installation
     from fyke_client.types.fyke import nodes as nodes

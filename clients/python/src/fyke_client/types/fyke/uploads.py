@@ -26,6 +26,8 @@ class UploadPublication(Struct, omit_defaults=True):
     """Absent: unchanged."""
     note: str = ""
     """For the reviewer."""
+    promote: bool = True
+    """Whether it becomes the current version; the first one always does."""
 
 
 class UploadStepItem(Struct):

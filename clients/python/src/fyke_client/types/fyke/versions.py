@@ -14,6 +14,11 @@ class VersionNotice(Struct, omit_defaults=True):
     """Shown to users who name the version."""
 
 
+class VersionTag(Struct, omit_defaults=True):
+    tag: str
+    """1 to 40 of a-z, 0-9, `.`, `_` and `-`, beginning with a letter."""
+
+
 class EnvironmentItem(Struct):
     """Whether the dependencies of a version are installed."""
 
@@ -69,11 +74,14 @@ class VersionEntryItem(Struct):
     browser_declared: bool
     """Whether fyke.json declares `browser`; else it was detected."""
     latest: bool
+    """Whether it runs when no version is named."""
     size: int | None
     """Bytes of the bundle; null: unknown."""
     findings: list[ProjectFinding]
     environment: EnvironmentItem | None
     """Null: the dependencies are installed when a run starts."""
+    tags: list[str]
+    """Names that runs and tasks may give instead."""
 
 
 class VersionList(Struct):

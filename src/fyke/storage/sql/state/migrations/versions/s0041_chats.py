@@ -8,7 +8,7 @@ from sqlalchemy import Column
 from fyke.storage.sql.state.migrations.ddl import TEXT
 
 revision = "s0041"
-down_revision = "s0037"
+down_revision = "s0039"
 branch_labels = None
 depends_on = None
 

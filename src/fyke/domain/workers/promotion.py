@@ -1,0 +1,169 @@
+"""Which version of a worker runs when none is named, and the tags of versions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from fyke.contracts.state import Storage, Transaction
+from fyke.domain.accounts.audit import record
+from fyke.domain.accounts.rights import require_editor
+from fyke.domain.workers.declared_changes import DeclaredChange, declared_changes
+from fyke.domain.workers.environments import request_environment
+from fyke.domain.workers.history import VersionHistory
+from fyke.domain.workers.lookup import NEWEST, find_own_worker, unknown_version
+from fyke.domain.workers.schema_changes import SchemaChange
+from fyke.errors import InvalidRequest, NotFound, Refused, VersionUnavailable
+from fyke.model.account import Caller
+from fyke.model.audit import AuditAction
+from fyke.model.task import Task
+from fyke.model.worker import Version, VersionState, Worker
+from fyke.reasons import Reason, ReasonCode
+
+MAX_TAGS = 50  # of a worker
+MAX_TASKS = 200  # that a preview lists
+_ACTION = "Choosing the current version"
+_TAG = re.compile(r"[a-z][a-z0-9._-]{0,39}")
+_NUMBER = re.compile(r"v?\d[\d.]*")
+
+
+@dataclass(frozen=True, slots=True)
+class FollowingTask:
+    """A task that names no version. ``next_at``: when its schedule starts it, in ms, 0 = never."""
+
+    task: Task
+    next_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What changes when ``after`` becomes the current version instead of ``before``, which is None
+    when no version can run. ``tasks`` are at most ``MAX_TASKS`` of the ``tasks_total`` tasks of the
+    worker's account, whether or not they name a version. ``others``: the version that other
+    accounts keep, because ``after`` is not approved; ``""`` when they get it too.
+    """
+
+    worker: Worker
+    before: Version | None
+    after: Version
+    schema: tuple[SchemaChange, ...]
+    declared: tuple[DeclaredChange, ...]
+    tasks: tuple[FollowingTask, ...]
+    tasks_total: int
+    others: str
+
+
+class Promotions:
+    """Changes the current version of workers, and tags. Raises ``WorkerNotFound``, ``Forbidden``
+    and ``UnknownVersion``.
+    """
+
+    def __init__(self, storage: Storage, history: VersionHistory) -> None:
+        self._storage = storage
+        self._history = history
+
+    async def preview(self, caller: Caller, ref: str, number: str) -> Promotion:
+        """What ``promote`` would change. Raise ``Refused`` as it does."""
+
+        def work(tx: Transaction) -> Promotion:
+            worker, after = _published(tx, caller, ref, number)
+            before = tx.workers.version(worker.id, worker.latest) if worker.latest else None
+            total, tasks = tx.tasks.of_account(
+                worker.account_id, offset=0, limit=MAX_TASKS, worker_id=worker.id
+            )
+            following = [task for task in tasks if not task.version]
+            schedules = tx.schedules.of_tasks([task.id for task in following])
+            next_at = {key: item.next_at for key, item in schedules.items() if item.enabled}
+            return Promotion(
+                worker,
+                before,
+                after,
+                schema=(),
+                declared=declared_changes(before, after) if before else (),
+                tasks=tuple(FollowingTask(task, next_at.get(task.id, 0)) for task in following),
+                tasks_total=total,
+                others="" if after.approved or not worker.public else worker.latest_approved,
+            )
+
+        found = await self._storage.read(work)
+        if found.before is None:
+            return found
+        schema = await self._history.schema_changes(found.worker, found.before, found.after)
+        return replace(found, schema=schema)
+
+    async def promote(self, caller: Caller, ref: str, number: str) -> tuple[Worker, Version]:
+        """Let runs that name no version use this one, also an earlier one; return the worker before
+        the change, and the version. Other accounts keep theirs while the version is not approved.
+        The next publication makes the newest version the current one again. Raise ``Refused``
+        unless it is published.
+        """
+        require_editor(caller, _ACTION)
+
+        def work(tx: Transaction) -> tuple[Worker, Version]:
+            worker, version = _published(tx, caller, ref, number)
+            tx.workers.set_current(
+                worker.id, own=version.number, others=version.number if version.approved else None
+            )
+            request_environment(tx, version.id)
+            detail = f"{version.number}, before: {worker.latest or '-'}"
+            record(tx, caller, AuditAction.PROMOTED, worker.path, detail)
+            return worker, version
+
+        return await self._storage.write(work)
+
+    async def tag(self, caller: Caller, ref: str, tag: str, number: str) -> Version:
+        """Give a version a tag, which runs and tasks may name; another version loses it. Raise
+        ``InvalidRequest`` for a tag that is not allowed, ``Refused`` unless it is published.
+        """
+        require_editor(caller, "Tagging versions")
+        name = checked_tag(tag)
+
+        def work(tx: Transaction) -> Version:
+            worker, version = _published(tx, caller, ref, number)
+            tags = tx.workers.tags(worker.id)
+            if name not in tags and len(tags) >= MAX_TAGS:
+                raise Refused(f"a worker has at most {MAX_TAGS} tags; remove one")
+            if tags.get(name) != version.number:
+                tx.workers.set_tag(worker.id, name, version.number)
+                detail = f"{name}: {version.number}, before: {tags.get(name, '-')}"
+                record(tx, caller, AuditAction.TAGGED, worker.path, detail)
+            return version
+
+        return await self._storage.write(work)
+
+    async def remove_tag(self, caller: Caller, ref: str, tag: str) -> None:
+        """Remove a tag. Runs and tasks that name it fail to start. Raise ``NotFound``."""
+        require_editor(caller, "Tagging versions")
+        name = tag.strip().lower()
+
+        def work(tx: Transaction) -> None:
+            worker = find_own_worker(tx, caller, ref, "tag its versions")
+            if not tx.workers.remove_tag(worker.id, name):
+                raise NotFound(f"The worker has no tag {name[:40]!r}")
+            record(tx, caller, AuditAction.UNTAGGED, worker.path, name)
+
+        await self._storage.write(work)
+
+
+def checked_tag(text: str) -> str:
+    """A tag as it is stored. Raise ``InvalidRequest`` for one that could be something else."""
+    tag = text.strip().lower()
+    if tag in NEWEST or not _TAG.fullmatch(tag) or _NUMBER.fullmatch(tag):
+        raise InvalidRequest(
+            "must be 1 to 40 of a-z, 0-9, '.', '_' and '-', beginning with a letter, and not "
+            "latest, auto or a version number",
+            field="tag",
+        )
+    return tag
+
+
+def _published(tx: Transaction, caller: Caller, ref: str, number: str) -> tuple[Worker, Version]:
+    worker = find_own_worker(tx, caller, ref, "choose its current version")
+    version = tx.workers.version(worker.id, number.strip())
+    if version is None:
+        raise unknown_version(worker, number)
+    if version.state is VersionState.DRAFT:
+        raise VersionUnavailable(Reason.of(ReasonCode.VERSION_DRAFT, number=version.number))
+    if version.state is not VersionState.PUBLISHED:
+        raise Refused(f"{version.number} is {version.state.value}; restore it first")
+    return worker, version

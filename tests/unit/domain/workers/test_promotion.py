@@ -1,0 +1,177 @@
+"""The current version of a worker, what a change of it changes, and tags."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fyke.domain.workers.history import VersionHistory
+from fyke.domain.workers.lookup import find_version
+from fyke.domain.workers.promotion import Promotions, checked_tag
+from fyke.domain.workers.publication import PublishRequest, publish_transaction
+from fyke.errors import Forbidden, InvalidRequest, NotFound, Refused, UnknownVersion
+from fyke.kit.clock import ManualClock
+from fyke.model.account import Caller
+from fyke.model.audit import AuditAction
+from fyke.model.worker import Language, Project, VersionState, Worker
+from fyke.parsing.pools import ThreadPool
+from fyke.storage.blobs.filesystem import FilesystemBlobs
+from support import records
+from support.published import ALICE, BOB, PublishedState
+
+pytestmark = pytest.mark.anyio
+
+PUBLIC = PublishRequest("quotes", public=True)
+
+
+async def publish(state: PublishedState, content: str, **more: Any) -> Worker:
+    field = {"name": content, "type": "string", "title": "T"}
+    project = Project(
+        language=Language.PYTHON,
+        bundle=content.encode(),
+        digest=content,
+        input_schema=json.dumps({"properties": [field]}),
+        output_schema="",
+        readme="",
+        requirements="",
+        title=more.get("title", ""),
+        description="",
+    )
+    request = replace(PUBLIC, promote=more.get("promote", True))
+    work = publish_transaction(
+        ALICE, project, request, ManualClock(), review=more.get("review", False)
+    )
+    return (await state.write(work)).worker
+
+
+async def current(state: PublishedState, worker: Worker, who: Caller = ALICE) -> str:
+    return (await state.read(find_version, who, worker.id, None)).number
+
+
+@pytest.fixture
+def promotions(state: PublishedState, tmp_path: Path) -> Promotions:
+    blobs = FilesystemBlobs(tmp_path / "blobs", durable=False)
+    return Promotions(state.storage, VersionHistory(state.storage, blobs, ThreadPool()))
+
+
+async def test_an_earlier_version_runs_until_the_next_publication(
+    state: PublishedState, promotions: Promotions
+) -> None:
+    for content in "abc":
+        worker = await publish(state, content)
+    before, version = await promotions.promote(ALICE, worker.id, "v1.0.2")
+    assert (before.latest, version.number) == ("v1.0.3", "v1.0.2")
+    assert await current(state, worker) == await current(state, worker, BOB) == "v1.0.2"
+    assert (await publish(state, "b")).latest == "v1.0.2", "these files are current already"
+    assert (await publish(state, "c")).latest == "v1.0.3", "the newest has these files"
+    await promotions.promote(ALICE, worker.id, "v1.0.1")
+    assert (await publish(state, "d")).latest == "v1.0.4"
+    assert await current(state, worker, BOB) == "v1.0.4"
+    entries = await state.do("audit.page", ALICE.account_id, before=0, limit=9, action="")
+    promoted = [entry.detail for entry in entries if entry.action == AuditAction.PROMOTED]
+    assert promoted == ["v1.0.1, before: v1.0.3", "v1.0.3", "v1.0.2, before: v1.0.3"]
+
+
+async def test_a_version_can_be_published_without_becoming_the_current_one(
+    state: PublishedState, promotions: Promotions
+) -> None:
+    worker = await publish(state, "a", promote=False)
+    assert worker.latest == "v1.0.1", "there was none"
+    for content in ("b", "b", "c"):
+        worker = await publish(state, content, promote=False, title="Another title")
+    assert (worker.latest, worker.latest_approved) == ("v1.0.1", "v1.0.1")
+    assert worker.title == "quotes", "the page is that of the current version"
+    assert await current(state, worker, BOB) == "v1.0.1"
+    numbers = await state.read(lambda tx: [v.number for v in tx.workers.versions(worker.id)])
+    assert numbers == ["v1.0.3", "v1.0.2", "v1.0.1"]
+    assert (await publish(state, "c")).latest == "v1.0.3", "published again"
+    worker = await publish(state, "d", review=True, promote=False)
+    await state.do("workers.approve", worker.id, "v1.0.4")
+    assert await current(state, worker) == await current(state, worker, BOB) == "v1.0.3"
+    await promotions.promote(ALICE, worker.id, "v1.0.4")
+    assert await current(state, worker, BOB) == "v1.0.4"
+
+
+async def test_others_keep_their_version_until_the_current_one_is_approved(
+    state: PublishedState, promotions: Promotions
+) -> None:
+    for content in "ab":
+        worker = await publish(state, content)
+    await promotions.promote(ALICE, worker.id, "v1.0.1")
+    await publish(state, "c", review=True)
+    assert await current(state, worker) == "v1.0.3"
+    assert await current(state, worker, BOB) == "v1.0.1", "and not the newest approved one"
+    preview = await promotions.preview(ALICE, worker.id, "v1.0.3")
+    assert preview.others == "v1.0.1"
+    await state.do("workers.approve", worker.id, "v1.0.3")
+    assert await current(state, worker, BOB) == "v1.0.3"
+    await publish(state, "d", review=True)
+    await promotions.promote(ALICE, worker.id, "v1.0.2")
+    await state.do("workers.approve", worker.id, "v1.0.4")
+    assert await current(state, worker, BOB) == "v1.0.2", "as its owner has chosen"
+
+
+async def test_a_choice_ends_with_its_version(
+    state: PublishedState, promotions: Promotions
+) -> None:
+    for content in "abc":
+        worker = await publish(state, content)
+    await promotions.promote(ALICE, worker.id, "v1.0.1")
+    set_state = "workers.set_version_state"
+    await state.do(set_state, worker.id, "v1.0.1", VersionState.WITHDRAWN)
+    assert await current(state, worker) == await current(state, worker, BOB) == "v1.0.3"
+    with pytest.raises(Refused, match="restore it first"):
+        await promotions.promote(ALICE, worker.id, "v1.0.1")
+    await state.do(set_state, worker.id, "v1.0.1", VersionState.PUBLISHED)
+    assert await current(state, worker) == "v1.0.3"
+    with pytest.raises(UnknownVersion):
+        await promotions.promote(ALICE, worker.id, "v9.0.0")
+    with pytest.raises(Forbidden):
+        await promotions.promote(BOB, worker.id, "v1.0.1")
+
+
+async def test_a_preview_names_changes_and_tasks_without_a_version(
+    state: PublishedState, promotions: Promotions
+) -> None:
+    for content in "ab":
+        worker = await publish(state, content)
+    follows = records.task(ALICE.account_id, worker.id)
+    fixed = records.task(ALICE.account_id, worker.id, version="v1.0.1")
+    for item in (follows, fixed):
+        await state.do("tasks.add", item)
+    preview = await promotions.preview(ALICE, worker.id, "v1.0.1")
+    assert preview.before is not None and preview.before.number == "v1.0.2"
+    assert {(change.kind.value, change.field) for change in preview.schema} == {
+        ("added", "a"), ("removed", "b")
+    }  # fmt: skip
+    assert [item.task.id for item in preview.tasks] == [follows.id]
+    assert (preview.tasks_total, preview.others) == (2, "")
+    assert await current(state, worker) == "v1.0.2", "nothing was changed"
+
+
+async def test_a_tag_names_one_version(state: PublishedState, promotions: Promotions) -> None:
+    for content in "ab":
+        worker = await publish(state, content)
+    await promotions.tag(ALICE, worker.id, "Stable", "v1.0.1")
+    await promotions.tag(ALICE, worker.id, "beta", "v1.0.2")
+    for who in (ALICE, BOB):
+        assert (await state.read(find_version, who, worker.id, "stable")).number == "v1.0.1"
+    await promotions.tag(ALICE, worker.id, "stable", "v1.0.2")
+    assert await state.do("workers.tags", worker.id) == {"beta": "v1.0.2", "stable": "v1.0.2"}
+    await promotions.remove_tag(ALICE, worker.id, "stable")
+    with pytest.raises(UnknownVersion):
+        await state.read(find_version, ALICE, worker.id, "stable")
+    with pytest.raises(NotFound):
+        await promotions.remove_tag(ALICE, worker.id, "stable")
+    with pytest.raises(Forbidden):
+        await promotions.tag(BOB, worker.id, "stable", "v1.0.1")
+
+
+@pytest.mark.parametrize("tag", ["", "latest", "AUTO", "v1", "v1.0.3", "1.0", "a b", "x" * 41])
+def test_a_tag_cannot_be_mistaken_for_something_else(tag: str) -> None:
+    with pytest.raises(InvalidRequest, match="beginning with a letter"):
+        checked_tag(tag)
