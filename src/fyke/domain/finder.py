@@ -22,7 +22,7 @@ _NO_SEARCH = RunSearch()
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Matches:
     """At most ``MAX_EACH`` of each kind, the most relevant first."""
 
     workers: Sequence[Worker] = ()
@@ -37,13 +37,13 @@ class Finder:
         self._storage = storage
         self._lists = lists
 
-    async def find(self, caller: Caller, text: str) -> Found:
+    async def find(self, caller: Caller, text: str) -> Matches:
         """Find workers and tasks that contain ``text``, and runs by the beginning or the end of
         their id, otherwise those of the first worker found. A blank text finds the latest runs.
         """
         text = text.strip()[:MAX_SEARCH]
         workers, tasks, run_ids = await self._storage.read(lambda tx: _find(tx, caller, text))
-        return Found(workers, tasks, await self._lists.rows(caller, run_ids))
+        return Matches(workers, tasks, await self._lists.rows(caller, run_ids))
 
 
 def _find(tx: Transaction, caller: Caller, text: str) -> tuple[list[Worker], list[Task], list[str]]:

@@ -11,7 +11,7 @@ MAX_DESCRIPTION = 500
 OLD_SECRET_MS = 24 * 3600 * 1000  # how long messages are also signed with a replaced secret
 
 
-class Channel(StrEnum):
+class MessageChannel(StrEnum):
     """What receives the messages: a program of the account, with a signature, or a chat, in the
     form that its service takes.
     """
@@ -64,5 +64,5 @@ class Endpoint:
     last_error: str = ""
     last_reply: str = ""
     failing_since: int = 0
-    channel: Channel = Channel.WEBHOOK
+    channel: MessageChannel = MessageChannel.WEBHOOK
     sealed: str = ""

@@ -23,7 +23,7 @@ from fyke.domain.webhooks.requests import (
 )
 from fyke.kit.clock import Clock
 from fyke.model.callback import Claim, Delivery, HostStatus
-from fyke.model.webhook import Channel, Endpoint
+from fyke.model.webhook import Endpoint, MessageChannel
 
 log = structlog.get_logger()
 
@@ -142,7 +142,7 @@ class CallbackTimer:
                 except UnreadableAddress as error:
                     return ReceiverResponse(0, str(error))
                 # a webhook's address is that of the delivery, as of when it was added
-                chat = endpoint.channel is not Channel.WEBHOOK
+                chat = endpoint.channel is not MessageChannel.WEBHOOK
                 url = request.url if chat else delivery.url
                 return await self._notifier.post(url, request.body, request.headers)
         secret, body = secret_for(self._master, delivery.account_id), payload.encode()
@@ -153,6 +153,6 @@ class CallbackTimer:
 def _endpoint_of(tx: Transaction, delivery: Delivery) -> tuple[Endpoint | None, str]:
     """The endpoint, and for a chat the name of the message's worker."""
     endpoint = tx.webhooks.get(delivery.endpoint_id)
-    if endpoint is None or endpoint.channel is Channel.WEBHOOK:
+    if endpoint is None or endpoint.channel is MessageChannel.WEBHOOK:
         return endpoint, ""
     return endpoint, worker_of_message(tx, delivery.payload)

@@ -9,13 +9,13 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fyke.console.commands import Command, matching
+from fyke.console.commands import PaletteCommand, matching
 from fyke.console.guide import GuideHit, guide
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
-from fyke.domain.finder import Finder, Found
+from fyke.domain.finder import Finder, Matches
 from fyke.model.worker import MAX_SEARCH
 
 PATH = "/find"
@@ -73,7 +73,7 @@ class FindPages:
 
 
 def _groups(
-    text: str, found: Found, pages: Sequence[Command], actions: Sequence[Command]
+    text: str, found: Matches, pages: Sequence[PaletteCommand], actions: Sequence[PaletteCommand]
 ) -> list[ResultGroup]:
     workers = [
         Result(address_of(worker), worker.title or worker.path, worker.path, worker.path, "worker")
@@ -106,5 +106,5 @@ def _help(hits: Sequence[GuideHit]) -> ResultGroup:
     return ResultGroup(_("Documentation"), list(results))
 
 
-def _links(commands: Sequence[Command]) -> list[Result]:
+def _links(commands: Sequence[PaletteCommand]) -> list[Result]:
     return [Result(command.path, command.label, "", command.icon) for command in commands]

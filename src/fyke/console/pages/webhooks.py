@@ -20,7 +20,7 @@ from fyke.domain.webhooks.rules import EndpointFields
 from fyke.domain.webhooks.service import EndpointTest, Webhooks
 from fyke.errors import Conflict, InvalidRequest, Refused
 from fyke.model.callback import DeliveryFilter, DeliveryState
-from fyke.model.webhook import Channel, WebhookEvent
+from fyke.model.webhook import MessageChannel, WebhookEvent
 
 AREA = "/settings/webhooks"
 PAGE_SIZE = 20
@@ -88,7 +88,7 @@ class WebhookPages:
     async def new(self, view: View) -> Response:
         channel = view.query.get("channel", "")
         events = [WebhookEvent.RUN_FAILED.value]
-        if channel in [*Channel] and channel != Channel.WEBHOOK:
+        if channel in [*MessageChannel] and channel != MessageChannel.WEBHOOK:
             events = [WebhookEvent.ALERT_RAISED.value]
         return self._form(view, {"events": events, "enabled": True, "channel": channel}, {})
 
@@ -115,7 +115,7 @@ class WebhookPages:
         endpoint = (await self.webhooks.get(view.caller, view.param("id"))).endpoint
         typed = {
             "name": endpoint.name,
-            "url": endpoint.url if endpoint.channel is Channel.WEBHOOK else "",
+            "url": endpoint.url if endpoint.channel is MessageChannel.WEBHOOK else "",
             "channel": endpoint.channel.value,
             "events": [event.value for event in endpoint.events],
             "description": endpoint.description,
@@ -233,7 +233,7 @@ class WebhookPages:
             faults=faults,
             name=name,
             known=known,
-            channels=[channel.value for channel in Channel],
+            channels=[channel.value for channel in MessageChannel],
             id=view.request.path_params.get("id", ""),
             events=[event.value for event in WebhookEvent],
             entry=self.allowed.entry_for(view.caller, url) if "url" in faults else "",
@@ -252,9 +252,9 @@ def _page_number(view: View) -> int:
 
 def _fields(view: View) -> EndpointFields:
     form = view.form
-    channel, url = form.get("channel") or Channel.WEBHOOK.value, form.get("url")
+    channel, url = form.get("channel") or MessageChannel.WEBHOOK.value, form.get("url")
     token, chat = form.get("token"), form.get("chat")
-    if channel == Channel.TELEGRAM:
+    if channel == MessageChannel.TELEGRAM:
         url = telegram_address(token, chat) if token.strip() or chat.strip() else ""
     return EndpointFields(
         form.get("name"),
@@ -269,7 +269,7 @@ def _fields(view: View) -> EndpointFields:
 def _faults(view: View, error: InvalidRequest | Conflict | Refused) -> dict[str, str]:
     """The faults by field. An address of Telegram is typed as the token of a bot and a chat."""
     faults = dict(faults_of(error, _FIELDS))
-    if view.form.get("channel") == Channel.TELEGRAM and "url" in faults:
+    if view.form.get("channel") == MessageChannel.TELEGRAM and "url" in faults:
         faults["token"] = faults.pop("url")
     return faults
 

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from fyke.errors import InvalidRequest
-from fyke.model.webhook import TEST_EVENT, Channel, WebhookEvent
+from fyke.model.webhook import TEST_EVENT, MessageChannel, WebhookEvent
 
 HIDDEN = "***"  # in the place of the path in an address that may be shown
 MAX_TEXT = 1500  # characters; the smallest limit of a service is 2000
@@ -82,9 +82,9 @@ def chat_message(payload: str, worker: str, links: str) -> ChatMessage:
     return ChatMessage(_cut(f"{worker or 'Run'}: {word}", 150), _run_text(kind, data), link, colour)
 
 
-def chat_request(channel: Channel, url: str, message: ChatMessage) -> tuple[str, bytes]:
+def chat_request(channel: MessageChannel, url: str, message: ChatMessage) -> tuple[str, bytes]:
     """The address to call and the body, for a channel that is not a webhook."""
-    if channel is Channel.TELEGRAM:
+    if channel is MessageChannel.TELEGRAM:
         body = _telegram(message) | {"chat_id": telegram_chat(url)}
         url = url.partition("?")[0]
     else:
@@ -160,8 +160,8 @@ def _telegram(message: ChatMessage) -> dict[str, Any]:
     return {"text": text, "link_preview_options": {"is_disabled": True}}
 
 
-_FORMS: dict[Channel, Callable[[ChatMessage], dict[str, Any]]] = {
-    Channel.SLACK: _slack,
-    Channel.TEAMS: _teams,
-    Channel.DISCORD: _discord,
+_FORMS: dict[MessageChannel, Callable[[ChatMessage], dict[str, Any]]] = {
+    MessageChannel.SLACK: _slack,
+    MessageChannel.TEAMS: _teams,
+    MessageChannel.DISCORD: _discord,
 }

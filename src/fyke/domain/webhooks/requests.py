@@ -10,7 +10,7 @@ from fyke.domain.callbacks.signing import headers
 from fyke.domain.webhooks.chats import chat_message, chat_request
 from fyke.domain.webhooks.secrets import signing_secrets
 from fyke.kit.sealing import Sealer, UnsealError
-from fyke.model.webhook import Channel, Endpoint
+from fyke.model.webhook import Endpoint, MessageChannel
 
 UNREADABLE = (
     "the address cannot be read, because the installation's secret key was changed; enter it again"
@@ -51,7 +51,7 @@ class EndpointRequests:
         """The request at ``now`` (ms). ``worker`` is the name of the message's worker, for chats.
         Raise ``UnreadableAddress``.
         """
-        if endpoint.channel is Channel.WEBHOOK:
+        if endpoint.channel is MessageChannel.WEBHOOK:
             body = payload.encode()
             secrets = signing_secrets(self._master, endpoint, now)
             signed = headers(secrets, message_id, now // 1000, body)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.webhooks.chats import telegram_chat
 from fyke.errors import InvalidRequest, Problem
-from fyke.model.webhook import MAX_DESCRIPTION, MAX_NAME, Channel, WebhookEvent
+from fyke.model.webhook import MAX_DESCRIPTION, MAX_NAME, MessageChannel, WebhookEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class EndpointFields:
     events: tuple[str, ...]
     description: str = ""
     enabled: bool = True
-    channel: str = Channel.WEBHOOK
+    channel: str = MessageChannel.WEBHOOK
 
 
 def validate_endpoint(
@@ -52,7 +52,7 @@ def _name_problems(name: str) -> Iterable[Problem]:
 
 
 def _channel_problems(channel: str) -> Iterable[Problem]:
-    names = [known.value for known in Channel]
+    names = [known.value for known in MessageChannel]
     if channel not in names:
         yield Problem(
             f"there is no channel {channel[:40]!r}; use one of {', '.join(names)}", "channel"
@@ -62,7 +62,7 @@ def _channel_problems(channel: str) -> Iterable[Problem]:
 def _url_problems(addresses: CallbackRules, channel: str, url: str) -> Iterable[Problem]:
     try:
         addresses.check(url)
-        if channel == Channel.TELEGRAM:
+        if channel == MessageChannel.TELEGRAM:
             telegram_chat(url)
     except InvalidRequest as error:
         yield from (replace(problem, field="url") for problem in error.problems)

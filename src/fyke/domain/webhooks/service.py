@@ -23,7 +23,7 @@ from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.callback import Receiver
-from fyke.model.webhook import MAX_ENDPOINTS, OLD_SECRET_MS, Channel, Endpoint, WebhookEvent
+from fyke.model.webhook import MAX_ENDPOINTS, OLD_SECRET_MS, Endpoint, MessageChannel, WebhookEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Webhooks:
                 old_until=0,
                 created_at=tx.now,
                 updated_at=tx.now,
-                channel=Channel(valid.channel),
+                channel=MessageChannel(valid.channel),
                 sealed=sealed,
             )
             tx.webhooks.add(endpoint)
@@ -133,7 +133,7 @@ class Webhooks:
             return endpoint
 
         endpoint = await self._storage.write(work)
-        if endpoint.channel is not Channel.WEBHOOK:
+        if endpoint.channel is not MessageChannel.WEBHOOK:
             return NewEndpoint(endpoint, "")
         return NewEndpoint(endpoint, secret_of(self._master, endpoint.id, endpoint.salt))
 
@@ -161,7 +161,7 @@ class Webhooks:
                 description=valid.description,
                 enabled=valid.enabled,
                 updated_at=tx.now,
-                channel=before.channel if kept else Channel(valid.channel),
+                channel=before.channel if kept else MessageChannel(valid.channel),
                 sealed=before.sealed if kept else sealed,
             )
             tx.webhooks.save(after)
@@ -185,7 +185,7 @@ class Webhooks:
         def work(tx: Transaction) -> Endpoint:
             require_confirmed(tx, caller)
             before = own_endpoint(tx, caller, endpoint_id, lock=True)
-            if before.channel is not Channel.WEBHOOK:
+            if before.channel is not MessageChannel.WEBHOOK:
                 raise Refused("Messages to a chat are not signed, so it has no secret")
             after = replace(
                 before,
@@ -240,14 +240,14 @@ class Webhooks:
         self, caller: Caller, endpoint_id: str, fields: EndpointFields
     ) -> tuple[str, str]:
         """The address to store, and the sealed one of a chat."""
-        if fields.channel == Channel.WEBHOOK:
+        if fields.channel == MessageChannel.WEBHOOK:
             return fields.url, ""
         sealed = self._requests.seal(caller.account_id, endpoint_id, fields.url)
         return shown_address(fields.url), sealed
 
 
 def _keeps_address(known: Endpoint, fields: EndpointFields) -> bool:
-    if known.channel is Channel.WEBHOOK or fields.channel != known.channel:
+    if known.channel is MessageChannel.WEBHOOK or fields.channel != known.channel:
         return False
     return fields.url.strip() in ("", known.url)
 

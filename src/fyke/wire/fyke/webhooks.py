@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from fyke.contracts.delivery import StepName
 from fyke.domain.webhooks.rules import EndpointFields
-from fyke.model.webhook import MAX_DESCRIPTION, MAX_NAME, Channel, WebhookEvent
+from fyke.model.webhook import MAX_DESCRIPTION, MAX_NAME, MessageChannel, WebhookEvent
 from fyke.wire.common import Items, TimeOrNever
 from fyke.wire.fields import Answer, Boolean, DocumentedAs, Names, ParsedBy, Request, Text, to_text
 from fyke.wire.fyke.callbacks import HttpStatus, ReplyStart
@@ -39,9 +39,9 @@ class WebhookFields(Request):
     enabled: Boolean = True
     channel: Annotated[
         Text,
-        DocumentedAs(Channel),
+        DocumentedAs(MessageChannel),
         Meta(description="a program that gets signed messages, or a chat"),
-    ] = Channel.WEBHOOK.value
+    ] = MessageChannel.WEBHOOK.value
 
     @property
     def fields(self) -> EndpointFields:
@@ -57,7 +57,7 @@ class WebhookItem(Answer):
     id: str
     name: str
     url: Annotated[str, Meta(description="of a chat without what gives access")]
-    channel: Channel
+    channel: MessageChannel
     events: list[WebhookEvent]
     description: str
     enabled: bool

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.queue.board import QueueBoard, Slots
+from fyke.domain.queue.board import Filling, QueueBoard, Slots
 from fyke.domain.queue.service import RunQueue
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.lists import RunLists
@@ -67,8 +67,9 @@ async def test_only_active_runners_and_their_load_count_as_capacity(
     await stores.lease("dead")
     await stores.write(lambda tx: tx.accounts.set_plan(stores.account, Plan.FREE))
     assert await board.slots(stores.caller) == Slots(
-        busy=2, most=2, runners=2, cpus=0.3, cpus_taken=0.05, memory_mb=3000, memory_taken_mb=300
-    )
+        busy=2, most=2, runners=2, cpus=0.3, cpus_taken=0.05, memory_mb=3000, memory_taken_mb=300,
+        filled=(Filling("Title", 1, 0.05, 300),),
+    )  # fmt: skip
 
 
 async def test_browsers_take_their_share_of_the_capacity(stores: Stores, board: QueueBoard) -> None:

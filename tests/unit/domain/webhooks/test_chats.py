@@ -18,13 +18,13 @@ from fyke.domain.webhooks.chats import (
 )
 from fyke.domain.webhooks.messages import message
 from fyke.errors import InvalidRequest
-from fyke.model.webhook import TEST_EVENT, Channel, WebhookEvent
+from fyke.model.webhook import TEST_EVENT, MessageChannel, WebhookEvent
 
 TOKEN = "123456:" + "Ab-_" * 8
 TELEGRAM = telegram_address(TOKEN, "-100200")
 LINKS = "https://fyke.example/"
 HOSTILE = "<!channel> @everyone [bank](https://evil.example) *x*"
-CHATS = [channel for channel in Channel if channel is not Channel.WEBHOOK]
+CHATS = [channel for channel in MessageChannel if channel is not MessageChannel.WEBHOOK]
 
 
 def alert(**data: Any) -> str:
@@ -32,15 +32,15 @@ def alert(**data: Any) -> str:
     return message(WebhookEvent.ALERT_RAISED, 0, {**values, "run_slug": "01RUN", **data})
 
 
-def sent(channel: Channel, payload: str, worker: str = "Shop", links: str = LINKS) -> Any:
-    url = TELEGRAM if channel is Channel.TELEGRAM else "https://chat.example/hook/secret"
+def sent(channel: MessageChannel, payload: str, worker: str = "Shop", links: str = LINKS) -> Any:
+    url = TELEGRAM if channel is MessageChannel.TELEGRAM else "https://chat.example/hook/secret"
     called, body = chat_request(channel, url, chat_message(payload, worker, links))
     assert called == url.partition("?")[0]
     return json.loads(body)
 
 
 @pytest.mark.parametrize("channel", CHATS)
-def test_an_alert_says_what_happened_to_which_worker_and_where(channel: Channel) -> None:
+def test_an_alert_says_what_happened_to_which_worker_and_where(channel: MessageChannel) -> None:
     text = json.dumps(sent(channel, alert()), ensure_ascii=False)
     for part in ("No rows", "Shop: The run succeeded without a single row.", "/runs/01RUN"):
         assert part in text, part
@@ -49,22 +49,22 @@ def test_an_alert_says_what_happened_to_which_worker_and_where(channel: Channel)
 
 
 def test_the_forms_are_those_of_the_services() -> None:
-    assert sent(Channel.TELEGRAM, alert())["chat_id"] == "-100200"
-    assert "parse_mode" not in sent(Channel.TELEGRAM, alert())
-    [card] = sent(Channel.TEAMS, alert())["attachments"]
+    assert sent(MessageChannel.TELEGRAM, alert())["chat_id"] == "-100200"
+    assert "parse_mode" not in sent(MessageChannel.TELEGRAM, alert())
+    [card] = sent(MessageChannel.TEAMS, alert())["attachments"]
     assert card["contentType"] == "application/vnd.microsoft.card.adaptive"
     kinds = {block["type"] for block in card["content"]["body"]}
     assert kinds == {"RichTextBlock"}, "a text block would be Markdown"
-    assert sent(Channel.DISCORD, alert())["allowed_mentions"] == {"parse": []}
-    assert sent(Channel.SLACK, alert())["text"].startswith("*No rows*\n")
+    assert sent(MessageChannel.DISCORD, alert())["allowed_mentions"] == {"parse": []}
+    assert sent(MessageChannel.SLACK, alert())["text"].startswith("*No rows*\n")
 
 
 def test_no_text_mentions_people_or_hides_a_link() -> None:
     hostile = alert(sentence=HOSTILE, rule=HOSTILE)
-    slack = sent(Channel.SLACK, hostile)["text"]
+    slack = sent(MessageChannel.SLACK, hostile)["text"]
     assert "<!channel>" not in slack and "@everyone" not in slack and "](" not in slack
     assert slack.count("<") == 1, "only our own link"
-    [embed] = sent(Channel.DISCORD, hostile)["embeds"]
+    [embed] = sent(MessageChannel.DISCORD, hostile)["embeds"]
     assert r"\[bank\]\(https://evil.example\)" in embed["description"]
 
 

@@ -84,7 +84,10 @@ class RunChart extends HTMLElement {
     const { ctx, bbox } = plot;
     const unit = devicePixelRatio;
     ctx.save();
-    Object.assign(ctx, { strokeStyle: colour, fillStyle: colour, lineWidth: unit, textAlign: "center" });
+    ctx.strokeStyle = colour;
+    ctx.fillStyle = colour;
+    ctx.lineWidth = unit;
+    ctx.textAlign = "center";
     ctx.font = `${11 * unit}px sans-serif`;
     ctx.setLineDash([4 * unit, 3 * unit]);
     this.marks.forEach((at, number) => {
