@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fyke.domain.finder import MAX_EACH, MIN_ID, Found
+from fyke.domain.finder import MAX_EACH, MIN_ID, Matches
 from fyke.model.worker import MAX_SEARCH
 from support.app import App
 from support.run_pages import started
@@ -19,7 +19,7 @@ async def test_few_of_each_kind_are_found(app: App) -> None:
     assert len(reader.runs) == MAX_EACH
     tail = await find(app.owner, runs[0][-MIN_ID:].lower())
     assert runs[0] in [row.line.id for row in tail.runs]
-    assert await find(app.other, runs[0]) == Found([], [], [])
+    assert await find(app.other, runs[0]) == Matches([], [], [])
 
 
 async def test_texts_that_are_no_id_find_nothing(app: App) -> None:
