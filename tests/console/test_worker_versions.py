@@ -31,12 +31,12 @@ async def test_a_version_can_be_withdrawn_with_a_reason(app: App, owner: Visitor
     await add_versions(app)
     page = await owner.get(f"{WORKER}/versions")
     assert states(page) == {
-        "v1.0.3": "in use current", "v1.0.2": "in use", "v1.0.1": "deprecated",
+        "v1.0.3": "current", "v1.0.2": "published", "v1.0.1": "deprecated",
     }  # fmt: skip
     done = await owner.post(f"{WORKER}/versions/v1.0.3/withdraw", {"reason": "<b>leaks</b>"})
     assert done.location == f"{WORKER}/versions"
     page = await owner.get(f"{WORKER}/versions")
-    assert states(page)["v1.0.3"] == "withdrawn" and states(page)["v1.0.2"] == "in use current"
+    assert states(page)["v1.0.3"] == "withdrawn" and states(page)["v1.0.2"] == "current"
     assert "<b>leaks</b>" in page.text
     async with visitor(app, app.other.user_id) as other:
         seen = await other.get(f"{WORKER}/versions")
@@ -44,7 +44,7 @@ async def test_a_version_can_be_withdrawn_with_a_reason(app: App, owner: Visitor
         assert not seen.all("//form[contains(@action, 'withdraw')]")
         await other.post(f"{WORKER}/versions/v1.0.2/withdraw", {}, status=403)
     await owner.post(f"{WORKER}/versions/v1.0.3/restore", {})
-    assert states(await owner.get(f"{WORKER}/versions"))["v1.0.3"] == "in use current"
+    assert states(await owner.get(f"{WORKER}/versions"))["v1.0.3"] == "current"
 
 
 AWAY = reason_with_detail(ReasonCode.INTERNAL, Detail(DetailCode.STORE_AWAY))
@@ -92,7 +92,7 @@ async def test_an_earlier_version_becomes_the_current_one(app: App, owner: Visit
     await owner.post(page.one("//main//form[contains(@action, 'promote')]").get("action"), {})
     page = await owner.get(f"{WORKER}/versions")
     assert "v1.0.2 is the current version" in page.text
-    assert (states(page)["v1.0.2"], states(page)["v1.0.3"]) == ("in use current", "in use")
+    assert (states(page)["v1.0.2"], states(page)["v1.0.3"]) == ("current", "published")
     assert page.one("//a[contains(., 'Make current')]").get("href").endswith("v1.0.3/promote")
     refused = await owner.post(f"{WORKER}/versions/v1.0.1/promote", {})
     assert "restore it first" in (await owner.get(refused.location)).text
@@ -106,14 +106,14 @@ async def test_versions_have_tags(app: App, owner: Visitor) -> None:
     await owner.post(f"{WORKER}/versions/v1.0.2/tag", {"tag": "Stable"})
     page = await owner.get(f"{WORKER}/versions")
     assert "v1.0.2 has the tag stable" in page.text
-    assert states(page)["v1.0.2"] == "in use stable"
+    assert states(page)["v1.0.2"] == "published stable"
     form = await owner.get(f"{WORKER}?version=stable")
     assert form.value("version") == "stable", "and the form is that of v1.0.2"
     assert form.all("//select[@name='version']/option/@value")[:3] == ["", "stable", "v1.0.3"]
     refused = await owner.post(f"{WORKER}/versions/v1.0.2/tag", {"tag": "latest"})
     assert "beginning with a letter" in (await owner.get(refused.location)).text
     await owner.post(f"{WORKER}/versions/v1.0.2/untag", {"tag": "stable"})
-    assert states(await owner.get(f"{WORKER}/versions"))["v1.0.2"] == "in use"
+    assert states(await owner.get(f"{WORKER}/versions"))["v1.0.2"] == "published"
 
 
 async def test_two_versions_are_compared_side_by_side(app: App, owner: Visitor) -> None:

@@ -54,8 +54,7 @@ class DrawnOverTime:
     svg: Markup
     rows: list[StepRow]
     top: int  # of the largest step
-    first: int  # ms
-    end: int
+    labels: tuple[str, str]  # the first time and the last
     counted_from: int
     total: int
 
@@ -101,8 +100,7 @@ def drawn(over: RunsOverTime, zone: tzinfo, address: Callable[[str, str], str]) 
         svg=Markup("".join(pieces)),  # noqa: S704 - made of numbers and escaped texts
         rows=rows[::-1],
         top=highest,
-        first=steps.first,
-        end=steps.end,
+        labels=(formats.minute(steps.first, zone), formats.minute(steps.end, zone)),
         counted_from=steps.first + over.counted_from * steps.length if over.counted_from else 0,
         total=sum(totals),
     )

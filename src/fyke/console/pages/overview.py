@@ -25,6 +25,7 @@ from fyke.domain.queue.board import QueueBoard
 from fyke.domain.runs.lists import RunLists, RunRow
 from fyke.domain.runs.waiting import WaitReasons
 from fyke.errors import FykeError, NotFound
+from fyke.model.health import Level
 from fyke.model.run import RunState
 from fyke.model.run_list import RunSearch
 
@@ -80,7 +81,7 @@ class OverviewPages:
         return view.page("overview/one.html", area=AREA, text=text, title=_titles()[name])
 
     def _names(self, view: View) -> list[str]:
-        names = ["now", "day", "usage", "next", "workers"]
+        names = ["day", "now", "next", "workers", "usage"]
         return [*names, "health"] if view.caller.operator else names
 
     async def _text(self, view: View, name: str) -> Markup:
@@ -157,7 +158,10 @@ class OverviewPages:
         return {"workers": workers, "pictures": pictures}
 
     async def _health(self, view: View) -> dict[str, Any]:
-        return {"checks": await self.health.all(view.caller)}
+        checks = await self.health.all(view.caller)
+        order = (Level.BAD, Level.WARNING)
+        faults = [check for level in order for check in checks if check.level is level]
+        return {"faults": faults, "healthy": [c for c in checks if c.level is Level.GOOD]}
 
 
 def _rendered(view: View, block: str, name: str, values: dict[str, Any]) -> Markup:
