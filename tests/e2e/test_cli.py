@@ -91,6 +91,22 @@ def test_the_callback_commands(cli: Cli, hello: Path) -> None:
     assert "not found" in cli.run("callback", "replay", "msg_nothing", code=3)[1]
 
 
+def test_the_webhook_commands(cli: Cli) -> None:
+    with listening() as receiver:
+        there = receiver.url("/chat/secret-path")
+        made = cli.json("webhook", "add", "team", "--channel", "slack", stdin=f"{there}\n")
+        assert made["secret"] == "", "messages to a chat are not signed"
+        assert "accepted" in cli.run("webhook", "test", made["id"])[1]
+        assert "Test message" in receiver.wait("/chat/secret-path")[0].body.decode()
+        [row] = [line for line in cli.run("webhook", "list")[0].splitlines() if "team" in line]
+        assert "slack" in row and "secret-path" not in row
+        receiver.reply("/chat/secret-path", Reply(410))
+        refused = cli.run("webhook", "test", made["id"], code=1)[1]
+        assert "not accepted: HTTP 410" in refused
+        assert "is removed" in cli.run("webhook", "delete", made["id"])[1]
+    assert "team" not in cli.run("webhook", "list")[0]
+
+
 def test_a_version_is_withdrawn(cli: Cli, tmp_path: Path) -> None:
     project = tmp_path / "fading"
     cli.json("worker", "new", project)

@@ -55,7 +55,7 @@ class RunChart extends HTMLElement {
     figure.append(caption);
     this.append(figure);
     const look = getComputedStyle(this);
-    const axis = { stroke: look.color, grid: { stroke: look.borderColor, width: 1 } };
+    const axis = { font: `12px ${look.fontFamily}`, stroke: look.color, grid: { stroke: look.borderColor, width: 1 } };
     const clock = clockOf(this.dataset.zone);
     return new uPlot(
       {
