@@ -49,7 +49,8 @@ def ask_to_confirm(view: View, page: ConsolePage, *, code: bool) -> Response:
     """The response to a sensitive action that needs the password again; nothing has been changed.
     A form that contains a password has to be filled in again.
     """
-    repeat = page.unsafe and not page.excluded and not view.form.files
+    hidden = any(value for name, value in view.form.pairs if name in page.excluded)
+    repeat = page.unsafe and not hidden and not view.form.files
     if view.request.headers.get("hx-request") == "true" or not page.unsafe:
         return view.go(f"{CONFIRM_PATH}?next={quote(_page_of(view, page), safe='')}")
     return confirm_form(

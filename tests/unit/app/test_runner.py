@@ -84,7 +84,7 @@ def test_leases_last_as_long_as_set_in_the_server_and_the_runner(
 
     note(server, "LeaseTimer")
     note(node_stores, "NodeStores")
-    monkeypatch.setattr(server, "master_secret", lambda _: b"")
+    monkeypatch.setattr(server, "master_secret", lambda _: bytes(32))
     monkeypatch.setattr(node_stores, "master_secret", lambda _: bytes(32))
     runtime = MagicMock(settings=changed)
     server._timers(runtime, MagicMock(), MagicMock())
