@@ -71,7 +71,7 @@ def test_the_picture_appears_with_the_browser_and_the_pages_can_be_chosen(
     live.open_browser()
     expect(page.locator(IMAGE)).to_be_visible()
     assert page.locator(IMAGE).evaluate("image => image.decode().then(() => image.naturalWidth)")
-    page.get_by_label("Page", exact=True).select_option("One")
+    page.locator("main").get_by_role("combobox", name="Page").select_option("One")
     expect(page.locator("[data-part=address]")).to_have_text("https://a.example/1")
     expect(page.locator(IMAGE)).to_have_attribute("alt", "Live picture of the page One")
     assert_fine(page)
