@@ -15,8 +15,8 @@ from support.pages import Visitor
 from support.projects import python_project
 
 SITES = (
-    SiteTraffic("b.example", requests=3, bytes_up=5_000, bytes_down=10),
-    SiteTraffic("a.example", requests=1, bytes_up=10, bytes_down=90_000, failures=2),
+    SiteTraffic("b.example", 3, 5_000, 10, statuses={"200": 1}, unseen=2),
+    SiteTraffic("a.example", 1, 10, 90_000, 2, statuses={"403": 12, "429": 3}),
     SiteTraffic("c.example", refused=7),
 )
 FIRST = "//section[@id='traffic']//tbody/tr/td[1]//span"
@@ -43,7 +43,16 @@ async def test_sites_are_listed_with_their_refusals(app: App, owner: Visitor) ->
     assert "refused: not a declared site" in page.text
     bars = page.all("//section[@id='traffic']//tbody/tr/td[1]//svg")
     assert [[part.get("class") for part in bar.xpath("path")] for bar in bars] == [
-        ["good", "bad"], ["good"], ["refused"],
+        ["warned", "failed"], ["good", "unseen"], ["refused"],
+    ]  # fmt: skip
+    cells = page.all("//section[@id='traffic']//tbody/tr/td[@data-label='Answers']")
+    assert [" ".join(cell.text_content().split()) for cell in cells] == [
+        "403: 12 429: 3", "200: 1 2 not visible", "-",
+    ]  # fmt: skip
+    assert "because it decrypts nothing: 2." in page.text
+    key = page.all("//section[@id='traffic']//ul/li")
+    assert [" ".join(one.text_content().split()) for one in key][:2] == [
+        "Answered (2xx) 1", "Rejected (4xx) 15",
     ]  # fmt: skip
     assert [code.text for code in page.all("//section[@id='traffic']//code")] == [
         "a.example",
@@ -68,6 +77,7 @@ async def test_a_version_without_declared_sites_is_marked(app: App, owner: Visit
         ("-requests", "bac", "requests"),
         ("up", "cab", "-up"),
         ("-down", "abc", "down"),
+        ("-errors", "abc", "errors"),
         ("-failed", "abc", "failed"),
         ("-refused", "cba", "refused"),
         ("nonsense", "abc", "-requests"),

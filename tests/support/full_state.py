@@ -148,7 +148,7 @@ def _ended_run(tx: Transaction, account: str, worker: str, task: str) -> Run:
     tx.browsers.report([(leases[0].attempt.id, run.id, BrowserReport(activity, starts=1))])
     page = LastPage(AT, "https://example.com/", "Example", ())
     tx.last_pages.add(leases[0].attempt.id, run.id, page, AT)
-    tx.sites.put(run.id, SiteTraffic("example.com", 2, 20, 30, 0, 0))
+    tx.sites.put(run.id, SiteTraffic("example.com", 2, 20, 30, 0, 0, {"200": 2}, 1))
     tx.shares.add(Share("H1", account, run.id, "", True, False, AT, AT + 9, 0))
     tx.ledger.append(records.entry(account, EntryKind.CREDIT, 1000, 2000))
     tx.ledger.append(replace(records.entry(account, EntryKind.USAGE, -40, -50), run_id=run.id))

@@ -111,9 +111,13 @@ async def seed_run(app: App, worker_id: str) -> RichRun:
 def _sites() -> tuple[SiteTraffic, ...]:
     """Sites that answered, one with failures, and some that were refused."""
     return (
-        SiteTraffic("example.org", requests=40, bytes_up=52_000, bytes_down=9_400_000),
-        SiteTraffic("images.cdn-with-a-rather-long-name.example.org", 7, 9_000, 62_000_000),
-        SiteTraffic("slow.example.org", requests=1, bytes_up=900, failures=3),
+        SiteTraffic(
+            "example.org", 40, 52_000, 9_400_000, statuses={"200": 24, "301": 4, "403": 9, "429": 3}
+        ),
+        SiteTraffic(
+            "images.cdn-with-a-rather-long-name.example.org", 7, 9_000, 62_000_000, unseen=7
+        ),
+        SiteTraffic("slow.example.org", 2, 900, 0, 3, statuses={"503": 1}),
         SiteTraffic("tracker.example", refused=12),
         SiteTraffic("10.0.0.7", refused=1),
     )

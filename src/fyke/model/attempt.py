@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from fyke.model.browser import BrowserReport
 from fyke.model.last_page import LastPage
@@ -16,7 +17,9 @@ OTHER_SITES = "(other)"  # the domain of all sites beyond the first 200 of an at
 class SiteTraffic:
     """The traffic of one attempt with one host name (or address), or with ``OTHER_SITES``.
 
-    Bytes and requests of all sites of an attempt add up to its ``Traffic``.
+    Bytes and requests of all sites of an attempt add up to its ``Traffic``. ``statuses`` counts the
+    answers of which Fyke knows the HTTP status, such as "200": over plain HTTP the first one of a
+    connection, and those that a browser reports to its client.
     """
 
     domain: str  # lower case, A-labels, without a port
@@ -25,6 +28,8 @@ class SiteTraffic:
     bytes_down: int = 0
     failures: int = 0  # no address, no answer, or the region's proxy failed
     refused: int = 0  # not public, not declared, or throttled
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    unseen: int = 0  # connections of the Worker whose answers Fyke cannot read, such as TLS
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ import os
 import secrets
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -47,7 +46,7 @@ from fyke.runner.attempt_environment import AttemptEnvironment
 from fyke.runner.browser import AttemptBrowser
 from fyke.runner.browser_generation import BrowserTotals
 from fyke.runner.browser_places import BrowserPlaces
-from fyke.runner.browser_report import masked_report
+from fyke.runner.browser_report import masked_report, sites_with_answers
 from fyke.runner.connections import AttemptConnections
 from fyke.runner.dependencies import AttemptDependencies
 from fyke.runner.endings import EndRequest, StartRefused, in_time, together
@@ -410,11 +409,12 @@ class AttemptRunner:
         task.add_done_callback(_log_failure)
 
     def _sites(self) -> tuple[SiteTraffic, ...]:
-        """Traffic by site, with secrets masked in the host names."""
+        """Traffic by site, with the answers to the browser; secrets in host names are masked."""
         sites = self._deps.egress.sites(self.key.id)
         if self._masker is None:
             return sites
-        return tuple(replace(site, domain=self._masker.host(site.domain)) for site in sites)
+        report = self.browser.report if self.browser is not None else None
+        return sites_with_answers(sites, report, self._masker)
 
     def _browser_report(self) -> BrowserReport | None:
         """What the browser did, with secrets masked; None without a browser."""

@@ -87,7 +87,8 @@ def test_what_runners_say_of_themselves_is_accepted(isolation: str) -> None:
 
 KEY = AttemptKey("A1", "R1", 0, "1", 7)
 LINE = ConsoleLine(5, ConsoleLevel.ERROR, "x" * MAX_LINE, "y" * MAX_URL)
-SITES = tuple(SiteTraffic(f"{n}.example", 5, 6, 7) for n in range(MAX_SITES))
+STATUSES = {**{str(n): MAX_COUNT for n in range(200, 212)}, "other": 1}
+SITES = tuple(SiteTraffic(f"{n}.example", 5, 6, 7, 8, 9, STATUSES) for n in range(MAX_SITES))
 ACTIVITY = BrowserActivity(
     {"document": 5}, {"document": MAX_COUNT}, {"2xx": 1}, {"error": 9}, 1, 2,
     ("u" * MAX_URL,) * MAX_URLS, (LINE,) * MAX_LINES,
@@ -106,12 +107,16 @@ BAD_SITES = [
     (SiteTraffic("a"), SiteTraffic("a")),
     (SiteTraffic("x" * 256),),
     (SiteTraffic("a", failures=2**62),),
+    (SiteTraffic("a", statuses={str(n): 1 for n in range(200, 214)}),),
+    (SiteTraffic("a", statuses={"teapot": 1}),),
+    (SiteTraffic("a", statuses={"200": -1}),),
 ]
 BAD_ACTIVITIES: list[dict[str, Any]] = [
     {"urls": ("u",) * (MAX_URLS + 1)}, {"urls": ("u" * (MAX_URL + 1),)},
     {"lines": (LINE,) * (MAX_LINES + 1)}, {"lines": (replace(LINE, text="x" * (MAX_LINE + 1)),)},
     {"lines": (replace(LINE, source="x" * (MAX_URL + 1)),)}, {"lines": (replace(LINE, at=2**62),)},
     {"requests": {str(n): 1 for n in range(65)}}, {"console": {"x" * 65: 1}},
+    {"sites": {"a.example": {"200": 1}}},
     {"blocked": {"image": -1}}, {"cached": {"image": 2**62}}, {"pages": -1}, {"crashes": 2**62},
 ]  # fmt: skip
 BAD_REPORTS = [

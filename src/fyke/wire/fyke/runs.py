@@ -417,10 +417,26 @@ class SiteItem(Answer):
     why: Annotated[
         str, known_values(["", *BlockedSite], "why it was refused or not reached, or empty")
     ]
+    statuses: Annotated[
+        dict[str, int],
+        Meta(
+            description="answers by HTTP status: over plain HTTP the first one of a connection, "
+            "and what a browser reports; `other`: statuses beyond 12",
+            examples=[{"200": 38, "403": 2}],
+        ),
+    ] = {}
+    unseen: Annotated[
+        Count,
+        Meta(
+            description="connections whose answers Fyke cannot read, because they are encrypted "
+            "(HTTPS) or not HTTP; not those of a browser"
+        ),
+    ] = 0
 
     @classmethod
     def of(cls, site: SiteUsage) -> SiteItem:
-        return cls(**asdict(site.traffic), why=site.block_reason.value if site.block_reason else "")
+        members = asdict(site.traffic) | {"statuses": dict(site.answers)}
+        return cls(**members, why=site.block_reason.value if site.block_reason else "")
 
 
 class SiteList(Answer):

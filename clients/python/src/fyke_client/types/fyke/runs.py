@@ -177,6 +177,12 @@ class SiteItem(Struct):
     refused: int
     why: str
     """Why it was refused or not reached, or empty."""
+    statuses: dict[str, int] = field(default_factory=dict)
+    """Answers by HTTP status: over plain HTTP the first one of a connection, and what a browser
+    reports; `other`: statuses beyond 12."""
+    unseen: int = 0
+    """Connections whose answers Fyke cannot read, because they are encrypted (HTTPS) or not
+    HTTP; not those of a browser."""
 
 
 class SiteList(Struct):

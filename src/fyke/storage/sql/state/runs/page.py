@@ -35,7 +35,7 @@ from fyke.storage.sql.state.columns import (
     ref_column,
     text_column,
 )
-from fyke.storage.sql.state.records import SqlStore, columns, many, one, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, one, record, was_applied
 from fyke.storage.sql.state.runs.tables import ENDED_COUNTERS
 
 run_samples = Table(
@@ -61,6 +61,8 @@ run_sites = Table(
     number_column("bytes_down"),
     number_column("failures"),
     number_column("refused"),
+    text_column("statuses"),  # JSON
+    number_column("unseen"),
 )
 
 # the last report of each active attempt; removed when it ends
@@ -146,6 +148,7 @@ class SqlSamples(SqlStore):
 
 
 _decode = msgspec.json.Decoder(tuple[SiteTraffic, ...]).decode
+_decode_statuses = msgspec.json.Decoder(dict[str, int]).decode
 
 
 class SqlSites(SqlStore):
@@ -175,11 +178,16 @@ class SqlSites(SqlStore):
 
     def put(self, run_id: str, site: SiteTraffic) -> None:
         values = {"run_id": run_id} | columns(site)
+        values["statuses"] = msgspec.json.encode(site.statuses).decode()
         self._db.execute(upsert(self._db, run_sites, values, key=("run_id", "domain")))
 
     def of_run(self, run_id: str) -> tuple[SiteTraffic, ...]:
         query = select(run_sites).where(run_sites.c.run_id == run_id)
-        return tuple(many(self._db.execute(query.order_by(run_sites.c.domain)), SiteTraffic))
+        rows = self._db.execute(query.order_by(run_sites.c.domain)).mappings()
+        return tuple(
+            record({**row, "statuses": _decode_statuses(row["statuses"])}, SiteTraffic)
+            for row in rows
+        )
 
 
 class SqlShares(SqlStore):
