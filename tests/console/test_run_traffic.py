@@ -8,8 +8,9 @@ import pytest
 
 from fyke.domain.runs.service import StartRequest
 from fyke.model.attempt import AttemptReport, SiteTraffic
-from fyke.model.run import Origin
+from fyke.model.run import Origin, UsageSample
 from fyke.model.runner import AttemptUsage
+from fyke.model.usage_marks import MarkKind, UsageMark
 from support.app import SCHEMA, App
 from support.pages import Visitor
 from support.projects import python_project
@@ -67,6 +68,29 @@ async def test_a_version_without_declared_sites_is_marked(app: App, owner: Visit
     page = await owner.get(f"/runs/{run}/traffic")
     assert "declares no sites: it can connect to all public sites" in page.text
     assert "no public address" in page.text
+
+
+async def test_the_usage_charts_mark_what_sites_answered(app: App, owner: Visitor) -> None:
+    run = await working(app, None)
+    [lease] = await app.storage.read(lambda tx: tx.runs.attempts(run))
+    marks = (
+        UsageMark(MarkKind.TOO_MANY, 5_000, 9_000, 3),
+        UsageMark(MarkKind.CPU_LIMIT, 1_000, 2_000, 1_500),
+        UsageMark("of a newer release", 1, 2, 3),
+    )
+    await app.attempts.report([AttemptReport(lease.key, AttemptUsage(), marks=marks)], 60_000)
+    start = (await app.storage.read(lambda tx: tx.runs.attempts(run)))[0].started_at
+    points = [UsageSample(run, start + n, n, n, n, n) for n in (1500, 4000, 10_000)]
+    await app.storage.write(lambda tx: tx.samples.add(points))
+    page = await owner.get(f"/runs/{run}/usage")
+    items = page.all("//ol[@aria-label='Marked in the charts']/li")
+    assert [item.get("data-chart") for item in items] == ["cpu", "traffic"]
+    assert items[0].get("data-mark") == f"{start + 1000}"
+    assert items[1].get("data-until") == f"{start + 9000}"
+    assert "At the limit of its cores for 1.5 s" in items[0].text_content()
+    assert "Answers with status 429 (too many requests): 3" in items[1].text_content()
+    rows = page.all("//table[contains(@class, 'use-table')]/tbody/tr")
+    assert [(row.xpath("td[last()]")[0].text or "") for row in rows][-3:] == ["1", "1", "2"]
 
 
 @pytest.mark.parametrize(

@@ -334,6 +334,7 @@ COLUMNS_SINCE_S0010 = {
     "versions": ("browser", "browser_declared", "max_retries"),
     "uploads": ("browser", "browser_declared"),
     "run_samples": ("browser_memory_bytes",),
+    "run_sites": ("statuses", "unseen"),
 }  # fmt: skip
 
 
@@ -369,6 +370,7 @@ async def test_the_upgrade_counts_the_ended_subtasks_and_usage_of_open_runs(stat
             "settings_versions",
             "environment_archives",
             "run_traces",
+            "run_marks",
         ):
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = 's0010'")

@@ -30,6 +30,7 @@ from fyke.model.run import Outcome
 from fyke.model.runner import MAX_ENVIRONMENTS, AttemptUsage, Capacity, RunnerInfo
 from fyke.model.sites import MAX_OWN_PAUSES, MAX_PAUSE_NUMBER, MAX_SHARED_SITES, SiteUse
 from fyke.model.statuses import MAX_STATUSES, OTHER_STATUS
+from fyke.model.usage_marks import MAX_MARKS, UsageMark
 from fyke.wire.nodes import encode
 
 # a counter: 256 TiB, or nearly a week with 512 GiB of memory. Counters of many attempts are added
@@ -45,6 +46,7 @@ MAX_DOMAIN = 255  # characters
 MAX_PAUSE_SECONDS = 7 * 24 * 3600  # of a site
 PAUSING = (429, 503)
 MAX_KINDS = 64  # of requests or answers that a browser counts
+MAX_KINDS_OF_MARKS = 16  # those of newer releases too
 MAX_MEMBERS = 256  # of any other list or mapping
 MAX_NUMBER = 2**53
 MAX_CPUS = 2**16
@@ -147,6 +149,8 @@ def check_report(report: AttemptReport | AttemptEnd) -> None:
         _check_sites(report.sites)
     if report.browser is not None:
         _check_browser(report.browser)
+    if report.marks is not None:
+        _check_marks(report.marks)
 
 
 def check_end(ended: AttemptEnd) -> None:
@@ -206,6 +210,16 @@ def _check_browser(report: BrowserReport) -> None:
             check_range(count, MAX_COUNT, "counter")
     for count in (did.pages, did.crashes, report.starts, *(line.at for line in did.lines)):
         check_range(count, MAX_COUNT, "counter")
+
+
+def _check_marks(marks: Sequence[UsageMark]) -> None:
+    if len(marks) > MAX_KINDS_OF_MARKS * MAX_MARKS:
+        raise ImpossibleRequest("There are too many marks")
+    for mark in marks:
+        if len(mark.kind) > MAX_KINDS:
+            raise ImpossibleRequest("The name of a kind is too long")
+        for number in (mark.since, mark.until, mark.count):
+            check_range(number, MAX_COUNT, "mark")
 
 
 def _check_page(page: LastPage) -> None:

@@ -9,6 +9,7 @@ from fyke.model.browser import BrowserReport
 from fyke.model.last_page import LastPage
 from fyke.model.run import AttemptKey, End
 from fyke.model.runner import AttemptUsage
+from fyke.model.usage_marks import UsageMark
 
 OTHER_SITES = "(other)"  # the domain of all sites beyond the first 200 of an attempt
 
@@ -34,14 +35,15 @@ class SiteTraffic:
 
 @dataclass(frozen=True, slots=True)
 class AttemptReport:
-    """The counters of a running attempt, from its runner. ``sites`` and ``browser`` are None when
-    unchanged.
+    """The counters of a running attempt, from its runner. ``sites``, ``browser`` and ``marks`` are
+    None when unchanged.
     """
 
     key: AttemptKey
     usage: AttemptUsage
     sites: tuple[SiteTraffic, ...] | None = None
     browser: BrowserReport | None = None
+    marks: tuple[UsageMark, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,9 @@ class RunnerOrders:
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnd:
-    """The end of an attempt, with its last counters. ``sites`` and ``browser`` are None when
-    unchanged since the last report. The files of ``page`` are stored. ``closed_rows`` is the number
-    of its rows if they are closed already.
+    """The end of an attempt, with its last counters. ``sites``, ``browser`` and ``marks`` are None
+    when unchanged since the last report. The files of ``page`` are stored. ``closed_rows`` is the
+    number of its rows if they are closed already.
     """
 
     end: End
@@ -70,6 +72,7 @@ class AttemptEnd:
     browser: BrowserReport | None = None
     page: LastPage | None = None
     closed_rows: int | None = None
+    marks: tuple[UsageMark, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

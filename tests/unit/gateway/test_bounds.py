@@ -43,6 +43,7 @@ from fyke.model.sites import (
     SitePause,
     SiteUse,
 )
+from fyke.model.usage_marks import UsageMark
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.wire.nodes import RegisterNode, decode_request, encode
 
@@ -98,6 +99,7 @@ LARGEST = AttemptReport(
     AttemptUsage(MAX_COUNT, browser_version="chromium 140"),
     (*SITES, SiteTraffic(OTHER_SITES)),
     BrowserReport(ACTIVITY, 3),
+    (UsageMark("answers_403", 1, 2, MAX_COUNT),) * 128,
 )
 BAD_USAGES: list[dict[str, Any]] = [
     {"traffic_bytes": -1}, {"cpu_ms": MAX_COUNT + 1}, {"browser_version": "x" * 1001},
@@ -119,6 +121,12 @@ BAD_ACTIVITIES: list[dict[str, Any]] = [
     {"sites": {"a.example": {"200": 1}}},
     {"blocked": {"image": -1}}, {"cached": {"image": 2**62}}, {"pages": -1}, {"crashes": 2**62},
 ]  # fmt: skip
+BAD_MARKS = [
+    (UsageMark("answers_403", 1, 2, 3),) * 129,
+    (UsageMark("x" * 65, 1, 2, 3),),
+    (UsageMark("answers_403", -1, 2, 3),),
+    (UsageMark("answers_403", 1, 2, 2**62),),
+]
 BAD_REPORTS = [
     *(replace(LARGEST, usage=replace(LARGEST.usage, **change)) for change in BAD_USAGES),
     *(replace(LARGEST, sites=sites) for sites in BAD_SITES),
@@ -127,6 +135,7 @@ BAD_REPORTS = [
         for change in BAD_ACTIVITIES
     ),
     replace(LARGEST, browser=BrowserReport(starts=-1)),
+    *(replace(LARGEST, marks=marks) for marks in BAD_MARKS),
 ]
 
 
@@ -137,7 +146,7 @@ def test_the_largest_report_of_a_runner_is_accepted() -> None:
 
 @pytest.mark.parametrize("report", BAD_REPORTS, ids=range(len(BAD_REPORTS)))
 def test_what_no_runner_reports_is_refused(report: AttemptReport) -> None:
-    ended = AttemptEnd(SUCCESS, report.usage, report.sites, report.browser)
+    ended = AttemptEnd(SUCCESS, report.usage, report.sites, report.browser, marks=report.marks)
     with pytest.raises(ImpossibleRequest):
         check_report(report)
     with pytest.raises(ImpossibleRequest):
