@@ -29,7 +29,7 @@ class SiteTraffic:
     bytes_down: int = 0
     failures: int = 0  # no address, no answer, or the region's proxy failed
     refused: int = 0  # not public, not declared, or throttled
-    statuses: Mapping[str, int] = field(default_factory=dict)
+    statuses: Mapping[str, int] = field(default_factory=dict, hash=False)
     unseen: int = 0  # connections of the Worker whose answers Fyke cannot read, such as TLS
 
 
