@@ -8,15 +8,16 @@ import pytest
 
 from fyke.domain.runs.service import StartRequest
 from fyke.model.attempt import AttemptReport, SiteTraffic
-from fyke.model.run import Origin
+from fyke.model.run import Origin, UsageSample
 from fyke.model.runner import AttemptUsage
+from fyke.model.usage_marks import MarkKind, UsageMark
 from support.app import SCHEMA, App
 from support.pages import Visitor
 from support.projects import python_project
 
 SITES = (
-    SiteTraffic("b.example", requests=3, bytes_up=5_000, bytes_down=10),
-    SiteTraffic("a.example", requests=1, bytes_up=10, bytes_down=90_000, failures=2),
+    SiteTraffic("b.example", 3, 5_000, 10, statuses={"200": 1}, unseen=2),
+    SiteTraffic("a.example", 1, 10, 90_000, 2, statuses={"403": 12, "429": 3}),
     SiteTraffic("c.example", refused=7),
 )
 FIRST = "//section[@id='traffic']//tbody/tr/td[1]//span"
@@ -43,7 +44,16 @@ async def test_sites_are_listed_with_their_refusals(app: App, owner: Visitor) ->
     assert "refused: not a declared site" in page.text
     bars = page.all("//section[@id='traffic']//tbody/tr/td[1]//svg")
     assert [[part.get("class") for part in bar.xpath("path")] for bar in bars] == [
-        ["good", "bad"], ["good"], ["refused"],
+        ["warned", "failed"], ["good", "unseen"], ["refused"],
+    ]  # fmt: skip
+    cells = page.all("//section[@id='traffic']//tbody/tr/td[@data-label='Answers']")
+    assert [" ".join(cell.text_content().split()) for cell in cells] == [
+        "403: 12 429: 3", "200: 1 2 not visible", "-",
+    ]  # fmt: skip
+    assert "because it decrypts nothing: 2." in page.text
+    key = page.all("//section[@id='traffic']//ul/li")
+    assert [" ".join(one.text_content().split()) for one in key][:2] == [
+        "Answered (2xx) 1", "Rejected (4xx) 15",
     ]  # fmt: skip
     assert [code.text for code in page.all("//section[@id='traffic']//code")] == [
         "a.example",
@@ -60,6 +70,29 @@ async def test_a_version_without_declared_sites_is_marked(app: App, owner: Visit
     assert "no public address" in page.text
 
 
+async def test_the_usage_charts_mark_what_sites_answered(app: App, owner: Visitor) -> None:
+    run = await working(app, None)
+    [lease] = await app.storage.read(lambda tx: tx.runs.attempts(run))
+    marks = (
+        UsageMark(MarkKind.TOO_MANY, 5_000, 9_000, 3),
+        UsageMark(MarkKind.CPU_LIMIT, 1_000, 2_000, 1_500),
+        UsageMark("of a newer release", 1, 2, 3),
+    )
+    await app.attempts.report([AttemptReport(lease.key, AttemptUsage(), marks=marks)], 60_000)
+    start = (await app.storage.read(lambda tx: tx.runs.attempts(run)))[0].started_at
+    points = [UsageSample(run, start + n, n, n, n, n) for n in (1500, 4000, 10_000)]
+    await app.storage.write(lambda tx: tx.samples.add(points))
+    page = await owner.get(f"/runs/{run}/usage")
+    items = page.all("//ol[@aria-label='Marked in the charts']/li")
+    assert [item.get("data-chart") for item in items] == ["cpu", "traffic"]
+    assert items[0].get("data-mark") == f"{start + 1000}"
+    assert items[1].get("data-until") == f"{start + 9000}"
+    assert "At the limit of its cores for 1.5 s" in items[0].text_content()
+    assert "Answers with status 429 (too many requests): 3" in items[1].text_content()
+    rows = page.all("//table[contains(@class, 'use-table')]/tbody/tr")
+    assert [(row.xpath("td[last()]")[0].text or "") for row in rows][-3:] == ["1", "1", "2"]
+
+
 @pytest.mark.parametrize(
     ("sort", "order", "next_sort"),
     [
@@ -68,6 +101,7 @@ async def test_a_version_without_declared_sites_is_marked(app: App, owner: Visit
         ("-requests", "bac", "requests"),
         ("up", "cab", "-up"),
         ("-down", "abc", "down"),
+        ("-errors", "abc", "errors"),
         ("-failed", "abc", "failed"),
         ("-refused", "cba", "refused"),
         ("nonsense", "abc", "-requests"),

@@ -42,6 +42,12 @@ async def throttled(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
     await writer.drain()
 
 
+async def missing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A site that has nothing."""
+    writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+    await writer.drain()
+
+
 @pytest.fixture(params=["local", "task", pytest.param("process", marks=pytest.mark.slow)])
 async def egress(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Egress]:
     if request.param == "local":
@@ -89,14 +95,30 @@ async def test_bytes_are_counted_by_site(egress: Egress) -> None:
                 assert len(await reader.read()) == 1000
             writer.close()
         expected = (
-            SiteTraffic("localhost", 2, 6, 2000),
-            SiteTraffic("127.0.0.1", 1, 3, 1000),
+            SiteTraffic("localhost", 2, 6, 2000, unseen=2),  # no HTTP
+            SiteTraffic("127.0.0.1", 1, 3, 1000, unseen=1),
             SiteTraffic("10.0.0.1", refused=1),
         )
         assert egress.sites(ATTEMPT) == expected
         assert await egress.close(ATTEMPT) == Traffic(9, 3000, 3, 1)
         assert egress.sites(ATTEMPT) == expected
     assert egress.sites("unknown") == ()
+
+
+async def test_the_first_answer_of_a_connection_is_counted_by_its_status(egress: Egress) -> None:
+    async with Origin(missing) as origin:
+        proxy, browser = listener(), listener()
+        await egress.open([proxy], grant(origin.port))
+        await egress.add_listener(ATTEMPT, browser, passwordless=True)
+        target = f"127.0.0.1:{origin.port}"
+        for port, user in ((port_of(proxy), basic()), (port_of(browser), "")):
+            _, _, reader, writer = await http_connect(port, target, user)
+            assert (await reader.read()).startswith(b"HTTP/1.1 404")
+            writer.close()
+        await egress.close(ATTEMPT)
+        [site] = egress.sites(ATTEMPT)
+    # a browser reports itself what it was answered
+    assert (site.requests, site.statuses, site.unseen) == (2, {"404": 1}, 0)
 
 
 async def test_only_declared_domains_can_be_reached(egress: Egress) -> None:

@@ -12,6 +12,7 @@ from fyke.domain.runs.sampling import MAX_POINTS
 from fyke.model.attempt import AttemptEnd, SiteTraffic
 from fyke.model.run import SUCCESS, SampleSpan, Share, UsageSample
 from fyke.model.runner import AttemptUsage, Capacity, Renewal
+from fyke.model.usage_marks import UsageMark
 from support import records
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +74,8 @@ async def test_points_are_ordered_and_can_be_thinned(state: State) -> None:
 
 async def test_reported_sites_are_stored_and_removed(state: State) -> None:
     run, (first, second) = await a_run(state)
-    reported = (SiteTraffic("b.example", 1, 2, 3, 4, 5), SiteTraffic("a.example", refused=1))
+    counted = SiteTraffic("b.example", 1, 2, 3, 4, 5, {"200": 1, "other": 2}, 6)
+    reported = (counted, SiteTraffic("a.example", refused=1))
     reported_by_second = (SiteTraffic("c.example", 2**40),)
 
     def report(tx: Transaction) -> list[tuple[SiteTraffic, ...]]:
@@ -82,7 +84,8 @@ async def test_reported_sites_are_stored_and_removed(state: State) -> None:
         tx.sites.report([(lease.attempt.id, run.id, sites) for lease, sites in both])
         return tx.sites.reported(run.id)
 
-    assert {*await state.write(report)} == {reported, reported_by_second}
+    found = await state.write(report)
+    assert sorted(found, key=len) == [reported_by_second, reported]
     assert await state.write(lambda tx: tx.sites.take(first.attempt.id)) == reported
     assert await state.write(lambda tx: tx.sites.take(first.attempt.id)) == ()
     assert await state.read(lambda tx: tx.sites.reported(run.id)) == [reported_by_second]
@@ -97,6 +100,24 @@ async def test_reported_sites_are_stored_and_removed(state: State) -> None:
     await state.write(lambda tx: tx.runs.delete(run.id))
     assert await state.read(lambda tx: tx.sites.of_run(run.id)) == ()
     assert await state.read(lambda tx: tx.sites.reported(run.id)) == []
+
+
+async def test_the_last_report_of_marks_is_stored_by_attempt(state: State) -> None:
+    run, (first, second) = await a_run(state)
+    early, late = UsageMark("answers_429", 0, 5000, 3), UsageMark("a newer kind", 5000, 9000, 1)
+
+    def report(tx: Transaction) -> None:
+        tx.marks.report([(first.attempt.id, run.id, (early,))])
+        tx.marks.report(
+            [(second.attempt.id, run.id, (early,)), (first.attempt.id, run.id, (early, late))]
+        )
+
+    await state.write(report)
+    found = await state.read(lambda tx: tx.marks.of_run(run.id, 9))
+    assert found == {first.attempt.id: (early, late), second.attempt.id: (early,)}
+    assert len(await state.read(lambda tx: tx.marks.of_run(run.id, 1))) == 1
+    await state.write(lambda tx: tx.runs.delete(run.id))
+    assert await state.read(lambda tx: tx.marks.of_run(run.id, 9)) == {}
 
 
 async def test_points_and_links_are_deleted_with_their_run(state: State) -> None:

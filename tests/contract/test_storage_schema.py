@@ -336,6 +336,7 @@ COLUMNS_SINCE_S0010 = {
     "run_samples": ("browser_memory_bytes",),
     "workers": ("current_version", "current_approved"),
     "webhook_endpoints": ("channel", "sealed"),
+    "run_sites": ("statuses", "unseen"),
 }  # fmt: skip
 
 
@@ -372,6 +373,7 @@ async def test_the_upgrade_counts_the_ended_subtasks_and_usage_of_open_runs(stat
             "environment_archives",
             "run_traces",
             "version_tags",
+            "run_marks",
         ):
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = 's0010'")

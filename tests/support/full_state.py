@@ -40,6 +40,7 @@ from fyke.model.settings_version import ServerBeat, SettingsVersion
 from fyke.model.submission import Submission, SubmissionState
 from fyke.model.trace import RunTrace
 from fyke.model.upload import Upload, UploadSource, UploadState, UploadStep
+from fyke.model.usage_marks import MarkKind, UsageMark
 from fyke.model.user import OneTimeLink, Preferences, Purpose, SecondFactor, Session
 from fyke.model.webhook import Endpoint, WebhookEvent
 from fyke.model.worker import Finding, VersionFacts
@@ -148,7 +149,7 @@ def _ended_run(tx: Transaction, account: str, worker: str, task: str) -> Run:
     tx.browsers.report([(leases[0].attempt.id, run.id, BrowserReport(activity, starts=1))])
     page = LastPage(AT, "https://example.com/", "Example", ())
     tx.last_pages.add(leases[0].attempt.id, run.id, page, AT)
-    tx.sites.put(run.id, SiteTraffic("example.com", 2, 20, 30, 0, 0))
+    tx.sites.put(run.id, SiteTraffic("example.com", 2, 20, 30, 0, 0, {"200": 2}, 1))
     tx.shares.add(Share("H1", account, run.id, "", True, False, AT, AT + 9, 0))
     tx.ledger.append(records.entry(account, EntryKind.CREDIT, 1000, 2000))
     tx.ledger.append(replace(records.entry(account, EntryKind.USAGE, -40, -50), run_id=run.id))
@@ -164,6 +165,8 @@ def _running_run(tx: Transaction, account: str, worker: str) -> None:
     [lease] = tx.runs.lease("runner-a", Capacity(1, 8192, 1), AT + 5)
     tx.runs.move(replace(run, state=RunState.RUNNING, started_at=AT), RunState.READY)
     tx.sites.report([(lease.attempt.id, run.id, (SiteTraffic("example.org", 1, 2, 3, 0, 0),))])
+    mark = UsageMark(MarkKind.TOO_MANY, 1000, 2000, 3)
+    tx.marks.report([(lease.attempt.id, run.id, (mark,))])
     tx.traces.add(RunTrace(run.id, "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", AT))
 
 
@@ -258,6 +261,7 @@ def _read_runs(tx: Transaction, account: str, worker: str) -> None:
     assert REASON in [event.reason for event in tx.runs.events(ended.id)]
     assert tx.samples.of_run(ended.id) and tx.sites.of_run(ended.id)
     assert tx.sites.reported(running.id) and tx.shares.get("H1")
+    assert tx.marks.of_run(running.id, 9)
     assert tx.run_lists.total(account, RunSearch(worker_id=worker)) == 2
     assert tx.start_keys.get(account, "key-1")
     item = tx.queue.get("Q1")

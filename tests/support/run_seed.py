@@ -13,6 +13,7 @@ from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import Origin, UsageSample
 from fyke.model.runner import AttemptUsage
+from fyke.model.usage_marks import MarkKind, UsageMark
 from support.app import App
 
 SITE = "https://example.org"
@@ -93,7 +94,7 @@ async def seed_run(app: App, worker_id: str) -> RichRun:
     lines[2] = NewLogEntry(1, number, "x" * 5000, lines[2].timestamp)
     await app.results.commit([AttemptBatch(run.id, first.attempt.id, log=lines)])
     for lease in (first, second):
-        report = AttemptReport(lease.attempt.key, BROWSER_USAGE, _sites(), _browser())
+        report = AttemptReport(lease.attempt.key, BROWSER_USAGE, _sites(), _browser(), _marks())
         await app.attempts.report([report], 60_000)
         await app.end(lease, usage=BROWSER_USAGE)
     page = _last_page()
@@ -111,11 +112,25 @@ async def seed_run(app: App, worker_id: str) -> RichRun:
 def _sites() -> tuple[SiteTraffic, ...]:
     """Sites that answered, one with failures, and some that were refused."""
     return (
-        SiteTraffic("example.org", requests=40, bytes_up=52_000, bytes_down=9_400_000),
-        SiteTraffic("images.cdn-with-a-rather-long-name.example.org", 7, 9_000, 62_000_000),
-        SiteTraffic("slow.example.org", requests=1, bytes_up=900, failures=3),
+        SiteTraffic(
+            "example.org", 40, 52_000, 9_400_000, statuses={"200": 24, "301": 4, "403": 9, "429": 3}
+        ),
+        SiteTraffic(
+            "images.cdn-with-a-rather-long-name.example.org", 7, 9_000, 62_000_000, unseen=7
+        ),
+        SiteTraffic("slow.example.org", 2, 900, 0, 3, statuses={"503": 1}),
         SiteTraffic("tracker.example", refused=12),
         SiteTraffic("10.0.0.7", refused=1),
+    )
+
+
+def _marks() -> tuple[UsageMark, ...]:
+    """A mark of each kind."""
+    return (
+        UsageMark(MarkKind.CPU_LIMIT, 5_000, 35_000, 12_400),
+        UsageMark(MarkKind.FORBIDDEN, 40_000, 45_000, 9),
+        UsageMark(MarkKind.TOO_MANY, 60_000, 85_000, 3),
+        UsageMark(MarkKind.MEMORY_HIGH, 95_000, 100_000, 148 * 2**20),
     )
 
 

@@ -246,9 +246,9 @@ class EventReader:
 
     def _answered(self, answer: _Answered, _session: str) -> None:
         key = self._key(answer.request_id)
-        self._recorder.answered(key, answer.response.status)
         if answer.response.from_disk_cache:
             self._recorder.came_from_cache(key)
+        self._recorder.answered(key, answer.response.status)
         self._log_answer(answer.request_id, answer.response, answer.timestamp)
         keeper = self._recorder.keeper
         if keeper is not None and answer.type == "Document" and answer.response.status >= _ERROR:

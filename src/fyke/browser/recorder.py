@@ -21,6 +21,7 @@ import msgspec
 
 from fyke.browser.dialogs import Ask, Dialogs, OpenDialog, Reporter
 from fyke.browser.page_keeper import PageKeeper
+from fyke.browser.site_answers import SiteAnswers, host_of
 from fyke.browser.taps import CANCELED_NOTE, DOWNLOAD_NOTE
 from fyke.model.browser import (
     MAX_LINES,
@@ -53,10 +54,11 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class _KnownRequest:
-    """A request. ``reporter`` is the session that named it first."""
+    """A request. ``reporter`` is the session that named it first, ``host`` that of its URL."""
 
     reporter: Reporter
     kind: str
+    host: str
     answered: bool = False
     cached: bool = False
     ended: bool = False
@@ -92,6 +94,7 @@ class Recorder:
         self._statuses: Counter[str] = Counter()
         self._console: Counter[str] = Counter()
         self._blocked: Counter[str] = Counter()
+        self._sites = SiteAnswers()
         self._pages = 0
         self._crashes = 0
         self._urls: deque[str] = deque(maxlen=MAX_URLS)
@@ -138,6 +141,7 @@ class Recorder:
                 statuses=dict(self._statuses),
                 console=dict(self._console),
                 blocked=dict(self._blocked),
+                sites=self._sites.read(),
                 pages=self._pages,
                 crashes=self._crashes,
                 urls=_newest(self._urls, MAX_BYTES // 2),
@@ -163,8 +167,10 @@ class Recorder:
         if seen is None:
             if not is_remote(url):
                 return
-            seen = _KnownRequest(reporter, _type_of(kind))
+            seen = _KnownRequest(reporter, _type_of(kind), host_of(url))
             remember(self._known, key, seen)
+        elif seen.reporter == reporter:
+            seen.host = host_of(url)
         self._requests[seen.kind] += 1
         self._changed()
 
@@ -174,6 +180,7 @@ class Recorder:
         if seen is None or seen.reporter != reporter or seen.ended:
             return False
         self._statuses[_class_of(status)] += 1
+        self._sites.add(seen.host, status)
         self._receive(seen.kind, size)
         return True
 
@@ -187,6 +194,8 @@ class Recorder:
         if seen is not None and not seen.answered:
             seen.answered = True
             self._statuses[_class_of(status)] += 1
+            if not seen.cached:
+                self._sites.add(seen.host, status)
             self._changed()
 
     def came_from_cache(self, key: Hashable) -> None:

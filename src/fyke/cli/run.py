@@ -27,7 +27,7 @@ from fyke.cli.run_watch import (
 
 if TYPE_CHECKING:
     from fyke_client.types.fyke.run_lists import RunItemPage
-    from fyke_client.types.fyke.runs import RunSummary
+    from fyke_client.types.fyke.runs import RunSummary, UsageMarkItem
 
 runs = group()
 
@@ -146,7 +146,8 @@ def show(server: ServerContext, run: RunArgument) -> None:
     from fyke.reasons import ReasonCode
 
     detail, run_summary = server.client.run(run), server.client.run_summary(run)
-    browser = server.client.run_usage(run).browser
+    usage = server.client.run_usage(run)
+    browser = usage.browser
     happened = server.client.events(run) if run_summary.max_retries else []
     retried = [event for event in happened if event.reason_code == ReasonCode.RETRY.value]
     if server.out.as_json:
@@ -156,6 +157,7 @@ def show(server: ServerContext, run: RunArgument) -> None:
         more |= {"pool": run_summary.pool, "labels": run_summary.labels}
         more |= {"region": run_summary.region, "retried": len(retried)}
         more["progress"] = run_summary.progress and data_of(run_summary.progress)
+        more["marks"] = [data_of(mark) for mark in usage.marks]
         server.out.json({**detail_data(detail), **more, **ending_data(run_summary)})
         return
     pairs: list[tuple[str, object]] = [
@@ -184,6 +186,7 @@ def show(server: ServerContext, run: RunArgument) -> None:
     if browser:
         used = formatting.span(browser.ms / 1000), formatting.memory(browser.memory_peak)
         pairs.append(("browser", f"{browser.version}, {used[0]}, up to {used[1]} of memory"))
+    pairs += [("marked", mark_text(mark)) for mark in usage.marks]
     may_wait = detail.status_name == Status.READY or (
         detail.status_name == Status.RUNNING and run_summary.max_retries
     )
@@ -194,6 +197,18 @@ def show(server: ServerContext, run: RunArgument) -> None:
     server.out.fields([*pairs, *ending_fields(run_summary)])
     if run_summary.hidden:
         _report_hidden(server, run, run_summary.hidden)
+
+
+def mark_text(mark: UsageMarkItem) -> str:
+    """What is marked in the usage curves: ``3 answers with status 429, 12:03:10 to 12:03:35``."""
+    texts = {
+        "answers_403": f"{mark.count} answers with status 403",
+        "answers_429": f"{mark.count} answers with status 429",
+        "cpu_limit": f"at the limit of its cores for {formatting.span(mark.count / 1000)}",
+        "memory_high": f"up to {formatting.memory(mark.count)} of memory in use, nearly all",
+    }
+    since, until = (formatting.when(at // 1000) for at in (mark.since, mark.until))
+    return f"{texts.get(mark.kind, mark.kind)}, {since} to {until.rpartition(' ')[2]}"
 
 
 def _placement(run: RunSummary) -> list[tuple[str, object]]:

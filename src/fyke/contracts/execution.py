@@ -165,12 +165,15 @@ class SandboxExit:
 
 @dataclass(frozen=True, slots=True)
 class SandboxUsage:
-    """Memory and the content of the work folder in bytes; ``memory`` is the current use."""
+    """Memory and the content of the work folder in bytes; ``memory`` is the current use.
+    ``limited_ms``: how long the Worker has had its whole share of the CPU, as far as it is known.
+    """
 
     cpu_ms: int = 0
     memory_peak: int = 0
     work_bytes: int = 0
     memory: int = 0
+    limited_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

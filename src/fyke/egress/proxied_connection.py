@@ -145,7 +145,7 @@ class ProxiedConnection:
             dialer.rules.admit(target)
             if self.proxy.throttle is not None:
                 self._visit = await self.proxy.throttle.enter(str(target.host), self.proxy.session)
-                self._status_reader = StatusReader()
+            self._status_reader = StatusReader()
             await dialer.connect(
                 target, self._session(), lambda early: UpstreamProtocol(self, early)
             )
@@ -236,10 +236,13 @@ class ProxiedConnection:
 
     def _read_status(self, reader: StatusReader, data: memoryview) -> None:
         status = reader.feed(data)
-        if reader.done:
-            self._status_reader = None
+        if not reader.done:
+            return
+        self._status_reader = None
         if status and self._visit is not None:
             self._visit.record_status(status)
+        if not self._of_browser:  # which reports what it was answered, also over TLS
+            self.site.answered(status)
 
     def _leave_site(self) -> None:
         if self._visit is not None:

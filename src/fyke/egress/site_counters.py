@@ -1,8 +1,9 @@
 """The traffic of one attempt with each site: a table in the shared memory after its counters.
 
 Like the counters (``meter``), the runner reads it without a request, and it survives the egress
-process. A row is a name and five numbers; the length of the name is written last, so that a reader
-never sees a partial name.
+process. A row is a name and numbers: five counters, the connections whose answers cannot be read,
+and a number for each HTTP status of the site: the status, and how often it was answered. The length
+of the name is written last, so that a reader never sees a partial name.
 """
 
 from __future__ import annotations
@@ -14,21 +15,26 @@ from dataclasses import dataclass
 
 from fyke.egress import meter
 from fyke.model.attempt import OTHER_SITES, SiteTraffic
+from fyke.model.statuses import MAX_STATUSES, OTHER_STATUS, is_status
 
 MAX_SITES = 200
 _NAME_SIZE = 256  # a length and at most 253 bytes
-_NUMBERS = 5
+REQUESTS, FAILURES, REFUSED, UNSEEN = 2, 3, 4, 5  # after meter.UP and meter.DOWN
+_FIRST_STATUS = 6
+_OTHER_STATUS = _FIRST_STATUS + MAX_STATUSES
+_NUMBERS = _OTHER_STATUS + 1
+_COUNT_BITS = 48  # of a number of a status; the status is above them
 _ROW_SIZE = _NAME_SIZE + 8 * _NUMBERS
 TABLE_SIZE = (MAX_SITES + 1) * _ROW_SIZE  # the last row is for all other sites
 SHARED_SIZE = meter.SHARED_SIZE + TABLE_SIZE
 _MAX_ENDED = 256
 
-REQUESTS, FAILURES, REFUSED = 2, 3, 4  # after meter.UP and meter.DOWN
-
 
 @dataclass(frozen=True, slots=True)
 class CountedSite:
-    """One row: ``cells`` are bytes up, bytes down, requests, failures, refusals."""
+    """One row: ``cells`` are bytes up, bytes down, requests, failures, refusals, unseen answers,
+    then the statuses.
+    """
 
     cells: memoryview
 
@@ -40,6 +46,32 @@ class CountedSite:
 
     def refused(self) -> None:
         self.cells[REFUSED] += 1
+
+    def answered(self, status: int) -> None:
+        """The site has answered with this status; one that HTTP does not have cannot be read."""
+        if not is_status(status):
+            self.cells[UNSEEN] += 1
+            return
+        for at in range(_FIRST_STATUS, _OTHER_STATUS):
+            number = self.cells[at]
+            if not number:
+                self.cells[at] = status << _COUNT_BITS | 1
+                return
+            if number >> _COUNT_BITS == status:
+                self.cells[at] = number + 1
+                return
+        self.cells[_OTHER_STATUS] += 1
+
+    def statuses(self) -> dict[str, int]:
+        """How often each status was answered."""
+        found: dict[str, int] = {}
+        for number in self.cells[_FIRST_STATUS:_OTHER_STATUS]:
+            if not number:
+                break
+            found[str(number >> _COUNT_BITS)] = number & (1 << _COUNT_BITS) - 1
+        if others := self.cells[_OTHER_STATUS]:
+            found[OTHER_STATUS] = others
+        return found
 
 
 class SiteCounters:
@@ -128,5 +160,5 @@ class SharedSiteCounters:
 
 
 def _to_traffic(name: str, site: CountedSite) -> SiteTraffic:
-    up, down, requests, failures, refused = site.cells
-    return SiteTraffic(name, requests, up, down, failures, refused)
+    up, down, requests, failures, refused, unseen = site.cells[:_FIRST_STATUS]
+    return SiteTraffic(name, requests, up, down, failures, refused, site.statuses(), unseen)

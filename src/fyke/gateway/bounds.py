@@ -29,6 +29,8 @@ from fyke.model.results import LAST_BATCH, MAX_HEADERS, MAX_ROW_BYTES, AttemptBa
 from fyke.model.run import Outcome
 from fyke.model.runner import MAX_ENVIRONMENTS, AttemptUsage, Capacity, RunnerInfo
 from fyke.model.sites import MAX_OWN_PAUSES, MAX_PAUSE_NUMBER, MAX_SHARED_SITES, SiteUse
+from fyke.model.statuses import MAX_STATUSES, OTHER_STATUS
+from fyke.model.usage_marks import MAX_MARKS, UsageMark
 from fyke.wire.nodes import encode
 
 # a counter: 256 TiB, or nearly a week with 512 GiB of memory. Counters of many attempts are added
@@ -44,6 +46,7 @@ MAX_DOMAIN = 255  # characters
 MAX_PAUSE_SECONDS = 7 * 24 * 3600  # of a site
 PAUSING = (429, 503)
 MAX_KINDS = 64  # of requests or answers that a browser counts
+MAX_KINDS_OF_MARKS = 16  # those of newer releases too
 MAX_MEMBERS = 256  # of any other list or mapping
 MAX_NUMBER = 2**53
 MAX_CPUS = 2**16
@@ -52,6 +55,7 @@ MAX_PLACES = 2**16  # for attempts, or for browsers of attempts
 
 # a host as ``fyke.kit.hostports.parse_host`` makes it: a name or an address, a byte a character
 _HOST = re.compile(f"[a-z0-9.:-]{{1,{MAX_NAME}}}")
+_STATUS = re.compile("[1-5][0-9]{2}")
 _ENVIRONMENT = re.compile(f"[0-9a-f]{{{ENVIRONMENT_NAME_LENGTH}}}")
 _ISOLATIONS = frozenset(level.value for level in Isolation)
 
@@ -145,6 +149,8 @@ def check_report(report: AttemptReport | AttemptEnd) -> None:
         _check_sites(report.sites)
     if report.browser is not None:
         _check_browser(report.browser)
+    if report.marks is not None:
+        _check_marks(report.marks)
 
 
 def check_end(ended: AttemptEnd) -> None:
@@ -178,6 +184,12 @@ def _check_sites(sites: Sequence[SiteTraffic]) -> None:
         _check_counts(site)
         if len(site.domain) > MAX_DOMAIN:
             raise ImpossibleRequest("The name of a site is too long")
+        if len(site.statuses.keys() - {OTHER_STATUS}) > MAX_STATUSES:
+            raise ImpossibleRequest("A site has too many statuses")
+        for status, count in site.statuses.items():
+            if status != OTHER_STATUS and not _STATUS.fullmatch(status):
+                raise ImpossibleRequest("HTTP has no such status")
+            check_range(count, MAX_COUNT, "counter")
 
 
 def _check_browser(report: BrowserReport) -> None:
@@ -187,6 +199,8 @@ def _check_browser(report: BrowserReport) -> None:
     texts = [*did.urls, *(line.source for line in did.lines), *(line.text for line in did.lines)]
     if any(len(text) > max(MAX_URL, MAX_LINE) for text in texts):
         raise ImpossibleRequest("A line or an address of a browser is too long")
+    if did.sites:
+        raise ImpossibleRequest("The answers of sites are reported with their traffic")
     for counts in (did.requests, did.received, did.statuses, did.console, did.cached, did.blocked):
         if len(counts) > MAX_KINDS:
             raise ImpossibleRequest("A browser counts too many kinds")
@@ -196,6 +210,16 @@ def _check_browser(report: BrowserReport) -> None:
             check_range(count, MAX_COUNT, "counter")
     for count in (did.pages, did.crashes, report.starts, *(line.at for line in did.lines)):
         check_range(count, MAX_COUNT, "counter")
+
+
+def _check_marks(marks: Sequence[UsageMark]) -> None:
+    if len(marks) > MAX_KINDS_OF_MARKS * MAX_MARKS:
+        raise ImpossibleRequest("There are too many marks")
+    for mark in marks:
+        if len(mark.kind) > MAX_KINDS:
+            raise ImpossibleRequest("The name of a kind is too long")
+        for number in (mark.since, mark.until, mark.count):
+            check_range(number, MAX_COUNT, "mark")
 
 
 def _check_page(page: LastPage) -> None:

@@ -301,11 +301,18 @@ async def diagnose_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
         for item, reason in zip(shown, reasons, strict=True)
     ]
     sites = await calls.read(session, f"{path}/sites")
-    troubled = [site for site in sites["list"] if site["failures"] or site["refused"]]
+    troubled = [
+        site for site in sites["list"] if site["failures"] or site["refused"] or _errors_of(site)
+    ]
     troubled = troubled[:_SHOWN_SITES]
     names = await hidden.hide(session, run, [site["domain"] for site in troubled])
     answer["sites_with_trouble"] = [
-        {"site": name, "failures": site["failures"], "refused": site["why"]}
+        {
+            "site": name,
+            "failures": site["failures"],
+            "refused": site["why"],
+            "error_answers": _errors_of(site),
+        }
         for name, site in zip(names, troubled, strict=True)
     ]
     if answer["ended"]:
@@ -316,6 +323,11 @@ async def diagnose_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
         return ToolAnswer((text,), True)
     taken, _, _ = fitting(errors, most - of_each * len(shown))
     return ToolAnswer((text, enclosed("the last error lines of its log, as JSON", taken)), True)
+
+
+def _errors_of(site: dict[str, Any]) -> dict[str, int]:
+    """The answers of a site with an error, by status."""
+    return {name: count for name, count in site["statuses"].items() if name[0] in "45"}
 
 
 async def _last_errors(session: McpSession, run: str) -> list[str]:

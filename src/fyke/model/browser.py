@@ -6,11 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from fyke.model.statuses import sum_statuses
+
 MAX_LINES = 50  # console lines of an attempt
 MAX_LINE = 500  # characters of a console line
 MAX_URLS = 5
 MAX_READ_TEXT = 1000  # characters of a line or URL before secrets in it are masked
 MAX_URL = 500  # characters
+MAX_HOSTS = 200  # of an attempt, whose answers are counted by themselves
+OTHER_HOSTS = ""  # all others, and URLs without a host
 
 
 class BrowserProgram(StrEnum):
@@ -139,7 +143,8 @@ class BrowserActivity:
     """What Chromium reported to its clients. ``requests``, those of them that a cache of Chromium
     answered (``cached``), ``received`` (bytes, as far as they are known) and ``blocked`` requests
     are by type, ``console`` by level. ``pages`` is how many documents were opened in tabs,
-    ``urls`` the latest of them.
+    ``urls`` the latest of them. ``sites`` has the answers that came from the network, by host and
+    HTTP status; the runner reports them with the traffic of the sites.
     """
 
     requests: Mapping[str, int] = field(default_factory=dict)
@@ -152,6 +157,7 @@ class BrowserActivity:
     lines: tuple[ConsoleLine, ...] = ()
     cached: Mapping[str, int] = field(default_factory=dict)
     blocked: Mapping[str, int] = field(default_factory=dict)
+    sites: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def texts(self) -> BrowserTexts:
@@ -185,8 +191,19 @@ def sum_activities(activities: Iterable[BrowserActivity]) -> BrowserActivity:
             urls=(*total.urls, *one.urls)[-MAX_URLS:],
             lines=(*total.lines, *one.lines)[-MAX_LINES:],
             blocked=_sum(total.blocked, one.blocked),
+            sites=_sum_sites(total.sites, one.sites),
         )
     return total
+
+
+def _sum_sites(
+    stored: Mapping[str, Mapping[str, int]], added: Mapping[str, Mapping[str, int]]
+) -> dict[str, Mapping[str, int]]:
+    sums = dict(stored)
+    for host, statuses in added.items():
+        name = host if host in sums or len(sums) < MAX_HOSTS else OTHER_HOSTS
+        sums[name] = sum_statuses(sums.get(name, {}), statuses)
+    return sums
 
 
 def _sum(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:

@@ -13,7 +13,6 @@ import os
 import secrets
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -42,18 +41,20 @@ from fyke.model.log import LogType, NewLogEntry
 from fyke.model.node import AttemptOrder
 from fyke.model.run import End, Outcome
 from fyke.model.runner import AttemptUsage
+from fyke.model.usage_marks import UsageMark
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.runner.attempt_environment import AttemptEnvironment
 from fyke.runner.browser import AttemptBrowser
 from fyke.runner.browser_generation import BrowserTotals
 from fyke.runner.browser_places import BrowserPlaces
-from fyke.runner.browser_report import masked_report
+from fyke.runner.browser_report import masked_report, sites_with_answers
 from fyke.runner.connections import AttemptConnections
 from fyke.runner.dependencies import AttemptDependencies
 from fyke.runner.endings import EndRequest, StartRefused, in_time, together
 from fyke.runner.faults import detail_of, log_fault
 from fyke.runner.kept_page import KeptPage
 from fyke.runner.reports import Reports
+from fyke.runner.usage_marks import UsageMarks
 from fyke.runner.watch import ProcessWatch
 from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
@@ -92,6 +93,8 @@ class AttemptRunner:
         self._masked_report: BrowserReport | None = None
         self._site_reports = Reports[tuple[SiteTraffic, ...]](self._sites, ())
         self._browser_reports = Reports(self._browser_report, None)
+        self._marks = UsageMarks(order.limits.memory_mb * 2**20)
+        self._mark_reports = Reports[tuple[UsageMark, ...]](self._marks.read, ())
         self._final_traffic: Traffic | None = None
         self._environment = AttemptEnvironment(order, deps, self._lock)
         self.page = KeptPage(self.key, lambda: self._deps.gateway.files, self._note_if_open)
@@ -114,17 +117,20 @@ class AttemptRunner:
         changed.
         """
         now = time.monotonic()
+        self._mark_usage()
         return AttemptReport(
             self.key,
             self._usage(),
             self._site_reports.due(now),
             self._browser_reports.due(now),
+            self._mark_reports.due(now),
         )
 
     def confirm_report(self, report: AttemptReport) -> None:
         """Note that ``report`` was stored."""
         self._site_reports.confirm(report.sites)
         self._browser_reports.confirm(report.browser)
+        self._mark_reports.confirm(report.marks)
 
     def stop(self, end: End) -> None:
         """Request the end; the first reason counts."""
@@ -365,7 +371,9 @@ class AttemptRunner:
                 await self.page.discard()
             raise
         sites, browser = self._sites(), self._browser_report()
-        ended = AttemptEnd(end, self._usage(), sites, browser, page)
+        self._mark_usage(last=True)
+        marks = self._marks.read() or None
+        ended = AttemptEnd(end, self._usage(), sites, browser, page, marks=marks)
         # Retried, so that a short outage of the store does not fail a run that has succeeded.
         after = await retry_while_unavailable(lambda: self._deps.gateway.end(self.key, ended))
         if after is None:  # the lease was lost, so only this closes the rows here
@@ -410,11 +418,22 @@ class AttemptRunner:
         task.add_done_callback(_log_failure)
 
     def _sites(self) -> tuple[SiteTraffic, ...]:
-        """Traffic by site, with secrets masked in the host names."""
+        """Traffic by site, with the answers to the browser; secrets in host names are masked."""
         sites = self._deps.egress.sites(self.key.id)
         if self._masker is None:
             return sites
-        return tuple(replace(site, domain=self._masker.host(site.domain)) for site in sites)
+        report = self.browser.report if self.browser is not None else None
+        return sites_with_answers(sites, report, self._masker)
+
+    def _mark_usage(self, *, last: bool = False) -> None:
+        """Mark what has happened since the last look, every five seconds and at the end."""
+        if self._watch is None:
+            return
+        at = self._watch.busy_ms
+        if last or self._marks.is_due(at):
+            self._marks.look(self._sites(), self._watch.usage, at)
+        else:
+            self._marks.measured(self._watch.usage)
 
     def _browser_report(self) -> BrowserReport | None:
         """What the browser did, with secrets masked; None without a browser."""

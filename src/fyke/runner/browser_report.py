@@ -1,14 +1,20 @@
-"""Masks secrets in what a browser did, before it is stored."""
+"""Masks secrets in what a browser did, before it is stored, and adds the answers of sites to their
+traffic.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from fyke.domain.runs.sites import sum_sites
 from fyke.domain.secrets.masking import Masker
+from fyke.model.attempt import OTHER_SITES, SiteTraffic
 from fyke.model.browser import (
     MAX_LINE,
     MAX_READ_TEXT,
     MAX_URL,
+    OTHER_HOSTS,
     BrowserReport,
     ConsoleLine,
 )
@@ -23,8 +29,24 @@ def masked_report(report: BrowserReport, masker: Masker) -> BrowserReport:
             activity,
             urls=tuple(masked(url, masker, MAX_URL) for url in activity.urls),
             lines=tuple(_masked_line(line, masker) for line in activity.lines),
+            sites={},  # they are part of the traffic
         ),
     )
+
+
+def sites_with_answers(
+    sites: Sequence[SiteTraffic], report: BrowserReport | None, masker: Masker
+) -> tuple[SiteTraffic, ...]:
+    """The traffic with the answers to the browser, by masked host names. A browser asks several
+    hosts on one connection, so a site may have answers and no connection of its own.
+    """
+    answers = report.activity.sites if report is not None else {}
+    traffic = [*sites]
+    for host, statuses in answers.items():
+        name = OTHER_SITES if host == OTHER_HOSTS else host
+        traffic.append(SiteTraffic(name, statuses=statuses))
+    masked_names = (replace(site, domain=masker.host(site.domain)) for site in traffic)
+    return sum_sites((), masked_names)
 
 
 def _masked_line(line: ConsoleLine, masker: Masker) -> ConsoleLine:

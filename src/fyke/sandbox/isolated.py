@@ -143,7 +143,9 @@ class IsolatedSandbox(OpenSandbox):
 
     async def usage(self) -> SandboxUsage:
         usage = await convert_faults(self._spawned.usage())
-        return SandboxUsage(usage.cpu_ms, usage.memory_peak, usage.work_bytes, usage.memory)
+        return SandboxUsage(
+            usage.cpu_ms, usage.memory_peak, usage.work_bytes, usage.memory, usage.limited_ms
+        )
 
     async def result_files(self) -> list[str]:
         return await convert_faults(self._spawned.result_files())

@@ -23,7 +23,9 @@ async def test_sites_are_shown_as_reported_and_summed_at_the_end(app: App, api: 
     assert (await api.get(at)).json()["data"] == {"list": [], "egress": ["a.example"]}
 
     first, second = await app.begin()
-    public = SiteTraffic("www.a.example", requests=2, bytes_up=10, bytes_down=200, failures=1)
+    public = SiteTraffic(
+        "www.a.example", 2, 10, 200, failures=1, statuses={"404": 1, "200": 2}, unseen=1
+    )
     barred = SiteTraffic("b.example", refused=3)
     private = SiteTraffic("10.0.0.1", refused=1)
     await app.attempts.report(
@@ -33,7 +35,7 @@ async def test_sites_are_shown_as_reported_and_summed_at_the_end(app: App, api: 
     shown = data_as(SiteList, answer)["list"]
     assert shown[0] == {
         "domain": "www.a.example", "requests": 2, "bytes_up": 10, "bytes_down": 200,
-        "failures": 1, "refused": 0, "why": "",
+        "failures": 1, "refused": 0, "why": "", "statuses": {"200": 2, "404": 1}, "unseen": 1,
     }  # fmt: skip
     assert [(site["domain"], site["refused"], site["why"]) for site in shown[1:]] == [
         ("b.example", 3, "undeclared")
@@ -52,4 +54,6 @@ async def test_sites_are_shown_as_reported_and_summed_at_the_end(app: App, api: 
         ("www.a.example", 4, ""),
         ("10.0.0.1", 0, "not_public"),
     ]
+    assert shown[0]["statuses"] == {"200": 4, "404": 2}
+    assert shown[0]["unseen"] == 2
     fails(await api.get(at, key=app.other_key), 404, 70001, "does not exist")

@@ -75,7 +75,9 @@ async def test_counters_and_limit_survive_a_kill_and_restart(tmp_path: Path) -> 
             writer.close()
             expected = 200_000 + 1000 * (count + 1)
             assert client.traffic(ATTEMPT) == Traffic(expected, expected, 2 + count, 0)
-            expected_site = SiteTraffic("127.0.0.1", 2 + count, expected, expected)
+            expected_site = SiteTraffic(
+                "127.0.0.1", 2 + count, expected, expected, unseen=2 + count
+            )
             assert client.sites(ATTEMPT) == (expected_site,)
         reader, writer = await connect(port_of(browser))
         writer.write(b"GET / HTTP/1.1\r\n\r\n")

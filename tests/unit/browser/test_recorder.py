@@ -11,7 +11,7 @@ from fyke.browser.dialogs import MAX_TEXT
 from fyke.browser.messages import Acted, encode
 from fyke.browser.page_keeper import PageKeeper
 from fyke.kit.channel import MAX_MESSAGE
-from fyke.model.browser import MAX_LINES, MAX_READ_TEXT
+from fyke.model.browser import MAX_LINES, MAX_READ_TEXT, OTHER_HOSTS
 from support.recordings import Recording, Say, answered, finished, sent
 
 pytestmark = pytest.mark.anyio
@@ -224,6 +224,9 @@ async def test_a_report_fits_into_a_message_and_memory_is_limited(recording: Rec
     for number in range(3000):
         url = f"https://a.example/{number}" + "\x01" * 5000
         sent(say, f"{number}" + "x" * 1000, url, "Image", session="S" * 5000)
+        name = f"of-{number}"
+        sent(say, name, f"https://{number}.{'long.' * 45}example/", "Fetch")
+        answered(say, name, 200 + number % 300)
         say("Target.attachedToTarget", sessionId=f"{number}", targetInfo={"targetId": "P"})
         say("Target.targetCrashed", targetId=f"{number}", status="", errorCode=0)
         if number % 10 == 0:
@@ -232,7 +235,8 @@ async def test_a_report_fits_into_a_message_and_memory_is_limited(recording: Rec
             frame = {"id": "F", "loaderId": f"{number}", "url": url}
             say("Page.frameNavigated", "S", frame=frame)
     activity = recording.now()
-    assert activity.requests == {"image": 3000}
+    assert activity.requests == {"image": 3000, "fetch": 3000}
+    assert sum(sum(counts.values()) for counts in activity.sites.values()) == 3000
     assert activity.pages == 300
     assert 0 < len(activity.lines) < MAX_LINES
     assert len(activity.lines[-1].text) == MAX_READ_TEXT
@@ -242,6 +246,25 @@ async def test_a_report_fits_into_a_message_and_memory_is_limited(recording: Rec
     for memory in (recorder._known, recorder._once, recorder._crashed):
         assert len(memory) <= 1000
     assert all(len(str(key)) < 200 for key in (*recorder._known, *recorder._once))
+
+
+async def test_answers_of_the_network_are_counted_by_host(recording: Recording) -> None:
+    say, other = recording.say, recording.client()
+    for client in (say, other):  # a second client hears of the same requests
+        sent(client, "1", "http://A.example:8080/")
+        redirect = {"status": 301}
+        sent(client, "1", "https://user@b.example/x?y", redirectResponse=redirect)
+        answered(client, "1", 403)
+        sent(client, "2", "https://b.example/2", "Script")
+        say_cached = {"status": 200, "fromDiskCache": True}
+        client("Network.responseReceived", "S", requestId="2", response=say_cached)
+    sent(say, "3", "https://b.example/3", "Fetch")
+    say("Network.loadingFailed", "S", requestId="3", errorText="net::ERR_FAILED")
+    sent(say, "4", "https://" + "x" * 300 + "/", "Fetch")
+    answered(say, "4", 200)
+    assert recording.now().sites == {
+        "a.example": {"301": 1}, "b.example": {"403": 1}, OTHER_HOSTS: {"200": 1},
+    }  # fmt: skip
 
 
 async def test_impossible_numbers_count_as_nothing(recording: Recording) -> None:

@@ -11,10 +11,16 @@ import pytest
 import typer
 
 from fyke.cli.errors import CommandFailed
-from fyke.cli.run import Status, abort, delete, events, list_runs, log, show, start
+from fyke.cli.run import Status, abort, delete, events, list_runs, log, mark_text, show, start
 from fyke.reasons import ReasonCode
 from fyke_client.types.fyke.run_logs import LogItem
-from fyke_client.types.fyke.runs import BrowserUseItem, RunEventItem, RunUsageReport, WaitingRun
+from fyke_client.types.fyke.runs import (
+    BrowserUseItem,
+    RunEventItem,
+    RunUsageReport,
+    UsageMarkItem,
+    WaitingRun,
+)
 from fyke_client.types.v1 import RunDetail
 from support.scripted import ScriptedServer, Turns
 from unit.cli.test_callback import SENT
@@ -84,6 +90,26 @@ def test_an_active_run_is_shown_with_its_duration_so_far() -> None:
     active = msgspec.structs.replace(detail(RUNNING), duration=0)
     fields = run(show, "R1", run=active, run_summary=summary("", None, 4.4)).fields
     assert fields["took"] == "4 s"
+
+
+def test_what_is_marked_in_the_usage_is_shown_with_its_time() -> None:
+    marks = [
+        UsageMarkItem("answers_429", 1_763_000_000_000, 1_763_000_025_000, 3),
+        UsageMarkItem("cpu_limit", 1_763_000_030_000, 1_763_000_035_000, 4000),
+    ]
+    answers = {
+        "run": detail(FAILED),
+        "run_summary": SUMMARY,
+        "run_usage": msgspec.structs.replace(USAGE, marks=marks),
+    }
+    shown = run(show, "R1", **answers).data.splitlines()
+    [first, second] = [line for line in shown if line.startswith("marked")]
+    assert "3 answers with status 429, 2025-11-1" in first and first[-8:-6].isdigit()
+    assert "at the limit of its cores for 4 s, " in second
+    assert mark_text(UsageMarkItem("memory_high", 0, 0, 2**20)).startswith("up to 1 MB of memory")
+    assert mark_text(UsageMarkItem("of a newer server", 0, 0, 1)).startswith("of a newer server")
+    data = json.loads(run(show, "R1", as_json=True, **answers).data)
+    assert [mark["count"] for mark in data["marks"]] == [3, 4000]
 
 
 def test_the_browser_of_a_run_is_shown_with_its_version_time_and_memory() -> None:

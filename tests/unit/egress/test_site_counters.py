@@ -11,6 +11,7 @@ from fyke.egress import site_counters as sites
 from fyke.egress.meter import DOWN, UP
 from fyke.egress.site_counters import MAX_SITES, SharedSiteCounters, SiteCounters, map_sites
 from fyke.model.attempt import OTHER_SITES, SiteTraffic
+from fyke.model.statuses import MAX_STATUSES, OTHER_STATUS
 
 
 def test_hosts_have_rows_in_the_order_of_their_first_connection() -> None:
@@ -59,6 +60,29 @@ def test_the_next_process_continues_with_the_same_rows() -> None:
         SiteTraffic("b.example", failures=1),
         SiteTraffic(OTHER_SITES, requests=1),
     )
+
+
+def test_answers_are_counted_by_status_and_survive_the_process() -> None:
+    descriptor = meter.make_shared(sites.SHARED_SIZE)
+    for counters in (map_sites(descriptor), map_sites(descriptor)):
+        site = counters.for_host("a.example")
+        for status in (200, 200, 429):
+            site.answered(status)
+    reader = map_sites(descriptor)
+    os.close(descriptor)
+    assert reader.read() == (SiteTraffic("a.example", statuses={"200": 4, "429": 2}),)
+
+
+def test_statuses_beyond_twelve_are_counted_together_and_what_is_not_http_as_unseen() -> None:
+    counters = SiteCounters()
+    site = counters.for_host("a.example")
+    for status in (*range(400, 400 + MAX_STATUSES), 500, 501, 400, 0, 99, 600):
+        site.answered(status)
+    [traffic] = counters.read()
+    assert traffic.statuses["400"] == 2
+    assert traffic.statuses[OTHER_STATUS] == 2
+    assert len(traffic.statuses) == MAX_STATUSES + 1
+    assert traffic.unseen == 3
 
 
 def test_memory_that_is_too_small_is_refused() -> None:

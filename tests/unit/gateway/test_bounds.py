@@ -43,6 +43,7 @@ from fyke.model.sites import (
     SitePause,
     SiteUse,
 )
+from fyke.model.usage_marks import UsageMark
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
 from fyke.wire.nodes import RegisterNode, decode_request, encode
 
@@ -87,7 +88,8 @@ def test_what_runners_say_of_themselves_is_accepted(isolation: str) -> None:
 
 KEY = AttemptKey("A1", "R1", 0, "1", 7)
 LINE = ConsoleLine(5, ConsoleLevel.ERROR, "x" * MAX_LINE, "y" * MAX_URL)
-SITES = tuple(SiteTraffic(f"{n}.example", 5, 6, 7) for n in range(MAX_SITES))
+STATUSES = {**{str(n): MAX_COUNT for n in range(200, 212)}, "other": 1}
+SITES = tuple(SiteTraffic(f"{n}.example", 5, 6, 7, 8, 9, STATUSES) for n in range(MAX_SITES))
 ACTIVITY = BrowserActivity(
     {"document": 5}, {"document": MAX_COUNT}, {"2xx": 1}, {"error": 9}, 1, 2,
     ("u" * MAX_URL,) * MAX_URLS, (LINE,) * MAX_LINES,
@@ -97,6 +99,7 @@ LARGEST = AttemptReport(
     AttemptUsage(MAX_COUNT, browser_version="chromium 140"),
     (*SITES, SiteTraffic(OTHER_SITES)),
     BrowserReport(ACTIVITY, 3),
+    (UsageMark("answers_403", 1, 2, MAX_COUNT),) * 128,
 )
 BAD_USAGES: list[dict[str, Any]] = [
     {"traffic_bytes": -1}, {"cpu_ms": MAX_COUNT + 1}, {"browser_version": "x" * 1001},
@@ -106,14 +109,24 @@ BAD_SITES = [
     (SiteTraffic("a"), SiteTraffic("a")),
     (SiteTraffic("x" * 256),),
     (SiteTraffic("a", failures=2**62),),
+    (SiteTraffic("a", statuses={str(n): 1 for n in range(200, 214)}),),
+    (SiteTraffic("a", statuses={"teapot": 1}),),
+    (SiteTraffic("a", statuses={"200": -1}),),
 ]
 BAD_ACTIVITIES: list[dict[str, Any]] = [
     {"urls": ("u",) * (MAX_URLS + 1)}, {"urls": ("u" * (MAX_URL + 1),)},
     {"lines": (LINE,) * (MAX_LINES + 1)}, {"lines": (replace(LINE, text="x" * (MAX_LINE + 1)),)},
     {"lines": (replace(LINE, source="x" * (MAX_URL + 1)),)}, {"lines": (replace(LINE, at=2**62),)},
     {"requests": {str(n): 1 for n in range(65)}}, {"console": {"x" * 65: 1}},
+    {"sites": {"a.example": {"200": 1}}},
     {"blocked": {"image": -1}}, {"cached": {"image": 2**62}}, {"pages": -1}, {"crashes": 2**62},
 ]  # fmt: skip
+BAD_MARKS = [
+    (UsageMark("answers_403", 1, 2, 3),) * 129,
+    (UsageMark("x" * 65, 1, 2, 3),),
+    (UsageMark("answers_403", -1, 2, 3),),
+    (UsageMark("answers_403", 1, 2, 2**62),),
+]
 BAD_REPORTS = [
     *(replace(LARGEST, usage=replace(LARGEST.usage, **change)) for change in BAD_USAGES),
     *(replace(LARGEST, sites=sites) for sites in BAD_SITES),
@@ -122,6 +135,7 @@ BAD_REPORTS = [
         for change in BAD_ACTIVITIES
     ),
     replace(LARGEST, browser=BrowserReport(starts=-1)),
+    *(replace(LARGEST, marks=marks) for marks in BAD_MARKS),
 ]
 
 
@@ -132,7 +146,7 @@ def test_the_largest_report_of_a_runner_is_accepted() -> None:
 
 @pytest.mark.parametrize("report", BAD_REPORTS, ids=range(len(BAD_REPORTS)))
 def test_what_no_runner_reports_is_refused(report: AttemptReport) -> None:
-    ended = AttemptEnd(SUCCESS, report.usage, report.sites, report.browser)
+    ended = AttemptEnd(SUCCESS, report.usage, report.sites, report.browser, marks=report.marks)
     with pytest.raises(ImpossibleRequest):
         check_report(report)
     with pytest.raises(ImpossibleRequest):

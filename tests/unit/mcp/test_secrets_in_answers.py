@@ -30,9 +30,12 @@ SUMMARY = {
     "errors": [],
 }
 SITES = [
-    {"domain": "shop.example", "failures": 1, "refused": 0, "why": ""},
-    {"domain": "fine.example", "failures": 0, "refused": 0, "why": ""},
-]
+    {
+        "domain": "shop.example", "failures": 1, "refused": 0, "why": "",
+        "statuses": {"200": 7, "403": 2},
+    },
+    {"domain": "fine.example", "failures": 0, "refused": 0, "why": "", "statuses": {"other": 1}},
+]  # fmt: skip
 
 
 class Server:
@@ -90,4 +93,6 @@ async def test_the_sites_of_a_diagnosis() -> None:
     )
     answer = await run_tools.diagnose_run(session, {"run": "r", "max_tokens": 1000})
     [site] = msgspec.json.decode(answer.parts[0])["sites_with_trouble"]
-    assert site == {"site": "*hop.example", "failures": 1, "refused": ""}
+    assert site == {
+        "site": "*hop.example", "failures": 1, "refused": "", "error_answers": {"403": 2},
+    }  # fmt: skip

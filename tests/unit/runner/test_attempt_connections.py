@@ -14,11 +14,14 @@ from structlog.testing import capture_logs
 from fyke.contracts.egress import EgressGrant
 from fyke.contracts.execution import SandboxUsage
 from fyke.domain.runs.outcome import end_of
+from fyke.domain.secrets.masking import Masker
 from fyke.errors import Unavailable
+from fyke.model.attempt import SiteTraffic
 from fyke.model.browser import BrowserBlock
 from fyke.model.last_page import KeepPages
 from fyke.model.node import EgressPolicy
 from fyke.model.run import SUCCESS, Outcome
+from fyke.model.usage_marks import MarkKind, UsageMark
 from fyke.model.worker import BrowserNeed
 from fyke.reasons import Reason, ReasonCode
 from fyke.runner.browser_generation import BrowserTotals
@@ -183,3 +186,18 @@ def test_a_browser_is_charged_no_longer_than_its_worker_runs() -> None:
     assert usage.browser_memory_bytes == 10
     watch.busy_ms = 4000
     assert one._usage().browser_ms == 3000
+
+
+def test_marks_are_reported_until_they_are_stored() -> None:
+    sites = (SiteTraffic("a.example", statuses={"429": 3}),)
+    one = runner(sites=sites)
+    one._masker = Masker({})
+    watch = SimpleNamespace(usage=SandboxUsage(), memory_mb_ms=0, busy_ms=4000)
+    one._watch = cast(Any, watch)
+    assert one.report().marks is None
+    watch.busy_ms = 6000
+    reported = one.report()
+    assert reported.marks == (UsageMark(MarkKind.TOO_MANY, 0, 6000, 3),)
+    one.confirm_report(reported)
+    one._mark_reports._next = 0.0
+    assert one.report().marks is None

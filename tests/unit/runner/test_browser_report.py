@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from fyke.domain.secrets.masking import Masker
+from fyke.model.attempt import OTHER_SITES, SiteTraffic
 from fyke.model.browser import (
     MAX_LINE,
     MAX_READ_TEXT,
+    OTHER_HOSTS,
     BrowserActivity,
     BrowserReport,
     ConsoleLevel,
     ConsoleLine,
 )
-from fyke.runner.browser_report import masked_report
+from fyke.runner.browser_report import masked_report, sites_with_answers
 
 SECRET = "Hunter2Hunter2"
 MASKER = Masker({"TOKEN": SECRET}, {"PROXY_AUTH": "passwordpassword"})
@@ -50,3 +52,22 @@ def test_no_part_of_a_secret_remains_where_the_gateway_cut_it() -> None:
 def test_numbers_stay() -> None:
     report = BrowserReport(BrowserActivity({"image": 1}, pages=2), starts=3, is_open=True)
     assert masked_report(report, MASKER) == report
+
+
+def test_answers_to_a_browser_are_part_of_the_traffic_by_site() -> None:
+    activity = BrowserActivity(
+        sites={
+            "a.example": {"200": 3},
+            f"{SECRET.lower()}.example": {"403": 1},
+            OTHER_HOSTS: {"200": 5},
+        }
+    )
+    report = BrowserReport(activity)
+    sites = (SiteTraffic("a.example", 2, 10, 20, statuses={"200": 1, "404": 1}),)
+    assert sites_with_answers(sites, report, MASKER) == (
+        SiteTraffic("a.example", 2, 10, 20, statuses={"200": 4, "404": 1}),
+        SiteTraffic("***TOKEN***.example", statuses={"403": 1}),
+        SiteTraffic(OTHER_SITES, statuses={"200": 5}),
+    )
+    assert sites_with_answers(sites, None, MASKER) == sites
+    assert masked_report(report, MASKER).activity.sites == {}

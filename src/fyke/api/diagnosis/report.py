@@ -189,7 +189,9 @@ def _errors(diagnosis: Diagnosis, mark: Markdown) -> Iterable[str]:
 
 
 def _sites(sites: Sequence[SiteUsage], mark: Markdown) -> Iterable[str]:
-    troubled = [site for site in sites if site.traffic.failures or site.traffic.refused]
+    troubled = [
+        site for site in sites if site.traffic.failures or site.traffic.refused or site.errors
+    ]
     if not sites:
         yield "## Sites\n\nThe run has connected to no site."
         return
@@ -197,13 +199,14 @@ def _sites(sites: Sequence[SiteUsage], mark: Markdown) -> Iterable[str]:
     if not troubled:
         yield f"{len(sites)} sites, all of which could be reached; see `sites.csv`."
         return
-    troubled.sort(key=lambda site: -(site.traffic.failures + site.traffic.refused))
+    troubled.sort(key=lambda site: -(site.traffic.failures + site.traffic.refused + site.errors))
     yield table(
-        ("site", "requests", "failed", "refused", "why"),
+        ("site", "requests", "answers", "failed", "refused", "why"),
         [
             (
                 mark.code(site.traffic.domain),
                 str(site.traffic.requests),
+                ", ".join(f"{status}: {count}" for status, count in site.answers),
                 str(site.traffic.failures),
                 str(site.traffic.refused),
                 site.block_reason.value if site.block_reason else "",
@@ -211,7 +214,10 @@ def _sites(sites: Sequence[SiteUsage], mark: Markdown) -> Iterable[str]:
             for site in troubled[:MAX_LISTED]
         ],
     )
-    yield f"{len(troubled)} of {len(sites)} sites had failures or refusals; see `sites.csv`."
+    yield (
+        f"{len(troubled)} of {len(sites)} sites had failures, refusals or answers with an error; "
+        "see `sites.csv`."
+    )
 
 
 def _browser(diagnosis: Diagnosis, notes: ArchiveNotes, mark: Markdown) -> Iterable[str]:

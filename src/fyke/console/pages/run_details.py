@@ -9,6 +9,7 @@ from starlette.responses import Response
 from fyke.console.gantt import row_of, scale_of
 from fyke.console.page import ConsolePage
 from fyke.console.pages.run_frame import AREA, RunFrames
+from fyke.console.usage_marks import marked_rows
 from fyke.console.view import View
 from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.runs.rerun import rerun_input
@@ -52,7 +53,7 @@ class RunDetailPages:
     async def usage(self, view: View) -> Response:
         frame = await self.frames.get(view, "/usage", "tab=usage")
         usage = await self.usages.of_run(view.caller, frame.view.run.id)
-        return view.page("run/usage.html", frame=frame, usage=usage)
+        return view.page("run/usage.html", frame=frame, usage=usage, marked=marked_rows(usage))
 
     async def subtasks(self, view: View) -> Response:
         frame = await self.frames.get(view, "/subtasks", "tab=other")

@@ -30,6 +30,7 @@ from fyke.console.pages.run_log import LogAddress, read
 from fyke.console.pages.run_output import shown_rows
 from fyke.console.pages.run_traffic import SiteOrder, TrafficView
 from fyke.console.texts import use_language
+from fyke.console.usage_marks import marked_rows
 from fyke.console.view import View
 from fyke.domain.logs import ansi
 from fyke.domain.logs.reading import CUT, LogReader
@@ -206,7 +207,8 @@ class _Stream:
     async def _usage(self) -> str:
         frame = await self._pages.frames.get(self._view)
         usage = await self._pages.usages.of_run(self._view.caller, self._run_id)
-        text = self._text("run/usage.html", "usage", frame=frame, usage=usage)
+        marked = marked_rows(usage)
+        text = self._text("run/usage.html", "usage", frame=frame, usage=usage, marked=marked)
         return live.partial("#use", "outerHTML", text)
 
     async def _traffic(self) -> str:

@@ -21,6 +21,7 @@ _SORT_KEYS: dict[str, _SortKey] = {
     "requests": lambda site: site.traffic.requests,
     "up": lambda site: site.traffic.bytes_up,
     "down": lambda site: site.traffic.bytes_down,
+    "errors": lambda site: site.errors,
     "failed": lambda site: site.traffic.failures,
     "refused": lambda site: site.traffic.refused,
 }
@@ -73,6 +74,16 @@ class TrafficView:
         sites = [usage.traffic for usage in self.traffic.sites]
         most = site_bars.largest(sites)
         return {site.domain: site_bars.drawn(site, most) for site in sites}
+
+    def key(self) -> list[tuple[Markup, site_bars.BarPart]]:
+        """What the parts of the pictures mean, and their sums."""
+        parts = site_bars.key(usage.traffic for usage in self.traffic.sites)
+        return [(site_bars.swatch(part), part) for part in parts]
+
+    @property
+    def unseen(self) -> int:
+        """Connections whose answers Fyke cannot read."""
+        return sum(site.traffic.unseen for site in self.traffic.sites)
 
     @property
     def refused(self) -> int:

@@ -28,6 +28,7 @@ from fyke.contracts.state.nodes import NodeStore, NodeTokenStore
 from fyke.contracts.state.run_records import (
     BrowserStore,
     LastPageStore,
+    MarkStore,
     SampleStore,
     ShareStore,
     SiteStore,
@@ -84,6 +85,7 @@ class Transaction(Protocol):
     samples: SampleStore
     sites: SiteStore
     browsers: BrowserStore
+    marks: MarkStore
     last_pages: LastPageStore
     shares: ShareStore
     start_keys: StartKeyStore

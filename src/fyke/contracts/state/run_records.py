@@ -1,4 +1,4 @@
-"""What runs leave behind: samples of their usage, sites, browsers, last pages and shares."""
+"""What runs leave behind: samples and marks of usage, sites, browsers, last pages, shares."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fyke.model.attempt import SiteTraffic
 from fyke.model.browser import BrowserReport, BrowserTexts
 from fyke.model.last_page import LastPage
 from fyke.model.run import Run, SampleSpan, Share, UsageSample
+from fyke.model.usage_marks import UsageMark
 
 
 class SampleStore(Protocol):
@@ -86,6 +87,20 @@ class BrowserStore(Protocol):
         """The id of the last ended run of the same account and version before ``run`` whose
         browsers loaded everything, among the ``within`` runs of the Worker before it; "" without.
         """
+        ...
+
+
+class MarkStore(Protocol):
+    """What is marked in the usage curves of attempts."""
+
+    def report(self, reports: Sequence[tuple[str, str, tuple[UsageMark, ...]]]) -> None:
+        """Write the marks of attempts so far, as (attempt id, run id, marks); replaces their
+        earlier reports.
+        """
+        ...
+
+    def of_run(self, run_id: str, limit: int) -> dict[str, tuple[UsageMark, ...]]:
+        """The marks by attempt id, of the first ``limit`` attempts that have some."""
         ...
 
 

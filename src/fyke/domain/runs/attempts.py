@@ -177,6 +177,7 @@ class Attempts:
                 [(r.key.id, r.key.run_id, r.sites) for r in valid if r.sites is not None]
             )
             tx.browsers.report([(r.key.id, r.key.run_id, r.browser) for r in valid if r.browser])
+            tx.marks.report([(r.key.id, r.key.run_id, r.marks) for r in valid if r.marks])
             run_ids = {r.key.run_id for r in valid}
             # locked before their usage is read: two runners that report at the same time would
             # each miss what the other one reports
@@ -268,11 +269,7 @@ class Attempts:
             if run is None:
                 return None
             retry = retry_or_end(tx, self._rules, run, key, ended.end)
-            fold(tx, run.id, key.id, ended.sites)
-            if ended.browser is not None:
-                tx.browsers.report([(key.id, run.id, ended.browser)])
-            if ended.page is not None:
-                tx.last_pages.add(key.id, run.id, ended.page, tx.now)
+            _keep_records(tx, key, ended)
             if retry is None:
                 return self._after_subtask(tx, run, actor, kept)
             lines.append(system.retried(key.number, retry.end.message, tx.now))
@@ -502,6 +499,17 @@ def _browser_event(tx: Transaction, run: Run, granted: Run, actor: str) -> RunEv
     if extra := granted.hold_micros - run.hold_micros:
         detail += f"; {millionths(extra)} USD more are set aside"
     return RunEvent(run.id, tx.now, "BrowserReserved", run.state, run.state, actor, detail)
+
+
+def _keep_records(tx: Transaction, key: AttemptKey, ended: AttemptEnd) -> None:
+    """Store what an attempt leaves behind. The caller has locked the run."""
+    fold(tx, key.run_id, key.id, ended.sites)
+    if ended.browser is not None:
+        tx.browsers.report([(key.id, key.run_id, ended.browser)])
+    if ended.marks:
+        tx.marks.report([(key.id, key.run_id, ended.marks)])
+    if ended.page is not None:
+        tx.last_pages.add(key.id, key.run_id, ended.page, tx.now)
 
 
 def _orders(

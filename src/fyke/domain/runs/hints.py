@@ -1,7 +1,7 @@
 """Hints after the end of a run: why it has failed or has no rows, and how to fix that. Pure.
 
-A hint is derived from the sites that the proxy refused, the last error lines of the log, and the
-reason. A run of an older release has no reason code.
+A hint is derived from the sites that the proxy refused, what sites have answered, the last error
+lines of the log, and the reason. A run of an older release has no reason code.
 """
 
 from __future__ import annotations
@@ -92,12 +92,12 @@ def _of_success(
 
 def _from_traces(lines: Sequence[str], sites: Sequence[SiteUsage]) -> Hint | None:
     """A hint from the log and the sites. Refused sites take precedence over errors of sites, which
-    look the same in the log.
+    look the same in the log. Without either, what the sites have answered may say it.
     """
     hint = _from_lines(lines)
     if hint is not None and hint.code not in _LIKE_REFUSED:
         return hint
-    return _from_sites(sites) or hint
+    return _from_sites(sites) or hint or _from_answers(sites)
 
 
 def _from_lines(lines: Sequence[str]) -> Hint | None:
@@ -113,6 +113,7 @@ _OF_BROWSER = frozenset({
     ReasonCode.NO_BROWSER, ReasonCode.BROWSER_BUSY, ReasonCode.BROWSER_FAILED,
     ReasonCode.BROWSER_OUT_OF_MEMORY, ReasonCode.BROWSER_NOT_DECLARED,
 })  # fmt: skip
+_REFUSALS = frozenset({"401", "403", "429"})  # statuses
 _LIKE_REFUSED = frozenset({HintCode.BLOCKED, HintCode.UNREACHABLE, HintCode.UNKNOWN_HOST})
 
 BY_REASON: Mapping[ReasonCode, HintCode] = {
@@ -225,6 +226,14 @@ def _from_sites(sites: Sequence[SiteUsage]) -> Hint | None:
     if refused and not reached:
         return Hint.of(HintCode.REFUSED_SITES, sites=refused)
     return None
+
+
+def _from_answers(sites: Sequence[SiteUsage]) -> Hint | None:
+    """A hint about sites that have refused at least half of the requests with a known answer."""
+    answers = [answer for site in sites for answer in site.answers]
+    refused = sum(count for status, count in answers if status in _REFUSALS)
+    is_refused = refused and 2 * refused >= sum(count for _, count in answers)
+    return Hint(HintCode.BLOCKED) if is_refused else None
 
 
 def _blocked(sites: Sequence[SiteUsage], reasons: set[BlockedSite]) -> list[str]:

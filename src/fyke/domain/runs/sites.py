@@ -1,4 +1,4 @@
-"""The sites that a run has contacted, with bytes, requests, failures and refusals.
+"""The sites that a run has contacted, with bytes, requests, answers, failures and refusals.
 
 The counters of a running attempt are stored as last reported; in the transaction that ends it, they
 are added to those of its run. So only reports with a valid token count, and each attempt counts
@@ -19,9 +19,12 @@ from fyke.kit.hostports import BadHost, Host, parse_host
 from fyke.model.account import Caller
 from fyke.model.attempt import OTHER_SITES, SiteTraffic
 from fyke.model.run import BlockedSite, Run
+from fyke.model.statuses import sum_statuses
 
 MAX_SITES = 200  # of a run; further sites are counted as ``OTHER_SITES``
-_COUNTERS = tuple(field.name for field in fields(SiteTraffic) if field.name != "domain")
+_COUNTERS = tuple(
+    field.name for field in fields(SiteTraffic) if field.name not in ("domain", "statuses")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,16 @@ class SiteUsage:
 
     traffic: SiteTraffic
     block_reason: BlockedSite | None
+
+    @property
+    def answers(self) -> list[tuple[str, int]]:
+        """The answers by status, in order of the statuses; the others are the last."""
+        return sorted(self.traffic.statuses.items())
+
+    @property
+    def errors(self) -> int:
+        """The answers with an error, as far as their status is counted by itself."""
+        return sum(n for status, n in self.traffic.statuses.items() if status[:1] in ("4", "5"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +114,8 @@ def sum_sites(
 
 def _plus(total: SiteTraffic, site: SiteTraffic) -> SiteTraffic:
     sums = {name: getattr(total, name) + getattr(site, name) for name in _COUNTERS}
-    return SiteTraffic(total.domain, **sums)
+    statuses = sum_statuses(total.statuses, site.statuses)
+    return SiteTraffic(total.domain, **sums, statuses=statuses)
 
 
 def _lines(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fyke.contracts.state import Storage, Transaction
@@ -12,8 +12,11 @@ from fyke.domain.runs.transitions import Rules, charged
 from fyke.model.account import Caller
 from fyke.model.run import Attempt, Run, RunEvent, UsageSample
 from fyke.model.runner import AttemptUsage
+from fyke.model.usage_marks import MarkKind, UsageMark, joined
 
 MAX_MARKS = 20
+_READ_ATTEMPTS = 1000  # whose marks are shown
+_KINDS = frozenset(MarkKind)
 _MARKED = frozenset({"AttemptReturned", "AttemptLost", "AbortRequested", "LimitReached"})
 
 
@@ -31,7 +34,8 @@ class BrowserUse:
 @dataclass(frozen=True, slots=True)
 class RunUsage:
     """``samples`` are in order of time, none for a run that was too short. ``lines`` add up to
-    ``usage_micros``. ``marks``: the events that explain a curve, at most ``MAX_MARKS``, by time.
+    ``usage_micros``. ``marks``: the events that explain a curve, at most ``MAX_MARKS``, by time;
+    ``usage_marks``: what was noticed of its attempts, by time since the epoch.
     """
 
     run: Run
@@ -44,6 +48,13 @@ class RunUsage:
     usage_micros: int
     lines: list[CostLine]
     marks: list[RunEvent]
+    usage_marks: list[UsageMark]
+
+    @property
+    def timeline(self) -> list[RunEvent | UsageMark]:
+        """Both kinds of marks, by time."""
+        found: list[RunEvent | UsageMark] = [*self.marks, *self.usage_marks]
+        return sorted(found, key=lambda one: one.since if isinstance(one, UsageMark) else one.at)
 
 
 class RunUsages:
@@ -74,6 +85,7 @@ class RunUsages:
                 usage_micros=cost,
                 lines=cost_lines(self._rules.prices, run.limits, metered, cost),
                 marks=marks_of(tx.runs.events(run_id)),
+                usage_marks=_usage_marks(attempts, tx.marks.of_run(run_id, _READ_ATTEMPTS)),
             )
 
         return await self._storage.read(work)
@@ -87,6 +99,19 @@ def marks_of(events: Sequence[RunEvent]) -> list[RunEvent]:
         if event.kind in _MARKED or (event.kind == "SubtaskEnded" and event.reason)
     ]
     return [replace(event, node="") for event in found[:MAX_MARKS]]
+
+
+def _usage_marks(
+    attempts: Sequence[Attempt], marks: Mapping[str, Sequence[UsageMark]]
+) -> list[UsageMark]:
+    """The marks of all attempts; those that overlap are one."""
+    starts = {attempt.id: attempt.started_at for attempt in attempts if attempt.started_at}
+    return joined(
+        replace(mark, since=starts[key] + mark.since, until=starts[key] + mark.until)
+        for key, of_attempt in marks.items()
+        for mark in of_attempt
+        if key in starts and mark.kind in _KINDS
+    )
 
 
 def _browser(attempts: Sequence[Attempt], usage: AttemptUsage) -> BrowserUse | None:

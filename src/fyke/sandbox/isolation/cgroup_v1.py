@@ -129,6 +129,11 @@ class GroupV1:
         path = self.paths.get("cpuacct")
         return 0 if path is None else parse_number(read_file(path / "cpuacct.usage")) // 1_000_000
 
+    def limited_ms(self) -> int:
+        path = self.paths.get("cpu")
+        text = "" if path is None else read_file(path / "cpu.stat")
+        return field_value(text, "nr_throttled") * PERIOD_US // 1000
+
     def memory_peak(self) -> int:
         return parse_number(read_file(self.paths["memory"] / "memory.max_usage_in_bytes"))
 

@@ -128,6 +128,9 @@ class GroupV2:
     def cpu_ms(self) -> int:
         return field_value(read_file(self.path / "cpu.stat"), "usage_usec") // 1000
 
+    def limited_ms(self) -> int:
+        return field_value(read_file(self.path / "cpu.stat"), "nr_throttled") * PERIOD_US // 1000
+
     def memory_peak(self) -> int:
         # before Linux 5.19 there is no peak, only the current usage
         return parse_number(

@@ -165,6 +165,9 @@ class NoGroup:
     def cpu_ms(self) -> int:
         return 0
 
+    def limited_ms(self) -> int:
+        return 0
+
     def memory_peak(self) -> int:
         return 0
 

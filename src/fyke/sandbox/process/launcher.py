@@ -461,7 +461,8 @@ async def _report_regularly(pipe: int) -> None:
 
 def _to_list(usage: ProcessUsage) -> list[int]:
     """The fields of ``ProcessUsage`` in the order in which the client reads them."""
-    return [usage.cpu_ms, usage.memory_peak, usage.work_bytes, usage.memory, usage.ooms]
+    sizes = [usage.memory_peak, usage.work_bytes, usage.memory]
+    return [usage.cpu_ms, *sizes, usage.ooms, usage.limited_ms]
 
 
 def _has_account(uid: int) -> bool:

@@ -50,7 +50,8 @@ TEMPORARY_CACHE = ".cache"  # of a tool without a persistent cache; in its work 
 
 @dataclass(frozen=True, slots=True)
 class ProcessUsage:
-    """``memory`` is the current usage. All but ``cpu_ms`` and ``ooms`` in bytes. ``work_bytes`` of
+    """``memory`` is the current usage, ``limited_ms`` how long the CPU limit was reached. Sizes are
+    in bytes. ``work_bytes`` of
     a browser are those of its memory file systems; ``ooms`` counts the processes that the kernel
     killed because memory ran out.
     """
@@ -60,6 +61,7 @@ class ProcessUsage:
     work_bytes: int = 0
     memory: int = 0
     ooms: int = 0
+    limited_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,7 +394,7 @@ class SandboxProcess:
             cpu = group.cpu_ms() - self._cpu_before
             now = group.memory_now()
             peak = max(now, group.memory_peak())  # the kernel may update it later
-            return ProcessUsage(cpu, peak, work, now, group.oom_kills())
+            return ProcessUsage(cpu, peak, work, now, group.oom_kills(), group.limited_ms())
         memory = self._measure_tree()
         return ProcessUsage(self._soft_cpu, self._soft_peak, work, memory)
 

@@ -13,6 +13,7 @@ from fyke.kit.spreadsheets import exact_usd
 from fyke.model.billing import gb_seconds
 from fyke.model.progress import Progress, ProgressBasis
 from fyke.model.run import MAX_LISTED_SUBTASKS, MAX_SHARE_DAYS, BlockedSite, SubtaskState
+from fyke.model.usage_marks import MarkKind, UsageMark
 from fyke.reasons import (
     HintCode,
     ReasonCode,
@@ -381,6 +382,23 @@ class BrowserUseItem(Answer):
         )
 
 
+class UsageMarkItem(Answer):
+    kind: Annotated[
+        str,
+        known_values(
+            list(MarkKind),
+            "answers of sites, a Worker that had its whole share of the CPU, or nearly all memory",
+        ),
+    ]
+    since: UnixMs
+    until: UnixMs
+    count: Annotated[Count, Meta(description="answers, milliseconds, or bytes at the highest")]
+
+    @classmethod
+    def of(cls, mark: UsageMark) -> UsageMarkItem:
+        return cls(kind=mark.kind, since=mark.since, until=mark.until, count=mark.count)
+
+
 class RunUsageReport(Answer):
     cpu_ms: Count
     memory_gb_seconds: GbSeconds
@@ -390,6 +408,10 @@ class RunUsageReport(Answer):
     lines: list[CostItem]
     samples: Annotated[list[SampleItem], Meta(description="in chronological order")]
     browser: Annotated[BrowserUseItem | None, Meta(description="null: no attempt had one")] = None
+    marks: Annotated[
+        list[UsageMarkItem],
+        Meta(description="what explains the samples, to a few seconds, in chronological order"),
+    ] = []
 
     @classmethod
     def of(cls, usage: RunUsage) -> RunUsageReport:
@@ -402,6 +424,7 @@ class RunUsageReport(Answer):
             usage=exact_usd(usage.usage_micros),
             lines=[CostItem.of(line) for line in usage.lines],
             samples=[SampleItem.of(sample) for sample in usage.samples],
+            marks=[UsageMarkItem.of(mark) for mark in usage.usage_marks],
         )
 
 
@@ -417,10 +440,26 @@ class SiteItem(Answer):
     why: Annotated[
         str, known_values(["", *BlockedSite], "why it was refused or not reached, or empty")
     ]
+    statuses: Annotated[
+        dict[str, int],
+        Meta(
+            description="answers by HTTP status: over plain HTTP the first one of a connection, "
+            "and what a browser reports; `other`: statuses beyond 12",
+            examples=[{"200": 38, "403": 2}],
+        ),
+    ] = {}
+    unseen: Annotated[
+        Count,
+        Meta(
+            description="connections whose answers Fyke cannot read, because they are encrypted "
+            "(HTTPS) or not HTTP; not those of a browser"
+        ),
+    ] = 0
 
     @classmethod
     def of(cls, site: SiteUsage) -> SiteItem:
-        return cls(**asdict(site.traffic), why=site.block_reason.value if site.block_reason else "")
+        members = asdict(site.traffic) | {"statuses": dict(site.answers)}
+        return cls(**members, why=site.block_reason.value if site.block_reason else "")
 
 
 class SiteList(Answer):

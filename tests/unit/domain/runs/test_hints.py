@@ -164,6 +164,25 @@ def test_undeclared_sites_take_precedence_over_errors_of_sites() -> None:
     assert some is not None and cause(some).startswith("Some sites")
 
 
+@pytest.mark.parametrize(
+    ("statuses", "lines", "code"),
+    [
+        ({"403": 5, "200": 5}, [], HintCode.BLOCKED),
+        ({"429": 2, "403": 1, "200": 2}, [], HintCode.BLOCKED),
+        ({"403": 4, "200": 5}, [], HintCode.NO_ROWS),
+        ({"500": 9}, [], HintCode.NO_ROWS),
+        ({}, [], HintCode.NO_ROWS),
+        ({"403": 9}, ["ModuleNotFoundError: No module named 'bs4'"], HintCode.MODULE_MISSING),
+    ],
+)
+def test_sites_that_refuse_most_requests_are_the_hint_if_the_log_says_nothing(
+    statuses: dict[str, int], lines: list[str], code: HintCode
+) -> None:
+    traffic = SiteTraffic("shop.example", requests=9, statuses=statuses)
+    found = hint(ended(None), 0, lines, [SiteUsage(traffic, None)])
+    assert found is not None and found.code is code
+
+
 def test_non_public_sites_are_the_hint_for_a_run_that_reached_no_site() -> None:
     private = site_usage("10.0.0.1", BlockedSite.NOT_PUBLIC, refused=1)
     found = hint(ended(None), 0, ["connection refused"], [private])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fyke.domain.runs.sites import MAX_SITES, _lines, sum_sites
 from fyke.model.attempt import OTHER_SITES, SiteTraffic
 from fyke.model.run import BlockedSite
+from fyke.model.statuses import MAX_STATUSES, OTHER_STATUS
 
 
-def site(domain: str, **counts: int) -> SiteTraffic:
+def site(domain: str, **counts: Any) -> SiteTraffic:
     return SiteTraffic(domain, **counts)
 
 
@@ -21,6 +24,19 @@ def test_counters_of_attempts_are_summed_by_domain() -> None:
         site("b.example", refused=1),
         site("c.example", failures=4),
     )
+
+
+def test_statuses_are_summed_and_those_beyond_twelve_counted_together() -> None:
+    many = {str(n): 1 for n in range(200, 200 + MAX_STATUSES)}
+    one = site("a.example", statuses={"200": 3}, unseen=1)
+    [found] = sum_sites([one], [site("a.example", statuses={**many, "599": 5}, unseen=2)])
+    assert found.unseen == 3
+    assert found.statuses == {**many, "200": 4, OTHER_STATUS: 5}
+    [line] = _lines([found], None, ())
+    assert line.answers[0] == ("200", 4)
+    assert line.answers[-1] == (OTHER_STATUS, 5)
+    [line] = _lines([site("a.example", statuses={"200": 9, "404": 2, "503": 1})], None, ())
+    assert line.errors == 3
 
 
 def test_sites_over_the_limit_are_counted_together_and_nothing_is_lost() -> None:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
-from fyke.domain.runs.usage import MAX_MARKS, marks_of
+from types import SimpleNamespace
+from typing import Any, cast
+
+from fyke.domain.runs.usage import MAX_MARKS, _usage_marks, marks_of
 from fyke.model.run import RunEvent
+from fyke.model.usage_marks import MarkKind, UsageMark
 from fyke.reasons import Reason, ReasonCode
 
 
@@ -24,3 +28,23 @@ def test_faults_limits_and_aborts_are_marked_without_their_machine() -> None:
 
 def test_few_events_are_marked() -> None:
     assert len(marks_of([event("AttemptLost")] * 99)) == MAX_MARKS
+
+
+def test_marks_of_attempts_get_the_time_of_the_run_and_overlapping_ones_are_one() -> None:
+    attempts = [
+        SimpleNamespace(id=name, started_at=at)
+        for name, at in (("a", 1000), ("b", 1500), ("c", 9000), ("d", 0))
+    ]
+    busy = UsageMark(MarkKind.TOO_MANY, 100, 900, 2)
+    marks = {
+        "a": (busy, UsageMark("of a newer release", 1, 2, 3)),
+        "b": (busy,),
+        "c": (busy, UsageMark(MarkKind.CPU_LIMIT, 0, 50, 40)),
+        "d": (busy,),  # not started
+        "gone": (busy,),
+    }
+    assert _usage_marks(cast(Any, attempts), marks) == [
+        UsageMark(MarkKind.TOO_MANY, 1100, 2400, 4),
+        UsageMark(MarkKind.CPU_LIMIT, 9000, 9050, 40),
+        UsageMark(MarkKind.TOO_MANY, 9100, 9900, 2),
+    ]

@@ -50,6 +50,8 @@ def test_a_group_is_created_below_the_group_of_this_process(tmp_path: Path, root
     (group.paths["memory"] / "memory.oom_control").write_text("under_oom 0\noom_kill 1\n")
     (group.paths["memory"] / "memory.usage_in_bytes").write_text("77\n")
     assert (group.cpu_ms(), group.memory_peak(), group.memory_now()) == (2500, 99, 77)
+    (group.paths["cpu"] / "cpu.stat").write_text("nr_periods 9\nnr_throttled 3\n")
+    assert group.limited_ms() == 300
     assert group.oom_kills()
 
 

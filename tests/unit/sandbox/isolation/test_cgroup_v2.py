@@ -65,6 +65,9 @@ def test_v2_reports_usage_and_sets_limits(tmp_path: Path) -> None:
     assert isinstance(group, GroupV2)
     assert (group.cpu_ms(), group.memory_peak(), group.oom_kills()) == (0, 0, False)
     (group.path / "cpu.stat").write_text("usage_usec 1234567\nuser_usec 1\n")
+    assert group.limited_ms() == 0  # without the controller
+    (group.path / "cpu.stat").write_text("usage_usec 1234567\nnr_periods 90\nnr_throttled 7\n")
+    assert group.limited_ms() == 700
     (group.path / "memory.current").write_text("1000\n")
     assert (group.cpu_ms(), group.memory_peak()) == (1234, 1000)
     (group.path / "memory.peak").write_text("5000\n")

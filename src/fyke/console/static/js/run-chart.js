@@ -26,7 +26,11 @@ class RunChart extends HTMLElement {
   draw() {
     const rows = [...(this.parentElement?.querySelectorAll("tr[data-at]") ?? [])];
     if (rows.length < 2 || !globalThis.uPlot || this.plots?.length) return;
-    this.marks = [...this.parentElement.querySelectorAll("[data-mark]")].map((item) => Number(item.dataset.mark) / 1000);
+    this.marks = [...this.parentElement.querySelectorAll("[data-mark]")].map(({ dataset }) => ({
+      since: Number(dataset.mark) / 1000,
+      until: Number(dataset.until ?? dataset.mark) / 1000,
+      chart: dataset.chart,
+    }));
     const column = (name) => rows.map((row) => Number(row.dataset[name]));
     const at = column("at");
     const cpu = column("cpu");
@@ -39,18 +43,18 @@ class RunChart extends HTMLElement {
     const memory = [line("--series-2", scaled("memory", MEBI), this.dataset.worker)];
     if (this.dataset.browser) memory.push(line("--series-3", scaled("browser", MEBI), this.dataset.browser));
     this.plots = [
-      this.plot(this.dataset.cpu, seconds, [line("--series-1", cores)]),
-      this.plot(this.dataset.memory, seconds, memory),
-      this.plot(this.dataset.traffic, seconds, [line("--series-3", scaled("traffic", MEGA))]),
-      this.plot(this.dataset.rows, seconds, [line("--series-4", column("rows"))], 1),
+      this.plot("cpu", seconds, [line("--series-1", cores)]),
+      this.plot("memory", seconds, memory),
+      this.plot("traffic", seconds, [line("--series-3", scaled("traffic", MEGA))]),
+      this.plot("rows", seconds, [line("--series-4", column("rows"))], 1),
     ];
   }
 
   // The axis reaches least: labels have at most 3 decimals, and those of rows none.
-  plot(title, x, lines, least = 0.01) {
+  plot(chart, x, lines, least = 0.01) {
     const figure = document.createElement("figure");
     const caption = document.createElement("figcaption");
-    caption.textContent = title;
+    caption.textContent = this.dataset[chart];
     if (lines.length > 1) caption.append(...lines.map(keyOf));
     figure.append(caption);
     this.append(figure);
@@ -63,7 +67,7 @@ class RunChart extends HTMLElement {
         height: HEIGHT,
         legend: { show: false },
         cursor: { y: false },
-        hooks: { draw: [(plot) => this.drawMarks(plot, look.color)] },
+        hooks: { draw: [(plot) => this.drawMarks(plot, chart, look.color)] },
         scales: { y: { range: (_, low, high) => [0, Math.max(high, least) * 1.1] } },
         axes: [
           { ...axis, values: (_, at) => at.map(clock), space: 90 },
@@ -79,8 +83,9 @@ class RunChart extends HTMLElement {
     );
   }
 
-  // Each event of the list below the charts: a dashed line with its number.
-  drawMarks(plot, colour) {
+  // Each mark of the list below the charts that concerns this one: a dashed line with its number,
+  // and a shade as long as it went on.
+  drawMarks(plot, chart, colour) {
     const { ctx, bbox } = plot;
     const unit = devicePixelRatio;
     ctx.save();
@@ -90,8 +95,13 @@ class RunChart extends HTMLElement {
     ctx.textAlign = "center";
     ctx.font = `${11 * unit}px sans-serif`;
     ctx.setLineDash([4 * unit, 3 * unit]);
-    this.marks.forEach((at, number) => {
-      const x = Math.min(bbox.left + bbox.width, Math.max(bbox.left, plot.valToPos(at, "x", true)));
+    const place = (at) => Math.min(bbox.left + bbox.width, Math.max(bbox.left, plot.valToPos(at, "x", true)));
+    this.marks.forEach(({ since, until, chart: only }, number) => {
+      if (only && only !== chart) return;
+      const x = place(since);
+      ctx.globalAlpha = 0.15;
+      ctx.fillRect(x, bbox.top + 12 * unit, place(until) - x, bbox.height - 12 * unit);
+      ctx.globalAlpha = 1;
       ctx.beginPath();
       ctx.moveTo(x, bbox.top + 12 * unit);
       ctx.lineTo(x, bbox.top + bbox.height);

@@ -32,6 +32,7 @@ from fyke.contracts.state.nodes import NodeStore, NodeTokenStore
 from fyke.contracts.state.run_records import (
     BrowserStore,
     LastPageStore,
+    MarkStore,
     SampleStore,
     ShareStore,
     SiteStore,
@@ -74,7 +75,7 @@ from fyke.storage.sql.state.runs.browsers import SqlBrowsers
 from fyke.storage.sql.state.runs.counts import RunCounts
 from fyke.storage.sql.state.runs.last_pages import SqlLastPages
 from fyke.storage.sql.state.runs.lists import SqlRunLists
-from fyke.storage.sql.state.runs.page import SqlSamples, SqlShares, SqlSites
+from fyke.storage.sql.state.runs.page import SqlMarks, SqlSamples, SqlShares, SqlSites
 from fyke.storage.sql.state.runs.starts import SqlQueue, SqlStartKeys
 from fyke.storage.sql.state.runs.store import SqlRuns
 from fyke.storage.sql.state.schedules import SqlSchedules
@@ -128,6 +129,7 @@ class SqlTransaction:
     samples: cached_property[SampleStore] = _store(SqlSamples)
     sites: cached_property[SiteStore] = _store(SqlSites)
     browsers: cached_property[BrowserStore] = _store(SqlBrowsers)
+    marks: cached_property[MarkStore] = _store(SqlMarks)
     last_pages: cached_property[LastPageStore] = _store(SqlLastPages)
     shares: cached_property[ShareStore] = _store(SqlShares)
     start_keys: cached_property[StartKeyStore] = _store(SqlStartKeys)

@@ -146,6 +146,17 @@ class BrowserUseItem(Struct):
     """Bytes, the highest of all attempts."""
 
 
+class UsageMarkItem(Struct):
+    kind: str
+    """Answers of sites, a Worker that had its whole share of the CPU, or nearly all memory."""
+    since: int
+    """Unix milliseconds."""
+    until: int
+    """Unix milliseconds."""
+    count: int
+    """Answers, milliseconds, or bytes at the highest."""
+
+
 class RunUsageReport(Struct):
     cpu_ms: int
     memory_gb_seconds: float
@@ -161,6 +172,8 @@ class RunUsageReport(Struct):
     """In chronological order."""
     browser: BrowserUseItem | None = None
     """Null: no attempt had one."""
+    marks: list[UsageMarkItem] = field(default_factory=list)
+    """What explains the samples, to a few seconds, in chronological order."""
 
 
 class SiteItem(Struct):
@@ -177,6 +190,12 @@ class SiteItem(Struct):
     refused: int
     why: str
     """Why it was refused or not reached, or empty."""
+    statuses: dict[str, int] = field(default_factory=dict)
+    """Answers by HTTP status: over plain HTTP the first one of a connection, and what a browser
+    reports; `other`: statuses beyond 12."""
+    unseen: int = 0
+    """Connections whose answers Fyke cannot read, because they are encrypted (HTTPS) or not
+    HTTP; not those of a browser."""
 
 
 class SiteList(Struct):

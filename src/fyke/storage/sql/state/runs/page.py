@@ -1,4 +1,4 @@
-"""Usage samples, sites and share links of runs."""
+"""Usage samples and marks, sites and share links of runs."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from sqlalchemy import (
 
 from fyke.model.attempt import SiteTraffic
 from fyke.model.run import SampleSpan, Share, UsageSample
+from fyke.model.usage_marks import UsageMark
 from fyke.storage.sql.dialects import (
     driver_sql,
     insert_rows,
@@ -35,7 +36,7 @@ from fyke.storage.sql.state.columns import (
     ref_column,
     text_column,
 )
-from fyke.storage.sql.state.records import SqlStore, columns, many, one, was_applied
+from fyke.storage.sql.state.records import SqlStore, columns, many, one, record, was_applied
 from fyke.storage.sql.state.runs.tables import ENDED_COUNTERS
 
 run_samples = Table(
@@ -61,6 +62,8 @@ run_sites = Table(
     number_column("bytes_down"),
     number_column("failures"),
     number_column("refused"),
+    text_column("statuses"),  # JSON
+    number_column("unseen"),
 )
 
 # the last report of each active attempt; removed when it ends
@@ -71,6 +74,16 @@ attempt_sites = Table(
     ref_column("run_id", "runs.id", cascade=True),
     text_column("sites"),  # JSON list
     Index(None, "run_id"),
+)
+
+# what is marked in the usage curves, one row for each attempt that has marks
+run_marks = Table(
+    "run_marks",
+    metadata,
+    text_column("attempt_id", key=True),
+    ref_column("run_id", "runs.id", cascade=True),
+    text_column("marks"),  # JSON list
+    Index(None, "run_id", "attempt_id"),
 )
 
 run_shares = Table(
@@ -146,6 +159,7 @@ class SqlSamples(SqlStore):
 
 
 _decode = msgspec.json.Decoder(tuple[SiteTraffic, ...]).decode
+_decode_statuses = msgspec.json.Decoder(dict[str, int]).decode
 
 
 class SqlSites(SqlStore):
@@ -175,11 +189,40 @@ class SqlSites(SqlStore):
 
     def put(self, run_id: str, site: SiteTraffic) -> None:
         values = {"run_id": run_id} | columns(site)
+        values["statuses"] = msgspec.json.encode(site.statuses).decode()
         self._db.execute(upsert(self._db, run_sites, values, key=("run_id", "domain")))
 
     def of_run(self, run_id: str) -> tuple[SiteTraffic, ...]:
         query = select(run_sites).where(run_sites.c.run_id == run_id)
-        return tuple(many(self._db.execute(query.order_by(run_sites.c.domain)), SiteTraffic))
+        rows = self._db.execute(query.order_by(run_sites.c.domain)).mappings()
+        return tuple(
+            record({**row, "statuses": _decode_statuses(row["statuses"])}, SiteTraffic)
+            for row in rows
+        )
+
+
+_decode_marks = msgspec.json.Decoder(tuple[UsageMark, ...]).decode
+
+
+class SqlMarks(SqlStore):
+    """Implements ``MarkStore``."""
+
+    def report(self, reports: Sequence[tuple[str, str, tuple[UsageMark, ...]]]) -> None:
+        rows = [(*ids, msgspec.json.encode(marks).decode()) for *ids, marks in reports]
+        insert_rows(
+            self._db,
+            run_marks,
+            ("attempt_id", "run_id", "marks"),
+            sorted(rows),
+            "ON CONFLICT (attempt_id) DO UPDATE SET marks = excluded.marks",
+        )
+
+    def of_run(self, run_id: str, limit: int) -> dict[str, tuple[UsageMark, ...]]:
+        query = select(run_marks.c.attempt_id, run_marks.c.marks)
+        found = self._db.execute(
+            query.where(run_marks.c.run_id == run_id).order_by(run_marks.c.attempt_id).limit(limit)
+        )
+        return {row.attempt_id: _decode_marks(row.marks) for row in found}
 
 
 class SqlShares(SqlStore):
