@@ -1,4 +1,4 @@
-"""The documentation inside the console: tutorial, how-to and reference pages of this release.
+"""The documentation inside the console: tutorial, recipes, how-to and reference of this release.
 
 They are the Markdown files of ``docs``, which the wheel contains. Links among them become links of
 the console; those to other files of the repository become plain text. The operations of the API
@@ -20,11 +20,12 @@ from markupsafe import Markup
 
 from fyke.console.markdown import to_html
 from fyke.kit.assets import assets
+from fyke.reasons import HintCode
 
 ROOT = "/guide"
 API = "/docs"
-START = ("tutorial", "glossary", "compatibility")
-FOLDERS = ("how-to", "reference")
+START = ("tutorial", "recipes", "glossary", "compatibility")
+FOLDERS = ("recipes", "how-to", "reference")
 _OF_API = frozenset({"reference/api-v2", "reference/api-fyke"})  # shown at ``API``
 _SNIPPET = 160  # characters
 _HEADING = re.compile(r"<h([2-6])>(.*?)</h\1>", re.S)
@@ -214,6 +215,20 @@ def help_for(path: str) -> str:
         if path.startswith(start):
             return f"{ROOT}/{name}"
     return f"{ROOT}/how-to/console"
+
+
+_HINTS = {
+    HintCode.BLOCKED: "recipes/blocked",
+    HintCode.UNDECLARED_SITES: "how-to/declared-sites",
+    HintCode.REFUSED_SITES: "how-to/declared-sites",
+    HintCode.ELEMENT_MISSING: "recipes/playwright",
+}
+
+
+def help_for_hint(code: HintCode) -> str:
+    """The address of the page that says more about a hint; "" for none."""
+    name = _HINTS.get(code)
+    return f"{ROOT}/{name}" if name else ""
 
 
 def _read(folder: Path) -> Iterator[GuidePage]:

@@ -6,8 +6,9 @@ import pytest
 from lxml import html
 
 from fyke.console import guide as module
-from fyke.console.guide import API, ROOT, Guide, guide, help_for, slug
+from fyke.console.guide import API, ROOT, Guide, guide, help_for, help_for_hint, slug
 from fyke.console.navigation import GROUPS
+from fyke.reasons import HintCode
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,8 @@ def test_all_pages_of_the_folders_are_there(pages: Guide) -> None:
     assert {"tutorial", "how-to/console", "how-to/alerts", "reference/settings"} <= set(pages.pages)
     assert not [name for name in pages.pages if name.startswith(("internals", "decisions"))]
     assert pages.pages["how-to/alerts"].title == "Alerts"
-    assert pages.group("")[0].name == "tutorial"
+    assert [page.name for page in pages.group("")[:2]] == ["tutorial", "recipes"]
+    assert "recipes/scrapy" in {page.name for page in pages.group("recipes")}
 
 
 def test_links_lead_to_pages_and_headings_that_exist(pages: Guide) -> None:
@@ -70,6 +72,13 @@ def test_every_area_has_a_page_of_help(pages: Guide) -> None:
     assert help_for("/settings/webhooks/new").endswith("how-to/webhooks")
     names = {name for _, name in (*module._AREAS, *module._TABS)}
     assert names <= set(pages.pages)
+
+
+def test_hints_lead_to_pages(pages: Guide) -> None:
+    found = {help_for_hint(code) for code in HintCode} - {""}
+    assert {address.removeprefix(f"{ROOT}/") for address in found} <= set(pages.pages)
+    assert help_for_hint(HintCode.BLOCKED) == f"{ROOT}/recipes/blocked"
+    assert help_for_hint(HintCode.MODULE_MISSING) == ""
 
 
 def test_anchors_are_those_of_repositories() -> None:
