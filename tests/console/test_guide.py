@@ -43,3 +43,5 @@ async def test_each_page_links_to_its_help(owner: Visitor) -> None:
 async def test_the_palette_finds_headings(owner: Visitor) -> None:
     page = await owner.get("/find/options?q=guarantees", part=True)
     assert "/guide/how-to/alerts#guarantees" in page.all("//a[@role='option']/@href")
+    page = await owner.get("/find/options?q=slack", part=True)  # in no title
+    assert "/guide/how-to/webhooks#chats" in page.all("//a[@role='option']/@href")

@@ -27,6 +27,25 @@ API = "/docs"
 START = ("tutorial", "recipes", "glossary", "compatibility")
 FOLDERS = ("recipes", "how-to", "reference")
 _OF_API = frozenset({"reference/api-v2", "reference/api-fyke"})  # shown at ``API``
+_ALIASES = {  # words of searches, and how the pages say them
+    "2fa": "second factor",
+    "actor": "apify",
+    "actors": "apify",
+    "beautifulsoup": "beautiful soup",
+    "bs4": "beautiful soup",
+    "deduplicate": "dedupe",
+    "duplicates": "dedupe",
+    "excel": "xlsx",
+    "infinite": "scroll",
+    "login": "log in",
+    "mfa": "second factor",
+    "proxy": "proxies",
+    "retry": "retries",
+    "rollback": "roll back",
+    "signin": "log in",
+    "two-factor": "second factor",
+}
+Spellings = tuple[str, ...]  # of one word
 _SNIPPET = 160  # characters
 _HEADING = re.compile(r"<h([2-6])>(.*?)</h\1>", re.S)
 _LINK = re.compile(r'<a href="([^"]*)"[^>]*>(.*?)</a>', re.S)
@@ -40,6 +59,7 @@ class GuideSection:
 
     heading: str
     text: str
+    folded: str  # heading and text, for searches
 
     @property
     def markdown(self) -> str:
@@ -91,30 +111,26 @@ class Guide:
         return page._html
 
     def search(self, text: str, limit: int, *, titles: bool = False) -> list[GuideHit]:
-        """The places with all words of ``text``, those in titles and headings first; with
-        ``titles`` only these.
+        """The places with all words of ``text``, those in titles and headings first, with
+        ``titles`` only these, then those that have them most often.
         """
-        words = text.casefold().split()
+        given = [word.strip("/`\"'") or word for word in text.casefold().split()]
+        words = [(word, _ALIASES.get(word, word)) for word in given]
         if not words:
             return []
-        found: list[tuple[int, int, GuideHit]] = []
+        found: list[tuple[int, int, GuidePage, GuideSection | None]] = []
         for page in self.pages.values():
             title = page.title.casefold()
-            if all(word in title for word in words):
-                found.append((0, len(found), GuideHit(page.address, page.title, "")))
+            if _count(title, words):
+                found.append((0, 0, page, None))
             for section in page.sections:
-                heading = f"{title} {section.heading}".casefold()
-                if section.heading and any(word in section.heading.casefold() for word in words):
-                    rank = 1 if all(word in heading for word in words) else 2
-                else:
-                    rank = 2
-                if rank == 2 and (titles or not _contains(f"{heading} {section.text}", words)):
-                    continue
-                at = f"{page.address}#{slug(section.heading)}" if section.heading else page.address
-                snippet = "" if titles else _snippet(section.text, words)
-                hit = GuideHit(at, page.title, section.heading, snippet)
-                found.append((rank, len(found), hit))
-        return [hit for _, _, hit in sorted(found, key=lambda item: item[:2])[:limit]]
+                heading = section.heading.casefold()
+                if _count(f"{title} {heading}", words) and any(_count(heading, [w]) for w in words):
+                    found.append((1, 0, page, section))
+                elif not titles and (count := _count(f"{title} {section.folded}", words)):
+                    found.append((2, -count, page, section))
+        best = sorted(found, key=lambda item: item[:2])[:limit]
+        return [_hit(page, section, () if titles else words) for _, _, page, section in best]
 
     def _linked(self, name: str, text: str) -> Markup:
         """The HTML with anchors at headings, and with links of the console."""
@@ -249,20 +265,33 @@ def _sections(text: str) -> Iterator[GuideSection]:
         if line.lstrip().startswith("```"):
             fenced = not fenced
         if line.startswith("## ") and not fenced:
-            yield GuideSection(heading, "\n".join(lines))
+            yield _section(heading, lines)
             heading, lines = line.removeprefix("## ").strip(), []
         else:
             lines.append(line)
-    yield GuideSection(heading, "\n".join(lines))
+    yield _section(heading, lines)
+
+
+def _section(heading: str, lines: list[str]) -> GuideSection:
+    text = "\n".join(lines)
+    return GuideSection(heading, text, f"{heading} {text}".casefold())
 
 
 def _plain(text: str) -> str:
     return " ".join(_MARKS.sub("", text).split())
 
 
-def _contains(text: str, words: Sequence[str]) -> bool:
-    folded = text.casefold()
-    return all(word in folded for word in words)
+def _count(folded: str, words: Sequence[Spellings]) -> int:
+    """How often the text has the word that it has least often; 0 if it does not have them all."""
+    return min(max(map(folded.count, spellings)) for spellings in words)
+
+
+def _hit(page: GuidePage, section: GuideSection | None, words: Sequence[Spellings]) -> GuideHit:
+    if section is None:
+        return GuideHit(page.address, page.title, "")
+    anchor = f"#{slug(section.heading)}" if section.heading else ""
+    snippet = _snippet(section.text, [each for word in words for each in word]) if words else ""
+    return GuideHit(page.address + anchor, page.title, section.heading, snippet)
 
 
 def _snippet(text: str, words: Sequence[str]) -> str:

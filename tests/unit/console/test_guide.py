@@ -60,8 +60,40 @@ def test_search_finds_titles_before_texts(pages: Guide) -> None:
     assert "last 20 runs" in texts[f"{ROOT}/how-to/alerts"]
     assert pages.search("who notified", 5, titles=True)[0].address.endswith("#who-is-notified")
     assert pages.search("median", 5, titles=True) == []
+    assert pages.search("slack", 1)[0].address == f"{ROOT}/how-to/webhooks#chats", "most often"
     assert pages.search("  ", 5) == [] and pages.search("zzzqqq", 5) == []
     assert len(pages.search("run", 7)) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Docker", "In a container, with podman or Docker"),
+        ("uv tool install", "Install the package, with uv or pipx"),
+        ("pip", "Install the package, with uv or pipx"),
+        ("Playwright", "Playwright, Puppeteer and Selenium"),
+        ("selenium", "Playwright, Puppeteer and Selenium"),
+        ("Scrapy", "Scrapy"),
+        ("crawlee", "Crawlee"),
+        ("BeautifulSoup", "Requests and Beautiful Soup"),
+        ("Apify actor", "From Apify to Fyke"),
+        ("dataset", "From Apify to Fyke"),
+        ("Slack", "Webhooks"),
+        ("/metrics", "Metrics"),
+        ("MCP", "Agents"),
+        ("rollback", "Upgrade"),
+        ("roll back version", "Publish for all accounts, and review"),
+        ("pagination", "Pagination"),
+        ("login", "Log in with secrets"),
+        ("retry 403", "When a site answers 403: rotate, back off, stop"),
+        ("proxy pool", "A pool of proxies"),
+        ("dedupe", "Upsert and dedupe"),
+        ("Excel", "Commands"),
+        ("two-factor", "Users and signing in"),
+    ],
+)
+def test_what_newcomers_search_for_is_found(pages: Guide, text: str, found: str) -> None:
+    assert found in [hit.title for hit in pages.search(text, 4)]
 
 
 def test_every_area_has_a_page_of_help(pages: Guide) -> None:
