@@ -233,11 +233,33 @@ def help_for(path: str) -> str:
     return f"{ROOT}/how-to/console"
 
 
+_BROWSERS = "reference/worker#browsers"
+_DEPENDENCIES = "reference/worker#dependencies"
+_LIMITS = "how-to/limits-and-prices"
 _HINTS = {
     HintCode.BLOCKED: "recipes/blocked",
-    HintCode.UNDECLARED_SITES: "how-to/declared-sites",
-    HintCode.REFUSED_SITES: "how-to/declared-sites",
+    HintCode.ROWS_NOT_PUSHED: "reference/worker#the-sdk",
     HintCode.ELEMENT_MISSING: "recipes/playwright",
+    HintCode.NO_BROWSER: "recipes/playwright",
+    HintCode.UNDECLARED_SITES: "how-to/declared-sites#what-is-refused",
+    HintCode.REFUSED_SITES: "how-to/declared-sites#what-is-refused",
+    HintCode.BROWSER_BUSY: _BROWSERS,
+    HintCode.BROWSER_FAILED: _BROWSERS,
+    HintCode.BROWSER_OUT_OF_MEMORY: _BROWSERS,
+    HintCode.BROWSER_NOT_DECLARED: _BROWSERS,
+    HintCode.MODULE_MISSING: _DEPENDENCIES,
+    HintCode.INSTALL_FAILED: _DEPENDENCIES,
+    HintCode.PACKAGE_NOT_FOUND: _DEPENDENCIES,
+    HintCode.REQUIREMENT_REFUSED: _DEPENDENCIES,
+    HintCode.BUILDS_NOT_ALLOWED: _DEPENDENCIES,
+    HintCode.TRAFFIC_CAP: _LIMITS,
+    HintCode.CHARGE_CAP: _LIMITS,
+    HintCode.BALANCE_USED_UP: _LIMITS,
+    HintCode.OUT_OF_MEMORY: "reference/worker#limits",
+    HintCode.TIMEOUT: "reference/worker#limits",
+    HintCode.ROW_CAP: "reference/worker#limits",
+    HintCode.DISK_CAP: "reference/worker#limits",
+    HintCode.RUNNER_LOST: "how-to/nodes#when-a-machine-is-lost",
 }
 
 
