@@ -45,7 +45,7 @@ _ALIASES = {  # words of searches, and how the pages say them
     "signin": "log in",
     "two-factor": "second factor",
 }
-Spellings = tuple[str, ...]  # of one word
+Term = tuple[str, ...]  # a word of a search, and how the pages say it
 _SNIPPET = 160  # characters
 _HEADING = re.compile(r"<h([2-6])>(.*?)</h\1>", re.S)
 _LINK = re.compile(r'<a href="([^"]*)"[^>]*>(.*?)</a>', re.S)
@@ -115,22 +115,24 @@ class Guide:
         ``titles`` only these, then those that have them most often.
         """
         given = [word.strip("/`\"'") or word for word in text.casefold().split()]
-        words = [(word, _ALIASES.get(word, word)) for word in given]
-        if not words:
+        terms = [(word, _ALIASES.get(word, word)) for word in given]
+        if not terms:
             return []
         found: list[tuple[int, int, GuidePage, GuideSection | None]] = []
         for page in self.pages.values():
             title = page.title.casefold()
-            if _count(title, words):
+            if _count(title, terms):
                 found.append((0, 0, page, None))
             for section in page.sections:
                 heading = section.heading.casefold()
-                if _count(f"{title} {heading}", words) and any(_count(heading, [w]) for w in words):
+                if _count(f"{title} {heading}", terms) and any(
+                    _count(heading, [term]) for term in terms
+                ):
                     found.append((1, 0, page, section))
-                elif not titles and (count := _count(f"{title} {section.folded}", words)):
+                elif not titles and (count := _count(f"{title} {section.folded}", terms)):
                     found.append((2, -count, page, section))
         best = sorted(found, key=lambda item: item[:2])[:limit]
-        return [_hit(page, section, () if titles else words) for _, _, page, section in best]
+        return [_hit(page, section, () if titles else terms) for _, _, page, section in best]
 
     def _linked(self, name: str, text: str) -> Markup:
         """The HTML with anchors at headings, and with links of the console."""
@@ -303,16 +305,16 @@ def _plain(text: str) -> str:
     return " ".join(_MARKS.sub("", text).split())
 
 
-def _count(folded: str, words: Sequence[Spellings]) -> int:
+def _count(folded: str, terms: Sequence[Term]) -> int:
     """How often the text has the word that it has least often; 0 if it does not have them all."""
-    return min(max(map(folded.count, spellings)) for spellings in words)
+    return min(max(map(folded.count, term)) for term in terms)
 
 
-def _hit(page: GuidePage, section: GuideSection | None, words: Sequence[Spellings]) -> GuideHit:
+def _hit(page: GuidePage, section: GuideSection | None, terms: Sequence[Term]) -> GuideHit:
     if section is None:
         return GuideHit(page.address, page.title, "")
     anchor = f"#{slug(section.heading)}" if section.heading else ""
-    snippet = _snippet(section.text, [each for word in words for each in word]) if words else ""
+    snippet = _snippet(section.text, [word for term in terms for word in term]) if terms else ""
     return GuideHit(page.address + anchor, page.title, section.heading, snippet)
 
 
