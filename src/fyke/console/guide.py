@@ -218,6 +218,13 @@ _TABS = (
     ("/share", "how-to/share-a-run"),
     ("/api", "reference/clients"),
     ("/output", "reference/worker"),
+    ("/versions", "how-to/publish-and-review"),
+    ("/changelog", "how-to/publish-and-review"),
+    ("/tasks", "how-to/schedules"),
+    ("/schedules", "how-to/schedules"),
+    ("/traffic", "recipes/proxies"),
+    ("/usage", "how-to/limits-and-prices"),
+    ("/export", "reference/rows"),
 )
 
 

@@ -102,6 +102,8 @@ def test_every_area_has_a_page_of_help(pages: Guide) -> None:
     for area in areas:
         assert help_for(area).removeprefix(f"{ROOT}/") in pages.pages, area
     assert help_for("/settings/webhooks/new").endswith("how-to/webhooks")
+    assert help_for("/w/a/b/versions").endswith("how-to/publish-and-review")
+    assert help_for("/runs/X/traffic").endswith("recipes/proxies")
     names = {name for _, name in (*module._AREAS, *module._TABS)}
     assert names <= set(pages.pages)
 
