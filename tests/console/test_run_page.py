@@ -67,6 +67,9 @@ async def test_a_run_without_rows_and_a_failed_run_are_explained(app: App, owner
     assert "Finished with 0 rows" in page.text
     assert "The site refused the requests" in page.text
     assert "HTTP 403 for https://a.example" in page.text
+    assert page.one("//*[@id='run-ending']//a[starts-with(@href, '/guide')]").get("href") == (
+        "/guide/recipes/blocked"
+    )
     failed = await finished(
         app,
         [],

@@ -20,6 +20,7 @@ from support.practice_site import HOST
 PROBE_SECONDS = 60
 TOOLS = {  # what each needs besides Python
     "httpx": (),
+    "requests": (),
     "scrapy": (),
     "crawlee": (),
     "playwright": ("chromium",),

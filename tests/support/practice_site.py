@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
+from typing import Any, ClassVar
 
 HOST = "quotes.toscrape.com"
 PAGES = 3
@@ -82,35 +82,58 @@ def _quote(quote: dict[str, Any]) -> str:
     <div class="tags">Tags: {tags}</div></div>"""
 
 
+class SocksHandler(BaseHTTPRequestHandler):
+    """Answers requests to every site. ``hosts`` has the name and port of each connection."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 5  # seconds, of an idle connection
+    hosts: ClassVar[list[str]] = []
+
+    def handle(self) -> None:
+        if self._accept():
+            super().handle()
+
+    def _accept(self) -> bool:
+        """Greet the client as a SOCKS5 proxy without a login, and pretend to connect."""
+        version, methods = self.rfile.read(2) or b"\0\0"
+        if version != 5:
+            return False
+        self.rfile.read(methods)
+        self.wfile.write(b"\5\0")
+        kind = self.rfile.read(4)[3]
+        if kind == 3:
+            host = self.rfile.read(self.rfile.read(1)[0]).decode()
+        else:
+            host = self.rfile.read(4 if kind == 1 else 16).hex()
+        [port] = struct.unpack("!H", self.rfile.read(2))
+        self.hosts.append(f"{host}:{port}")
+        self.wfile.write(b"\5\0\0\1" + bytes(6))
+        return True
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@contextmanager
+def serve_site(handler: type[SocksHandler]) -> Iterator[int]:
+    """Serve it on loopback while the context is open; the value is the port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 @contextmanager
 def practice_site() -> Iterator[PracticeSite]:
     """Serve it on loopback while the context is open."""
-    hosts: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 5  # seconds, of an idle connection
-
-        def handle(self) -> None:
-            if self._accept():
-                super().handle()
-
-        def _accept(self) -> bool:
-            """Greet the client as a SOCKS5 proxy without a login, and pretend to connect."""
-            version, methods = self.rfile.read(2) or b"\0\0"
-            if version != 5:
-                return False
-            self.rfile.read(methods)
-            self.wfile.write(b"\5\0")
-            kind = self.rfile.read(4)[3]
-            if kind == 3:
-                host = self.rfile.read(self.rfile.read(1)[0]).decode()
-            else:
-                host = self.rfile.read(4 if kind == 1 else 16).hex()
-            [port] = struct.unpack("!H", self.rfile.read(2))
-            hosts.append(f"{host}:{port}")
-            self.wfile.write(b"\5\0\0\1" + bytes(6))
-            return True
+    class Handler(SocksHandler):
+        hosts: ClassVar[list[str]] = []
 
         def do_GET(self) -> None:
             page = _page(self.path)
@@ -121,15 +144,5 @@ def practice_site() -> Iterator[PracticeSite]:
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield PracticeSite(server.server_port, hosts)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serve_site(Handler) as port:
+        yield PracticeSite(port, Handler.hosts)

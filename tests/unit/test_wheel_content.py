@@ -21,6 +21,7 @@ def test_the_wheel_contains_the_program_and_its_assets(files: set[PurePosixPath]
     assert PurePosixPath("fyke_client/py.typed") in files
     wanted = ["cli/entry.py", "console/templates/base.html", "assets/workers", "assets/sdk"]
     wanted += ["assets/worker-templates/scrapy/test_main.py", "assets/docs/how-to/console.md"]
+    wanted += ["assets/docs/recipes.md", "assets/docs/recipes/pagination.md"]
     for each in map(PurePosixPath("fyke").joinpath, wanted):
         assert any(path == each or each in path.parents for path in files), each
 

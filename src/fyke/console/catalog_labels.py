@@ -54,6 +54,10 @@ TEMPLATES = {
         _("Quotes with httpx"),
         _("Fetches pages with httpx and reads them with selectolax."),
     ),
+    "requests": (
+        _("Quotes with Requests"),
+        _("Fetches pages with Requests and reads them with Beautiful Soup."),
+    ),
     "scrapy": (
         _("Quotes with Scrapy"),
         _("A Scrapy spider that follows links and stores its items."),

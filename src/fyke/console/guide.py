@@ -1,4 +1,4 @@
-"""The documentation inside the console: tutorial, how-to and reference pages of this release.
+"""The documentation inside the console: tutorial, recipes, how-to and reference of this release.
 
 They are the Markdown files of ``docs``, which the wheel contains. Links among them become links of
 the console; those to other files of the repository become plain text. The operations of the API
@@ -20,12 +20,32 @@ from markupsafe import Markup
 
 from fyke.console.markdown import to_html
 from fyke.kit.assets import assets
+from fyke.reasons import HintCode
 
 ROOT = "/guide"
 API = "/docs"
-START = ("tutorial", "glossary", "compatibility")
-FOLDERS = ("how-to", "reference")
+START = ("tutorial", "recipes", "glossary", "compatibility")
+FOLDERS = ("recipes", "how-to", "reference")
 _OF_API = frozenset({"reference/api-v2", "reference/api-fyke"})  # shown at ``API``
+_ALIASES = {  # words of searches, and how the pages say them
+    "2fa": "second factor",
+    "actor": "apify",
+    "actors": "apify",
+    "beautifulsoup": "beautiful soup",
+    "bs4": "beautiful soup",
+    "deduplicate": "dedupe",
+    "duplicates": "dedupe",
+    "excel": "xlsx",
+    "infinite": "scroll",
+    "login": "log in",
+    "mfa": "second factor",
+    "proxy": "proxies",
+    "retry": "retries",
+    "rollback": "roll back",
+    "signin": "log in",
+    "two-factor": "second factor",
+}
+Term = tuple[str, ...]  # a word of a search, and how the pages say it
 _SNIPPET = 160  # characters
 _HEADING = re.compile(r"<h([2-6])>(.*?)</h\1>", re.S)
 _LINK = re.compile(r'<a href="([^"]*)"[^>]*>(.*?)</a>', re.S)
@@ -39,6 +59,7 @@ class GuideSection:
 
     heading: str
     text: str
+    folded: str  # heading and text, for searches
 
     @property
     def markdown(self) -> str:
@@ -90,30 +111,28 @@ class Guide:
         return page._html
 
     def search(self, text: str, limit: int, *, titles: bool = False) -> list[GuideHit]:
-        """The places with all words of ``text``, those in titles and headings first; with
-        ``titles`` only these.
+        """The places with all words of ``text``, those in titles and headings first, with
+        ``titles`` only these, then those that have them most often.
         """
-        words = text.casefold().split()
-        if not words:
+        given = [word.strip("/`\"'") or word for word in text.casefold().split()]
+        terms = [(word, _ALIASES.get(word, word)) for word in given]
+        if not terms:
             return []
-        found: list[tuple[int, int, GuideHit]] = []
+        found: list[tuple[int, int, GuidePage, GuideSection | None]] = []
         for page in self.pages.values():
             title = page.title.casefold()
-            if all(word in title for word in words):
-                found.append((0, len(found), GuideHit(page.address, page.title, "")))
+            if _count(title, terms):
+                found.append((0, 0, page, None))
             for section in page.sections:
-                heading = f"{title} {section.heading}".casefold()
-                if section.heading and any(word in section.heading.casefold() for word in words):
-                    rank = 1 if all(word in heading for word in words) else 2
-                else:
-                    rank = 2
-                if rank == 2 and (titles or not _contains(f"{heading} {section.text}", words)):
-                    continue
-                at = f"{page.address}#{slug(section.heading)}" if section.heading else page.address
-                snippet = "" if titles else _snippet(section.text, words)
-                hit = GuideHit(at, page.title, section.heading, snippet)
-                found.append((rank, len(found), hit))
-        return [hit for _, _, hit in sorted(found, key=lambda item: item[:2])[:limit]]
+                heading = section.heading.casefold()
+                if _count(f"{title} {heading}", terms) and any(
+                    _count(heading, [term]) for term in terms
+                ):
+                    found.append((1, 0, page, section))
+                elif not titles and (count := _count(f"{title} {section.folded}", terms)):
+                    found.append((2, -count, page, section))
+        best = sorted(found, key=lambda item: item[:2])[:limit]
+        return [_hit(page, section, () if titles else terms) for _, _, page, section in best]
 
     def _linked(self, name: str, text: str) -> Markup:
         """The HTML with anchors at headings, and with links of the console."""
@@ -199,6 +218,13 @@ _TABS = (
     ("/share", "how-to/share-a-run"),
     ("/api", "reference/clients"),
     ("/output", "reference/worker"),
+    ("/versions", "how-to/publish-and-review"),
+    ("/changelog", "how-to/publish-and-review"),
+    ("/tasks", "how-to/schedules"),
+    ("/schedules", "how-to/schedules"),
+    ("/traffic", "recipes/proxies"),
+    ("/usage", "how-to/limits-and-prices"),
+    ("/export", "reference/rows"),
 )
 
 
@@ -214,6 +240,42 @@ def help_for(path: str) -> str:
         if path.startswith(start):
             return f"{ROOT}/{name}"
     return f"{ROOT}/how-to/console"
+
+
+_BROWSERS = "reference/worker#browsers"
+_DEPENDENCIES = "reference/worker#dependencies"
+_LIMITS = "how-to/limits-and-prices"
+_HINTS = {
+    HintCode.BLOCKED: "recipes/blocked",
+    HintCode.ROWS_NOT_PUSHED: "reference/worker#the-sdk",
+    HintCode.ELEMENT_MISSING: "recipes/playwright",
+    HintCode.NO_BROWSER: "recipes/playwright",
+    HintCode.UNDECLARED_SITES: "how-to/declared-sites#what-is-refused",
+    HintCode.REFUSED_SITES: "how-to/declared-sites#what-is-refused",
+    HintCode.BROWSER_BUSY: _BROWSERS,
+    HintCode.BROWSER_FAILED: _BROWSERS,
+    HintCode.BROWSER_OUT_OF_MEMORY: _BROWSERS,
+    HintCode.BROWSER_NOT_DECLARED: _BROWSERS,
+    HintCode.MODULE_MISSING: _DEPENDENCIES,
+    HintCode.INSTALL_FAILED: _DEPENDENCIES,
+    HintCode.PACKAGE_NOT_FOUND: _DEPENDENCIES,
+    HintCode.REQUIREMENT_REFUSED: _DEPENDENCIES,
+    HintCode.BUILDS_NOT_ALLOWED: _DEPENDENCIES,
+    HintCode.TRAFFIC_CAP: _LIMITS,
+    HintCode.CHARGE_CAP: _LIMITS,
+    HintCode.BALANCE_USED_UP: _LIMITS,
+    HintCode.OUT_OF_MEMORY: "reference/worker#limits",
+    HintCode.TIMEOUT: "reference/worker#limits",
+    HintCode.ROW_CAP: "reference/worker#limits",
+    HintCode.DISK_CAP: "reference/worker#limits",
+    HintCode.RUNNER_LOST: "how-to/nodes#when-a-machine-is-lost",
+}
+
+
+def help_for_hint(code: HintCode) -> str:
+    """The address of the page that says more about a hint; "" for none."""
+    name = _HINTS.get(code)
+    return f"{ROOT}/{name}" if name else ""
 
 
 def _read(folder: Path) -> Iterator[GuidePage]:
@@ -234,20 +296,33 @@ def _sections(text: str) -> Iterator[GuideSection]:
         if line.lstrip().startswith("```"):
             fenced = not fenced
         if line.startswith("## ") and not fenced:
-            yield GuideSection(heading, "\n".join(lines))
+            yield _section(heading, lines)
             heading, lines = line.removeprefix("## ").strip(), []
         else:
             lines.append(line)
-    yield GuideSection(heading, "\n".join(lines))
+    yield _section(heading, lines)
+
+
+def _section(heading: str, lines: list[str]) -> GuideSection:
+    text = "\n".join(lines)
+    return GuideSection(heading, text, f"{heading} {text}".casefold())
 
 
 def _plain(text: str) -> str:
     return " ".join(_MARKS.sub("", text).split())
 
 
-def _contains(text: str, words: Sequence[str]) -> bool:
-    folded = text.casefold()
-    return all(word in folded for word in words)
+def _count(folded: str, terms: Sequence[Term]) -> int:
+    """How often the text has the word that it has least often; 0 if it does not have them all."""
+    return min(max(map(folded.count, term)) for term in terms)
+
+
+def _hit(page: GuidePage, section: GuideSection | None, terms: Sequence[Term]) -> GuideHit:
+    if section is None:
+        return GuideHit(page.address, page.title, "")
+    anchor = f"#{slug(section.heading)}" if section.heading else ""
+    snippet = _snippet(section.text, [word for term in terms for word in term]) if terms else ""
+    return GuideHit(page.address + anchor, page.title, section.heading, snippet)
 
 
 def _snippet(text: str, words: Sequence[str]) -> str:

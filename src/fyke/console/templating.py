@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from fyke import __version__
 from fyke.console import formats, reasons, texts
+from fyke.console.guide import help_for_hint
 from fyke.console.hues import hue_of
 from fyke.console.markdown import to_html
 from fyke.console.run_options import name_options
@@ -69,6 +70,7 @@ def make_environment(statics: Statics) -> Environment:
         alert_text=reasons.alert_text,
         cause=reasons.cause_of,
         next_step=reasons.next_step_of,
+        help_page=help_for_hint,
     )
     return environment
 

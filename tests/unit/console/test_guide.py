@@ -6,8 +6,9 @@ import pytest
 from lxml import html
 
 from fyke.console import guide as module
-from fyke.console.guide import API, ROOT, Guide, guide, help_for, slug
+from fyke.console.guide import API, ROOT, Guide, guide, help_for, help_for_hint, slug
 from fyke.console.navigation import GROUPS
+from fyke.reasons import HintCode
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,8 @@ def test_all_pages_of_the_folders_are_there(pages: Guide) -> None:
     assert {"tutorial", "how-to/console", "how-to/alerts", "reference/settings"} <= set(pages.pages)
     assert not [name for name in pages.pages if name.startswith(("internals", "decisions"))]
     assert pages.pages["how-to/alerts"].title == "Alerts"
-    assert pages.group("")[0].name == "tutorial"
+    assert [page.name for page in pages.group("")[:2]] == ["tutorial", "recipes"]
+    assert "recipes/scrapy" in {page.name for page in pages.group("recipes")}
 
 
 def test_links_lead_to_pages_and_headings_that_exist(pages: Guide) -> None:
@@ -58,8 +60,40 @@ def test_search_finds_titles_before_texts(pages: Guide) -> None:
     assert "last 20 runs" in texts[f"{ROOT}/how-to/alerts"]
     assert pages.search("who notified", 5, titles=True)[0].address.endswith("#who-is-notified")
     assert pages.search("median", 5, titles=True) == []
+    assert pages.search("slack", 1)[0].address == f"{ROOT}/how-to/webhooks#chats", "most often"
     assert pages.search("  ", 5) == [] and pages.search("zzzqqq", 5) == []
     assert len(pages.search("run", 7)) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Docker", "In a container, with podman or Docker"),
+        ("uv tool install", "Install the package, with uv or pipx"),
+        ("pip", "Install the package, with uv or pipx"),
+        ("Playwright", "Playwright, Puppeteer and Selenium"),
+        ("selenium", "Playwright, Puppeteer and Selenium"),
+        ("Scrapy", "Scrapy"),
+        ("crawlee", "Crawlee"),
+        ("BeautifulSoup", "Requests and Beautiful Soup"),
+        ("Apify actor", "From Apify to Fyke"),
+        ("dataset", "From Apify to Fyke"),
+        ("Slack", "Webhooks"),
+        ("/metrics", "Metrics"),
+        ("MCP", "Agents"),
+        ("rollback", "Upgrade"),
+        ("roll back version", "Publish for all accounts, and review"),
+        ("pagination", "Pagination"),
+        ("login", "Log in with secrets"),
+        ("retry 403", "When a site answers 403: rotate, back off, stop"),
+        ("proxy pool", "A pool of proxies"),
+        ("dedupe", "Upsert and dedupe"),
+        ("Excel", "Commands"),
+        ("two-factor", "Users and signing in"),
+    ],
+)
+def test_what_newcomers_search_for_is_found(pages: Guide, text: str, found: str) -> None:
+    assert found in [hit.title for hit in pages.search(text, 4)]
 
 
 def test_every_area_has_a_page_of_help(pages: Guide) -> None:
@@ -68,8 +102,18 @@ def test_every_area_has_a_page_of_help(pages: Guide) -> None:
     for area in areas:
         assert help_for(area).removeprefix(f"{ROOT}/") in pages.pages, area
     assert help_for("/settings/webhooks/new").endswith("how-to/webhooks")
+    assert help_for("/w/a/b/versions").endswith("how-to/publish-and-review")
+    assert help_for("/runs/X/traffic").endswith("recipes/proxies")
     names = {name for _, name in (*module._AREAS, *module._TABS)}
     assert names <= set(pages.pages)
+
+
+def test_hints_lead_to_pages(pages: Guide) -> None:
+    for address in {help_for_hint(code) for code in HintCode} - {""}:
+        name, _, anchor = address.removeprefix(f"{ROOT}/").partition("#")
+        assert not anchor or f'id="{anchor}"' in pages.html(pages.pages[name]), address
+    assert help_for_hint(HintCode.BLOCKED) == f"{ROOT}/recipes/blocked"
+    assert help_for_hint(HintCode.KILLED) == ""
 
 
 def test_anchors_are_those_of_repositories() -> None:

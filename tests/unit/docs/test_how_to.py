@@ -81,7 +81,11 @@ def test_the_shown_check_needs_a_secret(verify: Any, secret: str) -> None:
         verify(secret, signed, BODY)
 
 
-@pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    sorted([*PAGES.glob("*.md"), *(PAGES.parent / "recipes").glob("*.md")]),
+    ids=lambda page: page.stem,
+)
 def test_shown_settings_exist_and_are_accepted(page: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = set(re.findall(r"FYKE_([A-Z_]+)", text)) - {"URL", "KEY", "NODE_TOKEN"}

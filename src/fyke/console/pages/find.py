@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from fyke.console.commands import PaletteCommand, matching
-from fyke.console.guide import GuideHit, guide
+from fyke.console.guide import Guide, GuideHit, guide
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext as _
@@ -20,6 +20,7 @@ from fyke.model.worker import MAX_SEARCH
 
 PATH = "/find"
 _MAX_HELP = 4
+_MIN_TEXT = 3  # characters of a search in the text of the documentation
 _MAX_COMMANDS = 5  # of each kind, beside other results
 
 
@@ -63,7 +64,7 @@ class FindPages:
         text = view.query.get("q", "")[:MAX_SEARCH].replace("\0", "").strip()
         found = await self.finder.find(view.caller, text)
         pages, actions = matching(text, view.caller, view.context.pages)
-        help_pages = (await asyncio.to_thread(guide)).search(text, _MAX_HELP, titles=True)
+        help_pages = _help_pages(await asyncio.to_thread(guide), text)
         groups = [*_groups(text, found, pages, actions), _help(help_pages)]
         return {
             "text": text,
@@ -99,6 +100,12 @@ def _groups(
         ResultGroup(_("Actions"), _links(actions[:most])),
         ResultGroup(_("Pages"), [] if text else _links(pages)),
     ]
+
+
+def _help_pages(pages: Guide, text: str) -> list[GuideHit]:
+    """Titles and headings; without any, places in the text."""
+    found = pages.search(text, _MAX_HELP, titles=True)
+    return found or (pages.search(text, _MAX_HELP) if len(text) >= _MIN_TEXT else [])
 
 
 def _help(hits: Sequence[GuideHit]) -> ResultGroup:

@@ -77,6 +77,12 @@ TEMPLATES = (
         "Fetches pages with httpx and reads them with selectolax.",
     ),
     Template(
+        "requests",
+        Language.PYTHON,
+        "Quotes with Requests",
+        "Fetches pages with Requests and reads them with Beautiful Soup.",
+    ),
+    Template(
         "scrapy",
         Language.PYTHON,
         "Quotes with Scrapy",
