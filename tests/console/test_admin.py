@@ -27,6 +27,20 @@ async def test_other_accounts_cannot_open_the_admin_pages(app: App, owner: Visit
             await stranger.post(f"/admin/accounts{action}", {"name": "x"}, status=403)
 
 
+async def test_viewers_of_the_operators_account_do_not_see_the_installation(
+    app: App, owner: Visitor
+) -> None:
+    user, _ = await app.services.users.invite(app.owner, "ben", "viewer")
+    async with visitor(app, user.id) as viewer:
+        page = await viewer.get("/")
+        assert not page.all("//nav//a[starts-with(@href, '/admin')]")
+        assert not page.all("//*[@id='card-health']")
+        for address in (*PAGES, "/admin/review", "/admin/nodes"):
+            await viewer.get(address, status=403)
+        found = await viewer.get("/find?q=admin")
+        assert not found.all("//main//a[starts-with(@href, '/admin')]")
+
+
 async def test_health_is_shown_in_cards(app: App, owner: Visitor) -> None:
     await app.register_runner()
     page = await owner.get("/admin")
@@ -86,7 +100,7 @@ async def test_the_configuration_is_shown_without_passwords(owner: Visitor) -> N
     assert "socks5h://de.proxy.example:1080" in page.text and "Not usable" in page.text
     assert "db.example:5432" in page.text
     page = await owner.get("/admin/plans")
-    assert "All prices are 0" in page.text and "default for new accounts" in page.text
+    assert "No prices are set" in page.text and "default for new accounts" in page.text
     page = await owner.get("/admin/versions")
     assert "not found; only for Node.js" in page.text
 

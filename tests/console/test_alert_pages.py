@@ -28,6 +28,7 @@ async def test_the_empty_list_has_a_button_for_an_example_rule(app: App, owner: 
     await looked(app)
     page = await owner.get("/alerts")
     assert "The run failed: it went wrong" in page.text
+    assert page.all("//tbody/tr/td//a[starts-with(@href, '/w/')]"), "it names the Worker"
     assert page.one("//nav//a[@href='/alerts']/span[@class='tally']").text == "1"
 
 

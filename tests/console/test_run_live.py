@@ -233,6 +233,6 @@ def test_the_usage_is_updated_during_the_run(
     live.say(lease, "one")
     messages = live.messages(f"/runs/{run}/live?tab=usage")
     update = next(one for one in messages if 'hx-target="#use"' in one)
-    assert "5 MB" in update and "Cost" in update
+    assert "5 MB" in update and "Quantities" in update
     messages.close()  # type: ignore[attr-defined]  # a generator
     live.server.do(app.end(lease))

@@ -169,7 +169,7 @@ async def test_subtasks_events_and_input_are_shown(app: App, owner: Visitor) -> 
     asked = await owner.get(f"/runs/{run.id}/input")
     assert json.loads(asked.one("//pre[@id='run-input']").text) == custom
     usage = await owner.get(f"/runs/{run.id}/usage")
-    assert "too short for a chart" in usage.text and "Total" in usage.text
+    assert "too short for a chart" in usage.text and "Quantities" in usage.text
 
 
 async def test_the_run_of_another_account_is_not_found_and_a_viewer_only_reads(

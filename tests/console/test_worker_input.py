@@ -286,7 +286,7 @@ async def test_a_form_can_start_from_defaults_recent_inputs_tasks_and_runs(
     assert page.all(f"//a[@href='{PLACES}?from_run={run_id}']")
     again = await owner.get(f"{PLACES}?from_run={run_id}")
     assert (again.value("f:city"), sent(again)["s:memory"]) == ("Graz", ["8192"])
-    assert sent(again)["s:max_total_charge"] == [""]  # not 0, which would mean no limit
+    assert sent(again)["s:max_total_traffic"] == [""]  # not 0, which would mean no limit
     kept = await press(owner, again, "task", 303, task_title="Every day", version="v1.0.1")
     task_id = kept.location.rpartition("/")[2].rpartition("=")[2]
     of_task = await owner.get(f"{PLACES}?task={task_id}")

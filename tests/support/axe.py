@@ -8,11 +8,14 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 SOURCE = Path(__file__).parents[1] / "vendor" / "axe-core" / "axe.min.js"
-TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
-COLOURS = ("color-contrast", "link-in-text-block")  # rules that a theme may violate
-_RUN = """async ([type, values]) => {
+# rules that a theme may violate
+COLOURS = ("color-contrast", "color-contrast-enhanced", "link-in-text-block")
+# All rules but those that axe itself has given up: WCAG to AAA, best practice, experimental.
+_RUN = """async (chosen) => {
+  const all = axe.getRules().filter((rule) => !rule.tags.includes('deprecated'));
+  const values = chosen.length ? chosen : all.map((rule) => rule.ruleId);
   const result = await axe.run(document, {
-    runOnly: {type, values}, resultTypes: ['violations'], elementRef: false,
+    runOnly: {type: 'rule', values}, resultTypes: ['violations'], elementRef: false,
   });
   const place = (node) => '    ' + node.target.join(' ') + '  ' + node.html.slice(0, 160);
   const reason = (node) => node.any.concat(node.all, node.none).map((check) => check.message);
@@ -21,6 +24,30 @@ _RUN = """async ([type, values]) => {
     ...rule.nodes.slice(0, 5).map((node) => place(node) + '\\n      ' + reason(node).join('; ')),
   ].join('\\n'));
 }"""
+# Where the page itself scrolls sideways, and elements that do so without being an area with a name:
+# a reader of enlarged text must know where there is more. Fields scroll by their caret.
+_SIDEWAYS = """() => {
+  const wide = document.documentElement.clientWidth, found = [];
+  const text = (element) => element.outerHTML.slice(0, 100);
+  if (document.documentElement.scrollWidth > wide) {
+    const out = [...document.body.querySelectorAll('*')].filter(
+      (element) => element.getBoundingClientRect().right > wide + 1);
+    found.push(document.documentElement.scrollWidth + ' px: ' + out.slice(0, 5).map(text));
+  }
+  const roles = ['region', 'log', 'navigation', 'listbox', 'status'];
+  for (const element of document.querySelectorAll('body *')) {
+    if (element.scrollWidth <= element.clientWidth + 1 || !element.checkVisibility()) continue;
+    if (!['auto', 'scroll'].includes(getComputedStyle(element).overflowX)) continue;
+    if (['TEXTAREA', 'SELECT', 'INPUT'].includes(element.tagName)) continue;
+    const own = {NAV: 'navigation', OUTPUT: 'status'}[element.tagName];
+    const role = element.getAttribute('role') || own;
+    const named = element.hasAttribute('aria-label') || element.hasAttribute('aria-labelledby');
+    if (!named || !roles.includes(role)) found.push('not a named area: ' + text(element));
+  }
+  return found;
+}"""
+# Text at 200 %, as a visitor sets it: every size of the console is relative to the root's.
+_ENLARGE = "(share) => { document.documentElement.style.fontSize = share; }"
 
 
 def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
@@ -29,21 +56,16 @@ def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
     """
     if page.evaluate("typeof axe") == "undefined":
         page.evaluate(SOURCE.read_text(encoding="utf-8"))
-    violated: list[str] = page.evaluate(_RUN, ["rule" if rules else "tag", list(rules or TAGS)])
+    violated: list[str] = page.evaluate(_RUN, list(rules))
     return violated
 
 
-def sideways(page: Page) -> str:
-    """Return the elements that make a page scroll horizontally, "" for none."""
-    return str(
-        page.evaluate(
-            """() => {
-  const wide = document.documentElement.clientWidth;
-  if (document.documentElement.scrollWidth <= wide) return '';
-  const out = [...document.body.querySelectorAll('*')].filter(
-    (element) => element.getBoundingClientRect().right > wide + 1
-  ).slice(0, 5).map((element) => element.outerHTML.slice(0, 100));
-  return document.documentElement.scrollWidth + ' px: ' + out.join(' | ');
-}"""
-        )
-    )
+def sideways(page: Page) -> list[str]:
+    """Return what scrolls horizontally, but for areas that have a name."""
+    found: list[str] = page.evaluate(_SIDEWAYS)
+    return found
+
+
+def enlarge(page: Page, share: str) -> None:
+    """Set the size of text; ``""`` is the usual one."""
+    page.evaluate(_ENLARGE, share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,15 +83,19 @@ def show(server: ServerContext) -> None:
     if server.out.as_json:
         server.out.json(data_of(account))
         return
+    money = [("balance", f"{account.balance} USD"), ("held for runs", f"{account.held} USD")]
+    traffic = [
+        ("traffic left", formatting.size(account.traffic)),
+        ("traffic expires", formatting.when(account.traffic_expiration_at)),
+    ]
+    is_priced = server.client.caps().priced or Decimal(account.balance) or Decimal(account.held)
     server.out.fields(
         [
             ("account", account.name),
             ("operator", "yes" if account.operator else "no"),
             ("plan", _plan(account)),
-            ("balance", f"{account.balance} USD"),
-            ("held for runs", f"{account.held} USD"),
-            ("traffic left", formatting.size(account.traffic)),
-            ("traffic expires", formatting.when(account.traffic_expiration_at)),
+            *(money if is_priced else []),
+            *traffic,
             ("time zone", account.time_zone),
             ("webhook secret", account.webhook_secret),
             ("created", formatting.when(account.created_at)),
@@ -144,10 +149,16 @@ def plan(
 def caps(
     server: ServerContext,
     run: Annotated[
-        str | None, typer.Option("--run", help="US dollars that one run may cost; 0 = no cap.")
+        str | None,
+        typer.Option(
+            "--run", help="US dollars that one run may cost, where prices are set; 0 = no cap."
+        ),
     ] = None,
     month: Annotated[
-        str | None, typer.Option("--month", help="US dollars for a calendar month; 0 = no cap.")
+        str | None,
+        typer.Option(
+            "--month", help="US dollars for a calendar month, where prices are set; 0 = no cap."
+        ),
     ] = None,
     account: Annotated[
         str, typer.Option("--account", help="Another account. For the operator.", metavar="NAME")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,6 @@ if TYPE_CHECKING:
     from fyke.app.local import LocalRunResult
     from fyke.model.log import LogEntry
     from fyke.settings import Settings
-
-OF_PLATFORM = "SYSTEM: Subtask-["
-MAX_REMEMBERED = 500  # printed lines
-MAX_LINE = 500  # characters of one, as in the platform's line
 
 
 def outcome(settings: Settings, end: LocalRunResult) -> dict[str, Any]:
@@ -64,25 +59,16 @@ def exit_code(state: str, failed: int, interrupted: bool) -> int:
 
 
 class LocalLog:
-    """Prints the log of local runs to standard error. The platform's line about a subtask that
-    failed ends with the last lines of the Worker's stderr: they are left out where they were
-    printed just before.
-    """
+    """Prints the log of local runs to standard error, without what it repeats."""
 
     def __init__(self) -> None:
-        self._printed: deque[str] = deque(maxlen=MAX_REMEMBERED)
+        from fyke.domain.logs.repeats import ShownLines
+
+        self._shown = ShownLines()
 
     def print(self, entry: LogEntry) -> None:
         print(self.line(entry), file=sys.stderr, flush=True)
 
     def line(self, entry: LogEntry) -> str:
         """An entry as text."""
-        first, *rest = entry.content.split("\n")
-        if rest and first.startswith(OF_PLATFORM) and self._has_printed(rest):
-            entry = replace(entry, content=first)
-        self._printed += [line[:MAX_LINE] for line in (first, *rest)]
-        return log_line(entry, short=True)
-
-    def _has_printed(self, lines: list[str]) -> bool:
-        printed = set(self._printed)
-        return all(not line.strip() or line[:MAX_LINE] in printed for line in lines)
+        return log_line(replace(entry, content=self._shown.next(entry.content)), short=True)

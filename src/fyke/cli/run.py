@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from fyke.cli import formatting
 from fyke.cli import run_options as options
-from fyke.cli.confirm import YesOption, confirm_deletion
+from fyke.cli.confirm import YesOption, confirm, confirm_deletion
 from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.inputs import read_input
 from fyke.cli.output import data_of
@@ -42,6 +43,13 @@ class Status(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     ABORTED = "aborted"
+
+
+class ActiveState(StrEnum):
+    """States of runs that have not ended."""
+
+    READY = "ready"
+    RUNNING = "running"
 
 
 @server_command(runs, "start")
@@ -88,7 +96,7 @@ def start(
 def list_runs(
     server: ServerContext,
     status: Annotated[
-        Status | None, typer.Option("--status", help="Only runs in this state.")
+        Status | None, typer.Option("--state", "--status", help="Only runs in this state.")
     ] = None,
     worker: Annotated[str, typer.Option("--worker", help="Only runs of this Worker.")] = "",
     reason: Annotated[
@@ -107,7 +115,7 @@ def list_runs(
     \b
     Examples:
       fyke run list
-      fyke run list --status failed --worker owner/hello
+      fyke run list --state failed --worker owner/hello
       fyke run list --reason timeout,out_of_memory
       fyke run list --size 100 --json | jq -r '.list[].slug'
     """
@@ -166,7 +174,7 @@ def show(server: ServerContext, run: RunArgument) -> None:
         ("worker", f"{detail.scraper_title} {detail.version}"),
         ("rows", detail.results),
         ("traffic", formatting.size(detail.traffic)),
-        ("cost", f"{detail.usage} USD"),
+        *([("cost", f"{detail.usage} USD")] if Decimal(detail.usage) else []),
         ("started", formatting.when(detail.started_at)),
         ("finished", formatting.when(detail.finished_at)),
         ("took", formatting.span(run_summary.duration)),
@@ -321,18 +329,46 @@ def events(server: ServerContext, run: RunArgument) -> None:
 
 
 @server_command(runs, "abort")
-def abort(server: ServerContext, run: RunArgument) -> None:
-    """Abort a run. Its rows so far stay.
+def abort(
+    server: ServerContext,
+    run: Annotated[str, typer.Argument(help="The run's slug.", metavar="[RUN]")] = "",
+    state: Annotated[
+        ActiveState | None, typer.Option("--state", help="All runs in this state instead.")
+    ] = None,
+    worker: Annotated[
+        str, typer.Option("--worker", help="All active runs of this Worker instead.")
+    ] = "",
+    yes: YesOption = False,
+) -> None:
+    """Abort a run, or all active runs of a state or a Worker. Their rows so far stay.
 
     \b
     Examples:
       fyke run abort 01JG...
+      fyke run abort --state ready
+      fyke run abort --worker owner/hello --yes
     """
-    server.client.abort(run)
+    if bool(run) == bool(state or worker):
+        raise typer.BadParameter("name one run, or choose runs with --state or --worker")
+    if run:
+        server.client.abort(run)
+        if server.out.as_json:
+            server.out.json({"aborted": run})
+        else:
+            server.out.say(f"The run {run} is being aborted.")
+        return
+    chosen = state.value if state else "active"
+    runs = [item.slug for item in server.client.runs(worker=worker, state=chosen)]
+    if runs and not yes:
+        confirm(f"Abort {len(runs)} {'run' if len(runs) == 1 else 'runs'}?")
+    for slug in runs:
+        server.client.abort(slug)
     if server.out.as_json:
-        server.out.json({"aborted": run})
+        server.out.json({"aborted": runs})
+    elif runs:
+        server.out.say(f"Aborting {len(runs)} {'run' if len(runs) == 1 else 'runs'}.")
     else:
-        server.out.say(f"The run {run} is being aborted.")
+        server.out.say("No active run matches.")
 
 
 @server_command(runs, "rerun")

@@ -82,7 +82,12 @@ TimeoutOption = Annotated[
 ]
 MaxChargeOption = Annotated[
     float | None,
-    typer.Option("--max-charge", help="US dollars that the run may cost.", metavar="USD", min=0),
+    typer.Option(
+        "--max-charge",
+        help="US dollars that the run may cost, where prices are set.",
+        metavar="USD",
+        min=0,
+    ),
 ]
 MaxTrafficOption = Annotated[
     float | None,

@@ -20,19 +20,37 @@ class CatalogBrowsers(StrEnum):
     WITHOUT = "without"
 
 
+LimitOption = Annotated[
+    int, typer.Option("--limit", help="Maximum number of results.", min=1, max=100)
+]
+BrowserOption = Annotated[
+    CatalogBrowsers | None,
+    typer.Option(
+        "--browser", help="Only Workers that may use a browser, or only Workers that use none."
+    ),
+]
+
+
+@server_command(store, "list")
+def list_workers(
+    server: ServerContext, limit: LimitOption = 20, browser: BrowserOption = None
+) -> None:
+    """The Workers that you can run.
+
+    \b
+    Examples:
+      fyke store list
+      fyke store list --browser with --limit 100
+    """
+    search(server, "", limit, browser)
+
+
 @server_command(store, "search")
 def search(
     server: ServerContext,
     text: Annotated[str, typer.Argument(help="Part of a title, path or description.")],
-    limit: Annotated[
-        int, typer.Option("--limit", help="Maximum number of results.", min=1, max=100)
-    ] = 20,
-    browser: Annotated[
-        CatalogBrowsers | None,
-        typer.Option(
-            "--browser", help="Only Workers that may use a browser, or only Workers that use none."
-        ),
-    ] = None,
+    limit: LimitOption = 20,
+    browser: BrowserOption = None,
 ) -> None:
     """Find Workers that you can run.
 
@@ -40,7 +58,6 @@ def search(
     Examples:
       fyke store search crawler
       fyke store search owner/ --limit 100 --json
-      fyke store search "" --browser with
     """
     results = server.client.search(text, limit, browser=browser or "")
     if server.out.as_json:

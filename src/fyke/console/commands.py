@@ -105,7 +105,7 @@ def _matching(
 
 
 def _may_open(command: PaletteCommand, caller: Caller) -> bool:
-    if command.operator and not caller.operator:
+    if command.operator and not caller.runs_installation:
         return False
     if command.owner and caller.role is not Role.OWNER:
         return False

@@ -123,7 +123,7 @@ def all_pages(
         *mail_address.MailAddressPages(services.mail_addresses).pages(),
         *second_factor.SecondFactorPages(services.second_factors).pages(),
         *keyboard.KeyboardPages().pages(),
-        *find.FindPages(services.finder).pages(),
+        *find.FindPages(services.finder, services.catalog).pages(),
         *guide.GuidePages().pages(),
         *keys.KeyPages(services.accounts, services.users).pages(),
         *users.UserPages(services.users).pages(),
@@ -237,7 +237,7 @@ def _task_pages(services: Services) -> list[ConsolePage]:
             services.history,
             services.forms,
         ).pages(),
-        *schedules.SchedulePages(services.calendar, pictures).pages(),
+        *schedules.SchedulePages(services.calendar, services.task_board, pictures).pages(),
     ]
 
 

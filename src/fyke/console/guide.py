@@ -18,7 +18,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from fyke.console.markdown import to_html
+from fyke.console.markdown import in_regions, to_html
 from fyke.kit.assets import assets
 from fyke.reasons import HintCode
 
@@ -107,7 +107,8 @@ class Guide:
         """The page without its title. Rendering a long one takes a tenth of a second."""
         if page._html is None:
             parts = [to_html(section.markdown) for section in page.sections]
-            page._html = self._linked(page.name, "".join(parts))
+            linked = self._linked(page.name, "".join(parts))
+            page._html = in_regions(linked, page.title)
         return page._html
 
     def search(self, text: str, limit: int, *, titles: bool = False) -> list[GuideHit]:
@@ -154,8 +155,6 @@ class Guide:
             return f'<a href="{html.escape(target)}">{content}</a>'
 
         text = _LINK.sub(link, _HEADING.sub(heading, text))
-        text = text.replace("<table>", '<div class="region" tabindex="0"><table>')
-        text = text.replace("</table>", "</table></div>").replace("<pre>", '<pre tabindex="0">')
         return Markup(text)  # noqa: S704 - sanitized before, and escaped above
 
     def _target(self, name: str, address: str) -> str:

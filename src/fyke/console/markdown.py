@@ -7,7 +7,9 @@ Pictures become links: fetching one would reveal the reader to another host.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+import html
+import re
+from collections import Counter, OrderedDict
 from functools import lru_cache
 
 import nh3
@@ -18,6 +20,8 @@ from fyke.errors import RateLimited, TooComplex
 from fyke.kit.markdown import MAX_CHARS, render
 
 _CACHED_CHARS = 8 * 2**20  # of HTML
+_SCROLLED = re.compile(r"<h[2-6][^>]*>(.*?)</h[2-6]>|<(table|pre)>", re.S)
+_TAG = re.compile(r"<[^>]+>")
 
 _TAGS = {
     *("p", "br", "hr", "strong", "em", "del", "s", "code", "pre", "blockquote", "a"),
@@ -83,6 +87,29 @@ def to_html(text: str) -> Markup:
         link_rel="nofollow noopener noreferrer",
     )
     return Markup(cleaned)  # noqa: S704 - sanitized above
+
+
+def in_regions(text: Markup, title: str) -> Markup:
+    """Put the tables and the blocks of code of this HTML into areas that scroll by keys. Each is
+    named after the heading above it, or ``title``, with a number where the name is not the first.
+    """
+    seen: Counter[str] = Counter()
+    heading = title
+
+    def region(match: re.Match[str]) -> str:
+        nonlocal heading
+        if not match[2]:
+            heading = html.unescape(_TAG.sub("", match[1])).strip() or title
+            return match[0]
+        seen[heading] += 1
+        name = heading if seen[heading] == 1 else f"{heading} ({seen[heading]})"
+        attributes = f'role="region" aria-label="{html.escape(name)}" tabindex="0"'
+        if match[2] == "table":
+            return f'<div class="region" {attributes}><table>'
+        return f"<pre {attributes}>"
+
+    marked = _SCROLLED.sub(region, text).replace("</table>", "</table></div>")
+    return Markup(marked)  # noqa: S704 - HTML before, and the names are escaped
 
 
 def _without_pictures(text: str) -> str:

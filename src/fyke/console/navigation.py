@@ -82,6 +82,6 @@ def groups_for(caller: Caller, pages: Collection[str]) -> Iterator[NavigationGro
 
 
 def _may_open(entry: NavigationEntry, caller: Caller, pages: Collection[str]) -> bool:
-    if entry.path not in pages or (entry.operator and not caller.operator):
+    if entry.path not in pages or (entry.operator and not caller.runs_installation):
         return False
     return not (entry.editor and caller.role is Role.VIEWER)

@@ -47,11 +47,11 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
 class ConsolePage:
     """One method and path of the console.
 
-    ``area`` is the path of its entry in the sidebar. ``operator``: only for the account that runs
-    this installation. ``form_bytes`` limits the form of an unsafe method, which is read before the
-    handler runs; 0 leaves the body to the handler, which must limit it itself. ``part``: a fragment
-    or a file, never a whole page. ``excluded``: fields of the form, such as passwords, that are
-    dropped when the user has to sign in again.
+    ``area`` is the path of its entry in the sidebar. ``operator``: only for the owners and the
+    members of the account that runs this installation. ``form_bytes`` limits the form of an unsafe
+    method, which is read before the handler runs; 0 leaves the body to the handler, which must
+    limit it itself. ``part``: a fragment or a file, never a whole page. ``excluded``: fields of the
+    form, such as passwords, that are dropped when the user has to sign in again.
     """
 
     method: str

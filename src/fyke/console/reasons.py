@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Protocol
 
 from fyke.console.run_options import name_options
@@ -101,9 +102,15 @@ def error_text(error: FykeError) -> str:
     return gettext(error.message) if error.message in NOT_FOUND else name_options(error.message)
 
 
-def choices() -> list[tuple[str, str]]:
-    """(code, name) of every code that a run can end with."""
-    return [(code.value, name_of(code)) for code in ENDS]
+def choices(priced: bool, chosen: Collection[str] = ()) -> list[tuple[str, str]]:
+    """(code, name) of every code that a run can end with: without ``priced`` those about money only
+    if they are ``chosen``.
+    """
+    return [
+        (code.value, name_of(code))
+        for code in ENDS
+        if priced or code not in _OF_MONEY or code.value in chosen
+    ]
 
 
 def name_of(code: ReasonCode) -> str:
@@ -116,6 +123,10 @@ def _(message: str) -> str:
     return message
 
 
+_OF_MONEY = frozenset({
+    ReasonCode.CHARGE_ESTIMATE, ReasonCode.RUN_CHARGE_CAP, ReasonCode.BALANCE_USED_UP,
+    ReasonCode.ACCOUNT_RUN_CAP, ReasonCode.ACCOUNT_MONTH_CAP,
+})  # fmt: skip
 NOT_FOUND = frozenset({
     _("The run does not exist"), _("The task does not exist"), _("The Worker does not exist"),
 })  # fmt: skip

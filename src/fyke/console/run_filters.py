@@ -45,10 +45,8 @@ class ListAddress:
         return any(getattr(self.terms, name) for name in _FIELDS)
 
     def shown(self, priced: bool) -> tuple[str, ...]:
-        """The columns to show: without the cost where no prices are set, unless it was chosen."""
-        if priced or self.columns != DEFAULT_COLUMNS:
-            return self.columns
-        return tuple(column for column in self.columns if column != "usage")
+        """The columns to show: without the cost where no prices are set."""
+        return tuple(column for column in self.columns if priced or column != "usage")
 
     @property
     def range(self) -> str:

@@ -143,3 +143,8 @@ class Caller:
     address: str = ""
     verified_at: int = 0  # when the user of the session last entered the password
     local: bool = False  # the key is the operator's own on this machine, in ``owner.key``
+
+    @property
+    def runs_installation(self) -> bool:
+        """Whether the console shows the installation: to the operator's owners and members."""
+        return self.operator and self.role is not Role.VIEWER

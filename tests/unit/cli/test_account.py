@@ -60,10 +60,14 @@ def test_a_plan_is_shown_with_its_limit() -> None:
 
 def test_the_own_account_is_shown_with_its_secret() -> None:
     own = OwnAccount(**msgspec.structs.asdict(ACCOUNT), webhook_secret="whsec_1")
-    fields = run(show, account=own).fields
+    fields = run(show, account=own, caps=CAPS).fields
     assert (fields["balance"], fields["traffic left"]) == ("12.5 USD", "5.0 MB")
     assert (fields["operator"], fields["traffic expires"]) == ("no", "-")
     assert fields["webhook secret"] == "whsec_1"
+    free = msgspec.structs.replace(own, balance="0", held="0")
+    caps_of_free = msgspec.structs.replace(CAPS, priced=False)
+    assert "balance" not in run(show, account=free, caps=caps_of_free).fields
+    assert run(show, account=free, caps=CAPS).fields["balance"] == "0 USD"
 
 
 def test_a_zone_is_shown_or_set() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -11,7 +12,18 @@ import pytest
 import typer
 
 from fyke.cli.errors import CommandFailed
-from fyke.cli.run import Status, abort, delete, events, list_runs, log, mark_text, show, start
+from fyke.cli.run import (
+    ActiveState,
+    Status,
+    abort,
+    delete,
+    events,
+    list_runs,
+    log,
+    mark_text,
+    show,
+    start,
+)
 from fyke.reasons import ReasonCode
 from fyke_client.types.fyke.run_logs import LogItem
 from fyke_client.types.fyke.runs import (
@@ -251,3 +263,15 @@ def test_an_abort_is_reported() -> None:
     server = run(abort, "R1", abort=None)
     assert (server.client.calls, server.data) == ([("abort", "R1")], "")
     assert json.loads(run(abort, "R1", as_json=True, abort=None).data) == {"aborted": "R1"}
+    with pytest.raises(typer.BadParameter, match="name one run, or choose runs with --state"):
+        run(abort)
+
+
+def test_all_runs_of_a_state_are_aborted() -> None:
+    found = [SimpleNamespace(slug="R1"), SimpleNamespace(slug="R2")]
+    server = run(abort, "", ActiveState.READY, "", True, runs=found, abort=None)
+    assert server.client.calls == [
+        ("runs", {"worker": "", "state": "ready"}), ("abort", "R1"), ("abort", "R2"),
+    ]  # fmt: skip
+    assert "Aborting 2 runs." in server.messages
+    assert "No active run matches." in run(abort, "", None, "owner/a", runs=[]).messages

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from lxml import html
 
-from fyke.console.markdown import UntrustedMarkdown, to_html
+from fyke.console.markdown import UntrustedMarkdown, in_regions, to_html
 from fyke.errors import RateLimited, TooComplex
 from fyke.parsing.pools import ThreadPool
 
@@ -99,3 +99,23 @@ async def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for text in ("one", "two", "three", "two", "one"):
         await markdown.to_html("a", text)
     assert len(pool.accounts) == 4  # the first was dropped for the third
+
+
+def test_tables_and_code_scroll_in_areas_named_after_their_headings() -> None:
+    text = "| a |\n|---|\n| b |\n\n# Sizes & `units`\n\n```\nx\n```\n\n| c |\n|---|\n| d |\n"
+    tree = html.fragment_fromstring(str(in_regions(to_html(text), "Reader")), create_parent="div")
+    areas = tree.xpath("//*[@role='region'][@tabindex='0']")
+    assert [(area.tag, area.get("aria-label")) for area in areas] == [
+        ("div", "Reader"),
+        ("pre", "Sizes & units"),
+        ("div", "Sizes & units (2)"),
+    ]
+    assert len(tree.xpath("//div[@role='region']/table")) == 2
+
+
+def test_a_heading_cannot_leave_the_name_of_an_area() -> None:
+    text = '# a" onfocus="alert(1)\n\n```\nx\n```\n'
+    tree = html.fragment_fromstring(str(in_regions(to_html(text), "Reader")), create_parent="div")
+    assert tree.xpath("//pre")[0].attrib == {
+        "role": "region", "aria-label": 'a" onfocus="alert(1)', "tabindex": "0",
+    }  # fmt: skip

@@ -15,7 +15,7 @@ LIGHT_DARK = r"light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)"
 COLOURS = {
     name: (light, dark) for name, light, dark in re.findall(rf"--([\w-]+): {LIGHT_DARK};", TOKENS)
 }
-NEEDED = {"text": 4.5, "mark": 3.0}
+NEEDED = {"text": 7.0, "mark": 3.0}
 # name, what it is used as, the surfaces below it
 NOTES = re.findall(rf"--([\w-]+): {LIGHT_DARK};\s*/\* (text|mark) on ([\w, -]+)", TOKENS)
 PAIRS = [

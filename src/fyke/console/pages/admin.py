@@ -145,6 +145,7 @@ class AdminPages:
             area=AREA,
             accounts=await self.accounts.list_accounts(view.caller),
             plans=list(Plan),
+            traffic_quota=self.installation.tariff(view.caller).prices.traffic_quota,
             faults=faults or {},
             about=about,
             typed=view.form.values(),

@@ -146,7 +146,7 @@ class AlertRulePages:
             rule=rule,
             preview=preview,
             kinds=_KINDS,
-            reasons=reasons.choices(),
+            reasons=reasons.choices(view.context.priced, typed["reasons"]),
             hooks=[hook.endpoint for hook in await self.webhooks.list(view.caller)],
             tasks=[(task.task.id, task.task.title) for task in tasks],
             workers=await self.overview.recent_workers(view.caller, MAX_WORKERS),

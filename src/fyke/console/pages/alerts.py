@@ -43,6 +43,7 @@ class AlertPages:
             "alerts/list.html",
             area=AREA,
             alerts=alerts,
+            subjects=await self.alerts.subjects(alerts),
             count=count,
             unread=unread,
             rule=rule,

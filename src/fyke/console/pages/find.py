@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,16 @@ from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
+from fyke.domain.catalog.nearest import nearest
+from fyke.domain.catalog.service import Catalog
 from fyke.domain.finder import Finder, Matches
-from fyke.model.worker import MAX_SEARCH
+from fyke.model.worker import MAX_SEARCH, Worker
 
 PATH = "/find"
 _MAX_HELP = 4
 _MIN_TEXT = 3  # characters of a search in the text of the documentation
 _MAX_COMMANDS = 5  # of each kind, beside other results
+_MAX_NEAR = 4  # where nothing matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Result:
     detail: str = ""
     mark: str = ""
     kind: str = "icon"
+    rows: int | None = None  # of a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class ResultGroup:
 @dataclass(frozen=True, slots=True)
 class FindPages:
     finder: Finder
+    catalog: Catalog
 
     def pages(self) -> list[ConsolePage]:
         return [
@@ -63,23 +68,37 @@ class FindPages:
     async def _values(self, view: View) -> dict[str, Any]:
         text = view.query.get("q", "")[:MAX_SEARCH].replace("\0", "").strip()
         found = await self.finder.find(view.caller, text)
-        pages, actions = matching(text, view.caller, view.context.pages)
+        pages, actions = matching(text, view.caller, self._paths(view))
         help_pages = _help_pages(await asyncio.to_thread(guide), text)
         groups = [*_groups(text, found, pages, actions), _help(help_pages)]
+        count = sum(len(group.results) for group in groups)
+        if not count:
+            groups = [ResultGroup(_("Did you mean"), await self._near(view, text))]
         return {
             "text": text,
             "kinds": [group for group in groups if group.results],
-            "count": sum(len(group.results) for group in groups),
+            "count": count,
         }
+
+    def _paths(self, view: View) -> Collection[str]:
+        """The pages to find: without prices the ledger is of no use."""
+        paths = view.context.pages
+        return paths if view.context.priced else set(paths) - {"/usage/ledger"}
+
+    async def _near(self, view: View, text: str) -> Sequence[Result]:
+        """Workers, pages and actions with a similar name."""
+        found = [_of_worker(worker) for worker in await self.catalog.similar(view.caller, text)]
+        pages, actions = matching("", view.caller, self._paths(view))
+        commands = {command.label: command for command in (*actions, *pages)}
+        names = [(label, label) for label in commands]
+        found += _links([commands[label] for label in nearest(text, names)])
+        return found[:_MAX_NEAR]
 
 
 def _groups(
     text: str, found: Matches, pages: Sequence[PaletteCommand], actions: Sequence[PaletteCommand]
 ) -> list[ResultGroup]:
-    workers = [
-        Result(address_of(worker), worker.title or worker.path, worker.path, worker.path, "worker")
-        for worker in found.workers
-    ]
+    workers = [_of_worker(worker) for worker in found.workers]
     tasks = [Result(f"/tasks/{task.id}", task.title, "", "list-todo") for task in found.tasks]
     runs = [
         Result(
@@ -88,6 +107,7 @@ def _groups(
             f"…{row.line.id[-8:]}",
             row.shown_state.value,
             "run",
+            row.results,
         )
         for row in found.runs
     ]
@@ -106,6 +126,11 @@ def _help_pages(pages: Guide, text: str) -> list[GuideHit]:
     """Titles and headings; without any, places in the text."""
     found = pages.search(text, _MAX_HELP, titles=True)
     return found or (pages.search(text, _MAX_HELP) if len(text) >= _MIN_TEXT else [])
+
+
+def _of_worker(worker: Worker) -> Result:
+    title = worker.title or worker.path
+    return Result(address_of(worker), title, worker.path, worker.path, "worker")
 
 
 def _help(hits: Sequence[GuideHit]) -> ResultGroup:

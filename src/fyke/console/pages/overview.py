@@ -55,9 +55,11 @@ class OverviewPages:
         ]
 
     async def show(self, view: View) -> Response:
-        names = self._names(view)
+        has_runs = await self._has_runs(view)
+        names = self._names(view) if has_runs else await self._first_names(view)
         tasks = {name: asyncio.ensure_future(self._text(view, name)) for name in names}
-        await asyncio.wait(tasks.values(), timeout=CARD_WAIT)
+        if tasks:
+            await asyncio.wait(tasks.values(), timeout=CARD_WAIT)
         cards: dict[str, Markup | None] = {}
         for name, task in tasks.items():
             cards[name] = task.result() if task.done() else None
@@ -66,7 +68,7 @@ class OverviewPages:
             "overview/page.html",
             area=AREA,
             cards=cards,
-            has_runs=await self._has_runs(view),
+            has_runs=has_runs,
             titles=_titles(),
         )
 
@@ -82,7 +84,16 @@ class OverviewPages:
 
     def _names(self, view: View) -> list[str]:
         names = ["day", "now", "next", "workers", "usage"]
-        return [*names, "health"] if view.caller.operator else names
+        return [*names, "health"] if view.caller.runs_installation else names
+
+    async def _first_names(self, view: View) -> list[str]:
+        """The cards that have something to show before the first run."""
+        try:
+            planned = bool(await self.overview.next_runs(view.caller, 1))
+        except FykeError:
+            planned = True  # the card says why it is not available
+        names = ["next"] if planned else []
+        return [*names, "health"] if view.caller.runs_installation else names
 
     async def _text(self, view: View, name: str) -> Markup:
         """The card as HTML; a card that fails shows its error."""

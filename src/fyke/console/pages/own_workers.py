@@ -40,6 +40,7 @@ class OwnWorkerPages:
             view.caller, text, offset=(page - 1) * ROWS, limit=ROWS
         )
         entries = await self.catalog.entries(view.caller, workers)
+        near = await self.catalog.similar(view.caller, text) if text and not total else []
         return view.page_or_part(
             "own_workers/list.html",
             "found",
@@ -47,6 +48,7 @@ class OwnWorkerPages:
             text=text,
             total=total,
             entries=entries,
+            near=[each for each in near if each.account_id == view.caller.account_id],
             pictures=await self.pictures.of_workers(view, [worker.id for worker in workers]),
             page=page,
             rows=ROWS,

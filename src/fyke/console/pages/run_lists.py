@@ -86,7 +86,7 @@ class RunListPages:
             faults=faults,
             saved=saved,
             choices=await self.lists.choices(view.caller),
-            reasons=reasons.choices(),
+            reasons=reasons.choices(view.context.priced, [address.terms.reason]),
             open_ids=[] if page is None else _open_ids(page),
             top=_top(page, address),
             newer_prefix=NEWER,
@@ -121,7 +121,8 @@ class RunListPages:
     async def export(self, view: View) -> Response:
         address = run_filters.read(view.query, ())
         search = await self.lists.search(view.caller, address.terms, view.zone_name)
-        return await csv_file(runs_csv(self.lists.all_rows(view.caller, search)), "runs.csv")
+        rows = self.lists.all_rows(view.caller, search)
+        return await csv_file(runs_csv(rows, priced=view.context.priced), "runs.csv")
 
     async def live(self, view: View) -> Response:
         """Stream changes of the runs in ``run_id``, and the number of runs newer than ``top``."""

@@ -34,6 +34,7 @@ from fyke.console.usage_marks import marked_rows
 from fyke.console.view import View
 from fyke.domain.logs import ansi
 from fyke.domain.logs.reading import CUT, LogReader
+from fyke.domain.logs.repeats import ShownLines
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.browser_reports import RunBrowsers
 from fyke.domain.runs.sites import RunSites
@@ -110,6 +111,7 @@ class _Stream:
         self._view = view
         self._tab = tab
         self._address = address
+        self._shown = ShownLines()
         self._run_id = run_id
         self._rows_shown = 0
         self._figures_at = self._usage_at = 0.0
@@ -231,6 +233,7 @@ class _Stream:
             for e in entries
             if log_filter.matches(e)
         ]
+        lines = self._shown.excerpts(lines)
         if not lines:
             return ""
         html = self._part("lines", lines=lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ from fyke.console.view import View
 from fyke.domain.accounts.link_issuers import issuer_of
 from fyke.domain.logs import ansi
 from fyke.domain.logs.reading import LogPage, LogPosition, LogReader
+from fyke.domain.logs.repeats import ShownLines
 from fyke.domain.logs.service import RunLogs
 from fyke.errors import NotFound
 from fyke.model.log import MAX_SEARCHED_TEXT, LogFilter, LogType
@@ -111,7 +112,7 @@ class RunLogPages:
         values: dict[str, Any] = {
             "frame": frame,
             "address": address,
-            "page": page,
+            "page": replace(page, lines=ShownLines().excerpts(page.lines)),
             "spans": ansi.spans,
             **_adjacent_pages(frame, address, page),
         }

@@ -14,6 +14,7 @@ from fyke.console.pages.run_frame import AREA, RunFrame, RunFrames
 from fyke.console.view import View
 from fyke.domain.logs import ansi
 from fyke.domain.logs.reading import LogPosition, LogReader
+from fyke.domain.logs.repeats import ShownLines
 from fyke.domain.results.headers import with_undeclared
 from fyke.domain.results.query.model import OPERATORS
 from fyke.domain.results.service import RunResults
@@ -47,7 +48,7 @@ class RunOutputPages:
             last = await self.logs.page_of(
                 frame.view.run.id, LogPosition(), LogFilter(), limit=LAST_LINES
             )
-            lines = last.lines
+            lines = ShownLines().excerpts(last.lines)
         return view.page_or_part(
             "run/output.html",
             "output",

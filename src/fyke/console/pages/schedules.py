@@ -15,6 +15,7 @@ from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.pages.task_schedule import schedule_label, weekdays
 from fyke.console.view import View
 from fyke.domain.schedules.calendar import PlannedRun, ScheduleCalendar
+from fyke.domain.tasks.board import TaskBoard
 from fyke.errors import InvalidRequest
 
 AREA = "/schedules"
@@ -24,6 +25,7 @@ SIZE = 50
 @dataclass(frozen=True, slots=True)
 class SchedulePages:
     calendar: ScheduleCalendar
+    board: TaskBoard
     pictures: RunPictures
 
     def pages(self) -> list[ConsolePage]:
@@ -37,10 +39,12 @@ class SchedulePages:
         number = int(text) if text.isdecimal() and 0 < int(text[:6]) < 100_000 else 1
         offset = (number - 1) * SIZE
         count, lines = await self.calendar.page(view.caller, offset=offset, limit=SIZE)
+        tasks = 1 if lines else (await self.board.page(view.caller, offset=0, limit=1))[0]
         return view.page(
             "schedules/list.html",
             area=AREA,
             lines=lines,
+            has_tasks=tasks > 0,
             pictures=await self.pictures.of_tasks(view, [line.task.id for line in lines]),
             paused=[line for line in lines if line.schedule.paused_at],
             count=count,

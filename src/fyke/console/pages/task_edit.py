@@ -76,6 +76,7 @@ class TaskEditPages:
             saved_input,
             browser_mb=self._browser_mb(check),
             has_nodes=await self.forms.has_nodes(),
+            priced=self.forms.priced,
             json_view=check.version is None or view.query.get("view") == "json",
             option_errors=_option_errors(check),
         )
@@ -92,6 +93,7 @@ class TaskEditPages:
             partial(self.forms.read_file, view.caller),
             browser_mb=self._browser_mb(check),
             has_nodes=await self.forms.has_nodes(),
+            priced=self.forms.priced,
         )
         typed = {name: view.form.get(name) for name in ("title", "description", "version")}
         revision = view.form.number("revision", -1)

@@ -57,7 +57,7 @@ class WelcomePages:
             sample=await self._sample(view),
             url=url,
             faults=faults,
-            data_folder=self.data_folder if view.caller.operator else "",
+            data_folder=self.data_folder if view.caller.runs_installation else "",
             pages=view.context.pages,
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fyke.console.markdown import UntrustedMarkdown
+from fyke.console.markdown import UntrustedMarkdown, in_regions
 from fyke.console.page import ConsolePage
 from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
@@ -55,7 +55,8 @@ class WorkerTabPages:
         readme = await self.markdown.to_html(
             frame.worker.account_id, version.readme if version else ""
         )
-        return view.page("workers/readme.html", frame=frame, readme=readme)
+        shown = in_regions(readme, frame.worker.title)
+        return view.page("workers/readme.html", frame=frame, readme=shown)
 
     async def output(self, view: View) -> Response:
         frame = await self.frames.get(view, "/output")
@@ -120,8 +121,9 @@ class WorkerTabPages:
         frame = await self.frames.get(view, "/changelog")
         changelog = await self.history.changelog(view.caller, frame.worker.id)
         note = await self.markdown.to_html(frame.worker.account_id, changelog.text)
+        shown = in_regions(note, frame.worker.title)
         return view.page(
-            "workers/changelog.html", frame=frame, changelog=changelog, author_note=note
+            "workers/changelog.html", frame=frame, changelog=changelog, author_note=shown
         )
 
     async def _latest(self, view: View, frame: WorkerFrame) -> Version | None:

@@ -78,7 +78,7 @@ def form_context_of(
     )
     context = FormContext(JSON_VIEW if form.broken else view)
     context.options, context.browser_options = options(
-        values, errors, form.browser_mb, has_nodes=form.has_nodes
+        values, errors, form.browser_mb, has_nodes=form.has_nodes, priced=form.priced
     )
     context.system_rest = values.system_rest
     context.options_open = any(error.path.startswith("system.") for error in errors)

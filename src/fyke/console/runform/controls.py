@@ -112,10 +112,16 @@ def groups(form: RunForm, sent: FormContent, errors: Iterable[InputError]) -> li
 
 
 def options(
-    sent: FormContent, errors: Iterable[InputError], browser_mb: int, *, has_nodes: bool = False
+    sent: FormContent,
+    errors: Iterable[InputError],
+    browser_mb: int,
+    *,
+    has_nodes: bool = False,
+    priced: bool = True,
 ) -> tuple[list[Control], list[Control]]:
     """The run options, and those of browsers: where runs have none (``browser_mb`` is 0), only the
-    options with a value or an error; the same for those of nodes.
+    options with a value or an error; the same for those of nodes, and for
+    the cost where runs are free.
     """
     faults = _by_path(errors)
     shown: tuple[list[Control], list[Control]] = ([], [])
@@ -123,7 +129,11 @@ def options(
         posted, wrong = sent.system.get(name, {}), faults.get(f"system.{name}", [])
         of_browser = name in BROWSER_FIELDS
         empty = not wrong and decode(FIELDS[name], posted).value in (ABSENT, [])
-        is_useless = (of_browser and not browser_mb) or (name in NODE_FIELDS and not has_nodes)
+        is_useless = (
+            (of_browser and not browser_mb)
+            or (name in NODE_FIELDS and not has_nodes)
+            or (name == "max_total_charge" and not priced)
+        )
         if is_useless and empty:
             continue
         item = shown_option(name, browser_mb)

@@ -65,15 +65,16 @@ def initial_form(
     *,
     browser_mb: int,
     has_nodes: bool = False,
+    priced: bool = True,
     json_view: bool = False,
     own: bool = False,
     option_errors: tuple[InputError, ...] = (),
 ) -> InputForm:
-    """The form with a saved input, or with the defaults of the schema. ``browser_mb`` and
-    ``has_nodes`` are those of ``RunForm``, here and below. ``option_errors``: of run options,
-    beside those that the form finds itself.
+    """The form with a saved input, or with the defaults of the schema. ``browser_mb``,
+    ``has_nodes`` and ``priced`` are those of ``RunForm``, here and below. ``option_errors``: of run
+    options, beside those that the form finds itself.
     """
-    form = replace(describe(schema), browser_mb=browser_mb, has_nodes=has_nodes)
+    form = replace(describe(schema), browser_mb=browser_mb, has_nodes=has_nodes, priced=priced)
     raw = GivenInput(saved_input if saved_input is not None else start_value(form))
     value = normalise(form, raw, SystemDefaults())
     errors = () if saved_input is None else value.errors
@@ -92,11 +93,12 @@ async def read_submitted(
     *,
     browser_mb: int,
     has_nodes: bool = False,
+    priced: bool = True,
 ) -> tuple[InputForm, bool]:
     """The submitted form, and whether the button only changes what the form shows. ``read_file``
     reads a file as the value of a list.
     """
-    form = replace(describe(schema), browser_mb=browser_mb, has_nodes=has_nodes)
+    form = replace(describe(schema), browser_mb=browser_mb, has_nodes=has_nodes, priced=priced)
     request = form_request.read(pairs)
     value = await asyncio.to_thread(normalise, form, request.raw, SystemDefaults())
     if request.button == "import":

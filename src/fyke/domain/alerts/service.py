@@ -17,6 +17,8 @@ from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
 from fyke.model.alert import MAX_RULES, MAX_UNREAD_COUNT, Alert, AlertFilter, Rule, RuleKind
 from fyke.model.audit import AuditAction
+from fyke.model.task import Task
+from fyke.model.worker import Worker
 
 MAX_MARKED = 1000  # alerts that are marked as read by one request
 
@@ -28,6 +30,14 @@ class RuleView:
     rule: Rule
     worker_path: str
     task_title: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSubject:
+    """What an alert is about: None where it was deleted, or for runs without a task."""
+
+    worker: Worker | None
+    task: Task | None
 
 
 class Alerts:
@@ -49,6 +59,21 @@ class Alerts:
         return await self._storage.read(
             lambda tx: tx.alerts.alerts(caller.account_id, filter, offset=offset, limit=limit)
         )
+
+    async def subjects(self, alerts: Collection[Alert]) -> dict[str, AlertSubject]:
+        """The workers and tasks of the caller's alerts, by the id of the alert."""
+        worker_ids = {alert.worker_id for alert in alerts}
+        task_ids = {alert.task_id for alert in alerts if alert.task_id}
+
+        def work(tx: Transaction) -> dict[str, AlertSubject]:
+            workers = {each: tx.workers.get(each) for each in worker_ids}
+            tasks = {each: tx.tasks.get(each) for each in task_ids}
+            return {
+                alert.id: AlertSubject(workers[alert.worker_id], tasks.get(alert.task_id))
+                for alert in alerts
+            }
+
+        return await self._storage.read(work)
 
     async def count_unread(self, caller: Caller) -> int:
         """The number of unread alerts; ``MAX_UNREAD_COUNT`` stands for this number or more."""

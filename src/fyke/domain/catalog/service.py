@@ -146,9 +146,12 @@ class Catalog:
         listing = await self._storage.read(lambda tx: self._browse(tx, caller, query, text))
         if listing.everywhere or not text or query.browser is not BrowserFilter.ANY:
             return listing
+        return CatalogListing(0, (), (), 0, await self.similar(caller, text))
+
+    async def similar(self, caller: Caller, text: str) -> list[Worker]:
+        """The workers whose names are most like ``text``, best first, of those used most."""
         candidates = await self._storage.read(lambda tx: _most_used(tx, caller))
-        proposals = await asyncio.to_thread(_proposals, text, candidates)
-        return CatalogListing(0, (), (), 0, proposals)
+        return await asyncio.to_thread(_proposals, text, candidates)
 
     def _browse(
         self, tx: Transaction, caller: Caller, query: CatalogQuery, text: str

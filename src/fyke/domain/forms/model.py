@@ -117,7 +117,7 @@ class RunForm:
 
     ``browser_mb``: the memory of the browser that a run of the version gets without asking for
     another size, 0 where its runs have no browser, and so no options of one.
-    ``has_nodes``: runs may choose between machines.
+    ``has_nodes``: runs may choose between machines. ``priced``: they cost money.
     """
 
     description: str
@@ -128,6 +128,7 @@ class RunForm:
     fields: dict[str, FormField] = field(default_factory=dict)
     browser_mb: int = 0
     has_nodes: bool = False
+    priced: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,11 @@ class RunForms:
         """``RunForm.browser_mb`` of a version with this need."""
         return 0 if need is BrowserNeed.NONE else self._rules.browser_memory_mb
 
+    @property
+    def priced(self) -> bool:
+        """``RunForm.priced`` of all versions."""
+        return self._rules.prices.any()
+
     async def has_nodes(self) -> bool:
         """``RunForm.has_nodes`` of all versions."""
         return await self._read(_has_nodes)
@@ -142,7 +147,7 @@ class RunForms:
             lambda tx: (_form_view(tx, caller, ref, number), _has_nodes(tx))
         )
         browser_mb = self.browser_mb(view.version.browser)
-        form = replace(view.form, browser_mb=browser_mb, has_nodes=has_nodes)
+        form = replace(view.form, browser_mb=browser_mb, has_nodes=has_nodes, priced=self.priced)
         return replace(view, form=form)
 
     async def check(self, caller: Caller, view: FormView, raw: RawInput) -> InputCheck:

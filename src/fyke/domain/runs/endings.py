@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.logs.reading import LogPosition, LogReader
+from fyke.domain.logs.repeats import ShownLines
 from fyke.domain.runs.hints import MAX_LINES, hint
 from fyke.domain.runs.service import RunView
 from fyke.domain.runs.sites import RunSites
@@ -58,7 +59,7 @@ class RunEndings:
         lines = [line.content for line in page.lines]
         sites = await self._sites.contacted(run)
         found = hint(run, view.results, lines, sites, has_last_page=has_last_page)
-        return RunEnding(found, page.lines)
+        return RunEnding(found, ShownLines().excerpts(page.lines))
 
     async def _without_browser(self, run: Run) -> tuple[int, int]:
         """How many subtasks failed because no browser was free, and how many of these because the

@@ -15,11 +15,17 @@ COLUMNS = (
 )  # fmt: skip
 
 
-async def runs_csv(pages: AsyncIterator[list[RunRow]]) -> AsyncIterator[bytes]:
-    """A header, then a line for each run. Times are UTC in ISO 8601, empty when not reached yet."""
-    yield csv_lines([list(COLUMNS)])
+async def runs_csv(
+    pages: AsyncIterator[list[RunRow]], *, priced: bool = True
+) -> AsyncIterator[bytes]:
+    """A header, then a line for each run. Times are UTC in ISO 8601, empty when not reached yet.
+    Without ``priced`` there is no column of the cost.
+    """
+    shown = [at for at, name in enumerate(COLUMNS) if priced or name != "usage_usd"]
+    yield csv_lines([[COLUMNS[at] for at in shown]])
     async for rows in pages:
-        yield csv_lines([_cells(row) for row in rows])
+        table = [_cells(row) for row in rows]
+        yield csv_lines([[cells[at] for at in shown] for cells in table])
 
 
 def _cells(row: RunRow) -> list[str]:
