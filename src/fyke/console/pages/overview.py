@@ -15,6 +15,7 @@ from fyke.console import formats
 from fyke.console.charts import chart_of
 from fyke.console.page import ConsolePage
 from fyke.console.pages.run_pictures import RunPictures
+from fyke.console.pages.usage import UsageAddress
 from fyke.console.reasons import text_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
@@ -25,6 +26,7 @@ from fyke.domain.queue.board import QueueBoard
 from fyke.domain.runs.lists import RunLists, RunRow
 from fyke.domain.runs.waiting import WaitReasons
 from fyke.errors import FykeError, NotFound
+from fyke.model.billing import UsageOrder
 from fyke.model.run import RunState
 from fyke.model.run_list import RunSearch
 
@@ -80,7 +82,7 @@ class OverviewPages:
         return view.page("overview/one.html", area=AREA, text=text, title=_titles()[name])
 
     def _names(self, view: View) -> list[str]:
-        names = ["now", "day", "usage", "next", "workers"]
+        names = ["now", "day", "usage", "next", "workers", "slow"]
         return [*names, "health"] if view.caller.operator else names
 
     async def _text(self, view: View, name: str) -> Markup:
@@ -91,6 +93,7 @@ class OverviewPages:
             "usage": self._usage,
             "next": self._next,
             "workers": self._workers,
+            "slow": self._slow,
             "health": self._health,
         }
         try:
@@ -156,6 +159,12 @@ class OverviewPages:
         pictures = await self.pictures.of_workers(view, [worker.id for worker in workers])
         return {"workers": workers, "pictures": pictures}
 
+    async def _slow(self, view: View) -> dict[str, Any]:
+        week = await self.usage.slowest(view.caller, FEW)
+        since, until = week.period.first.isoformat(), week.period.last.isoformat()
+        address = UsageAddress(since=since, until=until, order=UsageOrder.SLOWEST.value)
+        return {"slowest": week.workers, "address": f"{address.path()}#split"}
+
     async def _health(self, view: View) -> dict[str, Any]:
         return {"checks": await self.health.all(view.caller)}
 
@@ -172,5 +181,6 @@ def _titles() -> dict[str, str]:
         "usage": _("This month"),
         "next": _("Next schedules"),
         "workers": _("Recently used Workers"),
+        "slow": _("Slowest Workers of the last 7 days"),
         "health": _("Health of the installation"),
     }
