@@ -117,6 +117,44 @@ def test_rows_are_updated_live_and_the_selection_is_kept(
         assert (watch.errors, watch.foreign) == ([], [])
 
 
+def test_an_update_waits_until_a_pressed_link_is_released(
+    browser: Browser, server: Served, token: str, worker: Any
+) -> None:
+    clear(server)
+    run = start(server, worker)
+    [lease] = server.do(server.app.begin())
+    server.do(server.app.push(lease, [{"n": 0}]))
+    with tab(browser, server.base_url, token, bypass_csp=True) as (page, watch):
+        page.goto(f"/runs/{run}")
+        page.evaluate("""() => {
+          window.updates = [];
+          addEventListener("htmx:before:swap", (event) => updates.push(event.defaultPrevented));
+          addEventListener("dragstart", (event) => event.preventDefault());
+        }""")
+        server.do(server.app.push(lease, [{"n": 1}]))
+        link = page.locator("#fresh a")
+        expect(link).to_have_text("Show 1 new row")
+        link.hover()
+        page.mouse.down()
+        page.evaluate("window.updates = []")
+        server.do(server.app.push(lease, [{"n": 2}]))
+        page.wait_for_function("updates.length > 0")
+        expect(link).to_have_text("Show 1 new row")
+        page.mouse.move(4, 4)  # released elsewhere, it is no click
+        page.mouse.up()
+        expect(link).to_have_text("Show 2 new rows")
+        assert page.url.endswith(f"/runs/{run}")
+        link.hover()
+        page.mouse.down()
+        page.evaluate("window.updates = []")
+        server.do(server.app.push(lease, [{"n": 3}]))
+        page.wait_for_function("updates.length > 0")
+        page.mouse.up()
+        expect(page.locator("#rows tbody tr")).to_have_count(4)
+        server.do(server.app.end(lease))
+        assert (watch.errors, watch.foreign) == ([], [])
+
+
 def test_bulk_actions_work_with_the_keyboard(
     browser: Browser, server: Served, token: str, worker: Any
 ) -> None:

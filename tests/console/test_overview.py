@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from fyke.console.pages import overview
 from fyke.domain.runs.service import StartRequest
 from fyke.errors import Unavailable
+from fyke.model.billing import UsageKey, UsageSums
 from fyke.model.run import Origin, Outcome
 from support.app import App
 from support.pages import Visitor, visitor
@@ -77,6 +79,35 @@ async def test_runs_that_run_are_shown_before_those_that_wait(app: App, owner: V
     links = (await owner.get("/")).all("//*[@id='card-now']//li/a/@href")
     assert links[0] == f"/runs/{running}" and len(links) == overview.FEW
     assert set(links[1:]) < {f"/runs/{run}" for run in waiting}
+
+
+async def test_the_slowest_workers_of_the_week_lead_to_their_trends(
+    app: App, owner: Visitor
+) -> None:
+    assert "No runs have ended in this time." in (await owner.get("/overview/slow")).text
+    quick, slow = await app.publish("quick"), await app.publish("slow")
+    today = int(f"{datetime.now(UTC):%Y%m%d}")
+    week_ago = int(f"{datetime.now(UTC) - timedelta(days=7):%Y%m%d}")
+
+    def work(tx: Any) -> None:
+        for worker, day, runs, run_ms in (
+            (quick, today, 9, 900_000), (slow, today, 2, 480_000), (slow, week_ago, 1, 60_000),
+        ):  # fmt: skip
+            key = UsageKey(app.owner.account_id, day, worker.id)
+            tx.usage.add(key, UsageSums(runs=runs, run_ms=run_ms))
+
+    await app.storage.write(work)
+    page = await owner.get("/overview/slow")
+    names = page.all("//*[@id='card-slow']//li//a/@href")
+    assert names == ["/w/owner/slow/trends", "/w/owner/quick/trends"]
+    lines = [" ".join(item.itertext()).split() for item in page.all("//*[@id='card-slow']//li")]
+    assert " ".join(lines[0]) == "owner/slow 2 runs 4 min before: 1 min"
+    assert "before" not in lines[1]
+    all_link = page.one("//*[@id='card-slow']/div[1]/a").get("href")
+    sums = await owner.get(all_link.partition("#")[0])
+    cells = sums.all("//th[@aria-sort='descending']/ancestor::table//tbody/tr/th//a/text()")
+    assert cells == ["owner/slow", "owner/quick"]
+    assert sums.all("//td[@data-label='Time per run']/span/@title") == ["240000 ms", "100000 ms"]
 
 
 async def test_health_is_shown_to_the_operator_only(app: App, owner: Visitor) -> None:

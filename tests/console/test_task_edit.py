@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+from fyke.domain.alerts.rules import EXAMPLE
 from fyke.domain.schedules.editing import ScheduleEdit
 from fyke.domain.tasks.service import TaskEdit
+from fyke.model.alert import MAX_RULES
 from fyke.model.schedule import ScheduleKind
 from support.app import App
 from support.pages import Page, Visitor
@@ -163,6 +165,38 @@ async def test_a_schedule_is_previewed_saved_and_removed(app: App, owner: Visito
     assert "off" in (await owner.get("/schedules")).text
     await owner.post(f"{address}/delete")
     assert "No schedules" in (await owner.get("/schedules")).text
+
+
+async def test_a_schedule_is_saved_with_alerts(app: App, owner: Visitor) -> None:
+    task = await a_task(app)
+    address = f"/tasks/{task.id}/schedule"
+
+    async def offered() -> list[str]:
+        page = await owner.get(address)
+        return [str(kind) for kind in page.all("//input[@name='alert' and not(@checked)]/@value")]
+
+    assert await offered() == ["failed", "zero_rows", "fewer_rows", "slower"]
+    wrong = SCHEDULE | {"time": "25:00", "alert": ["slower"]}
+    page = await owner.post(address, wrong, status=422)
+    assert page.all("//input[@name='alert' and @checked]/@value") == ["slower"]
+    assert await app.services.alerts.rules(app.owner) == []
+    await owner.post(address, SCHEDULE | {"alert": ["failed", "slower", "budget"]})
+    rules = [view.rule for view in await app.services.alerts.rules(app.owner)]
+    assert [(rule.kind.value, rule.task_id, rule.factor) for rule in rules] == [
+        ("failed", task.id, 0),
+        ("slower", task.id, 2),
+    ]
+    assert rules[0].name == f"{task.title}: a run has failed"
+    page = await owner.get(address)
+    assert page.all(f"//li/a[@href='/alerts/rules/{rules[0].id}']")
+    assert await offered() == ["zero_rows", "fewer_rows"]
+    await owner.post(f"/alerts/rules/{rules[0].id}/switch", {"to": "off"})
+    assert await offered() == ["failed", "zero_rows", "fewer_rows"]
+    for _ in range(MAX_RULES - 2):
+        await app.services.alerts.add_rule(app.owner, EXAMPLE)
+    done = await owner.post(address, SCHEDULE | {"revision": "1", "alert": ["zero_rows"]})
+    page = await owner.get(done.location)
+    assert "The schedule was saved, but an alert rule was not added: An account has" in page.text
 
 
 @pytest.mark.parametrize(

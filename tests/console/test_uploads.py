@@ -148,12 +148,14 @@ async def test_a_version_is_published_and_another_one_stays_current(
 ) -> None:
     worker = await app.publish("greeter", caller=app.other)
     address = await brought(app, other)
-    assert (await other.get(address)).one("//input[@name='keep']").get("checked") is None
-    target = {"target": "version", "worker": worker.id, "keep": "on"}
+    assert (await other.get(address)).one("//button[@name='keep']").get("value") == "1"
+    target = {"target": "version", "worker": worker.id, "keep": "1"}
     done = await other.post(f"{address}/publish", target)
-    assert done.location == "/w/other/greeter/versions"
+    assert done.location == "/w/other/greeter/versions/v1.0.2/promote"
     page = await other.get(done.location)
     assert "v1.0.2 is published. v1.0.1 is still the current version." in page.text
+    assert "v1.0.1 → v1.0.2" in page.text
+    page = await other.get("/w/other/greeter/versions")
     assert page.one("//a[contains(., 'Make current')]").get("href").endswith("v1.0.2/promote")
 
 
@@ -188,7 +190,7 @@ class Clicks:
 def _chosen(form: Any) -> dict[str, str]:
     """What a form sends if nothing is changed."""
     sent = {}
-    for control in form.xpath(".//*[@name and not(@type='file')]"):
+    for control in form.xpath(".//*[@name and not(@type='file') and not(self::button)]"):
         if control.tag == "select":
             [sent[control.get("name")]] = control.xpath("option[@selected]/@value")
         elif control.get("type") not in ("radio", "checkbox") or control.get("checked") is not None:

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from fyke.contracts.state import Transaction
 from fyke.model.account import Account
-from fyke.model.billing import EntryKind, LedgerFilter, UsageDimension, UsageKey, UsageSums
+from fyke.model.billing import (
+    EntryKind,
+    LedgerFilter,
+    UsageDimension,
+    UsageKey,
+    UsageOrder,
+    UsageSums,
+)
 from support import records
 from support.examples import examples
 
@@ -137,6 +144,28 @@ async def test_sums_are_kept_by_day_and_returned_in_parts(state: State) -> None:
             (s.usage_micros for s in expected.values()), reverse=True
         )
     assert await state.read(lambda tx: tx.usage.days("other", 0, 99999999)) == {}
+
+
+async def test_the_slowest_parts_come_first_by_their_average(state: State) -> None:
+    added = {
+        "often": [UsageSums(runs=2, run_ms=9_000), UsageSums(runs=8, run_ms=1_000)],
+        "slow": [UsageSums(runs=2, run_ms=3_001)],
+        "quick": [UsageSums(runs=3, run_ms=4_500), UsageSums(runs=1, run_ms=1_500)],
+        "never": [UsageSums(usage_micros=5, run_ms=9)],
+    }
+
+    def work(tx: Transaction) -> None:
+        for worker, days in added.items():
+            for day, sums in enumerate(days, 20261124):
+                tx.usage.add(UsageKey("account", day, worker), sums)
+
+    await state.write(work)
+    days, part, order = (20261124, 20261125), UsageDimension.WORKER, UsageOrder.SLOWEST
+    stored = await state.read(lambda tx: tx.usage.parts("account", *days, part, 9, order))
+    averages = [(ref, sums.average_ms) for ref, sums in stored]
+    assert averages == [("slow", 1500), ("quick", 1500), ("often", 1000)]
+    first = await state.read(lambda tx: tx.usage.parts("account", *days, part, 1, order))
+    assert first == stored[:1]
 
 
 async def test_concurrent_additions_are_all_kept(state: State) -> None:

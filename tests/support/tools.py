@@ -59,6 +59,7 @@ TOOLS = {
     "display": Tool("xvfb", ("Xvfb",)),
     "dpkg": Tool("dpkg", ("dpkg-deb",)),
     "driver": Tool("chromium-driver", ("chromedriver",)),
+    "firefox": Tool("firefox-esr", ("firefox-esr", "firefox")),
     "git": Tool("git", ("git",)),
     "go": Tool("golang-go", ("go",)),
     "go_grpc": Tool("golang-google-grpc-dev", (), _go_grpc),

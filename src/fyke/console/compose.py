@@ -234,6 +234,7 @@ def _task_pages(services: Services) -> list[ConsolePage]:
             services.task_board,
             services.tasks,
             services.schedules,
+            services.alerts,
             services.history,
             services.forms,
         ).pages(),

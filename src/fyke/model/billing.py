@@ -53,6 +53,13 @@ class UsageDimension(StrEnum):
     KEY = "key"
 
 
+class UsageOrder(StrEnum):
+    """Which workers, tasks or keys come first."""
+
+    SPENT = "spent"  # the most expensive, then those with the most runs
+    SLOWEST = "slowest"  # those whose runs took longest on average; without those that had no run
+
+
 @dataclass(frozen=True, slots=True)
 class UsageKey:
     """What usage is attributed to. ``day`` is 20261124, in the account's time zone at that moment;
@@ -89,6 +96,11 @@ class UsageSums:
     @property
     def succeeded(self) -> int:
         return self.runs - self.failed - self.aborted
+
+    @property
+    def average_ms(self) -> int | None:
+        """The time from start to end of a run, None without runs."""
+        return self.run_ms // self.runs if self.runs else None
 
     def __add__(self, other: UsageSums) -> UsageSums:
         return UsageSums(*map(add, _values(self), _values(other)))

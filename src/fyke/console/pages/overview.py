@@ -15,6 +15,7 @@ from fyke.console import formats
 from fyke.console.charts import chart_of
 from fyke.console.page import ConsolePage
 from fyke.console.pages.run_pictures import RunPictures
+from fyke.console.pages.usage import UsageAddress
 from fyke.console.reasons import text_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
@@ -26,6 +27,7 @@ from fyke.domain.runs.lists import RunLists, RunRow
 from fyke.domain.runs.waiting import WaitReasons
 from fyke.errors import FykeError, NotFound
 from fyke.model.health import Level
+from fyke.model.billing import UsageOrder
 from fyke.model.run import RunState
 from fyke.model.run_list import RunSearch
 
@@ -83,7 +85,7 @@ class OverviewPages:
         return view.page("overview/one.html", area=AREA, text=text, title=_titles()[name])
 
     def _names(self, view: View) -> list[str]:
-        names = ["day", "now", "next", "workers", "usage"]
+        names = ["day", "now", "next", "workers", "slow", "usage"]
         return [*names, "health"] if view.caller.runs_installation else names
 
     async def _first_names(self, view: View) -> list[str]:
@@ -103,6 +105,7 @@ class OverviewPages:
             "usage": self._usage,
             "next": self._next,
             "workers": self._workers,
+            "slow": self._slow,
             "health": self._health,
         }
         try:
@@ -168,6 +171,12 @@ class OverviewPages:
         pictures = await self.pictures.of_workers(view, [worker.id for worker in workers])
         return {"workers": workers, "pictures": pictures}
 
+    async def _slow(self, view: View) -> dict[str, Any]:
+        week = await self.usage.slowest(view.caller, FEW)
+        since, until = week.period.first.isoformat(), week.period.last.isoformat()
+        address = UsageAddress(since=since, until=until, order=UsageOrder.SLOWEST.value)
+        return {"slowest": week.workers, "address": f"{address.path()}#split"}
+
     async def _health(self, view: View) -> dict[str, Any]:
         checks = await self.health.all(view.caller)
         order = (Level.BAD, Level.WARNING)
@@ -187,5 +196,6 @@ def _titles() -> dict[str, str]:
         "usage": _("This month"),
         "next": _("Next schedules"),
         "workers": _("Recently used Workers"),
+        "slow": _("Slowest Workers of the last 7 days"),
         "health": _("Health of the installation"),
     }

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from fyke.console import formats
 from fyke.console.page import ConsolePage
+from fyke.console.pages.task_alerts import TaskAlerts, task_alerts
 from fyke.console.pages.task_schedule import (
     TypedSchedule,
     change_of,
@@ -29,6 +30,7 @@ from fyke.console.reasons import error_text
 from fyke.console.runform.input_form import InputForm, initial_form, read_submitted
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
+from fyke.domain.alerts.service import Alerts
 from fyke.domain.forms.model import InputError
 from fyke.domain.forms.service import RunForms
 from fyke.domain.schedules.service import ScheduleEditedMeanwhile, Schedules
@@ -36,7 +38,13 @@ from fyke.domain.schedules.times import zone_names
 from fyke.domain.tasks.board import TaskBoard, TaskCheck
 from fyke.domain.tasks.service import EditedMeanwhile, TaskEdit, Tasks
 from fyke.domain.workers.history import VersionHistory
-from fyke.errors import InvalidRequest, NotFound, VersionUnavailable, WorkerNotFound
+from fyke.errors import (
+    InvalidRequest,
+    NotFound,
+    Refused,
+    VersionUnavailable,
+    WorkerNotFound,
+)
 from fyke.model.worker import BrowserNeed, VersionState
 
 FORM_BYTES = 16 * 2**20
@@ -49,6 +57,7 @@ class TaskEditPages:
     board: TaskBoard
     tasks: Tasks
     schedules: Schedules
+    alerts: Alerts
     history: VersionHistory
     forms: RunForms
 
@@ -220,7 +229,18 @@ class TaskEditPages:
             return await self._schedule_page(
                 view, check, typed, revision, status=422, faults=fault_of(error)
             )
-        return view.go(f"{AREA}/{check.line.task.id}", _("The schedule was saved."))
+        address = f"{AREA}/{check.line.task.id}"
+        alerts = await self._alerts(view, check)
+        try:
+            for fields in alerts.chosen(view.form.all("alert")):
+                await self.alerts.add_rule(view.caller, fields)
+        except (InvalidRequest, Refused) as error:
+            text = _("The schedule was saved, but an alert rule was not added: %(reason)s")
+            return view.go(address, text % {"reason": error_text(error)[:300]}, "warn")
+        return view.go(address, _("The schedule was saved."))
+
+    async def _alerts(self, view: View, check: TaskCheck) -> TaskAlerts:
+        return task_alerts(check.line.task, await self.alerts.rules(view.caller))
 
     async def delete_schedule(self, view: View) -> Response:
         await self.schedules.delete(view.caller, view.param("id"))
@@ -247,6 +267,8 @@ class TaskEditPages:
             zones=sorted(zone_names()),
             weekdays=weekdays(),
             units=unit_labels(),
+            alerts=await self._alerts(view, check),
+            chosen_alerts=view.form.all("alert"),
             **await self._preview(view, check.line.task.id, typed),
             **values,
         )

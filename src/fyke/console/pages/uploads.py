@@ -155,7 +155,6 @@ class UploadPages:
             "name": worker.name if worker and only_tested else _name(upload),
             "title": upload.title,
             "public": False,
-            "keep": False,  # the current version
             "note": "",
         }
         values = {"faults": {}, "problem": "", "typed": typed} | more
@@ -208,7 +207,7 @@ class UploadPages:
         upload = await self.uploads.get(view.caller, view.param("id"))
         texts = ("target", "worker", "name", "title", "note")
         typed: dict[str, Any] = {n: view.form.get(n).strip() for n in texts}
-        typed |= {name: view.form.on(name) for name in ("public", "keep")}
+        typed["public"] = view.form.on("public")
         named = await self._named(view, typed["name"]) if typed["target"] == NEW else None
         if faults := _target_faults(typed, named):
             values = await self._values(view, upload, typed=typed, faults=faults)
@@ -224,7 +223,7 @@ class UploadPages:
                 note=typed["note"],
                 new=new and named is None,
                 worker="" if new else typed["worker"],
-                promote=new or not typed["keep"],
+                promote=new or not view.form.on("keep"),
             )
         except (NotFound, Forbidden):
             raise
@@ -241,7 +240,7 @@ class UploadPages:
         elif worker.latest != version.number:
             text = _("Version %(number)s is published. %(current)s is still the current version.")
             notice = text % {"number": version.number, "current": worker.latest}
-            return view.go(f"/w/{worker.path}/versions", notice)
+            return view.go(f"/w/{worker.path}/versions/{version.number}/promote", notice)
         return view.go(f"/w/{worker.path}", text % {"number": version.number})
 
     async def _named(self, view: View, name: str) -> Worker | None:

@@ -17,7 +17,7 @@ from fyke.console.view import View
 from fyke.domain.billing.days import MAX_DAYS, longest_range_end, parse_day
 from fyke.domain.billing.usage import Period, UsageReports, UsageStep, UsageView
 from fyke.errors import InvalidRequest
-from fyke.model.billing import UsageDimension, UsageSums
+from fyke.model.billing import UsageDimension, UsageOrder, UsageSums
 
 AREA = "/usage"
 LEDGER_ROWS = 25
@@ -34,6 +34,7 @@ class UsageAddress:
     by: str = ""  # day, month
     show: str = ""  # spent, runs, results, traffic
     part: str = ""  # worker, task, key
+    order: str = ""  # slowest
     holds: str = ""
 
     def path(self, **changes: str) -> str:
@@ -74,6 +75,8 @@ class UsagePages:
             if address.part in set(UsageDimension)
             else UsageDimension.WORKER
         )
+        slowest = address.order == UsageOrder.SLOWEST.value
+        order = UsageOrder.SLOWEST if slowest else UsageOrder.SPENT
         report = await self.usage.view(view.caller, period, step)
         show = address.show if address.show in _SHOWN else _default_measure(report)
         return view.page(
@@ -86,7 +89,8 @@ class UsagePages:
             chart=_chart(report, show),
             rows=[(day, sums) for day, sums in reversed(report.bars) if sums != UsageSums()],
             part=part.value,
-            split=await self.usage.split(view.caller, period, part),
+            slowest=slowest,
+            split=await self.usage.split(view.caller, period, part, order=order),
             presets=_presets(report.period, await self._today(view)),
             faults={},
             longest="",
@@ -149,6 +153,7 @@ def _read(view: View) -> UsageAddress:
         by=query.get("by", ""),
         show=query.get("show", ""),
         part=query.get("part", ""),
+        order=query.get("order", ""),
         holds="1" if query.get("holds") else "",
     )
 
@@ -156,7 +161,7 @@ def _read(view: View) -> UsageAddress:
 def _path(path: str, address: UsageAddress) -> str:
     values = {
         "from": address.since, "until": address.until, "by": address.by,
-        "show": address.show, "part": address.part, "holds": address.holds,
+        "show": address.show, "part": address.part, "order": address.order, "holds": address.holds,
     }  # fmt: skip
     query = urlencode({name: value for name, value in values.items() if value})
     return f"{path}?{query}" if query else path

@@ -7,7 +7,14 @@ from typing import Protocol
 
 from fyke.model.account import Account, ApiKey, Plan, User
 from fyke.model.audit import AuditEntry, NewAudit
-from fyke.model.billing import LedgerEntry, LedgerFilter, UsageDimension, UsageKey, UsageSums
+from fyke.model.billing import (
+    LedgerEntry,
+    LedgerFilter,
+    UsageDimension,
+    UsageKey,
+    UsageOrder,
+    UsageSums,
+)
 from fyke.model.user import OneTimeLink, Preferences, Purpose, SecondFactor, Session
 
 
@@ -270,9 +277,13 @@ class UsageStore(Protocol):
         ...
 
     def parts(
-        self, account_id: str, first: int, last: int, part: UsageDimension, limit: int
+        self,
+        account_id: str,
+        first: int,
+        last: int,
+        part: UsageDimension,
+        limit: int,
+        order: UsageOrder = UsageOrder.SPENT,
     ) -> list[tuple[str, UsageSums]]:
-        """Usage by the id of worker, task or key (``""`` = none), most expensive first, then
-        those with the most runs.
-        """
+        """Usage by the id of worker, task or key (``""`` = none), in this order."""
         ...

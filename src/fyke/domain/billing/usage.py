@@ -19,11 +19,20 @@ from fyke.domain.billing.days import (
 from fyke.errors import InvalidRequest, UserMissing
 from fyke.kit.spreadsheets import csv_lines, escape_formula, exact_usd, iso_time
 from fyke.model.account import Account, Caller
-from fyke.model.billing import EntryKind, LedgerEntry, LedgerFilter, UsageDimension, UsageSums
+from fyke.model.billing import (
+    EntryKind,
+    LedgerEntry,
+    LedgerFilter,
+    UsageDimension,
+    UsageOrder,
+    UsageSums,
+)
 
 MAX_PARTS = 100  # workers, tasks or keys that are listed one by one
 MAX_ENTRIES = 200  # of one page of the ledger
 CHUNK = 1000  # entries that an export reads at a time
+WEEK = timedelta(days=7)
+MAX_COMPARED = 1000  # workers of the week before
 LEDGER_COLUMNS = ("id", "at", "kind", "usd", "traffic_bytes", "run", "note")
 
 
@@ -67,13 +76,33 @@ class DimensionSums:
 
 @dataclass(frozen=True, slots=True)
 class UsageSplit:
-    """The parts, the most expensive first; ``rest`` is the sum of the others, and ``others`` is
-    whether there are any.
+    """The parts in their order; ``rest`` is the sum of the others, and ``others`` is whether there
+    are any.
     """
 
     parts: list[DimensionSums]
     rest: UsageSums
     others: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPace:
+    """How long the runs of a worker took on average in a week, and in the week before (None without
+    runs). ``name`` is empty when it was deleted.
+    """
+
+    name: str
+    runs: int
+    average_ms: int
+    before_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WeekPaces:
+    """The slowest workers of the last seven days, today included; the slowest first."""
+
+    period: Period
+    workers: list[WorkerPace]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +144,19 @@ class UsageReports:
         return UsageView(account, period, step, total, _bars(period, step, days))
 
     async def split(
-        self, caller: Caller, period: Period, part: UsageDimension, limit: int = MAX_PARTS
+        self,
+        caller: Caller,
+        period: Period,
+        part: UsageDimension,
+        limit: int = MAX_PARTS,
+        order: UsageOrder = UsageOrder.SPENT,
     ) -> UsageSplit:
         """The sums of the period by worker, task or key."""
         first, last = day_number(period.first), day_number(period.last)
 
         def work(tx: Transaction) -> UsageSplit:
             # one more than is listed, to know whether there are others
-            sums_by_ref = tx.usage.parts(caller.account_id, first, last, part, limit + 1)
+            sums_by_ref = tx.usage.parts(caller.account_id, first, last, part, limit + 1, order)
             listed, rest = sums_by_ref[:limit], UsageSums()
             others = len(sums_by_ref) > limit
             if others:
@@ -133,6 +167,31 @@ class UsageReports:
             names = _Names(tx, caller.account_id, part)
             parts = [DimensionSums(ref, names.of(ref), sums) for ref, sums in listed]
             return UsageSplit(parts, rest, others)
+
+        return await self._storage.read(work)
+
+    async def slowest(self, caller: Caller, limit: int) -> WeekPaces:
+        """The workers whose runs took longest on average in the last seven days."""
+
+        def work(tx: Transaction) -> WeekPaces:
+            account = _account(tx, caller)
+            last = local_day(tx.now, account.time_zone)
+            period = Period(last - WEEK + timedelta(days=1), last, account.time_zone)
+
+            def parts(first: date, last: date, limit: int) -> list[tuple[str, UsageSums]]:
+                days = day_number(first), day_number(last)
+                return tx.usage.parts(
+                    account.id, *days, UsageDimension.WORKER, limit, UsageOrder.SLOWEST
+                )
+
+            slowest = parts(period.first, period.last, limit)
+            before = dict(parts(period.first - WEEK, period.last - WEEK, MAX_COMPARED))
+            names = _Names(tx, account.id, UsageDimension.WORKER)
+            paces = []
+            for ref, sums in slowest:
+                earlier = before.get(ref, UsageSums()).average_ms
+                paces.append(WorkerPace(names.of(ref), sums.runs, sums.average_ms or 0, earlier))
+            return WeekPaces(period, paces)
 
         return await self._storage.read(work)
 

@@ -1,5 +1,5 @@
 // For every page: time zone cookie, copying, focus after an error, announcements, failed requests,
-// and signing out.
+// updates that wait for a click, and signing out.
 // Larger features are custom elements in the other modules of this folder.
 
 const root = document.documentElement;
@@ -139,6 +139,36 @@ document.addEventListener("htmx:after:request", () => {
 });
 
 document.addEventListener("htmx:after:swap", (event) => focusFirst(event.target));
+
+// Updates wait while a control is pressed: a click needs the element that was pressed, in its place.
+const PRESSED = "a, button, summary, label, input, select, [role=option]";
+const LONGEST_PRESS = 3000; // ms; the end of a press is not always reported
+let waiting = null; // updates in their order, null while nothing is pressed
+let pressEnd;
+
+function press(event) {
+  if (!event.isPrimary || event.button !== 0 || !event.target.closest?.(PRESSED)) return;
+  waiting ??= [];
+  clearTimeout(pressEnd);
+  pressEnd = setTimeout(showWaiting, LONGEST_PRESS);
+}
+
+function showWaiting() {
+  clearTimeout(pressEnd);
+  const updates = waiting ?? [];
+  waiting = null;
+  for (const update of updates) htmx.swap(update);
+}
+
+addEventListener("pointerdown", press, true);
+for (const end of ["pointerup", "pointercancel"]) {
+  addEventListener(end, () => setTimeout(showWaiting), true); // after the click
+}
+addEventListener("htmx:before:swap", (event) => {
+  if (!waiting) return;
+  event.preventDefault();
+  waiting.push({ ...event.detail.ctx });
+}, true);
 
 // on a narrow screen the current tab may be outside the visible part of the row
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

@@ -66,8 +66,9 @@ function elementsOf(html) {
   return new DOMParser().parseFromString(html, "text/html").body.childNodes;
 }
 
-/** Whether the reader has scrolled, selected text or focused something in the rows; then they stay. */
+/** Whether the reader has scrolled, selected text, or pressed or focused something in the rows; then they stay. */
 function inUse(output) {
+  if (output.matches(":active")) return true;
   if (!output.querySelector("#rows")) return false;
   const region = output.querySelector(".rows-region");
   const scrolled =

@@ -26,6 +26,7 @@ from fyke.model.billing import (
     LedgerFilter,
     UsageDimension,
     UsageKey,
+    UsageOrder,
     UsageSums,
 )
 from fyke.storage.sql.dialects import run_sql, to_storable_text
@@ -181,19 +182,27 @@ class SqlUsage(SqlStore):
         return {int(day): UsageSums(*sums) for day, *sums in self._db.execute(query)}
 
     def parts(
-        self, account_id: str, first: int, last: int, part: UsageDimension, limit: int
+        self,
+        account_id: str,
+        first: int,
+        last: int,
+        part: UsageDimension,
+        limit: int,
+        order: UsageOrder = UsageOrder.SPENT,
     ) -> list[tuple[str, UsageSums]]:
         self.flush()
+        runs = func.sum(usage_days.c.runs)
         query = (
             select(usage_days.c.ref, *_TOTALS)
             .where(*_of(account_id, part.value, first, last))
             .group_by(usage_days.c.ref)
-            .order_by(
-                func.sum(usage_days.c.usage_micros).desc(),
-                func.sum(usage_days.c.runs).desc(),
-                usage_days.c.ref,
-            )
         )
+        if order is UsageOrder.SLOWEST:
+            average = func.sum(usage_days.c.run_ms) * 1.0 / func.nullif(runs, 0)
+            query = query.having(runs > 0).order_by(average.desc(), usage_days.c.ref)
+        else:
+            spent = func.sum(usage_days.c.usage_micros)
+            query = query.order_by(spent.desc(), runs.desc(), usage_days.c.ref)
         rows = self._db.execute(query.limit(limit))
         return [(str(ref), UsageSums(*map(int, sums))) for ref, *sums in rows]
 
