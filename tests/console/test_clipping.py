@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -14,6 +16,10 @@ from support.console_seed import SeededAccount, seed
 from support.pages import sign_in
 from support.screenshots import addresses
 from support.served import Served, served
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "script" / "lib" / "pictures"))
+
+import compare_pages
 
 pytestmark = pytest.mark.needs("git")
 
@@ -128,3 +134,10 @@ def test_the_first_row_is_near_the_top(
         page.goto(fixtures.addresses().get(address, address))
         top = page.evaluate(FIRST_ROW)
         assert top <= highest
+
+
+def test_the_pages_of_compare_pages_exist(seen: tuple[Served, SeededAccount, str]) -> None:
+    server, fixtures, _ = seen
+    known = {page.path for page in server.app.asgi().state.console.pages if page.method == "GET"}
+    known -= {path for path in known if "{" in path}
+    assert set(compare_pages.PAGES) <= known | set(fixtures.addresses())

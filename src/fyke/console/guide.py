@@ -1,8 +1,9 @@
 """The documentation inside the console: tutorial, recipes, how-to and reference of this release.
 
 They are the Markdown files of ``docs``, which the wheel contains. Links among them become links of
-the console; those to other files of the repository become plain text. The operations of the API
-have pages of their own (``docs/reference.py``).
+the console; those to other files of the repository become plain text. Screenshots are left out: the
+wheel does not contain them, and the console itself is at hand. The operations of the API have pages
+of their own (``docs/reference.py``).
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ Term = tuple[str, ...]  # a word of a search, and how the pages say it
 _SNIPPET = 160  # characters
 _HEADING = re.compile(r"<h([2-6])>(.*?)</h\1>", re.S)
 _LINK = re.compile(r'<a href="([^"]*)"[^>]*>(.*?)</a>', re.S)
+_PICTURE = re.compile(r"<picture>.*?</picture>\n*", re.S)
 _TAG = re.compile(r"<[^>]+>")
 _MARKS = re.compile(r"[`*]|\[|\]\([^)]*\)")  # of Markdown, for plain text
 
@@ -286,6 +288,7 @@ def _read(folder: Path) -> Iterator[GuidePage]:
         if name in _OF_API or not path.is_file():
             continue
         title, _, text = path.read_text(encoding="utf-8").partition("\n")
+        text = _PICTURE.sub("", text)
         yield GuidePage(name, _plain(title.removeprefix("# ")), tuple(_sections(text)))
 
 

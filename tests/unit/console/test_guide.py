@@ -8,7 +8,10 @@ from lxml import html
 from fyke.console import guide as module
 from fyke.console.guide import API, ROOT, Guide, guide, help_for, help_for_hint, slug
 from fyke.console.navigation import GROUPS
+from fyke.kit.assets import assets
 from fyke.reasons import HintCode
+
+DOCS = assets() / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,13 @@ def test_a_link_out_of_the_pages_is_text(pages: Guide) -> None:
     assert text == "<p>why</p>"
     text = pages._linked("how-to/x", '<a href="alerts.md#guarantees">a</a>')
     assert text == f'<a href="{ROOT}/how-to/alerts#guarantees">a</a>'
+
+
+def test_screenshots_are_left_out(pages: Guide) -> None:
+    page = pages.pages["how-to/alerts"]
+    assert "<picture>" in (DOCS / "how-to" / "alerts.md").read_text(encoding="utf-8")
+    assert not any("picture>" in section.text for section in page.sections)
+    assert "webp" not in pages.html(page)
 
 
 def test_search_finds_titles_before_texts(pages: Guide) -> None:
