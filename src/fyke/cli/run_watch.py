@@ -73,10 +73,19 @@ def detail_data(detail: RunDetail) -> dict[str, object]:
 
 
 def progress_text(progress: ProgressItem) -> str:
-    """How far a running run is."""
-    if progress.basis == "subtasks":
-        return f"{progress.done} of {progress.total} subtasks"
-    return f"about {progress.percent} %"
+    """How far a running run is, with what its Worker says."""
+    return ", ".join(part for part in (_progress_figures(progress), progress.text) if part)
+
+
+def _progress_figures(progress: ProgressItem) -> str:
+    match progress.basis:
+        case "subtasks":
+            return f"{progress.done} of {progress.total} subtasks"
+        case "rows":
+            return f"about {progress.percent} %"
+    if progress.total is None:
+        return f"{progress.done} done" if progress.done else ""
+    return f"{progress.done} of {progress.total} ({progress.percent} %)"
 
 
 def summary(detail: RunDetail, seconds: float, progress: ProgressItem | None = None) -> str:

@@ -25,6 +25,7 @@ from fyke.model.last_page import MAX_FILE_BYTES, LastPage
 from fyke.model.last_page import MAX_TEXT as MAX_PAGE_TEXT
 from fyke.model.log import LogType
 from fyke.model.node import ENVIRONMENT_NAME_LENGTH
+from fyke.model.progress import MAX_PROGRESS, MAX_PROGRESS_TEXT, WorkerProgress
 from fyke.model.results import LAST_BATCH, MAX_HEADERS, MAX_ROW_BYTES, AttemptBatch
 from fyke.model.run import Outcome
 from fyke.model.runner import MAX_ENVIRONMENTS, AttemptUsage, Capacity, RunnerInfo
@@ -145,6 +146,8 @@ def check_report(report: AttemptReport | AttemptEnd) -> None:
         _check_sites(report.sites)
     if report.browser is not None:
         _check_browser(report.browser)
+    if isinstance(report, AttemptReport) and report.progress is not None:
+        _check_progress(report.progress)
 
 
 def check_end(ended: AttemptEnd) -> None:
@@ -178,6 +181,13 @@ def _check_sites(sites: Sequence[SiteTraffic]) -> None:
         _check_counts(site)
         if len(site.domain) > MAX_DOMAIN:
             raise ImpossibleRequest("The name of a site is too long")
+
+
+def _check_progress(progress: WorkerProgress) -> None:
+    check_range(progress.done, MAX_PROGRESS, "progress")
+    check_range(progress.total, MAX_PROGRESS, "progress")
+    if len(progress.text) > MAX_PROGRESS_TEXT:
+        raise ImpossibleRequest("The text of a progress is too long")
 
 
 def _check_browser(report: BrowserReport) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fyke.model.browser import BrowserReport
 from fyke.model.last_page import LastPage
+from fyke.model.progress import WorkerProgress
 from fyke.model.run import AttemptKey, End
 from fyke.model.runner import AttemptUsage
 
@@ -29,14 +30,15 @@ class SiteTraffic:
 
 @dataclass(frozen=True, slots=True)
 class AttemptReport:
-    """The counters of a running attempt, from its runner. ``sites`` and ``browser`` are None when
-    unchanged.
+    """The counters of a running attempt, from its runner. ``sites``, ``browser`` and ``progress``
+    are None when unchanged.
     """
 
     key: AttemptKey
     usage: AttemptUsage
     sites: tuple[SiteTraffic, ...] | None = None
     browser: BrowserReport | None = None
+    progress: WorkerProgress | None = None
 
 
 @dataclass(frozen=True, slots=True)

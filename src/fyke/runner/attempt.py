@@ -40,6 +40,7 @@ from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, SiteTraf
 from fyke.model.browser import BrowserReport
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.node import AttemptOrder
+from fyke.model.progress import WorkerProgress
 from fyke.model.run import End, Outcome
 from fyke.model.runner import AttemptUsage
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode
@@ -59,6 +60,7 @@ from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
 from fyke.sdk.service import SdkService
 
+PROGRESS_SECONDS = 0.8  # so that each report of the runner, one a second, has a new one
 UNREADABLE = (
     "The secret {name} was sealed with a key that this installation does not have (its secret.key "
     "was replaced, or not restored), so the Worker starts without it. Set it again."
@@ -92,6 +94,7 @@ class AttemptRunner:
         self._masked_report: BrowserReport | None = None
         self._site_reports = Reports[tuple[SiteTraffic, ...]](self._sites, ())
         self._browser_reports = Reports(self._browser_report, None)
+        self._progress_reports = Reports(self._progress, None, PROGRESS_SECONDS)
         self._final_traffic: Traffic | None = None
         self._environment = AttemptEnvironment(order, deps, self._lock)
         self.page = KeptPage(self.key, lambda: self._deps.gateway.files, self._note_if_open)
@@ -110,8 +113,8 @@ class AttemptRunner:
         return self.connections.browser
 
     def report(self) -> AttemptReport:
-        """The current counters; those by site and of the browser only when they are due and have
-        changed.
+        """The current counters; those by site, of the browser and the progress only when they are
+        due and have changed.
         """
         now = time.monotonic()
         return AttemptReport(
@@ -119,12 +122,14 @@ class AttemptRunner:
             self._usage(),
             self._site_reports.due(now),
             self._browser_reports.due(now),
+            self._progress_reports.due(now),
         )
 
     def confirm_report(self, report: AttemptReport) -> None:
         """Note that ``report`` was stored."""
         self._site_reports.confirm(report.sites)
         self._browser_reports.confirm(report.browser)
+        self._progress_reports.confirm(report.progress)
 
     def stop(self, end: End) -> None:
         """Request the end; the first reason counts."""
@@ -415,6 +420,10 @@ class AttemptRunner:
         if self._masker is None:
             return sites
         return tuple(replace(site, domain=self._masker.host(site.domain)) for site in sites)
+
+    def _progress(self) -> WorkerProgress | None:
+        """What the Worker has reported; None as long as it has not."""
+        return self._intake.progress if self._intake else None
 
     def _browser_report(self) -> BrowserReport | None:
         """What the browser did, with secrets masked; None without a browser."""

@@ -28,6 +28,7 @@ from fyke.contracts.state.nodes import NodeStore, NodeTokenStore
 from fyke.contracts.state.run_records import (
     BrowserStore,
     LastPageStore,
+    ProgressStore,
     SampleStore,
     ShareStore,
     SiteStore,
@@ -82,6 +83,7 @@ class Transaction(Protocol):
     runs: RunStore
     run_lists: RunListStore
     samples: SampleStore
+    progress: ProgressStore
     sites: SiteStore
     browsers: BrowserStore
     last_pages: LastPageStore

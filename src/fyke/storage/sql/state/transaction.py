@@ -32,6 +32,7 @@ from fyke.contracts.state.nodes import NodeStore, NodeTokenStore
 from fyke.contracts.state.run_records import (
     BrowserStore,
     LastPageStore,
+    ProgressStore,
     SampleStore,
     ShareStore,
     SiteStore,
@@ -75,6 +76,7 @@ from fyke.storage.sql.state.runs.counts import RunCounts
 from fyke.storage.sql.state.runs.last_pages import SqlLastPages
 from fyke.storage.sql.state.runs.lists import SqlRunLists
 from fyke.storage.sql.state.runs.page import SqlSamples, SqlShares, SqlSites
+from fyke.storage.sql.state.runs.progress import SqlProgress
 from fyke.storage.sql.state.runs.starts import SqlQueue, SqlStartKeys
 from fyke.storage.sql.state.runs.store import SqlRuns
 from fyke.storage.sql.state.schedules import SqlSchedules
@@ -126,6 +128,7 @@ class SqlTransaction:
     tasks: cached_property[TaskStore] = _store(SqlTasks)
     schedules: cached_property[ScheduleStore] = _store(SqlSchedules)
     samples: cached_property[SampleStore] = _store(SqlSamples)
+    progress: cached_property[ProgressStore] = _store(SqlProgress)
     sites: cached_property[SiteStore] = _store(SqlSites)
     browsers: cached_property[BrowserStore] = _store(SqlBrowsers)
     last_pages: cached_property[LastPageStore] = _store(SqlLastPages)
