@@ -23,7 +23,9 @@ async def test_a_run_is_compared_with_the_rows_of_earlier_ones(app: App, owner: 
     figures = page.one("//*[@id='run-figures']").text_content()
     assert "about 25%" in " ".join(figures.split())
     view = await app.services.runs.get(app.owner, run)
-    assert await app.services.progress.of(view) == Progress(ProgressBasis.ROWS, 1, 4)
+    assert await app.services.progress.of(view.run, view.results) == Progress(
+        ProgressBasis.ROWS, 1, 4
+    )
     await app.end(lease)
     assert not (await owner.get(f"/runs/{run}")).all("//progress")
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.progress import RunProgress
-from fyke.domain.runs.service import RunView
 from fyke.model.attempt import AttemptReport
 from fyke.model.progress import Progress, ProgressBasis, WorkerProgress
 from fyke.model.run import AttemptKey, Run, RunLimits
@@ -28,8 +25,7 @@ async def report(setup: Setup, key: AttemptKey, *progress: int | str) -> frozens
 
 
 async def of(setup: Setup, run: Run) -> Progress | None:
-    worker: Any = None  # not read
-    return await RunProgress(setup.storage).of(RunView(await setup.stored(run), worker, 0, 0, 0, 0))
+    return await RunProgress(setup.storage).of(await setup.stored(run), 0)
 
 
 async def reported(setup: Setup, run: Run) -> WorkerProgress | None:

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fyke.cli.errors import Exit
-from fyke.cli.run_watch import log_line
+from fyke.cli.output import LiveLine, Output
+from fyke.cli.run_watch import log_line, progress_text
 
 if TYPE_CHECKING:
     from fyke.app.local import LocalRunResult
     from fyke.model.log import LogEntry
+    from fyke.model.progress import Progress
     from fyke.settings import Settings
 
 OF_PLATFORM = "SYSTEM: Subtask-["
@@ -64,15 +66,24 @@ def exit_code(state: str, failed: int, interrupted: bool) -> int:
 
 
 class LocalLog:
-    """Prints the log of local runs to standard error. The platform's line about a subtask that
-    failed ends with the last lines of the Worker's stderr: they are left out where they were
-    printed just before.
+    """Prints the log of local runs to standard error, and on a terminal below it how far the run
+    is. The platform's line about a subtask that failed ends with the last lines of the Worker's
+    stderr: they are left out where they were printed just before.
     """
 
     def __init__(self) -> None:
         self._printed: deque[str] = deque(maxlen=MAX_REMEMBERED)
+        self._live = LiveLine(Output(as_json=False))
+
+    def show(self, progress: Progress | None) -> None:
+        """Show how far the run is until the next line; None: nothing."""
+        if progress is None:
+            self._live.clear()
+        else:
+            self._live.show(progress_text(progress))
 
     def print(self, entry: LogEntry) -> None:
+        self._live.clear()
         print(self.line(entry), file=sys.stderr, flush=True)
 
     def line(self, entry: LogEntry) -> str:

@@ -17,6 +17,7 @@ from fyke.cli.output import LiveLine, data_of
 if TYPE_CHECKING:
     from fyke.cli.context import ServerContext
     from fyke.model.log import LogEntry
+    from fyke.model.progress import Progress
     from fyke_client.types.fyke.run_logs import LogItem
     from fyke_client.types.fyke.runs import ProgressItem
     from fyke_client.types.v1 import RunDetail
@@ -72,12 +73,12 @@ def detail_data(detail: RunDetail) -> dict[str, object]:
     return {**data_of(detail), "state": detail.status_name}
 
 
-def progress_text(progress: ProgressItem) -> str:
+def progress_text(progress: ProgressItem | Progress) -> str:
     """How far a running run is, with what its Worker says."""
     return ", ".join(part for part in (_progress_figures(progress), progress.text) if part)
 
 
-def _progress_figures(progress: ProgressItem) -> str:
+def _progress_figures(progress: ProgressItem | Progress) -> str:
     match progress.basis:
         case "subtasks":
             return f"{progress.done} of {progress.total} subtasks"

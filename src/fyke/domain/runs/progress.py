@@ -9,10 +9,9 @@ from dataclasses import replace
 from statistics import median
 
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.runs.service import RunView
 from fyke.model.alert import MAX_PREVIOUS_RUNS, MIN_PREVIOUS_RUNS, PreviousRun
 from fyke.model.progress import Progress, ProgressBasis, WorkerProgress
-from fyke.model.run import RunState
+from fyke.model.run import Run, RunState
 
 _NOTHING = WorkerProgress()
 
@@ -23,9 +22,10 @@ class RunProgress:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    async def of(self, view: RunView) -> Progress | None:
-        """The progress, None when the run is not running or nothing is known about it."""
-        run = view.run
+    async def of(self, run: Run, results: int) -> Progress | None:
+        """The progress of a run with so many rows, None when it is not running or nothing is known
+        about it.
+        """
         if run.state is not RunState.RUNNING:
             return None
 
@@ -35,12 +35,12 @@ class RunProgress:
                 return progress_of_subtasks(run.subtasks, left, tx.progress.parts(run.id))
             reported = tx.progress.of_run(run.id) or _NOTHING
             if reported.counts:
-                return progress_of(reported, view.results, ())
+                return progress_of(reported, results, ())
             now = replace(run, finished_at=tx.now)  # earlier than this
             previous = tx.alerts.previous_runs(
                 now, of_task=bool(run.task_id), limit=MAX_PREVIOUS_RUNS
             )
-            return progress_of(reported, view.results, previous)
+            return progress_of(reported, results, previous)
 
         return await self._storage.read(work)
 
