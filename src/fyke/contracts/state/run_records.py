@@ -48,8 +48,8 @@ class ProgressStore(Protocol):
     """
 
     def report(self, reports: Sequence[tuple[str, WorkerProgress]]) -> None:
-        """Write the progress of attempts, by their ids; replaces their earlier reports. The caller
-        has renewed their leases in the same transaction.
+        """Write the progress of different attempts, by their ids; replaces their earlier reports.
+        The caller has renewed their leases in the same transaction.
         """
         ...
 

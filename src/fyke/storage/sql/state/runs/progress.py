@@ -7,18 +7,26 @@ a run.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import bindparam, select, text
 
 from fyke.model.progress import WorkerProgress
-from fyke.storage.sql.dialects import driver_sql
+from fyke.storage.sql.dialects import driver_sql, is_sqlite, run_sql, to_storable_text
 from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.records import SqlStore
 from fyke.storage.sql.state.runs.tables import attempts
 
+_CHUNK = 500  # attempts of one statement
 _COLUMNS = "progress_done", "progress_total", "progress_text"
-_REPORT = Prepared(
-    update(attempts).where(attempts.c.id == bindparam("of_id"), text("outcome IS NULL")), *_COLUMNS
+_REPORTED = "(?, ?, ?, ?)"
+# an array for each column, as for renewals
+_REPORTS = "SELECT * FROM unnest(?::text[], ?::bigint[], ?::bigint[], ?::text[])"
+# names of our own; the values are bound
+_REPORT = (
+    f"WITH reported (id, {', '.join(_COLUMNS)}) AS ({{}})"  # noqa: S608
+    f" UPDATE attempts SET {', '.join(f'{name} = reported.{name}' for name in _COLUMNS)}"
+    " FROM reported WHERE attempts.id = reported.id AND attempts.outcome IS NULL"
 )
 _OF_RUN = Prepared(
     select(*(attempts.c[name] for name in _COLUMNS)).where(
@@ -37,18 +45,19 @@ class SqlProgress(SqlStore):
     """Implements ``ProgressStore``."""
 
     def report(self, reports: Sequence[tuple[str, WorkerProgress]]) -> None:
-        _REPORT.run_many(
-            self._db,
-            [
-                {
-                    "of_id": attempt_id,
-                    "progress_done": progress.done,
-                    "progress_total": progress.total,
-                    "progress_text": progress.text,
-                }
-                for attempt_id, progress in reports
-            ],
-        )
+        rows = [
+            (attempt_id, progress.done, progress.total, to_storable_text(progress.text))
+            for attempt_id, progress in reports
+        ]
+        for start in range(0, len(rows), _CHUNK):
+            part = rows[start : start + _CHUNK]
+            values: tuple[Any, ...]
+            if is_sqlite(self._db):
+                source = f"VALUES {', '.join([_REPORTED] * len(part))}"
+                values = tuple(value for row in part for value in row)
+            else:
+                source, values = _REPORTS, tuple(map(list, zip(*part, strict=True)))
+            run_sql(self._db, _REPORT.format(source), values)
 
     def of_run(self, run_id: str) -> WorkerProgress | None:
         for row in _OF_RUN.rows(self._db, {"of_run": run_id}):
