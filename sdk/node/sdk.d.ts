@@ -35,6 +35,16 @@ export const result: {
   upsertData(data: Record<string, unknown>, uniqueKey: string): Promise<Response>;
 };
 
+/** How far this task is. A call of Fyke: other platforms do not have it. */
+export const progress: {
+  /**
+   * Show `done` of `total` and one line of text while the task runs. The last call counts.
+   * Fractions are cut off: for half of it, pass 50 and 100, not 0.5 and 1. On a platform without
+   * it, nothing happens.
+   */
+  set(done: number, total?: number | null, text?: string): Promise<Response>;
+};
+
 /** Lines for the log of the run. */
 export const log: {
   debug(line: unknown): Promise<Response>;

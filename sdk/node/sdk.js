@@ -1,11 +1,12 @@
 /**
- * The SDK of a Node.js Worker: read the input, push rows, write log lines.
+ * The SDK of a Node.js Worker: read the input, push rows, write log lines, report progress.
  *
  *     const coresdk = require("./sdk");
  *
  *     const task = await coresdk.parameter.getInputJSONObject();
  *     await coresdk.result.pushData({ url: task.url });
  *     await coresdk.log.info("done");
+ *     await coresdk.progress.set(1, 20, "first page"); // shown by Fyke, ignored by other platforms
  *
  * Every call resolves when the platform has carried it out: a row that was pushed is on its disk.
  * A refusal (a row over 8 MiB, a run that is full) rejects with an SDKError, whose text names the
@@ -19,6 +20,7 @@ const services = require("./sdk_grpc_pb.js");
 const ADDRESS = "127.0.0.1:20086";
 const WINDOW = 2 ** 31 - 1;
 const CANCEL = 8;
+const UNIMPLEMENTED = 12;
 
 /** The platform did not carry out a call; `code` is the code of its answer. */
 class SDKError extends Error {
@@ -151,6 +153,24 @@ function logger(level) {
   };
 }
 
+async function setProgress(done, total, text) {
+  const whole = (name, value) => {
+    const number = Number(value);
+    if (!(number >= 0 && number <= Number.MAX_SAFE_INTEGER)) {
+      throw new RangeError(`${name} must be a number from 0 to 2**53 - 1, not ${value}`);
+    }
+    return Math.trunc(number);
+  };
+  const request = new messages.ProgressBody().setDone(whole("done", done))
+    .setTotal(whole("total", total ?? 0)).setText(String(text ?? ""));
+  try {
+    return await carriedOut(services.ProgressService.set, request);
+  } catch (error) {
+    if (error.code !== UNIMPLEMENTED) throw error;
+    return { code: 0, message: "this platform shows no progress" };
+  }
+}
+
 exports.ADDRESS = ADDRESS;
 exports.SDKError = SDKError;
 
@@ -162,6 +182,9 @@ exports.parameter = {
 
 /** Columns and rows of this task. */
 exports.result = { setTableHeader, pushData, upsertData };
+
+/** How far this task is. A call of Fyke: other platforms do not have it. */
+exports.progress = { set: setProgress };
 
 /** Lines for the log of the run. */
 exports.log = {

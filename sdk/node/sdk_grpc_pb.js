@@ -39,3 +39,7 @@ exports.LogService = {
   warn: unary("/coresdk.Log/Warn", sdk_pb.LogBody, sdk_pb.Response),
   error: unary("/coresdk.Log/Error", sdk_pb.LogBody, sdk_pb.Response),
 };
+
+exports.ProgressService = {
+  set: unary("/coresdk.Progress/Set", sdk_pb.ProgressBody, sdk_pb.Response),
+};

@@ -179,6 +179,39 @@ class LogBody {
   }
 }
 
+class ProgressBody {
+  constructor() {
+    this.done = 0;
+    this.total = 0;
+    this.text = "";
+  }
+  getDone() { return this.done; }
+  setDone(value) { this.done = value; return this; }
+  getTotal() { return this.total; }
+  setTotal(value) { this.total = value; return this; }
+  getText() { return this.text; }
+  setText(value) { this.text = value; return this; }
+  toObject() {
+    return { done: this.done, total: this.total, text: this.text };
+  }
+  serializeBinary() {
+    const parts = [];
+    if (this.done) putNumber(parts, 8, this.done);
+    if (this.total) putNumber(parts, 16, this.total);
+    if (this.text !== "") putBytes(parts, 26, Buffer.from(String(this.text)));
+    return Buffer.concat(parts);
+  }
+  static deserializeBinary(bytes) {
+    const message = new ProgressBody();
+    readFields(bytes, (tag, value) => {
+      if (tag === 8) message.done = Number(BigInt.asIntN(64, value));
+      if (tag === 16) message.total = Number(BigInt.asIntN(64, value));
+      if (tag === 26) message.text = value.toString();
+    });
+    return message;
+  }
+}
+
 class Response {
   constructor() {
     this.code = 0;
@@ -207,4 +240,4 @@ class Response {
   }
 }
 
-module.exports = { InputJSONStringResponse, TableHeaderItem, TableHeader, Data, LogBody, Response };
+module.exports = { InputJSONStringResponse, TableHeaderItem, TableHeader, Data, LogBody, ProgressBody, Response };

@@ -1,10 +1,11 @@
-"""The SDK of a Python Worker: read the input, push rows, write log lines.
+"""The SDK of a Python Worker: read the input, push rows, write log lines, report progress.
 
     from sdk import CoreSDK
 
     task = CoreSDK.Parameter.get_input_json_dict()
     CoreSDK.Result.push_data({"url": task["url"]})
     CoreSDK.Log.info("done")
+    CoreSDK.Progress.set(1, 20, "first page")  # shown by Fyke, ignored by other platforms
 
 Every call returns when the platform has completed it: a row that was pushed is on its disk.
 A refusal (a row over 8 MiB, a run that is full) raises ``SDKError``, whose text names the limit.
@@ -39,7 +40,7 @@ PACKAGE = "coresdk"
 MAX_CONNECTIONS = 8  # of this process; further threads wait
 CONNECT_SECONDS = 10.0
 
-_UNAVAILABLE = 14
+_UNIMPLEMENTED, _UNAVAILABLE = 12, 14
 _WINDOW = 2**31 - 1
 _DATA, _HEADERS, _RESET, _SETTINGS, _PING, _GOAWAY, _WINDOW_UPDATE, _CONTINUATION = (
     0, 1, 3, 4, 6, 7, 8, 9,
@@ -498,12 +499,36 @@ class Log:
         return _call(f"Log/{level}", _field(1, _encoded(str(log))))
 
 
+class Progress:
+    """How far this task is. A call of Fyke: other platforms do not have it."""
+
+    @staticmethod
+    def set(done: float, total: float | None = None, text: object = "") -> Response:
+        """Show ``done`` of ``total`` and one line of text while the task runs. The last call
+        counts. Fractions are cut off: for half of it, pass 50 and 100, not 0.5 and 1.
+
+        On a platform without it, nothing happens.
+        """
+        numbers = b""
+        for number, name, value in ((1, "done", done), (2, "total", total or 0)):
+            if not 0 <= value < 2**53:  # NaN neither
+                raise ValueError(f"{name} must be a number from 0 to 2**53 - 1, not {value}")
+            numbers += bytes((number << 3,)) + _number(int(value))
+        try:
+            return _call("Progress/Set", numbers + _field(3, _encoded(str(text))))
+        except SDKError as error:
+            if error.code != _UNIMPLEMENTED:
+                raise
+            return Response(0, "this platform shows no progress")
+
+
 class CoreSDK:
     """All classes under one name."""
 
     Parameter = Parameter
     Result = Result
     Log = Log
+    Progress = Progress
 
 
 CafeSDK = CoreSDK  # its older name

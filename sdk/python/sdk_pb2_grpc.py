@@ -421,3 +421,81 @@ class Log(object):
             timeout,
             metadata,
             _registered_method=True)
+
+
+class ProgressStub(object):
+    """Fyke's own; other platforms and older releases answer UNIMPLEMENTED. How far this task is, and what
+    it does now, shown while it runs. The last call counts.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Set = channel.unary_unary(
+                '/coresdk.Progress/Set',
+                request_serializer=sdk__pb2.ProgressBody.SerializeToString,
+                response_deserializer=sdk__pb2.Response.FromString,
+                _registered_method=True)
+
+
+class ProgressServicer(object):
+    """Fyke's own; other platforms and older releases answer UNIMPLEMENTED. How far this task is, and what
+    it does now, shown while it runs. The last call counts.
+    """
+
+    def Set(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_ProgressServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Set': grpc.unary_unary_rpc_method_handler(
+                    servicer.Set,
+                    request_deserializer=sdk__pb2.ProgressBody.FromString,
+                    response_serializer=sdk__pb2.Response.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'coresdk.Progress', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('coresdk.Progress', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Progress(object):
+    """Fyke's own; other platforms and older releases answer UNIMPLEMENTED. How far this task is, and what
+    it does now, shown while it runs. The last call counts.
+    """
+
+    @staticmethod
+    def Set(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/coresdk.Progress/Set',
+            sdk__pb2.ProgressBody.SerializeToString,
+            sdk__pb2.Response.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fyke.model.progress import Progress, ProgressBasis
+from fyke.model.attempt import AttemptReport
+from fyke.model.progress import Progress, ProgressBasis, WorkerProgress
+from fyke.model.runner import AttemptUsage
 from support.app import App
 from support.pages import Visitor
 from support.run_pages import finished, started
@@ -21,6 +23,33 @@ async def test_a_run_is_compared_with_the_rows_of_earlier_ones(app: App, owner: 
     figures = page.one("//*[@id='run-figures']").text_content()
     assert "about 25%" in " ".join(figures.split())
     view = await app.services.runs.get(app.owner, run)
-    assert await app.services.progress.of(view) == Progress(ProgressBasis.ROWS, 1, 4)
+    assert await app.services.progress.of(view.run, view.results) == Progress(
+        ProgressBasis.ROWS, 1, 4
+    )
     await app.end(lease)
     assert not (await owner.get(f"/runs/{run}")).all("//progress")
+
+
+async def test_what_the_worker_reports_is_shown_as_text(app: App, owner: Visitor) -> None:
+    run = await started(app)
+    await app.register_runner()
+    [lease] = await app.begin()
+    text = '<img src=x onerror="alert(1)"> ' + "x" * 160
+
+    async def figures(*progress: int | str) -> str:
+        said = WorkerProgress(*progress)  # type: ignore[arg-type]
+        report = AttemptReport(lease.attempt.key, AttemptUsage(), progress=said)
+        await app.attempts.report([report], 60_000)
+        found = (await owner.get(f"/runs/{run}")).one("//*[@class='run-progress']")
+        return " ".join(found.text_content().split())
+
+    assert await figures(1200, 4800, text) == f"Progress 1,200 of 4,800 {text}"
+    page = await owner.get(f"/runs/{run}")
+    assert page.one("//progress").get("value") == "25"
+    assert page.one("//*[@class='progress-text']").get("title") == text
+    assert not page.all("//main//img[@src='x']")
+    assert await figures(1200) == "Progress 1,200 done"
+    assert await figures(0, 0, "signs in") == "Progress signs in"
+    assert not (await owner.get(f"/runs/{run}")).all("//progress")
+    await app.end(lease)
+    assert not (await owner.get(f"/runs/{run}")).all("//*[@class='run-progress']")

@@ -11,6 +11,7 @@ from fyke.domain.nodes.shared_reports import SharedReports
 from fyke.domain.runs.attempts import Attempts
 from fyke.model.attempt import AttemptReport, SiteTraffic
 from fyke.model.browser import BrowserReport
+from fyke.model.progress import WorkerProgress
 from fyke.model.run import RunLimits
 from fyke.model.runner import AttemptUsage, Lease
 from support.run_endings import Setup
@@ -22,8 +23,9 @@ LEASE_MS = 15_000
 
 def report(lease: Lease, *, later: int = 0, **usage: int) -> AttemptReport:
     """Of the holder of this lease, or of one that took it over ``later``."""
-    key = lease.attempt.key
-    return AttemptReport(replace(key, token=key.token + later), AttemptUsage(**usage))
+    key = replace(lease.attempt.key, token=lease.attempt.token + later)
+    progress = WorkerProgress(lease.attempt.ordinal, 9, f"'{lease.attempt.number}")
+    return AttemptReport(key, AttemptUsage(**usage), progress=progress)
 
 
 async def test_each_gets_its_own_orders(setup: Setup) -> None:
@@ -82,6 +84,8 @@ async def test_the_statements_do_not_grow_with_the_runners(setup: Setup) -> None
             await setup.attempts.report_all(asked, LEASE_MS)
         counts.append(len(statements))
     assert counts[0] == counts[1]
+    run_id = leases[0].run.id
+    assert await setup.storage.read(lambda tx: tx.progress.parts(run_id)) == pytest.approx(15 / 9)
 
 
 class Counted(Attempts):

@@ -39,10 +39,11 @@ try:
     CoreSDK.Result.push_data({{"text": "x" * {TOO_LARGE}}})
 except SDKError as error:
     CoreSDK.Log.warn("refused: " + str(error))
+CoreSDK.Progress.set(3, 3, "the end")
 CoreSDK.Log.error("the end")
 """,
     "node": f"""
-const {{ parameter, result, log }} = require("./sdk");
+const {{ parameter, progress, result, log }} = require("./sdk");
 
 async function main() {{
   const task = await parameter.getInputJSONObject();
@@ -56,6 +57,7 @@ async function main() {{
   await result.upsertData({{ id: 3, text: "second" }}, "id");
   await result.pushData({{ text: "x".repeat({TOO_LARGE}) }})
     .catch((error) => log.warn("refused: " + error.message));
+  await progress.set(3, 3, "the end");
   await log.error("the end");
 }}
 main();
@@ -94,10 +96,21 @@ func main() {{
 	if _, err := coresdk.Result.PushData(ctx, large); err != nil {{
 		coresdk.Log.Warn(ctx, "refused: "+err.Error())
 	}}
+	coresdk.Progress.Set(ctx, 3, 3, "the end")
 	coresdk.Log.Error(ctx, "the end")
 }}
 """,
 }  # fmt: skip
+
+
+HALFWAY = """
+import time
+from sdk import CoreSDK
+
+for page in (1, 2):
+    CoreSDK.Progress.set(page, 8, f"page {page}\\n<b>")
+time.sleep(300)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -191,3 +204,15 @@ def test_input_headers_rows_upserts_and_log_work_in_every_language(
     [refused] = [text for text in said if text.startswith("refused: ")]
     assert "8388608 bytes (8 MiB)" in refused
     assert said[refused] == 3
+
+
+def test_the_progress_that_a_worker_reports_is_shown_until_it_ends(
+    platform: Booted, tmp_path: Path
+) -> None:
+    archive = project(tmp_path / "w", "python", HALFWAY)
+    run = platform.start_run(platform.push(archive, "owner/halfway"), {})
+    expected = {"basis": "worker", "done": 2, "total": 8, "percent": 25, "text": "page 2 <b>"}
+    platform.wait_for(lambda: platform.summary(run)["progress"] == expected, "the progress", 60)
+    platform.call("/api/v1/scraper/abort", {"run_slug": run})
+    platform.ended(run)
+    assert platform.summary(run)["progress"] is None

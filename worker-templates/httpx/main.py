@@ -22,9 +22,10 @@ def read_page(html, url):
 def main():
     task = CoreSDK.Parameter.get_input_json_dict()
     url = task.get("url") or "https://quotes.toscrape.com/"
-    left = task.get("max_results") or 30
+    left = most = task.get("max_results") or 30
     with httpx.Client(follow_redirects=True, timeout=30) as client:
         while url and left > 0:
+            CoreSDK.Progress.set(most - left, most, url)
             rows, url = read_page(client.get(url).raise_for_status().text, url)
             for row in rows[:left]:
                 CoreSDK.Result.push_data(row)

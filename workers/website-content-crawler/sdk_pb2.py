@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\tsdk.proto\x12\x07\x63oresdk\x1a\x1bgoogle/protobuf/empty.proto\";\n\x17InputJSONStringResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x12\n\njsonString\x18\x02 \x01(\t\"=\n\x0fTableHeaderItem\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\"8\n\x0bTableHeader\x12)\n\x07headers\x18\x01 \x03(\x0b\x32\x18.coresdk.TableHeaderItem\"\x1a\n\x04\x44\x61ta\x12\x12\n\njsonString\x18\x01 \x01(\t\"\x16\n\x07LogBody\x12\x0b\n\x03log\x18\x01 \x01(\t\")\n\x08Response\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t2[\n\tParameter\x12N\n\x12GetInputJSONString\x12\x16.google.protobuf.Empty\x1a .coresdk.InputJSONStringResponse2q\n\x06Result\x12\x39\n\x0eSetTableHeader\x12\x14.coresdk.TableHeader\x1a\x11.coresdk.Response\x12,\n\x08PushData\x12\r.coresdk.Data\x1a\x11.coresdk.Response2\xbb\x01\n\x03Log\x12,\n\x05\x44\x65\x62ug\x12\x10.coresdk.LogBody\x1a\x11.coresdk.Response\x12+\n\x04Info\x12\x10.coresdk.LogBody\x1a\x11.coresdk.Response\x12+\n\x04Warn\x12\x10.coresdk.LogBody\x1a\x11.coresdk.Response\x12,\n\x05\x45rror\x12\x10.coresdk.LogBody\x1a\x11.coresdk.ResponseB\x0cZ\n./;coresdkb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\tsdk.proto\x12\x07\x63oresdk\x1a\x1bgoogle/protobuf/empty.proto\";\n\x17InputJSONStringResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x12\n\njsonString\x18\x02 \x01(\t\"=\n\x0fTableHeaderItem\x12\r\n\x05label\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\"8\n\x0bTableHeader\x12)\n\x07headers\x18\x01 \x03(\x0b\x32\x18.coresdk.TableHeaderItem\"\x1a\n\x04\x44\x61ta\x12\x12\n\njsonString\x18\x01 \x01(\t\"\x16\n\x07LogBody\x12\x0b\n\x03log\x18\x01 \x01(\t\"9\n\x0cProgressBody\x12\x0c\n\x04\x64one\x18\x01 \x01(\x03\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0c\n\x04text\x18\x03 \x01(\t\")\n\x08Response\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t2[\n\tParameter\x12N\n\x12GetInputJSONString\x12\x16.google.protobuf.Empty\x1a .coresdk.InputJSONStringResponse2q\n\x06Result\x12\x39\n\x0eSetTableHeader\x12\x14.coresdk.TableHeader\x1a\x11.coresdk.Response\x12,\n\x08PushData\x12\r.coresdk.Data\x1a\x11.coresdk.Response2\xbb\x01\n\x03Log\x12,\n\x05\x44\x65\x62ug\x12\x10.coresdk.LogBody\x1a\x11.coresdk.Response\x12+\n\x04Info\x12\x10.coresdk.LogBody\x1a\x11.coresdk.Response\x12+\n\x04Warn\x12\x10.coresdk.LogBody\x1a\x11.coresdk.Response\x12,\n\x05\x45rror\x12\x10.coresdk.LogBody\x1a\x11.coresdk.Response2;\n\x08Progress\x12/\n\x03Set\x12\x15.coresdk.ProgressBody\x1a\x11.coresdk.ResponseB\x0cZ\n./;coresdkb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,12 +43,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATA']._serialized_end=259
   _globals['_LOGBODY']._serialized_start=261
   _globals['_LOGBODY']._serialized_end=283
-  _globals['_RESPONSE']._serialized_start=285
-  _globals['_RESPONSE']._serialized_end=326
-  _globals['_PARAMETER']._serialized_start=328
-  _globals['_PARAMETER']._serialized_end=419
-  _globals['_RESULT']._serialized_start=421
-  _globals['_RESULT']._serialized_end=534
-  _globals['_LOG']._serialized_start=537
-  _globals['_LOG']._serialized_end=724
+  _globals['_PROGRESSBODY']._serialized_start=285
+  _globals['_PROGRESSBODY']._serialized_end=342
+  _globals['_RESPONSE']._serialized_start=344
+  _globals['_RESPONSE']._serialized_end=385
+  _globals['_PARAMETER']._serialized_start=387
+  _globals['_PARAMETER']._serialized_end=478
+  _globals['_RESULT']._serialized_start=480
+  _globals['_RESULT']._serialized_end=593
+  _globals['_LOG']._serialized_start=596
+  _globals['_LOG']._serialized_end=783
+  _globals['_PROGRESS']._serialized_start=785
+  _globals['_PROGRESS']._serialized_end=844
 # @@protoc_insertion_point(module_scope)

@@ -1,9 +1,11 @@
-// Package coresdk is the SDK of a Go Worker: read the input, push rows, write log lines.
+// Package coresdk is the SDK of a Go Worker: read the input, push rows, write log lines, report
+// progress.
 //
 //	var task struct{ Url string }
 //	if err := coresdk.Parameter.GetInput(ctx, &task); err != nil { ... }
 //	_, err := coresdk.Result.PushData(ctx, map[string]any{"url": task.Url})
 //	coresdk.Log.Info(ctx, "done")
+//	coresdk.Progress.Set(ctx, 1, 20, "first page") // shown by Fyke, ignored by other platforms
 //
 // Every call returns when the platform has carried it out: a row that was pushed is on its disk.
 // A refusal (a row over 8 MiB, a run that is full) is an *Error, whose text names the limit.
@@ -28,7 +30,10 @@ import (
 // Address is the address at which the platform listens, the same for every Worker.
 var Address = "127.0.0.1:20086"
 
-const unavailable = 14
+const (
+	unimplemented = 12
+	unavailable   = 14
+)
 
 // Error says that the platform did not carry out a call; Code is the code of its answer.
 type Error struct {
@@ -46,6 +51,7 @@ func (e *Error) Error() string {
 type parameterService struct{}
 type resultService struct{}
 type logService struct{}
+type progressService struct{}
 
 var (
 	// Parameter is the input of this task.
@@ -54,6 +60,8 @@ var (
 	Result resultService
 	// Log takes lines for the log of the run.
 	Log logService
+	// Progress takes how far this task is. A call of Fyke: other platforms do not have it.
+	Progress progressService
 )
 
 // GetInputJSONString returns the input as JSON text, "{}" when there is none.
@@ -139,6 +147,18 @@ func (logService) Warn(ctx context.Context, text string) (*Response, error) {
 // Error writes an error.
 func (logService) Error(ctx context.Context, text string) (*Response, error) {
 	return checked(callLogError(ctx, &LogBody{Log: text}))
+}
+
+// Set shows done of total, 0 if it is not known, and one line of text while the task runs. The last
+// call counts. On a platform without it, nothing happens.
+func (progressService) Set(ctx context.Context, done, total int64, text string) (*Response, error) {
+	body := &ProgressBody{Done: done, Total: total, Text: text}
+	response, err := checked(callProgressSet(ctx, body))
+	var refused *Error
+	if errors.As(err, &refused) && refused.Code == unimplemented {
+		return &Response{Message: "this platform shows no progress"}, nil
+	}
+	return response, err
 }
 
 func checked(response *Response, err error) (*Response, error) {

@@ -258,6 +258,61 @@ func (m *LogBody) unmarshal(data []byte) error {
 	})
 }
 
+type ProgressBody struct {
+	Done  int64  `json:"done,omitempty"`
+	Total int64  `json:"total,omitempty"`
+	Text  string `json:"text,omitempty"`
+}
+
+func (m *ProgressBody) GetDone() int64 {
+	if m == nil {
+		return 0
+	}
+	return m.Done
+}
+
+func (m *ProgressBody) GetTotal() int64 {
+	if m == nil {
+		return 0
+	}
+	return m.Total
+}
+
+func (m *ProgressBody) GetText() string {
+	if m == nil {
+		return ""
+	}
+	return m.Text
+}
+
+func (m *ProgressBody) marshal() []byte {
+	var out []byte
+	if m.Done != 0 {
+		out = putNumber(append(out, 8), uint64(m.Done))
+	}
+	if m.Total != 0 {
+		out = putNumber(append(out, 16), uint64(m.Total))
+	}
+	if m.Text != "" {
+		out = putBytes(out, 26, m.Text)
+	}
+	return out
+}
+
+func (m *ProgressBody) unmarshal(data []byte) error {
+	return readFields(data, func(tag uint64, number uint64, bytes []byte) error {
+		switch tag {
+		case 8:
+			m.Done = int64(number)
+		case 16:
+			m.Total = int64(number)
+		case 26:
+			m.Text = string(bytes)
+		}
+		return nil
+	})
+}
+
 type Response struct {
 	Code    int32  `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`

@@ -65,3 +65,11 @@ func callLogError(ctx context.Context, request *LogBody) (*Response, error) {
 	}
 	return response, nil
 }
+
+func callProgressSet(ctx context.Context, request *ProgressBody) (*Response, error) {
+	response := new(Response)
+	if err := call(ctx, "/coresdk.Progress/Set", request, response); err != nil {
+		return nil, err
+	}
+	return response, nil
+}

@@ -34,6 +34,7 @@ from fyke.domain.results.service import RunResults
 from fyke.domain.runs.browser_reports import BrowserPresence, RunBrowser, RunBrowsers
 from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.last_pages import SUFFIXES, page_blob
+from fyke.domain.runs.progress import RunProgress
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.runs.sites import RunSites
 from fyke.domain.workers.builds import Builds
@@ -44,6 +45,7 @@ from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.model.account import Caller
 from fyke.model.log import LogEntry
+from fyke.model.progress import Progress
 from fyke.model.results import Header
 from fyke.model.run import Origin, Run
 from fyke.reasons import Hint
@@ -57,6 +59,7 @@ from fyke.settings.groups.accounts import PriceSettings
 
 BROWSER_SECONDS = 30.0  # for the check of a browser that the run requires
 POLL_SECONDS = 0.1
+PROGRESS_SECONDS = 1.0
 # Installed dependencies and package caches belong to an account: those of an earlier run are found
 # only by an account with the same id.
 ACCOUNT_ID = "00000000000000000000000000"
@@ -155,12 +158,19 @@ async def run_locally(
     output: Path,
     pages: Path,
     on_log: Callable[[LogEntry], None],
+    on_progress: Callable[[Progress | None], None] | None = None,
     builds: bool = False,
 ) -> LocalRunResult:
     """One run, see ``open_local_runs`` and ``LocalRuns.run``."""
     async with open_local_runs(settings, builds=builds) as runs:
         return await runs.run(
-            archive, input, format=format, output=output, pages=pages, on_log=on_log
+            archive,
+            input,
+            format=format,
+            output=output,
+            pages=pages,
+            on_log=on_log,
+            on_progress=on_progress,
         )
 
 
@@ -209,14 +219,16 @@ class LocalRuns:
         output: Path,
         pages: Path,
         on_log: Callable[[LogEntry], None],
+        on_progress: Callable[[Progress | None], None] | None = None,
         stop: asyncio.Event | None = None,
     ) -> LocalRunResult:
         """Publish ``archive``, run it with ``input`` (the whole object with ``parameters``), and
         write the visible rows to ``output``. ``pages`` is what the paths of the files of last pages
         begin with (``browser_keep``); the number of the subtask follows.
 
-        The run before it is removed. ``on_log`` gets every line of the log. The run is aborted
-        when ``stop`` is set. Raises ``FykeError`` for an invalid project or input.
+        The run before it is removed. ``on_log`` gets every line of the log, ``on_progress`` once a
+        second how far the run is, and None at its end. The run is aborted when ``stop`` is set.
+        Raises ``FykeError`` for an invalid project or input.
         """
         runtime, caller = self._runtime, self._caller
         worker, _, _ = await make_workers(runtime).publish(caller, archive, name="local")
@@ -229,7 +241,10 @@ class LocalRuns:
         events = [self.interrupted] if stop is None else [self.interrupted, stop]
         async with _aborted_by(events, runs, caller, run.id):
             try:
-                async with _runner(runtime, run, self._isolation) as runner:
+                async with (
+                    _runner(runtime, run, self._isolation) as runner,
+                    _shown_progress(runtime, run.id, on_progress),
+                ):
                     position = await _log_until_end(runtime, runner, run.id, on_log)
             except Exception:
                 with contextlib.suppress(RunNotAbortable):
@@ -395,6 +410,33 @@ async def _log_until_end(
             runner.result()
             return position
         await asyncio.sleep(POLL_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def _shown_progress(
+    runtime: Runtime, run_id: str, on_progress: Callable[[Progress | None], None] | None
+) -> AsyncIterator[None]:
+    """Call ``on_progress`` once a second while the context is open, and with None at its end."""
+    if on_progress is None:
+        yield
+        return
+
+    async def show() -> None:
+        progress = RunProgress(runtime.storage)
+        while True:
+            await asyncio.sleep(PROGRESS_SECONDS)
+            run = await runtime.storage.read(lambda tx: tx.runs.get(run_id))
+            if run is not None:
+                on_progress(await progress.of(run, 0))  # an estimate needs earlier runs
+
+    task = asyncio.create_task(show())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        on_progress(None)
 
 
 async def _forward_log(

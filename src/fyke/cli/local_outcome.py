@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fyke.cli.errors import Exit
-from fyke.cli.run_watch import log_line
+from fyke.cli.output import LiveLine, Output
+from fyke.cli.run_watch import log_line, progress_text
 
 if TYPE_CHECKING:
     from fyke.app.local import LocalRunResult
     from fyke.model.log import LogEntry
+    from fyke.model.progress import Progress
     from fyke.settings import Settings
 
 
@@ -59,14 +61,25 @@ def exit_code(state: str, failed: int, interrupted: bool) -> int:
 
 
 class LocalLog:
-    """Prints the log of local runs to standard error, without what it repeats."""
+    """Prints the log of local runs to standard error, without what it repeats, and on a terminal
+    below it how far the run is.
+    """
 
     def __init__(self) -> None:
         from fyke.domain.logs.repeats import ShownLines
 
         self._shown = ShownLines()
+        self._live = LiveLine(Output(as_json=False))
+
+    def show(self, progress: Progress | None) -> None:
+        """Show how far the run is until the next line; None: nothing."""
+        if progress is None:
+            self._live.clear()
+        else:
+            self._live.show(progress_text(progress))
 
     def print(self, entry: LogEntry) -> None:
+        self._live.clear()
         print(self.line(entry), file=sys.stderr, flush=True)
 
     def line(self, entry: LogEntry) -> str:

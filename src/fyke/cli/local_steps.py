@@ -92,7 +92,8 @@ async def _run_step(
     if step["title"]:
         print(step["title"], file=sys.stderr, flush=True)
     with contextlib.ExitStack() as stack:
-        on_log = _log_writer(folder / log_file(number), request["print_log"], stack)
+        log = LocalLog() if request["print_log"] else None
+        on_log = _log_writer(folder / log_file(number), log, stack)
         try:
             async with _superseded(folder, number, endless=not request["count"]) as superseded:
                 end = await local.run(
@@ -102,6 +103,7 @@ async def _run_step(
                     output=folder / rows_file(number),
                     pages=folder / pages_prefix(number),
                     on_log=on_log,
+                    on_progress=None if log is None else log.show,
                     stop=superseded,
                 )
         except Exception as error:
@@ -115,15 +117,14 @@ async def _run_step(
 
 
 def _log_writer(
-    path: Path, print_too: bool, stack: contextlib.ExitStack
+    path: Path, log: LocalLog | None, stack: contextlib.ExitStack
 ) -> Callable[[LogEntry], None]:
-    """Write each line of the log as JSON to a file, and if requested print it."""
+    """Write each line of the log as JSON to a file, and print it with ``log``."""
     file = stack.enter_context(path.open("w", encoding="utf-8"))
-    log = LocalLog()
 
     def write(entry: LogEntry) -> None:
         file.write(json.dumps(asdict(entry)) + "\n")
-        if print_too:
+        if log is not None:
             log.print(entry)
 
     return write

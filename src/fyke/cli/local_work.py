@@ -91,6 +91,7 @@ def _probe_browser(settings: Settings) -> dict[str, Any]:
 def _run(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str, Any]:
     from fyke.app.local import run_locally
 
+    log = LocalLog()
     end = asyncio.run(
         run_locally(
             settings,
@@ -99,7 +100,8 @@ def _run(settings: Settings, folder: Path, request: dict[str, Any]) -> dict[str,
             format=request["format"],
             output=folder / OUTPUT,
             pages=folder / PAGES,
-            on_log=LocalLog().print,
+            on_log=log.print,
+            on_progress=log.show,
             builds=request["builds"],
         )
     )

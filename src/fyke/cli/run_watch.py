@@ -17,6 +17,7 @@ from fyke.cli.output import LiveLine, data_of
 if TYPE_CHECKING:
     from fyke.cli.context import ServerContext
     from fyke.model.log import LogEntry
+    from fyke.model.progress import Progress
     from fyke_client.types.fyke.run_logs import LogItem
     from fyke_client.types.fyke.runs import ProgressItem
     from fyke_client.types.v1 import RunDetail
@@ -72,11 +73,20 @@ def detail_data(detail: RunDetail) -> dict[str, object]:
     return {**data_of(detail), "state": detail.status_name}
 
 
-def progress_text(progress: ProgressItem) -> str:
-    """How far a running run is."""
-    if progress.basis == "subtasks":
-        return f"{progress.done} of {progress.total} subtasks"
-    return f"about {progress.percent} %"
+def progress_text(progress: ProgressItem | Progress) -> str:
+    """How far a running run is, with what its Worker says."""
+    return ", ".join(part for part in (_progress_figures(progress), progress.text) if part)
+
+
+def _progress_figures(progress: ProgressItem | Progress) -> str:
+    match progress.basis:
+        case "subtasks":
+            return f"{progress.done} of {progress.total} subtasks"
+        case "rows":
+            return f"about {progress.percent} %"
+    if progress.total is None:
+        return f"{progress.done} done" if progress.done else ""
+    return f"{progress.done} of {progress.total} ({progress.percent} %)"
 
 
 def summary(detail: RunDetail, seconds: float, progress: ProgressItem | None = None) -> str:

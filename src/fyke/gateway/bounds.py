@@ -25,6 +25,7 @@ from fyke.model.last_page import MAX_FILE_BYTES, LastPage
 from fyke.model.last_page import MAX_TEXT as MAX_PAGE_TEXT
 from fyke.model.log import LogType
 from fyke.model.node import ENVIRONMENT_NAME_LENGTH
+from fyke.model.progress import MAX_PROGRESS, MAX_PROGRESS_TEXT, WorkerProgress
 from fyke.model.results import LAST_BATCH, MAX_HEADERS, MAX_ROW_BYTES, AttemptBatch
 from fyke.model.run import Outcome
 from fyke.model.runner import MAX_ENVIRONMENTS, AttemptUsage, Capacity, RunnerInfo
@@ -151,6 +152,8 @@ def check_report(report: AttemptReport | AttemptEnd) -> None:
         _check_browser(report.browser)
     if report.marks is not None:
         _check_marks(report.marks)
+    if isinstance(report, AttemptReport) and report.progress is not None:
+        _check_progress(report.progress)
 
 
 def check_end(ended: AttemptEnd) -> None:
@@ -190,6 +193,13 @@ def _check_sites(sites: Sequence[SiteTraffic]) -> None:
             if status != OTHER_STATUS and not _STATUS.fullmatch(status):
                 raise ImpossibleRequest("HTTP has no such status")
             check_range(count, MAX_COUNT, "counter")
+
+
+def _check_progress(progress: WorkerProgress) -> None:
+    check_range(progress.done, MAX_PROGRESS, "progress")
+    check_range(progress.total, MAX_PROGRESS, "progress")
+    if len(progress.text) > MAX_PROGRESS_TEXT:
+        raise ImpossibleRequest("The text of a progress is too long")
 
 
 def _check_browser(report: BrowserReport) -> None:

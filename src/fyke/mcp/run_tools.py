@@ -86,12 +86,14 @@ async def wait_for_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
     if not answer["ended"]:
         waiting = await calls.read(session, f"/api/fyke/runs/{segment(run)}/waiting")
         answer["waiting_for"] = waiting["reason"]
+        answer["progress"] = summary["progress"]
         answer["next"] = "call wait_for_run again; the run goes on meanwhile"
     elif answer["state"] == "succeeded":
         answer["next"] = "read_rows"
     else:
         answer["next"] = "diagnose_run"
-    return answer_of(answer, untrusted=bool(summary["reason"]))
+    says_progress = bool(answer.get("progress") and answer["progress"]["text"])
+    return answer_of(answer, untrusted=bool(summary["reason"]) or says_progress)
 
 
 def _outline(summary: dict[str, Any]) -> dict[str, Any]:

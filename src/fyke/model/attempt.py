@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from fyke.model.browser import BrowserReport
 from fyke.model.last_page import LastPage
+from fyke.model.progress import WorkerProgress
 from fyke.model.run import AttemptKey, End
 from fyke.model.runner import AttemptUsage
 from fyke.model.usage_marks import UsageMark
@@ -35,8 +36,8 @@ class SiteTraffic:
 
 @dataclass(frozen=True, slots=True)
 class AttemptReport:
-    """The counters of a running attempt, from its runner. ``sites``, ``browser`` and ``marks`` are
-    None when unchanged.
+    """The counters of a running attempt, from its runner. ``sites``, ``browser``, ``marks`` and
+    ``progress`` are None when unchanged.
     """
 
     key: AttemptKey
@@ -44,6 +45,7 @@ class AttemptReport:
     sites: tuple[SiteTraffic, ...] | None = None
     browser: BrowserReport | None = None
     marks: tuple[UsageMark, ...] | None = None
+    progress: WorkerProgress | None = None
 
 
 @dataclass(frozen=True, slots=True)

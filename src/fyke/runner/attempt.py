@@ -39,6 +39,7 @@ from fyke.model.attempt import AfterAttempt, AttemptEnd, AttemptReport, SiteTraf
 from fyke.model.browser import BrowserReport
 from fyke.model.log import LogType, NewLogEntry
 from fyke.model.node import AttemptOrder
+from fyke.model.progress import WorkerProgress
 from fyke.model.run import End, Outcome
 from fyke.model.runner import AttemptUsage
 from fyke.model.usage_marks import UsageMark
@@ -60,6 +61,7 @@ from fyke.runner.worker_env import worker_env
 from fyke.sdk.http2 import serve
 from fyke.sdk.service import SdkService
 
+PROGRESS_SECONDS = 0.8  # so that each report of the runner, one a second, has a new one
 UNREADABLE = (
     "The secret {name} was sealed with a key that this installation does not have (its secret.key "
     "was replaced, or not restored), so the Worker starts without it. Set it again."
@@ -95,6 +97,7 @@ class AttemptRunner:
         self._browser_reports = Reports(self._browser_report, None)
         self._marks = UsageMarks(order.limits.memory_mb * 2**20)
         self._mark_reports = Reports[tuple[UsageMark, ...]](self._marks.read, ())
+        self._progress_reports = Reports(self._progress, None, PROGRESS_SECONDS)
         self._final_traffic: Traffic | None = None
         self._environment = AttemptEnvironment(order, deps, self._lock)
         self.page = KeptPage(self.key, lambda: self._deps.gateway.files, self._note_if_open)
@@ -113,8 +116,8 @@ class AttemptRunner:
         return self.connections.browser
 
     def report(self) -> AttemptReport:
-        """The current counters; those by site and of the browser only when they are due and have
-        changed.
+        """The current counters; those by site, of the browser and the progress only when they are
+        due and have changed.
         """
         now = time.monotonic()
         self._mark_usage()
@@ -124,6 +127,7 @@ class AttemptRunner:
             self._site_reports.due(now),
             self._browser_reports.due(now),
             self._mark_reports.due(now),
+            self._progress_reports.due(now),
         )
 
     def confirm_report(self, report: AttemptReport) -> None:
@@ -131,6 +135,7 @@ class AttemptRunner:
         self._site_reports.confirm(report.sites)
         self._browser_reports.confirm(report.browser)
         self._mark_reports.confirm(report.marks)
+        self._progress_reports.confirm(report.progress)
 
     def stop(self, end: End) -> None:
         """Request the end; the first reason counts."""
@@ -434,6 +439,10 @@ class AttemptRunner:
             self._marks.look(self._sites(), self._watch.usage, at)
         else:
             self._marks.measured(self._watch.usage)
+
+    def _progress(self) -> WorkerProgress | None:
+        """What the Worker has reported; None as long as it has not."""
+        return self._intake.progress if self._intake else None
 
     def _browser_report(self) -> BrowserReport | None:
         """What the browser did, with secrets masked; None without a browser."""

@@ -1,7 +1,8 @@
 """Reports what an attempt has counted when it has changed, at most every five seconds.
 
 Each report is a database write: an attempt has counters for up to 201 sites, and those of its
-browser. Changes after the last report are part of the report at the attempt's end.
+browser. Changes after the last report are part of the report at the attempt's end. What the Worker
+says of its progress is one small write, and is reported with every renewal of the lease.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ class Reports(Generic[T]):
     ``initial`` as long as there is nothing to report.
     """
 
-    def __init__(self, read: Callable[[], T], initial: T) -> None:
+    def __init__(
+        self, read: Callable[[], T], initial: T, every_seconds: float = EVERY_SECONDS
+    ) -> None:
         self._read = read
+        self._every_seconds = every_seconds
         self._confirmed = initial
         self._next = 0.0  # seconds, on the clock of ``due``
 
@@ -31,7 +35,7 @@ class Reports(Generic[T]):
         counters = self._read()
         if counters == self._confirmed:
             return None
-        self._next = now + EVERY_SECONDS
+        self._next = now + self._every_seconds
         return counters
 
     def confirm(self, counters: T | None) -> None:

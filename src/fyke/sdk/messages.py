@@ -1,6 +1,6 @@
 """The SDK's messages in protobuf's wire format, without generated code.
 
-Every message is a string, or a number and a string; only the table header is nested. As protobuf
+Every message is a string, or numbers and a string; only the table header is nested. As protobuf
 requires, unknown fields are skipped, the last of a repeated scalar counts, and a field of an
 unexpected wire type counts as unknown. Truncated messages are malformed. So is a message with very
 many fields: no honest client sends one, and reading it would delay all other Workers.
@@ -48,6 +48,17 @@ def read_headers(message: bytes) -> Iterator[Header]:
         yield Header(texts.get(1, ""), texts.get(2, ""), texts.get(3, ""))
 
 
+def read_progress(message: bytes) -> tuple[int, int, str]:
+    """``done``, ``total`` and ``text`` of a ``ProgressBody``."""
+    numbers, text = {1: 0, 2: 0}, ""
+    for number, value in _fields(message, MAX_FIELDS):
+        if isinstance(value, bytes):
+            text = _text(value) if number == 3 else text
+        elif number in numbers:
+            numbers[number] = value - 2**64 if value >= 2**63 else value
+    return numbers[1], numbers[2], text
+
+
 def write_response(code: int, message: str) -> bytes:
     """A ``Response``; ``code`` is not negative."""
     return _number_field(1, code) + _bytes_field(2, message.encode(errors="replace"))
@@ -64,6 +75,13 @@ def _text(value: bytes) -> str:
 
 def _byte_fields(message: bytes, max_fields: int) -> Iterator[tuple[int, bytes]]:
     """Yield number and content of every field of bytes. More than ``max_fields`` are malformed."""
+    for number, value in _fields(message, max_fields):
+        if isinstance(value, bytes):
+            yield number, value
+
+
+def _fields(message: bytes, max_fields: int) -> Iterator[tuple[int, bytes | int]]:
+    """Yield number and content of every field of bytes, and of every number of variable length."""
     at = count = 0
     while at < len(message):
         count += 1
@@ -79,13 +97,14 @@ def _byte_fields(message: bytes, max_fields: int) -> Iterator[tuple[int, bytes]]
                 raise MalformedMessage("the message is cut off")
             yield number, message[at : at + size]
             at += size
+        elif wire_type == _VARINT:
+            value, at = _read_varint(message, at)
+            yield number, value
         else:
             at = _skip(message, at, wire_type)
 
 
 def _skip(message: bytes, at: int, wire_type: int) -> int:
-    if wire_type == _VARINT:
-        return _read_varint(message, at)[1]
     if wire_type not in (_FIXED64, _FIXED32):
         raise MalformedMessage(f"wire type {wire_type} is not supported")
     end = at + (8 if wire_type == _FIXED64 else 4)

@@ -19,6 +19,7 @@ from fyke.model.log import LogType
 from fyke.model.results import Header
 from fyke.sdk import messages
 from fyke.sdk.messages import MalformedMessage
+from fyke.sdk.progress import checked_progress
 from fyke.sdk.status import InvalidArgument, ServiceUnavailable, Unimplemented
 
 PACKAGES = ("coresdk", "cafesdk")
@@ -41,6 +42,7 @@ class SdkService:
             "Parameter/GetInputJSONString": self._get_input,
             "Result/SetTableHeader": self._set_table_header,
             "Result/PushData": self._push_data,
+            "Progress/Set": self._set_progress,  # Fyke's own
         }
         for level in LogType:
             methods[f"Log/{level.name.capitalize()}"] = self._log_method(level)
@@ -76,6 +78,11 @@ class SdkService:
 
     async def _push_data(self, message: bytes) -> bytes:
         await self._attempt.push(messages.read_text(message))
+        return _SUCCESS
+
+    async def _set_progress(self, message: bytes) -> bytes:
+        done, total, text = messages.read_progress(message)
+        self._attempt.set_progress(checked_progress(done, total, text, self._attempt.mask))
         return _SUCCESS
 
     def _log_method(self, type: LogType) -> Method:

@@ -36,6 +36,7 @@ from fyke.model.node import (
     PreparationOrder,
     Registered,
 )
+from fyke.model.progress import WorkerProgress
 from fyke.model.results import AttemptBatch, Header, PushedRow, RunTotals
 from fyke.model.run import SUCCESS, Outcome, RunLimits
 from fyke.model.runner import AttemptUsage, Capacity, RunnerInfo
@@ -56,6 +57,7 @@ FAILED = Reason.of(ReasonCode.BAD_REQUIREMENT, line="-e .")
 CAPPED = end_of(Reason.of(ReasonCode.TRAFFIC_CAP, traffic_bytes=5))
 ENDED = AttemptEnd(SUCCESS, AttemptUsage(), sites=(SiteTraffic("a.example", 3),))
 ROOM = Capacity(8.0, 4096, 8, total=(8.0, 4096))
+PROGRESS = WorkerProgress(2, 8, "page 2")
 USE = SiteUse(("a.example",), True, (SitePause("b.example", 1.5, 2, 503),))
 BATCH = AttemptBatch(
     "R1",
@@ -291,18 +293,20 @@ async def test_large_reports_are_sent_in_parts(place: RemoteNode, monkeypatch: A
         RunnerOrders({}, frozenset(), 900),
         RunnerOrders({"A4": SUCCESS}, frozenset(), 300),
     ]
-    arrived: list[str] = []
+    arrived: list[AttemptReport] = []
 
     async def report(reports: list[AttemptReport]) -> RunnerOrders:
-        arrived.extend(report.key.id for report in reports)
+        arrived.extend(reports)
         return answers.pop(0)
 
     monkeypatch.setattr(place.runner, "report", report, raising=False)
-    reports = [AttemptReport(key, AttemptUsage(rows=1)) for key in keys]
+    reports = [AttemptReport(key, AttemptUsage(rows=1), progress=PROGRESS) for key in keys]
     orders = await remote.report(reports)
     expected = {"A0": SUCCESS, "A4": SUCCESS}
     assert orders == RunnerOrders(expected, frozenset({"A1", "A2"}), 300)
-    assert arrived == [key.id for key in keys]
+    assert [(report.key.id, report.progress) for report in arrived] == [
+        (key.id, PROGRESS) for key in keys
+    ]
     with pytest.raises(StaleLease):
         await remote.rows.close("A1")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ from mcp.shared.exceptions import MCPError
 from fyke.mcp.server import build_server
 from fyke.mcp.session import McpSession
 from fyke.mcp.spending import AgentSpending, KeySpending
+from fyke.model.attempt import AttemptReport
 from fyke.model.billing import Prices
+from fyke.model.progress import WorkerProgress
 from fyke.model.run import Outcome
+from fyke.model.runner import AttemptUsage
 from fyke.reasons import Reason, ReasonCode
 from fyke_client import AsyncFykeAdmin
 from support.app import App, open_app
@@ -48,9 +52,25 @@ async def test_a_run_by_its_handle(app: App, agent: Any) -> None:
     assert (await agent.call("start_run", **start))["run"] == run
     waiting = await agent.call("wait_for_run", run=run, seconds=0)
     assert (waiting["ended"], bool(waiting["waiting_for"])) == (False, True)
+    assert waiting["progress"] is None
     await app.execute([{"n": n} for n in range(3)])
     ended = await agent.call("wait_for_run", run=run)
     assert (ended["state"], ended["rows"], ended["next"]) == ("succeeded", 3, "read_rows")
+
+
+async def test_what_a_worker_says_of_its_progress_is_untrusted(app: App, agent: Any) -> None:
+    await app.publish()
+    run = (await agent.call("start_run", worker="owner/reader", input=URLS))["run"]
+    lease = (await app.begin())[0]
+    arguments = {"run": run, "seconds": 0}
+    numbers = WorkerProgress(2, 8)
+    for said, is_untrusted in ((numbers, False), (replace(numbers, text="page 2"), True)):
+        report = AttemptReport(lease.attempt.key, AttemptUsage(), progress=said)
+        await app.attempts.report([report], 60_000)
+        answer = await agent.client.call_tool("wait_for_run", arguments)
+        progress = json.loads(answer.content[0].text)["progress"]
+        assert (progress["percent"], progress["text"]) == (25, said.text)
+        assert (answer.meta or {}).get("fyke/untrusted", False) is is_untrusted
 
 
 async def test_rows_come_once_each_within_the_budget(app: App, agent: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 from google.protobuf.empty_pb2 import Empty
 
 from fyke.model.log import LogType
+from fyke.model.progress import WorkerProgress
 from support.sdk_server import Platform, rows_of
 
 import sdk_pb2  # isort: skip - found by support.sdk_server
@@ -40,6 +41,10 @@ def test_every_method_works(fyke: Platform) -> None:
         assert (call_reply.code, call_reply.message) == (0, "success")
         for level in ("Debug", "Info", "Warn", "Error"):
             assert getattr(log, level)(sdk_pb2.LogBody(log=f"line {level}")).code == 0
+        body = sdk_pb2.ProgressBody(done=2, total=8, text="page 2")
+        call_reply = sdk_pb2_grpc.ProgressStub(connection).Set(body)
+        assert (call_reply.code, call_reply.message) == (0, "success")
+    assert attempt.progress == WorkerProgress(2, 8, "page 2")
     fyke.thread.run(attempt.flush())
     assert rows_of(fyke) == [b'{"n":12345678901234567890}']
     entries = [e for batches in fyke.results.batches for b in batches for e in b.log]

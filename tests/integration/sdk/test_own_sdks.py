@@ -14,6 +14,8 @@ import pytest
 
 from fyke.domain.workers import go_build
 from fyke.model.log import LogType
+from fyke.model.progress import WorkerProgress
+from fyke.sdk.status import Unimplemented
 from support.sdk_server import Platform, rows_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -94,6 +96,26 @@ def test_refusals_have_the_reason(fyke: Platform, worker: list[str]) -> None:
     assert "16 MiB" in message
     assert after == "nothing"
     assert rows_of(fyke) == [b'{"after":"these"}']
+
+
+def test_the_last_progress_counts_and_wrong_numbers_are_refused(
+    fyke: Platform, worker: list[str]
+) -> None:
+    port, attempt = fyke.thread.run(fyke.attempt())
+    said = run(worker, port, "progress")
+    assert (said[0], said[3]) == ("nothing", "nothing")
+    for text in said[1:3]:
+        assert "done" in text and "from 0 to" in text
+    assert attempt.progress == WorkerProgress(3)
+
+
+def test_a_platform_without_progress_fails_no_worker(fyke: Platform, worker: list[str]) -> None:
+    async def handle(path: str, message: bytes) -> bytes:
+        raise Unimplemented(f"There is no method {path}.")
+
+    port = fyke.thread.run(fyke.serve(handle))
+    said = run(worker, port, "progress")
+    assert (said[0], said[3]) == ("nothing", "nothing")
 
 
 def test_three_thousand_concurrent_rows_are_stored(fyke: Platform, worker: list[str]) -> None:

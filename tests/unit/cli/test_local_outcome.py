@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import pytest
 
 from fyke.cli.errors import Exit
 from fyke.cli.local_outcome import LocalLog, exit_code, hint_lines
 from fyke.domain.logs import system
 from fyke.model.log import LogEntry, LogType
+from fyke.model.progress import Progress, ProgressBasis
 
 
 @pytest.mark.parametrize(
@@ -47,3 +51,16 @@ def test_a_traceback_is_printed_once() -> None:
     other = failed.replace("  x", "  y")  # not printed before
     assert "ValueError" in log.line(LogEntry(3, LogType.ERROR, "1", other, 0))
     assert "ValueError" in log.line(LogEntry(4, LogType.ERROR, "1", "\n".join(trace), 0))
+
+
+def test_the_progress_is_shown_until_the_next_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", screen)
+    log = LocalLog()
+    log._live.active = True
+    log.show(Progress(ProgressBasis.WORKER, 2, 8, "page 2 \x1b[2J"))
+    assert screen.getvalue() == "\r\x1b[K2 of 8 (25 %), page 2 "
+    log.print(LogEntry(1, LogType.INFO, "1", "hello", 0))
+    assert screen.getvalue().split("\r\x1b[K")[-1].endswith("hello\n")
+    log.show(None)
+    assert screen.getvalue().endswith("hello\n")

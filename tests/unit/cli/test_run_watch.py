@@ -7,12 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import convert, to_builtins
 
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.output import Output
-from fyke.cli.run_watch import SUMMARY_LINE, RunWatch, log_line, summary
+from fyke.cli.run_watch import SUMMARY_LINE, RunWatch, log_line, progress_text, summary
+from fyke.model.progress import Progress, ProgressBasis
+from fyke.wire.fyke.runs import ProgressItem
 from fyke_client import ApiError, Unreachable
 from fyke_client.types.fyke.run_logs import LogItem
+from fyke_client.types.fyke.runs import ProgressItem as ClientProgressItem
 from fyke_client.types.fyke.runs import RunSummary
 from fyke_client.types.v1 import RunDetail
 from unit.cli.test_run_ended import summary as run_summary
@@ -153,6 +157,23 @@ def test_log_entries_have_a_short_and_a_full_format() -> None:
 
 def test_the_summary_has_state_figures_and_reason() -> None:
     assert summary(detail(FAILED, "Timeout"), 0.142) == ("failed (3 rows, 1.5 kB, 142 ms): Timeout")
+
+
+@pytest.mark.parametrize(
+    ("progress", "text"),
+    [
+        (Progress(ProgressBasis.SUBTASKS, 3, 8), "3 of 8 subtasks"),
+        (Progress(ProgressBasis.ROWS, 5, 10), "about 50 %"),
+        (Progress(ProgressBasis.ROWS, 5, 10, "signs in"), "about 50 %, signs in"),
+        (Progress(ProgressBasis.WORKER, 3, 12, "page 3"), "3 of 12 (25 %), page 3"),
+        (Progress(ProgressBasis.WORKER, 3, None), "3 done"),
+        (Progress(ProgressBasis.WORKER, 0, None, "signs in"), "signs in"),
+    ],
+)
+def test_the_progress_has_figures_and_the_text_of_the_worker(progress: Progress, text: str) -> None:
+    item = convert(to_builtins(ProgressItem.of(progress)), ClientProgressItem)
+    assert progress_text(item) == text
+    assert summary(detail(RUNNING), 1.0, item).startswith(f"running ({text}, 3 rows,")
 
 
 def test_the_live_line_shows_the_current_duration(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ from fyke.model.browser import (
     ConsoleLevel,
     ConsoleLine,
 )
+from fyke.model.progress import MAX_PROGRESS, MAX_PROGRESS_TEXT, WorkerProgress
 from fyke.model.run import SUCCESS, AttemptKey, End, Outcome
 from fyke.model.runner import AttemptUsage, RunnerInfo
 from fyke.model.sites import (
@@ -100,6 +101,7 @@ LARGEST = AttemptReport(
     (*SITES, SiteTraffic(OTHER_SITES)),
     BrowserReport(ACTIVITY, 3),
     (UsageMark("answers_403", 1, 2, MAX_COUNT),) * 128,
+    WorkerProgress(MAX_PROGRESS, MAX_PROGRESS, "x" * MAX_PROGRESS_TEXT),
 )
 BAD_USAGES: list[dict[str, Any]] = [
     {"traffic_bytes": -1}, {"cpu_ms": MAX_COUNT + 1}, {"browser_version": "x" * 1001},
@@ -142,6 +144,19 @@ BAD_REPORTS = [
 def test_the_largest_report_of_a_runner_is_accepted() -> None:
     check_report(LARGEST)
     check_end(AttemptEnd(SUCCESS, LARGEST.usage, LARGEST.sites, LARGEST.browser))
+
+
+@pytest.mark.parametrize(
+    "progress",
+    [
+        WorkerProgress(-1),
+        WorkerProgress(0, MAX_PROGRESS + 1),
+        WorkerProgress(text="x" * (MAX_PROGRESS_TEXT + 1)),
+    ],
+)
+def test_progress_that_no_runner_reports_is_refused(progress: WorkerProgress) -> None:
+    with pytest.raises(ImpossibleRequest):
+        check_report(replace(LARGEST, progress=progress))
 
 
 @pytest.mark.parametrize("report", BAD_REPORTS, ids=range(len(BAD_REPORTS)))

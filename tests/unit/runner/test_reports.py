@@ -24,6 +24,18 @@ def test_a_change_is_reported_once_and_not_before_the_interval_is_over() -> None
     assert reports.due(200) is None
 
 
+def test_the_last_of_frequent_changes_is_reported() -> None:
+    now = [0]
+    reports: Reports[int] = Reports(lambda: now[0], 0, 8)
+    sent = []
+    for second in range(31):
+        now[0] = min(second, 25)
+        if (report := reports.due(second)) is not None:
+            sent.append(report)
+            reports.confirm(report)
+    assert sent == [1, 9, 17, 25]
+
+
 def test_an_undelivered_report_is_retried() -> None:
     reports = Reports(lambda: (SiteTraffic("a.example"),), ())
     lost = reports.due(0)

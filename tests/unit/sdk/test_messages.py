@@ -34,6 +34,29 @@ def test_headers_read_as_protobuf_writes_them(items: list[tuple[str, str, str]])
     assert read == [Header(*item) for item in clean]
 
 
+INT64 = st.integers(-(2**63), 2**63 - 1)
+
+
+@given(INT64, INT64, st.text())
+def test_a_progress_reads_as_protobuf_writes_it(done: int, total: int, text: str) -> None:
+    sent = sdk_pb2.ProgressBody(done=done, total=total, text=text).SerializeToString()
+    assert messages.read_progress(sent) == (done, total, text.replace("\x00", "\ufffd"))
+
+
+@pytest.mark.parametrize(
+    ("message", "read"),
+    [
+        (b"", (0, 0, "")),
+        (b"\x08\x01\x08\x02\x1a\x01a\x1a\x01b", (2, 0, "b")),  # the last one counts
+        (b"\x0a\x01a\x18\x05\x20\x07\x22\x01x", (0, 0, "")),  # other wire types, other fields
+    ],
+)
+def test_unusual_encodings_of_a_progress_are_read(
+    message: bytes, read: tuple[int, int, str]
+) -> None:
+    assert messages.read_progress(message) == read
+
+
 @given(st.integers(0, 2**31 - 1), st.text())
 def test_protobuf_reads_what_we_write(code: int, text: str) -> None:
     response = sdk_pb2.Response.FromString(messages.write_response(code, text))
@@ -102,7 +125,7 @@ def test_a_message_with_very_many_fields_is_refused(field: bytes) -> None:
 
 
 def read_all(message: bytes) -> None:
-    for read in (read_text, read_all_headers):
+    for read in (read_text, read_all_headers, messages.read_progress):
         try:
             read(message)
         except MalformedMessage as error:

@@ -49,7 +49,7 @@ class RunRoutes:
         view = await self.runs.get(call.caller, slug)
         hidden = await self.results.hidden_count(call.caller, slug)
         nodes = await self.subtasks.nodes(call.caller, slug)
-        progress = await self.progress.of(view)
+        progress = await self.progress.of(view.run, view.results)
         return wire.RunSummary.of(view, await self.endings.of(view), hidden, nodes, progress)
 
     @delete(RUN, scope=Scope.WRITE, errors=(RunNotFound, Refused))

@@ -26,8 +26,8 @@ from fyke.domain.queue.board import QueueBoard
 from fyke.domain.runs.lists import RunLists, RunRow
 from fyke.domain.runs.waiting import WaitReasons
 from fyke.errors import FykeError, NotFound
-from fyke.model.health import Level
 from fyke.model.billing import UsageOrder
+from fyke.model.health import Level
 from fyke.model.run import RunState
 from fyke.model.run_list import RunSearch
 

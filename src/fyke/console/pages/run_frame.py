@@ -111,5 +111,5 @@ class RunFrames:
             current=at + tab,
             live=f"{at}/live?{live}" if live and not run.state.terminal else "",
             hidden=await self.results.hidden_count(view.caller, run.id),
-            progress=await self.progress.of(run_view),
+            progress=await self.progress.of(run, run_view.results),
         )

@@ -29,6 +29,7 @@ from fyke.contracts.state.run_records import (
     BrowserStore,
     LastPageStore,
     MarkStore,
+    ProgressStore,
     SampleStore,
     ShareStore,
     SiteStore,
@@ -83,6 +84,7 @@ class Transaction(Protocol):
     runs: RunStore
     run_lists: RunListStore
     samples: SampleStore
+    progress: ProgressStore
     sites: SiteStore
     browsers: BrowserStore
     marks: MarkStore

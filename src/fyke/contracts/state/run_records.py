@@ -1,4 +1,6 @@
-"""What runs leave behind: samples and marks of usage, sites, browsers, last pages, shares."""
+"""What runs report and leave behind: samples and marks of their usage, progress, sites, browsers,
+last pages and shares.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from typing import Protocol
 from fyke.model.attempt import SiteTraffic
 from fyke.model.browser import BrowserReport, BrowserTexts
 from fyke.model.last_page import LastPage
+from fyke.model.progress import WorkerProgress
 from fyke.model.run import Run, SampleSpan, Share, UsageSample
 from fyke.model.usage_marks import UsageMark
 
@@ -37,6 +40,28 @@ class SampleStore(Protocol):
 
     def of_run(self, run_id: str) -> list[UsageSample]:
         """The samples, sorted by time."""
+        ...
+
+
+class ProgressStore(Protocol):
+    """What Workers report of their progress. It counts while the attempt is active: a retry begins
+    without one.
+    """
+
+    def report(self, reports: Sequence[tuple[str, WorkerProgress]]) -> None:
+        """Write the progress of different attempts, by their ids; replaces their earlier reports.
+        The caller has renewed their leases in the same transaction.
+        """
+        ...
+
+    def of_run(self, run_id: str) -> WorkerProgress | None:
+        """That of the active attempt of a run with one subtask; None when it has not reported."""
+        ...
+
+    def parts(self, run_id: str) -> float:
+        """The sum of ``done / total`` of its active attempts, each at most 1. Attempts without a
+        total are left out.
+        """
         ...
 
 

@@ -21,6 +21,7 @@ from fyke.domain.secrets.masking import Masker
 from fyke.errors import FykeError, NotStorable, StaleLease
 from fyke.kit.clock import Clock
 from fyke.model.log import LogType, NewLogEntry
+from fyke.model.progress import WorkerProgress
 from fyke.model.results import AttemptBatch, Header, PushedRow, RunTotals
 from fyke.reasons import Reason
 
@@ -52,6 +53,7 @@ class AttemptIntake:
         self.first_call_at: float | None = None  # monotonic seconds
         self.row_cap_reached: Reason | None = None
         self.masker: Masker | None = None  # of the secrets and the proxy password of the attempt
+        self.progress: WorkerProgress | None = None  # that the Worker has reported last
         self._intake = intake
         self._group = group
         self._caps = caps
@@ -159,6 +161,14 @@ class AttemptIntake:
         stored = self.queue.put_headers(headers)
         self._intake.group.notify(self.queue)
         await stored
+
+    def set_progress(self, progress: WorkerProgress) -> None:
+        """Keep what the Worker reports, without secrets, in place of what it has reported before.
+        The runner stores it with its next report. Raises ``StaleLease`` when the attempt is closed.
+        """
+        if self._closed:
+            raise _ended()
+        self.progress = progress
 
     def log(self, type: int, content: str, *, system: bool = False) -> None:
         """Queue a log line without waiting. ``system`` lines are of the platform and are exempt

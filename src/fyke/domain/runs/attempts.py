@@ -161,8 +161,8 @@ class Attempts:
     ) -> list[RunnerOrders]:
         """Renew the leases of the attempts of some runners, store the counters, and check the caps
         of whole runs. The number of statements does not depend on the number of runners, attempts
-        and runs: it is one, and others when sites or browsers have changed, a sample is due, a run
-        has a cap or is being stopped.
+        and runs: it is one, and others when sites, browsers or what Workers say of their progress
+        have changed, a sample is due, a run has a cap or is being stopped.
         """
         reports = [report for each in asked for report in each]
 
@@ -178,6 +178,7 @@ class Attempts:
             )
             tx.browsers.report([(r.key.id, r.key.run_id, r.browser) for r in valid if r.browser])
             tx.marks.report([(r.key.id, r.key.run_id, r.marks) for r in valid if r.marks])
+            tx.progress.report([(r.key.id, r.progress) for r in valid if r.progress])
             run_ids = {r.key.run_id for r in valid}
             # locked before their usage is read: two runners that report at the same time would
             # each miss what the other one reports

@@ -1,4 +1,6 @@
-"""How far a running run is: by its subtasks, or by the rows that earlier runs had."""
+"""How far a running run is: by its subtasks, by what its Worker reports, or by the rows of earlier
+runs.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,11 @@ from dataclasses import replace
 from statistics import median
 
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.runs.service import RunView
 from fyke.model.alert import MAX_PREVIOUS_RUNS, MIN_PREVIOUS_RUNS, PreviousRun
-from fyke.model.progress import Progress, ProgressBasis
+from fyke.model.progress import Progress, ProgressBasis, WorkerProgress
 from fyke.model.run import Run, RunState
+
+_NOTHING = WorkerProgress()
 
 
 class RunProgress:
@@ -19,29 +22,47 @@ class RunProgress:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
-    async def of(self, view: RunView) -> Progress | None:
-        """The progress, None when the run is not running or nothing is known about it."""
-        run = view.run
+    async def of(self, run: Run, results: int) -> Progress | None:
+        """The progress of a run with so many rows, None when it is not running or nothing is known
+        about it.
+        """
         if run.state is not RunState.RUNNING:
             return None
-        if run.subtasks > 1:
-            return progress_of(run, view.results, ())
 
-        def work(tx: Transaction) -> list[PreviousRun]:
+        def work(tx: Transaction) -> Progress | None:
+            if run.subtasks > 1:
+                left = tx.runs.subtasks_left(run.id)
+                return progress_of_subtasks(run.subtasks, left, tx.progress.parts(run.id))
+            reported = tx.progress.of_run(run.id) or _NOTHING
+            if reported.counts:
+                return progress_of(reported, results, ())
             now = replace(run, finished_at=tx.now)  # earlier than this
-            return tx.alerts.previous_runs(now, of_task=bool(run.task_id), limit=MAX_PREVIOUS_RUNS)
+            previous = tx.alerts.previous_runs(
+                now, of_task=bool(run.task_id), limit=MAX_PREVIOUS_RUNS
+            )
+            return progress_of(reported, results, previous)
 
-        return progress_of(run, view.results, await self._storage.read(work))
+        return await self._storage.read(work)
 
 
-def progress_of(run: Run, results: int, previous: Sequence[PreviousRun]) -> Progress | None:
-    """The progress of a running run with ``results`` rows so far. ``previous``: runs of the same
-    worker or task that succeeded.
+def progress_of_subtasks(subtasks: int, left: int, parts: float) -> Progress:
+    """The progress of a running run with several subtasks, of which ``left`` have not ended.
+    ``parts``: what those that run have done, as a part of one subtask each, added up.
     """
-    if run.subtasks > 1:
-        done = run.subtasks_succeeded + run.subtasks_failed
-        return Progress(ProgressBasis.SUBTASKS, done, run.subtasks)
-    if len(previous) < MIN_PREVIOUS_RUNS:
-        return None
-    usual = round(median(earlier.results for earlier in previous))
-    return Progress(ProgressBasis.ROWS, results, usual) if usual > 0 else None
+    return Progress(ProgressBasis.SUBTASKS, subtasks - left, subtasks, parts=parts)
+
+
+def progress_of(
+    reported: WorkerProgress, results: int, previous: Sequence[PreviousRun]
+) -> Progress | None:
+    """The progress of a running run with one subtask, which has ``results`` rows so far.
+    ``previous``: runs of the same worker or task that succeeded.
+    """
+    text = reported.text
+    if reported.counts:
+        return Progress(ProgressBasis.WORKER, reported.done, reported.total or None, text)
+    if len(previous) >= MIN_PREVIOUS_RUNS:
+        usual = round(median(earlier.results for earlier in previous))
+        if usual > 0:
+            return Progress(ProgressBasis.ROWS, results, usual, text)
+    return Progress(ProgressBasis.WORKER, 0, None, text) if text else None

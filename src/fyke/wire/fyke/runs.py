@@ -102,15 +102,25 @@ class ProgressItem(Answer):
 
     basis: Annotated[
         ProgressBasis,
-        Meta(description="what is counted; rows are an estimate by those of earlier runs"),
+        Meta(
+            description="what is counted; rows are an estimate by those of earlier runs, worker is "
+            "what the Worker itself reports"
+        ),
     ]
     done: Count
-    total: Annotated[int, Meta(ge=1)]
-    percent: Annotated[int, Meta(ge=0, le=100)]
+    total: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="null if the Worker has not reported it"),
+    ]
+    percent: Annotated[
+        Annotated[int, Meta(ge=0, le=100)] | None, Meta(description="null without a total")
+    ]
+    text: Annotated[str, Meta(description="what the Worker says that it does, in one line")] = ""
 
     @classmethod
     def of(cls, progress: Progress) -> ProgressItem:
-        return cls(progress.basis, progress.done, progress.total, progress.percent)
+        done, total = progress.done, progress.total
+        return cls(progress.basis, done, total, progress.percent, progress.text)
 
 
 class RunSummary(Answer):

@@ -72,6 +72,17 @@ func many(ctx context.Context) any {
 	return "done"
 }
 
+func progress(ctx context.Context) any {
+	progress := coresdk.Progress
+	must(progress.Set(ctx, 1, 3, "first"))
+	return []string{
+		said(progress.Set(ctx, 2, 3, "  second\n"+strings.Repeat("x", 300))),
+		said(progress.Set(ctx, -1, 3, "")),
+		said(progress.Set(ctx, 1<<53, 0, "")),
+		said(progress.Set(ctx, 3, 0, "")),
+	}
+}
+
 func large(ctx context.Context) any {
 	input := must(coresdk.Parameter.GetInputJSONString(ctx))
 	must(coresdk.Result.PushData(ctx, map[string]any{"html": strings.Repeat("x", 6_000_000)}))
@@ -81,7 +92,8 @@ func large(ctx context.Context) any {
 func main() {
 	coresdk.Address = os.Args[1]
 	scenarios := map[string]func(context.Context) any{
-		"everything": everything, "refusals": refusals, "many": many, "large": large}
+		"everything": everything, "refusals": refusals, "many": many, "large": large,
+		"progress": progress}
 	outcome := scenarios[os.Args[2]](context.Background())
 	fmt.Println(string(must(json.Marshal(outcome))))
 }

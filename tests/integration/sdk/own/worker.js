@@ -1,7 +1,7 @@
 // One scenario of a Worker with our own SDK per call: node worker.js ADDRESS SCENARIO
 "use strict";
 const coresdk = require("./sdk");
-const { parameter, result, log } = coresdk;
+const { parameter, result, log, progress } = coresdk;
 
 coresdk.ADDRESS = process.argv[2];
 
@@ -37,6 +37,15 @@ const scenarios = {
     const rows = Array.from({ length: 3000 }, (_, i) => result.pushData({ i }));
     await Promise.all(rows);
     return "done";
+  },
+  async progress() {
+    await progress.set(1, 3, "first");
+    return [
+      await said(progress.set(2.9, 3, `  second\n${"x".repeat(300)}`)),
+      await said(progress.set(-1, 3)),
+      await said(progress.set(2 ** 53)),
+      await said(progress.set(3)),
+    ];
   },
   async large() {
     const input = await parameter.getInputJSONString();

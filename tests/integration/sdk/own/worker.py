@@ -9,6 +9,7 @@ from sdk import CoreSDK
 
 sdk.ADDRESS = sys.argv[1]
 Parameter, Result, Log = CoreSDK.Parameter, CoreSDK.Result, CoreSDK.Log
+Progress = CoreSDK.Progress
 
 
 def said(function, *arguments):
@@ -47,6 +48,16 @@ def many():
     with ThreadPoolExecutor(20) as threads:
         list(threads.map(lambda i: Result.push_data({"i": i}), range(3000)))
     return "done"
+
+
+def progress():
+    Progress.set(1, 3, "first")
+    return [
+        said(Progress.set, 2.9, 3, f"  second\n{'x' * 300}"),
+        said(Progress.set, -1, 3),
+        said(Progress.set, 2**53),
+        said(Progress.set, 3),
+    ]
 
 
 def large():

@@ -33,6 +33,7 @@ from fyke.contracts.state.run_records import (
     BrowserStore,
     LastPageStore,
     MarkStore,
+    ProgressStore,
     SampleStore,
     ShareStore,
     SiteStore,
@@ -76,6 +77,7 @@ from fyke.storage.sql.state.runs.counts import RunCounts
 from fyke.storage.sql.state.runs.last_pages import SqlLastPages
 from fyke.storage.sql.state.runs.lists import SqlRunLists
 from fyke.storage.sql.state.runs.page import SqlMarks, SqlSamples, SqlShares, SqlSites
+from fyke.storage.sql.state.runs.progress import SqlProgress
 from fyke.storage.sql.state.runs.starts import SqlQueue, SqlStartKeys
 from fyke.storage.sql.state.runs.store import SqlRuns
 from fyke.storage.sql.state.schedules import SqlSchedules
@@ -127,6 +129,7 @@ class SqlTransaction:
     tasks: cached_property[TaskStore] = _store(SqlTasks)
     schedules: cached_property[ScheduleStore] = _store(SqlSchedules)
     samples: cached_property[SampleStore] = _store(SqlSamples)
+    progress: cached_property[ProgressStore] = _store(SqlProgress)
     sites: cached_property[SiteStore] = _store(SqlSites)
     browsers: cached_property[BrowserStore] = _store(SqlBrowsers)
     marks: cached_property[MarkStore] = _store(SqlMarks)

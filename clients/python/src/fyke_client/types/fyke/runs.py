@@ -22,10 +22,15 @@ class ProgressItem(Struct):
     """How far a running run is."""
 
     basis: str
-    """What is counted; rows are an estimate by those of earlier runs."""
+    """What is counted; rows are an estimate by those of earlier runs, worker is what the Worker
+    itself reports."""
     done: int
-    total: int
-    percent: int
+    total: int | None
+    """Null if the Worker has not reported it."""
+    percent: int | None
+    """Null without a total."""
+    text: str = ""
+    """What the Worker says that it does, in one line."""
 
 
 class RunSummary(Struct):

@@ -71,7 +71,13 @@ _CLAIM = Prepared(
     "state",
 )
 COMPARED = 32  # other runners, to share with them what waits
-_UNREPORTED = {"memory_bytes": 0, "browser_memory_bytes": 0}
+_UNREPORTED = {
+    "memory_bytes": 0,
+    "browser_memory_bytes": 0,
+    "progress_done": 0,
+    "progress_total": 0,
+    "progress_text": "",
+}
 _ADD_ATTEMPT = Prepared(insert(attempts), *(column.name for column in attempts.c))
 
 

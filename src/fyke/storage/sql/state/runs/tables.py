@@ -222,6 +222,10 @@ attempts = Table(
     number_column("browser_memory_bytes"),
     text_column("node"),  # the machine of its runner
     flag_column("replaced"),
+    # what the Worker of an active attempt has reported; not part of its record
+    number_column("progress_done"),
+    number_column("progress_total"),
+    text_column("progress_text"),
     Index(None, "run_id", "ordinal", "id"),
 )
 partial_index(
