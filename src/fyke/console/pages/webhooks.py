@@ -15,7 +15,7 @@ from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.callbacks.allowed import AllowedCallbacks
 from fyke.domain.callbacks.service import Callbacks
-from fyke.domain.webhooks.chats import telegram_address
+from fyke.domain.webhooks.chat_addresses import telegram_address
 from fyke.domain.webhooks.rules import EndpointFields
 from fyke.domain.webhooks.service import EndpointTest, Webhooks
 from fyke.errors import Conflict, InvalidRequest, Refused
