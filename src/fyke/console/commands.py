@@ -45,6 +45,7 @@ PAGES = (
     Command("/admin/accounts", _("Accounts"), "users", "tenants", operator=True),
     Command("/admin/plans", _("Plans and prices"), "credit-card", "limits", operator=True),
     Command("/admin/proxies", _("Proxies and regions"), "globe", "egress", operator=True),
+    Command("/admin/mail", _("Mail"), "send", "email smtp", operator=True),
     Command("/admin/storage", _("Storage"), "hard-drive", "disk retention", operator=True),
     Command("/admin/versions", _("Versions"), "tag", "release", operator=True),
 )

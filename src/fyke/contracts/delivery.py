@@ -43,6 +43,10 @@ class Notifier(Protocol):
 
 
 class Mailer(Protocol):
+    def exists(self) -> bool:
+        """Whether there is a mail server; it may change while the server runs."""
+        ...
+
     async def send(self, to: str, subject: str, text: str) -> ReceiverResponse:
         """Send one mail now. The status is 250 when the mail server accepted it; errors are
         reported without raising.
