@@ -18,7 +18,7 @@ from fyke.app.following import SettingsTimer
 from fyke.contracts.delivery import ReceiverResponse
 from fyke.contracts.signals import SERVERS
 from fyke.domain.callbacks.current_mail import CurrentMail
-from fyke.domain.callbacks.mail import InstallationMail, MailFields
+from fyke.domain.callbacks.mail import InstallationMail, MailFields, mail_of
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.errors import ConfirmationNeeded, Conflict, Forbidden, InvalidRequest, Refused
 from fyke.kit.addresses import AddressRules
@@ -242,6 +242,13 @@ async def test_only_owners_of_the_operators_account_change_it(place: Place) -> N
         with pytest.raises(Forbidden):
             await mail.test(caller)
     assert not here.exists() and place.sent.to == []
+
+
+def test_what_a_later_release_stores_stops_no_server() -> None:
+    sealer = Sealer(b"x")
+    for value in (None, [], {}, {"host": "a"}, {"host": "a", "tls": "quantum"}, {"servers": [1]}):
+        version = SettingsVersion(1, {"console_mail": value}, "", (), "", "", 0)
+        assert mail_of(version, sealer) is None, value
 
 
 async def test_a_restart_with_other_settings_keeps_it(place: Place) -> None:

@@ -206,7 +206,7 @@ class InstallationMail:
 
 def mail_of(version: SettingsVersion | None, sealer: Sealer) -> MailConfig | None:
     """The mail server of a version of the settings; None without one, and where its password
-    cannot be read, or this release does not know its kind.
+    cannot be read, or a later release has stored what this one does not know.
     """
     values = _stored(version)
     if not values or values["tls"] not in [*MailTls]:
@@ -222,8 +222,11 @@ def mail_of(version: SettingsVersion | None, sealer: Sealer) -> MailConfig | Non
 
 
 def _stored(version: SettingsVersion | None) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = {} if version is None else version.config.get(MAIL) or {}
-    return found
+    """The values of the mail server with all names; empty without one."""
+    found = {} if version is None else version.config.get(MAIL)
+    if not isinstance(found, dict) or not found.get("host"):
+        return {}
+    return {"port": 0, "tls": "", "user": "", "password": "", "sender": "", **found}
 
 
 def _host_problems(rules: CallbackRules, host: str, port: int) -> Iterable[Problem]:
