@@ -17,7 +17,7 @@ from fyke.kit.sealing import Sealer
 from fyke.model.user import Purpose
 from fyke.notify.mail import SmtpMailer
 from support.app import App
-from support.mail_servers import Mailbox, mailing
+from support.mail_servers import Mailbox, mailing, using
 from support.pages import Visitor, stranger
 
 ADA = "ada@example.org"
@@ -29,7 +29,7 @@ async def mailbox(app: App) -> AsyncIterator[Mailbox]:
     """The mail server of the application."""
     async with mailing(Mailbox()) as mailbox:
         server = parse_server(f"smtp://127.0.0.1:{mailbox.port}")
-        with closing(SmtpMailer(server, "fyke@example.org")) as mailer:
+        with closing(SmtpMailer(using(server, "fyke@example.org"))) as mailer:
             app.services.mail_addresses = MailAddresses(
                 app.storage, SystemClock(), Sealer(b"secret"), mailer
             )

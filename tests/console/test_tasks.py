@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from fyke.domain.webhooks.rules import EndpointFields
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
+from fyke.model.alert import RuleKind
 from fyke.model.run import Outcome
 from fyke.model.schedule import Schedule
 from support.app import App
@@ -116,3 +118,29 @@ async def test_a_viewer_can_only_read(app: App, owner: Visitor) -> None:
         await someone.post(f"/tasks/{task.id}/delete", status=403)
     async with visitor(app, app.other.user_id) as stranger:
         await stranger.get(f"/tasks/{task.id}", status=404)
+
+
+async def test_a_chat_is_notified_of_failures_in_two_clicks(app: App, owner: Visitor) -> None:
+    task = await scheduled(app)
+    page = await owner.get(f"/tasks/{task.id}")
+    assert "Add a chat: Slack, Teams, Discord or Telegram" in page.text
+    fields = EndpointFields(
+        "team", "https://hooks.slack.com/services/T/B/x", ("run.failed",), channel="slack"
+    )
+    hook = (await app.services.webhooks.add(app.owner, fields)).endpoint
+    page = await owner.get(f"/tasks/{task.id}")
+    form = page.one(f"//form[@action='/tasks/{task.id}/notify']")
+    assert form.xpath(".//input[@name='endpoints']/@value") == [hook.id]
+    assert "team" in form.text_content() and "Slack" in form.text_content()
+    saved = await owner.post(f"/tasks/{task.id}/notify", {"endpoints": hook.id})
+    assert saved.location == f"/tasks/{task.id}"
+    [found] = await app.services.alerts.rules(app.owner)
+    assert (found.rule.kind, found.rule.task_id, found.rule.endpoints, found.rule.name) == (
+        RuleKind.FAILED, task.id, (hook.id,), "Prices failed",
+    )  # fmt: skip
+    page = await owner.get(f"/tasks/{task.id}")
+    assert page.all(f"//input[@name='endpoints'][@value='{hook.id}'][@checked]")
+    await owner.post(f"/tasks/{task.id}/notify", {})
+    [found] = await app.services.alerts.rules(app.owner)
+    assert found.rule.endpoints == () and found.rule.enabled
+    await owner.post(f"/tasks/{new_ulid()}/notify", {}, status=404)

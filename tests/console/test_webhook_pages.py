@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
+from fyke.domain.webhooks.rules import EndpointFields
 from fyke.model.account import Role, User
+from fyke.model.callback import DeliveryAttempt
 from support.alerts import a_run
 from support.app import App
+from support.chat_services import chat_services
 from support.pages import Visitor, visitor
 from support.receivers import Receiver, Reply, listening
 from support.webhook_seed import seed_webhooks
@@ -189,3 +193,18 @@ async def test_a_chat_is_added_tested_and_changed_without_its_address(
     page = await owner.post(f"{LIST}/new", bad, status=422)
     page.one("//*[@id='faults']//a[@href='#f-token']")
     assert "7:secret" not in page.raw
+
+
+async def test_the_page_says_what_the_service_of_a_chat_means(owner: Visitor, app: App) -> None:
+    with chat_services() as services:
+        fields = EndpointFields("team", services.url("slack", "gone"), ("run.failed",))
+        fields = replace(fields, channel="slack")
+        hook = (await app.services.webhooks.add(app.owner, fields)).endpoint
+        page = await owner.post(f"{LIST}/{hook.id}/test", status=200)
+    assert "HTTP 404" in page.text and "no_service" in page.text
+    sentence = "The service does not know this address any more."
+    assert sentence in page.text
+    attempt = DeliveryAttempt("", 5, 404, "", 9, "no_service")
+    await app.storage.write(lambda tx: tx.webhooks.note_try(hook.id, attempt, accepted=False))
+    failing = await owner.get(f"{LIST}/{hook.id}")
+    assert "Calls are failing" in failing.text and sentence in failing.text

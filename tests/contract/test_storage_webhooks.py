@@ -133,6 +133,18 @@ async def test_waiting_deliveries_of_an_endpoint_can_be_moved_and_cancelled(stat
     assert sorted(states) == [DeliveryState.FAILED, DeliveryState.PENDING]  # one is on its way
 
 
+async def test_waiting_deliveries_of_an_endpoint_can_be_held(state: State) -> None:
+    owner, run = await an_account(state)
+    early, late = (waiting(owner, run, "e1", next_at=at) for at in (5, 900))
+    sent = waiting(owner, run, "e1", claimed_until=10**15, next_at=50)
+    other = waiting(owner, run, "e2")
+    deliveries = (early, late, sent, other)
+    await state.write(lambda tx: [tx.outbox.add(delivery) for delivery in deliveries])
+    assert await state.write(lambda tx: tx.outbox.hold_pending_of("e1", 600, 100)) == 1
+    held = [await state.read(lambda tx, one=one: tx.outbox.get(one.id)) for one in deliveries]
+    assert [one.next_at for one in held] == [600, 900, 50, 5]
+
+
 async def test_the_order_of_a_run_is_kept_for_each_endpoint(state: State) -> None:
     owner, run = await an_account(state)
     running, terminal = DeliveryKind.RUNNING, DeliveryKind.TERMINAL

@@ -50,6 +50,7 @@ from fyke.domain.services import Foundations, Services
 from fyke.domain.workers.service import Workers
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
+from fyke.kit.mail_servers import parse_server
 from fyke.model.account import Caller
 from fyke.model.attempt import AttemptEnd
 from fyke.model.billing import Prices
@@ -71,6 +72,7 @@ from fyke.storage.sql.results.store import SqlResults
 from fyke.storage.sql.state.storage import SqlStorage, open_storage
 from support.git_sandboxes import sandboxed_git
 from support.installation import FixedProbe
+from support.mail_servers import using
 from support.prepared import rows_in, state_in
 from support.projects import python_project
 from support.stores import sqlite_stores
@@ -405,7 +407,7 @@ async def open_app(
                 passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)),
                 review=review,
                 schema_by_slug=schema_by_slug,
-                mails=True,
+                mail=using(parse_server("smtp://mail.example")),
                 inline=await _inline(storage, results),
                 revisions=await storage.revisions(),
                 browser_views=ViewClient(folder / "browser-view.sock", folder / "node"),

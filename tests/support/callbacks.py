@@ -67,10 +67,16 @@ class Outbox:
         return delivery
 
     async def tried(
-        self, claimed: Delivery, status: int = 200, error: str = "", *, sent: bool = True
+        self,
+        claimed: Delivery,
+        status: int = 200,
+        error: str = "",
+        *,
+        sent: bool = True,
+        retry_after: float = 0,
     ) -> Delivery | None:
         at = self.clock.now_ms()
-        answer = ReceiverResponse(status, error, sent)
+        answer = ReceiverResponse(status, error, sent, retry_after=retry_after)
         return await self.do(lambda tx: record(tx, claimed, answer, at=at, duration_ms=7))
 
     async def of_run(self, run: Run) -> dict[DeliveryKind, Delivery]:

@@ -9,6 +9,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from fyke.domain.callbacks.current_mail import CurrentMail
+from fyke.kit.mail_servers import MailServer
+from fyke.model.mail import MailConfig
+
 
 @dataclass
 class Mailbox:
@@ -106,6 +110,13 @@ class _Talk:
         self.mailbox.messages.append((self.sender, self.to, text[:-5]))
         self.mailbox.secured.append(self.secure)
         await self.say("250 taken")
+
+
+def using(server: MailServer, sender: str = "Fyke <fyke@example.org>") -> CurrentMail:
+    """The mail server of an operator."""
+    current = CurrentMail()
+    current.use(MailConfig(server, sender), 0)
+    return current
 
 
 @asynccontextmanager

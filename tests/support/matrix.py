@@ -233,6 +233,12 @@ _OWN: dict[str, Entry] = {
     "GET /api/fyke/installation/callback-allow/preview": _operates(_NEIGHBOUR, writes=False),
     "POST /api/fyke/installation/callback-allow": _operates(_NEIGHBOUR),
     "POST /api/fyke/installation/callback-allow/remove": _operates(_NEIGHBOUR),
+    "GET /api/fyke/installation/mail": _operates(writes=False),
+    "PUT /api/fyke/installation/mail": _operates({"host": "mail.example", "tls": "none"}),
+    "POST /api/fyke/installation/mail/test": Entry(
+        sends={"to": "ada@example.org"}, access=Access.OPERATOR, writes=True, status=400
+    ),  # nothing can send it
+    "DELETE /api/fyke/installation/mail": _operates(),
     "GET /api/fyke/installation/storage": _operates(writes=False),
     "GET /api/fyke/installation/retention": _operates(writes=False),
     "GET /api/fyke/installation/versions": _operates(writes=False),

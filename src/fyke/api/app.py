@@ -28,6 +28,7 @@ from fyke.api.fyke import estimates as fyke_estimates
 from fyke.api.fyke import forms as fyke_forms
 from fyke.api.fyke import installation as fyke_installation
 from fyke.api.fyke import last_pages as fyke_last_pages
+from fyke.api.fyke import mail as fyke_mail
 from fyke.api.fyke import nodes as fyke_nodes
 from fyke.api.fyke import overview as fyke_overview
 from fyke.api.fyke import profile as fyke_profile
@@ -265,6 +266,7 @@ def _routes(services: Services, config: ApiConfig, clock: Clock) -> list[object]
         HealthRoutes(services.health),
         fyke_profile.ProfileRoutes(services.sessions, services.profiles, services.audit),
         fyke_installation.InstallationRoutes(services.installation, services.allowed_callbacks),
+        fyke_mail.MailRoutes(services.mail),
         fyke_nodes.NodeRoutes(services.nodes, services.node_tokens, services.gateway),
         fyke_usage.UsageRoutes(services.usage),
         fyke_caps.CapRoutes(services.spending),

@@ -24,7 +24,7 @@ from fyke.errors import Conflict, InvalidRequest
 from fyke.kit.sealing import Sealer
 from fyke.model.audit import AuditAction, NewAudit
 from fyke.model.node import EgressPolicy
-from fyke.model.settings_version import NEIGHBOURS, SERVER_SILENCE_MS, SettingsVersion
+from fyke.model.settings_version import SERVER_SILENCE_MS, WHILE_RUNNING, SettingsVersion
 from fyke.settings import Settings
 from fyke.settings.shared import MARKS, SECRET, differing, shared_values, with_values
 
@@ -189,7 +189,8 @@ def _others(tx: Transaction, newest: SettingsVersion, own_place: str) -> dict[st
         for beat in beats
         if beat.place != own_place and beat.heartbeat_at <= latest
     }
-    is_start = newest.changed != (NEIGHBOURS,)  # such a version was stored while servers ran
+    changed = frozenset(newest.changed)
+    is_start = not changed or not changed <= WHILE_RUNNING  # else it was stored while servers ran
     is_recent = tx.now - START_MS < newest.stored_at <= latest
     if is_start and newest.place != own_place and is_recent:
         others.setdefault(newest.place, newest.stored_at)

@@ -1,7 +1,8 @@
 """Follows the settings of the installation while a server runs.
 
 What may change without a restart is applied here: the private receivers that the operator has
-allowed. A server reports the newest version as its own if it uses all of its values.
+allowed, and the mail server. A server reports the newest version as its own if it uses all of its
+values.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from fyke.app.folder import master_secret
 from fyke.contracts.signals import SERVERS, Signals
 from fyke.contracts.state import Storage
 from fyke.domain.callbacks.allowed import neighbours_of
+from fyke.domain.callbacks.current_mail import CurrentMail
+from fyke.domain.callbacks.mail import mail_of
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.nodes.settings_versions import opened
 from fyke.kit.sealing import Sealer
@@ -34,11 +37,13 @@ class SettingsTimer:
         settings: Settings,
         rules: CallbackRules,
         used: int,
+        mail: CurrentMail | None = None,
     ) -> None:
         self._storage = storage
         self._signals = signals
         self._settings = settings
         self._rules = rules
+        self._mail = mail or CurrentMail()
         self._seen = 0
         self.used = used
 
@@ -52,6 +57,8 @@ class SettingsTimer:
             return
         await self._rules.look_up()
         self._rules.allow(neighbours_of(version), version.number)
+        sealer = Sealer(master_secret(self._settings))
+        self._mail.use(mail_of(version, sealer), version.number)
         if self._uses(version):
             self.used = version.number
         self._seen = version.number

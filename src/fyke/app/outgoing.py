@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fyke.contracts.delivery import Mailer, Notifier, Prober
+from fyke.domain.callbacks.current_mail import CurrentMail
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.kit.mail_servers import parse_server
+from fyke.model.mail import MailConfig
 from fyke.notify.http import HttpNotifier
 from fyke.notify.mail import SmtpMailer
 from fyke.notify.router import NotifierRouter
@@ -17,33 +19,34 @@ from fyke.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """``notifier`` sends deliveries of the outbox, ``prober`` tests an address; ``mailer`` is None
-    without a mail server.
+    """``notifier`` sends deliveries of the outbox, ``prober`` tests an address, ``mailer`` sends
+    through the mail server that ``mail`` has.
     """
 
     notifier: Notifier
     prober: Prober
-    mailer: Mailer | None
+    mailer: Mailer
+    mail: CurrentMail
 
 
 @contextmanager
 def open_outgoing(settings: Settings, rules: CallbackRules) -> Iterator[Outgoing]:
     """Open the connections for messages; close them at the end."""
-    web = HttpNotifier(rules)
-    mail = _mailer(settings)
+    web, current = HttpNotifier(rules), CurrentMail(_mail_of(settings))
+    mailer = SmtpMailer(current, links_of(settings), select=rules.select_mail)
     try:
-        yield Outgoing(NotifierRouter(web, mail), web, mail)
+        yield Outgoing(NotifierRouter(web, mailer), web, mailer, current)
     finally:
         web.close()
-        if mail is not None:
-            mail.close()
+        mailer.close()
 
 
-def _mailer(settings: Settings) -> SmtpMailer | None:
+def _mail_of(settings: Settings) -> MailConfig | None:
+    """The mail server of the settings."""
     if not settings.smtp_url:
         return None
     server = parse_server(settings.smtp_url)
-    return SmtpMailer(server, settings.mail_from or f"fyke@{server.host}", links_of(settings))
+    return MailConfig(server, settings.mail_from or f"fyke@{server.host}")
 
 
 def links_of(settings: Settings) -> str:

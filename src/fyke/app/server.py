@@ -122,7 +122,7 @@ async def _serve(
     )
     exporter = open_exporter(settings, heartbeat.name)
     traces = [] if exporter is None else [TraceTimer(runtime.storage, exporter)]
-    follower = await _follower(runtime, rules)
+    follower = await _follower(runtime, rules, outgoing)
     async with _server_timers(runtime, share, heartbeat, follower) as server_timers:
         all_timers = [*_timers(runtime, services, outgoing), follower, *server_timers, *traces]
         timers = asyncio.create_task(run_timers(all_timers, timer_board))
@@ -140,9 +140,15 @@ async def _serve(
             await spool.close()
 
 
-async def _follower(runtime: Runtime, rules: CallbackRules) -> SettingsTimer:
-    used = runtime.settings_version
-    timer = SettingsTimer(runtime.storage, runtime.signals, runtime.settings, rules, used)
+async def _follower(runtime: Runtime, rules: CallbackRules, outgoing: Outgoing) -> SettingsTimer:
+    timer = SettingsTimer(
+        runtime.storage,
+        runtime.signals,
+        runtime.settings,
+        rules,
+        runtime.settings_version,
+        outgoing.mail,
+    )
     with contextlib.suppress(Unavailable):  # the timer tries again
         await timer.follow()
     return timer
@@ -181,7 +187,7 @@ async def _server_timers(
 
 def _timers(runtime: Runtime, services: Services, outgoing: Outgoing) -> list[Timer]:
     settings = runtime.settings
-    monitor = AlertMonitor(runtime.storage, runtime.results, mails=bool(settings.smtp_url))
+    monitor = AlertMonitor(runtime.storage, runtime.results, mail=outgoing.mail)
     timers: list[Timer] = [
         LeaseTimer(
             Attempts(runtime.storage, runtime.results, runtime.rules),
@@ -260,7 +266,7 @@ def _foundations(
         rate_limit=settings.rate_limit,
         review=settings.review == "required",
         schema_by_slug=settings.schema_by_slug,
-        mails=bool(settings.smtp_url),
+        mail=outgoing.mail,
         mailer=outgoing.mailer,
         keep_pages_ms=settings.browser_keep_days * DAY_MS,
         browser_views=(

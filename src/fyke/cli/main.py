@@ -107,6 +107,9 @@ class _Root(LazyGroup):
             "Programs and chats that get messages about runs and alerts: add, test, remove them.",
             "fyke.cli.webhook:webhooks",
         ),
+        "mail": Entry(
+            "The mail server that sends alerts: set it, send a test.", "fyke.cli.mail:mail"
+        ),
         "backup": Entry(
             "Create and verify backups. fyke restore restores one.", "fyke.cli.backup:backups"
         ),

@@ -45,6 +45,7 @@ PAGES = (
     PaletteCommand("/admin/accounts", _("Accounts"), "users", "tenants", operator=True),
     PaletteCommand("/admin/plans", _("Plans and prices"), "credit-card", "limits", operator=True),
     PaletteCommand("/admin/proxies", _("Proxies and regions"), "globe", "egress", operator=True),
+    PaletteCommand("/admin/mail", _("Mail"), "send", "email smtp", operator=True),
     PaletteCommand("/admin/storage", _("Storage"), "hard-drive", "disk retention", operator=True),
     PaletteCommand("/admin/versions", _("Versions"), "tag", "release", operator=True),
 )

@@ -29,6 +29,7 @@ from fyke.console.pages import (
     keyboard,
     keys,
     mail_address,
+    mail_server,
     node_tokens,
     nodes,
     overview,
@@ -67,6 +68,7 @@ from fyke.console.pages import (
 )
 from fyke.console.pages.run_frame import RunFrames
 from fyke.console.pages.run_pictures import RunPictures
+from fyke.console.pages.task_notices import TaskNotices
 from fyke.console.pages.worker_frame import WorkerFrames
 from fyke.console.statics import Statics, package_statics
 from fyke.domain.accounts.sessions import SignedInUser
@@ -168,6 +170,7 @@ def all_pages(
         *admin.AdminPages(
             services.installation, services.accounts, services.spending, services.allowed_callbacks
         ).pages(),
+        *mail_server.MailServerPages(services.mail).pages(),
         *isolation.IsolationPages(services.overview).pages(),
         *nodes.NodePages(
             services.nodes, services.audit, services.gateway, RunPictures(services.recent_runs)
@@ -221,6 +224,7 @@ def _run_pages(services: Services, config: ConsoleConfig) -> list[ConsolePage]:
 def _task_pages(services: Services) -> list[ConsolePage]:
     """Tasks, their schedules, and all schedules."""
     pictures = RunPictures(services.recent_runs)
+    notices = TaskNotices(services.alerts, services.webhooks, services.tasks)
     return [
         *tasks.TaskPages(
             services.task_board,
@@ -229,7 +233,9 @@ def _task_pages(services: Services) -> list[ConsolePage]:
             services.schedules,
             services.lists,
             pictures,
+            notices,
         ).pages(),
+        *notices.pages(),
         *task_edit.TaskEditPages(
             services.task_board,
             services.tasks,

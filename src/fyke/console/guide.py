@@ -207,6 +207,7 @@ _AREAS = (
     ("/admin/accounts", "how-to/accounts-and-keys"),
     ("/admin/plans", "how-to/limits-and-prices"),
     ("/admin/proxies", "how-to/upstream-proxies"),
+    ("/admin/mail", "how-to/alerts"),
     ("/admin/storage", "how-to/retention"),
     ("/admin/versions", "how-to/upgrade"),
     ("/admin/settings", "reference/settings"),

@@ -14,12 +14,14 @@ class ReceiverResponse:
 
     ``sent`` is False when nothing was sent because too many deliveries to this host were waiting;
     that does not count as an attempt. ``reply`` is the beginning of the response body.
+    ``retry_after`` is for how many seconds a receiver with too many requests wants no other.
     """
 
     status: int
     error: str = ""
     sent: bool = True
     reply: str = ""
+    retry_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,10 @@ class Notifier(Protocol):
 
 
 class Mailer(Protocol):
+    def exists(self) -> bool:
+        """Whether there is a mail server; it may change while the server runs."""
+        ...
+
     async def send(self, to: str, subject: str, text: str) -> ReceiverResponse:
         """Send one mail now. The status is 250 when the mail server accepted it; errors are
         reported without raising.

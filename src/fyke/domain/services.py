@@ -36,6 +36,8 @@ from fyke.domain.accounts.users import Users
 from fyke.domain.alerts.service import Alerts
 from fyke.domain.billing.usage import UsageReports
 from fyke.domain.callbacks.allowed import AllowedCallbacks
+from fyke.domain.callbacks.current_mail import CurrentMail
+from fyke.domain.callbacks.mail import InstallationMail
 from fyke.domain.callbacks.service import Callbacks
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.categories import Categories
@@ -105,8 +107,8 @@ from fyke.model.fleet import FleetEngine
 @dataclass(frozen=True, slots=True)
 class Foundations:
     """The dependencies of all services. ``scratch`` is a folder for data that does not fit into
-    memory; ``hooks`` checks the addresses of webhooks; ``mails``: whether alerts can be sent as
-    mail; ``review``: whether versions of other accounts than the operator's need one;
+    memory; ``hooks`` checks the addresses of webhooks; ``mail`` is the mail
+    server; ``review``: whether versions of other accounts than the operator's need one;
     ``schema_by_slug``: whether the schema of a private worker can be read by slug without a key.
     ``inline``: the stores for reads in the event loop, None where every read waits; there,
     ``revisions`` of runs may be known without a read. ``browser_views``: None where live views are
@@ -139,7 +141,7 @@ class Foundations:
     rate_limit: int = 0
     review: bool = True
     schema_by_slug: bool = True
-    mails: bool = False
+    mail: CurrentMail = field(default_factory=CurrentMail)
     mailer: Mailer | None = None
     inline: InlineStores | None = None
     revisions: RunRevisions | None = None
@@ -258,6 +260,9 @@ class Services:
         self.allowed_callbacks = AllowedCallbacks(
             storage, foundations.hooks, lambda: foundations.probe.egress_report().callbacks_allowed
         )
+        self.mail = InstallationMail(
+            storage, foundations.mail, foundations.hooks, sealer, foundations.mailer, clock
+        )
         self.webhooks = Webhooks(
             storage,
             foundations.hooks,
@@ -266,7 +271,7 @@ class Services:
             foundations.master_secret,
             foundations.links,
         )
-        self.alerts = Alerts(storage, foundations.results, mails=foundations.mails)
+        self.alerts = Alerts(storage, foundations.results, mail=foundations.mail)
         self.installation = Installation(storage, foundations.probe, foundations.health, clock)
         self.metrics = InstallationMetrics(storage, rules, clock)
         self.gateway = foundations.gateway

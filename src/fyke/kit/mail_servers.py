@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parseaddr
+from enum import StrEnum
 from urllib.parse import unquote, urlsplit
 
 MAX_ADDRESS = 254
@@ -13,15 +14,24 @@ _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A
 _PORTS = {"smtp": 587, "smtps": 465}
 
 
+class MailTls(StrEnum):
+    """How the connection to a mail server is encrypted."""
+
+    TLS = "tls"  # from the first byte
+    STARTTLS = "starttls"  # required
+    OFFERED = "offered"  # STARTTLS where the server offers it
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """An SMTP server. ``secure``: TLS from the first byte; else STARTTLS where it is offered."""
+    """An SMTP server."""
 
     host: str
     port: int
-    secure: bool
+    tls: MailTls
     user: str
-    password: str
+    password: str = field(repr=False)
 
 
 def parse_server(url: str) -> MailServer:
@@ -38,7 +48,7 @@ def parse_server(url: str) -> MailServer:
     return MailServer(
         host=host,
         port=port or _PORTS[parts.scheme],
-        secure=parts.scheme == "smtps",
+        tls=MailTls.TLS if parts.scheme == "smtps" else MailTls.OFFERED,
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
     )

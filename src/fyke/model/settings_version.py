@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 SERVER_SILENCE_MS = 15_000  # a server without a heartbeat for so long does not count as active
-NEIGHBOURS = (
-    "callback_neighbours"  # in ``config``: no setting, see ``fyke.domain.callbacks.allowed``
-)
+# names in ``config`` that are no settings; they change while servers run
+NEIGHBOURS = "callback_neighbours"  # see ``fyke.domain.callbacks.allowed``
+MAIL = "console_mail"  # see ``fyke.domain.callbacks.mail``
+WHILE_RUNNING = frozenset({NEIGHBOURS, MAIL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,22 @@ class SettingsVersion:
     stored_by: str
     place: str
     stored_at: int
+
+    def changed_to(self, name: str, value: Any, by: str, now: int) -> SettingsVersion:
+        """The next version, with one other value that has changed while servers ran. No server has
+        started with it, so it keeps the place of the last one.
+        """
+        return replace(
+            self,
+            number=self.number + 1,
+            config={**self.config, name: value},
+            changed=(name,),
+            stored_by=f"{by} while it ran",
+            stored_at=now,
+        )
+
+
+NO_VERSION = SettingsVersion(0, {}, "", (), "", "", 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules
 from fyke.kit.resolver import Resolver, Unresolvable
 from fyke.notify.host_limiter import HostRateLimiter
-from fyke.notify.response import KEPT_BYTES, response_start
+from fyke.notify.response import KEPT_BYTES, response_start, retry_after
 from fyke.notify.trace import Trace
 
 TOTAL_SECONDS = 15.0
@@ -139,7 +139,10 @@ class HttpNotifier:
             with suppress(OSError, TimeoutError):
                 async with asyncio.timeout(DRAIN_SECONDS):
                     await _drain(reader, rest)
-            return ReceiverResponse(status, reply=response_start(head, bytes(rest)))
+            reply = response_start(head, bytes(rest))
+            return ReceiverResponse(
+                status, reply=reply, retry_after=retry_after(status, head, reply)
+            )
         except (OSError, asyncio.IncompleteReadError) as error:
             raise _Failed("the connection broke before an answer came") from error
         finally:

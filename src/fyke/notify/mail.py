@@ -1,7 +1,9 @@
 """Email through the installation's SMTP server: one connection per message, in a small thread pool.
 
 The standard library's client blocks, and so does name resolution. In separate threads, a server
-that hangs does not delay deliveries to other receivers.
+that hangs does not delay deliveries to other receivers. The server may change between messages. One
+that an operator has named in the console is dialled at a checked address only; that of the settings
+is not checked.
 """
 
 from __future__ import annotations
@@ -10,98 +12,171 @@ import asyncio
 import json
 import smtplib
 import ssl
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
+from functools import cached_property
 from typing import Any
 
 from fyke.contracts.delivery import ReceiverResponse
-from fyke.domain.callbacks.url import MAIL
+from fyke.domain.callbacks.current_mail import NO_MAIL, CurrentMail
+from fyke.domain.callbacks.url import MAIL, MAIL_RULE
+from fyke.kit.hostports import Host, parse_host
 from fyke.kit.ids import new_ulid
-from fyke.kit.mail_servers import MailServer
+from fyke.kit.mail_servers import MailServer, MailTls
+from fyke.kit.resolver import Resolver, Unresolvable
+from fyke.model.mail import MailConfig
 
 SECONDS = 20.0  # the timeout of each server response
 MAX_THREADS = 4
 NOT_SMTP = "the response is not SMTP; check the host and port"
+NO_STARTTLS = "STARTTLS is not offered; check the port, or choose another encryption"
+Select = Callable[[Host, Iterable[str], int], Awaitable[list[str]]]
 
 
 class SmtpMailer:
-    """Implements ``contracts.Notifier`` for ``mailto:`` addresses. ``close`` it at the end.
+    """Implements ``contracts.Mailer``, and ``contracts.Notifier`` for ``mailto:`` addresses.
+    ``close`` it at the end.
 
-    ``sender`` is the From address; ``base_url`` is the prefix of links in messages, ``""`` for no
-    links. The status of a response is the server's: 250 for an accepted message. A password
-    is never sent in the clear.
+    ``base_url`` is the prefix of links in messages, ``""`` for no links. ``select`` returns the
+    resolved addresses at which the operator's mail server may be dialled; None: any. The status of
+    a response is the server's: 250 for an accepted message. A password is never sent in the clear.
     """
 
     def __init__(
         self,
-        server: MailServer,
-        sender: str,
+        current: CurrentMail,
         base_url: str = "",
         context: ssl.SSLContext | None = None,
+        select: Select | None = None,
     ) -> None:
-        self._server = server
-        self._sender = sender
+        self._current = current
         self._base_url = base_url.rstrip("/")
-        self._context = context or ssl.create_default_context()
+        self._given_context = context
+        self._select = select
+        self._resolver = Resolver(threads=MAX_THREADS, keep=0)
         self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="mail")
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        """Made for the first message, because the authorities take 1 MiB."""
+        return self._given_context or ssl.create_default_context()
 
     def close(self) -> None:
         """Stop the threads without waiting for messages in progress."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._resolver.close()
+
+    def exists(self) -> bool:
+        return self._current.exists()
 
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
-        message = compose(
-            self._sender,
-            url.removeprefix(MAIL),
-            headers.get("webhook-id", ""),
-            json.loads(body),
-            self._base_url,
+        to, message_id = url.removeprefix(MAIL), headers.get("webhook-id", "")
+        payload = json.loads(body)
+        return await self._send(
+            lambda sender: compose(sender, to, message_id, payload, self._base_url)
         )
-        return await self._send_in_thread(message)
 
     async def send(self, to: str, subject: str, text: str) -> ReceiverResponse:
         """Implements ``contracts.Mailer``."""
-        return await self._send_in_thread(
-            _message(self._sender, to, f"msg_{new_ulid()}", subject, text)
-        )
+        message_id = f"msg_{new_ulid()}"
+        return await self._send(lambda sender: _message(sender, to, message_id, subject, text))
 
-    async def _send_in_thread(self, message: EmailMessage) -> ReceiverResponse:
+    async def _send(self, compose_from: Callable[[str], EmailMessage]) -> ReceiverResponse:
+        config = self._current.config
+        if config is None:
+            return ReceiverResponse(0, NO_MAIL)
+        server = config.server
+        hosts = [server.host]
+        if self._select is not None and config is not self._current.fixed:
+            hosts = await self._checked(self._select, config)
+            if not hosts:
+                return ReceiverResponse(0, f"mail server: {server.host} {MAIL_RULE}")
+        message, context = compose_from(config.sender), self._context
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._send, message)
+        return await loop.run_in_executor(self._threads, _deliver, server, hosts, message, context)
 
-    def _send(self, message: EmailMessage) -> ReceiverResponse:
+    async def _checked(self, select: Select, config: MailConfig) -> list[str]:
+        host = parse_host(config.server.host)
+        answers: Iterable[str] = (str(host),)
+        if isinstance(host, str):
+            try:
+                answers = await self._resolver.resolve(host)
+            except Unresolvable:
+                answers = ()
+        return await select(host, answers, config.server.port)
+
+
+def _deliver(
+    server: MailServer, hosts: list[str], message: EmailMessage, context: ssl.SSLContext
+) -> ReceiverResponse:
+    """Send over the first of ``hosts`` that can be connected to. Blocks."""
+    try:
+        with _connect(server, hosts, context) as connection:
+            _secure(connection, server, context)
+            connection.send_message(message)
+            return ReceiverResponse(250, reply=_text(connection.answer))
+    except smtplib.SMTPRecipientsRefused as error:
+        code, text = next(iter(error.recipients.values()))
+        return ReceiverResponse(code, reply=_text(text))
+    except smtplib.SMTPResponseException as error:
+        if error.smtp_code < 0:  # smtplib uses -1 for a line without a code
+            return ReceiverResponse(0, f"mail server: {NOT_SMTP}")
+        return ReceiverResponse(error.smtp_code, reply=_text(error.smtp_error))
+    except (OSError, smtplib.SMTPException, ValueError) as error:
+        return ReceiverResponse(0, f"mail server: {_reason(error)}")
+
+
+class _Smtp(smtplib.SMTP):
+    """A connection to ``address`` under the name of the server, which is that of its certificate.
+    ``answer`` is that to the message.
+    """
+
+    def __init__(self, address: str, server: MailServer, context: ssl.SSLContext) -> None:
+        self.answer: bytes = b""
+        self._address = address
+        self._open(server, context)
+
+    def _open(self, server: MailServer, context: ssl.SSLContext) -> None:
+        smtplib.SMTP.__init__(self, server.host, server.port, timeout=SECONDS)
+
+    def connect(self, host: str = "", port: int = 0, *args: Any, **more: Any) -> tuple[int, bytes]:
+        return super().connect(self._address, port, *args, **more)
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        code, self.answer = super().data(msg)
+        return code, self.answer
+
+
+class _SmtpTls(_Smtp, smtplib.SMTP_SSL):
+    def _open(self, server: MailServer, context: ssl.SSLContext) -> None:
+        smtplib.SMTP_SSL.__init__(self, server.host, server.port, timeout=SECONDS, context=context)
+
+
+def _connect(server: MailServer, hosts: list[str], context: ssl.SSLContext) -> _Smtp:
+    kind = _SmtpTls if server.tls is MailTls.TLS else _Smtp
+    for host in hosts[:-1]:
         try:
-            with self._connection() as connection:
-                self._secure(connection)
-                connection.send_message(message)
-        except smtplib.SMTPRecipientsRefused as error:
-            code, text = next(iter(error.recipients.values()))
-            return ReceiverResponse(code, reply=_text(text))
-        except smtplib.SMTPResponseException as error:
-            if error.smtp_code < 0:  # smtplib uses -1 for a line without a code
-                return ReceiverResponse(0, f"mail server: {NOT_SMTP}")
-            return ReceiverResponse(error.smtp_code, reply=_text(error.smtp_error))
-        except (OSError, smtplib.SMTPException, ValueError) as error:
-            return ReceiverResponse(0, f"mail server: {_reason(error)}")
-        return ReceiverResponse(250)
+            return kind(host, server, context)
+        except OSError:
+            continue
+    return kind(hosts[-1], server, context)
 
-    def _connection(self) -> smtplib.SMTP:
-        host, port = self._server.host, self._server.port
-        if self._server.secure:
-            return smtplib.SMTP_SSL(host, port, timeout=SECONDS, context=self._context)
-        return smtplib.SMTP(host, port, timeout=SECONDS)
 
-    def _secure(self, connection: smtplib.SMTP) -> None:
-        connection.ehlo_or_helo_if_needed()
-        if not self._server.secure and connection.has_extn("starttls"):
-            connection.starttls(context=self._context)
-        if not self._server.user:
-            return
-        if not isinstance(connection.sock, ssl.SSLSocket):
-            raise ValueError("no TLS is offered, and a password is never sent in the clear")
-        connection.login(self._server.user, self._server.password)
+def _secure(connection: _Smtp, server: MailServer, context: ssl.SSLContext) -> None:
+    connection.ehlo_or_helo_if_needed()
+    offered = connection.has_extn("starttls")
+    if server.tls is MailTls.STARTTLS and not offered:
+        raise ValueError(NO_STARTTLS)
+    if offered and server.tls in (MailTls.STARTTLS, MailTls.OFFERED):
+        connection.starttls(context=context)
+    if not server.user:
+        return
+    if not isinstance(connection.sock, ssl.SSLSocket):
+        raise ValueError("no TLS is offered, and a password is never sent in the clear")
+    connection.login(server.user, server.password)
 
 
 def compose(

@@ -1,13 +1,19 @@
-"""The start of a receiver's response, as printable text."""
+"""The start of a receiver's response, as printable text, and when it may be called again."""
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 KEPT_BYTES = 2048
 KEPT_CHARACTERS = 1000
 _CHUNKED = re.compile(rb"^transfer-encoding:.*\bchunked\b", re.IGNORECASE | re.MULTILINE)
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]{0,200}\r\n")
+_RETRY_AFTER = re.compile(rb"^retry-after:[ \t]*([^\r\n]{1,40})", re.IGNORECASE | re.MULTILINE)
+MAX_WAIT = 86_400.0  # seconds
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -29,3 +35,38 @@ def _join_chunks(body: bytes) -> bytes:
         content += body[size.end() : size.end() + length]
         at = size.end() + length + 2
     return content
+
+
+def retry_after(status: int, head: bytes, reply: str) -> float:
+    """The seconds for which a receiver with too many requests wants no other, at most
+    ``MAX_WAIT``: in the header, or else in the JSON of Telegram and Discord. 0 without a number.
+    """
+    if status not in (429, 503):
+        return 0.0
+    match = _RETRY_AFTER.search(head)
+    seconds = _seconds(match[1].decode("ascii", "replace").strip()) if match else 0.0
+    return min(MAX_WAIT, max(0.0, seconds or _seconds_in_json(reply)))
+
+
+def _seconds(text: str) -> float:
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        return float(text)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    if at.tzinfo is None:
+        return 0.0
+    return (at - datetime.now(UTC)).total_seconds()
+
+
+def _seconds_in_json(reply: str) -> float:
+    try:
+        data: Any = json.loads(reply)
+    except ValueError:
+        return 0.0
+    if not isinstance(data, dict):
+        return 0.0
+    more = data.get("parameters")
+    value = (more if isinstance(more, dict) else data).get("retry_after")
+    return float(value) if isinstance(value, int | float) and value == value else 0.0

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from fyke.contracts.delivery import Notifier, ReceiverResponse
+from fyke.domain.callbacks.current_mail import NO_MAIL
 from fyke.domain.callbacks.url import MAIL
-
-NO_MAIL = "this installation has no mail server; its operator can set FYKE_SMTP_URL"
 
 
 class NotifierRouter:

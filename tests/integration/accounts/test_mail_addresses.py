@@ -16,7 +16,7 @@ from fyke.kit.sealing import Sealer
 from fyke.model.audit import AuditAction
 from fyke.notify.mail import SmtpMailer
 from support.auth import AWAY, Auth
-from support.mail_servers import Mailbox, mailing
+from support.mail_servers import Mailbox, mailing, using
 
 pytestmark = pytest.mark.anyio
 ADA = "ada@example.org"
@@ -32,7 +32,7 @@ async def mailbox() -> AsyncIterator[Mailbox]:
 @pytest.fixture
 async def addresses(auth: Auth, mailbox: Mailbox) -> AsyncIterator[MailAddresses]:
     server = parse_server(f"smtp://127.0.0.1:{mailbox.port}")
-    with closing(SmtpMailer(server, "Fyke <fyke@example.org>")) as mailer:
+    with closing(SmtpMailer(using(server, "Fyke <fyke@example.org>"))) as mailer:
         yield MailAddresses(auth.storage, auth.clock, Sealer(b"secret"), mailer)
 
 

@@ -17,14 +17,17 @@ import pytest
 from fyke.domain.alerts.monitor import MAX_TRIES, AlertMonitor
 from fyke.domain.alerts.rules import RuleFields
 from fyke.domain.webhooks.rules import EndpointFields
+from fyke.kit.mail_servers import parse_server
 from fyke.model.alert import Alert, AlertFilter
 from fyke.model.callback import DeliveryFilter
 from fyke.model.run import Outcome
 from support.alerts import a_run, add_mail_user
 from support.app import App
+from support.mail_servers import using
 
 pytestmark = pytest.mark.anyio
 PROCESS = Path(__file__).parents[2] / "support" / "alert_process.py"
+MAIL = using(parse_server("smtp://mail.example"))
 ALL = AlertFilter()
 FAILED = RuleFields("Failed", "failed")
 
@@ -32,7 +35,7 @@ FAILED = RuleFields("Failed", "failed")
 async def alerts_of(app: App, *, process: bool = True, **members: Any) -> list[Alert]:
     """Process all pending checks; return the owner's alerts, oldest first."""
     if process:
-        assert await AlertMonitor(app.storage, app.results, mails=True).process_pending() is None
+        assert await AlertMonitor(app.storage, app.results, mail=MAIL).process_pending() is None
     _, alerts = await app.services.alerts.page(
         app.owner, AlertFilter(**members), offset=0, limit=500
     )

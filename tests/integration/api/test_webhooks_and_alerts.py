@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fyke.domain.alerts.monitor import AlertMonitor
+from fyke.domain.alerts.service import Alerts
 from fyke.domain.runs.outcome import end_of
 from fyke.model.run import Outcome
 from fyke.reasons import Reason, ReasonCode
@@ -181,8 +182,8 @@ async def test_mail_is_sent_only_to_confirmed_addresses_of_users(app: App, api: 
     await api.ok(RULES, rule | {"emails": ["Ada@Example.org"]})
 
 
-async def test_mail_addresses_need_a_mail_server(app: App, api: Api) -> None:
-    app.services.alerts.mails = False
+async def test_mail_addresses_need_a_mail_server(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Alerts, "mails", False)
     rule = {"name": "R", "kind": "failed", "emails": ["ada@example.org"]}
     fails(await api.post(RULES, rule), 400, 4000, "emails: ", "FYKE_SMTP_URL")
     assert (await get_data(api, RULES))["mails"] is False

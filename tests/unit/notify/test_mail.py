@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fyke.contracts.delivery import ReceiverResponse
-from fyke.kit.mail_servers import MailServer, parse_server
-from fyke.notify.mail import SmtpMailer, compose
+from fyke.domain.callbacks.current_mail import NO_MAIL, CurrentMail
+from fyke.kit.hostports import Host
+from fyke.kit.mail_servers import MailServer, MailTls, parse_server
+from fyke.model.mail import MailConfig
+from fyke.notify.mail import NO_STARTTLS, SmtpMailer, compose
 from support.authority import make_authority, server_context, trusting_context
-from support.mail_servers import Mailbox, mailing
+from support.mail_servers import Mailbox, mailing, using
 
 pytestmark = pytest.mark.anyio
 SENDER = "Fyke <fyke@example.org>"
@@ -39,8 +44,8 @@ def at(mailbox: Mailbox, scheme: str = "smtp", login: str = "") -> MailServer:
 
 async def test_a_message_contains_the_text_of_the_alert() -> None:
     async with mailing(Mailbox()) as mailbox:
-        with closing(SmtpMailer(at(mailbox), SENDER, "https://fyke.example/")) as mailer:
-            assert await mailer.post(TO, ALERT, HEADERS) == ReceiverResponse(250)
+        with closing(SmtpMailer(using(at(mailbox), SENDER), "https://fyke.example/")) as mailer:
+            assert await mailer.post(TO, ALERT, HEADERS) == ReceiverResponse(250, reply="taken")
     [(sender, to, text)] = mailbox.messages
     assert (sender, to) == ("fyke@example.org", ["ada@example.org"])
     message = email.message_from_bytes(text, policy=email.policy.default)
@@ -56,20 +61,21 @@ async def test_a_password_is_sent_with_tls_only(authority: Path) -> None:
     trust = trusting_context(authority)
     login = "fyke:p%40ss@"
     async with mailing(Mailbox("fyke", "p@ss")) as mailbox:
-        with closing(SmtpMailer(at(mailbox, login=login), SENDER, context=trust)) as mailer:
+        with closing(SmtpMailer(using(at(mailbox, login=login), SENDER), context=trust)) as mailer:
             answer = await mailer.post(TO, ALERT, HEADERS)
     assert answer.status == 0 and "never sent in the clear" in answer.error
     assert (mailbox.logins, mailbox.messages) == ([], [])
     async with mailing(Mailbox("fyke", "p@ss", starttls=server_context(authority))) as mailbox:
-        with closing(SmtpMailer(at(mailbox, login=login), SENDER, context=trust)) as mailer:
-            assert await mailer.post(TO, ALERT, HEADERS) == ReceiverResponse(250)
+        with closing(SmtpMailer(using(at(mailbox, login=login), SENDER), context=trust)) as mailer:
+            assert await mailer.post(TO, ALERT, HEADERS) == ReceiverResponse(250, reply="taken")
     assert (mailbox.logins, mailbox.secured) == ([True], [True])
     async with mailing(Mailbox("fyke", "p@ss"), server_context(authority)) as mailbox:
-        with closing(SmtpMailer(at(mailbox, "smtps", login), SENDER, context=trust)) as mailer:
-            assert await mailer.post(TO, ALERT, HEADERS) == ReceiverResponse(250)
-        with closing(SmtpMailer(at(mailbox, "smtps", "fyke:x@"), SENDER, context=trust)) as mailer:
+        tls, other = (using(at(mailbox, "smtps", who), SENDER) for who in (login, "fyke:x@"))
+        with closing(SmtpMailer(tls, context=trust)) as mailer:
+            assert await mailer.post(TO, ALERT, HEADERS) == ReceiverResponse(250, reply="taken")
+        with closing(SmtpMailer(other, context=trust)) as mailer:
             wrong = await mailer.post(TO, ALERT, HEADERS)
-        with closing(SmtpMailer(at(mailbox, "smtps", login), SENDER)) as mailer:
+        with closing(SmtpMailer(tls)) as mailer:
             untrusted = await mailer.post(TO, ALERT, HEADERS)
     assert wrong == ReceiverResponse(535, reply="wrong user or password")
     assert untrusted.status == 0 and "certificate" in untrusted.error.lower()
@@ -78,13 +84,13 @@ async def test_a_password_is_sent_with_tls_only(authority: Path) -> None:
 
 async def test_refusals_are_reported_with_the_servers_reply() -> None:
     async with mailing(Mailbox(refused=("ada@example.org",))) as mailbox:
-        with closing(SmtpMailer(at(mailbox), SENDER)) as mailer:
+        with closing(SmtpMailer(using(at(mailbox), SENDER))) as mailer:
             answer = await mailer.post(TO, ALERT, HEADERS)
             assert answer == ReceiverResponse(550, reply="no user of this name")
             mailbox.refused, mailbox.full = (), True
             answer = await mailer.post(TO, ALERT, HEADERS)
             assert answer == ReceiverResponse(452, reply="no room; come back later")
-    with closing(SmtpMailer(parse_server("smtp://127.0.0.1:1024"), SENDER)) as mailer:
+    with closing(SmtpMailer(using(parse_server("smtp://127.0.0.1:1024"), SENDER))) as mailer:
         answer = await mailer.post(TO, ALERT, HEADERS)
     assert answer.status == 0 and answer.error.startswith("mail server: ")
 
@@ -110,7 +116,7 @@ async def test_a_server_that_does_not_speak_smtp_is_reported(
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    with closing(SmtpMailer(parse_server(f"smtp://127.0.0.1:{port}"), SENDER)) as mailer:
+    with closing(SmtpMailer(using(parse_server(f"smtp://127.0.0.1:{port}"), SENDER))) as mailer:
         response = await mailer.post(TO, ALERT, HEADERS)
     server.close()
     assert response.status == status and message in response.error + response.reply
@@ -130,3 +136,68 @@ def test_without_a_base_url_a_mail_has_no_links() -> None:
 def test_the_subject_is_shortened_to_200_characters() -> None:
     message = compose(SENDER, "ada@example.org", "msg_1", {"data": {"rule": "x" * 500}}, "")
     assert message["subject"] == ("[Fyke] " + "x" * 500)[:200]
+
+
+async def test_starttls_may_be_required(authority: Path) -> None:
+    server = replace(at(Mailbox()), tls=MailTls.STARTTLS)
+    async with mailing(Mailbox()) as mailbox:
+        current = using(replace(server, port=mailbox.port), SENDER)
+        with closing(SmtpMailer(current)) as mailer:
+            refused = await mailer.post(TO, ALERT, HEADERS)
+    assert (refused.status, refused.error) == (0, f"mail server: {NO_STARTTLS}")
+    async with mailing(Mailbox(starttls=server_context(authority))) as mailbox:
+        current = using(replace(server, port=mailbox.port, tls=MailTls.NONE), SENDER)
+        with closing(SmtpMailer(current)) as mailer:
+            assert (await mailer.post(TO, ALERT, HEADERS)).status == 250
+    assert mailbox.secured == [False], "no encryption was asked for"
+
+
+async def test_the_mail_server_may_change_between_messages() -> None:
+    current = CurrentMail()
+    with closing(SmtpMailer(current)) as mailer:
+        assert not mailer.exists()
+        none = await mailer.send("ada@example.org", "a", "b")
+        async with mailing(Mailbox()) as mailbox:
+            current.use(MailConfig(at(mailbox), SENDER), 2)
+            current.use(None, 1)  # an earlier version that was read late
+            assert mailer.exists()
+            assert (await mailer.send("ada@example.org", "a", "b")).reply == "taken"
+    assert none == ReceiverResponse(0, NO_MAIL)
+
+
+async def test_an_operators_server_is_dialled_at_a_checked_address_only() -> None:
+    asked: list[tuple[Host, list[str], int]] = []
+
+    async def select(host: Host, answers: Iterable[str], port: int) -> list[str]:
+        asked.append((host, list(answers), port))
+        return allowed
+
+    async with mailing(Mailbox()) as mailbox:
+        server = replace(at(mailbox), host="localhost")
+        allowed = ["127.0.0.9", "127.0.0.1"]  # nothing listens at the first
+        operators = using(server, SENDER)
+        with closing(SmtpMailer(operators, select=select)) as mailer:
+            assert (await mailer.post(TO, ALERT, HEADERS)).status == 250
+            allowed = []
+            refused = await mailer.post(TO, ALERT, HEADERS)
+        fixed = CurrentMail(operators.config)
+        with closing(SmtpMailer(fixed, select=select)) as mailer:
+            assert (await mailer.post(TO, ALERT, HEADERS)).status == 250
+    assert asked == [("localhost", ["127.0.0.1", "::1"], mailbox.port)] * 2
+    assert refused.status == 0 and "only the setting FYKE_SMTP_URL" in refused.error
+    assert len(mailbox.messages) == 2
+
+
+async def test_the_certificate_is_that_of_the_name_not_of_the_address(authority: Path) -> None:
+    async def select(_host: Host, _answers: Iterable[str], _port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    trust = trusting_context(authority)
+    async with mailing(Mailbox(), server_context(authority)) as mailbox:
+        for host, accepted in (("localhost", True), ("other.localhost", False)):
+            server = replace(at(mailbox, "smtps"), host=host)
+            mailer = SmtpMailer(using(server, SENDER), context=trust, select=select)
+            with closing(mailer):
+                answer = await mailer.post(TO, ALERT, HEADERS)
+            assert (answer.status == 250) is accepted, answer.error
+    assert "certificate" in answer.error.lower()

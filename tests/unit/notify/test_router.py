@@ -7,10 +7,11 @@ from contextlib import closing
 import pytest
 
 from fyke.contracts.delivery import ReceiverResponse
+from fyke.domain.callbacks.current_mail import NO_MAIL
 from fyke.kit.mail_servers import parse_server
 from fyke.notify.mail import SmtpMailer
-from fyke.notify.router import NO_MAIL, NotifierRouter
-from support.mail_servers import Mailbox, mailing
+from fyke.notify.router import NotifierRouter
+from support.mail_servers import Mailbox, mailing, using
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +27,7 @@ async def test_messages_are_routed_by_address() -> None:
     assert await router.post(mail, b"", {}) == ReceiverResponse(0, NO_MAIL)
     async with mailing(Mailbox()) as mailbox:
         server = parse_server(f"smtp://127.0.0.1:{mailbox.port}")
-        with closing(SmtpMailer(server, "Fyke <fyke@example.org>")) as mailer:
+        with closing(SmtpMailer(using(server, "Fyke <fyke@example.org>"))) as mailer:
             assert await NotifierRouter(Web(), mailer).post(mail, b"{}", {}) == ReceiverResponse(
-                250
+                250, reply="taken"
             )

@@ -151,19 +151,21 @@ class AlertRulePages:
             tasks=[(task.task.id, task.task.title) for task in tasks],
             workers=await self.overview.recent_workers(view.caller, MAX_WORKERS),
             mails=self.alerts.mails,
+            operator=view.caller.operator,
+            addresses=await self.alerts.addresses(view.caller),
         )
 
 
 _DEFAULTS: dict[str, Any] = {
     "name": "", "kind": "", "worker": "", "task": "", "share": "50", "multiple": "2",
-    "field": "", "percent": "10", "usd": "", "megabytes": "", "endpoints": [], "emails": "",
+    "field": "", "percent": "10", "usd": "", "megabytes": "", "endpoints": [], "emails": [],
     "enabled": True, "reasons": [],
 }  # fmt: skip
 
 
 def _typed(view: View) -> dict[str, Any]:
     form = view.form
-    lists = {name: form.all(name) for name in ("endpoints", "reasons")}
+    lists = {name: form.all(name) for name in ("endpoints", "emails", "reasons")}
     return {**_DEFAULTS, **form.values(), **lists, "enabled": form.on("enabled")}
 
 
@@ -185,7 +187,7 @@ def _values(view: RuleView) -> dict[str, Any]:
         "megabytes": _plain(Decimal(rule.traffic_bytes) / _MEGABYTE),
         "endpoints": list(rule.endpoints),
         "reasons": [code.value for code in rule.reasons],
-        "emails": "\n".join(rule.emails),
+        "emails": list(rule.emails),
         "enabled": rule.enabled,
     }
 
@@ -242,7 +244,7 @@ def _fields(view: View) -> tuple[RuleFields, dict[str, str]]:
         budget_usd=number("usd", "budget"),
         budget_traffic_mb=number("megabytes", "budget"),
         endpoints=tuple(form.all("endpoints")),
-        emails=tuple(form.get("emails").split()),
+        emails=tuple(form.all("emails")),
         enabled=form.on("enabled"),
         reasons=tuple(form.all("reasons")),
     )

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
 from fyke.console.pages.run_pictures import RunPictures
+from fyke.console.pages.task_notices import TaskNotices
 from fyke.console.pages.task_schedule import schedule_label
 from fyke.console.reasons import error_text
 from fyke.console.texts import gettext as _
@@ -36,6 +37,7 @@ class TaskPages:
     schedules: Schedules
     lists: RunLists
     pictures: RunPictures
+    notices: TaskNotices
 
     def pages(self) -> list[ConsolePage]:
         task_path = f"{AREA}/{{id}}"
@@ -85,6 +87,7 @@ class TaskPages:
         return view.page(
             "tasks/show.html",
             **frame_values(check, ""),
+            **await self.notices.values(view, check.line.task.id),
             ahead=ahead,
             runs=page.rows,
             picture=pictures.get(check.line.task.id),

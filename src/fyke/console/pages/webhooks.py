@@ -13,9 +13,11 @@ from fyke.console.page import ConsolePage
 from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
+from fyke.contracts.delivery import ReceiverResponse
 from fyke.domain.callbacks.allowed import AllowedCallbacks
 from fyke.domain.callbacks.service import Callbacks
-from fyke.domain.webhooks.chats import telegram_address
+from fyke.domain.webhooks.chat_addresses import telegram_address
+from fyke.domain.webhooks.chat_answers import chat_problem
 from fyke.domain.webhooks.rules import EndpointFields
 from fyke.domain.webhooks.service import EndpointTest, Webhooks
 from fyke.errors import Conflict, InvalidRequest, Refused
@@ -188,6 +190,7 @@ class WebhookPages:
         faults: Mapping[str, str] | None = None,
     ) -> Response:
         webhook = await self.webhooks.get(view.caller, view.param("id"))
+        endpoint = webhook.endpoint
         state = view.query.get("state", "")
         chosen = DeliveryState(state) if state in _STATES else None
         index = _page_number(view)
@@ -202,6 +205,10 @@ class WebhookPages:
             status=422 if faults else 200,
             area=AREA,
             webhook=webhook,
+            problem=chat_problem(
+                endpoint.channel,
+                ReceiverResponse(endpoint.last_status, reply=endpoint.last_reply),
+            ),
             trial=trial,
             body=_laid_out(trial.body) if trial else "",
             faults=faults or {},

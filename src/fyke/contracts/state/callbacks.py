@@ -64,6 +64,12 @@ class OutboxStore(Protocol):
         """Fail the unclaimed pending deliveries to an endpoint; return how many."""
         ...
 
+    def hold_pending_of(self, endpoint_id: str, until: int, at: int) -> int:
+        """Postpone the unclaimed pending deliveries to an endpoint that are due before ``until``;
+        return how many.
+        """
+        ...
+
     def redirect(self, endpoint_id: str, url: str, receiver: str, at: int) -> int:
         """Change the address of the unclaimed pending deliveries to an endpoint and make them due
         at once; return how many.

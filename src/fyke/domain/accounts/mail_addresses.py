@@ -51,7 +51,7 @@ class MailAddresses:
 
     async def status(self, caller: Caller) -> AddressStatus:
         user = await self._user(caller)
-        possible = self._mailer is not None and is_address(user.name)
+        possible = self._can_mail() and is_address(user.name)
         return AddressStatus(possible, user.confirmed_at)
 
     async def send(self, caller: Caller, origin: str) -> str:
@@ -64,7 +64,7 @@ class MailAddresses:
         if not caller.session_id:
             raise Forbidden("Links to confirm an address can be sent only in the console")
         user = await self._user(caller)
-        if self._mailer is None or not is_address(user.name):
+        if self._mailer is None or not self._can_mail() or not is_address(user.name):
             raise Refused("Only a user name that is a mail address can be confirmed")
         for attempts, key in ((self._by_user, user.id), (self._by_account, user.account_id)):
             if wait := attempts.wait(key):
@@ -101,6 +101,9 @@ class MailAddresses:
 
         await self._storage.write(work)
         return user.name
+
+    def _can_mail(self) -> bool:
+        return self._mailer is not None and self._mailer.exists()
 
     async def _open(self, token: str) -> User:
         try:

@@ -19,6 +19,7 @@ from fyke.domain.alerts.evaluate import KINDS_WITH_HISTORY, Facts, RuleMatch, ev
 from fyke.domain.alerts.fields import count_fields
 from fyke.domain.alerts.months import month_usage
 from fyke.domain.alerts.outbox import raise_alert
+from fyke.domain.callbacks.current_mail import CurrentMail
 from fyke.errors import Unavailable
 from fyke.kit.ids import new_ulid
 from fyke.model.alert import (
@@ -50,12 +51,16 @@ class _Case:
 
 
 class AlertMonitor:
-    """Evaluates the rules for ended runs. ``mails``: whether rules may send mail."""
+    """Evaluates the rules for ended runs. ``mail`` is the mail server; without one, rules send no
+    mail.
+    """
 
-    def __init__(self, storage: Storage, results: Results, *, mails: bool = False) -> None:
+    def __init__(
+        self, storage: Storage, results: Results, *, mail: CurrentMail | None = None
+    ) -> None:
         self._storage = storage
         self._results = results
-        self._mails = mails
+        self._mail = mail or CurrentMail()
 
     async def process_pending(self) -> float | None:
         """Process all pending checks; return the seconds until the next retry, None when no check
@@ -89,7 +94,7 @@ class AlertMonitor:
             if _rules(tx, case.run) != case.rules:
                 return []  # still pending, and evaluated again with the current rules
             tx.alerts.drop_check(case.check.seq)
-            return _raise_alerts(tx, case, fields, mails=self._mails)
+            return _raise_alerts(tx, case, fields, mails=self._mail.exists())
 
         for alert in await self._storage.write(work):
             log.info("alert", rule=alert.rule_id, run=alert.run_id, kind=alert.kind.value)

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from fyke.contracts.state import Transaction
 from fyke.domain.access import own_task
+from fyke.domain.callbacks.current_mail import NO_MAIL
 from fyke.domain.workers.lookup import find_worker
 from fyke.errors import InvalidRequest, Problem, TaskNotFound, WorkerNotFound
 from fyke.kit.mail_servers import is_address
@@ -208,9 +209,7 @@ def _email_problems(
     tx: Transaction, caller: Caller, fields: RuleFields, *, mails: bool
 ) -> Iterator[Problem]:
     if fields.emails and not mails:
-        yield Problem(
-            "this installation has no mail server; its operator can set FYKE_SMTP_URL", "emails"
-        )
+        yield Problem(NO_MAIL, "emails")
     elif len(fields.emails) > MAX_TARGETS:
         yield Problem(f"at most {MAX_TARGETS} are allowed", "emails")
     else:

@@ -11,7 +11,8 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.alerts.preview import RulePreview, preview
-from fyke.domain.alerts.rules import RuleFields, validate_rule
+from fyke.domain.alerts.rules import RuleFields, mail_addresses, validate_rule
+from fyke.domain.callbacks.current_mail import CurrentMail
 from fyke.errors import InvalidRequest, NotFound, Refused
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
@@ -41,14 +42,21 @@ class AlertSubject:
 
 
 class Alerts:
-    """The alerts and rules of all accounts; each account can read only its own. ``mails``: whether
-    the installation has a mail server, so that a rule may name mail addresses.
+    """The alerts and rules of all accounts; each account can read only its own. A rule may name
+    mail addresses only while the installation has a mail server: ``mail``.
     """
 
-    def __init__(self, storage: Storage, results: Results, *, mails: bool = False) -> None:
+    def __init__(
+        self, storage: Storage, results: Results, *, mail: CurrentMail | None = None
+    ) -> None:
         self._storage = storage
         self._results = results
-        self.mails = mails
+        self._mail = mail or CurrentMail()
+
+    @property
+    def mails(self) -> bool:
+        """Whether a rule may name mail addresses."""
+        return self._mail.exists()
 
     # --- alerts ----------------------------------------------------------------------------
 
@@ -123,6 +131,13 @@ class Alerts:
             return _view(tx, rule)
 
         return await self._storage.write(work)
+
+    async def addresses(self, caller: Caller) -> builtins.list[str]:
+        """The mail addresses that a rule may name, sorted; none without a mail server."""
+        if not self.mails:
+            return []
+        found = await self._storage.read(lambda tx: mail_addresses(tx, caller.account_id))
+        return sorted(found)
 
     async def change_rule(self, caller: Caller, rule_id: str, fields: RuleFields) -> RuleView:
         """Replace a rule. A rule that was disabled applies to runs that end from now on. Raises

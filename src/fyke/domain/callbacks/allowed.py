@@ -7,7 +7,6 @@ servers use it within seconds (``fyke.app.following``).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from fyke.contracts.signals import SERVERS
 from fyke.contracts.state import Storage, Transaction
@@ -19,7 +18,7 @@ from fyke.errors import Conflict, InvalidRequest, NotFound
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.installation import AllowedReceivers, ReceiverPreview
-from fyke.model.settings_version import NEIGHBOURS, SettingsVersion
+from fyke.model.settings_version import NEIGHBOURS, NO_VERSION, SettingsVersion
 
 MAX_ENTRIES = 100
 FIELD = "entry"
@@ -120,7 +119,8 @@ class AllowedCallbacks:
             entries = change(before)
             if entries == before:
                 return newest
-            version = _next(newest, entries, caller, tx.now)
+            by = caller.user_name or caller.account_name
+            version = (newest or NO_VERSION).changed_to(NEIGHBOURS, list(entries), by, tx.now)
             if not tx.settings.add(version):
                 raise Conflict("The settings were changed at this moment", remedy="try again")
             target = f"version {version.number}"
@@ -141,18 +141,3 @@ class AllowedCallbacks:
 def neighbours_of(version: SettingsVersion | None) -> Sequence[str]:
     """The entries of a version of the settings."""
     return [] if version is None else list(version.config.get(NEIGHBOURS, ()))
-
-
-def _next(
-    newest: SettingsVersion | None, entries: Sequence[str], caller: Caller, now: int
-) -> SettingsVersion:
-    """The next version. No server has started with it, so it keeps the place of the last one."""
-    newest = newest or SettingsVersion(0, {}, "", (), "", "", 0)
-    return replace(
-        newest,
-        number=newest.number + 1,
-        config={**newest.config, NEIGHBOURS: list(entries)},
-        changed=(NEIGHBOURS,),
-        stored_by=f"{caller.user_name or caller.account_name} while it ran",
-        stored_at=now,
-    )

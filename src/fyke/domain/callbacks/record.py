@@ -46,8 +46,11 @@ def record(
         last_error=answer.error,
         claimed_until=0,
     )
-    updated = _next_state(tx, tried, receiver, accepted=accepted)
+    wait_ms = round(answer.retry_after * 1000)
+    updated = _next_state(tx, tried, receiver, accepted=accepted, wait_ms=wait_ms)
     tx.outbox.save(updated)
+    if wait_ms and stored.endpoint_id:
+        tx.outbox.hold_pending_of(stored.endpoint_id, tx.now + wait_ms, tx.now)
     if receiver.disabled_at == tx.now:
         tx.outbox.fail_pending(receiver.account_id, receiver.receiver, DISABLED, tx.now)
     if stored.endpoint_id:
@@ -93,8 +96,9 @@ def _update_receiver(tx: Transaction, delivery: Delivery, *, accepted: bool) -> 
 
 
 def _next_state(
-    tx: Transaction, delivery: Delivery, receiver: Receiver, *, accepted: bool
+    tx: Transaction, delivery: Delivery, receiver: Receiver, *, accepted: bool, wait_ms: int
 ) -> Delivery:
+    """``wait_ms``: for how long the receiver wants no other request."""
     if accepted:
         return replace(delivery, state=DeliveryState.DELIVERED, ended_at=tx.now)
     running = delivery.kind is DeliveryKind.RUNNING
@@ -105,4 +109,6 @@ def _next_state(
     if receiver.disabled_at:
         return replace(failed, last_error=delivery.last_error or DISABLED)
     wait = None if delivery.last_status == GONE else next_delay(delivery.tries)
-    return failed if wait is None else replace(delivery, next_at=tx.now + int(wait * 1000))
+    if wait is None:
+        return failed
+    return replace(delivery, next_at=tx.now + max(int(wait * 1000), wait_ms))

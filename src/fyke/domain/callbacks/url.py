@@ -9,16 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from fyke.domain.callbacks.neighbours import PLACE, SETTING, Neighbours, is_private
 from fyke.errors import InvalidRequest
 from fyke.kit.addresses import AddressRules, not_public
-from fyke.kit.hostports import BadHost, Host, is_localhost, join_host_port, parse_host
+from fyke.kit.hostports import Address, BadHost, Host, is_localhost, join_host_port, parse_host
 from fyke.kit.resolver import Unresolvable
 
 MAX_URL = 2048
 MAIL = "mailto:"  # scheme of mail addresses, to which the installation's mail server sends
+MAIL_RULE = (
+    "is this installation itself, or in no public or private network; only the setting "
+    "FYKE_SMTP_URL can name it"
+)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 Resolve = Callable[[str], Awaitable[Iterable[str]]]
 
@@ -121,6 +126,32 @@ class CallbackRules:
             await self.look_up()
         return self.neighbours.select(host, found, port)
 
+    def mail_fault(self, host: Host, port: int) -> str:
+        """Why an operator cannot name this mail server while the server runs; "" when they can. A
+        relay in the private network needs no entry, but this installation itself is left out.
+        """
+        if isinstance(host, str):
+            is_own = is_localhost(host) or host in self.neighbours.own_names
+            allowed = not is_own or self._addresses.check_name(host, port)
+        else:
+            allowed = self._addresses.check(host, port) or self.neighbours.may_cover(host)
+        return "" if allowed else f"{host} {MAIL_RULE}"
+
+    async def select_mail(self, host: Host, answers: Iterable[str], port: int) -> list[str]:
+        """The resolved addresses at which a mail server of the operator may be dialled."""
+        found = list(answers)
+        if isinstance(host, str) and self._addresses.check_name(host, port):
+            return found
+        await self.look_up()
+        if self.mail_fault(host, port):
+            return []
+        return [
+            answer
+            for answer in found
+            if self._addresses.check(address := _without_zone(answer), port)
+            or self.neighbours.may_cover(address)
+        ]
+
     def _is_private(self, host: Host, port: int) -> bool:
         if isinstance(host, str):
             return is_localhost(host) and not self._addresses.check_name(host, port)
@@ -146,6 +177,10 @@ def receiver_of(url: str, field: str = "callback_url") -> str:
         raise InvalidRequest(str(error), field=field) from error
     except InvalidRequest as error:
         raise InvalidRequest(error.problems[0].rule, field=field) from error
+
+
+def _without_zone(address: str) -> Address:
+    return ip_address(address.partition("%")[0])
 
 
 def _split(url: str) -> SplitResult:

@@ -11,19 +11,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import urlsplit
 
-from fyke.errors import InvalidRequest
+from fyke.domain.webhooks.chat_addresses import telegram_chat
 from fyke.model.webhook import TEST_EVENT, MessageChannel, WebhookEvent
 
 HIDDEN = "***"  # in the place of the path in an address that may be shown
-MAX_TEXT = 1500  # characters; the smallest limit of a service is 2000
-_BOT = re.compile(r"(/bot[0-9]{1,20}:[A-Za-z0-9_-]{20,100})/sendMessage")
-_CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z0-9_]{1,64}")
-_TELEGRAM_RULE = (
-    "the token of a bot and the id of a chat, or the @name of a channel, are needed, as in "
-    "https://api.telegram.org/bot<token>/sendMessage?chat_id=<chat>"
-)
+MAX_TEXT = 1500  # characters; Telegram takes 4096, Discord too, where each may need an escape
+MAX_TITLE = 256  # of an embed of Discord
 _GOOD, _BAD, _PLAIN = 0x2E7D32, 0xC62828, 0x546E7A
 _COLOURS = {
     WebhookEvent.RUN_SUCCEEDED: _GOOD,
@@ -46,21 +41,6 @@ def shown_address(url: str) -> str:
     """The address without what gives access."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}/{HIDDEN}"
-
-
-def telegram_address(token: str, chat: str) -> str:
-    """The address of a chat for a bot; ``telegram_chat`` checks it."""
-    chat_id = quote(chat.strip(), safe="")
-    return f"https://api.telegram.org/bot{token.strip()}/sendMessage?chat_id={chat_id}"
-
-
-def telegram_chat(url: str) -> str:
-    """The chat in an address of Telegram. Raise ``InvalidRequest`` for another address."""
-    parts = urlsplit(url)
-    chats = parse_qs(parts.query).get("chat_id", [""])
-    if not _BOT.fullmatch(parts.path) or not _CHAT.fullmatch(chats[0]):
-        raise InvalidRequest(_TELEGRAM_RULE, field="url")
-    return chats[0]
 
 
 def chat_message(payload: str, worker: str, links: str) -> ChatMessage:
@@ -146,7 +126,10 @@ def _discord(message: ChatMessage) -> dict[str, Any]:
     text = _discord_text(message.text)
     if message.link:
         text += f"\n{message.link}"
-    embed = {"title": _discord_text(message.title), "description": text, "color": message.colour}
+    title = _discord_text(message.title)
+    if len(title) > MAX_TITLE:  # a half escape at the end would show the sign that we add
+        title = _discord_text(_cut(message.title, MAX_TITLE // 2))
+    embed = {"title": title, "description": text, "color": message.colour}
     return {"embeds": [embed], "allowed_mentions": {"parse": []}}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fyke.domain.callbacks.url import CallbackRules
-from fyke.domain.webhooks.chats import telegram_chat
+from fyke.domain.webhooks.chat_addresses import check_chat_address
 from fyke.errors import InvalidRequest, Problem
 from fyke.model.webhook import MAX_DESCRIPTION, MAX_NAME, MessageChannel, WebhookEvent
 
@@ -62,8 +62,7 @@ def _channel_problems(channel: str) -> Iterable[Problem]:
 def _url_problems(addresses: CallbackRules, channel: str, url: str) -> Iterable[Problem]:
     try:
         addresses.check(url)
-        if channel == MessageChannel.TELEGRAM:
-            telegram_chat(url)
+        check_chat_address(channel, url)
     except InvalidRequest as error:
         yield from (replace(problem, field="url") for problem in error.problems)
 

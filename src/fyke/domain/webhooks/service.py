@@ -12,6 +12,7 @@ from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_confirmed, require_editor
 from fyke.domain.callbacks.record import ENDPOINT_OFF, redirect
 from fyke.domain.callbacks.url import CallbackRules, receiver_of
+from fyke.domain.webhooks.chat_answers import ChatProblem, chat_problem
 from fyke.domain.webhooks.chats import shown_address
 from fyke.domain.webhooks.messages import test_message
 from fyke.domain.webhooks.requests import EndpointRequests, UnreadableAddress
@@ -52,13 +53,16 @@ class NewEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class EndpointTest:
-    """The result of a test call: the request, the response, and each step with its time."""
+    """The result of a test call: the request, the response, and each step with its time.
+    ``problem`` is what the response of a chat means, if that is known.
+    """
 
     message_id: str
     body: str
     answer: ReceiverResponse
     steps: list[DeliveryStep]
     duration_ms: int
+    problem: ChatProblem | None = None
 
     @property
     def accepted(self) -> bool:
@@ -234,7 +238,8 @@ class Webhooks:
             return EndpointTest(message_id, payload, ReceiverResponse(0, str(error)), [], 0)
         answer, steps = await self._prober.probe(request.url, request.body, request.headers)
         duration_ms = round((self._clock.monotonic() - started) * 1000)
-        return EndpointTest(message_id, request.body.decode(), answer, steps, duration_ms)
+        problem = chat_problem(endpoint.channel, answer)
+        return EndpointTest(message_id, request.body.decode(), answer, steps, duration_ms, problem)
 
     def _stored_address(
         self, caller: Caller, endpoint_id: str, fields: EndpointFields

@@ -100,8 +100,9 @@ class MailSettings(BaseModel):
     """The server that sends the mail of alert rules. ``smtps`` uses TLS from the first byte, on
     port 465 unless the URL names one; ``smtp`` starts TLS when the server offers it, on port 587
     unless the URL names one. A password is sent over TLS only. User and password are optional;
-    write special characters in them percent-encoded. Without a server no mail is sent, and no
-    rule may name an address.
+    write special characters in them percent-encoded. Without this setting an operator can name the
+    server while Fyke runs, in the console or with ``fyke mail set``. Without a server no mail is
+    sent, and no rule may name an address.
     """
 
     mail_from: Annotated[str, TypeText("mail address, with or without a name"), SHARED] = Field(

@@ -68,6 +68,18 @@ async def test_a_delivery_fails_after_ten_tries_over_75_hours(outbox: Outbox) ->
     assert [(one.status, one.duration_ms) for one in tries] == [(503, 7)] * 10
 
 
+async def test_a_receiver_with_too_many_requests_is_called_when_it_says(outbox: Outbox) -> None:
+    await outbox.end(await outbox.run())
+    done = await outbox.tried(await outbox.claim(), 429, retry_after=90.5)
+    assert done is not None
+    assert (done.next_at - outbox.clock.now_ms(), done.tries) == (90_500, 1)
+    outbox.clock.advance(91)
+    again = await outbox.tried(await outbox.claim(), 429, retry_after=2)
+    assert again is not None
+    wait = (again.next_at - outbox.clock.now_ms()) / 1000
+    assert wait >= WAITS[1] * (1 - JITTER), "a short wait does not shorten the schedule"
+
+
 async def test_a_delivery_that_was_not_sent_does_not_count_as_a_try(outbox: Outbox) -> None:
     run = await outbox.run()
     await outbox.end(run)

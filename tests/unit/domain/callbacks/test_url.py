@@ -175,3 +175,25 @@ def test_a_refusal_names_the_field_once_and_the_rule() -> None:
         assert of_receiver.value.message == f"receiver: {rule}"
     with pytest.raises(InvalidRequest, match=r"^receiver: .*must be absolute"):
         receiver_of("callback_url", "receiver")
+
+
+@pytest.mark.anyio
+async def test_a_mail_server_is_no_address_of_the_installation() -> None:
+    async def resolve(name: str) -> list[str]:
+        return {"db.internal": ["10.0.0.6"]}[name]
+
+    rules = CallbackRules(
+        AddressRules(["127.0.0.1:2525"], ["10.0.0.5", "8.8.4.4"]),
+        ["10.0.0.5", "db.internal"],
+        resolve,
+    )
+    answers = ["8.8.8.8", "10.0.0.7", "10.0.0.5", "10.0.0.6", "8.8.4.4", "127.0.0.1", "fe80::1%e0",
+               "169.254.169.254", "100.100.100.200", "::ffff:10.0.0.7"]  # fmt: skip
+    dialled = await rules.select_mail("relay.internal", answers, 587)
+    assert dialled == ["8.8.8.8", "10.0.0.7", "::ffff:10.0.0.7"]
+    assert await rules.select_mail("relay.internal", ["127.0.0.1"], 2525) == ["127.0.0.1"]
+    assert await rules.select_mail("db.internal", ["10.0.0.9"], 25) == []
+    assert rules.mail_fault(ip_address("10.0.0.6"), 25), "the name was looked up"
+    assert not rules.mail_fault("relay.internal", 25)
+    for own in ("localhost", "db.internal"):
+        assert "only the setting FYKE_SMTP_URL" in rules.mail_fault(own, 25)

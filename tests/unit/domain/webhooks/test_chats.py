@@ -7,17 +7,16 @@ from typing import Any
 
 import pytest
 
+from fyke.domain.webhooks.chat_addresses import telegram_address
 from fyke.domain.webhooks.chats import (
     HIDDEN,
     MAX_TEXT,
+    MAX_TITLE,
     chat_message,
     chat_request,
     shown_address,
-    telegram_address,
-    telegram_chat,
 )
 from fyke.domain.webhooks.messages import message
-from fyke.errors import InvalidRequest
 from fyke.model.webhook import TEST_EVENT, MessageChannel, WebhookEvent
 
 TOKEN = "123456:" + "Ab-_" * 8
@@ -105,16 +104,7 @@ def test_what_gives_access_is_not_shown() -> None:
     assert TOKEN not in shown_address(TELEGRAM)
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://api.telegram.org/",
-        telegram_address("", "5"),
-        telegram_address(TOKEN, ""),
-        telegram_address(TOKEN, "5&x=1 "),
-        telegram_address("1:a/../b", "5"),
-    ],
-)
-def test_an_incomplete_address_of_telegram_is_refused(url: str) -> None:
-    with pytest.raises(InvalidRequest, match="the token of a bot"):
-        telegram_chat(url)
+def test_a_title_of_signs_fits_into_an_embed() -> None:
+    [embed] = sent(Channel.DISCORD, message(WebhookEvent.RUN_FAILED, 0, {}), "_" * 500)["embeds"]
+    assert len(embed["title"]) <= MAX_TITLE
+    assert embed["title"].startswith(r"\_\_") and embed["title"].endswith("…")

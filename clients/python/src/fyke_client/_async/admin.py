@@ -8,6 +8,7 @@ from typing import Any
 
 from fyke_client import types
 from fyke_client._async.client import AsyncFyke
+from fyke_client._async.mail import AsyncMailCalls
 from fyke_client._async.nodes import AsyncNodeCalls
 from fyke_client._async.publishing import AsyncPublishingCalls
 from fyke_client._async.runs import run_input
@@ -33,6 +34,7 @@ class AsyncFykeAdmin(
     AsyncNodeCalls,
     AsyncPublishingCalls,
     AsyncWebhookCalls,
+    AsyncMailCalls,
 ):
     """``AsyncFyke`` with what administrators and the command line need besides."""
 

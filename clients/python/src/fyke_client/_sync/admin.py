@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from fyke_client._sync.mail import MailCalls
+
 from fyke_client import types
 from fyke_client._requests import (
     json_request,
@@ -34,6 +36,7 @@ class FykeAdmin(
     NodeCalls,
     PublishingCalls,
     WebhookCalls,
+    MailCalls,
 ):
     """``Fyke`` with what administrators and the command line need besides."""
 

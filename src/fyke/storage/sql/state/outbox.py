@@ -133,6 +133,16 @@ class SqlOutbox(Claims):
         )
         return self._db.execute(failed).rowcount
 
+    def hold_pending_of(self, endpoint_id: str, until: int, at: int) -> int:
+        held = update(deliveries).where(
+            PENDING,
+            _OF_ENDPOINT,
+            deliveries.c.endpoint_id == endpoint_id,
+            deliveries.c.next_at < until,
+            deliveries.c.claimed_until <= at,
+        )
+        return self._db.execute(held.values(next_at=until)).rowcount
+
     def redirect(self, endpoint_id: str, url: str, receiver: str, at: int) -> int:
         host = host_of(receiver)
         pending = update(deliveries).where(

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from fyke_client.types.fyke import changes as changes
     from fyke_client.types.fyke import estimates as estimates
     from fyke_client.types.fyke import installation as installation
+    from fyke_client.types.fyke import mail as mail
     from fyke_client.types.fyke import nodes as nodes
     from fyke_client.types.fyke import overview as overview
     from fyke_client.types.fyke import run_browser as run_browser

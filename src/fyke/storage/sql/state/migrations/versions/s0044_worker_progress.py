@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column
 from fyke.storage.sql.state.migrations.ddl import TEXT
 
 revision = "s0044"
-down_revision = "s0041"
+down_revision = "s0042"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,38 @@
+"""The mail server that applies at the moment, in one server."""
+
+from __future__ import annotations
+
+from fyke.model.mail import MailConfig
+
+PLACE = "Admin > Mail"  # of the console
+NO_MAIL = (
+    f"this installation has no mail server; its operator can name one in {PLACE}, or with "
+    "FYKE_SMTP_URL"
+)
+
+
+class CurrentMail:
+    """``fixed`` is the mail server of the settings, which wins. Without one, it is that of the
+    operator, which may change while the server runs.
+    """
+
+    def __init__(self, fixed: MailConfig | None = None) -> None:
+        self.fixed = fixed
+        self._set: MailConfig | None = None
+        self._version = 0
+
+    @property
+    def config(self) -> MailConfig | None:
+        return self.fixed or self._set
+
+    def exists(self) -> bool:
+        """Whether mail can be sent."""
+        return self.config is not None
+
+    def use(self, config: MailConfig | None, version: int) -> None:
+        """From now on, use the operator's mail server of this version of the settings; unless that
+        of a later version is used already.
+        """
+        if version >= self._version:
+            self._version = version
+            self._set = config
