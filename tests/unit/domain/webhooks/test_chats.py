@@ -105,6 +105,8 @@ def test_what_gives_access_is_not_shown() -> None:
 
 
 def test_a_title_of_signs_fits_into_an_embed() -> None:
-    [embed] = sent(Channel.DISCORD, message(WebhookEvent.RUN_FAILED, 0, {}), "_" * 500)["embeds"]
+    [embed] = sent(MessageChannel.DISCORD, message(WebhookEvent.RUN_FAILED, 0, {}), "_" * 500)[
+        "embeds"
+    ]
     assert len(embed["title"]) <= MAX_TITLE
     assert embed["title"].startswith(r"\_\_") and embed["title"].endswith("…")
