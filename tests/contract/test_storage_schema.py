@@ -323,6 +323,7 @@ COLUMNS_SINCE_S0010 = {
     "attempts": (
         "browser_ms", "browser_cpu_ms", "browser_memory_peak_bytes", "browser_memory_mb_ms",
         "browser_version", "browser_memory_bytes", "node", "replaced",
+        "progress_done", "progress_total", "progress_text",
     ),
     "run_events": ("number", "node"),
     "runners": (

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fyke.domain.runs.sites import sum_sites
+from fyke.domain.runs.site_sums import sum_sites
 from fyke.domain.secrets.masking import Masker
 from fyke.model.attempt import OTHER_SITES, SiteTraffic
 from fyke.model.browser import (

@@ -8,23 +8,18 @@ once.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from ipaddress import ip_address
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_run
+from fyke.domain.runs.site_sums import sum_sites
 from fyke.kit.addresses import AllowEntry
 from fyke.kit.domains import Domain
 from fyke.kit.hostports import BadHost, Host, parse_host
 from fyke.model.account import Caller
-from fyke.model.attempt import OTHER_SITES, SiteTraffic
+from fyke.model.attempt import SiteTraffic
 from fyke.model.run import BlockedSite, Run
-from fyke.model.statuses import sum_statuses
-
-MAX_SITES = 200  # of a run; further sites are counted as ``OTHER_SITES``
-_COUNTERS = tuple(
-    field.name for field in fields(SiteTraffic) if field.name not in ("domain", "statuses")
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +91,6 @@ def fold(
     for site in sum_sites(stored.values(), added):
         if site != stored.get(site.domain):
             tx.sites.put(run_id, site)
-
-
-def sum_sites(
-    stored: Iterable[SiteTraffic], added: Iterable[SiteTraffic]
-) -> tuple[SiteTraffic, ...]:
-    """The sums by domain, of at most ``MAX_SITES`` sites and ``OTHER_SITES``; stored sites take
-    precedence.
-    """
-    sums: dict[str, SiteTraffic] = {}
-    for site in (*stored, *added):
-        has_space = len(sums.keys() - {OTHER_SITES}) < MAX_SITES
-        name = site.domain if site.domain in sums or has_space else OTHER_SITES
-        sums[name] = _plus(sums.get(name) or SiteTraffic(name), site)
-    return tuple(sums.values())
-
-
-def _plus(total: SiteTraffic, site: SiteTraffic) -> SiteTraffic:
-    sums = {name: getattr(total, name) + getattr(site, name) for name in _COUNTERS}
-    statuses = sum_statuses(total.statuses, site.statuses)
-    return SiteTraffic(total.domain, **sums, statuses=statuses)
 
 
 def _lines(

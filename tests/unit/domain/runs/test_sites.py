@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.runs.sites import MAX_SITES, _lines, sum_sites
+from fyke.domain.runs.site_sums import MAX_SITES, sum_sites
+from fyke.domain.runs.sites import _lines
 from fyke.model.attempt import OTHER_SITES, SiteTraffic
 from fyke.model.run import BlockedSite
 from fyke.model.statuses import MAX_STATUSES, OTHER_STATUS
