@@ -16,7 +16,7 @@ import msgspec
 from fyke.contracts.execution import Isolation
 from fyke.domain.results.caps import LOG_LINE_BYTES
 from fyke.domain.results.intake import MAX_HEADER_CHARS
-from fyke.domain.runs.sites import MAX_SITES
+from fyke.domain.runs.site_sums import MAX_SITES
 from fyke.errors import InvalidRequest
 from fyke.kit.hostports import MAX_NAME
 from fyke.model.attempt import AttemptEnd, AttemptReport, SiteTraffic

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.runs.sites import MAX_SITES
+from fyke.domain.runs.site_sums import MAX_SITES
 from fyke.errors import InvalidRequest
 from fyke.gateway.bounds import (
     MAX_COUNT,
