@@ -101,7 +101,7 @@ async def test_the_slowest_workers_of_the_week_lead_to_their_trends(
     names = page.all("//*[@id='card-slow']//li//a/@href")
     assert names == ["/w/owner/slow/trends", "/w/owner/quick/trends"]
     lines = [" ".join(item.itertext()).split() for item in page.all("//*[@id='card-slow']//li")]
-    assert " ".join(lines[0]) == "owner/slow 2 runs 4 min before: 1 min"
+    assert " ".join(lines[0]) == "owner/slow 2 runs · before: 1 min 4 min"
     assert "before" not in lines[1]
     all_link = page.one("//*[@id='card-slow']/div[1]/a").get("href")
     sums = await owner.get(all_link.partition("#")[0])

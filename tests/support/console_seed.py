@@ -74,7 +74,7 @@ async def seed(app: App) -> SeededAccount:
     await app.services.allowed_callbacks.allow(app.owner, "10.0.0.5:5678")
     seeded = SeededAccount()
     worker = await app.publish("reader")
-    await app.publish("price-watch")
+    slow = await app.publish("price-watch")
     seeded.worker = worker.path
     seeded.versioned = await add_versions(app)
     await _keep_secrets(app, seeded.versioned)
@@ -110,7 +110,7 @@ async def seed(app: App) -> SeededAccount:
     seeded.users = await seed_users(app)
     seeded.webhooks = await seed_webhooks(app)
     seeded.tasks = await seed_tasks(app, worker.id)
-    seeded.lists = await seed_lists(app, worker.id)
+    seeded.lists = await seed_lists(app, worker.id, slow.id)
     seeded.nodes = await seed_nodes(app)
     seeded.places = (await app.publish("places", schema=all_editors.SCHEMA)).path
     return seeded

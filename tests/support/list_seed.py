@@ -15,10 +15,12 @@ from support.app import App
 DAYS = 60
 
 
-async def seed_lists(app: App, worker_id: str) -> dict[str, str]:
-    """Add the data; return addresses of pages with filters and of parts of pages."""
+async def seed_lists(app: App, worker_id: str, slow_id: str) -> dict[str, str]:
+    """Add the data, also of a slow Worker; return addresses of pages with filters and of parts of
+    pages.
+    """
     await app.services.accounts.credit(app.owner, "owner", Decimal("25"), Decimal(5000))
-    await app.storage.write(lambda tx: _past(tx, app.owner.account_id, worker_id))
+    await app.storage.write(lambda tx: _past(tx, app.owner.account_id, worker_id, slow_id))
     for n in range(3):
         custom = {"urls": [{"url": f"https://example.org/{n}"}], "max_results": 10 * n}
         parameters = {"parameters": {"system": {}, "custom": custom}}
@@ -36,7 +38,7 @@ async def seed_lists(app: App, worker_id: str) -> dict[str, str]:
     }
 
 
-def _past(tx: Any, account_id: str, worker_id: str) -> None:
+def _past(tx: Any, account_id: str, worker_id: str, slow_id: str) -> None:
     today = local_day(tx.now, "UTC")
     for back in range(1, DAYS):
         runs = 4 + back * 7 % 11
@@ -50,3 +52,6 @@ def _past(tx: Any, account_id: str, worker_id: str) -> None:
         )
         day = day_number(today - timedelta(days=back))
         tx.usage.add(UsageKey(account_id, day, worker_id), sums)
+        week = back // 7
+        slow = UsageSums(runs=2, results=90, run_ms=(700_000 if week else 1_900_000))
+        tx.usage.add(UsageKey(account_id, day, slow_id), slow)

@@ -141,7 +141,8 @@ document.addEventListener("htmx:after:request", () => {
 document.addEventListener("htmx:after:swap", (event) => focusFirst(event.target));
 
 // Updates wait while a control is pressed: a click needs the element that was pressed, in its place.
-const PRESSED = "a, button, summary, label, input, select, [role=option]";
+// The press of a select is not among them: its list takes the release.
+const PRESSED = "a, button, summary, label, [type=checkbox], [type=radio], [role=option]";
 const LONGEST_PRESS = 3000; // ms; the end of a press is not always reported
 let waiting = null; // updates in their order, null while nothing is pressed
 let pressEnd;
