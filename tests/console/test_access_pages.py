@@ -120,6 +120,8 @@ async def test_too_many_wrong_passwords_are_reported_with_the_time_to_wait(
 
 
 async def test_a_key_is_shown_once_and_has_the_chosen_properties(app: App, owner: Visitor) -> None:
+    empty = await owner.get("/settings/keys/new")
+    assert empty.all("//input[@name='scopes'][@checked]/@value") == ["read", "run"]
     form = {"name": "reports", "scopes": ["read"], "expires": "2099-12-31", "rate_limit": "3"}
     made = await owner.post("/settings/keys/new", form, status=200)
     key = made.one("//output[@id='secret']").text

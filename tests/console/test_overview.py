@@ -44,6 +44,7 @@ async def test_the_cards_show_the_state_of_the_account(app: App, owner: Visitor)
     first, second = await app.publish("first"), await app.publish("second")
     await start(app, first)
     await app.execute([{"n": 1}])
+    assert "without rows" not in (await owner.get("/")).text
     failed = await start(app, second)
     await app.execute([], Outcome.TIMEOUT, "Timeout: <b>slow</b>")
     await start(app, first)
@@ -159,3 +160,12 @@ async def test_a_slow_card_is_loaded_by_a_separate_request(
     alone = await owner.get("/overview/health")
     assert alone.one("//h1").text == "Health of the installation"
     await owner.get("/overview/nonsense", status=404)
+
+
+async def test_successes_without_rows_are_counted_apart(app: App, owner: Visitor) -> None:
+    worker = await app.publish("reader")
+    for rows in ([{"n": 1}], [], []):
+        await start(app, worker)
+        await app.execute(rows)
+    shown = " ".join((await owner.get("/")).all("//*[@id='card-day']//dd")[0].itertext())
+    assert " ".join(shown.split()) == "3 2 without rows"

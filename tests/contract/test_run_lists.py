@@ -314,6 +314,25 @@ async def test_totals_are_known_without_a_scan(state: State) -> None:
     }
 
 
+async def test_the_last_successes_without_rows_are_counted(state: State) -> None:
+    owner, workers, _ = await fill(state, 0)
+
+    def run(at: int, results: int, state: RunState = RunState.SUCCEEDED) -> Run:
+        made = records.run(owner, workers[0])
+        return replace(made, state=state, results=results, created_at=records.START + at)
+
+    made = [run(0, 0), run(1, 0), run(2, 5), run(3, 0), run(4, 0, RunState.FAILED)]
+    await state.write(lambda tx: [tx.runs.add(each, []) for each in made])
+
+    async def count(since: int, limit: int) -> int:
+        found: int = await state.read(
+            lambda tx: tx.run_lists.empty_since(owner, records.START + since, limit)
+        )
+        return found
+
+    assert [await count(0, 10), await count(1, 10), await count(0, 2)] == [3, 2, 1]
+
+
 async def test_lines_belong_to_the_account_and_omit_long_inputs(state: State) -> None:
     owner, workers, runs = await fill(state, 6)
     old = records.run(owner, workers[0], input_json='{"a": 1}')

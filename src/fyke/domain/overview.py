@@ -15,6 +15,7 @@ from fyke.model.task import Task
 from fyke.model.worker import Worker
 
 DAY_MS = 86_400_000
+MAX_COMPARED = 1000  # the last successes, of which those without rows are counted
 RECENT_RUNS = 200  # the newest runs, whose workers count as recently used
 _BUSY = (RunState.RUNNING, RunState.ENDING, RunState.ABORTING)
 
@@ -33,10 +34,13 @@ class RunsNow:
 
 @dataclass(frozen=True, slots=True)
 class LastDay:
-    """The states of the runs that were started since ``since`` (ms)."""
+    """The states of the runs that were started since ``since`` (ms). ``empty``: how many of the
+    last ``MAX_COMPARED`` that succeeded have no rows.
+    """
 
     since: int
     succeeded: int
+    empty: int
     failed: int
     aborted: int
     open: int
@@ -91,6 +95,7 @@ class Overview:
             return LastDay(
                 since=since,
                 succeeded=states.get(RunState.SUCCEEDED, 0),
+                empty=tx.run_lists.empty_since(caller.account_id, since, MAX_COMPARED),
                 failed=states.get(RunState.FAILED, 0),
                 aborted=states.get(RunState.ABORTED, 0),
                 open=sum(n for state, n in states.items() if not state.terminal),

@@ -56,7 +56,7 @@ class KeyPages:
         )
 
     async def new(self, view: View) -> Response:
-        return self._form(view, {"scopes": [scope.value for scope in Scope]}, {})
+        return self._form(view, {"scopes": [Scope.READ.value, Scope.RUN.value]}, {})
 
     async def create(self, view: View) -> Response:
         typed = {**view.form.values(), "scopes": view.form.all("scopes")}

@@ -499,6 +499,10 @@ class RunListStore(Protocol):
         """The number of runs since ``created_from`` by state; states without runs are left out."""
         ...
 
+    def empty_since(self, account_id: str, created_from: int, limit: int) -> int:
+        """How many of the last ``limit`` succeeded runs since ``created_from`` have no rows."""
+        ...
+
     def states(self, account_id: str) -> dict[RunState, int]:
         """The number of all runs by state; states without runs are left out."""
         ...

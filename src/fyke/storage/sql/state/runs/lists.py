@@ -225,6 +225,18 @@ class SqlRunLists(SqlStore):
         rows = self._db.execute(text(query), {"account": account_id, "since": created_from})
         return {RunState(state): int(count) for state, count in rows}
 
+    def empty_since(self, account_id: str, created_from: int, limit: int) -> int:
+        latest = (
+            select(runs.c.results)
+            .where(runs.c.account_id == account_id, runs.c.state == RunState.SUCCEEDED)
+            .where(runs.c.created_at >= created_from)
+            .order_by(runs.c.created_at.desc(), runs.c.id.desc())
+            .limit(limit)
+            .subquery()
+        )
+        count = select(func.count()).select_from(latest).where(latest.c.results == 0)
+        return int(self._db.execute(count).scalar_one())
+
     def states(self, account_id: str) -> dict[RunState, int]:
         self._counts.flush()
         query = (
