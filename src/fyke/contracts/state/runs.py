@@ -49,6 +49,10 @@ class RunStore(Protocol):
 
     def add(self, run: Run, subtasks: Sequence[Subtask]) -> None: ...
     def get(self, run_id: str) -> Run | None: ...
+    def get_all(self, run_ids: Collection[str]) -> dict[str, Run]:
+        """Those that exist, by id, in one query."""
+        ...
+
     def lock(self, run_id: str) -> Run | None:
         """Like ``get``, but lock it and its subtasks. Needed before a decision based on counts:
         otherwise each of the last two subtasks could see the other one still running.
@@ -412,6 +416,12 @@ class AdmissionStore(Protocol):
         """The number of waiting subtasks of all older runs of the pool, counted up to ``limit``;
         ``placeless``: only of those that need no place for a browser.
         """
+        ...
+
+    def counts_ahead(
+        self, run_ids: Sequence[str], limit: int, *, pool: str, placeless: bool = False
+    ) -> dict[str, int]:
+        """``count_ahead`` of several runs, in one query."""
         ...
 
     def loads(self, runner_ids: Collection[str] | None = None) -> list[RunnerLoad]:
