@@ -452,11 +452,13 @@ class RunListStore(Protocol):
         *,
         limit: int,
         newer: bool = False,
+        enough: int | None = None,
     ) -> ListWalk:
         """Up to ``limit`` matching runs older than ``start`` (None = from the newest), newest
         first; with ``newer`` those created after it, oldest first. One call scans at most
-        ``SCAN_LIMIT`` runs (``ERROR_SCAN_LIMIT`` for a search in messages); if it stops there,
-        ``stopped`` of the result is the last scanned run.
+        ``SCAN_LIMIT`` runs (``ERROR_SCAN_LIMIT`` for a search in messages), and once ``enough``
+        are found at most ``COUNT_SCAN_LIMIT``; if it stops there, ``stopped`` of the result is the
+        last scanned run.
         """
         ...
 

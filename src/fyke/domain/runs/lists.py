@@ -223,11 +223,11 @@ def _page_by_number(
 ) -> _PageCursors:
     """Read the page and count the matches in one walk, unless there is a stored counter."""
     total = tx.run_lists.total(account_id, search)
-    limit = offset + size + 1
+    limit = enough = offset + size + 1
     counting = total is None
     if counting:
         limit = max(limit, COUNT_LIMIT + 1)
-    walked = tx.run_lists.walk(account_id, search, None, limit=limit)
+    walked = tx.run_lists.walk(account_id, search, None, limit=limit, enough=enough)
     cursors = walked.cursors[offset : offset + size]
     has_more = len(walked.cursors) > offset + size
     stopped = None if has_more else walked.stopped

@@ -14,7 +14,7 @@ from fyke.domain.runs.transitions import Rules
 from fyke.domain.tasks.run_options import check_options, check_places
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import problems
-from fyke.domain.workers.lookup import find_version, find_worker
+from fyke.domain.workers.lookup import find_version_of, visible_worker
 from fyke.domain.workers.parameters import parts
 from fyke.errors import Forbidden, InvalidRequest, NotFound, UnknownVersion, VersionUnavailable
 from fyke.model.account import Caller
@@ -81,12 +81,13 @@ class TaskBoard:
             )
             schedules = tx.schedules.of_tasks([task.id for task in tasks])
             last_runs = tx.runs.get_all({t.last_run_id for t in tasks if t.last_run_id})
+            workers = tx.workers.get_all({t.worker_id for t in tasks})
             targets: dict[tuple[str, str], _Target] = {}
             lines = []
             for task in tasks:
                 named = task.worker_id, task.version
                 if named not in targets:
-                    targets[named] = _target(tx, caller, task)
+                    targets[named] = _target(tx, caller, task, workers.get(task.worker_id))
                 lines.append(
                     _line(
                         task,
@@ -104,7 +105,7 @@ class TaskBoard:
 
         def work(tx: Transaction) -> tuple[TaskLine, Version | None]:
             task = own_task(tx, caller, task_id)
-            target = _target(tx, caller, task)
+            target = _target(tx, caller, task, tx.workers.get(task.worker_id))
             last_run = tx.runs.get(task.last_run_id) if task.last_run_id else None
             return _line(task, target, tx.schedules.get(task.id), last_run), target.version
 
@@ -144,13 +145,14 @@ class _Target:
     fault: TaskFault | None = None
 
 
-def _target(tx: Transaction, caller: Caller, task: Task) -> _Target:
+def _target(tx: Transaction, caller: Caller, task: Task, stored: Worker | None) -> _Target:
+    """``stored``: the Worker of the task, if it exists."""
     try:
-        worker = find_worker(tx, caller, task.worker_id)
+        worker = visible_worker(tx, caller, stored)
     except NotFound:
-        return _Target(tx.workers.get(task.worker_id), fault=TaskFault.WORKER_GONE)
+        return _Target(stored, fault=TaskFault.WORKER_GONE)
     try:
-        version = find_version(tx, caller, worker.id, task.version)
+        version = find_version_of(tx, caller, worker, task.version)
     except (UnknownVersion, VersionUnavailable):
         fault = TaskFault.VERSION_GONE if task.version else TaskFault.NO_VERSION
         return _Target(worker, worker.latest, fault=fault)
