@@ -1,291 +1,270 @@
 """Measures the server's time for each page of the console with a long history.
 
-Fills one account with past runs (directly in the tables of SQLite), then requests each page of
-``PAGES`` repeatedly, signed in, from the application in this process: the time is from the request
-to the last byte, without network and browser. Prints p50, p95 and the size of each page; the target
-is a p95 of 50 ms. Then the same for the pages of an active run with many log lines and rows. Add
-new pages to ``PAGES``.
+    python bench/console_pages.py [--runs 1000000] [--rounds 100] [--database sqlite]
+        [--folder DIR] [--only TEXT] [--explain]
+
+Fills one account with every kind of object and with past runs (``console_fill.py``), then requests
+every page of the console, signed in, from the application in this process; then the pages of an
+active run with many log lines and rows. The aim is a p95 of 50 ms for each page.
+
+It prints the CPU time of a request, in this process and in the servers of the database, because
+another program makes it longer only a little; and the time from the request to the last byte,
+without network and browser. Both contain the client of the benchmark, about 1 ms. Then come the
+size of the page, how many statements it needs, and at the end the bytes of first loads. With
+``--explain`` the statements of pages over the aim are printed with their times and plans.
+
+With ``--folder`` the store is kept there, and a later call continues with it: 1,000,000 runs need
+3 GB with SQLite. New pages are found by themselves; add further addresses to ``PAGES``.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import random
+import contextlib
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 from common import arguments, head, line, percentile
-from sqlalchemy import insert, text
+from console_fill import Filled, fill, from_json, to_json
+from history import Database, database, explain
 
-from fyke.model.billing import EntryKind, UsageSums
-from fyke.model.run import Origin, Outcome, Run, RunState
-from fyke.storage.sql.dialects import for_writing
-from fyke.storage.sql.state.billing import ledger, usage_days
-from fyke.storage.sql.state.runs.tables import run_columns, run_counts, runs
 from support.app import App, make_templates, open_app
 from support.large_run import addresses, begin_run, grow
-from support.memory import a_run
-from support.pages import visitor
+from support.page_weight import total, weight
+from support.pages import Visitor, stranger, visitor
+from support.statements import executed
 
 TARGET_MS = 50
-DAY_MS = 86_400_000
-HISTORY_DAYS = 365
-BATCH = 5000
-WORKERS = 20
-TASK_IDS = [f"01TASK{n:020d}" for n in range(30)]
+FIRST_PAGES = "/login", "/", "/runs?all=1"
+PUBLIC = "/login", "/invite", "/reset"
+WARMING = 3  # requests before those that count: they fill caches and compile statements
+ADDRESSES = "pages.json"
 
-# Name and address of each page; braces contain an attribute of ``History``.
+# Name and address of further pages; braces contain an attribute of ``Filled``.
 PAGES: tuple[tuple[str, str], ...] = (
-    ("overview", "/"),
     ("runs", "/runs?all=1"),
     ("runs, one state", "/runs?state=failed"),
     ("runs, several states", "/runs?state=active,failed"),
+    ("runs, waiting", "/runs?state=ready"),
     ("runs, one Worker", "/runs?worker={worker_path}"),
+    ("runs, rare Worker and state", "/runs?worker={rare_path}&state=aborted"),
     ("runs, one task", "/runs?task={task}"),
     ("runs, Worker and state", "/runs?worker={worker_path}&state=failed"),
     ("runs, a filter without matches", "/runs?version=v9&outcome=timeout&origin=web"),
+    ("runs, one version", "/runs?version=v1.0.2"),
+    ("runs, one origin", "/runs?origin=schedule"),
+    ("runs, one outcome", "/runs?outcome=timeout"),
+    ("runs, one reason", "/runs?reason=exit_code"),
     ("runs, days", "/runs?from={from_day}&until={until_day}"),
+    ("runs, a year", "/runs?from={year_from}&until={today}"),
+    ("runs, a year, Worker and state",
+     "/runs?from={year_from}&until={today}&worker={worker_path}&state=failed"),
+    ("runs, last hour", "/runs?from=1h"),
+    ("runs, last 24 hours", "/runs?from=24h"),
+    ("runs, last 7 days", "/runs?from=7d"),
+    ("runs, last 30 days", "/runs?from=30d"),
+    ("runs, last 30 days, failed", "/runs?from=30d&state=failed"),
     ("runs, text in errors", "/runs?error=KeyError"),
     ("runs, text in no error", "/runs?error=nothing-like-it"),
     ("runs, deep in the list", "/runs?cursor={middle}"),
     ("runs, one id", "/runs?run={run}"),
-    ("queue", "/queue"),
-    ("usage, this month", "/usage"),
+    ("runs, end of an id", "/runs?run=01H0P00000000000000"),
     ("usage, a year", "/usage?from={year_from}&until={today}&by=month"),
     ("usage, a year by day and key", "/usage?from={year_from}&until={today}&by=day&part=key"),
-    ("ledger", "/usage/ledger"),
-    ("store", "/store"),
-    ("Worker, its runs", "/w/{worker_path}/runs"),
-    ("tasks", "/tasks"),
-    ("schedules", "/schedules"),
-    ("run", "/runs/{run}"),
-    ("alerts", "/alerts"),
-    ("webhooks", "/settings/webhooks"),
-    ("keys", "/settings/keys"),
-    ("account", "/settings/account"),
-    ("admin", "/admin"),
-    ("API docs", "/docs"),
-)
+    ("usage, a year by day and task", "/usage?from={year_from}&until={today}&by=day&part=task"),
+    ("ledger, all", "/usage/ledger?holds=1"),
+    ("ledger, page 100", "/usage/ledger?page=100"),
+    ("a past run, its log", "/runs/{run}/log"),
+    ("a past run, its events", "/runs/{run}/events"),
+    ("a task with many runs", "/tasks/{task}"),
+    ("history of a schedule", "/tasks/{task}/history"),
+    ("schedules, a month", "/schedules/month"),
+    ("tasks, found", "/tasks?search=Task+1"),
+    ("store, found", "/store?search=worker"),
+    ("audit, one action", "/settings/audit?action=run.abort"),
+    ("Worker with many runs", "/w/{worker_path}"),
+    ("Worker with many runs, versions", "/w/{worker_path}/versions"),
+    ("Worker with many runs, trends", "/w/{worker_path}/trends"),
+    ("palette, nothing typed", "/find/options"),
+    ("palette, one letter", "/find/options?q=w"),
+    ("palette, a Worker", "/find/options?q=worker-1"),
+    ("palette, end of an id", "/find/options?q=0000999"),
+    ("palette, no match", "/find/options?q=qqqqqq"),
+    ("guide, found", "/guide?q=schedule"),
+    ("overview, card of runs now", "/overview/now"),
+    ("overview, card of Workers", "/overview/workers"),
+    ("overview, card of the month", "/overview/usage"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class History:
-    """Names of the created objects, for addresses."""
+class Times:
+    """Milliseconds of each request of a page."""
 
-    worker_path: str
-    task: str
-    run: str
-    middle: str
-    from_day: str
-    until_day: str
-    year_from: str
-    today: str
+    cpu: list[float]
+    elapsed: list[float]
 
 
-ENDS = (
-    [(RunState.SUCCEEDED, Outcome.SUCCEEDED, "")] * 90
-    + [
-        (RunState.FAILED, Outcome.EXIT_CODE, "The Worker exited with code 1: KeyError: 'price'"),
-        (RunState.FAILED, Outcome.TIMEOUT, "Timeout: the run went over its limit of 600 s"),
-    ]
-    * 4
-    + [(RunState.ABORTED, Outcome.ABORTED, "Aborted on request")] * 2
-)
+class Meter:
+    """Requests pages and prints their figures; ``slowest`` is the highest p95 of CPU time."""
 
+    def __init__(self, used: Database, options: argparse.Namespace) -> None:
+        self._database, self._rounds = used, options.rounds
+        self._only, self._explain = options.only, options.explain
+        self.pages = self.over = 0
+        self.slowest = self.slowest_elapsed = 0.0
 
-async def fill(app: App, number: int) -> History:
-    """Past runs over a year, with their counts, sums and ledger."""
-    now = int(time.time() * 1000)
-    made = [await app.publish(f"worker-{n}") for n in range(WORKERS)]
-    past = Past(app, [worker.id for worker in made], now, number)
-    with for_writing(app.storage.engine).begin() as connection:
-        for first in range(0, number, BATCH):
-            batch = [past.run(n) for n in range(first, min(number, first + BATCH))]
-            connection.execute(insert(runs), [run_columns(run) for run in batch])
-            connection.execute(
-                insert(ledger), [_entry(app, run, n) for n, run in enumerate(batch, first)]
-            )
-        connection.execute(insert(run_counts), past.count_rows())
-        connection.execute(insert(usage_days), past.usage_rows())
-    with app.storage.engine.connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
-    return History(
-        worker_path=made[0].path,
-        task=TASK_IDS[0],
-        run=past.last,
-        middle=past.middle,
-        from_day=_day(now - 40 * DAY_MS),
-        until_day=_day(now - 20 * DAY_MS),
-        year_from=_day(now - 364 * DAY_MS),
-        today=_day(now),
-    )
+    async def measure(self, app: App, pages: Mapping[str, str]) -> None:
+        """Print a line for each page, by name and address."""
+        async with visitor(app) as owner, stranger(app) as guest:
+            for name, address in pages.items():
+                if self._only in name:
+                    await self._page(guest if name in PUBLIC else owner, name, address)
 
-
-class Past:
-    """Creates the runs one after another, oldest first, and updates the platform's counters."""
-
-    def __init__(self, app: App, workers: list[str], now: int, number: int) -> None:
-        self._owner, self._workers = app.owner, workers
-        self._now, self._number = now, number
-        self._dice = random.Random(1)
-        self._base = a_run(app.owner.account_id, input_json='{"urls":["' + "x" * 600 + '"]}')
-        self._sums: dict[tuple[object, ...], UsageSums] = {}
-        self._counts: dict[tuple[object, ...], int] = {}
-        self.last = self.middle = ""
-
-    def run(self, n: int) -> Run:
-        dice = self._dice
-        at = int(self._now - (self._number - n) * HISTORY_DAYS * DAY_MS / self._number)
-        state, outcome, message = dice.choice(ENDS)
-        run = replace(
-            self._base,
-            id=_ulid_like(at, n),
-            worker_id=dice.choice(self._workers),
-            task_id=dice.choice([*TASK_IDS, "", "", ""]),
-            key_id=self._owner.key_id if n % 3 else "",
-            version="v1.0.1",
-            origin=dice.choice(list(Origin)),
-            state=state,
-            outcome=outcome,
-            err_msg=message,
-            results=dice.randint(0, 900),
-            usage_micros=dice.randint(0, 90_000),
-            traffic_bytes=dice.randint(0, 10**7),
-            created_at=at,
-            started_at=at + 900,
-            finished_at=at + dice.randint(2_000, 600_000),
-            summary=f"Pages: https://example.org/{n} (+{n % 40}); Depth: {n % 5}",
+    async def _page(self, someone: Visitor, name: str, address: str) -> None:
+        with executed() as statements:
+            answer = await _get(someone, address)
+        if answer.status_code != 200:
+            line(name, f"status {answer.status_code}, not measured")
+            return
+        times = await self._times(someone, address)
+        p95 = percentile(times.cpu, 0.95)
+        values = {
+            "p50_cpu_ms": statistics.median(times.cpu),
+            "p95_cpu_ms": p95,
+            "most_cpu_ms": max(times.cpu),
+            "p50_ms": statistics.median(times.elapsed),
+            "p95_ms": percentile(times.elapsed, 0.95),
+            "most_ms": max(times.elapsed),
+            "statements_count": len(statements),
+        }
+        figures = "  ".join(
+            f"{label} {values['p50' + unit]:5.1f} {values['p95' + unit]:5.1f}"
+            f" {values['most' + unit]:5.1f}"
+            for label, unit in (("CPU", "_cpu_ms"), ("elapsed", "_ms"))
         )
-        self._add_up(run)
-        self.last = run.id
-        if n == self._number // 2:
-            self.middle = f"{run.created_at}-{run.id}"
-        return run
+        size = f"{len(answer.content) / 1000:4.0f} kB  {len(statements):3} statements"
+        line(name, f"{figures}  {size}{'  over the aim' if p95 > TARGET_MS else ''}", **values)
+        self.pages += 1
+        self.over += p95 > TARGET_MS
+        self.slowest = max(self.slowest, p95)
+        self.slowest_elapsed = max(self.slowest_elapsed, values["p95_ms"])
+        if self._explain and p95 > TARGET_MS:
+            await explain(name, lambda: _get(someone, address))
 
-    def _add_up(self, run: Run) -> None:
-        day = int(time.strftime("%Y%m%d", time.gmtime(run.finished_at / 1000)))
-        used = UsageSums(
-            1,
-            int(run.state is RunState.FAILED),
-            int(run.state is RunState.ABORTED),
-            run.results,
-            run.usage_micros,
-            run.traffic_bytes,
-            run.finished_at - run.started_at,
-        )
-        refs = {"": "", "worker": run.worker_id, "task": run.task_id, "key": run.key_id}
-        for part, ref in refs.items():
-            key = (run.account_id, part, day, ref)
-            self._sums[key] = self._sums.get(key, UsageSums()) + used
-        counted = (run.account_id, run.worker_id, run.state.value)
-        self._counts[counted] = self._counts.get(counted, 0) + 1
-
-    def count_rows(self) -> list[dict[str, object]]:
-        names = ("account_id", "worker_id", "state")
-        return [dict(zip(names, key, strict=True)) | {"n": n} for key, n in self._counts.items()]
-
-    def usage_rows(self) -> list[dict[str, object]]:
-        names = ("account_id", "part", "day", "ref")
-        return [
-            dict(zip(names, key, strict=True))
-            | {field.name: getattr(sums, field.name) for field in fields(UsageSums)}
-            for key, sums in self._sums.items()
-        ]
+    async def _times(self, someone: Visitor, address: str) -> Times:
+        times = Times([], [])
+        for number in range(self._rounds + WARMING):
+            cpu, started = self._database.cpu_ms(), time.perf_counter()
+            await _get(someone, address)
+            elapsed = (time.perf_counter() - started) * 1000
+            if number >= WARMING:
+                times.cpu.append(self._database.cpu_ms() - cpu)
+                times.elapsed.append(elapsed)
+        return times
 
 
-def _ulid_like(at: int, number: int) -> str:
-    digits, alphabet = "", "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-    for _ in range(10):
-        at, rest = divmod(at, 32)
-        digits = alphabet[rest] + digits
-    return digits + f"{number:016d}"
+async def _get(someone: Visitor, address: str):
+    return await someone.http.get(address, headers={"accept": "text/html"})
 
 
-def _entry(app: App, run, number: int) -> Mapping[str, object]:
-    return {
-        "id": f"01ENTRY{number:019d}",
-        "account_id": app.owner.account_id,
-        "at": run.finished_at,
-        "kind": EntryKind.USAGE.value,
-        "usd_micros": -run.usage_micros,
-        "traffic_bytes": -run.traffic_bytes,
-        "run_id": run.id,
-        "note": "",
+def all_pages(app: App, filled: Filled) -> dict[str, str]:
+    """The addresses of all pages: those of the console by their path, and those of ``PAGES``."""
+    known = filled.addresses
+    pages = {
+        page.path: known.get(page.path, page.path)
+        for page in app.asgi().state.console.pages
+        if page.method == "GET" and not page.part and "{" not in known.get(page.path, page.path)
     }
-
-
-def _day(ms: float) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(ms / 1000))
-
-
-async def measure(app: App, pages: Mapping[str, str], rounds: int) -> float:
-    """Print a line for each page, by name and address; return the p95 of the slowest in ms."""
-    slowest = 0.0
-    async with visitor(app) as someone:
-        for name, address in pages.items():
-            times, size, status = [], 0, 0
-            for turn in range(rounds + 3):
-                started = time.perf_counter()
-                answer = await someone.http.get(address, headers={"accept": "text/html"})
-                took = (time.perf_counter() - started) * 1000
-                size, status = len(answer.content), answer.status_code
-                if turn >= 3:  # the first ones fill caches
-                    times.append(took)
-            if status == 404:
-                line(name, "not there")
-                continue
-            p95 = percentile(times, 0.95)
-            note = "" if p95 <= TARGET_MS else "  over the target"
-            note += f"  status {status}" if status != 200 else ""
-            figures = f"p50 {statistics.median(times):6.1f}  p95 {p95:6.1f} ms"
-            line(name, f"{figures}  {size / 1000:6.0f} kB{note}", p95_ms=p95)
-            slowest = max(slowest, p95)
-    return slowest
+    states = {path: address for path, address in known.items() if not path.startswith("/")}
+    return pages | states | {name: address.format(**vars(filled)) for name, address in PAGES}
 
 
 @asynccontextmanager
-async def new_app(templates: Path) -> AsyncIterator[App]:
-    with tempfile.TemporaryDirectory() as folder:
-        async with open_app(Path(folder), templates) as app:
-            yield app
+async def filled_app(
+    folder: Path, used: Database, options: argparse.Namespace
+) -> AsyncIterator[tuple[App, Filled]]:
+    """The application on the store in ``folder``, which is filled if it is new."""
+    url, marks = used.state_url(folder), folder / ADDRESSES
+    with tempfile.TemporaryDirectory() as place:
+        new = None if marks.exists() else make_templates(Path(place))
+        async with open_app(folder, new, state_url=url) as app:
+            if new is not None:
+                filled = await fill(app, options.runs, options.waiting)
+                marks.write_text(to_json(filled))
+            yield app, from_json(marks.read_text())
 
 
-async def run(options: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        templates = make_templates(Path(folder))
-        async with new_app(templates) as app:
-            started = time.perf_counter()
-            history = await fill(app, options.runs)
-            line("runs in history", f"{options.runs:,} in {time.perf_counter() - started:.1f} s")
-            pages = {name: template.format(**vars(history)) for name, template in PAGES}
-            slowest = await measure(app, pages, options.rounds)
-        async with new_app(templates) as app:
-            lease = await begin_run(app)
-            await grow(app, lease, options.lines, options.rows)
-            line("an active run", f"{options.lines:,} lines, {options.rows:,} rows")
-            pages = addresses(lease.run.id, options.lines, options.rows)
-            slowest = max(slowest, await measure(app, pages, options.rounds))
-    line("slowest page", f"p95 {slowest:.1f} ms", p95_ms=slowest)
+async def first_loads(app: App) -> None:
+    """Print what a browser without a cache transfers for each page with which a visit begins."""
+    sizes = {}
+    async with visitor(app) as owner, stranger(app) as guest:
+        for address in FIRST_PAGES:
+            await _get(owner, address)  # so that the cards of the overview are there in time
+            seen = await weight(guest if address in PUBLIC else owner, address)
+            sizes[address] = total(seen, font=False), total(seen, font=True)
+            with_and_without = " and ".join(f"{size / 1000:.1f}" for size in sizes[address])
+            line(f"first load of {address}", f"{with_and_without} kB without and with the font")
+    least, most = (max(size[n] for size in sizes.values()) / 1000 for n in (0, 1))
+    line("largest first load", f"{least:.1f} kB", transferred_kb=least)
+    line("largest first load, with the font", f"{most:.1f} kB", transferred_kb=most)
+
+
+async def run(folder: Path, used: Database, options: argparse.Namespace) -> None:
+    meter = Meter(used, options)
+    async with filled_app(folder, used, options) as (app, filled):
+        await meter.measure(app, all_pages(app, filled))
+        await first_loads(app)
+    if options.rows:
+        with tempfile.TemporaryDirectory() as place:
+            templates = make_templates(Path(place))
+            (Path(place) / "data").mkdir()
+            async with open_app(Path(place) / "data", templates) as app:
+                lease = await begin_run(app)
+                await grow(app, lease, options.lines, options.rows)
+                line("an active run", f"{options.lines:,} lines, {options.rows:,} rows")
+                pages = addresses(lease.run.id, options.lines, options.rows)
+                await meter.measure(app, {f"active run: {name}": at for name, at in pages.items()})
+    line("pages over the aim", f"{meter.over} of {meter.pages}", over_count=meter.over)
+    line(
+        "slowest page",
+        f"p95 {meter.slowest:.1f} ms of CPU, {meter.slowest_elapsed:.1f} ms elapsed",
+        p95_cpu_ms=meter.slowest,
+        p95_ms=meter.slowest_elapsed,
+    )
 
 
 def main() -> int:
     parser = arguments(__doc__)
-    parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("--runs", type=int, default=1_000_000)
+    parser.add_argument("--waiting", type=int, default=10_000, help="runs that wait")
     parser.add_argument("--lines", type=int, default=100_000, help="of the active run")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="of the active run")
-    parser.add_argument("--rounds", type=int, default=40, help="requests of each page")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of the active run, 0: none")
+    parser.add_argument("--rounds", type=int, default=100, help="requests of each page")
+    parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--only", default="", help="only pages with this in their name")
+    parser.add_argument("--explain", action="store_true")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
-    head("Console pages")
-    asyncio.run(run(options))
+    head(f"Console pages, {options.database}")
+    with contextlib.ExitStack() as stack:
+        folder = options.folder
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            folder.chmod(0o711)  # for the user of the server of PostgreSQL
+        used = stack.enter_context(database(options.database, folder))
+        data = folder / "pages"
+        data.mkdir(parents=True, exist_ok=True)
+        asyncio.run(run(data, used, options))
     return 0
 
 

@@ -24,6 +24,7 @@ UNITS = {
     "s": " s",
     "mib": " MiB",
     "mb": " MB",
+    "kb": " kB",
     "n": "",
     "count": "",
     "percent": " %",

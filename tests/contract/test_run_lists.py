@@ -14,7 +14,7 @@ from sqlalchemy import text
 from fyke.contracts.state import Transaction
 from fyke.model.attempt import AttemptEnd
 from fyke.model.run import SUCCESS, End, Origin, Outcome, Run, RunState
-from fyke.model.run_list import ListCursor, RunPoint, RunSearch, RunsOf, TimeSteps
+from fyke.model.run_list import ListCursor, ListWalk, RunPoint, RunSearch, RunsOf, TimeSteps
 from fyke.model.runner import AttemptUsage, Capacity
 from fyke.reasons import Reason, ReasonCode
 from fyke.storage.sql.state.runs import list_query, pictures
@@ -475,6 +475,32 @@ async def test_of_many_runs_over_time_only_the_newest_are_counted(state: State) 
     assert over.counted_from == 2, "the second step was not looked at as a whole"
     whole = await state.read(lambda tx: tx.run_lists.over_time(owner, search, steps, len(runs)))
     assert over.counts == ({}, {}, *whole.counts[2:]) and all(whole.counts)
+
+
+async def test_of_steps_with_too_many_runs_none_is_counted(state: State) -> None:
+    owner, workers, _ = await fill(state)
+    steps = TimeSteps(records.START, 40, 1)  # 120 runs
+    for search in (RunSearch(), RunSearch(worker_id=workers[0])):
+        over = await state.read(lambda tx, s=search: tx.run_lists.over_time(owner, s, steps, 50))
+        assert over.counted_from == 1 and over.counts == ({},)
+
+
+async def test_a_walk_stops_with_enough_when_the_others_are_only_counted(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, number in (("FIRST_STEP", 10), ("COUNT_SCAN_LIMIT", 10), ("NARROW", 0)):
+        monkeypatch.setattr(run_lists, name, number)
+    owner, workers, _ = await fill(state)
+    search = RunSearch(worker_id=workers[0], version="1.0.0")
+
+    def walks(tx: Transaction) -> list[ListWalk]:
+        of_page = tx.run_lists.walk(owner, search, None, limit=100, enough=2)
+        return [of_page, tx.run_lists.walk(owner, search, None, limit=100)]
+
+    of_page, whole = await state.read(walks)
+    assert 2 <= len(of_page.cursors) < len(whole.cursors)
+    assert of_page.cursors == whole.cursors[: len(of_page.cursors)]
+    assert of_page.stopped is not None and whole.stopped is None
 
 
 async def test_recent_inputs_differ_and_are_not_those_of_schedules(state: State) -> None:

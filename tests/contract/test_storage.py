@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 
 from fyke.contracts.state import Transaction
 from fyke.errors import Conflict, Unavailable, WorkerNotFound
+from fyke.model.run import Run
+from fyke.model.task import Task
 from fyke.model.worker import BrowserNeed, VersionState, Worker, WorkerPage
 from support import records
 from support.examples import examples
+from support.statements import executed
 
 pytestmark = pytest.mark.anyio
 State = Any
@@ -322,6 +325,36 @@ async def test_tasks_come_in_pages_newest_first(state: State) -> None:
     assert await state.read(lambda tx: tx.tasks.get(tasks[3].id)) is None
     assert await state.read(lambda tx: tx.tasks.get(tasks[2].id)) == tasks[2]
     assert (await state.read(lambda tx: tx.tasks.of_account("x", offset=0, limit=2))) == (0, [])
+
+
+async def test_several_workers_tasks_and_runs_are_read_in_one_query_each(state: State) -> None:
+    def fill(tx: Transaction) -> tuple[str, list[Task], list[Run]]:
+        owner, worker = records.seed(tx)
+        tasks = [records.task(owner, worker) for _ in range(3)]
+        for task in tasks:
+            tx.tasks.add(task)
+        return worker, tasks, [records.seed_run(tx, owner, worker) for _ in range(3)]
+
+    worker, tasks, runs = await state.write(fill)
+
+    def read(tx: Transaction) -> tuple[dict[str, Any], ...]:
+        missing = "01JG0000000000000000000000"
+        return (
+            tx.workers.get_all([worker, missing]),
+            tx.tasks.get_all({tasks[0].id, tasks[2].id, missing}),
+            tx.runs.get_all([runs[1].id, runs[0].id, missing]),
+        )
+
+    with executed() as statements:
+        found = await state.read(read)
+    assert found[0] == {worker: await state.read(lambda tx: tx.workers.get(worker))}
+    assert found[1] == {task.id: task for task in (tasks[0], tasks[2])}
+    assert found[2] == {run.id: run for run in runs[:2]}
+    assert len([sql for sql, _ in statements if sql.startswith("SELECT")]) == 3
+    nothing = await state.read(
+        lambda tx: (tx.workers.get_all([]), tx.tasks.get_all([]), tx.runs.get_all([]))
+    )
+    assert nothing == ({}, {}, {})
 
 
 async def test_concurrent_changes_of_a_task_are_serialised(state: State) -> None:

@@ -207,6 +207,14 @@ async def test_browsers_are_part_of_the_load_and_can_be_left_out_of_the_queue(st
         lambda tx: [tx.admission.count_ahead(last, 9, placeless=p) for p in (False, True)]
     )
     assert ahead == [2, 1]
+    together = await state.read(
+        lambda tx: [
+            tx.admission.counts_ahead([last, "0"], 9, pool="default", placeless=placeless)
+            for placeless in (False, True)
+        ]
+    )
+    assert together == [{last: 2, "0": 0}, {last: 1, "0": 0}]
+    assert await state.read(lambda tx: tx.admission.counts_ahead([], 9, pool="default")) == {}
     assert await state.read(lambda tx: tx.admission.loads()) == [
         RunnerLoad("r1", 2.0, 1024, 2, 1.0, 200, attempts=2)
     ]

@@ -29,7 +29,7 @@ from fyke.storage.sql.dialects import for_reading, for_writing, make_engine
 from fyke.storage.sql.schema import SchemaTooNew
 from fyke.storage.sql.state.check import check
 from fyke.storage.sql.state.columns import VERSION_TABLE, metadata
-from fyke.storage.sql.state.runs.admission import under_way_query
+from fyke.storage.sql.state.runs.admission import living_attempts, under_way_query
 from fyke.storage.sql.state.runs.attempts import active_query
 from fyke.storage.sql.state.runs.queues import queue_query
 from fyke.storage.sql.state.runs.store import newest_query, page_query, past_query
@@ -288,6 +288,8 @@ async def test_runs_that_wait_for_a_plan_are_skipped_without_reading_history(
         past = queue_query(connection, 10, excluded=1, full=1, started=2)
         queue = plan(connection, past, ("default", 0, 0, owner, *run_ids[:2], run_ids[2]))
         going = plan(connection, under_way_query(connection, by_account=False))
+        statement = text(f"SELECT r.id {living_attempts(connection)}")
+        living = plan(connection, statement.bindparams(account=owner))
     assert "ix_runs_open_of_pool" in queue and "subtasks" in queue
     assert "SCAN r USING INDEX sqlite_autoindex" not in queue  # the runs of all time, in order
     assert "ix_runs_under_way" in going
@@ -295,6 +297,8 @@ async def test_runs_that_wait_for_a_plan_are_skipped_without_reading_history(
     # reading all accounts is fine, because there are few; reading all runs or attempts is not
     scans = [line for line in going.splitlines() if reads_a_whole_table(line)]
     assert not [line for line in scans if "accounts" not in line], going
+    assert "ix_attempts_living" in living or "ix_attempts_of_runner" in living, living
+    assert "ix_runs_account_id" not in living, living  # the runs of all time
 
 
 INDEXES_SINCE_S0011 = (

@@ -8,7 +8,7 @@ that has not ended is an outline. The newest run is at the right.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
@@ -29,6 +29,11 @@ FOOT = 5.0  # below the base line, for marks
 MIN_HEIGHT = 2.0
 DRAWING_WIDTH = COUNT * STEP
 DRAWING_HEIGHT = HEIGHT + FOOT
+# parts of a drawing that are the same for all bars
+_AREA = f'" width="{STEP:g}" height="{DRAWING_HEIGHT:g}"/>'
+_TO_THE_RIGHT = f"h{WIDTH:g}"
+_BACK = f"h-{WIDTH:g}z"
+_MARK = f"h{WIDTH:g}v{FOOT - 2:g}h-{WIDTH:g}z"
 OPEN_HEIGHT = 14.0  # of a run that has not ended and has neither rows nor a duration yet
 
 
@@ -139,15 +144,15 @@ def drawn(
         ' preserveAspectRatio="none" aria-hidden="true" focusable="false">'
         f'<path class="run-bars-base" d="M0 {HEIGHT:g}h{DRAWING_WIDTH:g}"/>'
     ]
+    title_of = _titles(now, zone)
     for bar in bars.bars:
-        mark = f"m0 {bar.height + 2:g}h{WIDTH:g}v{FOOT - 2:g}h-{WIDTH:g}z"
+        mark = f"m0 {bar.height + 2:g}{_MARK}" if bar.look is Look.BAD else ""
         is_foreign = bar.run.id in foreign
         parts.append(
             ("<g>" if is_foreign else f'<a href="/runs/{bar.run.id}" tabindex="-1">')
-            + f'<rect x="{bar.left:g}" width="{STEP:g}" height="{DRAWING_HEIGHT:g}"/>'
-            f'<path class="{bar.look}" d="M{bar.x:g} {bar.y:g}h{WIDTH:g}v{bar.height:g}h-{WIDTH:g}z'
-            f'{mark if bar.look is Look.BAD else ""}"/>'
-            f"<title>{escape(_title(bar, now, zone))}</title>" + ("</g>" if is_foreign else "</a>")
+            + f'<rect x="{bar.left:g}{_AREA}<path class="{bar.look}" d="M{bar.x:g} {bar.y:g}'
+            f'{_TO_THE_RIGHT}v{bar.height:g}{_BACK}{mark}"/><title>{escape(title_of(bar.run))}'
+            + ("</title></g>" if is_foreign else "</title></a>")
         )
     parts.append("</svg>")
     return DrawnRuns(
@@ -158,13 +163,22 @@ def drawn(
     )
 
 
-def _title(bar: RunBar, now: int, zone: tzinfo) -> str:
-    run = bar.run
-    texts = [state_of(run), formats.rows(run.results)]
-    if run.started_at:
-        texts.append(formats.duration(run.duration_ms(now)))
-    texts.append(formats.minute(run.created_at, zone))
-    return " · ".join(texts)
+def _titles(now: int, zone: tzinfo) -> Callable[[RunPoint], str]:
+    """Makes the titles of bars; what several of them say is translated once."""
+    known_states: dict[tuple[RunState, bool], str] = {}
+
+    def title_of(run: RunPoint) -> str:
+        kind = run.state, run.started_at > 0
+        state = known_states.get(kind)
+        if state is None:
+            state = known_states[kind] = state_of(run)
+        at = formats.minute(run.created_at, zone)
+        if not run.started_at:
+            return f"{state} · {formats.rows(run.results)} · {at}"
+        duration = formats.duration(run.duration_ms(now))
+        return f"{state} · {formats.rows(run.results)} · {duration} · {at}"
+
+    return title_of
 
 
 def state_of(point: RunPoint) -> str:

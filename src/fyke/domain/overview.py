@@ -107,12 +107,14 @@ class Overview:
         """The next starts by schedules, the earliest first."""
 
         def work(tx: Transaction) -> list[UpcomingRun]:
-            upcoming = []
-            for schedule in tx.schedules.coming(caller.account_id, limit):
-                task = tx.tasks.get(schedule.task_id)
-                if task is not None:
-                    upcoming.append(UpcomingRun(schedule, task, tx.workers.get(task.worker_id)))
-            return upcoming
+            coming = tx.schedules.coming(caller.account_id, limit)
+            tasks = tx.tasks.get_all([schedule.task_id for schedule in coming])
+            workers = tx.workers.get_all({task.worker_id for task in tasks.values()})
+            return [
+                UpcomingRun(schedule, task, workers.get(task.worker_id))
+                for schedule in coming
+                if (task := tasks.get(schedule.task_id)) is not None
+            ]
 
         return await self._storage.read(work)
 
@@ -121,7 +123,8 @@ class Overview:
 
         def work(tx: Transaction) -> list[Worker]:
             refs = tx.run_lists.recent_workers(caller.account_id, RECENT_RUNS)
-            workers = (tx.workers.get(ref) for ref in refs)
-            return [worker for worker in workers if worker and not worker.deleted_at][:limit]
+            known = tx.workers.get_all(refs)
+            workers = (known[ref] for ref in refs if ref in known)
+            return [worker for worker in workers if not worker.deleted_at][:limit]
 
         return await self._storage.read(work)

@@ -13,6 +13,7 @@ from fyke.console import formats
 from fyke.console.charts import Chart, chart_of
 from fyke.console.page import ConsolePage
 from fyke.console.texts import gettext as _
+from fyke.console.usage_cells import cells_of
 from fyke.console.view import View
 from fyke.domain.billing.days import MAX_DAYS, longest_range_end, parse_day
 from fyke.domain.billing.usage import Period, UsageReports, UsageStep, UsageView
@@ -82,6 +83,7 @@ class UsagePages:
         return view.page(
             "usage/page.html",
             area=AREA,
+            cells_of=cells_of,
             address=address,
             report=report,
             step=step.value,
@@ -110,6 +112,7 @@ class UsagePages:
             "usage/page.html",
             area=AREA,
             status=422,
+            cells_of=cells_of,
             address=address,
             report=None,
             presets=_presets(None, await self._today(view)),

@@ -49,6 +49,10 @@ class RunStore(Protocol):
 
     def add(self, run: Run, subtasks: Sequence[Subtask]) -> None: ...
     def get(self, run_id: str) -> Run | None: ...
+    def get_all(self, run_ids: Collection[str]) -> dict[str, Run]:
+        """Those that exist, by id, in one query."""
+        ...
+
     def lock(self, run_id: str) -> Run | None:
         """Like ``get``, but lock it and its subtasks. Needed before a decision based on counts:
         otherwise each of the last two subtasks could see the other one still running.
@@ -414,6 +418,12 @@ class AdmissionStore(Protocol):
         """
         ...
 
+    def counts_ahead(
+        self, run_ids: Sequence[str], limit: int, *, pool: str, placeless: bool = False
+    ) -> dict[str, int]:
+        """``count_ahead`` of several runs, in one query."""
+        ...
+
     def loads(self, runner_ids: Collection[str] | None = None) -> list[RunnerLoad]:
         """Those of the runners with active attempts; only of these runners, if they are named."""
         ...
@@ -442,11 +452,13 @@ class RunListStore(Protocol):
         *,
         limit: int,
         newer: bool = False,
+        enough: int | None = None,
     ) -> ListWalk:
         """Up to ``limit`` matching runs older than ``start`` (None = from the newest), newest
         first; with ``newer`` those created after it, oldest first. One call scans at most
-        ``SCAN_LIMIT`` runs (``ERROR_SCAN_LIMIT`` for a search in messages); if it stops there,
-        ``stopped`` of the result is the last scanned run.
+        ``SCAN_LIMIT`` runs (``ERROR_SCAN_LIMIT`` for a search in messages), and once ``enough``
+        are found at most ``COUNT_SCAN_LIMIT``; if it stops there, ``stopped`` of the result is the
+        last scanned run.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -164,8 +164,8 @@ class UsageReports:
                     rest = rest + sums
                 for _, sums in listed:
                     rest = rest - sums
-            names = _Names(tx, caller.account_id, part)
-            parts = [DimensionSums(ref, names.of(ref), sums) for ref, sums in listed]
+            names = _names(tx, caller.account_id, part, {ref for ref, _ in listed if ref})
+            parts = [DimensionSums(ref, names.get(ref, ""), sums) for ref, sums in listed]
             return UsageSplit(parts, rest, others)
 
         return await self._storage.read(work)
@@ -235,27 +235,17 @@ class UsageReports:
             after = entries[-1].id
 
 
-class _Names:
-    """The names of workers, tasks and keys."""
-
-    def __init__(self, tx: Transaction, account_id: str, part: UsageDimension) -> None:
-        self._tx = tx
-        self._part = part
-        keys = tx.accounts.keys(account_id) if part is UsageDimension.KEY else []
-        self._keys = {key.id: key.name for key in keys}
-
-    def of(self, ref: str) -> str:
-        if not ref:
-            return ""
-        match self._part:
-            case UsageDimension.WORKER:
-                worker = self._tx.workers.get(ref)
-                return worker.path if worker else ""
-            case UsageDimension.TASK:
-                task = self._tx.tasks.get(ref)
-                return task.title if task else ""
-            case UsageDimension.KEY:
-                return self._keys.get(ref, "")
+def _names(
+    tx: Transaction, account_id: str, part: UsageDimension, refs: Collection[str]
+) -> dict[str, str]:
+    """The names of workers, tasks or keys by id."""
+    match part:
+        case UsageDimension.WORKER:
+            return {ref: worker.path for ref, worker in tx.workers.get_all(refs).items()}
+        case UsageDimension.TASK:
+            return {ref: task.title for ref, task in tx.tasks.get_all(refs).items()}
+        case UsageDimension.KEY:
+            return {key.id: key.name for key in tx.accounts.keys(account_id)}
 
 
 def _account(tx: Transaction, caller: Caller) -> Account:

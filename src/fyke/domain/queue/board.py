@@ -148,10 +148,12 @@ def _filled(
     tx: Transaction, caller: Caller, alive: Mapping[str, RunnerInfo]
 ) -> tuple[Filling, ...]:
     found = []
-    for worker_id, loads in tx.admission.loads_by_worker(caller.account_id).items():
+    by_worker = tx.admission.loads_by_worker(caller.account_id)
+    workers = tx.workers.get_all(by_worker)
+    for worker_id, loads in by_worker.items():
         known = [load for load in loads if load.runner_id in alive]
         if known:
-            worker = tx.workers.get(worker_id)
+            worker = workers.get(worker_id)
             found.append(_filling(worker.title or worker.path if worker else "", known, alive))
     return tuple(sorted(found, key=lambda part: (-part.cpus, -part.memory_mb, part.worker)))
 

@@ -180,8 +180,9 @@ class RunQueue:
                 caller.account_id, waiting, offset=offset, limit=limit, oldest_first=oldest_first
             )
             full = plan_limit(tx, caller.account_id) if any(i.waiting for i in items) else None
+            workers = tx.workers.get_all({item.worker_id for item in items})
             return count, [
-                ListedItem(item, tx.workers.get(item.worker_id), _reasons(item, full))
+                ListedItem(item, workers.get(item.worker_id), _reasons(item, full))
                 for item in items
             ]
 

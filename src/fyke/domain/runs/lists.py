@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from fyke.contracts.results import Results
 from fyke.contracts.state import Storage, Transaction
-from fyke.domain.runs.sampling import traffic_so_far
+from fyke.domain.runs.present import present_figures
 from fyke.domain.runs.search_terms import SearchTerms, parse_search
 from fyke.domain.runs.summary import summary_of_text
-from fyke.domain.runs.transitions import Rules, charged
+from fyke.domain.runs.transitions import Rules
 from fyke.errors import InvalidRequest
 from fyke.model.account import Caller
 from fyke.model.run import RunState, duration
@@ -105,8 +105,7 @@ class RunLists:
         """The workers of the account's runs, by path."""
 
         def work(tx: Transaction) -> list[Worker]:
-            workers = (tx.workers.get(ref) for ref in tx.run_lists.workers(caller.account_id))
-            return [worker for worker in workers if worker is not None]
+            return list(tx.workers.get_all(tx.run_lists.workers(caller.account_id)).values())
 
         workers = await self._storage.read(work)
         return FilterChoices(sorted(workers, key=lambda worker: worker.path))
@@ -224,11 +223,11 @@ def _page_by_number(
 ) -> _PageCursors:
     """Read the page and count the matches in one walk, unless there is a stored counter."""
     total = tx.run_lists.total(account_id, search)
-    limit = offset + size + 1
+    limit = enough = offset + size + 1
     counting = total is None
     if counting:
         limit = max(limit, COUNT_LIMIT + 1)
-    walked = tx.run_lists.walk(account_id, search, None, limit=limit)
+    walked = tx.run_lists.walk(account_id, search, None, limit=limit, enough=enough)
     cursors = walked.cursors[offset : offset + size]
     has_more = len(walked.cursors) > offset + size
     stopped = None if has_more else walked.stopped
@@ -276,22 +275,25 @@ def _rows(
 ) -> tuple[list[RunRow], dict[int, frozenset[str]]]:
     """The rows in order; and for each active run, by its index, the attempts with hidden rows."""
     lines = tx.run_lists.lines(account_id, run_ids)
-    workers = {ref: tx.workers.get(ref) for ref in {line.worker_id for line in lines.values()}}
-    tasks = {ref: _title(tx, ref) for ref in {line.task_id for line in lines.values()}}
+    workers = tx.workers.get_all({line.worker_id for line in lines.values()})
+    tasks = tx.tasks.get_all({line.task_id for line in lines.values() if line.task_id})
+    open_runs = tx.runs.get_all([line.id for line in lines.values() if not line.state.terminal])
+    present = present_figures(tx, rules, open_runs.values())
     rows: list[RunRow] = []
     active: dict[int, frozenset[str]] = {}
     for line in (lines[run_id] for run_id in run_ids if run_id in lines):
         usage, traffic = line.usage_micros, line.traffic_bytes
-        if not line.state.terminal:
-            active[len(rows)] = tx.runs.hidden_attempts(line.id)
-            run = tx.runs.get(line.id)
-            usage = charged(tx, rules, run) if run else 0
-            traffic = traffic_so_far(tx, line.id)
+        if line.id in present:
+            now = present[line.id]
+            usage, traffic = now.usage_micros, now.traffic_bytes
+            if now.has_attempts:
+                active[len(rows)] = now.hidden
+        task = tasks.get(line.task_id)
         rows.append(
             RunRow(
                 line=line,
-                worker=workers[line.worker_id],
-                task_title=tasks[line.task_id],
+                worker=workers.get(line.worker_id),
+                task_title=task.title if task else "",
                 summary=line.summary or summary_of_text(line.input_json),
                 results=line.results,
                 usage_micros=usage,
@@ -300,8 +302,3 @@ def _rows(
             )
         )
     return rows, active
-
-
-def _title(tx: Transaction, task_id: str) -> str:
-    task = tx.tasks.get(task_id) if task_id else None
-    return task.title if task else ""

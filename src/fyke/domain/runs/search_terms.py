@@ -137,8 +137,8 @@ def _worker(tx: Transaction, caller: Caller, text: str) -> str:
     with contextlib.suppress(WorkerNotFound):
         return find_worker_including_deleted(tx, caller, ref).id
     path = ref.replace("~", "/", 1)
-    for past in (tx.workers.get(worker_id) for worker_id in past_ids):
-        if past and past.path == path:
+    for past in tx.workers.get_all(past_ids).values():
+        if past.path == path:
             return past.id
     raise UnknownFilter(
         "unknown worker; use its id, or its path, for example acme/prices", field="worker"

@@ -34,6 +34,7 @@ from fyke.domain.runs.isolation import is_operators, refusal_of_runners
 from fyke.domain.runs.last_pages import LastPages
 from fyke.domain.runs.offers import offer_work
 from fyke.domain.runs.placement import check_pool, with_node_region
+from fyke.domain.runs.present import PresentFigures, present_figures
 from fyke.domain.runs.rerun import rerun_input
 from fyke.domain.runs.sampling import traffic_so_far
 from fyke.domain.runs.split import split
@@ -72,6 +73,7 @@ class _Figures(NamedTuple):
     traffic_bytes: int
     hidden_attempts: frozenset[str]
     now: int
+    has_attempts: bool = True  # without any, the run has no rows
 
 
 class _CheckedInput(NamedTuple):
@@ -407,8 +409,13 @@ class Runs:
 
         def work(tx: Transaction) -> tuple[int, list[tuple[Run, _Figures]]]:
             count, runs = tx.runs.page(caller.account_id, filter, offset=offset, limit=limit)
-            workers = {ref: tx.workers.get(ref) for ref in {run.worker_id for run in runs}}
-            return count, [(run, self._figures(tx, run, workers[run.worker_id])) for run in runs]
+            workers = tx.workers.get_all({run.worker_id for run in runs})
+            open_runs = [run for run in runs if not run.state.terminal]
+            present = present_figures(tx, self._rules, open_runs)
+            return count, [
+                (run, _listed(run, workers.get(run.worker_id), present.get(run.id), tx.now))
+                for run in runs
+            ]
 
         count, views = await self._storage.read(work)
         return count, [await self._view(run, figures) for run, figures in views]
@@ -435,7 +442,7 @@ class Runs:
         if figures.worker is None:
             raise RunNotFound
         rows = run.results
-        if not run.state.terminal:
+        if not run.state.terminal and figures.has_attempts:
             rows = (await self._results.totals(run.id, figures.hidden_attempts)).rows
         return RunView(
             run, figures.worker, rows, figures.usage_micros, figures.traffic_bytes, figures.now
@@ -500,6 +507,14 @@ class Runs:
                     return run
                 # a lost notification delays the end by seconds
                 await listener.wait(topics, min(left, 5.0))
+
+
+def _listed(run: Run, worker: Worker | None, present: PresentFigures | None, now: int) -> _Figures:
+    """The figures of a run in a list; ``present`` are those of an active one."""
+    if present is None:
+        return _Figures(worker, run.usage_micros, run.traffic_bytes, frozenset(), now)
+    usage, traffic = present.usage_micros, present.traffic_bytes
+    return _Figures(worker, usage, traffic, present.hidden, now, present.has_attempts)
 
 
 def _existing_run(tx: Transaction, run_id: str) -> Run:

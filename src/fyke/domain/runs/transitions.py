@@ -195,7 +195,16 @@ def charged(tx: Transaction, rules: Rules, run: Run) -> int:
     that arises after the reserved amount is used up is not charged, and a run that started while
     all prices were 0 is free.
     """
-    return min(receipt(cost_micros(tx, rules, run)), rounded_down(run.hold_micros))
+    return _charged(run, cost_micros(tx, rules, run))
+
+
+def charged_of(rules: Rules, run: Run, attempts: Iterable[Attempt]) -> int:
+    """``charged`` of a run whose attempts are known."""
+    return _charged(run, cost_of(rules, run, attempts) if rules.prices.any() else 0)
+
+
+def _charged(run: Run, cost: int) -> int:
+    return min(receipt(cost), rounded_down(run.hold_micros))
 
 
 def _execute(tx: Transaction, rules: Rules, run: Run, step: Transition) -> None:

@@ -87,15 +87,22 @@ _NOT_STARTED = RunSearch(states=(RunState.READY,))
 def count_reasons(tx: Transaction, rules: Rules, run_ids: Iterable[str]) -> Counter[ReasonCode]:
     """How many of these runs wait, by the reason; of any account, for the metrics."""
     facts = _WaitFacts(tx, rules, shows_machines=False)
-    runs = (tx.runs.get(run_id) for run_id in run_ids)
-    reasons = (facts.reason(run).reason for run in runs if run is not None)
+    runs = _existing(tx, list(run_ids))
+    reasons = (facts.reason(run).reason for run in runs)
     return Counter(reason.code for reason in reasons if reason is not None)
 
 
 def _reasons(tx: Transaction, rules: Rules, caller: Caller, run_ids: list[str]) -> list[WaitReason]:
     facts = _facts(tx, rules, caller)
-    runs = (tx.runs.get(run_id) for run_id in run_ids)
-    return [facts.reason(run) for run in runs if run is not None]
+    runs = _existing(tx, run_ids)
+    facts.read_together(runs)
+    return [facts.reason(run) for run in runs]
+
+
+def _existing(tx: Transaction, run_ids: list[str]) -> list[Run]:
+    """Those that exist, in this order."""
+    found = tx.runs.get_all(run_ids)
+    return [found[run_id] for run_id in run_ids if run_id in found]
 
 
 def _facts(tx: Transaction, rules: Rules, caller: Caller) -> _WaitFacts:
@@ -112,6 +119,35 @@ class _WaitFacts:
         self._rules = rules
         self._shows_machines = shows_machines
         self._plan_reasons: dict[str, Reason | None] = {}
+        self._together: list[Run] = []
+        self._attempts: dict[str, list[Attempt]] = {}
+        self._ahead: dict[tuple[str, bool], dict[str, int]] = {}  # by pool and placeless
+
+    def read_together(self, runs: list[Run]) -> None:
+        """Read what differs between these runs in few queries, before their reasons are asked
+        for.
+        """
+        self._together = runs
+        run_ids = [run.id for run in runs]
+        self._attempts = {run_id: [] for run_id in run_ids} | self._tx.runs.attempts_of(run_ids)
+
+    def _count_ahead(self, run: Run, *, placeless: bool) -> int:
+        """The number of subtasks before the run, counted up to ``MAX_AHEAD``."""
+        if run.id not in self._attempts:
+            return self._tx.admission.count_ahead(
+                run.id, MAX_AHEAD, pool=run.pool, placeless=placeless
+            )
+        kind = run.pool, placeless
+        if kind not in self._ahead:
+            run_ids = [other.id for other in self._together if other.pool == run.pool]
+            self._ahead[kind] = self._tx.admission.counts_ahead(
+                run_ids, MAX_AHEAD, pool=run.pool, placeless=placeless
+            )
+        return self._ahead[kind][run.id]
+
+    def _attempts_of(self, run_id: str) -> list[Attempt]:
+        known = self._attempts.get(run_id)
+        return self._tx.runs.attempts(run_id) if known is None else known
 
     @cached_property
     def _runners(self) -> list[RunnerInfo]:
@@ -129,7 +165,7 @@ class _WaitFacts:
             return WaitReason(run.id, self._stranded(run))
         if run.state is not RunState.READY:
             return WaitReason(run.id)
-        attempts = self._tx.runs.attempts(run.id)
+        attempts = self._attempts_of(run.id)
         if any(attempt.outcome is None for attempt in attempts):
             return WaitReason(run.id, Reason(ReasonCode.PREPARING))
         full = self._plan_reason(run.account_id)
@@ -139,7 +175,7 @@ class _WaitFacts:
 
     def _retry(self, run: Run) -> WaitReason:
         """Why a run waits that has started: none of its attempts is active, and one was lost."""
-        attempts = self._tx.runs.attempts(run.id)
+        attempts = self._attempts_of(run.id)
         outcomes = {attempt.outcome for attempt in attempts}
         if None in outcomes or Outcome.RUNNER_LOST not in outcomes:
             return WaitReason(run.id)
@@ -190,7 +226,7 @@ class _WaitFacts:
     def _stranded(self, run: Run) -> Reason | None:
         """The same for a run that has started, once none of its attempts is active."""
         gone = self._gone(run)
-        if gone is None or any(a.outcome is None for a in self._tx.runs.attempts(run.id)):
+        if gone is None or any(a.outcome is None for a in self._attempts_of(run.id)):
             return None
         return gone
 
@@ -236,9 +272,7 @@ class _WaitFacts:
         capacity, fits = _capacity(run, able, self._loads)
         if run.browser_required and "largest_cpus" in capacity:
             capacity["browser_runners"] = len(able)
-        ahead = self._tx.admission.count_ahead(
-            run.id, MAX_AHEAD, pool=run.pool, placeless=placeless
-        )
+        ahead = self._count_ahead(run, placeless=placeless)
         if ahead:
             return Reason.of(ReasonCode.QUEUE, ahead=ahead, **capacity)
         if fits:

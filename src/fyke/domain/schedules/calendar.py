@@ -101,13 +101,13 @@ def _page(
 ) -> tuple[int, list[ScheduleLine]]:
     account = _account(tx, caller)
     count, schedules = tx.schedules.of_account(caller.account_id, offset=offset, limit=limit)
-    lines = []
-    for schedule in schedules:
-        task = tx.tasks.get(schedule.task_id)
-        if task is not None:
-            worker = tx.workers.get(task.worker_id)
-            lines.append(ScheduleLine(schedule, task, worker, zone_of(schedule, account)))
-    return count, lines
+    tasks = tx.tasks.get_all([schedule.task_id for schedule in schedules])
+    workers = tx.workers.get_all({task.worker_id for task in tasks.values()})
+    return count, [
+        ScheduleLine(schedule, task, workers.get(task.worker_id), zone_of(schedule, account))
+        for schedule in schedules
+        if (task := tasks.get(schedule.task_id)) is not None
+    ]
 
 
 def _account(tx: Transaction, caller: Caller) -> Account:

@@ -14,7 +14,7 @@ from fyke.domain.runs.transitions import Rules
 from fyke.domain.tasks.run_options import check_options, check_places
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.input_values import problems
-from fyke.domain.workers.lookup import find_version, find_worker
+from fyke.domain.workers.lookup import find_version_of, visible_worker
 from fyke.domain.workers.parameters import parts
 from fyke.errors import Forbidden, InvalidRequest, NotFound, UnknownVersion, VersionUnavailable
 from fyke.model.account import Caller
@@ -80,7 +80,23 @@ class TaskBoard:
                 keyword=keyword,
             )
             schedules = tx.schedules.of_tasks([task.id for task in tasks])
-            return count, [_line(tx, caller, t, schedules.get(t.id))[0] for t in tasks]
+            last_runs = tx.runs.get_all({t.last_run_id for t in tasks if t.last_run_id})
+            workers = tx.workers.get_all({t.worker_id for t in tasks})
+            targets: dict[tuple[str, str], _Target] = {}
+            lines = []
+            for task in tasks:
+                named = task.worker_id, task.version
+                if named not in targets:
+                    targets[named] = _target(tx, caller, task, workers.get(task.worker_id))
+                lines.append(
+                    _line(
+                        task,
+                        targets[named],
+                        schedules.get(task.id),
+                        last_runs.get(task.last_run_id),
+                    )
+                )
+            return count, lines
 
         return await self._storage.read(work)
 
@@ -89,7 +105,9 @@ class TaskBoard:
 
         def work(tx: Transaction) -> tuple[TaskLine, Version | None]:
             task = own_task(tx, caller, task_id)
-            return _line(tx, caller, task, tx.schedules.get(task.id))
+            target = _target(tx, caller, task, tx.workers.get(task.worker_id))
+            last_run = tx.runs.get(task.last_run_id) if task.last_run_id else None
+            return _line(task, target, tx.schedules.get(task.id), last_run), target.version
 
         line, version = await self._storage.read(work)
         problems = await self._problems(caller, line.task, version) if version is not None else ()
@@ -117,19 +135,29 @@ class TaskBoard:
         return tuple(found)
 
 
-def _line(
-    tx: Transaction, caller: Caller, task: Task, schedule: Schedule | None
-) -> tuple[TaskLine, Version | None]:
-    """Return the task in the list and the version that it would run."""
-    last_run = tx.runs.get(task.last_run_id) if task.last_run_id else None
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What tasks of one Worker and version run; the rest as in ``TaskLine``."""
+
+    worker: Worker | None
+    latest: str = ""
+    version: Version | None = None
+    fault: TaskFault | None = None
+
+
+def _target(tx: Transaction, caller: Caller, task: Task, stored: Worker | None) -> _Target:
+    """``stored``: the Worker of the task, if it exists."""
     try:
-        worker = find_worker(tx, caller, task.worker_id)
+        worker = visible_worker(tx, caller, stored)
     except NotFound:
-        stored = tx.workers.get(task.worker_id)
-        return TaskLine(task, stored, "", schedule, last_run, TaskFault.WORKER_GONE), None
+        return _Target(stored, fault=TaskFault.WORKER_GONE)
     try:
-        version = find_version(tx, caller, worker.id, task.version)
+        version = find_version_of(tx, caller, worker, task.version)
     except (UnknownVersion, VersionUnavailable):
         fault = TaskFault.VERSION_GONE if task.version else TaskFault.NO_VERSION
-        return TaskLine(task, worker, worker.latest, schedule, last_run, fault), None
-    return TaskLine(task, worker, worker.latest, schedule, last_run, None), version
+        return _Target(worker, worker.latest, fault=fault)
+    return _Target(worker, worker.latest, version)
+
+
+def _line(task: Task, target: _Target, schedule: Schedule | None, last_run: Run | None) -> TaskLine:
+    return TaskLine(task, target.worker, target.latest, schedule, last_run, target.fault)

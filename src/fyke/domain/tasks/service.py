@@ -300,9 +300,9 @@ class Tasks:
 
 
 def _views(tx: Transaction, tasks: list[Task]) -> list[TaskView]:
-    workers = {task.worker_id: tx.workers.get(task.worker_id) for task in tasks}
+    workers = tx.workers.get_all({task.worker_id for task in tasks})
     schedules = tx.schedules.of_tasks([task.id for task in tasks])
-    return [TaskView(task, workers[task.worker_id], schedules.get(task.id)) for task in tasks]
+    return [TaskView(task, workers.get(task.worker_id), schedules.get(task.id)) for task in tasks]
 
 
 def _edited(tx: Transaction, task: Task, edit: TaskEdit, number: str | None) -> Task:

@@ -36,6 +36,15 @@ def find_worker_including_deleted(tx: Transaction, caller: Caller | None, ref: s
     return view_for(worker, caller)
 
 
+def visible_worker(tx: Transaction, caller: Caller | None, worker: Worker | None) -> Worker:
+    """A worker that is known, as the caller sees it. Raise ``WorkerNotFound`` as ``find_worker``
+    does.
+    """
+    if worker is None or worker.deleted_at or not _may_see(tx, worker, caller):
+        raise WorkerNotFound
+    return view_for(worker, caller)
+
+
 def find_own_worker(tx: Transaction, caller: Caller, ref: str, action: str) -> Worker:
     """Like ``find_worker``; raise ``Forbidden`` when the caller sees the worker but does not own
     it.
@@ -68,6 +77,13 @@ def find_version(
     worker = tx.workers.get(worker_id)
     if worker is None or worker.deleted_at:
         raise WorkerNotFound
+    return find_version_of(tx, caller, worker, number)
+
+
+def find_version_of(
+    tx: Transaction, caller: Caller | None, worker: Worker, number: str | None
+) -> Version:
+    """``find_version`` of a worker that is known."""
     worker = view_for(worker, caller)
     number = (number or "").strip()
     if number in NEWEST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Index, Table, delete, func, insert, select, update
@@ -59,6 +60,12 @@ class SqlTasks(SqlStore):
 
     def get(self, task_id: str) -> Task | None:
         return one(self._db.execute(select(tasks).where(tasks.c.id == task_id)), Task)
+
+    def get_all(self, task_ids: Collection[str]) -> dict[str, Task]:
+        if not task_ids:
+            return {}
+        found = self._db.execute(select(tasks).where(tasks.c.id.in_(task_ids)))
+        return {task.id: task for task in many(found, Task)}
 
     def lock(self, task_id: str) -> Task | None:
         # SQLAlchemy leaves the lock out for SQLite

@@ -246,6 +246,12 @@ class SqlWorkers(SqlStore):
         row = fetch_one(self._db, _BY_ID, (to_storable_text(worker_id),))
         return None if row is None else _worker(row)
 
+    def get_all(self, worker_ids: Collection[str]) -> dict[str, Worker]:
+        if not worker_ids:
+            return {}
+        rows = self._db.execute(select(workers).where(workers.c.id.in_(worker_ids))).mappings()
+        return {row["id"]: _worker(row) for row in rows}
+
     def by_path(self, owner: str, name: str) -> Worker | None:
         path = workers.c.owner == owner, workers.c.name == name
         query = select(workers).where(*path, _NOT_DELETED)

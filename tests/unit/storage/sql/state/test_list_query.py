@@ -16,8 +16,13 @@ from fyke.storage.sql.state.runs.list_query import BY_ERROR, BY_TASK, BY_WORKER,
 FULL_ID = "01JG0000000000000000000000"
 
 
-def query_of(dialect: str = "postgresql", *, newer: bool = False, **search: Any) -> ListQuery:
-    start = ListCursor(5, "r") if newer else None
+def query_of(
+    dialect: str = "postgresql",
+    *,
+    newer: bool = False,
+    start: ListCursor | None = None,
+    **search: Any,
+) -> ListQuery:
     connection = SimpleNamespace(dialect=SimpleNamespace(name=dialect))
     return ListQuery(cast(Connection, connection), "a", RunSearch(**search), start, newer=newer)
 
@@ -34,7 +39,7 @@ def query_of(dialect: str = "postgresql", *, newer: bool = False, **search: Any)
         ({"error": "oops", "worker_id": "w"}, [BY_ERROR], 2),
         ({"run_id": FULL_ID}, [list_query._BY_ID], 0),
         ({"run_id": FULL_ID[:5]}, [NEWEST], 2),
-        ({"states": (RunState.FAILED, RunState.ABORTED)}, [list_query._BY_STATE] * 2, 0),
+        ({"states": (RunState.FAILED, RunState.ABORTED)}, [list_query.BY_STATE] * 2, 0),
         ({"states": (RunState.FAILED,), "worker_id": "w"}, [NEWEST], 2),
         ({"outcomes": (Outcome.TIMEOUT,), "worker_id": "w"}, [list_query._BY_OUTCOME], 2),
         ({"outcomes": (Outcome.SUCCEEDED,)}, [NEWEST], 1),
@@ -56,7 +61,7 @@ def test_the_scans_of_several_values_are_merged_in_the_order_of_the_list() -> No
 
 
 def test_a_search_towards_newer_runs_begins_after_its_cursor() -> None:
-    query = query_of(newer=True)
+    query = query_of(newer=True, start=ListCursor(5, "r"))
     page = query.page(query.scans(), ListCursor(9, "z"))
     assert "(created_at, id) > (:start_at, :start_id)" in page
     assert "(created_at, id) <= (:stop_at, :stop_id)" in page
@@ -64,6 +69,23 @@ def test_a_search_towards_newer_runs_begins_after_its_cursor() -> None:
     assert query.values == {
         "account": "a", "start_at": 5, "start_id": "r", "stop_at": 9, "stop_id": "z"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("newer", [False, True])
+@pytest.mark.parametrize("stop", [None, ListCursor(6, "s")])
+@pytest.mark.parametrize(
+    "start", [None, ListCursor(1, "r"), ListCursor(5, "r"), ListCursor(9, "r")]
+)
+def test_each_side_of_a_walk_has_one_condition(
+    start: ListCursor | None, stop: ListCursor | None, newer: bool
+) -> None:
+    """Of two on one side, SQLite checks one for each entry of the index."""
+    query = query_of(newer=newer, start=start, created_from=2, created_until=8)
+    page = query.page(query.scans(), stop)
+    for comparisons in ((" < ", " <= "), (" > ", " >= ")):
+        assert sum(page.count(comparison) for comparison in comparisons) == 1, page
+    outside = start is not None and start.created_at == (1 if newer else 9)
+    assert ("start_at" in page) == (start is not None and not outside)
 
 
 def test_only_sqlite_is_told_the_index() -> None:
@@ -80,7 +102,7 @@ def test_each_filter_may_be_counted_in_an_index_of_its_own() -> None:
         list_query._BY_ID,
         BY_TASK,
         BY_WORKER,
-        list_query._BY_STATE,
+        list_query.BY_STATE,
         list_query._ENDED_BY_WORKER,
         BY_ERROR,
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, selec
 from fyke.model.account import Plan
 from fyke.model.placement import DEFAULT_POOL, PoolDemand
 from fyke.model.runner import RunnerLoad
-from fyke.storage.sql.dialects import fetch_all, is_sqlite
+from fyke.storage.sql.dialects import fetch_all, is_sqlite, to_storable_text
 from fyke.storage.sql.state.accounts import accounts
 from fyke.storage.sql.state.records import SqlStore, record
 from fyke.storage.sql.state.runs.tables import attempts, runs, subtasks
@@ -47,18 +47,27 @@ def _load(runner: str, cpus: Any, memory: Any, browsers: int, *rest: Any) -> Run
     )
 
 
+def living_attempts(connection: Connection) -> str:
+    """The active attempts of the account in a parameter and their runs, for a statement of text.
+    They are read from a partial index: SQLite might instead look for attempts of all its runs.
+    """
+    sqlite = is_sqlite(connection)
+    by, join = (" INDEXED BY ix_attempts_living", "CROSS JOIN") if sqlite else ("", "JOIN")
+    return (
+        f"FROM attempts t{by} {join} runs r ON r.id = t.run_id"
+        " WHERE t.outcome IS NULL AND r.account_id = :account"
+    )
+
+
 class SqlAdmission(SqlStore):
     """Implements ``AdmissionStore``."""
 
     def under_way(self, account_id: str) -> frozenset[str]:
         of_account = runs.c.account_id == account_id
         active = self._db.execute(select(runs.c.id).where(of_account, _ACTIVE)).scalars()
-        prepared = (
-            select(runs.c.id)
-            .join(attempts, attempts.c.run_id == runs.c.id)
-            .where(attempts.c.outcome.is_(None), of_account, runs.c.state == "ready")
-        )
-        return frozenset(active) | frozenset(self._db.execute(prepared).scalars())
+        prepared = f"SELECT r.id {living_attempts(self._db)} AND r.state = 'ready'"
+        found = self._db.execute(text(prepared), {"account": account_id}).scalars()
+        return frozenset(active) | frozenset(found)
 
     def count_open(self, account_id: str, limit: int) -> int:
         open_runs = (
@@ -94,6 +103,25 @@ class SqlAdmission(SqlStore):
         counted = older.limit(limit).subquery()
         return self._db.execute(select(func.count()).select_from(counted)).scalar_one()
 
+    def counts_ahead(
+        self, run_ids: Sequence[str], limit: int, *, pool: str, placeless: bool = False
+    ) -> dict[str, int]:
+        if not run_ids:
+            return {}
+        without_browser = " JOIN runs r ON r.id = s.run_id AND r.browser_memory_mb = 0"
+        older = (
+            f"FROM subtasks s{without_browser if placeless else ''}"
+            " WHERE s.state = 'waiting' AND s.pool = :pool AND s.run_id <"
+        )
+        parts = (
+            f"SELECT {n}, count(*) FROM (SELECT 1 {older} :run_{n} LIMIT :limit) AS ahead_{n}"  # noqa: S608 - only our own names
+            for n in range(len(run_ids))
+        )
+        values: dict[str, Any] = {"pool": pool, "limit": limit}
+        values |= {f"run_{n}": to_storable_text(run_id) for n, run_id in enumerate(run_ids)}
+        counts = self._db.execute(text(" UNION ALL ".join(parts)), values)
+        return {run_ids[n]: int(count) for n, count in counts}
+
     def loads(self, runner_ids: Collection[str] | None = None) -> list[RunnerLoad]:
         query = _active_loads(attempts.c.runner_id)
         if runner_ids is not None:
@@ -101,10 +129,13 @@ class SqlAdmission(SqlStore):
         return [_load(*row) for row in self._db.execute(query)]
 
     def loads_by_worker(self, account_id: str) -> dict[str, list[RunnerLoad]]:
-        query = _active_loads(runs.c.worker_id, attempts.c.runner_id)
-        query = query.where(runs.c.account_id == account_id)
+        query = (
+            "SELECT r.worker_id, t.runner_id, sum(r.cpus), sum(r.memory_mb),"
+            " count(nullif(r.browser_memory_mb, 0)), sum(r.browser_cpus), sum(r.browser_memory_mb),"
+            f" count(*) {living_attempts(self._db)} GROUP BY r.worker_id, t.runner_id"
+        )
         found: dict[str, list[RunnerLoad]] = {}
-        for worker_id, *row in self._db.execute(query):
+        for worker_id, *row in self._db.execute(text(query), {"account": account_id}):
             found.setdefault(worker_id, []).append(_load(*row))
         return found
 

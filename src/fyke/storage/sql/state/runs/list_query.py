@@ -17,7 +17,7 @@ NEWEST = "ix_runs_account_id_created_at_id_and_facts"
 BY_WORKER = "ix_runs_account_id_worker_id_created_at_id"
 BY_TASK = "ix_runs_of_task"
 BY_ERROR = "ix_runs_with_error"
-_BY_STATE = "ix_runs_account_id_state_created_at_id"
+BY_STATE = "ix_runs_account_id_state_created_at_id"
 _BY_REASON = "ix_runs_with_reason"
 _BY_OUTCOME = "ix_runs_not_succeeded"
 _BY_ORIGIN = "ix_runs_account_id_origin_created_at_id"
@@ -58,19 +58,39 @@ class ListQuery:
         self._order = "ASC" if newer else "DESC"
         self._beyond, self._within = (">", "<=") if newer else ("<", ">=")
         self.values: dict[str, Any] = {"account": account_id}
-        self._range = ["account_id = :account"]
-        if start is not None:
-            self._range.append(f"(created_at, id) {self._beyond} (:start_at, :start_id)")
+        oldest, newest = self._times()
+        self._begin, self._end = (oldest, newest) if newer else (newest, oldest)
+        if start is not None and self._is_within(start, newer=newer):
+            self._begin = [f"(created_at, id) {self._beyond} (:start_at, :start_id)"]
             self.values |= {
                 "start_at": start.created_at,
                 "start_id": to_storable_text(start.run_id),
             }
-        if search.created_from:
-            self._range.append("created_at >= :created_from")
-            self.values["created_from"] = search.created_from
-        if search.created_until:
-            self._range.append("created_at < :created_until")
-            self.values["created_until"] = search.created_until
+
+    def _times(self) -> tuple[list[str], list[str]]:
+        """The conditions of the search on the oldest and on the newest time."""
+        oldest, newest = [], []
+        if self._search.created_from:
+            oldest = ["created_at >= :created_from"]
+            self.values["created_from"] = self._search.created_from
+        if self._search.created_until:
+            newest = ["created_at < :created_until"]
+            self.values["created_until"] = self._search.created_until
+        return oldest, newest
+
+    def _is_within(self, start: ListCursor, *, newer: bool) -> bool:
+        """Whether the walk begins at ``start``, and not at the time that the search begins at."""
+        if newer:
+            return start.created_at >= self._search.created_from
+        until = self._search.created_until
+        return not until or start.created_at < until
+
+    @property
+    def _range(self) -> list[str]:
+        """The runs of the walk. Each side has one condition: of two, SQLite uses one to find the
+        first or the last entry of the index, and checks the other one for each entry.
+        """
+        return ["account_id = :account", *self._begin, *self._end]
 
     def scans(self) -> list[IndexScan]:
         filters = self._search.filters - _TIMES
@@ -101,7 +121,7 @@ class ListQuery:
             (BY_TASK, "task_id <> ''", self._equals("task_id")),
             (_BY_VERSION, "", self._equals("version")),
             (BY_WORKER, "", self._equals("worker_id")),
-            (_BY_STATE, "", state),
+            (BY_STATE, "", state),
             (_BY_ORIGIN, "", self._one_of("origin", search.origins, "origin")),
             (
                 _BY_REASON,
@@ -130,7 +150,7 @@ class ListQuery:
         columns: tuple[tuple[str, str, str, tuple[str, ...], list[str]], ...] = (
             ("reasons", "reason_code", _BY_REASON, search.reasons, ["reason_code <> ''"]),
             ("outcomes", "outcome", _BY_OUTCOME, outcomes, ["outcome <> 'succeeded'"]),
-            ("states", "state", _BY_STATE, search.states, []),
+            ("states", "state", BY_STATE, search.states, []),
             ("origins", "origin", _BY_ORIGIN, search.origins, []),
         )
         for name, column, index, values, condition in columns:
@@ -222,12 +242,11 @@ class ListQuery:
         )
 
     def page(self, scans: list[IndexScan], stopped: ListCursor | None) -> str:
-        bounds = []
-        if stopped is not None:
-            bounds = [f"(created_at, id) {self._within} (:stop_at, :stop_id)"]
+        if stopped is not None:  # within the range
+            self._end = [f"(created_at, id) {self._within} (:stop_at, :stop_id)"]
             self.values |= {"stop_at": stopped.created_at, "stop_id": stopped.run_id}
         parts = [
-            f"{self._select(scan.index, [*scan.indexed, *bounds, *scan.checked])} LIMIT :limit"
+            f"{self._select(scan.index, [*scan.indexed, *scan.checked])} LIMIT :limit"
             for scan in scans
         ]
         if len(parts) == 1:

@@ -46,6 +46,7 @@ from fyke.storage.sql.state.runs.tables import run_counts, runs
 
 SCAN_LIMIT = 100_000  # runs, in an index
 FIRST_STEP = 1_000
+COUNT_SCAN_LIMIT = 20_000  # of these, once there are enough for a page
 ERROR_SCAN_LIMIT = 10_000  # runs whose message is read
 NARROW = 1_000  # runs that are read without a scan
 INPUTS_SEARCHED = 500  # runs, for recent inputs
@@ -85,6 +86,7 @@ class SqlRunLists(SqlStore):
         *,
         limit: int,
         newer: bool = False,
+        enough: int | None = None,
     ) -> ListWalk:
         query = ListQuery(self._db, account_id, search, start, newer=newer)
         scans = query.scans()
@@ -95,6 +97,7 @@ class SqlRunLists(SqlStore):
         most = ERROR_SCAN_LIMIT if scans[0].index == BY_ERROR else SCAN_LIMIT
         found: list[ListCursor] = []
         stopped = start
+        scanned = 0
         for number, step in enumerate(_steps(most)):
             # an id is narrow, a part usually; other filters are usually found in the first step
             if number == (0 if search.run_id else 1):
@@ -107,6 +110,9 @@ class SqlRunLists(SqlStore):
             found += self._page(query, [scan], stopped, limit - len(found))
             if len(found) == limit or stopped is None:
                 return ListWalk(found)
+            scanned += step
+            if enough is not None and len(found) >= enough and scanned >= COUNT_SCAN_LIMIT:
+                return ListWalk(found, stopped)
         all_scanned = self._counts.total(account_id, RunFilter()) <= most
         return ListWalk(found, None if all_scanned else stopped)
 

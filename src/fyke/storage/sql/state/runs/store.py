@@ -56,6 +56,7 @@ from fyke.storage.sql.state.runs.tables import (
     run_events,
     run_of,
     runs,
+    runs_by_id,
     subtasks,
 )
 
@@ -213,6 +214,9 @@ class SqlRuns(SubtaskTable, AttemptTable, LeaseTable, RunnerTable):
 
     def get(self, run_id: str) -> Run | None:
         return self._get(_BY_ID, run_id)
+
+    def get_all(self, run_ids: Collection[str]) -> dict[str, Run]:
+        return runs_by_id(self._db, map(to_storable_text, run_ids))
 
     def lock(self, run_id: str) -> Run | None:
         return self._get(_BY_ID + locking(self._db, "FOR NO KEY UPDATE"), run_id)
