@@ -14,6 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for name, default in (("channel", "webhook"), ("sealed", "")):
-        column = Column(name, TEXT, nullable=False, server_default=default)
-        op.add_column("webhook_endpoints", column)
+    op.add_column(
+        "webhook_endpoints", Column("channel", TEXT, nullable=False, server_default="webhook")
+    )
+    op.add_column("webhook_endpoints", Column("sealed", TEXT, nullable=False, server_default=""))

@@ -15,7 +15,5 @@ depends_on = None
 
 def upgrade() -> None:
     for name in ("progress_done", "progress_total"):
-        column = Column(name, BigInteger, nullable=False, server_default="0")
-        op.add_column("attempts", column)
-    text = Column("progress_text", TEXT, nullable=False, server_default="")
-    op.add_column("attempts", text)
+        op.add_column("attempts", Column(name, BigInteger, nullable=False, server_default="0"))
+    op.add_column("attempts", Column("progress_text", TEXT, nullable=False, server_default=""))
