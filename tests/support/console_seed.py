@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from fyke.contracts.state import Transaction
 from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.service import StartRequest
+from fyke.model.attempt import AttemptReport
+from fyke.model.progress import WorkerProgress
 from fyke.model.run import SUCCESS, Origin
-from fyke.model.runner import RunnerInfo
+from fyke.model.runner import AttemptUsage, RunnerInfo
 from fyke.reasons import Reason, ReasonCode
 from support import all_editors
 from support.app import App
@@ -21,6 +23,7 @@ from support.user_seed import seed_users
 from support.webhook_seed import seed_webhooks
 
 SITE = "https://example.org"
+PROGRESS = WorkerProgress(13, 60, "page 13 of the category Kitchen and dining, newest first")
 
 
 @dataclass
@@ -106,6 +109,8 @@ async def seed(app: App) -> SeededAccount:
     seeded.runs["running"] = await start(app, worker.id)
     for lease in await app.begin():
         await app.push(lease, [{"url": SITE, "title": "A page"}], log=["started"])
+        report = AttemptReport(lease.attempt.key, AttemptUsage(), progress=PROGRESS)
+        await app.attempts.report([report], 3_600_000)
     seeded.runs["ready"] = await start(app, worker.id)
     seeded.users = await seed_users(app)
     seeded.webhooks = await seed_webhooks(app)

@@ -20,6 +20,7 @@ from support.sdk_server import Platform, platform, rows_of
 PATHS = (
     PUSH, INFO, TABLE, INPUT, b"/cafesdk.Result/PushData", b"/coresdk.Result/PushDatas",
     b"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", b"/grpc.health.v1.Health/Check",
+    b"/coresdk.Progress/Set",
     b"/coresdk.Admin/Stop", b"", b"/", b"coresdk.Result/PushData", b"/coresdk.Result/PushData/",
     b"/coresdk.Result/../Log/Info", b"http://127.0.0.1/coresdk.Result/PushData", b"*", b"\xff/\0",
     b"/coresdk.result/pushdata", b"/coresdk.Result%2fPushData", b"/" + b"x" * 9000,

@@ -22,6 +22,7 @@ from google.protobuf import (
 )
 
 from fyke.model.log import LogType
+from fyke.model.progress import WorkerProgress
 from support.sdk_server import Platform, rows_of
 
 import sdk_pb2  # isort: skip - found by support.sdk_server
@@ -45,6 +46,7 @@ def has_all(fyke: Platform, attempt: Any) -> None:
     (upsert,) = [row for batch in batches for row in batch.rows if row.upsert_key]
     assert (upsert.upsert_key, upsert.upsert_value) == ("id", "7")
     entries = [(LogType(entry.type).name, entry.content) for item in batches for entry in item.log]
+    assert attempt.progress == WorkerProgress(2, 8, "page 2")
     assert entries == [("DEBUG", "Debug"), ("INFO", "Info"), ("WARN", "Warn"), ("ERROR", "Error")]
 
 
@@ -83,6 +85,7 @@ def test_python_works_with_both_package_names(fyke: Platform, package: str) -> N
             assert call("Result", "PushData", jsonString=row).message == "success"
         for level in ("Debug", "Info", "Warn", "Error"):
             call("Log", level, log=level)
+        call("Progress", "Set", done=2, total=8, text="page 2")
     has_all(fyke, attempt)
 
 
@@ -104,7 +107,7 @@ def test_node_works_with_both_package_names(
     ]
     completed = subprocess.run(command, cwd=node_client, capture_output=True, text=True, timeout=60)
     assert completed.returncode == 0, completed.stderr
-    assert json.loads(completed.stdout) == {"input": INPUT, "codes": [0] * 8}
+    assert json.loads(completed.stdout) == {"input": INPUT, "codes": [0] * 9}
     has_all(fyke, attempt)
 
 

@@ -25,6 +25,7 @@ async def test_both_packages_have_all_methods(package: str) -> None:
             assert await service.handle(f"/{package}.{name}", b"\x0a\x01x") == SUCCESS
         header = b"\x0a\x06\x0a\x01l\x12\x01k"
         assert await service.handle(f"/{package}.Result/SetTableHeader", header) == SUCCESS
+        assert await service.handle(f"/{package}.Progress/Set", b"\x08\x01") == SUCCESS
         with pytest.raises(status.Unimplemented, match="no method"):
             await service.handle(f"/{package}.Result/pushdata", b"")
 

@@ -30,13 +30,15 @@ function ours() {
       ? new pb.TableHeader().setHeadersList(fields.headers.map(item))
       : new pb.Data().setJsonstring(fields.jsonString))),
     Log: wrapped(client(services.LogService), (fields) => new pb.LogBody().setLog(fields.log)),
+    Progress: wrapped(client(services.ProgressService), (fields) => new pb.ProgressBody()
+      .setDone(fields.done).setTotal(fields.total).setText(fields.text)),
   };
 }
 
 async function main() {
   const sdk = made === "ours" ? ours() : loaded();
   const way = (Service) => new Service(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
-  const [parameter, result, log] = [sdk.Parameter, sdk.Result, sdk.Log].map(way);
+  const [parameter, result, log, progress] = [sdk.Parameter, sdk.Result, sdk.Log, sdk.Progress].map(way);
   const codes = [];
   const call = (client, method, fields) => new Promise((resolve, reject) => {
     const named = typeof client[method] === "function" ? method : method[0].toUpperCase() + method.slice(1);
@@ -52,6 +54,7 @@ async function main() {
   for (const level of ["Debug", "Info", "Warn", "Error"]) {
     await call(log, level.toLowerCase(), { log: level });
   }
+  await call(progress, "set", { done: 2, total: 8, text: "page 2" });
   console.log(JSON.stringify({ input, codes: codes.slice(1) }));
   process.exit(0);
 }

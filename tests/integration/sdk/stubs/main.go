@@ -36,4 +36,6 @@ func main() {
 	must(log.Info(ctx, &sdk.LogBody{Log: "Info"}))
 	must(log.Warn(ctx, &sdk.LogBody{Log: "Warn"}))
 	must(log.Error(ctx, &sdk.LogBody{Log: "Error"}))
+	body := &sdk.ProgressBody{Done: 2, Total: 8, Text: "page 2"}
+	must(sdk.NewProgressClient(way).Set(ctx, body))
 }

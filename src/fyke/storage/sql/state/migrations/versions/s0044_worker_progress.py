@@ -14,10 +14,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column(
-        "attempts", Column("progress_done", BigInteger, nullable=False, server_default="0")
-    )
-    op.add_column(
-        "attempts", Column("progress_total", BigInteger, nullable=False, server_default="0")
-    )
+    for name in ("progress_done", "progress_total"):
+        op.add_column("attempts", Column(name, BigInteger, nullable=False, server_default="0"))
     op.add_column("attempts", Column("progress_text", TEXT, nullable=False, server_default=""))
