@@ -51,20 +51,22 @@ class TaskNotices:
         form, task = view.form, await self.tasks.get(view.caller, view.param("id"))
         page = f"{AREA}/{task.id}"
         rule = await self._rule(view, task.id)
-        targets = {"endpoints": tuple(form.all("endpoints")), "emails": tuple(form.all("emails"))}
+        endpoints, emails = tuple(form.all("endpoints")), tuple(form.all("emails"))
         try:
             if rule is not None:
-                fields = replace(fields_of(rule), **targets, enabled=True)
+                fields = fields_of(rule)
+                fields = replace(fields, endpoints=endpoints, emails=emails, enabled=True)
                 await self.alerts.change_rule(view.caller, rule.id, fields)
-            elif any(targets.values()):
+            elif endpoints or emails:
                 name = (_("%(task)s failed") % {"task": task.title})[:MAX_NAME]
-                fields = RuleFields(name, RuleKind.FAILED.value, task=task.id, **targets)
+                failed = RuleKind.FAILED.value
+                fields = RuleFields(name, failed, task=task.id, endpoints=endpoints, emails=emails)
                 await self.alerts.add_rule(view.caller, fields)
         except FykeError as error:
             return view.go(page, error_text(error)[:300], "bad")
         text = _("They are notified of failed runs of this task.")
         none = _("No channel is notified of failed runs of this task.")
-        return view.go(page, text if any(targets.values()) else none)
+        return view.go(page, text if endpoints or emails else none)
 
     async def _rule(self, view: View, task_id: str) -> Rule | None:
         """The rule for every failure of this task."""

@@ -2,7 +2,7 @@
 
 It belongs to the settings that must agree: each change is the next version of these, and all
 servers use it within seconds (``fyke.app.following``). The password is sealed with the
-installation's secret, and shown to nobody.
+installation's secret, and never shown.
 """
 
 from __future__ import annotations

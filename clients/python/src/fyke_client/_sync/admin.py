@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from fyke_client._sync.mail import MailCalls
-
 from fyke_client import types
 from fyke_client._requests import (
     json_request,
@@ -18,6 +16,7 @@ from fyke_client._requests import (
     worker_segment,
 )
 from fyke_client._sync.client import Fyke
+from fyke_client._sync.mail import MailCalls
 from fyke_client._sync.nodes import NodeCalls
 from fyke_client._sync.publishing import PublishingCalls
 from fyke_client._sync.runs import run_input
