@@ -54,17 +54,13 @@ class TaskNotices:
         endpoints, emails = tuple(form.all("endpoints")), tuple(form.all("emails"))
         try:
             if rule is not None:
-                fields = replace(fields_of(rule), endpoints=endpoints, emails=emails, enabled=True)
+                fields = fields_of(rule)
+                fields = replace(fields, endpoints=endpoints, emails=emails, enabled=True)
                 await self.alerts.change_rule(view.caller, rule.id, fields)
             elif endpoints or emails:
                 name = (_("%(task)s failed") % {"task": task.title})[:MAX_NAME]
-                fields = RuleFields(
-                    name,
-                    RuleKind.FAILED.value,
-                    task=task.id,
-                    endpoints=endpoints,
-                    emails=emails,
-                )
+                failed = RuleKind.FAILED.value
+                fields = RuleFields(name, failed, task=task.id, endpoints=endpoints, emails=emails)
                 await self.alerts.add_rule(view.caller, fields)
         except FykeError as error:
             return view.go(page, error_text(error)[:300], "bad")

@@ -186,11 +186,13 @@ class UsageReports:
 
             slowest = parts(period.first, period.last, limit)
             before = dict(parts(period.first - WEEK, period.last - WEEK, MAX_COMPARED))
-            names = _Names(tx, account.id, UsageDimension.WORKER)
+            refs = {ref for ref, _ in slowest if ref}
+            names = _names(tx, account.id, UsageDimension.WORKER, refs)
             paces = []
             for ref, sums in slowest:
                 earlier = before.get(ref, UsageSums()).average_ms
-                paces.append(WorkerPace(names.of(ref), sums.runs, sums.average_ms or 0, earlier))
+                name = names.get(ref, "")
+                paces.append(WorkerPace(name, sums.runs, sums.average_ms or 0, earlier))
             return WeekPaces(period, paces)
 
         return await self._storage.read(work)

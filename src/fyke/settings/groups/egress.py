@@ -79,10 +79,11 @@ class EgressSettings(BaseModel):
     """
 
     callback_allow: Annotated[AddressList, SHARED] = Field(default=(), examples=["127.0.0.1:9000"])
-    """Receivers of callbacks and webhooks that are accepted although they are not on the public
-    internet. An operator can allow more of them while Fyke runs, in the console or with
-    ``fyke callback allow``, but no address of the server itself or of the hosts that its settings
-    name for the public URL, gateways, database and S3; these need this setting.
+    """Receivers of callbacks and webhooks, and mail servers named in the console, that are accepted
+    although they are not on the public internet. An operator can allow more receivers while Fyke
+    runs, in the console or with ``fyke callback allow``, but no address of the server itself or of
+    the hosts that its settings name for the public URL, gateways, database and S3; these need this
+    setting.
     """
 
     callback_running: Annotated[bool, SHARED] = Field(default=True, examples=["false"])
