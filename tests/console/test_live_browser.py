@@ -56,7 +56,7 @@ def assert_fine(page: Page) -> None:
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of its literals
         assert violations(page) == [], theme
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # a dict with these two keys
-    assert sideways(page) == ""
+    assert sideways(page) == []
     page.set_viewport_size(WIDE)  # type: ignore[arg-type]
     page.emulate_media(color_scheme="light")
 

@@ -95,7 +95,7 @@ class ConsoleUser:
     def check_page(self) -> None:
         """Check that there were no errors, and that the page does not overflow."""
         assert self.watch.errors == self.watch.foreign == self.watch.dialogs == []
-        assert sideways(self.page) == ""
+        assert sideways(self.page) == []
 
 
 def sign_in(home: Booted, page: Page, device: InputDevice) -> None:
