@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import httpx2
 import pytest
 from playwright.sync_api import Browser, Page
 
@@ -141,3 +142,18 @@ def test_the_pages_of_compare_pages_exist(seen: tuple[Served, SeededAccount, str
     known = {page.path for page in server.app.asgi().state.console.pages if page.method == "GET"}
     known -= {path for path in known if "{" in path}
     assert set(compare_pages.PAGES) <= known | set(fixtures.addresses())
+
+
+def test_every_page_is_shown_in_chinese(seen: tuple[Served, SeededAccount, str]) -> None:
+    server, fixtures, token = seen
+    headers = {"accept": "text/html", "accept-language": "zh-CN"}
+    cookies = {"fyke_session": token}
+    faults = []
+    with httpx2.Client(base_url=server.base_url, headers=headers, cookies=cookies) as http:
+        for address in dict.fromkeys(addresses(server, fixtures)):
+            answer = http.get(address)
+            if answer.status_code >= 500 or (
+                answer.status_code == 200 and '<html lang="zh' not in answer.text
+            ):
+                faults.append(f"{address}: {answer.status_code}")
+    assert not faults, "\n".join(faults)

@@ -56,6 +56,7 @@ def tab(
     *,
     size: dict[str, int] | None = None,
     dark: bool = False,
+    language: str = "en",
     **options: object,
 ) -> Iterator[tuple[Page, Watch]]:
     """A page in a new context, signed in with ``token``, and its errors."""
@@ -63,7 +64,7 @@ def tab(
         base_url=base_url,
         viewport=size or WIDE,  # type: ignore[arg-type]  # a dict with these two keys
         color_scheme="dark" if dark else "light",
-        locale="en",
+        locale=language,
         timezone_id="UTC",
         **options,  # type: ignore[arg-type]  # whatever the caller names
     )

@@ -7,6 +7,7 @@ import sys
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
@@ -42,13 +43,36 @@ msgstr ""
 def texts() -> Catalog:
     """All texts, each with the files that contain it."""
     catalog = Catalog(charset="utf-8")
+    for file, message, comments, context in _occurrences():
+        catalog.add(message, locations=[(file, 0)], auto_comments=comments, context=context)
+    return catalog
+
+
+@cache
+def _occurrences() -> list[tuple[str, Any, list[str], str | None]]:
     methods = [("**.py", "python"), (_TEMPLATES, "jinja2")]
-    for folder in (CONSOLE, REASONS):
+    return [
+        (file, message, comments, context)
+        for folder in (CONSOLE, REASONS)
         for file, _line, message, comments, context in extract_from_dir(
             folder, method_map=methods, options_map={_TEMPLATES: _OPTIONS}
-        ):
-            catalog.add(message, locations=[(file, 0)], auto_comments=comments, context=context)
-    return catalog
+        )
+    ]
+
+
+def with_two_plurals() -> list[str]:
+    """Texts whose plural is not the same at every place. A catalogue has one translation for a
+    singular, so the placeholders of the other plural would be missing.
+    """
+    plurals: dict[tuple[str, str | None], set[str]] = {}
+    for _, message, _, context in _occurrences():
+        if isinstance(message, tuple):
+            plurals.setdefault((message[0], context), set()).add(message[1])
+    return [
+        f"{singular}: {' and '.join(sorted(found))}"
+        for (singular, _), found in plurals.items()
+        if len(found) > 1
+    ]
 
 
 def catalogue(locale: str) -> Catalog:
@@ -94,7 +118,10 @@ def _file(locale: str) -> Path:
 
 
 def main(arguments: list[str]) -> int:
-    count = 0
+    twice = with_two_plurals()
+    for text in twice:
+        print(f"two plurals for {text}")
+    count = len(twice)
     for language in LANGUAGES:
         if language == ENGLISH:
             continue

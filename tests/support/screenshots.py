@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 import tempfile
@@ -26,7 +27,12 @@ FACES = {
 
 def main(arguments: list[str]) -> int:
     configure("console", "error")
-    out = Path(arguments[0])
+    parser = argparse.ArgumentParser("script/screenshots")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("address", nargs="*")
+    parser.add_argument("--language", default="en")
+    wanted = parser.parse_args(arguments)
+    out = wanted.folder
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         templates = Path(folder) / "templates"
@@ -37,9 +43,9 @@ def main(arguments: list[str]) -> int:
             seeded = server.do(seed(server.app))
             token = server.do(sign_in(server.app.services.sessions, server.app))
             known = seeded.addresses()
-            chosen = [known.get(argument, argument) for argument in arguments[1:]]
+            chosen = [known.get(address, address) for address in wanted.address]
             for address in chosen or addresses(server, seeded):
-                take(browser, server.base_url, token, address, out)
+                take(browser, server.base_url, token, address, out, wanted.language)
     return 0
 
 
@@ -59,10 +65,15 @@ def addresses(server: Served, seeded: SeededAccount) -> list[str]:
     return listed
 
 
-def take(browser: Browser, base_url: str, token: str, address: str, out: Path) -> None:
+def take(
+    browser: Browser, base_url: str, token: str, address: str, out: Path, language: str
+) -> None:
     name = re.sub(r"[^A-Za-z0-9]+", "-", address).strip("-") or "overview"
     for face, (size, dark) in FACES.items():
-        with tab(browser, base_url, token, size=size, dark=dark) as (page, watch):
+        with tab(browser, base_url, token, size=size, dark=dark, language=language) as (
+            page,
+            watch,
+        ):
             page.goto(address)
             page.wait_for_load_state("load")
             page.screenshot(path=str(out / f"{name}.{face}.png"), full_page=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fyke.console.texts import ENGLISH, LANGUAGES
-from support.catalogues import catalogue, missing, texts
+from support.catalogues import catalogue, missing, texts, with_two_plurals
 
 pytestmark = pytest.mark.slow  # reads every module and template
 
@@ -23,3 +23,7 @@ def test_every_text_is_translated_with_its_placeholders(locale: str) -> None:
 def test_no_translation_belongs_to_a_removed_text(locale: str) -> None:
     now = {message.id for message in texts()}
     assert [item.id for item in catalogue(locale) if item.id and item.id not in now] == []
+
+
+def test_a_singular_has_the_same_plural_everywhere() -> None:
+    assert with_two_plurals() == []

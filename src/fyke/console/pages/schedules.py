@@ -13,6 +13,7 @@ from fyke.console.formats import zone_named
 from fyke.console.page import ConsolePage
 from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.pages.task_schedule import schedule_label, weekdays
+from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.schedules.calendar import PlannedRun, ScheduleCalendar
 from fyke.domain.tasks.board import TaskBoard
@@ -76,7 +77,8 @@ class SchedulePages:
 
 
 def _day_name(day: date) -> str:
-    return f"{weekdays()[day.weekday()]}, {formats.date_of(day)}"
+    names = {"weekday": weekdays()[day.weekday()], "date": formats.date_of(day)}
+    return _("%(weekday)s, %(date)s") % names
 
 
 def _times_text(zone: tzinfo, planned: PlannedRun, brief: bool = False) -> str:
