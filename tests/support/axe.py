@@ -26,7 +26,8 @@ _RUN = """async (chosen) => {
 }"""
 # Where the page itself scrolls sideways, and elements that do so without being an area with a name:
 # a reader of enlarged text must know where there is more. Fields scroll by their caret.
-_SIDEWAYS = """() => {
+_SIDEWAYS = """async () => {
+  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);  // scripts too
   const wide = document.documentElement.clientWidth, found = [];
   const text = (element) => element.outerHTML.slice(0, 100);
   if (document.documentElement.scrollWidth > wide) {

@@ -109,6 +109,7 @@ def in_regions(text: Markup, title: str) -> Markup:
         return f"<pre {attributes}>"
 
     marked = _SCROLLED.sub(region, text).replace("</table>", "</table></div>")
+    marked = marked.replace("<th></th>", "<td></td>")  # the corner of a table is no header
     return Markup(marked)  # noqa: S704 - HTML before, and the names are escaped
 
 
