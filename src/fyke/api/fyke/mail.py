@@ -48,7 +48,9 @@ class MailRoutes:
         """
         return wire.MailServerItem.of(await self.mail.remove(call.caller))
 
-    @post(f"{PATH}/test", scope=Scope.ADMIN, errors=(Forbidden, InvalidRequest, Refused))
+    @post(
+        f"{PATH}/test", scope=Scope.ADMIN, errors=(Forbidden, InvalidRequest, Refused, RateLimited)
+    )
     async def test_mail_server(self, call: Call, body: wire.MailTestFields) -> wire.MailTestResult:
         """Send a test mail now, and return what the mail server has answered.
 
