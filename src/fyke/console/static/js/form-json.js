@@ -112,6 +112,8 @@ class FormJson extends HTMLElement {
     const input = editor.textInput.getElement();
     const label = document.querySelector(`label[for="${this.area.id}"]`);
     input.setAttribute("aria-label", (label?.textContent ?? "JSON").trim());
+    // it takes the focus, and opens its marks and folds on Enter
+    editor.container.querySelector(".ace_gutter").setAttribute("role", "button");
     editor.session.on("change", () => {
       this.area.value = editor.getValue();
       this.area.dispatchEvent(new Event("input", { bubbles: true }));
