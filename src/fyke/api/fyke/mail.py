@@ -8,7 +8,7 @@ from typing import ClassVar
 from fyke.api.call import Call
 from fyke.api.routes import delete, get, post, put
 from fyke.domain.callbacks.mail import InstallationMail, MailFields
-from fyke.errors import Conflict, Forbidden, InvalidRequest, Refused
+from fyke.errors import Conflict, Forbidden, InvalidRequest, RateLimited, Refused
 from fyke.model.account import Scope
 from fyke.wire.fyke import mail as wire
 
