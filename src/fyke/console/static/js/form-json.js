@@ -95,10 +95,10 @@ class FormJson extends HTMLElement {
       maxLines: 40,
       tabSize: 2,
       useSoftTabs: true,
+      wrap: true,
       showPrintMargin: false,
       fontSize: "0.85rem",
       useWorker: true,
-      enableKeyboardAccessibility: true,
     });
     this.editor = editor;
     for (const name of UNUSED) editor.commands.removeCommand(name);
@@ -112,8 +112,6 @@ class FormJson extends HTMLElement {
     const input = editor.textInput.getElement();
     const label = document.querySelector(`label[for="${this.area.id}"]`);
     input.setAttribute("aria-label", (label?.textContent ?? "JSON").trim());
-    // it takes the focus, and opens its marks and folds on Enter
-    editor.container.querySelector(".ace_gutter").setAttribute("role", "button");
     editor.session.on("change", () => {
       this.area.value = editor.getValue();
       this.area.dispatchEvent(new Event("input", { bubbles: true }));
