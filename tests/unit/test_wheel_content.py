@@ -34,6 +34,10 @@ def test_the_wheel_contains_no_tests_and_no_repository(files: set[PurePosixPath]
     assert [path for path in named if templates not in path.parents] == []
 
 
+def test_the_wheel_contains_no_screenshots(files: set[PurePosixPath]) -> None:
+    assert [path for path in files if path.suffix == ".webp"] == []
+
+
 def test_the_client_is_a_wheel_of_its_own_without_the_program() -> None:
     builder = WheelBuilder(str(ROOT / "clients" / "python"))
     files = {PurePosixPath(file.distribution_path) for file in builder.recurse_included_files()}
