@@ -1,4 +1,4 @@
-// Drives a Firefox over WebDriver BiDi: carries out the command of each line of standard input,
+// Drives a Firefox over WebDriver BiDi: runs the command of each line of standard input,
 // [name, ...arguments], and answers with a line, {value} or {error}. The argument is the program.
 import { createInterface } from "node:readline";
 import puppeteer from "puppeteer-core";
