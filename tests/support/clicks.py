@@ -135,15 +135,15 @@ class WithKeys(Visit):
             place = self.screen.call(FOCUS, *target)
             if place == "there":
                 return
-            if place == "outside" and not self.keys_in_menu():
+            if place == "outside" and not self._has_focus():
                 self._key("Tab")
                 self._key("Enter")
             else:
                 self._key("ArrowDown" if place == "beside" else "Tab")
         raise AssertionError(f"{MOST_STEPS} keys do not lead to {target}")
 
-    def keys_in_menu(self) -> bool:
-        """Whether the focus is past the link to the content."""
+    def _has_focus(self) -> bool:
+        """Whether anything has the focus; nothing has it in a page that was just loaded."""
         return bool(self.screen.call("() => document.activeElement !== document.body"))
 
     def _key(self, key: str) -> None:
