@@ -137,9 +137,10 @@ def _worker(tx: Transaction, caller: Caller, text: str) -> str:
     with contextlib.suppress(WorkerNotFound):
         return find_worker_including_deleted(tx, caller, ref).id
     path = ref.replace("~", "/", 1)
-    for past in tx.workers.get_all(past_ids).values():
-        if past.path == path:
-            return past.id
+    known = tx.workers.get_all(past_ids)
+    for worker_id in past_ids:
+        if worker_id in known and known[worker_id].path == path:
+            return worker_id
     raise UnknownFilter(
         "unknown worker; use its id, or its path, for example acme/prices", field="worker"
     )
