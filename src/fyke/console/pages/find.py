@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from fyke.console.commands import PaletteCommand, matching
-from fyke.console.guide import Guide, GuideHit, guide
+from fyke.console.guide import GuideHit, guide
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext as _
@@ -69,7 +69,11 @@ class FindPages:
         text = view.query.get("q", "")[:MAX_SEARCH].replace("\0", "").strip()
         found = await self.finder.find(view.caller, text)
         pages, actions = matching(text, view.caller, self._paths(view))
-        help_pages = _help_pages(await asyncio.to_thread(guide), text)
+        documentation = await asyncio.to_thread(guide)
+        help_pages = documentation.search(text, _MAX_HELP, titles=True)
+        own = found.workers or found.tasks or found.runs
+        if not (help_pages or own) and len(text) >= _MIN_TEXT:
+            help_pages = documentation.search(text, _MAX_HELP)
         groups = [*_groups(text, found, pages, actions), _help(help_pages)]
         count = sum(len(group.results) for group in groups)
         if not count:
@@ -120,12 +124,6 @@ def _groups(
         ResultGroup(_("Actions"), _links(actions[:most])),
         ResultGroup(_("Pages"), [] if text else _links(pages)),
     ]
-
-
-def _help_pages(pages: Guide, text: str) -> list[GuideHit]:
-    """Titles and headings; without any, places in the text."""
-    found = pages.search(text, _MAX_HELP, titles=True)
-    return found or (pages.search(text, _MAX_HELP) if len(text) >= _MIN_TEXT else [])
 
 
 def _of_worker(worker: Worker) -> Result:
