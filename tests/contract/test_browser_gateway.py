@@ -250,6 +250,7 @@ async def test_the_end_of_an_attempt_brings_what_its_browser_did(user: GatewayUs
     assert last.requests["document"] == 2  # with a redirect
     assert last.requests["image"] == last.requests["fetch"] == 1
     assert last.statuses == {"3xx": 1, "2xx": 2, "4xx": 1}
+    assert last.sites == {"127.0.0.1": {"302": 1, "200": 2, "404": 1}}
     assert last.received["document"] > 300
     assert (last.pages, last.urls) == (1, (f"{address}/page",))
     lines = [(line.level.value, line.text) for did in user.activities for line in did.lines]

@@ -101,6 +101,8 @@ async def test_a_page_loads_without_what_is_blocked(tmp_path: Path, site: Javasc
     assert blocked == {"image": 2, "media": 1, "font": 1}
     did = [notice.activity for notice in it.gateway.notices if isinstance(notice, Acted)]
     assert did[-1].console == {"error": 1} and "failed" not in did[-1].statuses
+    answers = did[-1].sites["127.0.0.1"]
+    assert answers["200"] == len(LOADED)
     assert [line.text for one in did for line in one.lines] == ["of the page {k: 1} [2]"]
 
 
