@@ -18,9 +18,16 @@ from fyke.app.following import SettingsTimer
 from fyke.contracts.delivery import ReceiverResponse
 from fyke.contracts.signals import SERVERS
 from fyke.domain.callbacks.current_mail import CurrentMail
-from fyke.domain.callbacks.mail import InstallationMail, MailFields, mail_of
+from fyke.domain.callbacks.mail import TEST_ALLOWANCE, InstallationMail, MailFields, mail_of
 from fyke.domain.callbacks.url import CallbackRules
-from fyke.errors import ConfirmationNeeded, Conflict, Forbidden, InvalidRequest, Refused
+from fyke.errors import (
+    ConfirmationNeeded,
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    RateLimited,
+    Refused,
+)
 from fyke.kit.addresses import AddressRules
 from fyke.kit.clock import SystemClock
 from fyke.kit.mail_servers import MailServer, MailTls
@@ -222,6 +229,10 @@ async def test_a_test_goes_to_the_operator_and_shows_the_answer(place: Place) ->
     assert (await mail.test(place.operator, " eve@example.org ")).to == "eve@example.org"
     with pytest.raises(InvalidRequest, match=r"^to: enter a mail address"):
         await mail.test(replace(place.operator, user_name="ada"))
+    for _ in range(TEST_ALLOWANCE.free - 2):
+        await mail.test(place.operator)
+    with pytest.raises(RateLimited, match="to send a test mail; try again in"):
+        await mail.test(place.operator)
 
 
 async def test_only_owners_of_the_operators_account_change_it(place: Place) -> None:

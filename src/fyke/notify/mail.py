@@ -31,6 +31,7 @@ from fyke.model.mail import MailConfig
 
 SECONDS = 20.0  # the timeout of each server response
 MAX_THREADS = 4
+MAX_ADDRESSES = 4  # of one name that are tried
 NOT_SMTP = "the response is not SMTP; check the host and port"
 NO_STARTTLS = "STARTTLS is not offered; check the port, or choose another encryption"
 Select = Callable[[Host, Iterable[str], int], Awaitable[list[str]]]
@@ -106,7 +107,7 @@ class SmtpMailer:
                 answers = await self._resolver.resolve(host)
             except Unresolvable:
                 answers = ()
-        return await select(host, answers, config.server.port)
+        return (await select(host, answers, config.server.port))[:MAX_ADDRESSES]
 
 
 def _deliver(

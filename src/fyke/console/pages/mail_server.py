@@ -13,7 +13,7 @@ from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.callbacks.mail import PORTS, InstallationMail, MailFields
-from fyke.errors import InvalidRequest, Refused
+from fyke.errors import InvalidRequest, RateLimited, Refused
 from fyke.kit.mail_servers import is_address
 from fyke.model.mail import MailOrigin, MailReport, MailTest
 
@@ -73,7 +73,7 @@ class MailServerPages:
         faults: dict[str, str] = {}
         try:
             trial = await self.mail.test(view.caller, view.form.get("to"))
-        except (InvalidRequest, Refused) as error:
+        except (InvalidRequest, RateLimited, Refused) as error:
             faults = faults_of(error, _FIELDS, "to")
         if view.wants_part:
             fault = " ".join(faults.values())

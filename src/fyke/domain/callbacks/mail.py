@@ -17,6 +17,7 @@ from fyke.contracts.signals import SERVERS
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_confirmed, require_operator, require_owner
+from fyke.domain.accounts.throttle import Allowance, SignInAttempts, refuse
 from fyke.domain.callbacks.current_mail import CurrentMail
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.errors import Conflict, InvalidRequest, Problem, Refused
@@ -32,6 +33,7 @@ from fyke.model.settings_version import MAIL, NO_VERSION, SettingsVersion
 MAX_TEXT = 254
 MAX_PASSWORD = 1024
 PORTS: Mapping[str, int] = {MailTls.TLS: 465, MailTls.STARTTLS: 587, MailTls.NONE: 25}
+TEST_ALLOWANCE = Allowance(10, 30)  # of all operators together
 _LOW_PORTS = frozenset({25, 465, 587})
 # from the newest version to the values to store, and what the audit log says
 Change = Callable[[SettingsVersion], tuple[dict[str, Any], str]]
@@ -72,6 +74,7 @@ class InstallationMail:
         self._sealer = sealer
         self._mailer = mailer
         self._clock = clock
+        self._tests = SignInAttempts(TEST_ALLOWANCE, clock)
 
     async def get(self, caller: Caller) -> MailReport:
         require_operator(caller, "Reading the mail server")
@@ -104,7 +107,7 @@ class InstallationMail:
 
     async def test(self, caller: Caller, to: str = "") -> MailTest:
         """Send a mail now, by default to the caller's own address, and return the answer. Raises
-        ``InvalidRequest``, ``Refused`` without a mail server.
+        ``InvalidRequest``, ``Refused`` without a mail server, ``RateLimited``.
         """
         require_operator(caller, "Testing the mail server")
         require_owner(caller, "Testing the mail server")
@@ -113,6 +116,9 @@ class InstallationMail:
             raise InvalidRequest("enter a mail address, such as ada@example.org", field="to")
         if self._mailer is None or not self._current.exists():
             raise Refused("This installation has no mail server")
+        if wait := self._tests.wait(""):
+            raise refuse(wait, "to send a test mail")
+        self._tests.take("")
         started = self._clock.monotonic()
         answer = await self._mailer.send(address, "Test message", _TEST_TEXT)
         duration_ms = round((self._clock.monotonic() - started) * 1000)
