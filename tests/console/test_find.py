@@ -80,10 +80,9 @@ async def test_the_palette_gets_options(app: App, owner: Visitor) -> None:
     await app.publish()
     page = await owner.get("/find/options?q=reader", part=True)
     options = page.all("//*[@role='group']/a[@role='option']")
-    links = [option.get("href") for option in options]
-    assert links[0] == "/w/owner/reader" and all(link.startswith("/guide/") for link in links[1:])
+    assert [option.get("href") for option in options] == ["/w/owner/reader"]
     assert len({option.get("id") for option in options}) == len(options)
-    assert f"{len(options)} results" in page.text
+    assert "One result" in page.text
     base = await owner.get("/usage")
     assert base.one("//input[@role='combobox']").get("aria-controls") == "palette-options"
     assert base.one("//a[@data-palette]").get("href") == "/find", "without a script, the page"

@@ -209,8 +209,8 @@ async def test_the_selected_columns_are_stored_in_the_address(app: App, owner: V
     assert usual == [
         "State", "Run", "Worker", "Parameters", "Results", "Duration", "Created",
     ]  # fmt: skip
-    unpriced = await owner.get("/runs?col=usage")
-    assert columns(unpriced) == ["State", "Run"], "without prices there is no usage in money"
+    free = await owner.get("/runs?col=usage&col=version")  # without prices there is no usage
+    assert columns(free) == ["State", "Run", "Version"]
     page = await owner.get("/runs?col=version&col=traffic&col=nonsense")
     assert columns(page) == ["State", "Run", "Version", "Traffic"]
     assert len(page.all("//input[@name='col'][@checked]")) == 2
