@@ -106,3 +106,14 @@ async def test_a_view_of_runs_can_be_copied_as_a_link(app: App, owner: Visitor) 
     button = page.one("//button[contains(., 'Copy link')]")
     assert button.get("data-copy") == "http://127.0.0.1/runs?state=ready"
     assert not (await owner.get("/runs")).all("//button[contains(., 'Copy link')]")
+
+
+async def test_similar_names_are_proposed_where_nothing_matches(app: App, owner: Visitor) -> None:
+    await app.publish("widgets")
+    await app.publish("widgeta", caller=app.other, public=False)
+    page = await owner.get("/find?q=widgt")
+    assert found(page) == {"Did you mean": ["/w/owner/widgets"]}
+    assert "Nothing matches “widgt”" in page.text
+    assert "/alerts" in found(await owner.get("/find?q=alrts"))["Did you mean"]
+    mine = await owner.get("/dev/workers?q=widgt")
+    assert mine.all("//*[contains(@class, 'store-near')]//a/@href") == ["/w/owner/widgets"]
