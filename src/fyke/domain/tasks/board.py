@@ -82,7 +82,7 @@ class TaskBoard:
             schedules = tx.schedules.of_tasks([task.id for task in tasks])
             last_runs = tx.runs.get_all({t.last_run_id for t in tasks if t.last_run_id})
             workers = tx.workers.get_all({t.worker_id for t in tasks})
-            targets: dict[tuple[str, str], _Target] = {}
+            targets: dict[tuple[str, str], _TaskTarget] = {}
             lines = []
             for task in tasks:
                 named = task.worker_id, task.version
@@ -136,7 +136,7 @@ class TaskBoard:
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class _TaskTarget:
     """What tasks of one Worker and version run; the rest as in ``TaskLine``."""
 
     worker: Worker | None
@@ -145,19 +145,19 @@ class _Target:
     fault: TaskFault | None = None
 
 
-def _target(tx: Transaction, caller: Caller, task: Task, stored: Worker | None) -> _Target:
+def _target(tx: Transaction, caller: Caller, task: Task, stored: Worker | None) -> _TaskTarget:
     """``stored``: the Worker of the task, if it exists."""
     try:
         worker = visible_worker(tx, caller, stored)
     except NotFound:
-        return _Target(stored, fault=TaskFault.WORKER_GONE)
+        return _TaskTarget(stored, fault=TaskFault.WORKER_GONE)
     try:
         version = find_version_of(tx, caller, worker, task.version)
     except (UnknownVersion, VersionUnavailable):
         fault = TaskFault.VERSION_GONE if task.version else TaskFault.NO_VERSION
-        return _Target(worker, worker.latest, fault=fault)
-    return _Target(worker, worker.latest, version)
+        return _TaskTarget(worker, worker.latest, fault=fault)
+    return _TaskTarget(worker, worker.latest, version)
 
 
-def _line(task: Task, target: _Target, schedule: Schedule | None, last_run: Run | None) -> TaskLine:
+def _line(task: Task, target: _TaskTarget, schedule: Schedule | None, last_run: Run | None) -> TaskLine:
     return TaskLine(task, target.worker, target.latest, schedule, last_run, target.fault)
