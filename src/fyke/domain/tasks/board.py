@@ -159,5 +159,7 @@ def _target(tx: Transaction, caller: Caller, task: Task, stored: Worker | None) 
     return _TaskTarget(worker, worker.latest, version)
 
 
-def _line(task: Task, target: _TaskTarget, schedule: Schedule | None, last_run: Run | None) -> TaskLine:
+def _line(
+    task: Task, target: _TaskTarget, schedule: Schedule | None, last_run: Run | None
+) -> TaskLine:
     return TaskLine(task, target.worker, target.latest, schedule, last_run, target.fault)
