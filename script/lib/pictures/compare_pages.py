@@ -7,6 +7,7 @@ whose clock and random numbers are fixed; see ``commit_pictures.py``.
 import argparse
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -65,7 +66,7 @@ def main(arguments):
     folder = (wanted.folder or Path(tempfile.mkdtemp(prefix="fyke-pages-"))).resolve()
     if folder.is_relative_to(ROOT):
         sys.exit("script/compare-pages: the folder must be outside of the repository")
-    names = (wanted.base, wanted.head or "the working tree")
+    names = (_short(wanted.base), _short(wanted.head or "the working tree"))
     order = {
         "port": _free_port(),  # one for both, because pages contain it
         "pages": wanted.page or list(PAGES),
@@ -111,6 +112,11 @@ def _commit(name):
     if found.returncode:
         sys.exit(f"script/compare-pages: there is no commit {name}")
     return found.stdout.strip()
+
+
+def _short(name):
+    """A digest as git abbreviates it; any other name as it is."""
+    return name[:12] if re.fullmatch("[0-9a-f]{40}", name) else name
 
 
 def _free_port():
