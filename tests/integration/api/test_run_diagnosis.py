@@ -87,7 +87,7 @@ async def failed(app: App, *, secret: str = SECRET) -> str:
     )
     [lease] = await app.begin()
     sites = (
-        SiteTraffic("a.example", requests=2, bytes_down=9),
+        SiteTraffic("a.example", 3, 0, 9, statuses={"200": 1, "403": 2}),
         SiteTraffic("=b.example", refused=1),
     )
     usage = AttemptUsage(browser_ms=1, browser_version="headless-shell 156.0.1.2")
@@ -117,7 +117,8 @@ async def test_a_failed_run_is_explained(app: App, api: Api) -> None:
         "exit_code: `3`",
     ):
         assert text in page, page
-    assert "## What to do" in page and "| `=b.example` | 0 | 0 | 1 | rule |" in page
+    assert "## What to do" in page and "| `=b.example` | 0 | - | 0 | 1 | rule |" in page
+    assert "| `a.example` | 3 | 200: 1, 403: 2 | 0 | 0 |" in page
     assert "| 403 | `GET https://a.example/=1?t=***api_token***`" in page
     assert "look at it before you pass it on" in page
     assert "such as a note, cannot be found" in page and "Look at `input.json`" in page
@@ -127,6 +128,7 @@ async def test_a_failed_run_is_explained(app: App, api: Api) -> None:
     [subtask] = json.loads(found.read("attempts.json"))["list"]
     assert subtask["attempts"][0]["busy_ms"] == 1500 and "https://a.example/" in subtask["input"]
     assert [row["site"] for row in table(found, "sites.csv")] == ["a.example", "'=b.example"]
+    assert [row["statuses"] for row in table(found, "sites.csv")] == ["200:1 403:2", ""]
     first, second = table(found, "requests.csv")
     assert (first["status"], first["wait_ms"], first["bytes"]) == ("403", "30", "10")
     assert second["status"] == "200"

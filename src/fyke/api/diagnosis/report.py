@@ -206,7 +206,7 @@ def _sites(sites: Sequence[SiteUsage], mark: Markdown) -> Iterable[str]:
             (
                 mark.code(site.traffic.domain),
                 str(site.traffic.requests),
-                ", ".join(f"{status}: {count}" for status, count in site.answers),
+                ", ".join(f"{status}: {count}" for status, count in site.answers) or "-",
                 str(site.traffic.failures),
                 str(site.traffic.refused),
                 site.block_reason.value if site.block_reason else "",
