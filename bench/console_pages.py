@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import statistics
 import sys
 import tempfile
@@ -124,6 +125,8 @@ class Meter:
 
     async def measure(self, app: App, pages: Mapping[str, str]) -> None:
         """Print a line for each page, by name and address."""
+        gc.collect()
+        gc.freeze()  # as the processes of the platform do with all that they have imported
         async with visitor(app) as owner, stranger(app) as guest:
             for name, address in pages.items():
                 if self._only in name:

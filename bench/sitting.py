@@ -2,7 +2,7 @@
 
     bench/all [--only NAME...] [--peers] [--short] [--new] [--pages]
 
-Under 30 minutes in all. Run it on an idle machine. It can be stopped at any moment: the figures of
+About 35 minutes in all. Run it on an idle machine. It can be stopped at any moment: the figures of
 the benchmarks that have ended are kept in ``.bench``, and the next call continues after them, as
 long as the code is the same commit. At the end it writes ``docs/figures/latest.json`` and, from
 this file, the tables of ``docs/figures.md`` and the charts. Figures that were not taken now stay as
@@ -78,7 +78,7 @@ STEPS = (
     Step("flood", short="--rounds 3"),
     Step("masking"),
     Step("hostile_texts", short="--seconds 3"),
-    Step("console_pages", short="--runs 20000 --rounds 15"),
+    Step("console_pages", short="--runs 20000 --waiting 500 --rounds 15"),
     Step("transaction"),
     Step("history", short="--runs 20000 --times 20"),
 )

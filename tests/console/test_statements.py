@@ -16,7 +16,7 @@ from support.statements import executed
 pytestmark = pytest.mark.anyio
 
 FEW, MANY = 6, 30  # rows of each kind
-MORE = 8  # statements that are not needed each time, such as those about the session
+TOLERANCE = 8  # statements that are not needed each time, such as those about the session
 INPUT = {"parameters": {"custom": {"urls": [{"url": "https://example.org"}]}}}
 DAILY = ScheduleEdit(enabled=True, kind=ScheduleKind.DAILY, time="07:30")
 PAGES = (
@@ -61,5 +61,5 @@ async def test_no_page_reads_its_rows_one_by_one(app: App, owner: Visitor) -> No
     few = await _counted(owner, pages)
     await _grow(app, worker.id, MANY)
     many = await _counted(owner, pages)
-    grown = {page: (few[page], many[page]) for page in pages if many[page] > few[page] + MORE}
+    grown = {page: (few[page], many[page]) for page in pages if many[page] > few[page] + TOLERANCE}
     assert not grown, grown
