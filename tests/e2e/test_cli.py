@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,21 @@ def test_the_webhook_commands(cli: Cli) -> None:
     assert "team" not in cli.run("webhook", "list")[0]
 
 
+def test_the_mail_commands(cli: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]  # of no mail server, once it is closed
+    assert "no mail server" in cli.run("mail", "show")[1]
+    shown, said = cli.run(
+        "mail", "set", "127.0.0.1", "--port", port, "--tls", "none", "--sender", "a@b.example"
+    )
+    assert f"127.0.0.1:{port}" in shown and "fyke mail test" in said
+    assert cli.json("mail", "show")["origin"] == "operator"
+    refused = cli.run("mail", "test", "--to", "ada@b.example", code=1)[1]
+    assert "the mail to ada@b.example was not accepted" in refused
+    assert "no mail server" in cli.run("mail", "remove")[1]
+    assert cli.json("mail", "show")["host"] == ""
+
+
 def test_a_version_is_withdrawn(cli: Cli, tmp_path: Path) -> None:
     project = tmp_path / "fading"
     cli.json("worker", "new", project)
@@ -145,6 +161,7 @@ def test_a_new_version_is_pushed_run_and_deleted(cli: Cli, tmp_path: Path) -> No
 
 
 def test_the_store_commands(cli: Cli, hello: Path) -> None:
+    assert "owner/hello" in cli.run("store", "list")[0]
     assert "owner/hello" in cli.run("store", "search", "hello")[0]
     assert cli.json("store", "search", "hello", "--limit", 1)[0]["path"] == "owner/hello"
     assert "owner/hello" in cli.run("store", "search", "hello", "--browser", "without")[0]

@@ -20,9 +20,11 @@ class AsyncWorkerCalls:
     async def search(
         self, text: str, limit: int = 10, *, browser: str = ""
     ) -> list[types.v1.StoreWorker]:
-        """Workers of the catalog. ``browser``: ``with`` or ``without``; empty: all."""
-        if browser:
-            query = {"search": text, "page_size": limit, "browser": browser}
+        """Workers of the catalog. ``browser``: ``with`` or ``without``; empty: all. A blank text
+        finds all Workers.
+        """
+        if browser or not text.strip():
+            query = {"search": text, "page_size": limit, "browser": browser or "any"}
             catalog = types.fyke.workers.CatalogList
             found = await self._connection.get("/api/fyke/catalog", catalog, query)
             return [
