@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.alerts.monitor import AlertMonitor
+from fyke.domain.alerts.rules import RuleFields
+from fyke.domain.alerts.service import Alerts
 from fyke.model.run import Outcome
+from support import records
 from support.alerts import a_run
 from support.app import App
 from support.pages import Visitor, visitor
@@ -130,3 +133,34 @@ async def test_rules_can_be_switched_off_and_removed(app: App, owner: Visitor) -
         await stranger.post(f"{here}/delete", status=404)
     await owner.post(f"{here}/delete")
     await owner.get(here, status=404)
+
+
+async def test_without_a_mail_server_a_rule_keeps_its_addresses(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller, alerts = app.other, app.services.alerts
+    for name in ("ada@example.org", "bo@example.org"):
+        user = records.user(caller.account_id, name=name, password_hash="-", confirmed_at=1)
+        await app.storage.write(lambda tx, user=user: tx.accounts.add_user(user))
+    mailed = RuleFields("Mail", "failed", emails=("Ada@Example.org",))
+    here = f"{RULES}/{(await alerts.add_rule(caller, mailed)).rule.id}"
+
+    async def shown(reader: Visitor) -> list[tuple[str, bool]]:
+        page = await reader.get(here)
+        assert "not confirmed" not in page.text
+        boxes = page.all("//input[@name='emails']")
+        return [(box.get("value"), box.get("checked") is not None) for box in boxes]
+
+    async with visitor(app, caller.user_id) as reader:
+        assert await shown(reader) == [("ada@example.org", True), ("bo@example.org", False)]
+        monkeypatch.setattr(Alerts, "mails", False)
+        assert await shown(reader) == [("ada@example.org", True)]
+        assert not (await reader.get(here)).all("//a[@href='/admin/mail']"), "for operators only"
+        await reader.post(f"{here}/switch", {"to": "off"})
+        form = {"name": "M", "kind": "failed", "emails": "ada@example.org"}
+        await reader.post(here, form | {"act": "preview"}, status=200)
+        assert (await reader.post(here, form)).location == RULES
+    [view] = await alerts.rules(caller)
+    assert (view.rule.name, view.rule.enabled, view.rule.emails) == (
+        "M", False, ("ada@example.org",),
+    )  # fmt: skip

@@ -18,7 +18,7 @@ from fyke.model.mail import MailConfig
 from fyke.notify.mail import SmtpMailer
 from support.app import App
 from support.mail_servers import Mailbox, mailing
-from support.pages import Visitor, visitor
+from support.pages import Visitor, stranger, visitor
 
 pytestmark = pytest.mark.anyio
 PAGE = "/admin/mail"
@@ -85,6 +85,23 @@ async def test_a_stored_password_is_never_shown(current: CurrentMail, owner: Vis
     assert (current.config.server.password, current.config.sender) == ("p@ss", "a@b.example")
 
 
+async def test_a_form_that_lost_its_password_is_not_saved(
+    app: App, current: CurrentMail, owner: Visitor
+) -> None:
+    form = {"host": "mail.example.org", "port": "", "tls": "tls", "user": "u", "sender": ""}
+    await owner.post(PAGE, form | {"password": "old"})
+    async with stranger(app) as expired:
+        page = await expired.post(PAGE, form | {"password": "new"}, status=401)
+        assert "new" not in [each.get("value") for each in page.all("//form//input")]
+        back = [each.get("name") for each in page.all("//form//*[starts-with(@name, 'pending.')]")]
+        assert sorted(back) == sorted(f"pending.{name}" for name in form)
+    page = await owner.post(PAGE, form, status=422)
+    assert "was not kept" in page.one("//*[@id='f-password-fault']").text_content()
+    assert page.value("host") == "mail.example.org"
+    await owner.post(PAGE, form | {"password": ""})
+    assert current.config is not None and current.config.server.password == "old"
+
+
 async def test_the_mail_server_of_the_settings_is_only_shown(
     app: App, current: CurrentMail, owner: Visitor
 ) -> None:
@@ -94,7 +111,7 @@ async def test_the_mail_server_of_the_settings_is_only_shown(
     assert "mail.example:587" in page.text and "p@ss" not in page.text
     assert not page.all(f"//form[@action='{PAGE}']")
     assert page.one(f"//form[@action='{PAGE}/test']") is not None
-    async with visitor(app, app.other.user_id) as stranger:
-        await stranger.get(PAGE, status=403)
+    async with visitor(app, app.other.user_id) as other:
+        await other.get(PAGE, status=403)
         for action in ("", "/test", "/remove"):
-            await stranger.post(f"{PAGE}{action}", {"to": "a@b.example"}, status=403)
+            await other.post(f"{PAGE}{action}", {"to": "a@b.example"}, status=403)

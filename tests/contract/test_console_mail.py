@@ -173,6 +173,9 @@ async def test_a_password_is_kept_for_the_same_host_and_user_only(place: Place) 
         ({"user": "u", "password": "p"}, "tls: a password is sent with TLS only"),
         ({"password": "p"}, "user: a password needs a user"),
         ({"user": "a\r\nb", "tls": "tls", "password": "p"}, "user: it must have at most 254"),
+        ({"user": "u", "tls": "tls", "password": "pä"}, "password: only ASCII characters can be"),
+        ({"user": "ü", "tls": "tls", "password": "p"}, "user: only ASCII characters can be sent"),
+        ({"sender": "Fyke\u2028Alerts <a@b.example>"}, "sender: it must be an email address"),
         ({"sender": "nobody"}, "sender: it must be an email address"),
         ({"sender": "a@b.example\nBcc: c@d.example"}, "sender: it must be an email address"),
     ],
@@ -260,6 +263,23 @@ def test_what_a_later_release_stores_stops_no_server() -> None:
     for value in (None, [], {}, {"host": "a"}, {"host": "a", "tls": "quantum"}, {"servers": [1]}):
         version = SettingsVersion(1, {"console_mail": value}, "", (), "", "", 0)
         assert mail_of(version, sealer) is None, value
+
+
+async def test_it_is_known_only_when_the_settings_were_read(place: Place) -> None:
+    current = CurrentMail(read=False)
+    assert not current.known()
+    await place.follow(current)
+    assert current.known() and not current.exists()
+
+
+async def test_an_installation_without_settings_has_none(place: Place) -> None:
+    class Empty:
+        async def read(self, _work: Any) -> int:
+            return 0  # the number of the newest version
+
+    current = CurrentMail(read=False)
+    await replace(place, storage=Empty()).follow(current)
+    assert current.known() and not current.exists()
 
 
 async def test_a_restart_with_other_settings_keeps_it(place: Place) -> None:

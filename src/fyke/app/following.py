@@ -50,7 +50,10 @@ class SettingsTimer:
     async def follow(self) -> None:
         """Apply the newest version if it is new. Raises ``Unavailable``."""
         seen = self._seen
-        if await self._storage.read(lambda tx: tx.settings.newest_number()) == seen:
+        number = await self._storage.read(lambda tx: tx.settings.newest_number())
+        if not number:
+            self._mail.use(None, number)
+        if number == seen:
             return
         version = await self._storage.read(lambda tx: tx.settings.newest())
         if version is None:

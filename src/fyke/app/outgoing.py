@@ -32,7 +32,7 @@ class Outgoing:
 @contextmanager
 def open_outgoing(settings: Settings, rules: CallbackRules) -> Iterator[Outgoing]:
     """Open the connections for messages; close them at the end."""
-    web, current = HttpNotifier(rules), CurrentMail(_mail_of(settings))
+    web, current = HttpNotifier(rules), CurrentMail(_mail_of(settings), read=False)
     mailer = SmtpMailer(current, links_of(settings), select=rules.select_mail)
     try:
         yield Outgoing(NotifierRouter(web, mailer), web, mailer, current)

@@ -102,7 +102,7 @@ def test(
 
 @server_command(mail, "remove")
 def remove(server: ServerContext) -> None:
-    """Send no more mail. Mail that waits fails at its next attempt.
+    """Send no more mail. Mail that waits is tried again on the usual schedule.
 
     \b
     Examples:

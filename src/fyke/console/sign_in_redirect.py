@@ -1,9 +1,10 @@
 """Signing in after a session has expired, or confirming it, without losing a submitted form.
 
 A form that arrives without a session is returned in hidden fields of the sign-in form, except for
-the fields that its page excludes, such as passwords. After signing in, the user submits it with one
-click. It is not submitted automatically, because the user may have changed their mind. After a
-confirmation the script submits it at once: the user pressed its button a moment ago.
+the fields that its page excludes, such as passwords, unless they are empty. After signing in, the
+user submits it with one click. It is not submitted automatically, because the user may have changed
+their mind. After a confirmation the script submits it at once: the user pressed its button a moment
+ago.
 """
 
 from __future__ import annotations
@@ -40,7 +41,11 @@ async def ask_to_sign_in(view: View, page: ConsolePage) -> Response:
         next=view.path,
         fault="",
         pending_path=view.address,
-        pending=[pair for pair in form.pairs if pair[0] not in page.excluded] if form else [],
+        pending=[
+            (name, value)
+            for name, value in (form.pairs if form else ())
+            if not value or name not in page.excluded
+        ],
         pending_files=bool(form and form.files) or form is None,
     )
 

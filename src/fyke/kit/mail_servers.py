@@ -60,9 +60,11 @@ def is_address(text: str) -> bool:
 
 
 def check_sender(sender: str) -> str:
-    """Return ``sender``. Raise ``ValueError`` unless it is ``address`` or ``Name <address>``."""
+    """Return ``sender``. Raise ``ValueError`` unless it is ``address`` or ``Name <address>`` in
+    printable characters; a header has one line.
+    """
     address = parseaddr(sender)[1]
     local, _, domain = address.rpartition("@")
-    if not local or not domain or any(char in sender for char in "\r\n"):
+    if not local or not domain or not sender.isprintable():
         raise ValueError("it must be an email address, such as fyke@example.org")
     return sender

@@ -15,9 +15,10 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from email.errors import MessageError
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from fyke.contracts.delivery import ReceiverResponse
@@ -92,29 +93,36 @@ class SmtpMailer:
         server = config.server
         hosts = [server.host]
         if self._select is not None and config is not self._current.fixed:
-            hosts = await self._checked(self._select, config)
+            try:
+                hosts = await self._checked(self._select, config)
+            except Unresolvable as error:
+                return ReceiverResponse(0, f"mail server: {error}")
             if not hosts:
                 return ReceiverResponse(0, f"mail server: {server.host} {MAIL_RULE}")
-        message, context = compose_from(config.sender), self._context
+        compose_message = partial(compose_from, config.sender)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, _deliver, server, hosts, message, context)
+        return await loop.run_in_executor(
+            self._threads, _deliver, server, hosts, compose_message, self._context
+        )
 
     async def _checked(self, select: Select, config: MailConfig) -> list[str]:
+        """The addresses to dial. Raises ``Unresolvable``."""
         host = parse_host(config.server.host)
         answers: Iterable[str] = (str(host),)
         if isinstance(host, str):
-            try:
-                answers = await self._resolver.resolve(host)
-            except Unresolvable:
-                answers = ()
+            answers = await self._resolver.resolve(host)
         return (await select(host, answers, config.server.port))[:MAX_ADDRESSES]
 
 
 def _deliver(
-    server: MailServer, hosts: list[str], message: EmailMessage, context: ssl.SSLContext
+    server: MailServer,
+    hosts: list[str],
+    compose_message: Callable[[], EmailMessage],
+    context: ssl.SSLContext,
 ) -> ReceiverResponse:
     """Send over the first of ``hosts`` that can be connected to. Blocks."""
     try:
+        message = compose_message()
         with _connect(server, hosts, context) as connection:
             _secure(connection, server, context)
             connection.send_message(message)
@@ -126,7 +134,7 @@ def _deliver(
         if error.smtp_code < 0:  # smtplib uses -1 for a line without a code
             return ReceiverResponse(0, f"mail server: {NOT_SMTP}")
         return ReceiverResponse(error.smtp_code, reply=_text(error.smtp_error))
-    except (OSError, smtplib.SMTPException, ValueError) as error:
+    except (OSError, smtplib.SMTPException, ValueError, MessageError) as error:
         return ReceiverResponse(0, f"mail server: {_reason(error)}")
 
 
@@ -177,6 +185,8 @@ def _secure(connection: _Smtp, server: MailServer, context: ssl.SSLContext) -> N
         return
     if not isinstance(connection.sock, ssl.SSLSocket):
         raise ValueError("no TLS is offered, and a password is never sent in the clear")
+    if not (server.user + server.password).isascii():  # the library cannot send them
+        raise ValueError("user and password must have ASCII characters only")
     connection.login(server.user, server.password)
 
 

@@ -14,6 +14,8 @@ _CHUNKED = re.compile(rb"^transfer-encoding:.*\bchunked\b", re.IGNORECASE | re.M
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]{0,200}\r\n")
 _RETRY_AFTER = re.compile(rb"^retry-after:[ \t]*([^\r\n]{1,40})", re.IGNORECASE | re.MULTILINE)
 MAX_WAIT = 86_400.0  # seconds
+# what the parsers raise for the text of a receiver, such as for a year of eleven digits
+_UNREADABLE = (ValueError, OverflowError, TypeError, RecursionError)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -53,20 +55,20 @@ def _seconds(text: str) -> float:
         return float(text)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+        return 0.0 if at.tzinfo is None else (at - datetime.now(UTC)).total_seconds()
+    except _UNREADABLE:
         return 0.0
-    if at.tzinfo is None:
-        return 0.0
-    return (at - datetime.now(UTC)).total_seconds()
 
 
 def _seconds_in_json(reply: str) -> float:
     try:
         data: Any = json.loads(reply)
-    except ValueError:
+    except _UNREADABLE:
         return 0.0
     if not isinstance(data, dict):
         return 0.0
     more = data.get("parameters")
     value = (more if isinstance(more, dict) else data).get("retry_after")
-    return float(value) if isinstance(value, int | float) and value == value else 0.0
+    if not isinstance(value, int | float) or value != value:
+        return 0.0
+    return float(min(MAX_WAIT, max(0, value)))  # an integer may be too large for a float

@@ -21,6 +21,7 @@ from fyke.domain.webhooks.requests import (
     UnreadableAddress,
     worker_of_message,
 )
+from fyke.errors import Unavailable
 from fyke.kit.clock import Clock
 from fyke.model.callback import Claim, Delivery, HostStatus
 from fyke.model.webhook import Endpoint, MessageChannel
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 CLAIM_MS = 60_000
 STALE_SECONDS = 30.0  # an older claim is not sent: it could expire in the meantime
 MAX_SLEEP = 30.0
+NOT_SENT = "a fault of the server; its log has the details"
 MIN_SLEEP = 0.01  # another server may be about to commit its claims
 
 Sending = dict[asyncio.Task[None], HostStatus]
@@ -116,7 +118,14 @@ class CallbackTimer:
             await self._storage.write(lambda tx: release(tx, delivery, tx.now))
             return
         at, started = self._clock.now_ms(), self._clock.monotonic()
-        answer = await self._send(delivery, at)
+        try:
+            answer = await self._send(delivery, at)
+        except Unavailable:  # the database; the claim expires, and the delivery is sent again
+            raise
+        except Exception:
+            # it counts as a try: otherwise the delivery would go out at each expiry of its claim
+            log.exception("callback_failed", delivery=delivery.id)
+            answer = ReceiverResponse(0, NOT_SENT)
         duration_ms = round((self._clock.monotonic() - started) * 1000)
         recorded = await self._storage.write(
             lambda tx: record(tx, delivery, answer, at=at, duration_ms=duration_ms)

@@ -16,6 +16,7 @@ import pytest
 
 from fyke.domain.alerts.monitor import MAX_TRIES, AlertMonitor
 from fyke.domain.alerts.rules import RuleFields
+from fyke.domain.callbacks.current_mail import CurrentMail
 from fyke.domain.webhooks.rules import EndpointFields
 from fyke.kit.mail_servers import parse_server
 from fyke.model.alert import Alert, AlertFilter
@@ -133,6 +134,29 @@ async def test_an_alert_is_sent_to_endpoints_and_addresses(app: App) -> None:
         owner, DeliveryFilter(endpoint_id=named_endpoint), offset=0, limit=9
     )
     assert len(of_named) == 1
+
+
+async def test_mail_waits_until_the_mail_server_is_known(app: App) -> None:
+    alerts, owner = app.services.alerts, app.owner
+    await add_mail_user(app, "ada@example.org")
+    rule = (await alerts.add_rule(owner, replace(FAILED, emails=("ada@example.org",)))).rule
+    mailed = await a_run(app, Outcome.EXIT_CODE)
+    mail = CurrentMail(read=False)
+    monitor = AlertMonitor(app.storage, app.results, mail=mail)
+    for _ in range(MAX_TRIES + 1):
+        pause = await monitor.process_pending()
+        assert pause is not None and 0 < pause <= 5
+        await app.storage.write(lambda tx: tx.alerts.postpone_check(1, 0, 0))
+    await alerts.change_rule(owner, rule.id, FAILED)
+    plain = await a_run(app, Outcome.EXIT_CODE)
+    await alerts.change_rule(owner, rule.id, replace(FAILED, emails=("ada@example.org",)))
+    assert await alerts_of(app, process=False) == []
+    mail.use(MAIL.config, 1)
+    assert await monitor.process_pending() is None
+    raised = await alerts_of(app, process=False)
+    assert [alert.run_id for alert in raised] == [mailed.id, plain.id]
+    _, sent = await app.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=9)
+    assert [logged.delivery.url for logged in sent] == ["mailto:ada@example.org"] * 2
 
 
 async def test_a_preview_evaluates_past_runs_and_raises_nothing(app: App) -> None:

@@ -189,6 +189,26 @@ async def test_mail_addresses_need_a_mail_server(api: Api, monkeypatch: pytest.M
     assert (await get_data(api, RULES))["mails"] is False
 
 
+async def test_a_rule_keeps_its_addresses_without_a_mail_server(
+    app: App, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ada", "bo"):
+        await add_mail_user(app, f"{name}@example.org")
+    rule = {"name": "R", "kind": "failed", "emails": ["Ada@Example.org"]}
+    path = f"{RULES}/{(await api.ok(RULES, rule))['id']}"
+    monkeypatch.setattr(Alerts, "mails", False)
+    answer = await api.send("PUT", path, json=rule | {"enabled": False})
+    assert answer.status_code == 200, answer.text
+    kept = await get_data(api, path)
+    assert (kept["enabled"], kept["emails"]) == (False, rule["emails"])
+    more = rule | {"emails": ["ada@example.org", "bo@example.org"]}
+    fails(await api.send("PUT", path, json=more), 400, 4000, "emails: ", "FYKE_SMTP_URL")
+    monkeypatch.setattr(Alerts, "mails", True)
+    await app.services.users.disable(app.owner, "ada@example.org")
+    answer = await api.send("PUT", path, json=rule | {"enabled": False})
+    assert answer.status_code == 200, answer.text
+
+
 async def test_a_rule_keeps_its_reasons(app: App, api: Api) -> None:
     await app.register_runner()
     body = {"name": "Slow", "kind": "failed", "reasons": ["Timeout", "timeout", "out_of_memory"]}

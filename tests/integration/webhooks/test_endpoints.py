@@ -10,7 +10,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from fyke.domain.webhooks.rules import EndpointFields
-from fyke.errors import Refused
+from fyke.errors import InvalidRequest, Refused
 from fyke.model.callback import DeliveryFilter, DeliveryState
 from fyke.model.run import Outcome
 from fyke.model.webhook import OLD_SECRET_MS
@@ -126,6 +126,24 @@ async def test_a_disabled_endpoint_gets_nothing_and_its_messages_can_be_replayed
     await webhooks.remove(owner, created.endpoint.id)
     with pytest.raises(Refused, match="has been removed"):
         await callbacks.replay(owner, deliveries[0].delivery.id)
+
+
+async def test_a_webhook_keeps_an_address_that_would_be_refused_today(app: App) -> None:
+    webhooks, owner = app.services.webhooks, app.owner
+    fields = EndpointFields("One", "https://relay.example/x", ENDS)
+    created = (await webhooks.add(owner, fields)).endpoint
+    slack = replace(created, url="https://hooks.slack.com/services/T0/B0/x")
+    await app.storage.write(lambda tx: tx.webhooks.save(slack))
+    changed = replace(fields, name="Old", url=slack.url, enabled=False)
+    view = await webhooks.change(owner, created.id, changed)
+    assert (view.endpoint.name, view.endpoint.url, view.endpoint.enabled) == (
+        "Old", slack.url, False,
+    )  # fmt: skip
+    other = replace(changed, url="https://hooks.slack.com/services/T0/B0/y")
+    teams = replace(changed, channel="teams")
+    for refused in (other, teams):
+        with pytest.raises(InvalidRequest, match="an address of Slack; choose Slack"):
+            await webhooks.change(owner, created.id, refused)
 
 
 async def test_a_test_call_reports_its_steps(app: App, receiver: Receiver) -> None:

@@ -22,11 +22,12 @@ def test_the_mail_server_of_the_settings_wins(tmp_path: Path) -> None:
         assert found.server == MailServer("a.example", 465, MailTls.TLS, "u", "p")
         outgoing.mail.use(OTHER, 5)
         assert outgoing.mail.config is found and outgoing.mailer.exists()
+        assert outgoing.mail.known()
 
 
 def test_without_one_there_is_the_operators(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     with open_outgoing(settings, CallbackRules(AddressRules())) as outgoing:
-        assert not outgoing.mailer.exists()
+        assert not outgoing.mailer.exists() and not outgoing.mail.known()
         outgoing.mail.use(OTHER, 5)
         assert outgoing.mail.config == OTHER and outgoing.mailer.exists()

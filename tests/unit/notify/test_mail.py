@@ -16,6 +16,7 @@ from fyke.contracts.delivery import ReceiverResponse
 from fyke.domain.callbacks.current_mail import NO_MAIL, CurrentMail
 from fyke.kit.hostports import Host
 from fyke.kit.mail_servers import MailServer, MailTls, parse_server
+from fyke.kit.resolver import Resolver
 from fyke.model.mail import MailConfig
 from fyke.notify.mail import NO_STARTTLS, SmtpMailer, compose
 from support.authority import make_authority, server_context, trusting_context
@@ -186,6 +187,37 @@ async def test_an_operators_server_is_dialled_at_a_checked_address_only() -> Non
     assert asked == [("localhost", ["127.0.0.1", "::1"], mailbox.port)] * 2
     assert refused.status == 0 and "only the setting FYKE_SMTP_URL" in refused.error
     assert len(mailbox.messages) == 2
+
+
+async def test_a_name_without_addresses_is_reported_as_that() -> None:
+    async def select(_host: Host, _answers: Iterable[str], _port: int) -> list[str]:
+        return []
+
+    mailer = SmtpMailer(using(parse_server("smtp://mail.example")), select=select)
+    mailer._resolver = Resolver(lambda _name: ())
+    with closing(mailer):
+        answer = await mailer.post(TO, ALERT, HEADERS)
+    assert answer == ReceiverResponse(0, "mail server: mail.example: no address found")
+
+
+async def test_a_message_that_cannot_be_composed_is_reported() -> None:
+    sender = "Fyke\u2028Alerts <a@b.example>"  # stored by an earlier release
+    with closing(SmtpMailer(using(parse_server("smtp://127.0.0.1:1024"), sender))) as mailer:
+        for answer in (
+            await mailer.post(TO, ALERT, HEADERS),
+            await mailer.send("ada@example.org", "a", "b"),
+        ):
+            assert answer.status == 0 and "linefeed" in answer.error
+
+
+async def test_a_password_with_other_characters_than_ascii_is_reported(authority: Path) -> None:
+    trust = trusting_context(authority)
+    async with mailing(Mailbox("fyke", "x", starttls=server_context(authority))) as mailbox:
+        server = at(mailbox, login="fyke:p%C3%A4ss@")
+        with closing(SmtpMailer(using(server, SENDER), context=trust)) as mailer:
+            answer = await mailer.post(TO, ALERT, HEADERS)
+    assert (answer.status, mailbox.logins) == (0, [])
+    assert answer.error == "mail server: user and password must have ASCII characters only"
 
 
 async def test_the_certificate_is_that_of_the_name_not_of_the_address(authority: Path) -> None:

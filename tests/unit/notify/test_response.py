@@ -51,6 +51,12 @@ TELEGRAM = '{"ok":false,"error_code":429,"parameters":{"retry_after":35}}'
         (429, head("Mon, 01 Jan 2001 00:00:00 GMT"), "[1]", 0),
         (429, PLAIN, "", 0),
         (429, PLAIN, '{"retry_after":NaN}', 0),
+        (429, PLAIN, '{"retry_after":1%s}' % ("0" * 400), MAX_WAIT),
+        (429, PLAIN, '{"retry_after":-1%s}' % ("0" * 400), 0),
+        (429, PLAIN, '{"retry_after":Infinity}', MAX_WAIT),
+        (429, PLAIN, "[" * KEPT_CHARACTERS, 0),
+        (429, head("1 Jan 99999999999 00:00:00 +0000"), "", 0),
+        (429, head("1 Jan 2001 00:00:00 +99999999999"), "", 0),
         (500, head("30"), TELEGRAM, 0),
     ],
 )

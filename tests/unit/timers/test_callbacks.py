@@ -12,6 +12,7 @@ import pytest
 
 from fyke.contracts.delivery import ReceiverResponse
 from fyke.domain.callbacks.slots import free_slots
+from fyke.errors import Unavailable
 from fyke.model.callback import HOST_KEPT_MS, DeliveryKind, DeliveryState
 from fyke.timers.callback_hosts import CallbackHostTimer
 from fyke.timers.callback_times import CallbackTimeTimer
@@ -32,16 +33,16 @@ async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
 
 
 class Notifier:
-    """Answers 200; ``fails`` raises, like a fault of the platform."""
+    """Answers 200, or raises ``fault``."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
-        self.fails = False
+        self.fault: Exception | None = None
 
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> ReceiverResponse:
         self.sent.append(headers["webhook-id"])
-        if self.fails:
-            raise OSError("a fault")
+        if self.fault is not None:
+            raise self.fault
         return ReceiverResponse(200)
 
 
@@ -84,7 +85,7 @@ async def test_a_stale_claim_is_released_and_not_sent(outbox: Outbox) -> None:
 async def test_the_timer_continues_after_a_fault_of_the_platform(outbox: Outbox) -> None:
     first, second = await outbox.run(), await outbox.run("https://other.example/y")
     notifier = Notifier()
-    notifier.fails = True
+    notifier.fault = OSError("a fault")
     await outbox.end(first)
     timer = CallbackTimer(outbox.storage, notifier, LocalSignals(), outbox.clock, MASTER)
     async with working(outbox, timer) as until:
@@ -96,13 +97,30 @@ async def test_the_timer_continues_after_a_fault_of_the_platform(outbox: Outbox)
             return (await outbox.of_run(second))[TERMINAL].state is DeliveryState.DELIVERED
 
         await until(sent)
-        notifier.fails = False
+        notifier.fault = None
         await outbox.end(second)
         timer._signals.notify("outbox")
         await until(delivered)
     left = (await outbox.of_run(first))[TERMINAL]
-    assert (left.state, left.tries) == (DeliveryState.PENDING, 0)
-    assert left.claimed_until > outbox.clock.now_ms()
+    assert (left.state, left.tries, left.claimed_until) == (DeliveryState.PENDING, 1, 0)
+    assert (
+        left.last_error.startswith("a fault of the server") and left.next_at > outbox.clock.now_ms()
+    )
+
+
+async def test_while_the_database_is_away_nothing_counts_as_a_try(outbox: Outbox) -> None:
+    run = await outbox.run()
+    await outbox.end(run)
+    claims: list[Any] = await outbox.do(
+        lambda tx: tx.outbox.claim(tx.now, free_slots(()), tx.now + 60_000)
+    )
+    notifier = Notifier()
+    notifier.fault = Unavailable("away")
+    timer = CallbackTimer(outbox.storage, notifier, LocalSignals(), outbox.clock, MASTER)
+    with pytest.raises(Unavailable):
+        await timer._deliver(claims[0], outbox.clock.monotonic())
+    left = (await outbox.of_run(run))[TERMINAL]
+    assert (left.tries, left.claimed_until) == (0, claims[0].delivery.claimed_until)
 
 
 async def test_idle_hosts_are_removed_after_a_day(outbox: Outbox) -> None:

@@ -44,7 +44,7 @@ class MailRoutes:
     async def remove_mail_server(self, call: Call) -> wire.MailServerItem:
         """Send no more mail.
 
-        For owners of the operator's account. Mail that waits fails at its next attempt.
+        For owners of the operator's account. Mail that waits is tried again on the usual schedule.
         """
         return wire.MailServerItem.of(await self.mail.remove(call.caller))
 

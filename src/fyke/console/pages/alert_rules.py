@@ -120,7 +120,8 @@ class AlertRulePages:
         preview = None
         if not faults:
             try:
-                preview = await self.alerts.preview(view.caller, fields)
+                emails = rule.emails if rule is not None else ()
+                preview = await self.alerts.preview(view.caller, fields, emails=emails)
             except InvalidRequest as error:
                 faults = _faults(view, error)
         if view.wants_part:

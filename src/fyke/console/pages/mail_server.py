@@ -51,6 +51,10 @@ class MailServerPages:
 
     async def set(self, view: View) -> Response:
         form = view.form
+        if form.get("user").strip() and "password" not in form.values():
+            # left out while the user signed in again; nothing would say that it was not stored
+            fault = _("The password was not kept while you signed in again. Enter it once more.")
+            return await self._shown(view, form.values(), {"password": fault})
         port = form.get("port").strip()
         fields = MailFields(
             form.get("host"),

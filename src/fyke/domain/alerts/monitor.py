@@ -37,6 +37,7 @@ log = structlog.get_logger()
 
 MAX_TRIES = 5  # evaluations of one run that may fail before its check is dropped
 RETRY_MS = 30_000
+MAIL_WAIT_MS = 5_000  # until the mail server is looked for again
 FORGET_BATCH = 1000
 
 
@@ -52,7 +53,7 @@ class _Case:
 
 class AlertMonitor:
     """Evaluates the rules for ended runs. ``mail`` is the mail server; without one, rules send no
-    mail.
+    mail. Until it is known, runs that rules with addresses check are left for later.
     """
 
     def __init__(
@@ -69,6 +70,9 @@ class AlertMonitor:
         while (case := await self._storage.read(_next_case)) is not None:
             if isinstance(case, AlertCheck):
                 await self._drop(case)
+                continue
+            if not self._mail.known() and any(rule.emails for rule in case.rules):
+                await self._leave(case.check)
                 continue
             try:
                 await self._evaluate(case)
@@ -107,6 +111,11 @@ class AlertMonitor:
 
     async def _drop(self, check: AlertCheck) -> None:
         await self._storage.write(lambda tx: tx.alerts.drop_check(check.seq))
+
+    async def _leave(self, check: AlertCheck) -> None:
+        await self._storage.write(
+            lambda tx: tx.alerts.postpone_check(check.seq, check.tries, tx.now + MAIL_WAIT_MS)
+        )
 
     async def _postpone(self, check: AlertCheck) -> None:
         def work(tx: Transaction) -> None:

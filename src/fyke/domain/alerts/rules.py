@@ -53,8 +53,8 @@ EXAMPLE = RuleFields(name="A run has failed", kind=RuleKind.FAILED.value)
 def validate_rule(
     tx: Transaction, caller: Caller, fields: RuleFields, base: Rule, *, mails: bool
 ) -> Rule:
-    """``base`` (id, times) with the values of ``fields``. Raise ``InvalidRequest`` with all
-    problems.
+    """``base`` (id, times, addresses so far) with the values of ``fields``. ``mails``: whether
+    addresses may be added. Raise ``InvalidRequest`` with all problems.
     """
     problems: list[Problem] = []
     name = " ".join(fields.name.split())
@@ -63,7 +63,7 @@ def validate_rule(
     kind = _kind(fields.kind, problems)
     worker_id, task_id = _scope(tx, caller, fields, problems)
     problems.extend(_endpoint_problems(tx, caller, fields))
-    problems.extend(_email_problems(tx, caller, fields, mails=mails))
+    problems.extend(_email_problems(tx, caller, fields, base.emails, mails=mails))
     rule = replace(
         base,
         name=name,
@@ -206,15 +206,20 @@ def mail_addresses(tx: Transaction, account_id: str) -> frozenset[str]:
 
 
 def _email_problems(
-    tx: Transaction, caller: Caller, fields: RuleFields, *, mails: bool
+    tx: Transaction, caller: Caller, fields: RuleFields, kept: tuple[str, ...], *, mails: bool
 ) -> Iterator[Problem]:
-    if fields.emails and not mails:
+    """Of the addresses that are added. A rule keeps those that it has: without a mail server, and
+    when their users are gone, it can still be changed and switched off; they get no mail.
+    """
+    before = {address.lower() for address in kept}
+    added = [address for address in fields.emails if address.strip().lower() not in before]
+    if added and not mails:
         yield Problem(NO_MAIL, "emails")
     elif len(fields.emails) > MAX_TARGETS:
         yield Problem(f"at most {MAX_TARGETS} are allowed", "emails")
     else:
-        known = mail_addresses(tx, caller.account_id) if fields.emails else frozenset()
-        for address in fields.emails:
+        known = mail_addresses(tx, caller.account_id) if added else frozenset()
+        for address in added:
             text = address.strip()
             if not is_address(text):
                 yield Problem(

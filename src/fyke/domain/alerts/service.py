@@ -42,8 +42,8 @@ class AlertSubject:
 
 
 class Alerts:
-    """The alerts and rules of all accounts; each account can read only its own. A rule may name
-    mail addresses only while the installation has a mail server: ``mail``.
+    """The alerts and rules of all accounts; each account can read only its own. Mail addresses can
+    be added to a rule only while the installation has a mail server: ``mail``.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Alerts:
 
     @property
     def mails(self) -> bool:
-        """Whether a rule may name mail addresses."""
+        """Whether mail addresses can be added to a rule."""
         return self._mail.exists()
 
     # --- alerts ----------------------------------------------------------------------------
@@ -133,9 +133,7 @@ class Alerts:
         return await self._storage.write(work)
 
     async def addresses(self, caller: Caller) -> builtins.list[str]:
-        """The mail addresses that a rule may name, sorted; none without a mail server."""
-        if not self.mails:
-            return []
+        """The confirmed mail addresses, sorted; with a mail server, a rule may name them."""
         found = await self._storage.read(lambda tx: mail_addresses(tx, caller.account_id))
         return sorted(found)
 
@@ -167,11 +165,16 @@ class Alerts:
 
         await self._storage.write(work)
 
-    async def preview(self, caller: Caller, fields: RuleFields) -> RulePreview:
-        """Evaluate a rule that is not stored for the last runs. Raises ``InvalidRequest``."""
+    async def preview(
+        self, caller: Caller, fields: RuleFields, *, emails: tuple[str, ...] = ()
+    ) -> RulePreview:
+        """Evaluate a rule that is not stored for the last runs. ``emails``: the addresses of the
+        stored rule that it changes. Raises ``InvalidRequest``.
+        """
 
         def work(tx: Transaction) -> Rule:
-            return validate_rule(tx, caller, fields, _blank("", caller, tx.now), mails=self.mails)
+            blank = replace(_blank("", caller, tx.now), emails=emails)
+            return validate_rule(tx, caller, fields, blank, mails=self.mails)
 
         return await preview(self._storage, self._results, await self._storage.read(work))
 

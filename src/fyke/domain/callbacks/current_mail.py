@@ -13,11 +13,13 @@ NO_MAIL = (
 
 class CurrentMail:
     """``fixed`` is the mail server of the settings, which wins. Without one, it is that of the
-    operator, which may change while the server runs.
+    operator, which may change while the server runs. ``read``: False until it has been read from
+    the database, which may be away while the server starts.
     """
 
-    def __init__(self, fixed: MailConfig | None = None) -> None:
+    def __init__(self, fixed: MailConfig | None = None, *, read: bool = True) -> None:
         self.fixed = fixed
+        self._read = read
         self._set: MailConfig | None = None
         self._version = 0
 
@@ -29,10 +31,15 @@ class CurrentMail:
         """Whether mail can be sent."""
         return self.config is not None
 
+    def known(self) -> bool:
+        """Whether ``exists`` is certain."""
+        return self._read or self.fixed is not None
+
     def use(self, config: MailConfig | None, version: int) -> None:
         """From now on, use the operator's mail server of this version of the settings; unless that
         of a later version is used already.
         """
+        self._read = True
         if version >= self._version:
             self._version = version
             self._set = config

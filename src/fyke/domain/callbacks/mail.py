@@ -97,8 +97,8 @@ class InstallationMail:
         return await self._change(caller, change)
 
     async def remove(self, caller: Caller) -> MailReport:
-        """Send no more mail. Mail that waits fails at its next attempt. Raises ``Conflict``,
-        ``ConfirmationNeeded``.
+        """Send no more mail. Mail that waits is tried again on the usual schedule. Raises
+        ``Conflict``, ``ConfirmationNeeded``.
         """
         require_operator(caller, "Removing the mail server")
         require_owner(caller, "Removing the mail server")
@@ -260,8 +260,12 @@ def _port_problems(port: int, tls: str) -> Iterable[Problem]:
 def _login_problems(user: str, password: str, *, has_password: bool) -> Iterable[Problem]:
     if len(user) > MAX_TEXT or not user.isprintable():
         yield Problem(f"it must have at most {MAX_TEXT} printable characters", "user")
+    elif not user.isascii():
+        yield Problem(_ASCII_RULE, "user")
     if len(password) > MAX_PASSWORD or not password.isprintable():
         yield Problem(f"it must have at most {MAX_PASSWORD} printable characters", "password")
+    elif not password.isascii():
+        yield Problem(_ASCII_RULE, "password")
     elif user and not password and not has_password:
         yield Problem("enter the password of this user at this host", "password")
     elif password and not user:
@@ -278,6 +282,7 @@ def _sender_problems(sender: str) -> Iterable[Problem]:
         yield Problem("it must be an email address, such as fyke@example.org", "sender")
 
 
+_ASCII_RULE = "only ASCII characters can be sent to a mail server; use another one"
 _TEST_TEXT = (
     "This installation of Fyke can send mail. A user of its console has asked for this message.\n\n"
     "Users can confirm their mail addresses under Settings, Account, and get alerts by mail."

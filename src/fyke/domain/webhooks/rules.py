@@ -24,17 +24,21 @@ class EndpointFields:
 
 
 def validate_endpoint(
-    addresses: CallbackRules, fields: EndpointFields, *, address: bool = True
+    addresses: CallbackRules,
+    fields: EndpointFields,
+    *,
+    address: bool = True,
+    service: bool = True,
 ) -> EndpointFields:
-    """The normalized fields. ``address``: whether to check it, too. Raise ``InvalidRequest`` with
-    all problems.
+    """The normalized fields. ``address``: whether to check it, too; ``service``: also whether it
+    belongs to the service of the channel. Raise ``InvalidRequest`` with all problems.
     """
     name = " ".join(fields.name.split())
     url = fields.url.strip()
     problems = [
         *_name_problems(name),
         *_channel_problems(fields.channel),
-        *(_url_problems(addresses, fields.channel, url) if address else ()),
+        *(_url_problems(addresses, fields.channel, url, service=service) if address else ()),
         *_event_problems(fields.events),
         *_description_problems(fields.description),
     ]
@@ -59,10 +63,13 @@ def _channel_problems(channel: str) -> Iterable[Problem]:
         )
 
 
-def _url_problems(addresses: CallbackRules, channel: str, url: str) -> Iterable[Problem]:
+def _url_problems(
+    addresses: CallbackRules, channel: str, url: str, *, service: bool
+) -> Iterable[Problem]:
     try:
         addresses.check(url)
-        check_chat_address(channel, url)
+        if service:
+            check_chat_address(channel, url)
     except InvalidRequest as error:
         yield from (replace(problem, field="url") for problem in error.problems)
 

@@ -151,7 +151,9 @@ class Webhooks:
         require_editor(caller, "Changing webhooks")
         known = await self._storage.read(lambda tx: own_endpoint(tx, caller, endpoint_id))
         kept = _keeps_address(known, fields)
-        valid = validate_endpoint(self._addresses, fields, address=not kept)
+        # an address from before the services were known stays as it is
+        same = (fields.channel, fields.url.strip()) == (known.channel, known.url)
+        valid = validate_endpoint(self._addresses, fields, address=not kept, service=not same)
         url, sealed = self._stored_address(caller, endpoint_id, valid)
 
         def work(tx: Transaction) -> EndpointView:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
@@ -22,7 +22,7 @@ class MailServerFields(Request):
     ] = 0
     tls: Annotated[
         Text,
-        DocumentedAs(MailTls),
+        DocumentedAs(Literal["tls", "starttls", "none"]),
         Meta(description="tls from the first byte, starttls (required), or none"),
     ] = MailTls.STARTTLS.value
     user: Text = ""
