@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from fyke.console.guide import Guide, GuideHit
 from fyke.domain.finder import LATEST, MAX_EACH
 from fyke.domain.runs.service import StartRequest
 from fyke.kit.ids import new_ulid
@@ -86,6 +89,20 @@ async def test_the_palette_gets_options(app: App, owner: Visitor) -> None:
     base = await owner.get("/usage")
     assert base.one("//input[@role='combobox']").get("aria-controls") == "palette-options"
     assert base.one("//a[@data-palette]").get("href") == "/find", "without a script, the page"
+
+
+async def test_the_documentation_is_not_searched_in_the_event_loop(
+    app: App, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, used = threading.get_ident(), set()
+
+    def search(self: Guide, text: str, limit: int, *, titles: bool = False) -> list[GuideHit]:
+        used.add((threading.get_ident() == loop, titles))
+        return []
+
+    monkeypatch.setattr(Guide, "search", search)
+    await owner.get("/find/options?q=zzzqqq", part=True)
+    assert used == {(False, True), (False, False)}
 
 
 async def test_single_keys_can_be_switched_off(app: App, owner: Visitor) -> None:

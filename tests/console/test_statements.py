@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fyke.domain.alerts.monitor import AlertMonitor
 from fyke.domain.runs.service import StartRequest
 from fyke.domain.schedules.editing import ScheduleEdit
+from fyke.model.alert import AlertFilter
 from fyke.model.run import Origin, Outcome
 from fyke.model.schedule import ScheduleKind
 from support.app import App
@@ -29,8 +31,11 @@ TABS = "runs", "tasks", "schedules", "trends", "versions"
 
 
 async def _grow(app: App, worker_id: str, number: int) -> None:
-    """Add tasks with a schedule and an ended run each, then waiting runs and items of the queue."""
+    """Add tasks with a schedule and a failed run with its alert each, then waiting runs and items
+    of the queue.
+    """
     services, owner = app.services, app.owner
+    await app.execute([])  # what waits, so that the last alerts are those of the tasks
     request = StartRequest(worker_id, None, INPUT, "", Origin.WEB)
     for at in range(number):
         task = await services.tasks.create(
@@ -38,6 +43,7 @@ async def _grow(app: App, worker_id: str, number: int) -> None:
         )
         await services.runs.start_task(owner, task.id, "", Origin.WEB)
     await app.execute([], Outcome.EXIT_CODE, "the Worker ended with exit code 1")
+    await AlertMonitor(app.storage, app.results).process_pending()
     for _ in range(number):
         await services.runs.start(owner, request)
         await services.queue.enqueue(owner, request)
@@ -61,5 +67,7 @@ async def test_no_page_reads_its_rows_one_by_one(app: App, owner: Visitor) -> No
     few = await _counted(owner, pages)
     await _grow(app, worker.id, MANY)
     many = await _counted(owner, pages)
+    count, alerts = await app.services.alerts.page(app.owner, AlertFilter(), offset=0, limit=MANY)
+    assert count >= FEW + MANY and len({alert.task_id for alert in alerts}) == MANY
     grown = {page: (few[page], many[page]) for page in pages if many[page] > few[page] + TOLERANCE}
     assert not grown, grown

@@ -485,10 +485,20 @@ async def test_usage_is_summed_and_hidden_rows_are_subtracted(state: State) -> N
         )
     hidden = await state.read(lambda tx: tx.runs.hidden_attempts(run.id))
     assert hidden == {received[0].attempt.id, received[1].attempt.id}
+    waiting = await seeded(state, 1)
+    asked = [run.id, waiting.id, "nothing"]
+    assert await state.read(lambda tx: tx.runs.hidden_by_run(asked)) == {run.id: hidden}
+    assert await state.read(lambda tx: tx.runs.hidden_by_run([])) == {}
     assert await state.read(lambda tx: tx.runs.usage(run.id)) == AttemptUsage(30, 3, 14)
     assert await state.read(lambda tx: tx.runs.usage("nothing")) == AttemptUsage()
     keeping = open_storage(state.url, durable=False, notify=print, hiding=frozenset())
     assert await keeping.read(lambda tx: tx.runs.hidden_attempts(run.id)) == frozenset()
+    shown = await keeping.read(lambda tx: tx.runs.hidden_by_run(asked))
+    assert shown == {run.id: frozenset()}
+    last = received[3].attempt
+    await state.write(lambda tx: tx.runs.set_replaced(last.id, True))
+    replaced = await keeping.read(lambda tx: tx.runs.hidden_by_run(asked))
+    assert replaced == {run.id: {last.id}}, "an active one, by another attempt"
     await keeping.close()
 
 

@@ -15,6 +15,7 @@ from fyke.cli.context import ServerContext, group, server_command
 from fyke.cli.inputs import read_input
 from fyke.cli.output import data_of
 from fyke.cli.queue import report_waiting
+from fyke.cli.run_abort import abort_all
 from fyke.cli.run_ended import ending_data, ending_fields
 from fyke.cli.run_lists import report_ended, report_runs
 from fyke.cli.run_watch import (
@@ -361,14 +362,7 @@ def abort(
     runs = [item.slug for item in server.client.runs(worker=worker, state=chosen)]
     if runs and not yes:
         confirm(f"Abort {len(runs)} {'run' if len(runs) == 1 else 'runs'}?")
-    for slug in runs:
-        server.client.abort(slug)
-    if server.out.as_json:
-        server.out.json({"aborted": runs})
-    elif runs:
-        server.out.say(f"Aborting {len(runs)} {'run' if len(runs) == 1 else 'runs'}.")
-    else:
-        server.out.say("No active run matches.")
+    abort_all(server, runs)
 
 
 @server_command(runs, "rerun")

@@ -47,6 +47,7 @@ _ALIASES = {  # words of searches, and how the pages say them
     "two-factor": "second factor",
 }
 Term = tuple[str, ...]  # a word of a search, and how the pages say it
+MAX_WORDS = 8  # different ones of a search
 _SNIPPET = 160  # characters
 _HEADING = re.compile(r"<h([2-6])>(.*?)</h\1>", re.S)
 _LINK = re.compile(r'<a href="([^"]*)"[^>]*>(.*?)</a>', re.S)
@@ -114,10 +115,11 @@ class Guide:
         return page._html
 
     def search(self, text: str, limit: int, *, titles: bool = False) -> list[GuideHit]:
-        """The places with all words of ``text``, those in titles and headings first, with
-        ``titles`` only these, then those that have them most often.
+        """The places with all words of ``text``, of which the first ``MAX_WORDS`` count: those in
+        titles and headings first, with ``titles`` only these, then those that have them most often.
         """
-        given = [word.strip("/`\"'") or word for word in text.casefold().split()]
+        words = (word.strip("/`\"'") or word for word in text.casefold().split())
+        given = list(dict.fromkeys(words))[:MAX_WORDS]
         terms = [(word, _ALIASES.get(word, word)) for word in given]
         if not terms:
             return []

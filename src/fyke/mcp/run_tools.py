@@ -86,13 +86,13 @@ async def wait_for_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
     if not answer["ended"]:
         waiting = await calls.read(session, f"/api/fyke/runs/{segment(run)}/waiting")
         answer["waiting_for"] = waiting["reason"]
-        answer["progress"] = summary["progress"]
+        answer["progress"] = summary.get("progress")  # an older server has none
         answer["next"] = "call wait_for_run again; the run goes on meanwhile"
     elif answer["state"] == "succeeded":
         answer["next"] = "read_rows"
     else:
         answer["next"] = "diagnose_run"
-    says_progress = bool(answer.get("progress") and answer["progress"]["text"])
+    says_progress = bool(answer.get("progress") and answer["progress"].get("text"))
     return answer_of(answer, untrusted=bool(summary["reason"]) or says_progress)
 
 
@@ -328,8 +328,9 @@ async def diagnose_run(session: McpSession, arguments: Arguments) -> ToolAnswer:
 
 
 def _errors_of(site: dict[str, Any]) -> dict[str, int]:
-    """The answers of a site with an error, by status."""
-    return {name: count for name, count in site["statuses"].items() if name[0] in "45"}
+    """The answers of a site with an error, by status; an older server does not count them."""
+    statuses = site.get("statuses", {})
+    return {name: count for name, count in statuses.items() if name[0] in "45"}
 
 
 async def _last_errors(session: McpSession, run: str) -> list[str]:

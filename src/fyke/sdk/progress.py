@@ -12,10 +12,11 @@ MAX_READ = 20 * MAX_PROGRESS_TEXT  # characters of a text that are looked at
 
 
 def checked_progress(
-    done: int, total: int, text: str, mask: Callable[[str], str]
+    done: int, total: int, text: str, mask: Callable[[str], str], longest: int = 0
 ) -> WorkerProgress:
-    """Return the progress with its text in one line, masked before it is cut, so that no part of a
-    secret is left. Raises ``InvalidRequest`` for negative and very large numbers.
+    """Return the progress with its text in one line. ``mask`` replaces secrets of at most
+    ``longest`` characters: of a longer text than is looked at, so many are left out at the end,
+    where a secret may have begun. Raises ``InvalidRequest`` for negative and very large numbers.
     """
     for name, number in (("done", done), ("total", total)):
         if not 0 <= number <= MAX_PROGRESS:
@@ -23,7 +24,10 @@ def checked_progress(
                 f"The progress was refused: {name} is {number}, and must be a whole number from 0 "
                 f"to {MAX_PROGRESS}."
             )
-    line = " ".join(clean(mask(text[:MAX_READ])).split())
+    masked = mask(text[: MAX_READ + longest])
+    if len(text) > MAX_READ + longest:
+        masked = masked[: -longest or None]
+    line = " ".join(clean(masked).split())
     if len(line) > MAX_PROGRESS_TEXT:
         line = f"{line[: MAX_PROGRESS_TEXT - 1].rstrip()}…"
     return WorkerProgress(done, total, line)

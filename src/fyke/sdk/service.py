@@ -82,7 +82,10 @@ class SdkService:
 
     async def _set_progress(self, message: bytes) -> bytes:
         done, total, text = messages.read_progress(message)
-        self._attempt.set_progress(checked_progress(done, total, text, self._attempt.mask))
+        masker = self._attempt.masker
+        longest = 0 if masker is None else masker.longest
+        progress = checked_progress(done, total, text, self._attempt.mask, longest)
+        self._attempt.set_progress(progress)
         return _SUCCESS
 
     def _log_method(self, type: LogType) -> Method:

@@ -25,6 +25,7 @@ from fyke.cli.run import (
     start,
 )
 from fyke.reasons import ReasonCode
+from fyke_client.errors import ApiError
 from fyke_client.types.fyke.run_logs import LogItem
 from fyke_client.types.fyke.runs import (
     BrowserUseItem,
@@ -275,3 +276,6 @@ def test_all_runs_of_a_state_are_aborted() -> None:
     ]  # fmt: skip
     assert "Aborting 2 runs." in server.messages
     assert "No active run matches." in run(abort, "", None, "owner/a", runs=[]).messages
+    with pytest.raises(CommandFailed, match="1 run could not be aborted: No access"):
+        refused = ApiError(403, 4030, "No access")
+        run(abort, "", ActiveState.READY, "", True, runs=found[:1], abort=refused)

@@ -75,6 +75,13 @@ def test_search_finds_titles_before_texts(pages: Guide) -> None:
     assert len(pages.search("run", 7)) == 7
 
 
+def test_a_search_is_for_a_few_different_words(pages: Guide) -> None:
+    assert pages.search("slack " * 80, 3) == pages.search("slack", 3)
+    few = "a e i o t n s r"
+    assert len(few.split()) == module.MAX_WORDS
+    assert pages.search(f"{few} zzzqqq", 3) == pages.search(few, 3) != []
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -8,7 +8,7 @@ import support.sdk_server  # noqa: F401 - puts the SDK's folder on the path
 from fyke.domain.secrets.masking import Masker
 from fyke.errors import InvalidRequest
 from fyke.model.progress import MAX_PROGRESS, MAX_PROGRESS_TEXT, WorkerProgress
-from fyke.sdk.progress import checked_progress
+from fyke.sdk.progress import MAX_READ, checked_progress
 from fyke.sdk.service import SdkService
 from support.blocking_results import BlockableResults, running
 
@@ -51,6 +51,18 @@ def test_a_secret_is_masked_before_the_text_is_cut(before: int) -> None:
     assert found.text.startswith("x" * min(before, MAX_PROGRESS_TEXT - 1) or "***LOGIN***")
 
 
+@pytest.mark.parametrize("shown", [1, 5, len(SECRET) - 1, len(SECRET)])
+@pytest.mark.parametrize("more", ["", " and more"])
+def test_no_part_of_a_secret_is_left_where_the_text_is_no_longer_read(
+    shown: int, more: str
+) -> None:
+    masker = Masker({"LOGIN": SECRET})
+    for read in (MAX_READ, MAX_READ + masker.longest):
+        text = " " * (read - shown) + SECRET + more
+        found = checked_progress(0, 0, text, masker.text, masker.longest)
+        assert found.text.removesuffix(more) in ("", "***LOGIN***")
+
+
 @pytest.mark.anyio
 async def test_the_last_report_counts_until_the_attempt_is_closed() -> None:
     async with running(BlockableResults()) as taking:
@@ -69,6 +81,8 @@ async def test_the_last_report_counts_until_the_attempt_is_closed() -> None:
         refused = await report(-1, "refused")
         assert refused.code == 1 and "done is -1" in refused.message
         assert attempt.progress == WorkerProgress(2, 10, "as ***LOGIN***")
+        assert (await report(3, " " * (MAX_READ - 5) + SECRET)).code == 0
+        assert attempt.progress == WorkerProgress(3, 10, "***LOGIN***")
         await attempt.close()
         late = await report(3, "late")
         assert late.code == 1 and "has ended" in late.message

@@ -69,11 +69,8 @@ class FindPages:
         text = view.query.get("q", "")[:MAX_SEARCH].replace("\0", "").strip()
         found = await self.finder.find(view.caller, text)
         pages, actions = matching(text, view.caller, self._paths(view))
-        documentation = await asyncio.to_thread(guide)
-        help_pages = documentation.search(text, _MAX_HELP, titles=True)
-        own = found.workers or found.tasks or found.runs
-        if not (help_pages or own) and len(text) >= _MIN_TEXT:
-            help_pages = documentation.search(text, _MAX_HELP)
+        own = bool(found.workers or found.tasks or found.runs)
+        help_pages = await asyncio.to_thread(_help_pages, text, own)
         groups = [*_groups(text, found, pages, actions), _help(help_pages)]
         count = sum(len(group.results) for group in groups)
         if not count:
@@ -97,6 +94,16 @@ class FindPages:
         names = [(label, label) for label in commands]
         found += _links([commands[label] for label in nearest(text, names)])
         return found[:_MAX_NEAR]
+
+
+def _help_pages(text: str, own: bool) -> Sequence[GuideHit]:
+    """Pages with these words in a heading; in their texts if there are none and no ``own`` results.
+    Takes too long for the event loop.
+    """
+    found = guide().search(text, _MAX_HELP, titles=True)
+    if not (found or own) and len(text) >= _MIN_TEXT:
+        found = guide().search(text, _MAX_HELP)
+    return found
 
 
 def _groups(

@@ -259,6 +259,10 @@ class RunStore(Protocol):
         """Ids of the ended attempts whose rows are hidden because of their outcome, or replaced."""
         ...
 
+    def hidden_by_run(self, run_ids: Collection[str]) -> dict[str, frozenset[str]]:
+        """The same for several runs; one without any attempt, hidden or not, is left out."""
+        ...
+
     def replaced_attempts(self, run_id: str) -> frozenset[str]:
         """Ids of the attempts whose rows are replaced by those of another attempt."""
         ...

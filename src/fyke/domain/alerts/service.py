@@ -74,10 +74,9 @@ class Alerts:
         task_ids = {alert.task_id for alert in alerts if alert.task_id}
 
         def work(tx: Transaction) -> dict[str, AlertSubject]:
-            workers = {each: tx.workers.get(each) for each in worker_ids}
-            tasks = {each: tx.tasks.get(each) for each in task_ids}
+            workers, tasks = tx.workers.get_all(worker_ids), tx.tasks.get_all(task_ids)
             return {
-                alert.id: AlertSubject(workers[alert.worker_id], tasks.get(alert.task_id))
+                alert.id: AlertSubject(workers.get(alert.worker_id), tasks.get(alert.task_id))
                 for alert in alerts
             }
 

@@ -39,15 +39,6 @@ class RowsNotCounted(Exception):
         self.hidden = hidden
 
 
-def hidden_attempts(attempts: Iterable[Attempt], hiding: frozenset[str]) -> frozenset[str]:
-    """The ids of the attempts whose rows are hidden."""
-    return frozenset(attempt.id for attempt in attempts if _is_hidden(attempt, hiding))
-
-
-def _is_hidden(attempt: Attempt, hiding: frozenset[str]) -> bool:
-    return attempt.replaced or (attempt.outcome is not None and attempt.outcome.value in hiding)
-
-
 def visible_rows(
     run_id: str, attempts: Iterable[Attempt], hiding: frozenset[str], kept: KeptRows
 ) -> int:
@@ -55,7 +46,7 @@ def visible_rows(
     hidden: set[str] = set()
     visible = hidden_rows = others = 0
     for attempt in attempts:
-        if _is_hidden(attempt, hiding):
+        if attempt.replaced or (attempt.outcome is not None and attempt.outcome.value in hiding):
             hidden.add(attempt.id)
             hidden_rows += attempt.rows
         else:

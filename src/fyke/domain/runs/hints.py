@@ -229,10 +229,13 @@ def _from_sites(sites: Sequence[SiteUsage]) -> Hint | None:
 
 
 def _from_answers(sites: Sequence[SiteUsage]) -> Hint | None:
-    """A hint about sites that have refused at least half of the requests with a known answer."""
+    """A hint about sites that have refused at least half of the requests that got an answer. One
+    that Fyke could not read is none of a refusal.
+    """
     answers = [answer for site in sites for answer in site.answers]
     refused = sum(count for status, count in answers if status in _REFUSALS)
-    is_refused = refused and 2 * refused >= sum(count for _, count in answers)
+    unseen = sum(site.traffic.unseen for site in sites)
+    is_refused = refused and 2 * refused >= sum(count for _, count in answers) + unseen
     return Hint(HintCode.BLOCKED) if is_refused else None
 
 

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from fyke.contracts.state import Transaction
-from fyke.domain.runs.final_rows import hidden_attempts
 from fyke.domain.runs.transitions import Rules, charged_of
 from fyke.model.run import Run
 
@@ -28,13 +27,16 @@ def present_figures(
     run_ids = [run.id for run in runs]
     if not run_ids:
         return {}
-    attempts, samples = tx.runs.attempts_of(run_ids), tx.samples.measure(run_ids, tx.now)
+    hidden, samples = tx.runs.hidden_by_run(run_ids), tx.samples.measure(run_ids, tx.now)
+    # attempts may be many: they are read only for runs that may cost anything
+    priced = [run.id for run in runs if run.hold_micros] if rules.prices.any() else []
+    attempts = tx.runs.attempts_of(priced)
     return {
         run.id: PresentFigures(
             charged_of(rules, run, attempts.get(run.id, ())),
             samples[run.id].traffic_bytes,
-            hidden_attempts(attempts.get(run.id, ()), rules.hiding),
-            run.id in attempts,
+            hidden.get(run.id, frozenset()),
+            run.id in hidden,
         )
         for run in runs
     }

@@ -165,21 +165,23 @@ def test_undeclared_sites_take_precedence_over_errors_of_sites() -> None:
 
 
 @pytest.mark.parametrize(
-    ("statuses", "lines", "code"),
+    ("statuses", "unseen", "lines", "code"),
     [
-        ({"403": 5, "200": 5}, [], HintCode.BLOCKED),
-        ({"429": 2, "403": 1, "200": 2}, [], HintCode.BLOCKED),
-        ({"403": 4, "200": 5}, [], HintCode.NO_ROWS),
-        ({"500": 9}, [], HintCode.NO_ROWS),
-        ({}, [], HintCode.NO_ROWS),
-        ({"403": 9}, ["ModuleNotFoundError: No module named 'bs4'"], HintCode.MODULE_MISSING),
+        ({"403": 5, "200": 5}, 0, [], HintCode.BLOCKED),
+        ({"429": 2, "403": 1, "200": 2}, 1, [], HintCode.BLOCKED),
+        ({"403": 4, "200": 5}, 0, [], HintCode.NO_ROWS),
+        ({"403": 1}, 999, [], HintCode.NO_ROWS),
+        ({"500": 9}, 0, [], HintCode.NO_ROWS),
+        ({}, 0, [], HintCode.NO_ROWS),
+        ({"403": 9}, 0, ["ModuleNotFoundError: No module named 'bs4'"], HintCode.MODULE_MISSING),
     ],
 )
 def test_sites_that_refuse_most_requests_are_the_hint_if_the_log_says_nothing(
-    statuses: dict[str, int], lines: list[str], code: HintCode
+    statuses: dict[str, int], unseen: int, lines: list[str], code: HintCode
 ) -> None:
-    traffic = SiteTraffic("shop.example", requests=9, statuses=statuses)
-    found = hint(ended(None), 0, lines, [SiteUsage(traffic, None)])
+    refusing = SiteTraffic("shop.example", requests=9, statuses=statuses)
+    other = SiteTraffic("other.example", requests=unseen, unseen=unseen)
+    found = hint(ended(None), 0, lines, [SiteUsage(refusing, None), SiteUsage(other, None)])
     assert found is not None and found.code is code
 
 

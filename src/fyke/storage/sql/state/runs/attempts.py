@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, bindparam, case, exists, func, select, text, update
+from sqlalchemy import BigInteger, Select, bindparam, case, exists, func, or_, select, text, update
 
 from fyke.model.attempt import AttemptEnd
 from fyke.model.run import Attempt, AttemptKey, End, Outcome
@@ -28,7 +28,7 @@ from fyke.storage.sql.state.records import (
     record,
     was_applied,
 )
-from fyke.storage.sql.state.runs.tables import ENDED_COUNTERS, attempts
+from fyke.storage.sql.state.runs.tables import ENDED_COUNTERS, attempts, runs
 
 _CHUNK = 500  # values in one IN clause
 _OF_RUN = "SELECT id FROM attempts WHERE run_id = ?"
@@ -230,6 +230,20 @@ class AttemptTable(SqlStore):
         outcomes = [str(outcome) for outcome in sorted(self._hiding)]
         condition = f"(outcome IN ({', '.join('?' * len(outcomes))}) OR replaced)"
         return self._ids_of(run_id, condition, *outcomes)
+
+    def hidden_by_run(self, run_ids: Collection[str]) -> dict[str, frozenset[str]]:
+        if not run_ids:
+            return {}
+        has_any = exists().where(attempts.c.run_id == runs.c.id)
+        started = select(runs.c.id).where(runs.c.id.in_(run_ids), has_any)
+        outcomes = attempts.c.outcome.in_(sorted(map(str, self._hiding)))
+        hidden = select(attempts.c.run_id, attempts.c.id).where(
+            attempts.c.run_id.in_(run_ids), or_(outcomes, attempts.c.replaced)
+        )
+        found: dict[str, set[str]] = {ref: set() for ref in self._db.execute(started).scalars()}
+        for run_id, attempt_id in self._db.execute(hidden):
+            found.setdefault(run_id, set()).add(attempt_id)
+        return {run_id: frozenset(ids) for run_id, ids in found.items()}
 
     def replaced_attempts(self, run_id: str) -> frozenset[str]:
         return self._ids_of(run_id, "replaced")
