@@ -30,7 +30,14 @@ from fyke.domain.runs.summary import summary_of_text
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.workers.lookup import find_version, find_worker, owns
 from fyke.domain.workers.parameters import ParsedInput, parts, read_input
-from fyke.errors import InvalidRequest, NotFound, RunNotFound, UserMissing
+from fyke.errors import (
+    InvalidRequest,
+    NotFound,
+    RunNotFound,
+    UnknownVersion,
+    UserMissing,
+    VersionUnavailable,
+)
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Account, Caller
 from fyke.model.account import Plan as AccountPlan
@@ -233,16 +240,20 @@ class RunForms:
 
     async def without_secrets(self, caller: Caller, ref: str, start: FormStart) -> FormStart:
         """Return ``start`` without the secrets in its input; without an input if that is too large
-        to hide them.
+        to hide them, or its version, which says what is secret, is not known.
         """
 
         def work(tx: Transaction) -> Version | None:
             worker = find_worker(tx, caller, ref)
-            if start.version:
-                return tx.workers.version(worker.id, start.version)
-            return find_version(tx, caller, worker.id, None)
+            named = tx.workers.version(worker.id, start.version) if start.version else None
+            try:  # otherwise a tag, or the current one
+                return named or find_version(tx, caller, worker.id, start.version)
+            except (UnknownVersion, VersionUnavailable):
+                return None
 
         version, text = await self._read(work), dump(start.value.input)
+        if version is None:
+            return replace(start, value=NormalisedInput({}, {}))
         secrets = await self._inputs.of_input(caller, text, version)
         shown = await self._inputs.input(caller, text, secrets)
         value = _to_normalised(json.loads(shown)) if shown else NormalisedInput({}, {})
