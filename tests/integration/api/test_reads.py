@@ -317,8 +317,11 @@ async def test_a_page_of_runs_reads_each_worker_once(
             request = StartRequest(worker.id, None, start_body(worker.id)["input"], "", Origin.API)
             await app.services.runs.start(app.owner, request)
     read: list[str] = []
-    get = SqlWorkers.get
+    get, get_all = SqlWorkers.get, SqlWorkers.get_all
     monkeypatch.setattr(SqlWorkers, "get", lambda of, ref: read.append(ref) or get(of, ref))
+    monkeypatch.setattr(
+        SqlWorkers, "get_all", lambda of, refs: read.extend(refs) or get_all(of, refs)
+    )
     count, views = await app.services.runs.list(app.owner, RunFilter(), offset=0, limit=20)
     assert (count, len(views)) == (6, 6)
     assert sorted(read) == sorted({view.worker.id for view in views})
