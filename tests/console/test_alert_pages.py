@@ -148,8 +148,8 @@ async def test_without_a_mail_server_a_rule_keeps_its_addresses(
     async def shown(reader: Visitor) -> list[tuple[str, bool]]:
         page = await reader.get(here)
         assert "not confirmed" not in page.text
-        boxes = page.all("//input[@name='emails']")
-        return [(box.get("value"), box.get("checked") is not None) for box in boxes]
+        found = page.all("//input[@name='emails']")
+        return [(each.get("value"), each.get("checked") is not None) for each in found]
 
     async with visitor(app, caller.user_id) as reader:
         assert await shown(reader) == [("ada@example.org", True), ("bo@example.org", False)]
