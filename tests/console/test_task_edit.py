@@ -191,12 +191,18 @@ async def test_a_schedule_is_saved_with_alerts(app: App, owner: Visitor) -> None
     assert page.all(f"//li/a[@href='/alerts/rules/{rules[0].id}']")
     assert await offered() == ["zero_rows", "fewer_rows"]
     await owner.post(f"/alerts/rules/{rules[0].id}/switch", {"to": "off"})
-    assert await offered() == ["failed", "zero_rows", "fewer_rows"]
+    assert await offered() == ["zero_rows", "fewer_rows"]
+    page = await owner.get(address)
+    assert page.all("//input[@name='alert_on' and not(@checked)]/@value") == [rules[0].id]
+    sent = SCHEDULE | {"revision": "1", "alert": ["failed"], "alert_on": [rules[0].id]}
+    await owner.post(address, sent)
+    after = [view.rule for view in await app.services.alerts.rules(app.owner)]
+    assert [(rule.id, rule.enabled) for rule in after] == [(rule.id, True) for rule in rules]
     for _ in range(MAX_RULES - 2):
         await app.services.alerts.add_rule(app.owner, EXAMPLE)
-    done = await owner.post(address, SCHEDULE | {"revision": "1", "alert": ["zero_rows"]})
+    done = await owner.post(address, SCHEDULE | {"revision": "2", "alert": ["zero_rows"]})
     page = await owner.get(done.location)
-    assert "The schedule was saved, but an alert rule was not added: An account has" in page.text
+    assert "The schedule was saved, but not all alert rules are on: An account has" in page.text
 
 
 @pytest.mark.parametrize(

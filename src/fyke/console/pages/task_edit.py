@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from fyke.console import formats
 from fyke.console.page import ConsolePage
+from fyke.console.pages.alert_rules import fields_of
 from fyke.console.pages.task_alerts import TaskAlerts, task_alerts
 from fyke.console.pages.task_schedule import (
     TypedSchedule,
@@ -234,8 +235,12 @@ class TaskEditPages:
         try:
             for fields in alerts.chosen(view.form.all("alert")):
                 await self.alerts.add_rule(view.caller, fields)
+            for rule in alerts.off:
+                if rule.id in view.form.all("alert_on"):
+                    fields = replace(fields_of(rule), enabled=True)
+                    await self.alerts.change_rule(view.caller, rule.id, fields)
         except (InvalidRequest, Refused) as error:
-            text = _("The schedule was saved, but an alert rule was not added: %(reason)s")
+            text = _("The schedule was saved, but not all alert rules are on: %(reason)s")
             return view.go(address, text % {"reason": error_text(error)[:300]}, "warn")
         return view.go(address, _("The schedule was saved."))
 
@@ -269,6 +274,7 @@ class TaskEditPages:
             units=unit_labels(),
             alerts=await self._alerts(view, check),
             chosen_alerts=view.form.all("alert"),
+            switched_alerts=view.form.all("alert_on"),
             **await self._preview(view, check.line.task.id, typed),
             **values,
         )

@@ -87,7 +87,7 @@ class TaskPages:
         return view.page(
             "tasks/show.html",
             **frame_values(check, ""),
-            **await self.notices.values(view, check.line.task.id),
+            **await self.notices.values(view, check.line.task),
             ahead=ahead,
             runs=page.rows,
             picture=pictures.get(check.line.task.id),

@@ -44,10 +44,36 @@ def test_what_a_rule_of_the_task_its_worker_or_the_account_reports_is_not_offere
 def test_rules_of_others_that_are_off_or_of_some_reasons_report_less() -> None:
     others = rule(RuleKind.FAILED, task="other"), rule(RuleKind.FAILED, worker="other")
     assert task_alerts(TASK, others).rules == [] and offered(*others) == ALL
-    assert offered(rule(RuleKind.FAILED, enabled=False)) == ALL
+    wider = rule(RuleKind.FAILED, enabled=False), rule(RuleKind.FAILED, worker="w", enabled=False)
+    assert offered(*wider) == ALL and task_alerts(TASK, wider).off == []
     assert offered(rule(RuleKind.BUDGET)) == ALL
     some = rule(RuleKind.FAILED, reasons=("timeout",))
     assert offered(some) == ALL and task_alerts(TASK, [some]).rules == [some.rule]
+
+
+def test_a_rule_of_the_task_that_is_off_is_switched_on_and_not_added_again() -> None:
+    off = rule(RuleKind.FAILED, task=TASK.id, enabled=False)
+    again = rule(RuleKind.FAILED, task=TASK.id, enabled=False)
+    found = task_alerts(TASK, [off, again])
+    assert (found.rules, found.off, offered(off)) == ([], [off.rule], ALL[1:])
+    assert found.own(RuleKind.FAILED) is off.rule and not found.reports(RuleKind.FAILED)
+    wider = rule(RuleKind.FAILED)
+    found = task_alerts(TASK, [off, wider])
+    assert found.off == [] and found.own(RuleKind.FAILED) is None, "both would report each run"
+    assert found.others(RuleKind.FAILED) == [wider.rule] and found.reports(RuleKind.FAILED)
+    some = rule(RuleKind.FAILED, task=TASK.id, enabled=False, reasons=("timeout",))
+    assert task_alerts(TASK, [some]).off == [] and offered(some) == ALL
+
+
+def test_the_own_rule_comes_before_wider_ones_and_those_of_some_reasons() -> None:
+    wider, own = rule(RuleKind.FAILED), rule(RuleKind.FAILED, task=TASK.id)
+    some = rule(RuleKind.FAILED, task=TASK.id, reasons=("timeout",))
+    found = task_alerts(TASK, [wider, some, own])
+    assert found.rules == [some.rule, own.rule, wider.rule]
+    assert found.own(RuleKind.FAILED) is own.rule
+    assert found.others(RuleKind.FAILED) == [some.rule, wider.rule]
+    found = task_alerts(TASK, [some])
+    assert found.own(RuleKind.FAILED) is None and not found.reports(RuleKind.FAILED)
 
 
 def test_the_name_of_a_rule_for_a_long_title_has_room() -> None:
