@@ -230,7 +230,9 @@ class Services:
         self.input_secrets = InputSecretFinder(storage, foundations.parsers)
         self.forms = RunForms(storage, rules, foundations.parsers, self.input_secrets)
         self.history = VersionHistory(storage, foundations.blobs, foundations.parsers)
-        self.promotions = Promotions(storage, self.history)
+        self.promotions = Promotions(
+            storage, self.history, foundations.parsers, foundations.workers.prepares
+        )
         self.output_fields = OutputFields(storage, self.results)
         self.catalog = Catalog(storage, foundations.categories, priced=rules.prices.any())
         self.tasks = Tasks(storage, self.workers, rules)

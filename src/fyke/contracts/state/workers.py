@@ -122,6 +122,12 @@ class WorkerStore(Protocol):
         """
         ...
 
+    def lock(self, worker_id: str) -> Worker:
+        """Like ``get``, but lock it for a publication or choice; raise ``WorkerNotFound`` when it
+        is deleted.
+        """
+        ...
+
     def set_current(
         self, worker_id: str, *, own: str | None = None, others: str | None = None
     ) -> None:

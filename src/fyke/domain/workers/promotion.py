@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from fyke.contracts.parsing import ParserPool
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
@@ -13,6 +15,8 @@ from fyke.domain.workers.environments import request_environment
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.lookup import NEWEST, find_own_worker, unknown_version
 from fyke.domain.workers.schema_changes import SchemaChange
+from fyke.domain.workers.submitting import share
+from fyke.domain.workers.suggested_page import page_after, read_suggestions, suggesting
 from fyke.errors import InvalidRequest, NotFound, Refused, VersionUnavailable
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
@@ -58,9 +62,20 @@ class Promotions:
     and ``UnknownVersion``.
     """
 
-    def __init__(self, storage: Storage, history: VersionHistory) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        history: VersionHistory,
+        parsers: ParserPool,
+        prepares: Callable[[Caller, str], bool],
+    ) -> None:
+        """``prepares``: whether dependencies of the caller's worker of this name are fetched
+        before a run needs them.
+        """
         self._storage = storage
         self._history = history
+        self._parsers = parsers
+        self._prepares = prepares
 
     async def preview(self, caller: Caller, ref: str, number: str) -> Promotion:
         """What ``promote`` would change. Raise ``Refused`` as it does."""
@@ -93,18 +108,34 @@ class Promotions:
 
     async def promote(self, caller: Caller, ref: str, number: str) -> tuple[Worker, Version]:
         """Let runs that name no version use this one, also an earlier one; return the worker before
-        the change, and the version. Other accounts keep theirs while the version is not approved.
+        the change, and the version. Other accounts keep theirs while the version is not approved;
+        it is submitted then. A page that was not edited by hand becomes that of the version.
         The next publication makes the newest version the current one again. Raise ``Refused``
         unless it is published.
         """
         require_editor(caller, _ACTION)
 
-        def work(tx: Transaction) -> tuple[Worker, Version]:
+        def read(tx: Transaction) -> list[Version]:
             worker, version = _published(tx, caller, ref, number)
+            return [version, *suggesting(worker, tx.workers.versions(worker.id))]
+
+        texts = await self._storage.read(read)
+        suggested = await read_suggestions(self._parsers, caller.account_id, texts)
+
+        def work(tx: Transaction) -> tuple[Worker, Version]:
+            worker, version = _published(tx, caller, ref, number, lock=True)
+            own = next((item for item in suggested if item.version_id == version.id), None)
+            if own is not None:
+                page = page_after(worker, own, tx.workers.versions(worker.id), suggested)
+                if page != worker.page:
+                    tx.workers.update(worker.id, page, public=worker.public)
             tx.workers.set_current(
                 worker.id, own=version.number, others=version.number if version.approved else None
             )
-            request_environment(tx, version.id)
+            if worker.public and not version.approved:
+                share(tx, worker, version, required=True)
+            if self._prepares(caller, worker.name):
+                request_environment(tx, version.id)
             detail = f"{version.number}, before: {worker.latest or '-'}"
             record(tx, caller, AuditAction.PROMOTED, worker.path, detail)
             return worker, version
@@ -113,13 +144,19 @@ class Promotions:
 
     async def tag(self, caller: Caller, ref: str, tag: str, number: str) -> Version:
         """Give a version a tag, which runs and tasks may name; another version loses it. Raise
-        ``InvalidRequest`` for a tag that is not allowed, ``Refused`` unless it is published.
+        ``InvalidRequest`` for a tag that is not allowed, ``Refused`` unless it is published, and
+        approved if the worker is public.
         """
         require_editor(caller, "Tagging versions")
         name = checked_tag(tag)
 
         def work(tx: Transaction) -> Version:
-            worker, version = _published(tx, caller, ref, number)
+            worker, version = _published(tx, caller, ref, number, lock=True)
+            if worker.public and not version.approved:
+                raise Refused(
+                    f"{version.number} is not approved, and other accounts may name a tag; tag it "
+                    "when it is approved"
+                )
             tags = tx.workers.tags(worker.id)
             if name not in tags and len(tags) >= MAX_TAGS:
                 raise Refused(f"a worker has at most {MAX_TAGS} tags; remove one")
@@ -157,8 +194,13 @@ def checked_tag(text: str) -> str:
     return tag
 
 
-def _published(tx: Transaction, caller: Caller, ref: str, number: str) -> tuple[Worker, Version]:
+def _published(
+    tx: Transaction, caller: Caller, ref: str, number: str, *, lock: bool = False
+) -> tuple[Worker, Version]:
+    """With ``lock``, both are read after a concurrent publication or choice."""
     worker = find_own_worker(tx, caller, ref, "choose its current version")
+    if lock:
+        worker = tx.workers.lock(worker.id)
     version = tx.workers.version(worker.id, number.strip())
     if version is None:
         raise unknown_version(worker, number)

@@ -40,6 +40,8 @@ class PublishRequest:
     the caller's worker ``name``, which is created when it does not exist. ``public`` None =
     unchanged. ``new``: it must not exist, unless its newest version has the same content. Without
     ``promote`` the current version, if there is one, stays the current one, and so does the page.
+    ``shipped``: published at every start, so nothing is chosen if the newest version has these
+    files, and its dependencies are not fetched before a run needs them.
     """
 
     name: str
@@ -47,7 +49,7 @@ class PublishRequest:
     page: PageChange = field(default_factory=PageChange)
     public: bool | None = None
     note: str = ""  # for the reviewer
-    prepare: bool = True  # whether the dependencies are installed before a run
+    shipped: bool = False
     new: bool = False
     promote: bool = True
     suggested: tuple[Suggestion, ...] = ()  # of the ``texts_to_read``
@@ -89,12 +91,19 @@ def publish_transaction(
 
     def work(tx: Transaction) -> PublishResult:
         worker, version = _write_version(tx, caller, project, request, clock, approved=approved)
-        if request.prepare:
+        if not request.shipped:
             request_environment(tx, version.id)
         public = worker.public if request.public is None else request.public
         submission = None
         if public:
-            submission = share(tx, worker, version, required=not approved, note=request.note)
+            submission = share(
+                tx,
+                worker,
+                version,
+                required=not approved,
+                note=request.note,
+                replace_waiting=request.promote,
+            )
         elif request.public is False:
             make_private(tx, worker)
         stored_worker = tx.workers.get(worker.id)
@@ -151,15 +160,19 @@ def _write_version(
     """Write the worker and its next version, or return the version that has the content."""
     worker = _target(tx, caller, request)
     versions: list[Version] = []
+    promote = request.promote
     if worker is None:
         worker = _new_worker(caller, project, request, clock.now_ms())
         tx.workers.add(worker)
     else:
+        worker = tx.workers.lock(worker.id)  # first: a choice may be made meanwhile
         if request.new:
             _require_same(tx, worker, project)
         versions = tx.workers.versions(worker.id)
+        if request.shipped and versions and _has_files(versions[0], project):
+            promote = False
         page = worker.page
-        if request.promote:
+        if promote:
             page = page_after(worker, project, versions, request.suggested)
         page = request.page.applied_to(page)
         worker = with_page(worker, page)
@@ -169,31 +182,36 @@ def _write_version(
             _note_browser(tx, latest, project)
             return worker, latest
     newest = versions[0] if versions else None
-    if newest and newest.state is VersionState.PUBLISHED and newest.digest == project.digest:
+    if newest and _has_files(newest, project):
         _note_browser(tx, newest, project)
-        if request.promote:  # another one was chosen
-            _choose(tx, worker, newest, request)
+        if promote:  # another one was chosen
+            _choose(tx, worker, newest, promote=True)
             record(tx, caller, AuditAction.PROMOTED, worker.path, newest.number)
         return worker, newest
     if newest and newest.state is VersionState.DRAFT and newest.digest == project.digest:
         tx.workers.set_version_state(worker.id, newest.number, VersionState.PUBLISHED)
-        _choose(tx, worker, newest, request)
+        _choose(tx, worker, newest, promote=promote)
         record(tx, caller, AuditAction.PUBLISHED, worker.path, newest.number)
         return worker, replace(newest, state=VersionState.PUBLISHED)
     number = next_number([version.number for version in versions])
     version = _new_version(worker, project, number, clock.now_ms(), versions)
     version = replace(version, approved=approved)
     _add(tx, version, project)
-    _choose(tx, worker, version, request)
+    _choose(tx, worker, version, promote=promote)
     record(tx, caller, AuditAction.PUBLISHED, worker.path, number)
     return worker, version
 
 
-def _choose(tx: Transaction, worker: Worker, newest: Version, request: PublishRequest) -> None:
+def _has_files(version: Version, project: Project) -> bool:
+    """Whether the version is published, with the files of the project."""
+    return version.state is VersionState.PUBLISHED and version.digest == project.digest
+
+
+def _choose(tx: Transaction, worker: Worker, newest: Version, *, promote: bool) -> None:
     """Make the newest version the current one, for other accounts if they may run it; or keep the
     one that is current in ``worker``, as it was before the publication.
     """
-    if request.promote:
+    if promote:
         own, others = "", "" if newest.approved else None
     else:
         own, others = worker.latest, worker.latest_approved

@@ -39,8 +39,8 @@ from fyke.domain.workers.publication import (
     with_page,
 )
 from fyke.domain.workers.submitting import waiting_finding
-from fyke.domain.workers.suggested_page import Suggestion, suggestion_of
-from fyke.errors import Conflict, InvalidRequest, TooComplex, Unavailable, VersionUnavailable
+from fyke.domain.workers.suggested_page import Suggestion, read_suggestions
+from fyke.errors import Conflict, InvalidRequest, Unavailable, VersionUnavailable
 from fyke.kit.clock import Clock
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
@@ -86,6 +86,10 @@ class Workers:
         self._review = review
         self._shipped = shipped
         self._check_place = check_place
+
+    def prepares(self, caller: Caller, name: str) -> bool:
+        """Whether dependencies of the caller's worker are fetched before a run needs them."""
+        return not (caller.operator and name in self._shipped)
 
     async def publish(
         self,
@@ -177,7 +181,7 @@ class Workers:
             request = replace(request, name=name_from_title(request.page.title or project.title))
         request = replace(
             request,
-            prepare=not (caller.operator and request.name in self._shipped),
+            shipped=not self.prepares(caller, request.name),
             suggested=await self._suggested(caller, project, request),
         )
         result = await self._add(
@@ -191,12 +195,7 @@ class Workers:
     ) -> tuple[Suggestion, ...]:
         """What earlier versions suggested, read outside the transaction, see ``page_after``."""
         versions = await self._storage.read(lambda tx: texts_to_read(tx, caller, project, request))
-        suggested = []
-        for version in versions:
-            texts = version.id, version.readme, version.input_schema
-            with contextlib.suppress(TooComplex):  # unknown, so the page stays
-                suggested.append(await self._parsers.run(caller.account_id, suggestion_of, *texts))
-        return tuple(suggested)
+        return await read_suggestions(self._parsers, caller.account_id, versions)
 
     async def _read(self, caller: Caller, data: bytes) -> Project:
         return await self._parsers.run(caller.account_id, read_project, data, limits=THOROUGH)

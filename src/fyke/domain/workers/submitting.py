@@ -21,11 +21,13 @@ def share(
     *,
     required: bool,
     note: str = "",
+    replace_waiting: bool = True,
 ) -> Submission | None:
     """Let other accounts run ``version``; return its submission when it needs a review, else None.
 
     ``required``: a version needs a review unless an approved version has the same content. If not
-    required, all published versions of the worker are approved.
+    required, all published versions of the worker are approved. Without ``replace_waiting`` the
+    submission of another version goes on, and this one is not submitted.
     """
     if not required:
         for earlier in tx.workers.versions(worker.id):
@@ -36,9 +38,13 @@ def share(
         tx.workers.approve(worker.id, version.number)
         version = replace(version, approved=True)
     if version.approved:
-        take_back(tx, worker.id, SubmissionState.REPLACED)
+        if replace_waiting or not required:
+            take_back(tx, worker.id, SubmissionState.REPLACED)
         if not worker.public:
             tx.workers.update(worker.id, worker.page, public=True)
+        return None
+    waiting = tx.submissions.waiting_of(worker.id)
+    if waiting is not None and waiting.version != version.number and not replace_waiting:
         return None
     return _submit(tx, worker, version, note)
 

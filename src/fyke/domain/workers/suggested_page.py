@@ -6,12 +6,14 @@ processor time. So a ``ParserPool`` does that before the transaction of a public
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from fyke.contracts.parsing import ParserPool
 from fyke.domain.workers.input_schema import parse
 from fyke.domain.workers.readme import first_heading, first_paragraph, one_line
-from fyke.errors import InvalidRequest
+from fyke.errors import InvalidRequest, TooComplex
 from fyke.model.worker import Project, Version, VersionState, Worker, WorkerPage
 
 
@@ -43,6 +45,18 @@ def suggestion_of(version_id: str, readme: str, input_schema: str) -> Suggestion
         return Suggestion(version_id, title)
 
 
+async def read_suggestions(
+    parsers: ParserPool, account_id: str, versions: Iterable[Version]
+) -> tuple[Suggestion, ...]:
+    """What versions suggested, without those that take too long to read."""
+    found = []
+    for version in versions:
+        texts = version.id, version.readme, version.input_schema
+        with contextlib.suppress(TooComplex):
+            found.append(await parsers.run(account_id, suggestion_of, *texts))
+    return tuple(found)
+
+
 def suggesting(worker: Worker, versions: Sequence[Version]) -> list[Version]:
     """The newest published version and the current one. ``versions``: newest first."""
     published = [item for item in versions if item.state is not VersionState.DRAFT]
@@ -61,9 +75,13 @@ def depends_on_earlier(worker: Worker, project: Project) -> bool:
 
 
 def page_after(
-    worker: Worker, project: Project, versions: Sequence[Version], suggested: Iterable[Suggestion]
+    worker: Worker,
+    project: Project | Suggestion,
+    versions: Sequence[Version],
+    suggested: Iterable[Suggestion],
 ) -> WorkerPage:
-    """Return the page of a worker after a publication. ``versions``: the earlier, newest first;
+    """Return the page of a worker after the publication of ``project``, or after a version became
+    the current one that made the suggestion ``project``. ``versions``: those before, newest first;
     ``suggested``: what those of ``suggesting`` did.
 
     A title or description that differs from what its newest and its current version suggested was

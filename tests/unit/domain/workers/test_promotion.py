@@ -12,12 +12,17 @@ import pytest
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.lookup import find_version
 from fyke.domain.workers.promotion import Promotions, checked_tag
-from fyke.domain.workers.publication import PublishRequest, publish_transaction
+from fyke.domain.workers.publication import (
+    PublishRequest,
+    publish_transaction,
+    texts_to_read,
+)
+from fyke.domain.workers.suggested_page import read_suggestions
 from fyke.errors import Forbidden, InvalidRequest, NotFound, Refused, UnknownVersion
 from fyke.kit.clock import ManualClock
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
-from fyke.model.worker import Language, Project, VersionState, Worker
+from fyke.model.worker import Language, Project, VersionState, Worker, WorkerPage
 from fyke.parsing.pools import ThreadPool
 from fyke.storage.blobs.filesystem import FilesystemBlobs
 from support import records
@@ -30,18 +35,22 @@ PUBLIC = PublishRequest("quotes", public=True)
 
 async def publish(state: PublishedState, content: str, **more: Any) -> Worker:
     field = {"name": content, "type": "string", "title": "T"}
+    title = more.get("title", "")
     project = Project(
         language=Language.PYTHON,
         bundle=content.encode(),
         digest=content,
         input_schema=json.dumps({"properties": [field]}),
         output_schema="",
-        readme="",
+        readme=f"# {title}\n",
         requirements="",
-        title=more.get("title", ""),
+        title=title,
         description="",
     )
     request = replace(PUBLIC, promote=more.get("promote", True))
+    earlier = await state.read(texts_to_read, ALICE, project, request)
+    suggested = await read_suggestions(ThreadPool(), "", earlier)
+    request = replace(request, suggested=suggested)
     work = publish_transaction(
         ALICE, project, request, ManualClock(), review=more.get("review", False)
     )
@@ -55,7 +64,9 @@ async def current(state: PublishedState, worker: Worker, who: Caller = ALICE) ->
 @pytest.fixture
 def promotions(state: PublishedState, tmp_path: Path) -> Promotions:
     blobs = FilesystemBlobs(tmp_path / "blobs", durable=False)
-    return Promotions(state.storage, VersionHistory(state.storage, blobs, ThreadPool()))
+    parsers = ThreadPool()
+    history = VersionHistory(state.storage, blobs, parsers)
+    return Promotions(state.storage, history, parsers, lambda caller, name: name != "shipped")
 
 
 async def test_an_earlier_version_runs_until_the_next_publication(
@@ -113,6 +124,52 @@ async def test_others_keep_their_version_until_the_current_one_is_approved(
     await promotions.promote(ALICE, worker.id, "v1.0.2")
     await state.do("workers.approve", worker.id, "v1.0.4")
     assert await current(state, worker, BOB) == "v1.0.2", "as its owner has chosen"
+
+
+async def test_the_page_is_that_of_the_current_version_unless_it_was_edited(
+    state: PublishedState, promotions: Promotions
+) -> None:
+    async def title_after(number: str) -> str:
+        await promotions.promote(ALICE, worker.id, number)
+        return str((await state.do("workers.get", worker.id)).title)
+
+    await publish(state, "a", title="First")
+    worker = await publish(state, "b", title="Second", promote=False)
+    assert worker.title == "First"
+    assert await title_after("v1.0.2") == "Second"
+    assert (await publish(state, "c", title="Third")).title == "Third", "it was not edited"
+    assert await title_after("v1.0.1") == "First"
+    await state.do("workers.update", worker.id, WorkerPage("By hand", ""), public=True)
+    assert await title_after("v1.0.2") == "By hand"
+
+
+async def test_a_version_on_trial_replaces_no_submission_until_it_is_the_current_one(
+    state: PublishedState, promotions: Promotions
+) -> None:
+    async def waiting() -> str:
+        return str((await state.do("submissions.waiting_of", worker.id)).version)
+
+    await publish(state, "a")
+    await publish(state, "b", review=True)
+    worker = await publish(state, "c", review=True, promote=False)
+    assert await waiting() == "v1.0.2"
+    await publish(state, "a", review=True, promote=False)
+    assert await waiting() == "v1.0.2", "also when its files are approved"
+    with pytest.raises(Refused, match="not approved"):
+        await promotions.tag(ALICE, worker.id, "stable", "v1.0.3")
+    await promotions.promote(ALICE, worker.id, "v1.0.3")
+    assert await waiting() == "v1.0.3"
+
+
+async def test_dependencies_of_shipped_workers_are_not_fetched_by_a_choice(
+    state: PublishedState, promotions: Promotions
+) -> None:
+    for name, due in (("quotes", True), ("shipped", False)):
+        worker = await state.worker(name)
+        version = await state.version(worker)
+        await promotions.promote(ALICE, worker.id, version.number)
+        found = await state.do("environments.get", version.id)
+        assert (found is not None) is due
 
 
 async def test_a_choice_ends_with_its_version(

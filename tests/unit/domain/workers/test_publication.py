@@ -36,6 +36,7 @@ from fyke.model.worker import (
     VersionState,
 )
 from fyke.reasons import Reason, ReasonCode
+from fyke.storage.sql.state.workers import SqlWorkers
 from support.published import ALICE, OPERATOR, PublishedState
 
 pytestmark = pytest.mark.anyio
@@ -201,6 +202,24 @@ async def test_a_worker_can_be_published_to_by_its_id_unless_deleted(state: Publ
     for worker_id in (first.worker.id, new_ulid()):
         with pytest.raises(WorkerNotFound):
             await publish(state, "c", PublishRequest("quotes", worker_id=worker_id))
+
+
+async def test_a_choice_that_is_made_meanwhile_is_kept(
+    state: PublishedState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The publication waits for it where it locks the worker."""
+    for content in "abc":
+        worker = (await publish(state, content)).worker
+    lock = SqlWorkers._lock
+
+    def wait(workers: SqlWorkers, worker_id: str) -> None:
+        monkeypatch.setattr(SqlWorkers, "_lock", lock)
+        workers.set_current(worker_id, own="v1.0.2")
+
+    monkeypatch.setattr(SqlWorkers, "_lock", wait)
+    trial = replace(REQUEST, promote=False)
+    assert (await publish(state, "d", trial)).worker.latest == "v1.0.2"
+    assert worker.latest == "v1.0.3"
 
 
 async def test_visibility_is_unchanged_unless_the_request_sets_it(state: PublishedState) -> None:

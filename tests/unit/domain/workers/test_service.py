@@ -15,7 +15,7 @@ import pytest
 from fyke.contracts.blobs import Blobs, BlobsRefused
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.catalog.service import Catalog
-from fyke.domain.workers import readme, service
+from fyke.domain.workers import readme, suggested_page
 from fyke.domain.workers.bundles import bundle_name
 from fyke.domain.workers.page import PageChange
 from fyke.domain.workers.service import Workers
@@ -163,7 +163,7 @@ async def test_a_title_stays_when_the_earlier_readme_takes_too_long(
         raise TooComplex
 
     await setup.workers.publish(setup.alice, project(title="One"), name="quotes")
-    monkeypatch.setattr(service, "suggestion_of", slow)
+    monkeypatch.setattr(suggested_page, "suggestion_of", slow)
     changed = project("print(2)", title="Two")
     worker, version, _ = await setup.workers.publish(setup.alice, changed, name="quotes")
     assert (worker.title, version.number) == ("One", "v1.0.2")
@@ -322,6 +322,26 @@ async def test_shipped_workers_fetch_nothing_before_a_run(setup: Setup) -> None:
         _, version, _ = await workers.publish(caller, project(), name=name)
         found = await setup.storage.read(lambda tx, one=version: tx.environments.get(one.id))
         assert (found is not None) is due
+
+
+async def test_a_rollback_of_a_shipped_worker_stays_after_a_start(setup: Setup) -> None:
+    workers = Workers(
+        setup.storage, setup.blobs, ThreadPool(), ManualClock(), shipped=frozenset({"crawler"})
+    )
+    operator = replace(setup.alice, operator=True)
+
+    async def start(code: str) -> tuple[str, str]:
+        data = project(code, title=code)
+        worker, version, _ = await workers.publish(operator, data, name="crawler")
+        return version.number, f"{worker.latest} {worker.title}"
+
+    assert await start("print(1)") == ("v1.0.1", "v1.0.1 print(1)")
+    assert await start("print(2)") == ("v1.0.2", "v1.0.2 print(2)")
+    worker = await workers.find(operator, "alice/crawler")
+    await setup.storage.write(lambda tx: tx.workers.set_current(worker.id, own="v1.0.1"))
+    await workers.change_page(operator, worker.id, PageChange("print(1)"))
+    assert await start("print(2)") == ("v1.0.2", "v1.0.1 print(1)")
+    assert await start("print(3)") == ("v1.0.3", "v1.0.3 print(3)")
 
 
 async def test_replaced_files_are_published_unless_a_version_has_them(setup: Setup) -> None:

@@ -411,6 +411,13 @@ class SqlWorkers(SqlStore):
             self._change(worker_id, current_approved=current)
         self._set_latest(worker_id)
 
+    def lock(self, worker_id: str) -> Worker:
+        self._lock(worker_id)
+        worker = self.get(worker_id)
+        if worker is None:
+            raise WorkerNotFound
+        return worker
+
     def set_current(
         self, worker_id: str, *, own: str | None = None, others: str | None = None
     ) -> None:
