@@ -13,6 +13,7 @@ from fyke.contracts.state import Transaction
 from fyke.domain.runs.endings import RunEndings
 from fyke.domain.runs.last_pages import LastPages, page_blob
 from fyke.domain.runs.outcome import end_of
+from fyke.domain.runs.service import RunView
 from fyke.errors import NotFound, RunNotFound
 from fyke.model.account import Caller
 from fyke.model.attempt import AttemptEnd
@@ -24,6 +25,7 @@ from fyke.model.last_page import (
     PageFileKind,
     PageGap,
 )
+from fyke.model.log import LogExcerpt
 from fyke.model.run import Outcome, Run
 from fyke.model.runner import AttemptUsage, Lease
 from fyke.reasons import HintCode, Reason, ReasonCode
@@ -153,7 +155,7 @@ async def test_a_missing_file_is_not_found(kept: Kept) -> None:
 
 
 async def test_the_ending_of_a_run_names_a_page_that_is_kept(kept: Kept) -> None:
-    line = SimpleNamespace(content="Page.click: Timeout 1000ms exceeded.")
+    line = LogExcerpt(0, 3, "", "Page.click: Timeout 1000ms exceeded.", 0, 36)
 
     async def page_of(*_: object, **__: object) -> SimpleNamespace:
         return SimpleNamespace(lines=[line])
@@ -172,7 +174,7 @@ async def test_the_ending_of_a_run_names_a_page_that_is_kept(kept: Kept) -> None
             await kept.setup.end(lease, Outcome.EXIT_CODE)
         stored = await kept.setup.stored(run)
         stored = replace(stored, limits=replace(stored.limits, browser_memory_mb=512))
-        ending = await endings.of(cast(Any, SimpleNamespace(run=stored, results=0)))
+        ending = await endings.of(RunView(stored, cast(Any, None), 0, 0, 0, 0))
         assert ending.hint is not None and ending.hint.code is HintCode.ELEMENT_MISSING
         found.append((ending.has_last_page, ending.hint.params == {"run": run.id}))
     assert found == [(True, True), (False, False)]

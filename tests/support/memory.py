@@ -7,7 +7,7 @@ It has only the stores that those services use, with only what the contracts pro
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -156,6 +156,9 @@ class MemoryTasks:
     def get(self, task_id: str) -> Task | None:
         return self.rows.get(task_id)
 
+    def get_all(self, ids: Collection[str]) -> dict[str, Task]:
+        return {one: self.rows[one] for one in ids if one in self.rows}
+
     lock = get
 
     def of_account(
@@ -205,6 +208,9 @@ class MemoryWorkers:
     def get(self, worker_id: str) -> Worker | None:
         return self.rows.get(worker_id)
 
+    def get_all(self, ids: Collection[str]) -> dict[str, Worker]:
+        return {one: self.rows[one] for one in ids if one in self.rows}
+
     def version(self, worker_id: str, number: str) -> Version | None:
         return self.version_rows.get((worker_id, number))
 
@@ -217,6 +223,9 @@ class MemoryRuns:
 
     def get(self, run_id: str) -> Run | None:
         return self.rows.get(run_id)
+
+    def get_all(self, ids: Collection[str]) -> dict[str, Run]:
+        return {one: self.rows[one] for one in ids if one in self.rows}
 
     def hidden_attempts(self, run_id: str) -> frozenset[str]:
         return self.hidden.get(run_id, frozenset())
