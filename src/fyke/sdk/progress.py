@@ -16,7 +16,7 @@ def checked_progress(
 ) -> WorkerProgress:
     """Return the progress with its text in one line. ``mask`` replaces secrets of at most
     ``longest`` characters: of a longer text than is looked at, so many are left out at the end,
-    where a secret may have begun. Raises ``InvalidRequest`` for negative and very large numbers.
+    where a secret may have started. Raises ``InvalidRequest`` for negative and very large numbers.
     """
     for name, number in (("done", done), ("total", total)):
         if not 0 <= number <= MAX_PROGRESS:
