@@ -162,13 +162,21 @@ class MemoryTasks:
     lock = get
 
     def of_account(
-        self, account_id: str, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
+        self,
+        account_id: str,
+        *,
+        offset: int,
+        limit: int,
+        worker_id: str = "",
+        keyword: str = "",
+        unversioned: bool = False,
     ) -> tuple[int, list[Task]]:
         own_runs = [
             task
             for task in reversed(self.rows.values())
             if task.account_id == account_id
             and worker_id in ("", task.worker_id)
+            and not (unversioned and task.version)
             and keyword.casefold() in f"{task.id} {task.title}".casefold()
         ]
         return len(own_runs), own_runs[offset : offset + limit]
