@@ -7,7 +7,7 @@ It has only the stores that those services use, with only what the contracts pro
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -159,13 +159,21 @@ class MemoryTasks:
     lock = get
 
     def of_account(
-        self, account_id: str, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
+        self,
+        account_id: str,
+        *,
+        offset: int,
+        limit: int,
+        worker_id: str = "",
+        keyword: str = "",
+        unversioned: bool = False,
     ) -> tuple[int, list[Task]]:
         own_runs = [
             task
             for task in reversed(self.rows.values())
             if task.account_id == account_id
             and worker_id in ("", task.worker_id)
+            and not (unversioned and task.version)
             and keyword.casefold() in f"{task.id} {task.title}".casefold()
         ]
         return len(own_runs), own_runs[offset : offset + limit]
@@ -204,6 +212,9 @@ class MemoryWorkers:
 
     def get(self, worker_id: str) -> Worker | None:
         return self.rows.get(worker_id)
+
+    def get_all(self, worker_ids: Collection[str]) -> dict[str, Worker]:
+        return {key: worker for key, worker in self.rows.items() if key in worker_ids}
 
     def version(self, worker_id: str, number: str) -> Version | None:
         return self.version_rows.get((worker_id, number))

@@ -15,7 +15,7 @@ from fyke.cli.output import data_of
 from fyke.cli.worker import Ref, workers
 
 if TYPE_CHECKING:
-    from fyke_client.types.fyke.changes import PromotionPreview
+    from fyke_client.types.fyke.changes import DeclaredChangeItem, PromotionPreview
 
 VersionArgument = Annotated[str, typer.Argument(help="For example v1.0.3.", metavar="VERSION")]
 
@@ -123,11 +123,36 @@ def _changes(preview: PromotionPreview) -> Iterator[str]:
         yield f"  {change.text}{' (may be incompatible)' if change.breaking else ''}"
     if not preview.schema_changes:
         yield "  Input fields and columns are the same."
+    for declared in preview.declared_changes:
+        yield f"  {_declared(declared)}{' (may do more)' if declared.wider else ''}"
     for task in preview.tasks:
         at = f", next at {formatting.when(task.next_at)}" if task.next_at else ""
         yield f"  The task {task.title!r} follows the current version{at}."
+    if preview.more_tasks:
+        yield f"  And {formatting.count(preview.more_tasks, 'more task')}."
     if preview.others:
         yield f"  Other accounts keep {preview.others} until {preview.after} is approved."
+
+
+def _declared(change: DeclaredChangeItem) -> str:
+    """A change of the declarations in fyke.json, in words."""
+    match change.kind:
+        case "added":
+            return f"It can now connect to {change.domain}"
+        case "removed":
+            return f"It can no longer connect to {change.domain}"
+        case "opened":
+            return "It no longer declares sites and can connect to all public sites"
+        case "closed":
+            domains = change.domain or "no sites"
+            return f"It can now connect only to {domains} instead of all public sites"
+        case "builds":
+            return "Its dependencies run code during installation"
+        case "wheels":
+            return "Its dependencies are prebuilt packages only"
+        case "browser":
+            return f"It uses a browser: {change.browser or 'nothing declared or detected'}"
+    return f"{change.kind} {change.domain}".rstrip()
 
 
 @server_command(workers, "tag")

@@ -31,11 +31,15 @@ def test_a_promotion_says_what_changes_before_it_asks(monkeypatch: pytest.Monkey
         schema_changes=[
             changes.SchemaChangeItem("input", "removed", "b", "", "", True, "The field b is gone")
         ],
-        declared_changes=[],
+        declared_changes=[
+            changes.DeclaredChangeItem("added", "example.org", "", True),
+            changes.DeclaredChangeItem("browser", "", "required", False),
+        ],
         tasks=[
             changes.FollowingTaskItem("T1", "Every morning", 1_700_000_000),
             changes.FollowingTaskItem("T2", "By hand", 0),
         ],
+        more_tasks=1,
     )
     asked: list[str] = []
     monkeypatch.setattr("fyke.cli.worker_change.confirm", asked.append)
@@ -46,10 +50,13 @@ def test_a_promotion_says_what_changes_before_it_asks(monkeypatch: pytest.Monkey
     said = server.messages.splitlines()
     assert said[0] == "Now: v1.0.2. Then: v1.0.1."
     assert "The field b is gone (may be incompatible)" in said[1]
-    assert "'Every morning' follows the current version, next at 2023-11-14" in said[2]
-    assert said[3].endswith("'By hand' follows the current version.")
-    assert "keep v1.0.2 until v1.0.1 is approved" in said[4]
-    assert said[5] == "owner/hello v1.0.1 is the current version."
+    assert said[2] == "  It can now connect to example.org (may do more)"
+    assert said[3] == "  It uses a browser: required"
+    assert "'Every morning' follows the current version, next at 2023-11-14" in said[4]
+    assert said[5].endswith("'By hand' follows the current version.")
+    assert said[6] == "  And 1 more task."
+    assert "keep v1.0.2 until v1.0.1 is approved" in said[7]
+    assert said[8] == "owner/hello v1.0.1 is the current version."
     assert asked == ["Make v1.0.1 the current version of owner/hello?"]
     promote(server, "owner/hello", "v1.0.1", yes=True)
     assert len(asked) == 1

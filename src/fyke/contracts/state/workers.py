@@ -132,7 +132,8 @@ class WorkerStore(Protocol):
         self, worker_id: str, *, own: str | None = None, others: str | None = None
     ) -> None:
         """Choose the version that is the worker's latest, for its own account and for others:
-        ``""`` = the newest, as ``set_version_state`` finds it; None = unchanged. A choice ends when
+        ``""`` = the newest, as ``set_version_state`` finds it, and for others the account's choice
+        if that is approved; None = unchanged. A choice ends when
         its version is no longer published.
         """
         ...
@@ -346,10 +347,18 @@ class TaskStore(Protocol):
         ...
 
     def of_account(
-        self, account_id: str, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
+        self,
+        account_id: str,
+        *,
+        offset: int,
+        limit: int,
+        worker_id: str = "",
+        keyword: str = "",
+        unversioned: bool = False,
     ) -> tuple[int, list[Task]]:
         """Total count, and one page, newest first; filtered by ``worker_id`` and ``keyword`` unless
         they are empty. ``keyword`` is searched in title and id (case-insensitive, no wildcards).
+        ``unversioned``: only those that name no version.
         """
         ...
 

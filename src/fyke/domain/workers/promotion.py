@@ -42,8 +42,8 @@ class FollowingTask:
 @dataclass(frozen=True, slots=True)
 class Promotion:
     """What changes when ``after`` becomes the current version instead of ``before``, which is None
-    when no version can run. ``tasks`` are at most ``MAX_TASKS`` of the ``tasks_total`` tasks of the
-    worker's account, whether or not they name a version. ``others``: the version that other
+    when no version can run. ``tasks`` are the newest, at most ``MAX_TASKS``, of the ``tasks_total``
+    tasks of the worker's account that name no version. ``others``: the version that other
     accounts keep, because ``after`` is not approved; ``""`` when they get it too.
     """
 
@@ -83,10 +83,13 @@ class Promotions:
         def work(tx: Transaction) -> Promotion:
             worker, after = _published(tx, caller, ref, number)
             before = tx.workers.version(worker.id, worker.latest) if worker.latest else None
-            total, tasks = tx.tasks.of_account(
-                worker.account_id, offset=0, limit=MAX_TASKS, worker_id=worker.id
+            total, following = tx.tasks.of_account(
+                worker.account_id,
+                offset=0,
+                limit=MAX_TASKS,
+                worker_id=worker.id,
+                unversioned=True,
             )
-            following = [task for task in tasks if not task.version]
             schedules = tx.schedules.of_tasks([task.id for task in following])
             next_at = {key: item.next_at for key, item in schedules.items() if item.enabled}
             return Promotion(

@@ -209,13 +209,21 @@ def _has_files(version: Version, project: Project) -> bool:
 
 def _choose(tx: Transaction, worker: Worker, newest: Version, *, promote: bool) -> None:
     """Make the newest version the current one, for other accounts if they may run it; or keep the
-    one that is current in ``worker``, as it was before the publication.
+    one that is current in ``worker``, as it was before the publication. Without any, other
+    accounts follow the owner.
     """
     if promote:
         own, others = "", "" if newest.approved else None
     else:
-        own, others = worker.latest, worker.latest_approved
+        own = _published(tx, worker, worker.latest)
+        others = _published(tx, worker, worker.latest_approved)
     tx.workers.set_current(worker.id, own=own, others=others)
+
+
+def _published(tx: Transaction, worker: Worker, number: str) -> str:
+    """The number if its version is published: others cannot be chosen."""
+    version = tx.workers.version(worker.id, number) if number else None
+    return number if version and version.state is VersionState.PUBLISHED else ""
 
 
 def _require_same(tx: Transaction, worker: Worker, project: Project) -> None:

@@ -138,7 +138,10 @@ class PromotionPreview(Answer):
     ]
     schema_changes: list[SchemaChangeItem]
     declared_changes: list[DeclaredChangeItem]
-    tasks: Annotated[list[FollowingTaskItem], Meta(description="of the account, at most 200")]
+    tasks: Annotated[
+        list[FollowingTaskItem], Meta(description="of the account, the newest 200 at most")
+    ]
+    more_tasks: Annotated[Count, Meta(description="such tasks that are not in the list")]
 
     @classmethod
     def of(cls, promotion: Promotion) -> PromotionPreview:
@@ -152,6 +155,7 @@ class PromotionPreview(Answer):
                 FollowingTaskItem(item.task.id, item.task.title, seconds(item.next_at))
                 for item in promotion.tasks
             ],
+            more_tasks=promotion.tasks_total - len(promotion.tasks),
         )
 
 

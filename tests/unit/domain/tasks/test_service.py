@@ -33,7 +33,7 @@ class Directory:
         return self.worker
 
     async def version(self, caller: Caller | None, worker: Worker, number: str | None) -> Version:
-        if number not in (self.published.number, ""):
+        if number not in (self.published.number, "", "stable", "Stable"):
             raise UnknownVersion("version: the latest is v1.0.1")
         return self.published
 
@@ -66,6 +66,13 @@ async def test_the_input_of_a_task_is_stored_unchanged(setup: Setup):
 async def test_a_task_without_a_version_follows_its_worker(setup: Setup, version: str | None):
     task = await setup.tasks.create(setup.caller, setup.worker.id, "", {}, version)
     assert (task.version, task.title) == ("", "Prices")
+
+
+async def test_a_tag_is_kept_as_it_is_stored(setup: Setup):
+    task = await setup.tasks.create(setup.caller, setup.worker.id, "", {}, " Stable ")
+    assert task.version == "stable"
+    edited = await setup.tasks.edit(setup.caller, task.id, TaskEdit(version="v1.0.1"), 0)
+    assert edited.version == "v1.0.1"
 
 
 async def test_worker_and_version_must_exist(setup: Setup):

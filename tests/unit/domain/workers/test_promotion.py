@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fyke.domain.workers import promotion
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.lookup import find_version
 from fyke.domain.workers.promotion import Promotions, checked_tag
@@ -126,6 +127,24 @@ async def test_others_keep_their_version_until_the_current_one_is_approved(
     assert await current(state, worker, BOB) == "v1.0.2", "as its owner has chosen"
 
 
+async def test_only_a_published_version_is_kept_as_the_current_one(
+    state: PublishedState, promotions: Promotions
+) -> None:
+    worker = await publish(state, "a")
+    set_state = "workers.set_version_state"
+    await state.do(set_state, worker.id, "v1.0.1", VersionState.DEPRECATED)
+    assert (await publish(state, "b", promote=False)).latest == "v1.0.2"
+    await state.do(set_state, worker.id, "v1.0.1", VersionState.PUBLISHED)
+    assert await current(state, worker) == "v1.0.2", "v1.0.1 was not chosen"
+
+
+async def test_other_accounts_without_a_choice_follow_the_owner(state: PublishedState) -> None:
+    for content in "ab":
+        worker = await publish(state, content)
+    await state.do("workers.set_current", worker.id, own="v1.0.1", others="")
+    assert await current(state, worker, BOB) == "v1.0.1"
+
+
 async def test_the_page_is_that_of_the_current_version_unless_it_was_edited(
     state: PublishedState, promotions: Promotions
 ) -> None:
@@ -192,8 +211,9 @@ async def test_a_choice_ends_with_its_version(
 
 
 async def test_a_preview_names_changes_and_tasks_without_a_version(
-    state: PublishedState, promotions: Promotions
+    state: PublishedState, promotions: Promotions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(promotion, "MAX_TASKS", 1)  # the newer one of them names a version
     for content in "ab":
         worker = await publish(state, content)
     follows = records.task(ALICE.account_id, worker.id)
@@ -206,7 +226,7 @@ async def test_a_preview_names_changes_and_tasks_without_a_version(
         ("added", "a"), ("removed", "b")
     }  # fmt: skip
     assert [item.task.id for item in preview.tasks] == [follows.id]
-    assert (preview.tasks_total, preview.others) == (2, "")
+    assert (preview.tasks_total, preview.others) == (1, "")
     assert await current(state, worker) == "v1.0.2", "nothing was changed"
 
 

@@ -490,7 +490,8 @@ class SqlWorkers(SqlStore):
         )
         order = versions.c.state.desc(), versions.c.seq.desc()
         newest = usable.order_by(_is_other(own), *order).limit(1)
-        approved = usable.where(versions.c.approved).order_by(_is_other(others), *order).limit(1)
+        approved = usable.where(versions.c.approved)
+        approved = approved.order_by(_is_other(others or own), *order).limit(1)
         values = {
             "latest": func.coalesce(newest.scalar_subquery(), ""),
             "latest_approved": func.coalesce(approved.scalar_subquery(), ""),

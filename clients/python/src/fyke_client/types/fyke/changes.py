@@ -49,4 +49,6 @@ class PromotionPreview(Struct):
     schema_changes: list[SchemaChangeItem]
     declared_changes: list[DeclaredChangeItem]
     tasks: list[FollowingTaskItem]
-    """Of the account, at most 200."""
+    """Of the account, the newest 200 at most."""
+    more_tasks: int
+    """Such tasks that are not in the list."""
