@@ -115,6 +115,13 @@ async def test_versions_have_tags(app: App, owner: Visitor) -> None:
     form = await owner.get(f"{WORKER}?version=stable")
     assert form.value("version") == "stable", "and the form is that of v1.0.2"
     assert form.all("//select[@name='version']/option/@value")[:3] == ["", "stable", "v1.0.3"]
+    kept = await owner.post(f"{WORKER}/versions/v1.0.3/tag", {"tag": "stable"})
+    assert "v1.0.2 has the tag stable" in (await owner.get(kept.location)).text
+    assert page.all("//form[contains(@action, 'v1.0.3/tag')]//input[@name='move']")
+    moved = {"tag": "stable", "move": "1"}
+    for number in ("v1.0.3", "v1.0.2"):
+        await owner.post(f"{WORKER}/versions/{number}/tag", moved)
+        assert states(await owner.get(f"{WORKER}/versions"))[number].endswith("stable")
     refused = await owner.post(f"{WORKER}/versions/v1.0.2/tag", {"tag": "latest"})
     assert "beginning with a letter" in (await owner.get(refused.location)).text
     asked = (await owner.get(f"{WORKER}/versions")).one("//form[contains(@action, 'untag')]")

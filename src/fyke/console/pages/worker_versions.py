@@ -126,7 +126,8 @@ class WorkerVersionPages:
         frame, number = await self._version(view)
         tag = view.form.get("tag")
         try:
-            await self.promotions.tag(view.caller, frame.worker.id, tag, number)
+            move = view.form.on("move")
+            await self.promotions.tag(view.caller, frame.worker.id, tag, number, move=move)
         except (InvalidRequest, Refused) as error:
             return view.go(f"{frame.base}/versions", error_text(error), "warn")
         notice = _("%(version)s has the tag %(tag)s.")

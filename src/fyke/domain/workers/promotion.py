@@ -151,10 +151,12 @@ class Promotions:
 
         return await self._storage.write(work)
 
-    async def tag(self, caller: Caller, ref: str, tag: str, number: str) -> Version:
+    async def tag(
+        self, caller: Caller, ref: str, tag: str, number: str, *, move: bool = True
+    ) -> Version:
         """Give a version a tag, which runs and tasks may name; another version loses it. Raise
         ``InvalidRequest`` for a tag that is not allowed, ``Refused`` unless it is published, and
-        approved if the worker is public.
+        approved if the worker is public, and without ``move`` if another version has the tag.
         """
         require_editor(caller, "Tagging versions")
         name = checked_tag(tag)
@@ -169,6 +171,12 @@ class Promotions:
             tags = tx.workers.tags(worker.id)
             if name not in tags and len(tags) >= MAX_TAGS:
                 raise Refused(f"a worker has at most {MAX_TAGS} tags; remove one")
+            had = tags.get(name, version.number)
+            if had != version.number and not move:
+                raise Refused(
+                    f"{had} has the tag {name}; moving it changes what runs and tasks that name it "
+                    "use, so confirm that"
+                )
             if tags.get(name) != version.number:
                 tx.workers.set_tag(worker.id, name, version.number)
                 detail = f"{name}: {version.number}, before: {tags.get(name, '-')}"
