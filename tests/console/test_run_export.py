@@ -56,6 +56,7 @@ async def test_an_export_that_the_page_downloads_has_an_address_and_texts(
     element = (await owner.get(f"{at}csv", part=True)).one("//export-file")
     assert element.get("data-name") == "mine.csv"
     assert element.get("data-renew") == f"{at}csv"
+    assert element.get("data-zone") == "UTC"
     asked = {"range": "bytes=2-", "accept-encoding": "identity"}
     file = await owner.http.get(element.get("data-address"), headers=asked)
     assert (file.status_code, file.text) == (206, "\n1\r\n")

@@ -89,7 +89,12 @@ async def test_an_earlier_version_becomes_the_current_one(app: App, owner: Visit
     assert "v1.0.3 → v1.0.2" in page.text and "Every morning" in page.text
     assert page.all("//section[@aria-labelledby='schema']//li")
     assert (await app.services.workers.find(app.owner, worker.id)).latest == "v1.0.3"
-    await owner.post(page.one("//main//form[contains(@action, 'promote')]").get("action"), {})
+    form = page.one("//main//form[contains(@action, 'promote')]")
+    assert form.xpath("input/@name | input/@value") == ["before", "v1.0.3"]
+    stale = await owner.post(form.get("action"), {"before": "v1.0.2"})
+    assert stale.location == back
+    assert "it is v1.0.3; check again" in (await owner.get(back)).text
+    await owner.post(form.get("action"), {"before": "v1.0.3"})
     page = await owner.get(f"{WORKER}/versions")
     assert "v1.0.2 is the current version" in page.text
     assert (states(page)["v1.0.2"], states(page)["v1.0.3"]) == ("current", "published")
@@ -110,9 +115,18 @@ async def test_versions_have_tags(app: App, owner: Visitor) -> None:
     form = await owner.get(f"{WORKER}?version=stable")
     assert form.value("version") == "stable", "and the form is that of v1.0.2"
     assert form.all("//select[@name='version']/option/@value")[:3] == ["", "stable", "v1.0.3"]
+    kept = await owner.post(f"{WORKER}/versions/v1.0.3/tag", {"tag": "stable"})
+    assert "v1.0.2 has the tag stable" in (await owner.get(kept.location)).text
+    assert page.all("//form[contains(@action, 'v1.0.3/tag')]//input[@name='move']")
+    moved = {"tag": "stable", "move": "1"}
+    for number in ("v1.0.3", "v1.0.2"):
+        await owner.post(f"{WORKER}/versions/{number}/tag", moved)
+        assert states(await owner.get(f"{WORKER}/versions"))[number].endswith("stable")
     refused = await owner.post(f"{WORKER}/versions/v1.0.2/tag", {"tag": "latest"})
     assert "beginning with a letter" in (await owner.get(refused.location)).text
-    await owner.post(f"{WORKER}/versions/v1.0.2/untag", {"tag": "stable"})
+    asked = (await owner.get(f"{WORKER}/versions")).one("//form[contains(@action, 'untag')]")
+    assert "tasks that name stable can no longer start" in asked.text_content()
+    await owner.post(asked.get("action"), {"tag": asked.xpath("string(input/@value)")})
     assert states(await owner.get(f"{WORKER}/versions"))["v1.0.2"] == "published"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from fyke.contracts.state import Transaction
 from fyke.domain.uploads.checking import first_steps
-from fyke.errors import Conflict
+from fyke.errors import Conflict, WorkerNotFound
 from fyke.model.submission import Submission, SubmissionState
 from fyke.model.upload import StepState, Upload, UploadSource, UploadState, UploadStep
 from fyke.model.worker import Finding, VersionState
@@ -126,6 +126,26 @@ async def test_other_accounts_get_the_newest_approved_version(state: State) -> N
     assert await state.read(newest) == ("2", "2")
     await state.write(lambda tx: tx.workers.set_version_state(worker, "2", VersionState.WITHDRAWN))
     assert await state.read(newest) == ("1", "1")
+
+
+async def test_a_worker_is_locked_unless_it_is_deleted(state: State) -> None:
+    _, worker = await state.write(records.seed)
+
+    def choose(tx: Transaction) -> None:
+        tx.workers.add_version(records.version(worker, "1"))
+        tx.workers.add_version(records.version(worker, "2"))
+        tx.workers.set_current(worker, own="1")
+
+    def publish(tx: Transaction) -> tuple[str, str]:
+        before = tx.workers.get(worker)
+        assert before is not None
+        return before.latest, tx.workers.lock(worker).latest
+
+    await state.write(choose)
+    assert await state.write(publish) == ("1", "1")
+    await state.write(lambda tx: tx.workers.mark_deleted(worker, 7))
+    with pytest.raises(WorkerNotFound):
+        await state.write(publish)
 
 
 async def test_an_upload_is_stored_with_its_steps_and_findings(state: State) -> None:

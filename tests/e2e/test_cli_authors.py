@@ -63,8 +63,8 @@ def test_a_version_becomes_the_current_one_and_has_a_tag(cli: Cli, tmp_path: Pat
     assert cli.json("worker", "promote", "owner/steps", "v1.0.2", "--yes")["version"] == "v1.0.2"
     assert versions() == {"v1.0.2": (True, ["beta"]), "v1.0.1": (False, [])}
     assert "v1.0.1 is the current" in cli.run("worker", "promote", "owner/steps", "v1.0.1", "-y")[1]
-    cli.run("worker", "tag", "owner/steps", "beta", "--remove")
-    cli.run("worker", "tag", "owner/steps", "beta", "--remove", code=3)
+    cli.run("worker", "tag", "owner/steps", "beta", "--remove", "--yes")
+    cli.run("worker", "tag", "owner/steps", "beta", "--remove", "--yes", code=3)
     assert versions() == {"v1.0.2": (False, []), "v1.0.1": (True, [])}
 
 

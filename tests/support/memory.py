@@ -216,8 +216,8 @@ class MemoryWorkers:
     def get(self, worker_id: str) -> Worker | None:
         return self.rows.get(worker_id)
 
-    def get_all(self, ids: Collection[str]) -> dict[str, Worker]:
-        return {one: self.rows[one] for one in ids if one in self.rows}
+    def get_all(self, worker_ids: Collection[str]) -> dict[str, Worker]:
+        return {key: worker for key, worker in self.rows.items() if key in worker_ids}
 
     def version(self, worker_id: str, number: str) -> Version | None:
         return self.version_rows.get((worker_id, number))

@@ -201,6 +201,8 @@ def push(
             )
         more = {"description": description, "public": public, "promote": not keep_current}
         published = _push_files(server, Path(project), name, title, more)
+    if keep_current:
+        _require_kept(server, published)
     follow = EnvironmentWatch(server, published.slug, published.version)
     environment = follow.until_prepared(timeout_seconds) if wait else follow.now()
     keys = ("slug", "path", "version")
@@ -213,6 +215,23 @@ def push(
         server.out.fields(fields)
     if wait:
         follow.require_ready(environment)
+
+
+def _require_kept(server: ServerContext, published: PublishedUpload) -> None:
+    """Raise ``CommandFailed`` for a server of an earlier release, which knows no current version
+    and uses the newest.
+    """
+    from fyke_client import ApiError
+
+    try:
+        server.client.preview_promotion(published.slug, published.version)
+    except ApiError as error:
+        if error.status == 404:
+            raise CommandFailed(
+                f"{published.path} {published.version} was published and runs that name no version "
+                "use it: this server is of an earlier release, which ignores --keep-current. "
+                f"Withdraw it with fyke worker withdraw {published.path} {published.version}"
+            ) from None
 
 
 def _push_files(

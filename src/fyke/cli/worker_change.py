@@ -164,10 +164,11 @@ def tag(
         str, typer.Argument(help="The version that gets it.", metavar="[VERSION]")
     ] = "",
     remove: Annotated[bool, typer.Option("--remove", help="Remove the tag.")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Give a version a tag, which runs and tasks may name instead of a number.
 
-    The version that had the tag loses it.
+    The version that had the tag loses it. Moving or removing a tag asks first.
 
     \b
     Examples:
@@ -177,6 +178,8 @@ def tag(
     """
     if remove == bool(version):
         raise CommandFailed("name a version, or --remove", Exit.USAGE)
+    if not yes:
+        _confirm_tag(server, worker, tag.strip().lower(), version)
     if remove:
         server.client.untag(worker, tag)
     else:
@@ -185,6 +188,17 @@ def tag(
         server.out.json({"worker": worker, "tag": tag, "version": version})
     else:
         server.out.say(f"{tag} is {'removed' if remove else version}.")
+
+
+def _confirm_tag(server: ServerContext, worker: str, tag: str, version: str) -> None:
+    """Ask before a tag is taken from another version; ``version`` ``""`` gets none."""
+    had = next((item.version for item in server.client.versions(worker) if tag in item.tags), "")
+    if had in ("", version):
+        return
+    if version:
+        confirm(f"Move {tag} of {worker} from {had}? Runs and tasks that name it use {version}.")
+    else:
+        confirm(f"Remove {tag} of {worker}? Runs and tasks that name it can no longer start.")
 
 
 @server_command(workers, "withdraw")

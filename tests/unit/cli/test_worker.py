@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -11,9 +14,11 @@ from typer.testing import CliRunner
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.findings import verdict
 from fyke.cli.main import app
-from fyke.cli.worker import read_archive
+from fyke.cli.worker import _require_kept, read_archive
 from fyke.cli.worker_new import write_project
 from fyke.model.worker import Finding, Severity
+from fyke_client import ApiError
+from support.scripted import ScriptedServer
 
 
 def test_check_prints_findings_and_exits_with_1(tmp_path: Path) -> None:
@@ -46,6 +51,16 @@ def test_an_archive_is_not_changed(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed) as caught:
         read_archive(tmp_path / "nowhere")
     assert caught.value.code is Exit.NOT_FOUND
+
+
+@pytest.mark.parametrize(("status", "fails"), [(404, True), (409, False)])
+def test_a_server_that_ignores_keep_current_is_reported(status: int, fails: bool) -> None:
+    server: Any = ScriptedServer(preview_promotion=ApiError(status, 4040, "Not found"))
+    published: Any = SimpleNamespace(slug="W", path="owner/hello", version="v1.0.2")
+    expected: Any = pytest.raises(CommandFailed, match="ignores --keep-current")
+    with expected if fails else nullcontext():
+        _require_kept(server, published)
+    assert server.client.calls == [("preview_promotion", "W", "v1.0.2")]
 
 
 @pytest.mark.parametrize(("folder", "reported"), [("Bad Name", True), ("good-name", False)])

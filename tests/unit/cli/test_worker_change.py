@@ -62,10 +62,28 @@ def test_a_promotion_says_what_changes_before_it_asks(monkeypatch: pytest.Monkey
     assert len(asked) == 1
 
 
+def test_a_tag_is_moved_or_removed_after_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("fyke.cli.worker_change.confirm", asked.append)
+    versions = [SimpleNamespace(version="v1.0.1", tags=["stable"])]
+    server: Any = ScriptedServer(tag=None, untag=None, versions=versions)
+    tag(server, "owner/hello", "stable", "v1.0.1")
+    tag(server, "owner/hello", "beta", "v1.0.2")
+    assert asked == [], "no version loses it"
+    tag(server, "owner/hello", "Stable", "v1.0.2")
+    tag(server, "owner/hello", "stable", remove=True)
+    assert asked == [
+        "Move stable of owner/hello from v1.0.1? Runs and tasks that name it use v1.0.2.",
+        "Remove stable of owner/hello? Runs and tasks that name it can no longer start.",
+    ]
+    tag(server, "owner/hello", "stable", remove=True, yes=True)
+    assert len(asked) == 2
+
+
 def test_a_tag_is_given_or_removed() -> None:
     server: Any = ScriptedServer(tag=None, untag=None)
-    tag(server, "owner/hello", "stable", "v1.0.1")
-    tag(server, "owner/hello", "stable", remove=True)
+    tag(server, "owner/hello", "stable", "v1.0.1", yes=True)
+    tag(server, "owner/hello", "stable", remove=True, yes=True)
     assert server.client.calls == [
         ("tag", "owner/hello", "v1.0.1", "stable"),
         ("untag", "owner/hello", "stable"),

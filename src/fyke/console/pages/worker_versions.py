@@ -17,7 +17,7 @@ from fyke.domain.workers.builds import Builds
 from fyke.domain.workers.history import VersionEntry, VersionHistory
 from fyke.domain.workers.promotion import Promotions
 from fyke.domain.workers.service import Workers
-from fyke.errors import InvalidRequest, Refused, VersionUnavailable
+from fyke.errors import Conflict, InvalidRequest, Refused, VersionUnavailable
 
 AREA = "/store"
 
@@ -113,7 +113,11 @@ class WorkerVersionPages:
     async def promote(self, view: View) -> Response:
         frame, number = await self._version(view)
         try:
-            await self.promotions.promote(view.caller, frame.worker.id, number)
+            before = view.form.get("before")
+            await self.promotions.promote(view.caller, frame.worker.id, number, before)
+        except Conflict as error:
+            at = f"{frame.base}/versions/{number}/promote"
+            return view.go(at, error_text(error), "warn")
         except Refused as error:
             return view.go(f"{frame.base}/versions", error_text(error), "warn")
         return _back(view, frame, _("%(version)s is the current version."), number)
@@ -122,7 +126,8 @@ class WorkerVersionPages:
         frame, number = await self._version(view)
         tag = view.form.get("tag")
         try:
-            await self.promotions.tag(view.caller, frame.worker.id, tag, number)
+            move = view.form.on("move")
+            await self.promotions.tag(view.caller, frame.worker.id, tag, number, move=move)
         except (InvalidRequest, Refused) as error:
             return view.go(f"{frame.base}/versions", error_text(error), "warn")
         notice = _("%(version)s has the tag %(tag)s.")

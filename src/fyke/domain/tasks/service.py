@@ -147,8 +147,8 @@ class Tasks:
         number = (version or "").strip()
         if number in NEWEST:
             return ""
-        known = await self._workers.version(caller, worker, number)
-        return number if number == known.number else number.lower()  # a tag, as it is stored
+        found = await self._workers.version(caller, worker, number)
+        return number if number == found.number else number.lower()  # a tag, as it is stored
 
     async def _options(self, caller: Caller, task: Task, input: object) -> ParsedInput | None:
         """The run options of an input of a task, None without any.

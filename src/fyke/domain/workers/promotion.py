@@ -17,7 +17,7 @@ from fyke.domain.workers.lookup import NEWEST, find_own_worker, unknown_version
 from fyke.domain.workers.schema_changes import SchemaChange
 from fyke.domain.workers.submitting import share
 from fyke.domain.workers.suggested_page import page_after, read_suggestions, suggesting
-from fyke.errors import InvalidRequest, NotFound, Refused, VersionUnavailable
+from fyke.errors import Conflict, InvalidRequest, NotFound, Refused, VersionUnavailable
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
 from fyke.model.task import Task
@@ -109,12 +109,15 @@ class Promotions:
         schema = await self._history.schema_changes(found.worker, found.before, found.after)
         return replace(found, schema=schema)
 
-    async def promote(self, caller: Caller, ref: str, number: str) -> tuple[Worker, Version]:
+    async def promote(
+        self, caller: Caller, ref: str, number: str, before: str | None = None
+    ) -> tuple[Worker, Version]:
         """Let runs that name no version use this one, also an earlier one; return the worker before
         the change, and the version. Other accounts keep theirs while the version is not approved;
         it is submitted then. A page that was not edited by hand becomes that of the version.
         The next publication makes the newest version the current one again. Raise ``Refused``
-        unless it is published.
+        unless it is published, and ``Conflict`` if ``before``, the number that a preview gave or
+        ``""``, is not that of the current version any more.
         """
         require_editor(caller, _ACTION)
 
@@ -127,6 +130,9 @@ class Promotions:
 
         def work(tx: Transaction) -> tuple[Worker, Version]:
             worker, version = _published(tx, caller, ref, number, lock=True)
+            if before is not None and worker.latest != before:
+                current = worker.latest or "none"
+                raise Conflict(f"the current version has changed: it is {current}; check again")
             own = next((item for item in suggested if item.version_id == version.id), None)
             if own is not None:
                 page = page_after(worker, own, tx.workers.versions(worker.id), suggested)
@@ -145,10 +151,12 @@ class Promotions:
 
         return await self._storage.write(work)
 
-    async def tag(self, caller: Caller, ref: str, tag: str, number: str) -> Version:
+    async def tag(
+        self, caller: Caller, ref: str, tag: str, number: str, *, move: bool = True
+    ) -> Version:
         """Give a version a tag, which runs and tasks may name; another version loses it. Raise
         ``InvalidRequest`` for a tag that is not allowed, ``Refused`` unless it is published, and
-        approved if the worker is public.
+        approved if the worker is public, and without ``move`` if another version has the tag.
         """
         require_editor(caller, "Tagging versions")
         name = checked_tag(tag)
@@ -163,6 +171,12 @@ class Promotions:
             tags = tx.workers.tags(worker.id)
             if name not in tags and len(tags) >= MAX_TAGS:
                 raise Refused(f"a worker has at most {MAX_TAGS} tags; remove one")
+            had = tags.get(name, version.number)
+            if had != version.number and not move:
+                raise Refused(
+                    f"{had} has the tag {name}; moving it changes what runs and tasks that name it "
+                    "use, so confirm that"
+                )
             if tags.get(name) != version.number:
                 tx.workers.set_tag(worker.id, name, version.number)
                 detail = f"{name}: {version.number}, before: {tags.get(name, '-')}"

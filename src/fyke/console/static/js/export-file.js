@@ -88,10 +88,17 @@ class ExportFile extends HTMLElement {
   }
 
   /** Let the browser save a file that is too large to be kept. */
-  handOver() {
+  async handOver() {
     this.stopper.abort();
     this.idle();
     this.received.clear();
+    try {
+      await this.renew(); // the link may have expired meanwhile
+    } catch (error) {
+      this.failed(error.message);
+      return;
+    }
+    if (!this.isConnected) return;
     this.end(this.dataset.large);
     location.assign(this.dataset.address);
   }
@@ -103,7 +110,8 @@ class ExportFile extends HTMLElement {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     const { bytes, made } = this.received;
-    const at = made.toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" });
+    const format = { dateStyle: "medium", timeStyle: "medium", timeZone: this.dataset.zone };
+    const at = made.toLocaleString(document.documentElement.lang, format);
     this.end(this.dataset.saved.replace("#1", size(bytes)).replace("#2", at));
     this.received.clear();
   }
