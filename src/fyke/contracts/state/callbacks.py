@@ -52,6 +52,10 @@ class OutboxStore(Protocol):
         """Whether the run has such a call to the endpoint or callback URL, in any state."""
         ...
 
+    def latest_of(self, account_id: str, endpoint_id: str) -> Delivery | None:
+        """The delivery to the account's endpoint that was added last, in any state."""
+        ...
+
     def save(self, delivery: Delivery) -> None:
         """Write the members that may change. The caller has locked it."""
         ...

@@ -109,6 +109,16 @@ class SqlOutbox(Claims):
         )
         return self._db.execute(query.limit(1)).first() is not None
 
+    def latest_of(self, account_id: str, endpoint_id: str) -> Delivery | None:
+        query = select(deliveries).where(
+            _OF_ENDPOINT,
+            deliveries.c.endpoint_id == endpoint_id,
+            deliveries.c.account_id == account_id,
+        )
+        # from the end of ix_deliveries_of_endpoint
+        order = deliveries.c.created_at.desc(), deliveries.c.id.desc()
+        return one(self._db.execute(query.order_by(*order).limit(1)), Delivery)
+
     def save(self, delivery: Delivery) -> None:
         values = columns(delivery)
         for name in _FIXED:
