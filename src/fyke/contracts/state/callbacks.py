@@ -93,7 +93,8 @@ class OutboxStore(Protocol):
 
     def pull_in(self, now: int, latest: Sequence[int]) -> int:
         """Make pending deliveries due whose time is later than any wait explains, because the clock
-        was set back. ``latest``: the latest plausible time, by number of tries. Return how many.
+        was set back. ``latest``: the latest plausible time, by number of tries. An untried one
+        to an endpoint may wait longer, if it was added in time. Return how many.
         """
         ...
 

@@ -193,6 +193,12 @@ class SqlOutbox(Claims):
             and_(deliveries.c.tries == tries, deliveries.c.next_at > at)
             for tries, at in enumerate(latest)
         ]
+        # an untried message to an endpoint may wait in line, or for as long as the receiver asked
+        too_late[0] &= or_(
+            deliveries.c.endpoint_id == literal_column("''"),
+            deliveries.c.claimed_until > literal_column("0"),
+            deliveries.c.created_at > latest[0],
+        )
         hosts = update(callback_hosts).where(callback_hosts.c.next_at > now + PACE_MS)
         self._db.execute(hosts.values(next_at=now))
         change = update(deliveries).where(PENDING, or_(*too_late))
