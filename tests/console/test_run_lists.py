@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,6 +22,7 @@ from support.pages import Page, Visitor, visitor
 
 pytestmark = pytest.mark.anyio
 
+TEMPLATES = Path(str(files("fyke.console"))) / "templates"
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
@@ -292,6 +295,20 @@ async def test_a_rerun_from_the_list_has_the_origin_console(app: App, owner: Vis
     await owner.post("/runs/bulk", {"action": "rerun", "run": run, "confirmed": "1"})
     page = await owner.get("/runs?col=origin")
     assert len(listed(page)) == 2 and page.text.count("Console") >= 2
+
+
+async def test_the_key_of_a_rerun_comes_with_the_state(app: App, owner: Visitor) -> None:
+    """A live update replaces the cell of the state, so the key works once the run has ended."""
+    worker = await app.publish()
+    [ended] = await started(app, worker)
+    await app.execute([])
+    [waits] = await started(app, worker)
+    page = await owner.get("/runs")
+    [button] = page.all("//button[@data-key='r']")
+    assert button.get("formaction") == f"/runs/{ended}/rerun"
+    assert button.getparent().get("id") == f"r-{ended}-state" and waits in listed(page)
+    update = (TEMPLATES / "runs" / "update.html").read_text(encoding="utf-8")
+    assert "{{ cells.rerun_key(row) }}</hx-partial>" in update
 
 
 async def test_a_viewer_sees_the_list_without_checkboxes(app: App) -> None:

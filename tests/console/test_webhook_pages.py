@@ -208,3 +208,18 @@ async def test_the_page_says_what_the_service_of_a_chat_means(owner: Visitor, ap
     await app.storage.write(lambda tx: tx.webhooks.note_try(hook.id, attempt, accepted=False))
     failing = await owner.get(f"{LIST}/{hook.id}")
     assert "Calls are failing" in failing.text and sentence in failing.text
+
+
+async def test_a_chat_that_becomes_a_program_is_offered_a_secret(owner: Visitor) -> None:
+    typed = {"name": "Team", "channel": "slack", "url": "http://127.0.0.1:1024/chat"}
+    typed |= {"events": "alert.raised", "enabled": "on"}
+    here = (await owner.post(f"{LIST}/new", typed)).location
+    field = (await owner.get(f"{here}/edit")).one("//input[@name='url']")
+    assert field.get("type") == "text", "a hidden address that is invalid would block the form"
+    program = {**typed, "channel": "webhook", "url": "http://127.0.0.1:1024/program"}
+    await owner.post(f"{here}/edit", program)
+    page = await owner.get(here)
+    assert "Rotate its secret to get one" in page.text and "at creation" not in page.text
+    page.one("//form[contains(@action, '/rotate')]")
+    await owner.post(f"{here}/edit", program)
+    assert "Rotate its secret to get one" not in (await owner.get(here)).text

@@ -185,6 +185,25 @@ async def test_deliveries_that_wait_too_long_become_due(state: State) -> None:
     assert len(await claim_deliveries(state, 0)) == 2
 
 
+async def test_messages_in_line_for_an_endpoint_wait_on(state: State) -> None:
+    owner, run = await a_run(state)
+    in_line, later, claimed = (
+        records.delivery(owner, run, next_at=9000, endpoint_id="e1", event="x", **changes)
+        for changes in (
+            {"created_at": 50},
+            {"created_at": 8000},
+            {"created_at": 50, "claimed_until": 9000},
+        )
+    )
+    await add_deliveries(state, in_line, later, claimed)
+    assert await state.write(lambda tx: tx.outbox.pull_in(100, [1000, 6000])) == 2
+    found = [
+        (await state.read(lambda tx, one=one: tx.outbox.get(one.id))).next_at
+        for one in (in_line, later, claimed)
+    ]
+    assert found == [9000, 100, 100]
+
+
 async def test_removed_hosts_are_added_again(state: State) -> None:
     owner, run = await a_run(state)
     hooks = [f"http://{name}.example:80" for name in ("idle", "lately", "waiting")]

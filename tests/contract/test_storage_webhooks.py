@@ -145,6 +145,20 @@ async def test_waiting_deliveries_of_an_endpoint_can_be_held(state: State) -> No
     assert [one.next_at for one in held] == [600, 900, 50, 5]
 
 
+async def test_the_latest_delivery_of_an_endpoint_is_found(state: State) -> None:
+    owner, run = await an_account(state)
+    first, last = (waiting(owner, run, "e1", created_at=at, next_at=9 - at) for at in (1, 2))
+    noise = waiting(owner, run, "e2", created_at=3)
+    await state.write(lambda tx: [tx.outbox.add(one) for one in (last, first, noise)])
+    found = await state.read(lambda tx: tx.outbox.latest_of(owner, "e1"))
+    assert found is not None and found.id == last.id
+    for account_id, endpoint_id in (("other", "e1"), (owner, "e3"), (owner, "")):
+        assert (
+            await state.read(lambda tx, a=account_id, e=endpoint_id: tx.outbox.latest_of(a, e))
+            is None
+        )
+
+
 async def test_the_order_of_a_run_is_kept_for_each_endpoint(state: State) -> None:
     owner, run = await an_account(state)
     running, terminal = DeliveryKind.RUNNING, DeliveryKind.TERMINAL

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 if TYPE_CHECKING:
+    from fyke.console.forms import PostedForm
     from fyke.console.view import View
 
 Handler = Callable[["View"], Awaitable[Response]]
@@ -51,7 +52,8 @@ class ConsolePage:
     members of the account that runs this installation. ``form_bytes`` limits the form of an unsafe
     method, which is read before the handler runs; 0 leaves the body to the handler, which must
     limit it itself. ``part``: a fragment or a file, never a whole page. ``excluded``: fields of the
-    form, such as passwords, that are dropped when the user has to sign in again.
+    form, such as passwords, that are dropped when the user has to sign in again; ``excludes`` names
+    more of them for a form that was sent.
     """
 
     method: str
@@ -62,6 +64,11 @@ class ConsolePage:
     form_bytes: int = FORM_BYTES
     part: bool = False
     excluded: frozenset[str] = frozenset()
+    excludes: Callable[[PostedForm], frozenset[str]] | None = None
+
+    def excluded_of(self, form: PostedForm) -> frozenset[str]:
+        """The fields of ``form`` that are dropped."""
+        return self.excluded | self.excludes(form) if self.excludes else self.excluded
 
     @property
     def public(self) -> bool:

@@ -34,6 +34,7 @@ async def ask_to_sign_in(view: View, page: ConsolePage) -> Response:
     if not page.unsafe:
         return view.go(f"/login?next={back}")
     form = await read_form(view.request, page.form_bytes) if page.form_bytes else None
+    dropped = page.excluded_of(form) if form else page.excluded
     return view.page(
         "access/login.html",
         status=401,
@@ -44,7 +45,7 @@ async def ask_to_sign_in(view: View, page: ConsolePage) -> Response:
         pending=[
             (name, value)
             for name, value in (form.pairs if form else ())
-            if not value or name not in page.excluded
+            if not value or name not in dropped
         ],
         pending_files=bool(form and form.files) or form is None,
     )
@@ -54,7 +55,8 @@ def ask_to_confirm(view: View, page: ConsolePage, *, code: bool) -> Response:
     """The response to a sensitive action that needs the password again; nothing has been changed.
     A form that contains a password has to be filled in again.
     """
-    hidden = any(value for name, value in view.form.pairs if name in page.excluded)
+    dropped = page.excluded_of(view.form)
+    hidden = any(value for name, value in view.form.pairs if name in dropped)
     repeat = page.unsafe and not hidden and not view.form.files
     if view.request.headers.get("hx-request") == "true" or not page.unsafe:
         return view.go(f"{CONFIRM_PATH}?next={quote(_page_of(view, page), safe='')}")

@@ -118,6 +118,9 @@ def _success(points: Sequence[RunPoint]) -> Trend:
             share = sum(p.state is RunState.SUCCEEDED for p in ended) / len(ended)
             places.append((_left_of(number, points) + STEP / 2, HEIGHT - share * (HEIGHT - 2)))
     line = "L".join(f"{x:g} {y:.1f}" for x, y in places)
+    if len(places) == 1:  # a line without length is not drawn
+        [(x, y)] = places
+        line = f"{x - WIDTH / 2:g} {y:.1f}h{WIDTH:g}"
     pieces = [f'<path class="trend-line" d="M{line}"/>'] if places else []
     name = _("Succeeded, of the last %(n)s") % {"n": SHARE_OF}
     return Trend(name, _svg(points, pieces), formats.percent(1, 1))

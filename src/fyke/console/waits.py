@@ -41,9 +41,9 @@ def waits_of(reasons: Sequence[WaitReason]) -> Waits:
         return Waits("", {waiting.run_id: text_of(waiting.reason) for waiting in reasons}, False)
     shared = [w.reason for w, k in zip(reasons, keys, strict=True) if k == key and w.reason]
     same_needs = len({_room(reason, *_NEEDS) for reason in shared}) == 1
-    common = _common(shared[0], same_needs=same_needs)
+    common = _common(shared[0], same_needs=same_needs, many=number > 1)
     if number < len(reasons):
-        common = _("For most runs: %(reason)s") % {"reason": common}
+        common = _("Most runs wait for this. %(reason)s") % {"reason": common}
     own = {}
     for waiting, found in zip(reasons, keys, strict=True):
         if found != key or waiting.reason is None:
@@ -84,9 +84,10 @@ def _number(reason: Reason, name: str) -> float:
     return value if isinstance(value, int | float) else 0
 
 
-def _common(reason: Reason, *, same_needs: bool) -> str:
+def _common(reason: Reason, *, same_needs: bool, many: bool) -> str:
     if not _is_for_room(reason):
-        text = text_of(_shared(reason))
+        shared = _shared(reason)
+        text = (_of_many(shared) if many else "") or text_of(shared)
         return text[:1].upper() + text[1:]
     cpus, memory = _room(reason, *_FREE)
     text = _("The runner with the most room has %(cpus)s cores and %(memory)s free.") % {
@@ -98,6 +99,41 @@ def _common(reason: Reason, *, same_needs: bool) -> str:
         needs = _("Each needs %(cpus)s cores and %(memory)s.") % {"cpus": cpus, "memory": memory}
         text = f"{text} {needs}"
     return text
+
+
+def _of_many(reason: Reason) -> str:
+    """The sentence about several runs, "" where that about one names none."""
+    params = reason.params
+    if reason.code is not ReasonCode.ROOM or not {"browsers", "cpus"} & params.keys():
+        return ""
+    if "browsers" in params:
+        text = _(
+            "They need a browser, and all %(browsers)s that the runners have room for are taken"
+        )
+        return text % {"browsers": params["browsers"]}
+    cpus, memory = _room(reason, *_NEEDS)
+    needs = {"cpus": cpus, "memory": memory}
+    if "largest_cpus" not in params:
+        text = _(
+            "Each needs %(cpus)s cores and %(memory)s, and a runner has room: "
+            "they begin in a moment"
+        )
+        return text % needs
+    cpus, memory = _room(reason, "largest_cpus", "largest_memory_mb")
+    needs |= {"largest_cpus": cpus, "largest_memory": memory}
+    if "browser_runners" in params:
+        text = _(
+            "Each needs %(cpus)s cores and %(memory)s, more than any of the runners with its "
+            "browser has in all (%(largest_cpus)s cores and %(largest_memory)s); "
+            "it begins when one of them does nothing else"
+        )
+        return text % needs
+    text = _(
+        "Each needs %(cpus)s cores and %(memory)s, more than any runner has in all "
+        "(%(largest_cpus)s cores and %(largest_memory)s); it begins when a runner does "
+        "nothing else"
+    )
+    return text % needs
 
 
 def _particular(reason: Reason, *, same_needs: bool) -> str:

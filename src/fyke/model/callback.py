@@ -10,6 +10,10 @@ PACE_MS = 125
 ``IN_FLIGHT`` earlier ones may be sent in it: never more than 10 requests a second, however slow the
 name resolution and however many servers.
 """
+CHAT_PACE_MS = 1000
+"""The time between two messages of an account to chats of one host: so much each service takes of a
+chat. So a flood waits in the future, and is not before the messages of other accounts.
+"""
 IN_FLIGHT = 2  # requests to one host at the same time, from all servers
 KEPT_TRIES = 50  # the latest attempts of one delivery
 HOST_KEPT_MS = 24 * 3600 * 1000  # how long a host without pending deliveries is stored

@@ -197,3 +197,21 @@ async def test_a_chat_gets_its_own_form_at_an_address_that_is_not_stored_in_the_
     assert [item.delivery.url for item in listed] == [receiver.url("/***")]
     with pytest.raises(Refused, match="not signed"):
         await webhooks.rotate(working.owner, created.endpoint.id)
+
+
+async def test_a_change_without_a_channel_keeps_the_chat(app: App, receiver: Receiver) -> None:
+    webhooks, owner = app.services.webhooks, app.owner
+    fields = EndpointFields("Ops", receiver.url("/a/secret"), ("run.failed",), channel="slack")
+    chat = (await webhooks.add(owner, fields)).endpoint
+    for url in (chat.url, ""):
+        await webhooks.change(owner, chat.id, replace(fields, url=url, channel="", enabled=False))
+        after = (await webhooks.get(owner, chat.id)).endpoint
+        assert (after.channel, after.url, after.sealed) == (chat.channel, chat.url, chat.sealed)
+    with pytest.raises(InvalidRequest, match="how the address of a chat is shown"):
+        await webhooks.change(owner, chat.id, replace(fields, url=chat.url, channel="webhook"))
+    moved = replace(fields, url=receiver.url("/b/secret"), channel="")
+    await webhooks.change(owner, chat.id, moved)
+    after = (await webhooks.get(owner, chat.id)).endpoint
+    assert after.channel == "slack" and after.sealed != chat.sealed
+    plain = replace(fields, name="Program", channel="")
+    assert (await webhooks.add(owner, plain)).endpoint.channel == "webhook"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from lxml import html
 from starlette.responses import Response
 
+from fyke.console.forms import PostedForm
 from fyke.console.page import ConsolePage
+from fyke.console.pages.webhooks import WebhookPages
 from fyke.console.sign_in_redirect import ask_to_confirm, pending_request_of
 from fyke.console.view import View
 from fyke.domain.accounts.sessions import SignedInUser
@@ -53,6 +57,16 @@ def test_a_form_with_a_password_is_not_kept() -> None:
     answer = ask_to_confirm(view, page(excluded=frozenset({"old"})), code=False)
     assert fields(answer) == [("next", "/keys")]
     assert b"secret" not in bytes(answer.body)
+
+
+@pytest.mark.parametrize(("channel", "kept"), [("slack", False), ("", False), ("webhook", True)])
+@pytest.mark.parametrize("path", ["/settings/webhooks/new", "/settings/webhooks/{id}/edit"])
+def test_the_address_of_a_chat_is_not_kept(path: str, channel: str, kept: bool) -> None:
+    pages = WebhookPages(Any, Any, Any).pages()  # type: ignore[arg-type]
+    [found] = [one for one in pages if (one.method, one.path) == ("POST", path)]
+    form = PostedForm([("url", "https://a.example/secret"), ("channel", channel)])
+    assert ("url" in found.excluded_of(form)) is not kept
+    assert "token" in found.excluded_of(form)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fyke.console.pages.find import _groups
 from fyke.console.reasons import error_text
 from fyke.console.texts import (
     ENGLISH,
@@ -14,6 +15,7 @@ from fyke.console.texts import (
     pgettext,
     use_language,
 )
+from fyke.domain.finder import Matches
 from fyke.errors import RunNotFound, TaskNotFound, WorkerNotFound
 
 CHINESE = LANGUAGES[1]
@@ -36,6 +38,13 @@ def test_the_chosen_language_overrides_that_of_the_browser(
     preferred: str, accepted: str, language: object
 ) -> None:
     assert choose_language(preferred, accepted) == language
+
+
+def test_pages_of_the_console_are_not_those_of_a_list() -> None:
+    with use_language(CHINESE):
+        group, *_ = _groups("", Matches(), [], [])
+        assert (group.label, gettext("Pages")) == ("页面", "分页")
+        assert gettext("Other accounts") == "其他账户"
 
 
 def test_a_language_is_used_only_within_its_context() -> None:

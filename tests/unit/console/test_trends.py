@@ -78,3 +78,8 @@ def test_names_of_versions_are_escaped() -> None:
 def test_without_runs_there_is_nothing_to_draw() -> None:
     found = trends()
     assert found.versions == [] and found.points == []
+
+
+def test_the_share_of_one_run_is_a_dash() -> None:
+    [success] = [chart for chart in trends(point(1)).charts if "Succeeded" in chart.name]
+    assert re.search(r'class="trend-line" d="M[\d.]+ 2.0h6"', success.svg)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from fyke.console.waits import estimate_text, waits_of
 from fyke.domain.runs.waiting import WaitReason
 from fyke.reasons import Reason, ReasonCode
@@ -40,7 +42,7 @@ def test_needs_that_differ_are_said_of_each_run() -> None:
 
 def test_a_run_with_another_reason_has_it_in_its_row() -> None:
     found = waits_of(waits(NONE_ALIVE, NONE_ALIVE, Reason(ReasonCode.PREPARING)))
-    assert found.common == "For most runs: No runner is alive; start one with fyke up"
+    assert found.common == ("Most runs wait for this. No runner is alive; start one with fyke up")
     assert list(found.own) == ["r2"] and found.own["r2"].startswith("a runner has taken it")
     assert not found.moves
 
@@ -53,8 +55,30 @@ def test_without_a_common_reason_each_row_has_its_own() -> None:
 def test_runs_that_are_too_large_for_every_runner_have_one_sentence() -> None:
     large: dict[str, Any] = {"largest_cpus": 2.0, "largest_memory_mb": 1024}
     found = waits_of(waits(room(**large), room(1, **large), room(2, **large)))
-    assert found.common.startswith("It needs 0.5 cores and 512 MB, more than any runner has")
+    assert found.common == (
+        "Each needs 0.5 cores and 512 MiB, more than any runner has in all (2 cores and 1 GiB); "
+        "it begins when a runner does nothing else"
+    )
+    alone = waits_of(waits(room(**large)))
+    assert alone.common.startswith("It needs 0.5 cores and 512 MB, more than any runner has")
     assert found.own == {"r1": "after one older subtask", "r2": "after 2 older subtasks"}
+
+
+@pytest.mark.parametrize(
+    ("params", "start"),
+    [
+        ({"browsers": 2}, "They need a browser, and all 2 that"),
+        ({"cpus": 4.0, "memory_mb": 512}, "Each needs 4 cores and 512 MiB, and a runner has room"),
+        (
+            {"cpus": 4.0, "memory_mb": 512, "browser_runners": 1, "largest_cpus": 2.0,
+             "largest_memory_mb": 1024},
+            "Each needs 4 cores and 512 MiB, more than any of the runners with its browser",
+        ),
+    ],
+)  # fmt: skip
+def test_what_several_runs_wait_for_is_not_said_of_one(params: dict[str, Any], start: str) -> None:
+    found = waits_of(waits(*[Reason(ReasonCode.ROOM, params)] * 2))
+    assert found.common.startswith(start)
 
 
 def test_an_empty_queue_has_no_sentence() -> None:

@@ -14,6 +14,7 @@ from fyke.console.guide import GuideHit, guide
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext as _
+from fyke.console.texts import pgettext
 from fyke.console.view import View
 from fyke.domain.catalog.nearest import nearest
 from fyke.domain.catalog.service import Catalog
@@ -124,12 +125,12 @@ def _groups(
     ]
     most = _MAX_COMMANDS if text else len(pages) + len(actions)
     return [
-        ResultGroup(_("Pages"), _links(pages[:most]) if text else []),
+        ResultGroup(pgettext("palette", "Pages"), _links(pages[:most]) if text else []),
         ResultGroup(_("Workers"), workers),
         ResultGroup(_("Tasks"), tasks),
         ResultGroup(_("Runs") if text else _("Latest runs"), runs),
         ResultGroup(_("Actions"), _links(actions[:most])),
-        ResultGroup(_("Pages"), [] if text else _links(pages)),
+        ResultGroup(pgettext("palette", "Pages"), [] if text else _links(pages)),
     ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from fyke.console.forms import PostedForm
 from fyke.console.page import ConsolePage
 from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
@@ -50,6 +51,7 @@ class WebhookPages:
                 area=AREA,
                 form_bytes=SMALL,
                 excluded=_SECRETS,
+                excludes=_address_of_chat,
             ),
             ConsolePage("GET", endpoint_path, self.show, area=AREA),
             ConsolePage("GET", f"{endpoint_path}/edit", self.edit, area=AREA),
@@ -60,6 +62,7 @@ class WebhookPages:
                 area=AREA,
                 form_bytes=SMALL,
                 excluded=_SECRETS,
+                excludes=_address_of_chat,
             ),
             ConsolePage(
                 "POST", f"{endpoint_path}/rotate", self.rotate, area=AREA, form_bytes=SMALL
@@ -128,10 +131,13 @@ class WebhookPages:
     async def change(self, view: View) -> Response:
         before = (await self.webhooks.get(view.caller, view.param("id"))).endpoint
         try:
-            await self.webhooks.change(view.caller, before.id, _fields(view))
+            after = await self.webhooks.change(view.caller, before.id, _fields(view))
         except (InvalidRequest, Conflict) as error:
             return self._form(view, _typed(view), _faults(view, error), before.name, before.url)
-        return view.go(f"{AREA}/{before.id}", _("The webhook was changed."))
+        notice = _("The webhook was changed.")
+        if after.endpoint.channel is MessageChannel.WEBHOOK is not before.channel:
+            notice = _("The webhook was changed. Rotate its secret to get one for your program.")
+        return view.go(f"{AREA}/{before.id}", notice)
 
     async def rotate(self, view: View) -> Response:
         with_secret = await self.webhooks.rotate(view.caller, view.param("id"))
@@ -259,7 +265,7 @@ def _page_number(view: View) -> int:
 
 def _fields(view: View) -> EndpointFields:
     form = view.form
-    channel, url = form.get("channel") or MessageChannel.WEBHOOK.value, form.get("url")
+    channel, url = form.get("channel"), form.get("url")
     token, chat = form.get("token"), form.get("chat")
     if channel == MessageChannel.TELEGRAM:
         url = telegram_address(token, chat) if token.strip() or chat.strip() else ""
@@ -271,6 +277,12 @@ def _fields(view: View) -> EndpointFields:
         form.on("enabled"),
         channel,
     )
+
+
+def _address_of_chat(form: PostedForm) -> frozenset[str]:
+    """The address of a chat gives access to it. A form without a channel may be that of a chat."""
+    program = form.get("channel") == MessageChannel.WEBHOOK
+    return frozenset() if program else frozenset({"url"})
 
 
 def _faults(view: View, error: InvalidRequest | Conflict | Refused) -> dict[str, str]:

@@ -52,6 +52,10 @@ class OutboxStore(Protocol):
         """Whether the run has such a call to the endpoint or callback URL, in any state."""
         ...
 
+    def latest_of(self, account_id: str, endpoint_id: str) -> Delivery | None:
+        """The delivery to the account's endpoint that was added last, in any state."""
+        ...
+
     def save(self, delivery: Delivery) -> None:
         """Write the members that may change. The caller has locked it."""
         ...
@@ -89,7 +93,8 @@ class OutboxStore(Protocol):
 
     def pull_in(self, now: int, latest: Sequence[int]) -> int:
         """Make pending deliveries due whose time is later than any wait explains, because the clock
-        was set back. ``latest``: the latest plausible time, by number of tries. Return how many.
+        was set back. ``latest``: the latest plausible time, by number of tries. An untried one
+        to an endpoint may wait longer, if it was added in time. Return how many.
         """
         ...
 

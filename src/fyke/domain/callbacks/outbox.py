@@ -84,9 +84,11 @@ def add_delivery(
     kind: DeliveryKind,
     endpoint_id: str = "",
     event: str = "",
+    due_at: int = 0,
 ) -> None:
     """Queue one message. For a receiver that is switched off it is stored as failed.
-    ``endpoint_id`` and ``event`` are empty for the callback URL of a run.
+    ``endpoint_id`` and ``event`` are empty for the callback URL of a run. It is due at once, or at
+    ``due_at``.
     """
     receiver = receiver_of(url)
     status = tx.receivers.get(account_id, receiver)
@@ -100,7 +102,7 @@ def add_delivery(
             payload=body,
             state=DeliveryState.FAILED if refused else DeliveryState.PENDING,
             tries=0,
-            next_at=tx.now,
+            next_at=max(tx.now, due_at),
             last_status=0,
             last_error=DISABLED if refused else "",
             created_at=tx.now,

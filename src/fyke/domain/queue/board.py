@@ -50,6 +50,14 @@ class Slots:
     memory_taken_mb: int
     filled: tuple[Filling, ...] = ()
 
+    @property
+    def cpus_of_others(self) -> float:
+        return max(0.0, round(self.cpus_taken - sum(part.cpus for part in self.filled), 3))
+
+    @property
+    def memory_mb_of_others(self) -> int:
+        return max(0, self.memory_taken_mb - sum(part.memory_mb for part in self.filled))
+
 
 @dataclass(frozen=True, slots=True)
 class WaitingRow:

@@ -71,6 +71,7 @@ def _content_of(board: QueueBoardView) -> tuple[object, ...]:
         board.slots,
         board.waiting,
         board.held,
+        f"{board.pace_ms:.1e}",  # two digits, as an estimate is not exact
         tuple((run.row.line.id, run.reason) for run in board.runs),
     )
 

@@ -17,7 +17,8 @@ from fyke.model.usage_marks import MarkKind, UsageMark, joined
 MAX_MARKS = 20
 _READ_ATTEMPTS = 1000  # whose marks are shown
 _KINDS = frozenset(MarkKind)
-_MARKED = frozenset({"AttemptReturned", "AttemptLost", "AbortRequested", "LimitReached"})
+_OF_RUN = frozenset({"AbortRequested", "LimitReached"})
+_MARKED = frozenset({"AttemptReturned", "AttemptLost"}) | _OF_RUN
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +93,16 @@ class RunUsages:
 
 
 def marks_of(events: Sequence[RunEvent]) -> list[RunEvent]:
-    """Faults, limits and aborts, without the machines."""
+    """Faults, limits and aborts by time, without the machines. Of too many, the first ones; what
+    ended the whole run comes before faults.
+    """
     found = [
         event
         for event in events
         if event.kind in _MARKED or (event.kind == "SubtaskEnded" and event.reason)
     ]
-    return [replace(event, node="") for event in found[:MAX_MARKS]]
+    by_weight = sorted(range(len(found)), key=lambda n: found[n].kind not in _OF_RUN)
+    return [replace(found[n], node="") for n in sorted(by_weight[:MAX_MARKS])]
 
 
 def _usage_marks(

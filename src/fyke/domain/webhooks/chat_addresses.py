@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 from fyke.errors import InvalidRequest
 from fyke.model.webhook import MessageChannel
 
+HIDDEN = "***"  # in the place of the path in an address that may be shown
 NAMES = {
     MessageChannel.SLACK: "Slack",
     MessageChannel.TEAMS: "Microsoft Teams",

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from fyke.domain.webhooks.chat_addresses import telegram_chat
+from fyke.domain.webhooks.chat_addresses import HIDDEN, telegram_chat
 from fyke.model.webhook import TEST_EVENT, MessageChannel, WebhookEvent
 
-HIDDEN = "***"  # in the place of the path in an address that may be shown
 MAX_TEXT = 1500  # characters; Telegram takes 4096, Discord too, where each may need an escape
 MAX_TITLE = 256  # of an embed of Discord
 _GOOD, _BAD, _PLAIN = 0x2E7D32, 0xC62828, 0x546E7A
-_COLOURS = {
+_COLOURS: dict[str, int] = {
     WebhookEvent.RUN_SUCCEEDED: _GOOD,
     WebhookEvent.RUN_FAILED: _BAD,
     WebhookEvent.ALERT_RAISED: _BAD,
@@ -53,7 +52,7 @@ def chat_message(payload: str, worker: str, links: str) -> ChatMessage:
         return ChatMessage("Test message from Fyke", f"{data.get('name', '')} works.", links, _GOOD)
     run = str(data.get("run_slug", ""))
     link = f"{links.rstrip('/')}/runs/{run}" if links and run else ""
-    colour = _COLOURS.get(WebhookEvent(kind), _PLAIN)
+    colour = _COLOURS.get(kind, _PLAIN)
     if kind == WebhookEvent.ALERT_RAISED:
         sentence = str(data.get("sentence", ""))
         text = _cut(f"{worker}: {sentence}" if worker else sentence)
@@ -138,9 +137,14 @@ def _discord_text(text: str) -> str:
 
 
 def _telegram(message: ChatMessage) -> dict[str, Any]:
-    """Without ``parse_mode`` the text is plain."""
-    text = "\n".join(line for line in (message.title, message.text, message.link) if line)
+    """Without ``parse_mode`` the text is plain, but names and commands in it are links."""
+    texts = [_telegram_text(message.title), _telegram_text(message.text), message.link]
+    text = "\n".join(line for line in texts if line)
     return {"text": text, "link_preview_options": {"is_disabled": True}}
+
+
+def _telegram_text(text: str) -> str:
+    return re.sub(r"@|(?<![\w/:.])/(?=\w)", "\\g<0>\u200b", text)
 
 
 _FORMS: dict[MessageChannel, Callable[[ChatMessage], dict[str, Any]]] = {

@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fyke.domain.callbacks.url import CallbackRules
-from fyke.domain.webhooks.chat_addresses import check_chat_address
+from fyke.domain.webhooks.chat_addresses import HIDDEN, check_chat_address
 from fyke.errors import InvalidRequest, Problem
 from fyke.model.webhook import MAX_DESCRIPTION, MAX_NAME, MessageChannel, WebhookEvent
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointFields:
-    """The fields of an endpoint that its owner sets; validated by ``validate_endpoint``."""
+    """The fields of an endpoint that its owner sets; validated by ``validate_endpoint``. Without a
+    ``channel`` a new endpoint is a webhook, and a known one keeps its own.
+    """
 
     name: str
     url: str
@@ -66,6 +68,9 @@ def _channel_problems(channel: str) -> Iterable[Problem]:
 def _url_problems(
     addresses: CallbackRules, channel: str, url: str, *, service: bool
 ) -> Iterable[Problem]:
+    if url.endswith(f"/{HIDDEN}"):
+        yield Problem("this is how the address of a chat is shown; enter all of it", "url")
+        return
     try:
         addresses.check(url)
         if service:

@@ -106,6 +106,7 @@ class Webhooks:
         ``Refused`` when the account has the maximum, ``Forbidden``.
         """
         require_editor(caller, "Adding webhooks")
+        fields = replace(fields, channel=fields.channel or MessageChannel.WEBHOOK)
         valid = validate_endpoint(self._addresses, fields)
         endpoint_id, salt = new_ulid(), new_ulid()
         url, sealed = self._stored_address(caller, endpoint_id, valid)
@@ -145,12 +146,13 @@ class Webhooks:
         self, caller: Caller, endpoint_id: str, fields: EndpointFields
     ) -> EndpointView:
         """Replace the fields of an endpoint. Pending deliveries go to the new URL; when it is
-        disabled, they fail. A chat without an address, or with the one that is shown, keeps its
-        own. Raises ``NotFound``, ``InvalidRequest``, ``Conflict``, ``Forbidden``.
+        disabled, they fail. Without a channel it keeps its own, and a chat without an address, or
+        with the one that is shown, keeps that, too. Raises ``NotFound``, ``InvalidRequest``,
+        ``Conflict``, ``Forbidden``.
         """
         require_editor(caller, "Changing webhooks")
         known = await self._storage.read(lambda tx: own_endpoint(tx, caller, endpoint_id))
-        kept = _keeps_address(known, fields)
+        fields, kept = _completed(known, fields)
         # an address from before the services were known stays as it is
         same = (fields.channel, fields.url.strip()) == (known.channel, known.url)
         valid = validate_endpoint(self._addresses, fields, address=not kept, service=not same)
@@ -253,10 +255,12 @@ class Webhooks:
         return shown_address(fields.url), sealed
 
 
-def _keeps_address(known: Endpoint, fields: EndpointFields) -> bool:
+def _completed(known: Endpoint, fields: EndpointFields) -> tuple[EndpointFields, bool]:
+    """The fields with a channel, and whether the endpoint keeps its address."""
+    fields = replace(fields, channel=fields.channel or known.channel)
     if known.channel is MessageChannel.WEBHOOK or fields.channel != known.channel:
-        return False
-    return fields.url.strip() in ("", known.url)
+        return fields, False
+    return fields, fields.url.strip() in ("", known.url)
 
 
 def _events(fields: EndpointFields) -> tuple[WebhookEvent, ...]:

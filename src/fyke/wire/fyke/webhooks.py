@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from fyke.contracts.delivery import StepName
 from fyke.domain.webhooks.rules import EndpointFields
@@ -37,16 +37,23 @@ class WebhookFields(Request):
     ] = ()
     description: Annotated[str, Meta(max_length=MAX_DESCRIPTION), ParsedBy(to_text)] = ""
     enabled: Boolean = True
-    channel: Annotated[
-        Text,
-        DocumentedAs(MessageChannel),
-        Meta(description="a program that gets signed messages, or a chat"),
-    ] = MessageChannel.WEBHOOK.value
+    channel: (
+        Annotated[
+            Text,
+            DocumentedAs(MessageChannel),
+            Meta(
+                description="a program that gets signed messages, or a chat; absent: `webhook` for "
+                "a new one, and a change keeps it"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
     @property
     def fields(self) -> EndpointFields:
+        channel = "" if self.channel is UNSET else self.channel or MessageChannel.WEBHOOK.value
         return EndpointFields(
-            self.name, self.url, self.events, self.description, self.enabled, self.channel
+            self.name, self.url, self.events, self.description, self.enabled, channel
         )
 
 

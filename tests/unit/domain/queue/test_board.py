@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.queue.board import Filling, QueueBoard, Slots
+from fyke.domain.queue.board import Filling, QueueBoard, QueueBoardView, Slots
 from fyke.domain.queue.service import RunQueue
+from fyke.domain.queue.stream import _content_of
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.lists import RunLists
 from fyke.domain.runs.outcome import HIDING
@@ -123,3 +124,17 @@ async def test_another_account_has_an_empty_board(stores: Stores, board: QueueBo
     found = await board.read(stranger)
     assert (found.waiting, found.runs, found.slots.busy, found.slots.most) == (0, [], 0, None)
     assert found.slots.runners == 1
+
+
+def test_what_other_accounts_take_is_never_negative() -> None:
+    mine = (Filling("a", 1, 0.1, 300), Filling("b", 2, 0.2, 300))
+    full = Slots(1, None, 1, 8, 0.1 + 0.2 - 1e-9, 4096, 512, mine)
+    shown = f"{full.cpus_of_others:g}"
+    assert (shown, full.memory_mb_of_others) == ("0", 0)
+    assert replace(full, cpus_taken=1.3, memory_taken_mb=1000).cpus_of_others == 1.0
+
+
+def test_a_changed_pace_is_sent_and_a_similar_one_is_not() -> None:
+    board = QueueBoardView(Slots(1, 1, 1, 8, 1, 4096, 512), 5, [], None, 0, [], 2040)
+    assert _content_of(board) == _content_of(replace(board, pace_ms=2010))
+    assert _content_of(board) != _content_of(replace(board, pace_ms=2300))

@@ -30,6 +30,13 @@ def test_few_events_are_marked() -> None:
     assert len(marks_of([event("AttemptLost")] * 99)) == MAX_MARKS
 
 
+def test_what_ended_the_run_is_marked_after_many_faults() -> None:
+    limit, abort = event("LimitReached"), event("AbortRequested")
+    kinds = [mark.kind for mark in marks_of([*[event("AttemptLost")] * 30, limit, abort])]
+    assert len(kinds) == MAX_MARKS
+    assert kinds[-3:] == ["AttemptLost", "LimitReached", "AbortRequested"]
+
+
 def test_marks_of_attempts_get_the_time_of_the_run_and_overlapping_ones_are_one() -> None:
     attempts = [
         SimpleNamespace(id=name, started_at=at)

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from fyke.domain.webhooks.chat_addresses import telegram_address
+from fyke.domain.webhooks.chat_addresses import HIDDEN, telegram_address
 from fyke.domain.webhooks.chats import (
-    HIDDEN,
     MAX_TEXT,
     MAX_TITLE,
     chat_message,
@@ -22,7 +21,7 @@ from fyke.model.webhook import TEST_EVENT, MessageChannel, WebhookEvent
 TOKEN = "123456:" + "Ab-_" * 8
 TELEGRAM = telegram_address(TOKEN, "-100200")
 LINKS = "https://fyke.example/"
-HOSTILE = "<!channel> @everyone [bank](https://evil.example) *x*"
+HOSTILE = "<!channel> @everyone /stop [bank](https://evil.example) *x*"
 CHATS = [channel for channel in MessageChannel if channel is not MessageChannel.WEBHOOK]
 
 
@@ -58,7 +57,29 @@ def test_the_forms_are_those_of_the_services() -> None:
     assert sent(MessageChannel.SLACK, alert())["text"].startswith("*No rows*\n")
 
 
-def test_no_text_mentions_people_or_hides_a_link() -> None:
+@pytest.mark.parametrize("channel", CHATS)
+def test_no_text_mentions_people(channel: MessageChannel) -> None:
+    body = sent(channel, alert(sentence=HOSTILE, rule=HOSTILE), worker=HOSTILE)
+    text = json.dumps(body, ensure_ascii=False)
+    if channel is MessageChannel.DISCORD:
+        assert body["allowed_mentions"] == {"parse": []}
+    elif channel is MessageChannel.TEAMS:  # mentions are entities of a card
+        assert "entities" not in text and "<at>" not in text
+    else:
+        assert "@everyone" not in text and "@\u200beveryone" in text
+        assert "<!channel>" not in text or channel is MessageChannel.TELEGRAM
+    if channel is MessageChannel.TELEGRAM:
+        assert "/stop" not in text and "https://evil.example" in text
+        assert text.count(LINKS + "runs/01RUN") == 1
+
+
+def test_an_event_of_a_later_release_has_a_plain_colour() -> None:
+    event = json.dumps({"type": "run.paused", "data": {"run_slug": "01RUN"}})
+    found = chat_message(event, "Shop", LINKS)
+    assert (found.title, found.colour) == ("Shop: paused", 0x546E7A)
+
+
+def test_no_text_hides_a_link() -> None:
     hostile = alert(sentence=HOSTILE, rule=HOSTILE)
     slack = sent(MessageChannel.SLACK, hostile)["text"]
     assert "<!channel>" not in slack and "@everyone" not in slack and "](" not in slack

@@ -30,6 +30,10 @@ def test_valid_fields_are_normalised() -> None:
         ({"name": "x" * 81}, "name: it must have 1 to 80 characters"),
         ({"url": "ftp://a.example/"}, "url: it must be absolute and start with http://"),
         ({"url": "http://127.0.0.1:9000/"}, "url: 127.0.0.1 port 9000 is not on the public"),
+        (
+            {"url": "https://hooks.slack.com/***"},
+            "url: this is how the address of a chat is shown; enter all of it",
+        ),
         ({"url": ""}, "url: it must have 1 to 2048 characters"),
         ({"events": ()}, "events: choose at least one of run.started,"),
         ({"events": ("run.exploded",)}, "events: there is no event 'run.exploded'; choose from"),

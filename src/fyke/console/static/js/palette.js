@@ -89,6 +89,7 @@ customElements.define("command-palette", CommandPalette);
 // --- keys ---------------------------------------------------------------------------------
 
 const ROWS = "main tbody tr, main .store-card";
+const MAC = /^(Mac|iP)/.test(navigator.platform);
 const single = document.documentElement.dataset.keys !== "off";
 
 /** Whether a key belongs to the element that has the focus. */
@@ -137,7 +138,8 @@ function openPalette() {
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.altKey || event.isComposing) return;
   const command = event.ctrlKey || event.metaKey;
-  if (command && !event.shiftKey && event.key.toLowerCase() === "k") {
+  const opens = MAC ? event.metaKey && !event.ctrlKey : command; // Control+K of a Mac edits text
+  if (opens && !event.shiftKey && event.key.toLowerCase() === "k") {
     if (openPalette()) event.preventDefault();
     return;
   }

@@ -109,6 +109,16 @@ class SqlOutbox(Claims):
         )
         return self._db.execute(query.limit(1)).first() is not None
 
+    def latest_of(self, account_id: str, endpoint_id: str) -> Delivery | None:
+        query = select(deliveries).where(
+            _OF_ENDPOINT,
+            deliveries.c.endpoint_id == endpoint_id,
+            deliveries.c.account_id == account_id,
+        )
+        # from the end of ix_deliveries_of_endpoint
+        order = deliveries.c.created_at.desc(), deliveries.c.id.desc()
+        return one(self._db.execute(query.order_by(*order).limit(1)), Delivery)
+
     def save(self, delivery: Delivery) -> None:
         values = columns(delivery)
         for name in _FIXED:
@@ -183,6 +193,12 @@ class SqlOutbox(Claims):
             and_(deliveries.c.tries == tries, deliveries.c.next_at > at)
             for tries, at in enumerate(latest)
         ]
+        # an untried message to an endpoint may wait in line, or for as long as the receiver asked
+        too_late[0] &= or_(
+            deliveries.c.endpoint_id == literal_column("''"),
+            deliveries.c.claimed_until > literal_column("0"),
+            deliveries.c.created_at > latest[0],
+        )
         hosts = update(callback_hosts).where(callback_hosts.c.next_at > now + PACE_MS)
         self._db.execute(hosts.values(next_at=now))
         change = update(deliveries).where(PENDING, or_(*too_late))

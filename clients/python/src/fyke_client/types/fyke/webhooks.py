@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 
 class WebhookFields(Struct, omit_defaults=True):
@@ -17,8 +17,9 @@ class WebhookFields(Struct, omit_defaults=True):
     """At least one."""
     description: str = ""
     enabled: bool = True
-    channel: str = "webhook"
-    """A program that gets signed messages, or a chat."""
+    channel: str | UnsetType = UNSET
+    """A program that gets signed messages, or a chat; absent: `webhook` for a new one, and a
+    change keeps it."""
 
 
 class WebhookItem(Struct):
