@@ -84,6 +84,18 @@ def test_many_lines_and_columns_can_be_pasted(browser: Browser, server: Served, 
         assert (watch.errors, watch.foreign) == ([], [])
 
 
+def test_a_double_click_sends_a_form_once(browser: Browser, server: Served, token: str) -> None:
+    with tab(browser, server.base_url, token) as (page, _):
+        posts: list[str] = []
+        page.on("request", lambda request: request.method == "POST" and posts.append(request.url))
+        page.goto(FORM)
+        page.get_by_role("button", name="Save default").dblclick()
+        expect(page.get_by_text("The form now starts with these values.")).to_be_visible()
+        page.get_by_role("button", name="Start", exact=True).dblclick()
+        page.wait_for_url("**/runs/*")
+        assert [url.removeprefix(server.base_url) for url in posts] == [FORM, FORM]
+
+
 @pytest.mark.long
 def test_a_list_of_many_lines_is_shown_as_text(
     browser: Browser, server: Served, token: str

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from fyke.console.pages import run_live
+from fyke.console.pages import run_live, run_rows
 from fyke.domain.runs.service import StartRequest
 from fyke.model.attempt import AttemptReport, SiteTraffic
 from fyke.model.browser import BrowserActivity, BrowserReport
@@ -21,6 +21,7 @@ from support.pages import sign_in
 from support.served import Served, served
 
 LINE = re.compile(r'<li id="l-(\d+)"')
+ROW = re.compile(r'id="r-(\d+)"')
 
 
 class LiveRun:
@@ -76,6 +77,11 @@ def parse_cursor(message: str) -> str:
     return message.rpartition("id: ")[2].strip()
 
 
+def title_of(message: str) -> str:
+    found = re.search(r'hx-target="head &gt; title"[^>]*>([^<]*)<', message)
+    return found[1] if found else ""
+
+
 def until_line(messages: Iterator[str], last: int) -> tuple[list[int], str]:
     """The lines up to the first match, and the id of the message that contains it."""
     found: list[int] = []
@@ -126,7 +132,7 @@ def test_a_search_applies_to_new_lines_and_a_long_line_is_cut(live: LiveRun) -> 
 
 def test_the_deletion_of_a_run_is_reported_and_ends_the_stream(live: LiveRun) -> None:
     run, lease = live.begin()
-    messages = live.messages(f"/runs/{run}/live?tab=output&seen=1")
+    messages = live.messages(f"/runs/{run}/live?tab=output&seen=1&sort=n")
     assert "run-figures" in next(messages)
     live.server.do(live.server.app.push(lease, [{"n": 1}, {"n": 2}, {"n": 3}]))
     assert "2 new rows" in next(messages)
@@ -138,7 +144,10 @@ def test_the_deletion_of_a_run_is_reported_and_ends_the_stream(live: LiveRun) ->
     assert gone.status_code == 404
 
 
-def test_the_first_rows_are_inserted_and_later_ones_announced(live: LiveRun) -> None:
+def test_rows_are_added_while_the_page_is_not_full(
+    live: LiveRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_rows, "SIZES", (4,))
     run, lease = live.begin()
     push, app = live.server.do, live.server.app
     path = f"/runs/{run}/live?tab=output&seen=0&form=record"
@@ -154,14 +163,47 @@ def test_the_first_rows_are_inserted_and_later_ones_announced(live: LiveRun) -> 
     assert "new row" not in shown
     assert parse_cursor(shown) == "0.running.2"
     push(app.push(lease, [{"n": 3}]))
-    later = next(messages)
-    assert "1 new row" in later and 'hx-target="#run-rows"' not in later
+    later = next(one for one in messages if 'hx-target="#rows-list"' in one)
+    assert ROW.findall(later) == ["3"] and "1 to 3 of 3 rows" in later
+    assert 'hx-target="#run-rows"' not in later and "new row" not in later
     # a browser that reconnects already has its rows
     back = next(live.messages(path, parse_cursor(later)))
-    assert "1 new row" in back and 'hx-target="#run-rows"' not in back
+    assert not ROW.findall(back)
+    push(app.push(lease, [{"n": 4}, {"n": 5}]))
+    full = next(one for one in messages if 'hx-target="#rows-list"' in one)
+    assert ROW.findall(full) == ["4"] and "1 to 4 of 5 rows" in full
+    push(app.push(lease, [{"n": 6}]))
+    beyond = next(one for one in messages if 'hx-target="#rows-pager"' in one)
+    assert not ROW.findall(beyond) and "1 to 4 of 6 rows" in beyond and "page=2" in beyond
     push(app.end(lease))
     end = list(messages)
     assert any("<output-reload>" in message for message in end)
+
+
+def test_a_new_column_is_shown_and_sorted_rows_are_announced(live: LiveRun) -> None:
+    run, lease = live.begin()
+    push, app = live.server.do, live.server.app
+    push(app.push(lease, [{"n": 1}]))
+    messages = live.messages(f"/runs/{run}/live?tab=output&seen=1")
+    ordered = live.messages(f"/runs/{run}/live?tab=output&seen=1&sort=n")
+    next(messages), next(ordered)
+    push(app.push(lease, [{"n": 2, "extra": 3}]))
+    wider = next(one for one in messages if 'id="r-2"' in one)
+    assert 'hx-target="#run-rows" hx-swap="innerMorph"' in wider and "extra" in wider
+    told = next(one for one in ordered if "1 new row" in one)
+    assert not ROW.findall(told)
+    push(app.end(lease))
+
+
+def test_the_title_follows_the_state(live: LiveRun) -> None:
+    run, lease = live.begin()
+    messages = live.messages(f"/runs/{run}/live?tab=log")
+    assert title_of(next(messages)).startswith("Running · ")
+    live.server.do(live.server.app.end(lease))
+    titles = [title_of(message) for message in messages]
+    assert [title for title in titles if title][-1].startswith("Succeeded · ")
+    page = live.http.get(f"/runs/{run}", headers={"accept": "text/html"}).text
+    assert f"<title>{[title for title in titles if title][-1]}</title>" in page
 
 
 def test_rows_stored_at_the_end_of_the_run_are_shown(live: LiveRun) -> None:

@@ -53,6 +53,24 @@ async def test_an_unchanged_form_starts_a_run_with_the_defaults(
     assert (run.origin.value, run.subtasks) == ("web", 2)
 
 
+async def test_a_form_that_arrives_twice_starts_one_run_and_saves_one_task(
+    app: App, owner: Visitor, places: str
+) -> None:
+    page = await owner.get(PLACES)
+    first = await press(owner, page, "start", 303)
+    assert (await press(owner, page, "start", 303)).location == first.location
+    saved = await press(owner, page, "task", 303, task_title="Daily")
+    again = await press(owner, page, "task", 303, task_title="Daily")
+    assert again.location == saved.location
+    assert len(await runs(app)) == 1
+    count, _ = await app.services.tasks.list(app.owner, offset=0, limit=5)
+    assert count == 1
+    # what was changed, and a new form, are new requests
+    await press(owner, page, "start", 303, callback_url="https://hooks.example/1")
+    await press(owner, await owner.get(PLACES), "start", 303)
+    assert len(await runs(app)) == 3
+
+
 async def test_pool_and_labels_are_options_where_there_are_nodes(
     app: App, owner: Visitor, places: str
 ) -> None:

@@ -16,6 +16,7 @@ from fyke.console import formats, reasons, texts
 from fyke.console.guide import help_for_hint
 from fyke.console.hues import hue_of
 from fyke.console.markdown import to_html
+from fyke.console.once import once_field
 from fyke.console.run_options import name_options
 from fyke.console.statics import Statics, icon_shape
 
@@ -43,6 +44,7 @@ def make_environment(statics: Statics) -> Environment:
         product_version=__version__,
         languages=texts.LANGUAGES,
         formats=formats,
+        once_field=once_field,
     )
     environment.filters.update(
         duration=formats.duration,

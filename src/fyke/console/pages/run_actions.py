@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
+from fyke.console.once import once_key
 from fyke.console.page import ConsolePage
 from fyke.console.pages.run_frame import AREA, RunFrames
 from fyke.console.texts import gettext as _
@@ -47,14 +48,21 @@ class RunActionPages:
         return view.go(f"/runs/{run.id}", _("The run is stopping."))
 
     async def rerun(self, view: View) -> Response:
-        run = await self.runs.rerun(view.caller, view.param("id"), "", Origin.WEB)
+        run_id = view.param("id")
+        key = once_key(view.form, "rerun", run_id)
+        run = await self.runs.rerun(view.caller, run_id, "", Origin.WEB, key=key)
         return view.go(f"/runs/{run.id}", _("The run was started again. This is the new run."))
 
     async def save_task(self, view: View) -> Response:
         source = await self.runs.get(view.caller, view.param("id"))
         title = view.form.get("title").strip() or source.worker.title or source.worker.name
         task = await self.tasks.create(
-            view.caller, source.worker.id, title, rerun_input(source.run), source.run.version
+            view.caller,
+            source.worker.id,
+            title,
+            rerun_input(source.run),
+            source.run.version,
+            key=once_key(view.form, "save", source.run.id, title),
         )
         return view.go(f"/tasks/{task.id}", _("The run was saved as a task."))
 

@@ -4,8 +4,8 @@ The id of a message is the position in the log, the last state sent and the numb
 page shows. A browser that reconnects, to this server or another one, resumes from it, so that
 nothing is skipped or sent twice. A reader that is too far behind skips lines, with a mark.
 
-A page without rows gets the first ones as soon as they exist; later ones are only announced,
-because rows must not move while they are read.
+New rows are added at the end of a page that is not full. Sorted or filtered rows are only
+announced, because rows must not move while they are read.
 """
 
 from __future__ import annotations
@@ -114,6 +114,7 @@ class _Stream:
         self._shown = ShownLines()
         self._run_id = run_id
         self._rows_shown = 0
+        self._full_page: dict[str, Any] = {}
         self._figures_at = self._usage_at = 0.0
         self._last_sent = monotonic()
 
@@ -244,6 +245,8 @@ class _Stream:
         frame = await self._pages.frames.get(self._view)
         text = self._text("run/frame.html", "figures", frame=frame)
         html = live.partial("#run-figures", "outerHTML", text)
+        title = self._text("run/frame.html", "title", frame=frame)
+        html += live.partial("head > title", "innerHTML", f"{title} · Fyke")
         with use_language(self._view.language):
             tally = formats.count(frame.view.results)
         html += live.partial("#run-tally", "innerHTML", tally)
@@ -259,19 +262,47 @@ class _Stream:
         return html + live.partial("#run-ending", "outerHTML", ending)
 
     async def _rows(self, frame: RunFrame) -> str:
-        """The first rows when the page has none, and the number of rows written since."""
+        """The rows written since the last message; of sorted or filtered ones only the number,
+        unless the page has none.
+        """
         html = ""
-        row_count = frame.view.results
-        if run_rows.read(self._view.query).failed:
-            row_count += frame.hidden
-        if not self._rows_shown and row_count:
-            values = await shown_rows(self._pages.results, self._view, frame)
-            self._rows_shown = values["total"]
-            text = self._text("run/output.html", "shown_rows", frame=frame, **values)
-            html = live.partial("#run-rows", "innerHTML", text)
+        address = run_rows.read(self._view.query)
+        row_count = frame.view.results + (frame.hidden if address.failed else 0)
+        if not self._rows_shown or not address.modified:
+            html = await self._new_rows(frame, row_count) if row_count != self._rows_shown else ""
         fresh = row_count - self._rows_shown
         text = self._text("run/output.html", "fresh", frame=frame, fresh=fresh, streamed=True)
         return html + live.partial("#fresh", "outerHTML", text)
+
+    async def _new_rows(self, frame: RunFrame, row_count: int) -> str:
+        """The new rows of the page and its pager; all of its rows when there are none yet, when
+        rows were hidden because their Worker failed, and when there are more columns.
+        """
+        seen = self._rows_shown
+        if self._full_page and row_count > seen:  # rows of later pages: only the numbers change
+            values = self._full_page | {"count": row_count, "total": row_count}
+        else:
+            values = await shown_rows(self._pages.results, self._view, frame)
+        self._rows_shown = total = values["total"]
+        first = (values["address"].page - 1) * values["size"]
+        self._full_page = values if total >= first + values["size"] else {}
+        wider = values["address"].form == "table" and run_rows.has_more_columns(
+            values["rows"], seen - first
+        )
+        if total < seen or seen <= first or wider:
+            swap = "innerMorph" if seen else "innerHTML"
+            text = self._text("run/output.html", "shown_rows", frame=frame, **values)
+            return live.partial("#run-rows", swap, text)
+        added = values["rows"][seen - first :]
+        html = ""
+        if added:
+            more = values | {"rows": added}
+            text = self._text(
+                "run/output.html", f"{values['address'].form}_rows", frame=frame, **more
+            )
+            html = live.partial("#rows-list", "beforeend", text)
+        text = self._text("run/output.html", "rows_pager", frame=frame, **values)
+        return html + live.partial("#rows-pager", "outerHTML", text)
 
     def _deleted_message(self) -> bytes:
         html = self._text("run/lines.html", "deleted")

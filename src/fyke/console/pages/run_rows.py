@@ -176,6 +176,13 @@ def record(row: Row, chars: int) -> Record:
     return Record(row.position, cells, more=len(values) - len(names))
 
 
+def has_more_columns(rows: Sequence[Record], seen: int) -> bool:
+    """Whether the rows of a table after the first ``seen`` have columns that those do not have."""
+    shown = {key for row in rows[:seen] for key, cell in row.cells if cell.kind != "absent"}
+    more = {key for row in rows[seen:] for key, cell in row.cells if cell.kind != "absent"}
+    return not more <= shown
+
+
 def _as_json(row: Row) -> Record:
     short = len(row.data) <= JSON_CHARS
     text = pretty(row.data) if short else row.data.decode("utf-8", "replace")

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from fyke.console.once import once_key
 from fyke.console.page import ConsolePage
 from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.pages.task_notices import TaskNotices
@@ -104,8 +105,10 @@ class TaskPages:
 
     async def run(self, view: View) -> Response:
         back = view.form.get("back") or f"{AREA}/{view.param('id')}"
+        task_id = view.param("id")
+        key = once_key(view.form, "task", task_id)
         try:
-            run = await self.runs.start_task(view.caller, view.param("id"), "", Origin.WEB)
+            run = await self.runs.start_task(view.caller, task_id, "", Origin.WEB, key=key)
         except NotFound:
             raise
         except FykeError as error:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from starlette.responses import Response
 
+from fyke.console.once import once_key
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.reasons import error_text
@@ -30,6 +31,7 @@ from fyke.domain.forms.model import InputError, pretty
 from fyke.domain.forms.normalise import GivenInput
 from fyke.domain.forms.service import FormStart, FormView, InputCheck, RunForms
 from fyke.domain.runs.service import Runs, StartRequest
+from fyke.domain.runs.start_keys import StartKey
 from fyke.domain.secrets.service import WorkerSecrets
 from fyke.domain.tasks.service import Tasks
 from fyke.errors import FykeError, InvalidRequest, NotFound, UnknownVersion, VersionUnavailable
@@ -137,6 +139,7 @@ class WorkerInputPages:
             input=action.checked.value.input,
             callback_url=action.request.callback_url,
             origin=Origin.WEB,
+            key=await self._key(view, action, action.request.callback_url),
         )
         try:
             run = await self.runs.start(view.caller, request)
@@ -148,6 +151,12 @@ class WorkerInputPages:
             return replace(reply, about_callback=True, callback_entry=entry)
         return view.go(f"/runs/{run.id}")
 
+    async def _key(self, view: View, action: FormAction, *more: str) -> StartKey | None:
+        """The same for a form that arrives twice."""
+        request, value = action.request, action.checked.value
+        asked = (request.button, action.frame.worker.id, request.version, value.input, *more)
+        return await asyncio.to_thread(once_key, view.form, *asked)
+
     async def _save_task(self, view: View, action: FormAction) -> Response | FormReply:
         request, worker = action.request, action.frame.worker
         try:
@@ -157,6 +166,7 @@ class WorkerInputPages:
                 request.title,
                 action.checked.value.input,
                 request.version or None,
+                key=await self._key(view, action, request.title),
             )
         except InvalidRequest as error:
             return FormReply(action, task_fault=error_text(error))

@@ -25,6 +25,7 @@ class StartKind(StrEnum):
 
     RUN = "run"
     QUEUE_ITEM = "queue_item"
+    TASK = "task"
 
 
 @dataclass(slots=True)

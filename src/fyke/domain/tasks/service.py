@@ -14,6 +14,7 @@ from typing import Protocol
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import lock_own_task, own_task
 from fyke.domain.accounts.rights import require_editor
+from fyke.domain.runs.start_keys import StartKey, StartKind, claim
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.schedules.editing import (
     ScheduleEdit,
@@ -107,10 +108,12 @@ class Tasks:
         description: str = "",
         schedule: ScheduleEdit | None = None,
         names: Names = OWN_NAMES,
+        key: StartKey | None = None,
     ) -> Task:
         """Save an input for a worker that the caller can see, optionally with a schedule.
 
         ``version`` None, empty, ``latest`` or ``auto`` means the newest at the time of each run.
+        With a ``key`` that was used before, return the task of that time.
         Raise ``WorkerNotFound``, ``VersionUnavailable``, ``Forbidden``, and ``InvalidRequest``,
         also for run options that a start would refuse.
         """
@@ -131,6 +134,9 @@ class Tasks:
         options = await self._options(caller, task, input)
 
         def work(tx: Transaction) -> Task:
+            earlier = claim(tx, caller, key, StartKind.TASK, task.id) if key else None
+            if earlier is not None:
+                return own_task(tx, caller, earlier)
             check_places(tx, caller, self._rules, options)
             dated = replace(task, created_at=tx.now, updated_at=tx.now)
             tx.tasks.add(dated)

@@ -68,17 +68,52 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// a form is sent once, even if its button is pressed repeatedly
+// A form is sent once, even if its button is pressed repeatedly, by the browser or by htmx, which would queue a second
+// request and send it after the first.
+const sent = new WeakSet();
+
+function sendLater(form) {
+  addEventListener("pageshow", () => sent.delete(form), { once: true });
+  setTimeout(() => sent.delete(form), 5000);
+}
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (event.defaultPrevented || form.method !== "post") return;
-  if (form.dataset.sent) {
+  if (sent.has(form)) {
     event.preventDefault();
     return;
   }
-  form.dataset.sent = "";
-  addEventListener("pageshow", () => delete form.dataset.sent, { once: true });
-  setTimeout(() => delete form.dataset.sent, 5000);
+  sent.add(form);
+  sendLater(form);
+});
+
+/** The form that a request of htmx sends; undefined for requests of other elements, such as estimates while one types. */
+function formOf({ sourceElement, request }) {
+  if (request.method.toUpperCase() !== "POST" || !sourceElement?.matches?.("form, button")) return undefined;
+  return sourceElement.closest("form") ?? sourceElement;
+}
+
+document.addEventListener("htmx:config:request", (event) => {
+  const form = formOf(event.detail.ctx);
+  if (!form) return;
+  if (sent.has(form)) event.preventDefault();
+  else sent.add(form);
+});
+document.addEventListener("htmx:finally:request", (event) => {
+  const { ctx } = event.detail;
+  const form = formOf(ctx);
+  if (!form) return;
+  if (ctx.keepIndicators) sendLater(form); // the next page is loading
+  else sent.delete(form);
+});
+
+// the way back to a page that was kept: its forms ask for something new
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  for (const field of document.querySelectorAll("input[name=once]")) {
+    field.value = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+  }
 });
 
 function reloadLater(within) {

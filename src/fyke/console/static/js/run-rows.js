@@ -98,6 +98,16 @@ class OutputReload extends HTMLElement {
 
 customElements.define("output-reload", OutputReload);
 
+// After a lost connection the stream may repeat rows: those already present are not added again.
+addEventListener("htmx:after:swap", () => {
+  const list = document.querySelector("#rows-list");
+  const seen = new Set();
+  for (const row of [...(list?.children ?? [])]) {
+    if (seen.has(row.id)) row.remove();
+    seen.add(row.id);
+  }
+});
+
 class FieldOrder extends HTMLElement {
   connectedCallback() {
     this.addEventListener("click", (event) => {
