@@ -7,7 +7,7 @@ It has only the stores that those services use, with only what the contracts pro
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from fyke.errors import Conflict
 from fyke.kit.clock import Clock, ManualClock
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Account, ApiKey, Caller, Role, User
+from fyke.model.alert import Rule
 from fyke.model.audit import NewAudit
 from fyke.model.billing import EntryKind, LedgerEntry, UsageKey, UsageSums
 from fyke.model.log import LogEntry, LogExcerpt, LogFilter
@@ -205,6 +206,9 @@ class MemoryWorkers:
     def get(self, worker_id: str) -> Worker | None:
         return self.rows.get(worker_id)
 
+    def get_all(self, worker_ids: Collection[str]) -> dict[str, Worker]:
+        return {each: self.rows[each] for each in worker_ids if each in self.rows}
+
     def version(self, worker_id: str, number: str) -> Version | None:
         return self.version_rows.get((worker_id, number))
 
@@ -233,6 +237,20 @@ class MemoryAudit:
         self.rows.append(entry)
 
 
+class MemoryAlerts:
+    def __init__(self) -> None:
+        self.rows: list[Rule] = []
+
+    def add_rule(self, rule: Rule) -> None:
+        self.rows.append(rule)
+
+    def rules(self, account_id: str) -> list[Rule]:
+        return [rule for rule in self.rows if rule.account_id == account_id]
+
+    def delete_rule(self, rule_id: str) -> None:
+        self.rows = [rule for rule in self.rows if rule.id != rule_id]
+
+
 class MemoryInstallation:
     def __init__(self) -> None:
         self._facts: dict[str, str] = {}
@@ -247,6 +265,7 @@ class MemoryInstallation:
 class MemoryTransaction:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.alerts = MemoryAlerts()
         self.audit = MemoryAudit()
         self.accounts = MemoryAccounts()
         self.ledger = MemoryLedger(self.accounts)
