@@ -207,7 +207,7 @@ class MemoryWorkers:
         return self.rows.get(worker_id)
 
     def get_all(self, worker_ids: Collection[str]) -> dict[str, Worker]:
-        return {each: self.rows[each] for each in worker_ids if each in self.rows}
+        return {key: worker for key, worker in self.rows.items() if key in worker_ids}
 
     def version(self, worker_id: str, number: str) -> Version | None:
         return self.version_rows.get((worker_id, number))

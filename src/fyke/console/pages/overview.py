@@ -16,9 +16,9 @@ from fyke.console.charts import chart_of
 from fyke.console.page import ConsolePage
 from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.pages.usage import UsageAddress
-from fyke.console.reasons import text_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
+from fyke.console.waits import wait_text
 from fyke.domain.billing.usage import UsageReports, UsageStep
 from fyke.domain.health import Health
 from fyke.domain.overview import Overview
@@ -135,7 +135,7 @@ class OverviewPages:
             "counts": await self.overview.now(view.caller),
             "slots": await self.board.slots(view.caller),
             "rows": rows,
-            "reasons": {reason.run_id: text_of(reason.reason) for reason in reasons},
+            "reasons": {reason.run_id: wait_text(reason.reason) for reason in reasons},
         }
 
     async def _some(self, view: View, states: tuple[RunState, ...], number: int) -> list[RunRow]:
