@@ -102,6 +102,21 @@ async def test_errors_are_shown_at_their_fields(app: App, owner: Visitor) -> Non
     assert "Unknown webhook" in (await faults(kind="failed", endpoints="x"))["endpoints"]
 
 
+async def test_a_preview_needs_no_name_and_names_the_fields_that_are_wrong(
+    app: App, owner: Visitor
+) -> None:
+    await app.publish("reader")
+    form = await owner.get(f"{RULES}/new")
+    assert form.all("//select[@name='worker']/option/@value") == ["", "owner/reader"]
+    preview = {"name": " ", "kind": "failed", "act": "preview"}
+    part = await owner.post(f"{RULES}/new", preview, part=True, status=200)
+    assert "Correct the form first" not in part.text
+    part = await owner.post(f"{RULES}/new", preview | {"worker": "a/b"}, part=True, status=200)
+    assert part.one("//li").text_content().startswith("Worker: Unknown worker")
+    page = await owner.post(f"{RULES}/new", preview | {"worker": "a/b"}, status=422)
+    assert page.value("worker") == "a/b"
+
+
 async def test_a_preview_saves_nothing(app: App, owner: Visitor) -> None:
     await app.register_runner()
     runs = [await a_run(app, rows=[{"price": 1}] * 10) for _ in range(3)]

@@ -77,3 +77,19 @@ async def test_a_database_that_is_available_again_is_used_at_once(
         broken.setattr(SqlStorage, "read", refused)
         await owner.get("/runs", status=503)
     await owner.get("/runs")
+
+
+async def test_what_is_not_found_leads_to_the_list_that_it_would_be_in(
+    owner: Visitor, guest: Visitor
+) -> None:
+    lists = {"/tasks/absent": "/tasks", "/runs/absent": "/runs", "/w/a/b": "/store"}
+    for path, target in lists.items():
+        page = await owner.get(path, status=404)
+        links = page.all("//main//p[@class='row']/a/@href")
+        assert links == [target, "/find", "/"], path
+    page = await owner.get("/workers", status=404)
+    assert page.one("//h1").text == "There is no such page" and "deleted" not in page.text
+    part = await guest.get("/runs", part=True, status=401)
+    assert "Updates of this page have stopped." in part.text and "input" not in part.text
+    part = await guest.post("/settings/account/preferences", part=True, status=401)
+    assert "Your input is kept." in part.text

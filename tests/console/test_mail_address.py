@@ -55,6 +55,16 @@ async def test_a_user_confirms_a_mail_address(app: App, mailbox: Mailbox) -> Non
         assert "Alerts are mailed to this address" in (await ada.get("/settings/account")).text
 
 
+async def test_a_user_without_an_address_is_told_what_to_do(
+    owner: Visitor, mailbox: Mailbox
+) -> None:
+    page = await owner.get("/settings/account")
+    assert "Alerts are mailed only to users whose name is a mail address" in page.text
+    assert page.one("//section[@aria-labelledby='address']//a").get("href") == (
+        "/settings/users/invite"
+    )
+
+
 async def test_an_invalid_link_is_reported_with_a_remedy(guest: Visitor) -> None:
     for token in ("", "x" * 40, "x" * 5000):
         page = await guest.get("/confirm-address", params={"token": token}, status=404)

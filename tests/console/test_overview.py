@@ -64,12 +64,24 @@ async def test_the_cards_show_the_state_of_the_account(app: App, owner: Visitor)
     assert {"good", "bad", "open"} <= {str(name) for name in bars}
     assert "Timeout: <b>slow</b>" in page.one("//*[@id='card-day']//p[@title]").text
     assert page.all(f"//*[@id='card-now']//li/a[@href='/runs/{waits}']")
-    assert "no runner is alive" in page.text
+    assert "No runner is alive" in page.text
     links = page.all("//*[@id='card-workers']//li/span/a/@href")
     assert links == ["/w/owner/first", "/w/owner/second"]
     bars = page.all("//*[@id='card-workers']//li[2]//svg/a/@href")
     assert bars == [f"/runs/{failed}"]
     assert "The last run: 1 failed" in page.text
+
+
+async def test_equal_failures_are_shown_once(app: App, owner: Visitor) -> None:
+    worker, other = await app.publish("first"), await app.publish("second")
+    for fails in (worker, other, worker):
+        last = await start(app, fails)
+        await app.execute([], Outcome.TIMEOUT, "Timeout: slow")
+    page = await owner.get("/")
+    links = page.all("//*[@id='card-day']//ul[contains(@class, 'failures')]/li/a/@href")
+    assert len(links) == 2 and links[0] == f"/runs/{last}"
+    [times] = page.all("//*[@id='card-day']//li/span[contains(., 'times')]")
+    assert " ".join(times.text_content().split()).startswith("2 times, last")
 
 
 async def test_runs_that_run_are_shown_before_those_that_wait(app: App, owner: Visitor) -> None:

@@ -95,6 +95,8 @@ async def test_the_queue_shows_what_fills_the_runners_and_what_is_particular_to_
     page = await owner.get("/queue")
     shown = [" ".join(text.split()) for text in page.all("//*[@id='gauges']//strong/text()")]
     assert shown == ["1 of 10", "0.125 of 8", "512 MiB of 8 GiB"]
+    titles = [title.strip() for title in page.all("//main//h2/@id")]
+    assert titles.index("waits-title") < titles.index("held-title")
     filling = [cell.strip() for cell in page.all("//*[@id='filling']//tbody/tr[1]/td/text()")]
     assert filling == [worker.title or worker.path, "1", "0.125", "512 MiB"]
     assert page.all("//*[@id='waits']/p/text()") == [

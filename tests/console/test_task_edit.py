@@ -81,7 +81,8 @@ async def test_the_second_of_two_editors_sees_both_values_and_keeps_the_input(
     sent = fields(await owner.get(address)) | {"title": "Mine", "do": "save"}
     await app.services.tasks.edit(app.owner, task.id, TaskEdit(title="Theirs"), 0)
     page = await owner.post(address, sent, status=409)
-    assert "Another user changed this task" in page.text
+    assert "This task was changed elsewhere" in page.text
+    assert [th.text for th in page.all("//*[@id='faults']//tbody/tr/th")] == ["Title"]
     row = page.one("//th[.='Title']/parent::tr")
     assert [cell.text_content() for cell in row.xpath("td")] == ["Theirs", "Mine"]
     assert page.value("title") == "Mine"
@@ -152,7 +153,9 @@ async def test_a_schedule_is_previewed_saved_and_removed(app: App, owner: Visito
     assert "Asia/Tokyo" in part.text
     assert len(part.all("//li")) == 10
     part = await owner.get(f"{address}/ahead?kind=cron&cron=0+9+*+*+8", part=True)
-    assert "day-of-week" in part.text
+    [at_field] = part.all("//hx-partial[@hx-target='#cron-now']//span/text()")
+    assert at_field.startswith("The day of the week must be 0 (Sunday) to 7 (Sunday)")
+    assert "day of the week" not in part.one("//p[@data-wrong]").text_content()
     await owner.post(address, SCHEDULE)
     view = await app.services.schedules.get(app.owner, task.id)
     assert (view.schedule.spec.weekday, view.schedule.overlap.value, view.schedule.late.value) == (
@@ -215,7 +218,7 @@ async def test_a_schedule_is_saved_with_alerts(app: App, owner: Visitor) -> None
         ({"kind": "interval", "every": "x"}, "every", "whole number"),
         ({"kind": "interval", "every": "1", "unit": "seconds"}, "every", "60 to"),
         ({"kind": "daily", "time_zone": "Mars/Base"}, "time_zone", "not a time zone"),
-        ({"kind": "never"}, "kind", "must be one of"),
+        ({"kind": "never"}, "kind", "Must be one of"),
     ],
 )
 async def test_an_invalid_schedule_is_refused_with_field_and_reason(

@@ -68,6 +68,8 @@ async def test_errors_are_shown_at_their_fields_and_values_are_kept(owner: Visit
     assert (page.value("name"), page.value("url")) == ("Ops", "http://10.0.0.7/x")
     assert page.value("description") == "<b>mine</b>"
     assert not page.one("//input[@name='enabled']").get("checked")
+    empty = await owner.post(f"{LIST}/new", typed | {"url": " "}, status=422)
+    assert "Enter the address." in empty.one("//*[@id='f-url-fault']").text_content()
     await a_webhook(owner, "http://127.0.0.1:9000/x")
     again = {"name": "Ops", "url": "http://127.0.0.1:9000/y", "events": "run.failed"}
     page = await owner.post(f"{LIST}/new", again, status=422)
@@ -127,11 +129,12 @@ async def test_a_webhook_can_be_changed_and_switched_off(app: App, owner: Visito
     assert page.one("//h1").text == "Ops 2" and "Off" in page.text
 
 
-async def test_deleting_a_webhook_requires_its_name(owner: Visitor) -> None:
+async def test_a_webhook_is_removed_after_a_question(owner: Visitor) -> None:
     here, _ = await a_webhook(owner, "http://127.0.0.1:1024/a")
-    page = await owner.post(f"{here}/delete", {"confirm": "ops"}, status=422)
-    assert "name of the webhook, 'Ops'" in page.text
-    assert (await owner.post(f"{here}/delete", {"confirm": "Ops"})).location == LIST
+    page = await owner.get(here)
+    assert "Tests are not." in page.text and "Remove Ops?" in page.text
+    form = page.one("//*[@popover]//form[contains(@action, '/delete')]")
+    assert (await owner.post(form.get("action"))).location == LIST
     await owner.get(here, status=404)
 
 

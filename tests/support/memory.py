@@ -15,6 +15,7 @@ from fyke.errors import Conflict
 from fyke.kit.clock import Clock, ManualClock
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Account, ApiKey, Caller, Role, User
+from fyke.model.alert import Rule
 from fyke.model.audit import NewAudit
 from fyke.model.billing import EntryKind, LedgerEntry, UsageKey, UsageSums
 from fyke.model.log import LogEntry, LogExcerpt, LogFilter
@@ -250,6 +251,20 @@ class MemoryAudit:
         self.rows.append(entry)
 
 
+class MemoryAlerts:
+    def __init__(self) -> None:
+        self.rows: list[Rule] = []
+
+    def add_rule(self, rule: Rule) -> None:
+        self.rows.append(rule)
+
+    def rules(self, account_id: str) -> list[Rule]:
+        return [rule for rule in self.rows if rule.account_id == account_id]
+
+    def delete_rule(self, rule_id: str) -> None:
+        self.rows = [rule for rule in self.rows if rule.id != rule_id]
+
+
 class MemoryInstallation:
     def __init__(self) -> None:
         self._facts: dict[str, str] = {}
@@ -264,6 +279,7 @@ class MemoryInstallation:
 class MemoryTransaction:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.alerts = MemoryAlerts()
         self.audit = MemoryAudit()
         self.accounts = MemoryAccounts()
         self.ledger = MemoryLedger(self.accounts)

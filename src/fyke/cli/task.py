@@ -190,7 +190,7 @@ def update(
 
 @server_command(tasks, "delete")
 def delete(server: ServerContext, task: Slug) -> None:
-    """Remove a task and its schedule; its runs stay.
+    """Remove a task, its schedule and its alert rules; its runs stay.
 
     \b
     Examples:

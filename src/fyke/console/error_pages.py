@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from fyke import errors
 from fyke.api.errors import Refusal, request_id, table_of
+from fyke.console.navigation import groups_for
 from fyke.console.reasons import error_text
 from fyke.console.texts import gettext as _
 
@@ -34,6 +35,7 @@ class PageError:
     remedy: str
     retry_after: int = 0
     retry: bool = False  # whether the same request may succeed later
+    back: tuple[str, str] | None = None  # address and name of the list that it would be in
 
 
 def page_error_of(error: Exception) -> PageError:
@@ -56,6 +58,10 @@ def page_error_of(error: Exception) -> PageError:
 def respond(view: View, error: Exception) -> Response:
     """The error page, or only its panel when a part was requested."""
     fault = page_error_of(error)
+    if fault.status == 404 and "route" not in view.request.scope:
+        fault = replace(fault, title=_("There is no such page"), remedy=_("Check the address."))
+    elif fault.status == 404:
+        fault = replace(fault, back=_list_of(view))
     if fault.status >= 500:
         key = getattr(error, "key", type(error).__name__)
         log.error("page failed", key=key, request_id=request_id(view.request), exc_info=error)
@@ -81,6 +87,21 @@ def respond(view: View, error: Exception) -> Response:
             "faults/page.html", "panel", status=fault.status, headers=headers, fault=fault
         )
     return view.page("faults/page.html", status=fault.status, headers=headers, fault=fault)
+
+
+def _list_of(view: View) -> tuple[str, str] | None:
+    """The list of what the address names, where the visitor may open it."""
+    if view.signed_in is None:
+        return None
+    path = "/store" if view.path.startswith("/w/") else view.path
+    entries = [
+        entry
+        for group in groups_for(view.caller, view.context.pages)
+        for entry in group.entries
+        if path.startswith(entry.path) and entry.path not in ("/", view.path)
+    ]
+    entry = max(entries, key=lambda entry: len(entry.path), default=None)
+    return None if entry is None else (entry.path, _(entry.label))
 
 
 def _title(status: int) -> str:

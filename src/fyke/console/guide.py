@@ -53,20 +53,28 @@ _HEADING = re.compile(r"<h([2-6])>(.*?)</h\1>", re.S)
 _LINK = re.compile(r'<a href="([^"]*)"[^>]*>(.*?)</a>', re.S)
 _PICTURE = re.compile(r"<picture>.*?</picture>\n*", re.S)
 _TAG = re.compile(r"<[^>]+>")
-_MARKS = re.compile(r"[`*]|\[|\]\([^)]*\)")  # of Markdown, for plain text
+_MARKS = re.compile(r"[`*]")  # of Markdown, for plain text
+_MARKED_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+_FENCE = re.compile(r"^\s*```.*$", re.M)
+_RULE_OF_TABLE = re.compile(r"^[ \t]*\|[ \t|:-]*$", re.M)
+_ROW_OF_TABLE = re.compile(r"^[ \t]*\|(.*)\|[ \t]*$", re.M)
+_CELLS = re.compile(r"(?<!\\)\|")
 
 
 @dataclass(frozen=True, slots=True)
 class GuideSection:
-    """A heading of the second level, "" before the first, and the Markdown below it."""
+    """A heading of the second or third level, "" before the first, and the Markdown below it."""
 
     heading: str
     text: str
     folded: str  # heading and text, for searches
+    level: int = 2
+    anchor: str = ""
 
     @property
     def markdown(self) -> str:
-        return f"## {self.heading}\n\n{self.text}" if self.heading else self.text
+        marks = "#" * self.level
+        return f"{marks} {self.heading}\n\n{self.text}" if self.heading else self.text
 
 
 @dataclass(slots=True)
@@ -130,12 +138,14 @@ class Guide:
                 found.append((0, 0, page, None))
             for section in page.sections:
                 heading = section.heading.casefold()
-                if _count(f"{title} {heading}", terms) and any(
+                if _count(heading, terms):
+                    found.append((1, 0, page, section))
+                elif _count(f"{title} {heading}", terms) and any(
                     _count(heading, [term]) for term in terms
                 ):
-                    found.append((1, 0, page, section))
+                    found.append((2, 0, page, section))
                 elif not titles and (count := _count(f"{title} {section.folded}", terms)):
-                    found.append((2, -count, page, section))
+                    found.append((3, -count, page, section))
         best = sorted(found, key=lambda item: item[:2])[:limit]
         return [_hit(page, section, () if titles else terms) for _, _, page, section in best]
 
@@ -296,25 +306,39 @@ def _read(folder: Path) -> Iterator[GuidePage]:
 
 
 def _sections(text: str) -> Iterator[GuideSection]:
-    heading, lines, fenced = "", list[str](), False
+    heading, level, lines, fenced = "", 2, list[str](), False
+    seen: Counter[str] = Counter()
     for line in text.splitlines():
         if line.lstrip().startswith("```"):
             fenced = not fenced
-        if line.startswith("## ") and not fenced:
-            yield _section(heading, lines)
-            heading, lines = line.removeprefix("## ").strip(), []
+        if line.startswith(("## ", "### ")) and not fenced:
+            yield _section(heading, level, lines, seen)
+            marks, _, rest = line.partition(" ")
+            heading, level, lines = rest.strip(), len(marks), []
         else:
             lines.append(line)
-    yield _section(heading, lines)
+    yield _section(heading, level, lines, seen)
 
 
-def _section(heading: str, lines: list[str]) -> GuideSection:
-    text = "\n".join(lines)
-    return GuideSection(heading, text, f"{heading} {text}".casefold())
+def _section(heading: str, level: int, lines: list[str], seen: Counter[str]) -> GuideSection:
+    """``seen``: the anchors of the page so far, which get a number when they come again."""
+    text, anchor = "\n".join(lines), slug(_plain(heading))
+    seen[anchor] += 1
+    if seen[anchor] > 1:
+        anchor = f"{anchor}-{seen[anchor] - 1}"
+    return GuideSection(heading, text, f"{heading} {text}".casefold(), level, anchor)
 
 
 def _plain(text: str) -> str:
-    return " ".join(_MARKS.sub("", text).split())
+    """The text without marks; the cells of a table are separated by semicolons."""
+    text = _RULE_OF_TABLE.sub("", _FENCE.sub("", text))
+    text = _ROW_OF_TABLE.sub(_row, text)
+    return " ".join(_MARKS.sub("", _MARKED_LINK.sub(r"\1", text)).split())
+
+
+def _row(match: re.Match[str]) -> str:
+    cells = (cell.strip().replace("\\|", "|") for cell in _CELLS.split(match[1]))
+    return "; ".join(filter(None, cells)) + "."
 
 
 def _count(folded: str, terms: Sequence[Term]) -> int:
@@ -325,7 +349,7 @@ def _count(folded: str, terms: Sequence[Term]) -> int:
 def _hit(page: GuidePage, section: GuideSection | None, terms: Sequence[Term]) -> GuideHit:
     if section is None:
         return GuideHit(page.address, page.title, "")
-    anchor = f"#{slug(section.heading)}" if section.heading else ""
+    anchor = f"#{section.anchor}" if section.heading else ""
     snippet = _snippet(section.text, [word for term in terms for word in term]) if terms else ""
     return GuideHit(page.address + anchor, page.title, section.heading, snippet)
 

@@ -30,7 +30,9 @@ async def ask_to_sign_in(view: View, page: ConsolePage) -> Response:
     if view.request.headers.get("hx-request") == "true":
         # the page with the form stays open; a notice links to the sign-in page
         headers = {"hx-retarget": "#notices", "hx-reswap": "innerHTML"}
-        return view.part("faults/signed_out.html", "panel", status=401, headers=headers)
+        return view.part(
+            "faults/signed_out.html", "panel", status=401, headers=headers, form=page.unsafe
+        )
     if not page.unsafe:
         return view.go(f"/login?next={back}")
     form = await read_form(view.request, page.form_bytes) if page.form_bytes else None

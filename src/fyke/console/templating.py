@@ -12,7 +12,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from fyke import __version__
-from fyke.console import formats, reasons, texts
+from fyke.console import formats, reasons, texts, waits
 from fyke.console.guide import help_for_hint
 from fyke.console.hues import hue_of
 from fyke.console.markdown import to_html
@@ -64,6 +64,7 @@ def make_environment(statics: Statics) -> Environment:
         why=reasons.why,
         why_shortly=reasons.why_shortly,
         reason_text=reasons.text_of,
+        wait_text=waits.wait_text,
         name_options=name_options,
         error_text=reasons.error_text,
         reason_name=reasons.name_of,

@@ -143,7 +143,7 @@ def _particular(reason: Reason, *, same_needs: bool) -> str:
         texts.append(subtasks % {"n": formats.count(ahead)})
     if _is_for_room(reason) and not same_needs:
         cpus, memory = _room(reason, *_NEEDS)
-        texts.append(_("needs %(cpus)s cores and %(memory)s") % {"cpus": cpus, "memory": memory})
+        texts.append(_needs(cpus, memory))
     return ", ".join(texts)
 
 
@@ -151,7 +151,7 @@ def estimate_text(waiting: int, pace_ms: int) -> str:
     """When the last of the waiting runs begins, "" without a pace."""
     if not waiting or not pace_ms:
         return ""
-    pace, left = formats.duration(_round(pace_ms)), formats.duration(_round(waiting * pace_ms))
+    pace, left = _about(pace_ms), _about(waiting * pace_ms)
     return _(
         "At the present pace, one run every %(pace)s, the last of them begins in about %(time)s."
     ) % {"pace": pace, "time": left}
@@ -163,3 +163,31 @@ def _round(ms: int) -> int:
         if ms >= 2 * unit:
             return round(ms / unit) * unit
     return ms
+
+
+def _about(ms: int) -> str:
+    """A rounded duration; whole seconds have no decimals."""
+    rounded = _round(ms)
+    if 1000 <= rounded < 60_000 and rounded % 1000 == 0:
+        return _("%(n)s s") % {"n": rounded // 1000}
+    return formats.duration(rounded)
+
+
+def _needs(cpus: str, memory: str) -> str:
+    if cpus == "1":
+        return _("needs one core and %(memory)s") % {"memory": memory}
+    return _("needs %(cpus)s cores and %(memory)s") % {"cpus": cpus, "memory": memory}
+
+
+def wait_text(reason: Reason | None) -> str:
+    """Why one run waits, in the words of the queue; "" for None."""
+    if reason is None or not _is_for_room(reason):
+        text = text_of(reason)
+        return text[:1].upper() + text[1:]
+    own = _particular(reason, same_needs=False)
+    cpus, memory = _room(reason, *_FREE)
+    room = _("The runner with the most room has %(cpus)s cores and %(memory)s free.") % {
+        "cpus": cpus,
+        "memory": memory,
+    }
+    return _("%(first)s. %(second)s") % {"first": own[:1].upper() + own[1:], "second": room}

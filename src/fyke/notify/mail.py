@@ -22,6 +22,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from fyke.contracts.delivery import ReceiverResponse
+from fyke.domain.alerts.evaluate import FAILED_PREFIX
 from fyke.domain.callbacks.current_mail import NO_MAIL, CurrentMail
 from fyke.domain.callbacks.url import MAIL, MAIL_RULE
 from fyke.kit.hostports import Host, parse_host
@@ -33,6 +34,7 @@ from fyke.model.mail import MailConfig
 SECONDS = 20.0  # the timeout of each server response
 MAX_THREADS = 4
 MAX_ADDRESSES = 4  # of one name that are tried
+MAX_SUBJECT = 120  # characters, more are not shown in lists of mail
 NOT_SMTP = "the response is not SMTP; check the host and port"
 NO_STARTTLS = "STARTTLS is not offered; check the port, or choose another encryption"
 Select = Callable[[Host, Iterable[str], int], Awaitable[list[str]]]
@@ -193,14 +195,35 @@ def _secure(connection: _Smtp, server: MailServer, context: ssl.SSLContext) -> N
 def compose(
     sender: str, to: str, message_id: str, payload: dict[str, Any], base_url: str
 ) -> EmailMessage:
-    """Compose the message for an alert; ``payload`` is the same as for webhooks."""
+    """Compose the message for an alert; ``payload`` is that of webhooks, with names and figures
+    unless an earlier release has queued it.
+    """
     data: dict[str, Any] = payload.get("data", {})
-    sentence = str(data.get("sentence", ""))
     run = str(data.get("run_slug", ""))
-    lines = [sentence, "", f"Run: {run}", f"Worker: {data.get('worker_slug', '')}"]
+    worker = data.get("worker") or data.get("worker_slug", "")
+    facts = {
+        "Worker": worker,
+        "Task": data.get("task", ""),
+        "Rows": data.get("rows", ""),
+        "Duration": data.get("duration", ""),
+        "Rule": data.get("rule", ""),
+        "Run": run,
+    }
+    lines = [str(data.get("sentence", "")), ""]
+    lines += [f"{name}: {value}" for name, value in facts.items() if str(value)]
     if base_url:
-        lines += ["", f"{base_url}/runs/{run}", f"{base_url}/alerts"]
-    return _message(sender, to, message_id, str(data.get("rule", "")), "\n".join(lines))
+        lines += ["", f"Open the run: {base_url}/runs/{run}", f"All alerts: {base_url}/alerts"]
+        lines += [f"Alert rules: {base_url}/alerts/rules"]
+    return _message(sender, to, message_id, _alert_subject(data), "\n".join(lines))
+
+
+def _alert_subject(data: dict[str, Any]) -> str:
+    """The worker and what is wrong, or the name of the rule without the name of the worker."""
+    worker, sentence = data.get("worker", ""), str(data.get("sentence", ""))
+    if not worker:
+        return str(data.get("rule", ""))
+    failure = sentence.removeprefix(FAILED_PREFIX)
+    return f"{worker} failed: {failure}" if failure != sentence else f"{worker}: {sentence}"
 
 
 def _message(sender: str, to: str, message_id: str, subject: str, text: str) -> EmailMessage:
@@ -217,7 +240,8 @@ def _message(sender: str, to: str, message_id: str, subject: str, text: str) -> 
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:200]
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_SUBJECT else text[: MAX_SUBJECT - 1] + "…"
 
 
 def _text(reply: bytes | str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -134,6 +135,34 @@ async def test_an_alert_is_sent_to_endpoints_and_addresses(app: App) -> None:
         owner, DeliveryFilter(endpoint_id=named_endpoint), offset=0, limit=9
     )
     assert len(of_named) == 1
+    [mail] = [each.delivery for each in sent if each.delivery.url == "mailto:bo@example.org"]
+    worker = await app.storage.read(lambda tx: tx.workers.get(run.worker_id))
+    data = json.loads(mail.payload)["data"]
+    assert worker is not None and data["worker"] == worker.title
+    assert (data["rows"], data["task"]) == (run.results, "")
+
+
+async def test_a_chat_gets_one_message_about_a_failed_run(app: App) -> None:
+    alerts, webhooks, owner = app.services.alerts, app.services.webhooks, app.owner
+
+    async def chat(name: str, *events: str, channel: str = "slack") -> str:
+        url = f"http://127.0.0.1:1024/{name}"
+        fields = EndpointFields(name, url, events, channel=channel)
+        return (await webhooks.add(owner, fields)).endpoint.id
+
+    both = await chat("both", "run.failed", "alert.raised")
+    named = await chat("named", "run.aborted")
+    program = await chat("program", "run.failed", "alert.raised", channel="webhook")
+    for rule in (FAILED, replace(FAILED, name="Again")):
+        await alerts.add_rule(owner, replace(rule, endpoints=(both, named)))
+    await a_run(app, Outcome.EXIT_CODE)
+    assert len(await alerts_of(app)) == 2
+    _, sent = await app.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=99)
+    told = sorted((each.delivery.endpoint_id, each.delivery.event) for each in sent)
+    assert told == sorted(
+        [(both, "run.failed"), (named, "alert.raised"), (program, "run.failed")]
+        + [(program, "alert.raised")] * 2
+    )
 
 
 async def test_mail_waits_until_the_mail_server_is_known(app: App) -> None:

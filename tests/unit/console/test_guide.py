@@ -82,6 +82,27 @@ def test_a_search_is_for_a_few_different_words(pages: Guide) -> None:
     assert pages.search(f"{few} zzzqqq", 3) == pages.search(few, 3) != []
 
 
+def test_search_finds_headings_of_the_third_level_first(pages: Guide) -> None:
+    hits = pages.search("progress of a run", 10)
+    assert hits[0].heading == "Progress of a run"
+    assert hits[0].address.endswith("reference/worker#progress-of-a-run")
+    assert sum(hit.title == "From Apify to Fyke" for hit in pages.search("apify", 30)) > 1
+
+
+def test_excerpts_are_plain_text(pages: Guide) -> None:
+    hits = [hit for word in ("actor", "install", "fyke") for hit in pages.search(word, 200)]
+    assert len(hits) > 100
+    marks = ("| --- |", "| Apify |", "```", "](", "###", "…sh fyke")
+    assert not [hit.snippet for hit in hits if any(mark in hit.snippet for mark in marks)]
+    assert module._plain("| a | `b \\| c` |\n|---|---|\n| [d](e.md) |  |") == "a; b | c. d."
+
+
+def test_results_lead_to_headings_that_exist(pages: Guide) -> None:
+    page = pages.pages["how-to/why-a-run-failed"]
+    anchors = set(html.fromstring(f"<div>{pages.html(page)}</div>").xpath("//@id"))
+    assert {section.anchor for section in page.sections if section.heading} <= anchors
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fyke.console.waits import estimate_text, waits_of
+from fyke.console.waits import estimate_text, wait_text, waits_of
 from fyke.domain.runs.waiting import WaitReason
 from fyke.reasons import Reason, ReasonCode
 
@@ -87,6 +87,14 @@ def test_an_empty_queue_has_no_sentence() -> None:
 
 def test_an_estimate_is_rounded_and_needs_a_pace() -> None:
     assert estimate_text(760, 2345) == (
-        "At the present pace, one run every 2.0 s, the last of them begins in about 30 min."
+        "At the present pace, one run every 2 s, the last of them begins in about 30 min."
     )
     assert estimate_text(760, 0) == "" and estimate_text(0, 2345) == ""
+
+
+def test_one_run_waits_in_the_words_of_the_queue() -> None:
+    assert wait_text(room(21, cpus=1)) == (
+        "After 21 older subtasks, needs one core and 512 MiB. "
+        "The runner with the most room has 0 cores and 2 GiB free."
+    )
+    assert wait_text(NONE_ALIVE).startswith("No runner is alive") and wait_text(None) == ""

@@ -27,7 +27,7 @@ SENDER = "Fyke <fyke@example.org>"
 TO = "mailto:ada@example.org"
 ALERT = (
     '{"type":"alert.raised","data":{"rule":"Preise: 50 %","sentence":"Nur 4 Zeilen, üblich 10",'
-    '"run_slug":"RUN","worker_slug":"WORKER"}}'
+    '"run_slug":"RUN","worker_slug":"WORKER","worker":"Preise"}}'
 ).encode()
 HEADERS = {"webhook-id": "msg_1"}
 
@@ -50,7 +50,7 @@ async def test_a_message_contains_the_text_of_the_alert() -> None:
     [(sender, to, text)] = mailbox.messages
     assert (sender, to) == ("fyke@example.org", ["ada@example.org"])
     message = email.message_from_bytes(text, policy=email.policy.default)
-    assert message["subject"] == "[Fyke] Preise: 50 %"
+    assert message["subject"] == "[Fyke] Preise: Nur 4 Zeilen, üblich 10"
     assert (message["from"], message["to"]) == (SENDER, "ada@example.org")
     assert message["message-id"] == "<msg_1@example.org>"
     body = message.get_content()
@@ -123,20 +123,40 @@ async def test_a_server_that_does_not_speak_smtp_is_reported(
     assert response.status == status and message in response.error + response.reply
 
 
-def test_without_a_base_url_a_mail_has_no_links() -> None:
+def test_an_alert_of_an_earlier_release_has_no_names() -> None:
     data = {"rule": "few rows", "sentence": "4 rows", "run_slug": "R", "worker_slug": "W"}
-    bare = compose(SENDER, "ada@example.org", "msg_1", {"data": data}, "").get_content()
-    assert bare.splitlines() == ["4 rows", "", "Run: R", "Worker: W"]
-    linked = compose(SENDER, "ada@example.org", "msg_1", {"data": data}, "https://fyke.example")
-    assert linked.get_content().splitlines()[-2:] == [
-        "https://fyke.example/runs/R",
-        "https://fyke.example/alerts",
+    bare = compose(SENDER, "ada@example.org", "msg_1", {"data": data}, "")
+    assert bare["subject"] == "[Fyke] few rows"
+    expected = ["4 rows", "", "Worker: W", "Rule: few rows", "Run: R"]
+    assert bare.get_content().splitlines() == expected
+
+
+def test_an_alert_says_which_worker_failed_and_why() -> None:
+    sentence = "The run failed: KeyError: 'price'"
+    data = {"rule": "Any failure", "sentence": sentence, "run_slug": "R", "worker_slug": "W"}
+    data |= {"worker": "Fussy shop", "task": "Daily", "rows": 0, "duration": "5 s"}
+    message = compose(SENDER, "ada@example.org", "msg_1", {"data": data}, "https://fyke.example")
+    assert message["subject"] == "[Fyke] Fussy shop failed: KeyError: 'price'"
+    assert message.get_content().splitlines() == [
+        sentence,
+        "",
+        "Worker: Fussy shop",
+        "Task: Daily",
+        "Rows: 0",
+        "Duration: 5 s",
+        "Rule: Any failure",
+        "Run: R",
+        "",
+        "Open the run: https://fyke.example/runs/R",
+        "All alerts: https://fyke.example/alerts",
+        "Alert rules: https://fyke.example/alerts/rules",
     ]
 
 
-def test_the_subject_is_shortened_to_200_characters() -> None:
-    message = compose(SENDER, "ada@example.org", "msg_1", {"data": {"rule": "x" * 500}}, "")
-    assert message["subject"] == ("[Fyke] " + "x" * 500)[:200]
+def test_a_long_subject_is_cut_to_one_line() -> None:
+    data = {"worker": "x\ny", "sentence": "z" * 500}
+    message = compose(SENDER, "ada@example.org", "msg_1", {"data": data}, "")
+    assert message["subject"] == "[Fyke] x y: " + "z" * 107 + "…"
 
 
 async def test_starttls_may_be_required(authority: Path) -> None:

@@ -117,7 +117,7 @@ class TaskRoutes:
 
     @delete(_ONE, scope=Scope.WRITE, errors=(TaskNotFound, Forbidden))
     async def delete_worker_task(self, call: Call, worker_task_id: TaskId) -> None:
-        """Delete a task and its schedule; its runs stay."""
+        """Delete a task, its schedule and its alert rules; its runs stay."""
         await self.tasks.delete(call.caller, worker_task_id)
 
     @get(f"{_ONE}/input", scope=Scope.READ, errors=(TaskNotFound,))

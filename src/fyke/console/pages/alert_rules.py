@@ -116,7 +116,10 @@ class AlertRulePages:
     async def _preview_page(
         self, view: View, fields: RuleFields, faults: dict[str, str], rule: Rule | None = None
     ) -> Response:
-        """The form with a preview of the rule on the last runs, or only the preview."""
+        """The form with a preview of the rule on the last runs, or only the preview. It needs no
+        name.
+        """
+        fields = replace(fields, name=fields.name.strip() or _("Preview"))
         preview = None
         if not faults:
             try:
@@ -138,6 +141,9 @@ class AlertRulePages:
         preview: RulePreview | None = None,
     ) -> Response:
         _count, tasks = await self.tasks.list(view.caller, offset=0, limit=MAX_TASKS)
+        own = await self.overview.workers(view.caller)
+        recent = await self.overview.recent_workers(view.caller, MAX_WORKERS)
+        workers = {worker.path: worker.title or worker.path for worker in (*own, *recent)}
         return view.page(
             "alerts/form.html",
             status=422 if faults else 200,
@@ -150,7 +156,10 @@ class AlertRulePages:
             reasons=reasons.choices(view.context.priced, typed["reasons"]),
             hooks=[hook.endpoint for hook in await self.webhooks.list(view.caller)],
             tasks=[(task.task.id, task.task.title) for task in tasks],
-            workers=await self.overview.recent_workers(view.caller, MAX_WORKERS),
+            workers=workers,
+            few_workers=len(workers) <= MAX_WORKERS
+            and typed["worker"] in ("", *workers)
+            and "worker" not in (faults or {}),
             mails=self.alerts.mails,
             operator=view.caller.operator,
             addresses=await self.alerts.addresses(view.caller),

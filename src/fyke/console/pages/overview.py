@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,10 @@ from fyke.console.charts import chart_of
 from fyke.console.page import ConsolePage
 from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.pages.usage import UsageAddress
-from fyke.console.reasons import text_of
+from fyke.console.reasons import why_shortly
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
+from fyke.console.waits import wait_text
 from fyke.domain.billing.usage import UsageReports, UsageStep
 from fyke.domain.health import Health
 from fyke.domain.overview import Overview
@@ -35,9 +36,21 @@ AREA = "/"
 CARDS = "overview/cards.html"
 CARD_WAIT = 0.25  # seconds that the page waits for its cards; later ones load by themselves
 FEW = 5
+GROUPED = 50  # the newest failures, of which equal ones are shown once
 RUNNING = (RunState.RUNNING, RunState.ENDING, RunState.ABORTING)
 
 log = structlog.get_logger("fyke.console")
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Runs of one Worker that failed for the same reason: the last, and how many they are.
+    ``more``: older runs were not looked at.
+    """
+
+    last: RunRow
+    number: int
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +148,7 @@ class OverviewPages:
             "counts": await self.overview.now(view.caller),
             "slots": await self.board.slots(view.caller),
             "rows": rows,
-            "reasons": {reason.run_id: text_of(reason.reason) for reason in reasons},
+            "reasons": {reason.run_id: wait_text(reason.reason) for reason in reasons},
         }
 
     async def _some(self, view: View, states: tuple[RunState, ...], number: int) -> list[RunRow]:
@@ -145,9 +158,9 @@ class OverviewPages:
     async def _day(self, view: View) -> dict[str, Any]:
         day = await self.overview.last_day(view.caller)
         search = RunSearch(states=(RunState.FAILED,), created_from=day.since)
-        failures = await self.lists.page(view.caller, search, size=FEW)
+        failures = await self.lists.page(view.caller, search, size=GROUPED)
         picture = await self.pictures.of_day(view)
-        return {"last": day, "failures": failures.rows, "picture": picture}
+        return {"last": day, "failures": _grouped(failures.rows)[:FEW], "picture": picture}
 
     async def _usage(self, view: View) -> dict[str, Any]:
         period = await self.usage.period(view.caller)
@@ -182,6 +195,14 @@ class OverviewPages:
         order = (Level.BAD, Level.WARNING)
         faults = [check for level in order for check in checks if check.level is level]
         return {"faults": faults, "healthy": [c for c in checks if c.level is Level.GOOD]}
+
+
+def _grouped(rows: Sequence[RunRow]) -> list[Failures]:
+    """Newest first. Those of one Worker for the same reason are one group."""
+    groups: dict[tuple[str, str], list[RunRow]] = {}
+    for row in rows:
+        groups.setdefault((row.line.worker_id, why_shortly(row.line)), []).append(row)
+    return [Failures(group[0], len(group), len(rows) == GROUPED) for group in groups.values()]
 
 
 def _rendered(view: View, block: str, name: str, values: dict[str, Any]) -> Markup:

@@ -150,7 +150,9 @@ def _values(view: View, address: QueueAddress, board: QueueBoardView) -> dict[st
 
 
 def gauges_of(slots: Slots) -> list[Gauge]:
-    """Slots of the plan if it has a limit, and cores and memory of the runners if there are any."""
+    """Slots of the plan if it has a limit, and cores and memory of the runners if there are any.
+    A run that is larger than every runner takes one whole, so no more than all is said to be used.
+    """
     found = []
     if slots.most:
         runs = [GaugePart(_("Active runs"), slots.busy, formats.count(slots.busy))]
@@ -163,13 +165,13 @@ def gauges_of(slots: Slots) -> list[Gauge]:
         found += [
             gauge(
                 _("Cores"),
-                _used(f"{slots.cpus_taken:g}", f"{slots.cpus:g}"),
+                _used(f"{min(slots.cpus_taken, slots.cpus):g}", f"{slots.cpus:g}"),
                 slots.cpus,
                 _parts(cores, slots.cpus_taken, lambda cpus: f"{cpus:g}"),
             ),
             gauge(
                 _("Memory"),
-                _used(_room(slots.memory_taken_mb), _room(slots.memory_mb)),
+                _used(_room(min(slots.memory_taken_mb, slots.memory_mb)), _room(slots.memory_mb)),
                 slots.memory_mb,
                 _parts(memory, slots.memory_taken_mb, _room),
             ),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fyke.console.reasons import text_of, why
+from fyke.console.reasons import why
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
+from fyke.console.waits import wait_text
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.endings import RunEnding, RunEndings
 from fyke.domain.runs.progress import RunProgress
@@ -58,7 +59,7 @@ class RunFrame:
         run = self.view.run
         if run.state in (RunState.FAILED, RunState.ABORTED):
             return why(run)
-        return text_of(self.waits.reason) if self.waits else ""
+        return wait_text(self.waits.reason) if self.waits else ""
 
     @property
     def failed(self) -> bool:

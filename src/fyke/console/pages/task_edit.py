@@ -33,6 +33,7 @@ from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.alerts.service import Alerts
 from fyke.domain.forms.model import InputError
+from fyke.domain.forms.normalise import GivenInput, normalise
 from fyke.domain.forms.service import RunForms
 from fyke.domain.schedules.service import ScheduleEditedMeanwhile, Schedules
 from fyke.domain.schedules.times import zone_names
@@ -46,7 +47,7 @@ from fyke.errors import (
     VersionUnavailable,
     WorkerNotFound,
 )
-from fyke.model.worker import BrowserNeed, VersionState
+from fyke.model.worker import BrowserNeed, SystemDefaults, VersionState
 
 FORM_BYTES = 16 * 2**20
 AHEAD = 10
@@ -155,6 +156,10 @@ class TaskEditPages:
         **more: Any,
     ) -> Response:
         values = {"faults": {}, "current": None} | more
+        if current := values["current"]:
+            saved = GivenInput(json.loads(current.input_json))
+            found = await asyncio.to_thread(normalise, input_form.form, saved, SystemDefaults())
+            values["current_input"] = found.input  # as this form would send it
         return await asyncio.to_thread(
             view.page_or_part,
             "tasks/edit.html",
@@ -288,7 +293,8 @@ class TaskEditPages:
             raise
         except InvalidRequest as error:
             names = [problem.field for problem in error.problems]
-            return {"times": [], "times_zone": "", "refused": error.message, "wrong": names}
+            text = "; ".join(fault_of(error).values())
+            return {"times": [], "times_zone": "", "refused": text, "wrong": names}
         zone = ZoneInfo(planned.time_zone)
         times = [formats.moment(at, zone) for at in planned.times]
         return {"times": times, "times_zone": planned.time_zone, "refused": "", "wrong": []}

@@ -142,7 +142,9 @@ def change_of(typed: TypedSchedule) -> ScheduleEdit:
 def fault_of(error: InvalidRequest) -> dict[str, str]:
     """Field of the form to sentence."""
     [problem] = error.problems
-    return {problem.field if problem.field in FIELDS else "kind": problem.sentence}
+    if problem.field not in FIELDS:
+        return {"kind": problem.sentence}
+    return {problem.field: problem.text[:1].upper() + problem.text[1:]}
 
 
 def _one_of(

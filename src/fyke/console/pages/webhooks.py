@@ -28,7 +28,7 @@ from fyke.model.webhook import MessageChannel, WebhookEvent
 AREA = "/settings/webhooks"
 PAGE_SIZE = 20
 SMALL = 2**16
-_FIELDS = {name: name for name in ("name", "url", "channel", "events", "description", "confirm")}
+_FIELDS = {name: name for name in ("name", "url", "channel", "events", "description")}
 _SECRETS = frozenset({"token"})
 _STATES = tuple(state.value for state in DeliveryState)
 
@@ -103,7 +103,7 @@ class WebhookPages:
         except (InvalidRequest, Conflict, Refused) as error:
             return self._form(view, _typed(view), _faults(view, error))
         if not with_secret.secret:
-            notice = _("The channel was added. Send a test to see a message in it.")
+            notice = _("The chat was added. Send a test to see a message in it.")
             return view.go(f"{AREA}/{with_secret.endpoint.id}", notice)
         return view.page(
             "webhooks/secret.html",
@@ -163,11 +163,8 @@ class WebhookPages:
         return view.go(f"{AREA}/{webhook.endpoint.id}", text)
 
     async def delete(self, view: View) -> Response:
-        try:
-            await self.webhooks.remove(view.caller, view.param("id"), view.form.get("confirm"))
-        except InvalidRequest as error:
-            return await self._page(view, faults=faults_of(error, _FIELDS))
-        return view.go(AREA, _("The webhook was removed."))
+        await self.webhooks.remove(view.caller, view.param("id"))
+        return view.go(AREA, _("It was removed."))
 
     async def delivery(self, view: View) -> Response:
         webhook = await self.webhooks.get(view.caller, view.param("id"))
@@ -188,13 +185,7 @@ class WebhookPages:
             return view.go(back, error.message, "bad")
         return view.go(back, _("The delivery is being retried, starting from the first attempt."))
 
-    async def _page(
-        self,
-        view: View,
-        *,
-        trial: EndpointTest | None = None,
-        faults: Mapping[str, str] | None = None,
-    ) -> Response:
+    async def _page(self, view: View, *, trial: EndpointTest | None = None) -> Response:
         webhook = await self.webhooks.get(view.caller, view.param("id"))
         endpoint = webhook.endpoint
         state = view.query.get("state", "")
@@ -208,7 +199,6 @@ class WebhookPages:
         )
         return view.page(
             "webhooks/one.html",
-            status=422 if faults else 200,
             area=AREA,
             webhook=webhook,
             problem=chat_problem(
@@ -217,7 +207,6 @@ class WebhookPages:
             ),
             trial=trial,
             body=_laid_out(trial.body) if trial else "",
-            faults=faults or {},
             deliveries=deliveries,
             count=count,
             state=chosen.value if chosen else "",
@@ -288,8 +277,12 @@ def _address_of_chat(form: PostedForm) -> frozenset[str]:
 def _faults(view: View, error: InvalidRequest | Conflict | Refused) -> dict[str, str]:
     """The faults by field. An address of Telegram is typed as the token of a bot and a chat."""
     faults = dict(faults_of(error, _FIELDS))
-    if view.form.get("channel") == MessageChannel.TELEGRAM and "url" in faults:
+    if "url" not in faults:
+        return faults
+    if view.form.get("channel") == MessageChannel.TELEGRAM:
         faults["token"] = faults.pop("url")
+    elif not view.form.get("url").strip():
+        faults["url"] = _("Enter the address.")
     return faults
 
 

@@ -30,8 +30,11 @@ _ACCEPTED = 250
 
 @dataclass(frozen=True, slots=True)
 class AddressStatus:
-    """``possible``: the name is an address, and there is a mail server. ``confirmed_at`` in ms."""
+    """``mails``: there is a mail server; ``possible``: also, the name is an address.
+    ``confirmed_at`` in ms.
+    """
 
+    mails: bool
     possible: bool
     confirmed_at: int
 
@@ -51,8 +54,8 @@ class MailAddresses:
 
     async def status(self, caller: Caller) -> AddressStatus:
         user = await self._user(caller)
-        possible = self._can_mail() and is_address(user.name)
-        return AddressStatus(possible, user.confirmed_at)
+        mails = self._can_mail()
+        return AddressStatus(mails, mails and is_address(user.name), user.confirmed_at)
 
     async def send(self, caller: Caller, origin: str) -> str:
         """Mail a link to the caller's user; return the mail address. ``origin`` is the scheme and

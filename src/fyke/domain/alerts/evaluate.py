@@ -11,6 +11,7 @@ from fyke.model.run import Run, RunState
 from fyke.reasons import Reason, ReasonCode, sentence
 
 MAX_REASON = 300
+FAILED_PREFIX = "The run failed: "  # of the sentence for a failed run
 KINDS_WITH_HISTORY = frozenset({RuleKind.FEWER_ROWS, RuleKind.SLOWER})  # need previous runs
 
 
@@ -63,7 +64,7 @@ def _failed(rule: Rule, run: Run) -> RuleMatch | None:
     if rule.reasons and (run.reason is None or run.reason.code not in rule.reasons):
         return None
     message = " ".join(run.err_msg.split())[:MAX_REASON]
-    return RuleMatch(f"The run failed: {message or 'no reason was given'}", run.reason)
+    return RuleMatch(f"{FAILED_PREFIX}{message or 'no reason was given'}", run.reason)
 
 
 def _fewer(rule: Rule, run: Run, previous_runs: Sequence[PreviousRun]) -> Reason | None:

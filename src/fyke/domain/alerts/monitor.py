@@ -170,7 +170,7 @@ def _raise_alerts(
         if facts.month is not None and not tx.alerts.claim_month(rule.id, facts.month.month):
             continue  # a budget raises one alert a month
         alert = _alert(rule, case.run, match, tx.now)
-        if raise_alert(tx, rule, alert, mails=mails):
+        if raise_alert(tx, rule, alert, case.run, mails=mails):
             alerts.append(alert)
     return alerts
 

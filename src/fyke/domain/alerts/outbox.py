@@ -11,10 +11,11 @@ from fyke.domain.callbacks.outbox import add_delivery
 from fyke.domain.callbacks.url import MAIL
 from fyke.domain.webhooks.messages import message
 from fyke.domain.webhooks.outbox import send
-from fyke.model.alert import Alert, Rule
+from fyke.kit.decimals import duration
+from fyke.model.alert import Alert, Rule, RuleKind
 from fyke.model.callback import DeliveryKind
 from fyke.model.run import Run
-from fyke.model.webhook import WebhookEvent
+from fyke.model.webhook import Endpoint, MessageChannel, WebhookEvent
 
 
 def queue_rule_checks(tx: Transaction, run: Run) -> None:
@@ -26,10 +27,10 @@ def queue_rule_checks(tx: Transaction, run: Run) -> None:
         tx.notify(ALERTS)
 
 
-def raise_alert(tx: Transaction, rule: Rule, alert: Alert, *, mails: bool) -> bool:
-    """Store the alert and queue its messages: to endpoints that subscribe to all alerts, to those
-    of the rule, and, with a mail server, to those of the rule's addresses that are still a user's.
-    False when it was raised before.
+def raise_alert(tx: Transaction, rule: Rule, alert: Alert, run: Run, *, mails: bool) -> bool:
+    """Store the alert of ``run`` and queue its messages: to endpoints that subscribe to all alerts,
+    to those of the rule, and, with a mail server, to those of the rule's addresses that are still a
+    user's. A chat gets one message about a failed run. False when it was raised before.
     """
     if not tx.alerts.add_alert(alert):
         return False
@@ -40,8 +41,11 @@ def raise_alert(tx: Transaction, rule: Rule, alert: Alert, *, mails: bool) -> bo
         endpoint = tx.webhooks.get(endpoint_id)
         if endpoint is not None and endpoint.enabled:
             endpoints[endpoint_id] = endpoint
+    if alert.kind is RuleKind.FAILED:
+        endpoints = {key: each for key, each in endpoints.items() if not _knows(tx, each, run)}
     send(tx, endpoints.values(), alert.run_id, DeliveryKind.ALERT, event, body)
     allowed = mail_addresses(tx, alert.account_id) if mails and rule.emails else frozenset()
+    mail = message(event, tx.now, _mail_data(tx, alert, run)) if allowed else ""
     for address in rule.emails:
         if address.lower() not in allowed:  # its user was disabled or removed since
             continue
@@ -50,11 +54,19 @@ def raise_alert(tx: Transaction, rule: Rule, alert: Alert, *, mails: bool) -> bo
             account_id=alert.account_id,
             run_id=alert.run_id,
             url=MAIL + address,
-            body=body,
+            body=mail,
             kind=DeliveryKind.ALERT,
             event=event,
         )
     return True
+
+
+def _knows(tx: Transaction, endpoint: Endpoint, run: Run) -> bool:
+    """Whether the endpoint is a chat that was told that ``run`` has failed."""
+    return endpoint.channel is not MessageChannel.WEBHOOK and (
+        tx.outbox.has_call(run.id, DeliveryKind.TERMINAL, endpoint.id)
+        or tx.outbox.has_call(run.id, DeliveryKind.ALERT, endpoint.id)
+    )
 
 
 def alert_data(alert: Alert) -> dict[str, Any]:
@@ -68,4 +80,16 @@ def alert_data(alert: Alert) -> dict[str, Any]:
         "run_slug": alert.run_id,
         "worker_slug": alert.worker_id,
         "task_slug": alert.task_id,
+    }
+
+
+def _mail_data(tx: Transaction, alert: Alert, run: Run) -> dict[str, Any]:
+    """What a mail needs in addition, because people read it: names, rows and the duration."""
+    worker = tx.workers.get(alert.worker_id)
+    task = tx.tasks.get(alert.task_id) if alert.task_id else None
+    return alert_data(alert) | {
+        "worker": (worker.title or worker.path) if worker else "",
+        "task": task.title if task else "",
+        "rows": run.results,
+        "duration": duration(run.duration_ms()),
     }

@@ -126,6 +126,15 @@ def _check_every(value: int, field: str) -> None:
         )
 
 
+_CRON_FIELDS = {  # by the name of CronSim
+    "minute": "the minute must be 0 to 59",
+    "hour": "the hour must be 0 to 23",
+    "day-of-month": "the day of the month must be 1 to 31, and one that the month has",
+    "month": "the month must be 1 to 12 or a name such as jan",
+    "day-of-week": "the day of the week must be 0 (Sunday) to 7 (Sunday) or a name such as mon",
+}
+
+
 def _check_cron(value: str, field: str) -> None:
     if len(value) > MAX_CRON or not value.isascii():
         raise InvalidRequest(f"must be plain text of at most {MAX_CRON} characters", field=field)
@@ -138,8 +147,8 @@ def _check_cron(value: str, field: str) -> None:
     try:
         CronSim(value, datetime(2000, 1, 1))
     except CronSimError as error:
-        part = str(error).removeprefix("Bad ")
-        raise InvalidRequest(f'"{value}" is invalid in the field {part}', field=field) from None
+        rule = _CRON_FIELDS.get(str(error).removeprefix("Bad "), "this is not a cron rule")
+        raise InvalidRequest(f'{rule}, not as in "{value}"', field=field) from None
 
 
 _CHECKS: dict[str, Callable[..., None]] = {

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import lock_own_task, own_task
+from fyke.domain.accounts.audit import record
 from fyke.domain.accounts.rights import require_editor
 from fyke.domain.runs.start_keys import StartKey, StartKind, claim
 from fyke.domain.runs.transitions import Rules
@@ -36,6 +37,7 @@ from fyke.errors import (
 )
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller
+from fyke.model.audit import AuditAction
 from fyke.model.schedule import Schedule
 from fyke.model.task import Task
 from fyke.model.worker import Version, Worker
@@ -296,11 +298,18 @@ class Tasks:
         return await self._storage.write(work)
 
     async def delete(self, caller: Caller, task_id: str) -> None:
-        """Remove a task and its schedule; its runs stay. Raise ``TaskNotFound``, ``Forbidden``."""
+        """Remove a task, its schedule and its alert rules; its runs and alerts stay. Raise
+        ``TaskNotFound``, ``Forbidden``.
+        """
         require_editor(caller, "Deleting tasks")
 
         def work(tx: Transaction) -> None:
-            tx.tasks.delete(own_task(tx, caller, task_id).id)
+            task = own_task(tx, caller, task_id)
+            for rule in tx.alerts.rules(task.account_id):
+                if rule.task_id == task.id:
+                    tx.alerts.delete_rule(rule.id)
+                    record(tx, caller, AuditAction.RULE_REMOVED, rule.name, rule.kind.value)
+            tx.tasks.delete(task.id)
 
         await self._storage.write(work)
 

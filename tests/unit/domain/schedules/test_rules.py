@@ -133,7 +133,7 @@ def plan(kind: ScheduleKind, **members: object) -> ScheduleSpec:
         ),
         (
             plan(ScheduleKind.CRON, cron="0 24 * * *"),
-            'cron: "0 24 * * *" is invalid in the field hour',
+            'cron: the hour must be 0 to 23, not as in "0 24 * * *"',
         ),
         (
             plan(ScheduleKind.DAILY, time_zone="Z" * 70),

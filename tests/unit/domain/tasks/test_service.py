@@ -9,8 +9,10 @@ from fyke.domain.tasks.service import TaskEdit, Tasks
 from fyke.errors import Forbidden, InvalidRequest, TaskNotFound, UnknownVersion, WorkerNotFound
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Caller, Plan, Role
+from fyke.model.audit import AuditAction
 from fyke.model.billing import Prices
 from fyke.model.worker import BrowserNeed, Version, Worker
+from support.alerts import a_rule
 from support.memory import MemoryStorage, a_version, a_worker, add_account, caller_of
 
 pytestmark = pytest.mark.anyio
@@ -194,6 +196,17 @@ async def test_a_deleted_task_does_not_exist(setup: Setup):
     await setup.tasks.delete(setup.caller, task.id)
     with pytest.raises(TaskNotFound):
         await setup.tasks.get(setup.caller, task.id)
+
+
+async def test_the_alert_rules_of_a_deleted_task_go_with_it(setup: Setup):
+    task = await setup.tasks.create(setup.caller, setup.worker.id, "t", {}, None)
+    alerts, account_id = setup.storage.tx.alerts, setup.account.id
+    for name, task_id in (("Of it", task.id), ("Of all", ""), ("Of another", "x")):
+        alerts.add_rule(a_rule(account_id, name=name, task_id=task_id))
+    await setup.tasks.delete(setup.caller, task.id)
+    assert [rule.name for rule in alerts.rules(account_id)] == ["Of all", "Of another"]
+    actions = [entry.action for entry in setup.storage.tx.audit.rows]
+    assert actions.count(AuditAction.RULE_REMOVED) == 1
 
 
 async def test_viewers_may_only_read(setup: Setup):

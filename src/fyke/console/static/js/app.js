@@ -175,6 +175,12 @@ document.addEventListener("htmx:after:request", () => {
 
 document.addEventListener("htmx:after:swap", (event) => focusFirst(event.target));
 
+// the notice about an action goes when the next action is answered in place
+document.addEventListener("htmx:after:request", (event) => {
+  if (event.detail?.ctx?.request?.method?.toUpperCase() !== "POST") return;
+  document.querySelector(".main-inner > .note[role=status]:first-child")?.remove();
+});
+
 // Updates wait while a control is pressed: a click needs the element that was pressed, in its place.
 // The press of a select is not among them: its list takes the release.
 const PRESSED = "a, button, summary, label, [type=checkbox], [type=radio], [role=option]";
