@@ -190,8 +190,8 @@ def test_a_new_column_is_shown_and_sorted_rows_are_announced(live: LiveRun) -> N
     push(app.push(lease, [{"n": 2, "extra": 3}]))
     wider = next(one for one in messages if 'id="r-2"' in one)
     assert 'hx-target="#run-rows" hx-swap="innerMorph"' in wider and "extra" in wider
-    told = next(one for one in ordered if "1 new row" in one)
-    assert not ROW.findall(told)
+    announced = next(one for one in ordered if "1 new row" in one)
+    assert not ROW.findall(announced)
     push(app.end(lease))
 
 
