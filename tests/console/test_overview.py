@@ -64,7 +64,7 @@ async def test_the_cards_show_the_state_of_the_account(app: App, owner: Visitor)
     assert {"good", "bad", "open"} <= {str(name) for name in bars}
     assert "Timeout: <b>slow</b>" in page.one("//*[@id='card-day']//p[@title]").text
     assert page.all(f"//*[@id='card-now']//li/a[@href='/runs/{waits}']")
-    assert "No runner is alive" in page.text
+    assert "no runner is alive" in page.text
     links = page.all("//*[@id='card-workers']//li/span/a/@href")
     assert links == ["/w/owner/first", "/w/owner/second"]
     bars = page.all("//*[@id='card-workers']//li[2]//svg/a/@href")

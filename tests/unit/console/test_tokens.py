@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fyke.console import statics
+from fyke.console.hues import HUES
 
 CSS = Path(statics.__file__).parent / "static" / "css"
 TOKENS = (CSS / "1-tokens.css").read_text(encoding="utf-8")
@@ -28,7 +29,7 @@ PAIRS = [
 GROUNDS = {
     "page", "surface", "raised", "sunken", "line", "rim", "accent-strong", "accent-strong-hover",
     "accent-soft", "good-soft", "bad-soft", "bad-strong", "warn-soft", "busy-soft", "mute-soft",
-    "mark", *(f"hue-{n}-soft" for n in range(10)),
+    "mark", *(f"hue-{n}-soft" for n in range(HUES)),
 }  # fmt: skip
 
 

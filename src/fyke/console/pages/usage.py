@@ -220,12 +220,9 @@ def _presets(period: Period | None, today: date) -> list[tuple[str, str, str, bo
         (date.fromordinal(today.toordinal() - 29), today, _("Last 30 days")),
         (today.replace(month=1, day=1), today, _("This year")),
     ]
+    shown = (period.first, period.last) if period is not None else None
+    chosen = next((words for *days, words in ranges if tuple(days) == shown), "")  # one of equals
     return [
-        (
-            first.isoformat(),
-            last.isoformat(),
-            words,
-            period is not None and (period.first, period.last) == (first, last),
-        )
+        (first.isoformat(), last.isoformat(), words, words == chosen)
         for first, last, words in ranges
     ]
