@@ -11,7 +11,8 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Page
 
-from support.app import make_templates
+from fyke.domain.workers.page import PageChange
+from support.app import App, make_templates
 from support.browser import tab
 from support.console_seed import SeededAccount, seed
 from support.pages import sign_in
@@ -24,6 +25,7 @@ import compare_pages
 
 pytestmark = pytest.mark.needs("git")
 
+LONG_WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamten"
 WIDTHS = (1280, 1440, 375)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 HEIGHT = 800
@@ -72,7 +74,16 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, See
     data.mkdir()
     with served(data, make_templates(templates), rate_limit=0) as server:
         fixtures = server.do(seed(server.app))
+        for path in (fixtures.worker, "owner/price-watch"):
+            server.do(give_a_long_word(server.app, path))
         yield server, fixtures, server.do(sign_in(server.app.services.sessions, server.app))
+
+
+async def give_a_long_word(app: App, path: str) -> None:
+    """A title as users give it, with a word that is wider than a telephone."""
+    workers = app.services.workers
+    worker = await workers.find(app.owner, path)
+    await workers.change_page(app.owner, worker.id, PageChange(LONG_WORD))
 
 
 def cut_off(page: Page, label: str) -> list[str]:
@@ -96,6 +107,27 @@ def test_no_page_cuts_off_what_matters(
         for address in dict.fromkeys(addresses(server, fixtures)):
             page.goto(address)
             found += cut_off(page, address)
+    assert not found, "\n".join(found)
+
+
+def test_a_long_word_in_a_title_is_wrapped(
+    browser: Browser, seen: tuple[Served, SeededAccount, str]
+) -> None:
+    server, fixtures, token = seen
+    known = fixtures.addresses()
+    found = []
+    with tab(browser, server.base_url, token, reduced_motion="reduce") as (page, _):
+        for address in (f"/w/{fixtures.worker}/runs", known["/tasks/{id}"], "/", "/queue"):
+            page.goto(address)
+            found += cut_off(page, address)
+        page.set_viewport_size({"width": 1280, "height": HEIGHT})
+        page.goto(f"/w/{fixtures.worker}/runs")
+        title, bars = (page.locator(each).bounding_box() for each in ("h1", ".large-bars"))
+        assert title and bars and title["x"] + title["width"] <= bars["x"]
+        page.goto("/queue")
+        tables = page.locator(".region", has_text=LONG_WORD)
+        assert tables.count() >= 1
+        assert max(tables.evaluate_all("all => all.map(e => e.scrollWidth - e.clientWidth)")) <= 1
     assert not found, "\n".join(found)
 
 

@@ -242,3 +242,37 @@ def test_usage_is_printed_without_buttons(
         for pressed in ("nav", "form", ".button", ".side"):
             for item in page.locator(pressed).all():
                 expect(item).to_be_hidden()
+
+
+def test_a_chosen_range_of_time_is_shown_whole(
+    browser: Browser, server: Served, token: str, worker: Any
+) -> None:
+    with tab(browser, server.base_url, token) as (page, _):
+        page.goto("/runs?from=2026-11-24T09:30&until=2026-11-30T12:45")
+        state = page.get_by_label("State", exact=True).bounding_box()
+        for name in ("From", "Until"):
+            field = page.get_by_label(name, exact=True)
+            box = field.bounding_box()
+            assert state and box and box["width"] >= 200 and box["height"] == state["height"]
+            label = page.locator(f"label[for={field.get_attribute('id')}]").bounding_box()
+            assert label and box["y"] <= label["y"] < box["y"] + box["height"]
+
+
+def test_the_error_of_a_run_has_one_line_and_the_key_r_says_why_it_cannot_run(
+    browser: Browser, server: Served, token: str, worker: Any
+) -> None:
+    clear(server)
+    start(server, worker)
+    server.do(server.app.execute([], Outcome.EXIT_CODE, "KeyError: 'price' " * 8))
+    run = start(server, worker)
+    with tab(browser, server.base_url, token) as (page, _):
+        page.goto("/runs")
+        error = page.locator(".run-error").bounding_box()
+        pill = page.locator("tr:has(.run-error) .state").bounding_box()
+        assert error and pill and error["width"] > 700 and error["height"] < 24
+        assert error["y"] >= pill["y"] + pill["height"] - 1
+        page.keyboard.press("j")
+        expect(page.locator(":focus")).to_have_text(f"…{run[-8:]}")
+        page.keyboard.press("r")
+        expect(page.locator("#notices")).to_contain_text("This run is still active")
+        assert page.url.endswith("/runs")

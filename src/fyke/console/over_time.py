@@ -21,6 +21,7 @@ STEP = 10.0
 WIDTH = 8.0
 MIN_HEIGHT = 2.0  # of a part that is not 0
 _MINUTE = 60_000
+SHORTEST = 30 * _MINUTE
 _HOUR = 60 * _MINUTE
 DAY = 24 * _HOUR
 _LENGTHS = (
@@ -72,8 +73,28 @@ def steps_of(first: int, until: int, zone: tzinfo) -> TimeSteps:
     return TimeSteps(max(start, until - number * length, 0), length, max(1, number))
 
 
-def drawn(over: RunsOverTime, zone: tzinfo, address: Callable[[str, str], str]) -> DrawnOverTime:
-    """``address``: the list of runs between two times, which are written as in its filters."""
+def closer_steps(over: RunsOverTime, until: int, zone: tzinfo) -> TimeSteps | None:
+    """Steps from the first of these runs on, for at least ``SHORTEST``; None when that is where the
+    steps start, or not all runs were counted.
+    """
+    number = next((number for number, counts in enumerate(over.counts) if counts), 0)
+    if over.counted_from or not number:
+        return None
+    start = min(over.steps.first + number * over.steps.length, until - SHORTEST)
+    steps = steps_of(start, until, zone)
+    return steps if steps.first > over.steps.first else None
+
+
+def drawn(
+    over: RunsOverTime,
+    zone: tzinfo,
+    address: Callable[[str, str], str],
+    *,
+    until_now: bool = False,
+) -> DrawnOverTime:
+    """``address``: the list of runs between two times, which are written as in its filters.
+    ``until_now``: the last step contains the present, and ends later.
+    """
     steps = over.steps
     totals = [sum(counts.values()) for counts in over.counts]
     highest = max(totals, default=0)
@@ -100,7 +121,10 @@ def drawn(over: RunsOverTime, zone: tzinfo, address: Callable[[str, str], str]) 
         svg=Markup("".join(pieces)),  # noqa: S704 - made of numbers and escaped texts
         rows=rows[::-1],
         top=highest,
-        labels=(formats.minute(steps.first, zone), formats.minute(steps.end, zone)),
+        labels=(
+            formats.minute(steps.first, zone),
+            _("now") if until_now else formats.minute(steps.end, zone),
+        ),
         counted_from=steps.first + over.counted_from * steps.length if over.counted_from else 0,
         total=sum(totals),
     )

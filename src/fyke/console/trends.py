@@ -24,16 +24,21 @@ FOOT = 5.0  # below the base line, for marks of failed runs
 MIN_HEIGHT = 1.5
 LEAST = 20  # steps of a chart of few runs
 SHARE_OF = 10  # runs that a share of success is of
+NAME_CHARS = 12  # of a version at its mark
+NAME_CHAR = 2.2  # the width of a character there, in per cent of the narrowest drawing
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """One measure. ``top``: the formatted value of full height. ``svg`` is hidden from assistive
-    technology.
+    """One measure. ``last``: the formatted value of the newest run; ``top``: that of full height,
+    "" where it is always the same. ``svg`` and ``names``, the names of the versions below it, are
+    hidden from assistive technology.
     """
 
     name: str
     svg: Markup
+    names: Markup
+    last: str
     top: str
 
 
@@ -61,7 +66,8 @@ class Trends:
 
 
 def trends_of(points: Sequence[RunPoint], now: int, zone: tzinfo, *, priced: bool) -> Trends:
-    """Of runs in the order of their creation, oldest first."""
+    """Of the runs that have begun, in the order of their creation, oldest first."""
+    points = [point for point in points if point.started_at]
     measures: list[tuple[str, Callable[[RunPoint], int], Callable[[int], str]]] = [
         (_("Duration"), lambda point: point.duration_ms(now), formats.duration),
         (_("Rows"), lambda point: point.results, formats.rows),
@@ -101,7 +107,8 @@ def _chart(
             f'<path class="{look}" d="{bar}{mark if look is Look.BAD else ""}"/>'
             f"<title>{escape(title)}</title></a>"
         )
-    return Trend(name, _svg(points, pieces), shown(highest))
+    last = shown(values[-1]) if values else ""
+    return Trend(name, _svg(points, pieces), _names(points), last, shown(highest))
 
 
 def _left_of(number: int, points: Sequence[RunPoint]) -> float:
@@ -111,11 +118,12 @@ def _left_of(number: int, points: Sequence[RunPoint]) -> float:
 
 def _success(points: Sequence[RunPoint]) -> Trend:
     """The share of the last ``SHARE_OF`` ended runs that succeeded, at each run."""
-    places = []
+    places, last = [], ""
     for number in range(len(points)):
         ended = [p for p in points[: number + 1] if p.state.terminal][-SHARE_OF:]
         if ended:
             share = sum(p.state is RunState.SUCCEEDED for p in ended) / len(ended)
+            last = f"{formats.share_percent(share)}%"
             places.append((_left_of(number, points) + STEP / 2, HEIGHT - share * (HEIGHT - 2)))
     line = "L".join(f"{x:g} {y:.1f}" for x, y in places)
     if len(places) == 1:  # a line without length is not drawn
@@ -123,7 +131,7 @@ def _success(points: Sequence[RunPoint]) -> Trend:
         line = f"{x - WIDTH / 2:g} {y:.1f}h{WIDTH:g}"
     pieces = [f'<path class="trend-line" d="M{line}"/>'] if places else []
     name = _("Succeeded, of the last %(n)s") % {"n": SHARE_OF}
-    return Trend(name, _svg(points, pieces), formats.percent(1, 1))
+    return Trend(name, _svg(points, pieces), _names(points), last, "")
 
 
 def _svg(points: Sequence[RunPoint], pieces: Sequence[str]) -> Markup:
@@ -131,8 +139,7 @@ def _svg(points: Sequence[RunPoint], pieces: Sequence[str]) -> Markup:
     marks = [
         f'<path class="trend-version" d="M{_left_of(number, points):g} 0v{HEIGHT + FOOT:g}">'
         f"<title>{escape(_('Version %(version)s') % {'version': point.version})}</title></path>"
-        for number, point in enumerate(points)
-        if number and point.version != points[number - 1].version
+        for number, point in _firsts(points)
     ]
     drawing = "".join((
         f'<svg class="run-bars trend" viewBox="0 0 {width:g} {HEIGHT + FOOT:g}"'
@@ -141,6 +148,37 @@ def _svg(points: Sequence[RunPoint], pieces: Sequence[str]) -> Markup:
         *pieces, *marks, "</svg>",
     ))  # fmt: skip
     return Markup(drawing)  # noqa: S704 - made of numbers, ids and escaped texts
+
+
+def _firsts(points: Sequence[RunPoint]) -> list[tuple[int, RunPoint]]:
+    """The first run of each other version, with its number."""
+    return [
+        (number, point)
+        for number, point in enumerate(points)
+        if number and point.version != points[number - 1].version
+    ]
+
+
+def _names(points: Sequence[RunPoint]) -> Markup:
+    """The versions at their marks; one that would cover the name before it is left out. Not in the
+    drawing, which is stretched.
+    """
+    width = max(len(points), LEAST) * STEP
+    pieces, free = [], 0.0
+    for number, point in _firsts(points):
+        name = point.version[:NAME_CHARS]
+        at = _left_of(number, points) / width * 100
+        length = (len(name) + 1) * NAME_CHAR
+        start = at if at + length <= 100 else at - length
+        if start < free:
+            continue
+        free = start + length
+        anchor = "" if start == at else ' text-anchor="end"'
+        pieces.append(f'<text x="{at:.1f}%" y="11"{anchor}>{escape(name)}</text>')
+    if not pieces:
+        return Markup()
+    drawing = '<svg class="trend-names" aria-hidden="true" focusable="false">{}</svg>'
+    return Markup(drawing.format("".join(pieces)))  # noqa: S704 - numbers and escaped texts
 
 
 def _versions(points: Sequence[RunPoint], now: int) -> list[VersionRow]:

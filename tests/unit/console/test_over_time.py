@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fyke.console.over_time import DAY, MOST_STEPS, drawn, steps_of
+from fyke.console.over_time import DAY, MOST_STEPS, SHORTEST, closer_steps, drawn, steps_of
 from fyke.domain.runs.search_terms import moment
 from fyke.model.run import RunState
 from fyke.model.run_list import RunsOverTime, TimeSteps
@@ -89,3 +89,23 @@ def test_the_links_of_a_repeated_hour_lead_to_their_own_runs() -> None:
 def test_no_runs_are_an_empty_picture() -> None:
     picture = drawn(RunsOverTime(TimeSteps(NOW, HOUR, 1), ({},)), UTC, address)
     assert (picture.rows, picture.top, picture.total) == ([], 0, 0)
+
+
+def test_a_picture_starts_at_its_first_run() -> None:
+    week = steps_of(NOW - 7 * DAY, NOW, UTC)
+    counts: list[dict[RunState, int]] = [{} for _ in range(week.number)]
+    counts[-2] = {RunState.SUCCEEDED: 1}
+    closer = closer_steps(RunsOverTime(week, tuple(counts)), NOW, UTC)
+    assert closer and closer.first == week.first + (week.number - 2) * week.length
+    assert closer.length < week.length and closer.end >= NOW
+    newest = RunsOverTime(closer, (*({},) * (closer.number - 1), {RunState.READY: 1}))
+    shortest = closer_steps(newest, NOW, UTC)
+    assert shortest and NOW - SHORTEST - 60_000 < shortest.first <= NOW - SHORTEST
+    assert closer_steps(RunsOverTime(week, ({RunState.READY: 1}, *counts[1:])), NOW, UTC) is None
+    assert closer_steps(RunsOverTime(week, tuple(counts), counted_from=3), NOW, UTC) is None
+
+
+def test_a_picture_of_the_present_ends_now() -> None:
+    over = RunsOverTime(TimeSteps(NOW, HOUR, 2), ({}, {RunState.READY: 1}))
+    assert drawn(over, UTC, address, until_now=True).labels[1] == "now"
+    assert drawn(over, UTC, address).labels[1] != "now"

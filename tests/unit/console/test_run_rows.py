@@ -58,3 +58,13 @@ def test_cells_have_a_type_and_mark_cut_texts() -> None:
     ]  # fmt: skip
     assert (cells["t"].cut, cells["t"].length, len(cells["t"].text)) == (True, 999, 300)
     assert cells["u"].link == "https://a.example/" and not cells["t"].link
+
+
+def test_columns_of_numbers_and_new_columns_are_found() -> None:
+    data = [{"n": 1, "t": "x", "m": 2}, {"n": None, "t": "y", "m": "?"}, {"n": 3, "new": 4}]
+    columns = [Header(key, key, "text") for key in ("n", "t", "m", "new")]
+    rows = [Row("r", at, "a", json.dumps(row).encode()) for at, row in enumerate(data, 1)]
+    records = run_rows.records(rows, "table", columns)
+    assert run_rows.number_columns(records) == {"n", "new"}
+    assert [run_rows.has_more_columns(records, seen) for seen in (1, 2, 3)] == [True, True, False]
+    assert not run_rows.has_more_columns(records[:2], 1)

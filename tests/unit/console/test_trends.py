@@ -25,12 +25,13 @@ def trends(*points: RunPoint, priced: bool = False) -> Trends:
     return trends_of(points, START, UTC, priced=priced)
 
 
-def test_each_measure_is_a_chart_with_its_largest_value() -> None:
-    found = trends(point(1), point(4, traffic_bytes=2000))
-    assert [(chart.name, chart.top) for chart in found.charts] == [
-        ("Duration", "4.0 s"), ("Rows", "4 rows"), ("Succeeded, of the last 10", "100%"),
-        ("Traffic", "2 kB"),
+def test_each_measure_is_a_chart_with_its_last_and_its_largest_value() -> None:
+    found = trends(point(4, traffic_bytes=2000), point(1, state=RunState.FAILED))
+    assert [(chart.name, chart.last, chart.top) for chart in found.charts] == [
+        ("Duration", "1.0 s", "4.0 s"), ("Rows", "1 row", "4 rows"),
+        ("Succeeded, of the last 10", "50%", ""), ("Traffic", "0 B", "2 kB"),
     ]  # fmt: skip
+    found = trends(point(1), point(4))
     heights = re.findall(r'class="good" d="M\d+ [\d.]+h6v([\d.]+)', found.charts[0].svg)
     assert [float(height) for height in heights] == [HEIGHT / 4, HEIGHT]
     assert trends(point(1, usage_micros=5), priced=True).charts[-1].name == "Cost"
@@ -42,6 +43,26 @@ def test_the_first_run_of_another_version_is_marked_in_each_chart() -> None:
         assert re.findall(r'trend-version" d="M(\d+) 0v\d+"><title>([^<]+)', chart.svg) == [
             ("136", "Version 1.0.1"), ("152", "Version 1.0.0"),
         ]  # fmt: skip
+
+
+def test_versions_are_named_where_there_is_room() -> None:
+    found = trends(point(1), point(2, "1.0.1"), point(3, "1.0.2"), *map(point, range(4, 24)))
+    names = re.findall(
+        r'<text x="([\d.]+)%" y="11"( text-anchor="end")?>([^<]+)', found.charts[0].names
+    )
+    assert names == [("4.3", "", "1.0.1")], "the others would cover it"
+    [(_, end, name)] = re.findall(
+        r'<text x="([\d.]+)%" y="11"( text-anchor="end")?>([^<]+)',
+        trends(point(1), point(2, "1.0.1")).charts[0].names,
+    )
+    assert end and name == "1.0.1", "at the right edge, to the left of its mark"
+
+
+def test_waiting_runs_are_left_out() -> None:
+    waiting = point(9, "1.0.1", state=RunState.READY, started_at=0, finished_at=0)
+    found = trends(point(1), waiting)
+    assert [one.id for one in found.points] == ["run-1"] and found.charts[0].last == "1.0 s"
+    assert [row.version for row in found.versions] == ["1.0.0"]
 
 
 def test_a_failed_run_differs_by_form() -> None:
@@ -71,8 +92,9 @@ def test_versions_are_compared_by_the_medians_of_their_successes() -> None:
 
 
 def test_names_of_versions_are_escaped() -> None:
-    svg = trends(point(1), point(2, "<b>")).charts[0].svg
-    assert "<b>" not in svg and "&lt;b&gt;" in svg
+    chart = trends(point(1), point(2, "<b>")).charts[0]
+    for svg in (chart.svg, chart.names):
+        assert "<b>" not in svg and "&lt;b&gt;" in svg
 
 
 def test_without_runs_there_is_nothing_to_draw() -> None:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from fyke.api.csv_files import csv_file
 from fyke.api.event_stream import EventStream
 from fyke.console import live, reasons, run_filters
-from fyke.console.over_time import DAY, DrawnOverTime, drawn, steps_of
+from fyke.console.over_time import DAY, DrawnOverTime, closer_steps, drawn, steps_of
 from fyke.console.page import ConsolePage
 from fyke.console.run_filters import NEWER, RANGES, ListAddress, length_label
 from fyke.console.texts import gettext as _
@@ -34,6 +34,7 @@ AREA = "/runs"
 VIEW = "runs"  # name of this page's saved filters in the preferences
 SIZE = 50
 WEEK = 7 * DAY
+CLOSER_STEPS = 2  # times that the picture of a week is counted again, from its first run on
 MAX_UPDATES = 60  # then the browser reconnects, and its session is checked again
 
 
@@ -99,7 +100,9 @@ class RunListPages:
     async def _picture(
         self, view: View, address: ListAddress, search: RunSearch
     ) -> DrawnOverTime | None:
-        """The runs over time: those of the search's time, otherwise of the last week."""
+        """The runs over time: those of the search's time, otherwise from the first run of the last
+        week on.
+        """
         now = view.context.clock.now_ms()
         until = min(search.created_until or now, now)
         first = search.created_from or until - WEEK
@@ -109,7 +112,12 @@ class RunListPages:
         over = await self.recent.over_time(view.caller, search, steps)
         if over is None or not any(over.counts):
             return None
-        return drawn(over, view.zone, address.between)
+        for _pass in range(0 if search.created_from else CLOSER_STEPS):
+            closer = closer_steps(over, until, view.zone)
+            if closer is None:
+                break
+            over = await self.recent.over_time(view.caller, search, closer) or over
+        return drawn(over, view.zone, address.between, until_now=until == now)
 
     async def _page(self, view: View, address: ListAddress, search: RunSearch) -> RunListPage:
         if not address.cursor:

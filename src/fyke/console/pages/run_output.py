@@ -117,6 +117,7 @@ async def shown_rows(results: RunResults, view: View, frame: RunFrame) -> dict[s
     rows = page.rows if page else []
     headers = await asyncio.to_thread(with_undeclared, declared, rows)
     columns = run_rows.columns_of(address, headers)
+    records = await asyncio.to_thread(run_rows.records, rows, address.form, columns)
     return {
         "address": address,
         "faults": faults,
@@ -125,7 +126,8 @@ async def shown_rows(results: RunResults, view: View, frame: RunFrame) -> dict[s
         "size": size,
         "fields": headers,
         "columns": columns,
-        "rows": await asyncio.to_thread(run_rows.records, rows, address.form, columns),
+        "rows": records,
+        "numbers": run_rows.number_columns(records),
         "operators": OPERATORS,
         "chooser": run_rows.CHOOSER,
         "overview": run_rows.OVERVIEW,

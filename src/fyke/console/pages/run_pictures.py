@@ -52,7 +52,7 @@ class RunPictures:
         over = await self.recent.over_time(view.caller, RunSearch(), steps, MOST_OF_DAY)
         if over is None or not any(over.counts):
             return None
-        return over_time.drawn(over, view.zone, ListAddress(SearchTerms()).between)
+        return over_time.drawn(over, view.zone, ListAddress(SearchTerms()).between, until_now=True)
 
 
 def _drawn(view: View, last: Mapping[str, Sequence[RunPoint]]) -> dict[str, DrawnRuns]:

@@ -176,6 +176,15 @@ def record(row: Row, chars: int) -> Record:
     return Record(row.position, cells, more=len(values) - len(names))
 
 
+def number_columns(rows: Iterable[Record]) -> set[str]:
+    """The columns of a table that have numbers and no other values."""
+    kinds: dict[str, set[str]] = {}
+    for row in rows:
+        for key, cell in row.cells:
+            kinds.setdefault(key, set()).add(cell.kind)
+    return {key for key, found in kinds.items() if found - {"none", "absent"} == {"number"}}
+
+
 def has_more_columns(rows: Sequence[Record], seen: int) -> bool:
     """Whether the rows of a table after the first ``seen`` have columns that those do not have."""
     shown = {key for row in rows[:seen] for key, cell in row.cells if cell.kind != "absent"}

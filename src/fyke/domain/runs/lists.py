@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from fyke.contracts.results import Results
@@ -21,12 +21,14 @@ from fyke.model.worker import Worker
 COUNT_LIMIT = 1000  # matches that are counted without a stored counter
 MAX_OFFSET = 10_000  # of a page by number
 BATCH_SIZE = 500  # of an export
+FEW_SUBTASKS = 10  # the attempts of a failed run with more are not read for a list
 
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
     """A run in a list, with its current figures. ``worker`` is None when it no longer exists;
-    ``task_title`` is empty when the task was deleted.
+    ``task_title`` is empty when the task was deleted. ``hidden``: of a failed run without rows,
+    how many are stored; 0 when it has more than ``FEW_SUBTASKS``, of which it is not read.
     """
 
     line: RunLine
@@ -37,6 +39,7 @@ class RunRow:
     usage_micros: int
     traffic_bytes: int
     now: int
+    hidden: int = 0
 
     @property
     def shown_state(self) -> RunState:
@@ -279,6 +282,7 @@ def _rows(
     tasks = tx.tasks.get_all({line.task_id for line in lines.values() if line.task_id})
     open_runs = tx.runs.get_all([line.id for line in lines.values() if not line.state.terminal])
     present = present_figures(tx, rules, open_runs.values())
+    hidden = _hidden_rows(tx, rules, lines.values())
     rows: list[RunRow] = []
     active: dict[int, frozenset[str]] = {}
     for line in (lines[run_id] for run_id in run_ids if run_id in lines):
@@ -299,6 +303,23 @@ def _rows(
                 usage_micros=usage,
                 traffic_bytes=traffic,
                 now=tx.now,
+                hidden=hidden.get(line.id, 0),
             )
         )
     return rows, active
+
+
+def _hidden_rows(tx: Transaction, rules: Rules, lines: Iterable[RunLine]) -> dict[str, int]:
+    """How many rows of each failed run without rows are stored, by run."""
+    run_ids = [
+        line.id
+        for line in lines
+        if line.state is RunState.FAILED and not line.results and line.subtasks <= FEW_SUBTASKS
+    ]
+    if not run_ids:
+        return {}
+    found = tx.runs.attempts_of(run_ids)
+    return {
+        run_id: sum(one.rows for one in attempts if not one.replaced)
+        for run_id, attempts in found.items()
+    }

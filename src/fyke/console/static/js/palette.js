@@ -115,8 +115,21 @@ function moveBy(step) {
 /** Press the control of the focused row that has this key. */
 function pressInRow(key) {
   const control = document.activeElement?.closest(ROWS)?.querySelector(`[data-key="${key}"]`);
-  control?.click();
+  if (control?.dataset.says) say(control.dataset.says);
+  else control?.click();
   return Boolean(control);
+}
+
+/** A short message in the corner, for a key that cannot do what it does elsewhere. */
+function say(text) {
+  const notices = document.querySelector("#notices");
+  notices?.querySelector("[data-said]")?.remove();
+  const note = document.createElement("p");
+  note.className = "note";
+  note.dataset.said = "";
+  note.textContent = text;
+  notices?.append(note);
+  setTimeout(() => note.remove(), 4000);
 }
 
 const KEYS = new Map([

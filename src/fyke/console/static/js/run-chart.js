@@ -1,5 +1,6 @@
 // Charts of the resource usage of a run, drawn from the table below them.
 
+const KILO = 1e3;
 const MEGA = 1e6;
 const MEBI = 2 ** 20; // as limits of memory are counted
 const HEIGHT = 150;
@@ -42,32 +43,34 @@ class RunChart extends HTMLElement {
     const scaled = (name, unit) => column(name).map((value) => value / unit);
     const memory = [line("--series-2", scaled("memory", MEBI), this.dataset.worker)];
     if (this.dataset.browser) memory.push(line("--series-3", scaled("browser", MEBI), this.dataset.browser));
+    const traffic = Math.max(...column("traffic")) < MEGA ? ["trafficSmall", KILO] : ["traffic", MEGA];
     this.plots = [
       this.plot("cpu", seconds, [line("--series-1", cores)]),
       this.plot("memory", seconds, memory),
-      this.plot("traffic", seconds, [line("--series-3", scaled("traffic", MEGA))]),
-      this.plot("rows", seconds, [line("--series-4", column("rows"))], 1),
+      this.plot("traffic", seconds, [line("--series-3", scaled("traffic", traffic[1]))], { name: traffic[0] }),
+      this.plot("rows", seconds, [line("--series-4", column("rows"))], { least: 1 }),
     ];
   }
 
   // The axis reaches least: labels have at most 3 decimals, and those of rows none.
-  plot(chart, x, lines, least = 0.01) {
+  plot(chart, x, lines, { least = 0.01, name = chart } = {}) {
     const figure = document.createElement("figure");
     const caption = document.createElement("figcaption");
-    caption.textContent = this.dataset[chart];
+    caption.textContent = this.dataset[name];
     if (lines.length > 1) caption.append(...lines.map(keyOf));
     figure.append(caption);
     this.append(figure);
     const look = getComputedStyle(this);
     const axis = { font: `12px ${look.fontFamily}`, stroke: look.color, grid: { stroke: look.borderColor, width: 1 } };
     const clock = clockOf(this.dataset.zone);
+    const went = resolved(this, "--warn");
     return new uPlot(
       {
         width: Math.max(200, figure.clientWidth),
         height: HEIGHT,
         legend: { show: false },
         cursor: { y: false },
-        hooks: { draw: [(plot) => this.drawMarks(plot, chart, look.color)] },
+        hooks: { draw: [(plot) => this.drawMarks(plot, chart, look.color, went)] },
         scales: { y: { range: (_, low, high) => [0, Math.max(high, least) * 1.1] } },
         axes: [
           { ...axis, values: (_, at) => at.map(clock), space: 90 },
@@ -83,31 +86,40 @@ class RunChart extends HTMLElement {
     );
   }
 
-  // Each mark of the list below the charts that concerns this one: a dashed line with its number,
-  // and a shade as long as it went on.
-  drawMarks(plot, chart, colour) {
+  // Each mark of the list below the charts that concerns this one: a tick at the top as long as it went on, or a
+  // dashed line for a moment. The numbers are above, beside each other.
+  drawMarks(plot, chart, colour, went) {
     const { ctx, bbox } = plot;
     const unit = devicePixelRatio;
     ctx.save();
     ctx.strokeStyle = colour;
-    ctx.fillStyle = colour;
     ctx.lineWidth = unit;
-    ctx.textAlign = "center";
     ctx.font = `${11 * unit}px sans-serif`;
     ctx.setLineDash([4 * unit, 3 * unit]);
     const place = (at) => Math.min(bbox.left + bbox.width, Math.max(bbox.left, plot.valToPos(at, "x", true)));
-    this.marks.forEach(({ since, until, chart: only }, number) => {
-      if (only && only !== chart) return;
-      const x = place(since);
-      ctx.globalAlpha = 0.15;
-      ctx.fillRect(x, bbox.top + 12 * unit, place(until) - x, bbox.height - 12 * unit);
-      ctx.globalAlpha = 1;
-      ctx.beginPath();
-      ctx.moveTo(x, bbox.top + 12 * unit);
-      ctx.lineTo(x, bbox.top + bbox.height);
-      ctx.stroke();
-      ctx.fillText(String(number + 1), x, bbox.top + 9 * unit);
-    });
+    const top = bbox.top + 12 * unit;
+    let free = bbox.left; // where the next number has room
+    this.marks
+      .map((mark, number) => ({ ...mark, text: String(number + 1) }))
+      .filter(({ chart: only }) => !only || only === chart)
+      .sort((one, other) => one.since - other.since)
+      .forEach(({ since, until, text }) => {
+        const x = place(since);
+        if (until > since) {
+          ctx.fillStyle = went;
+          ctx.fillRect(x, top, Math.max(2 * unit, place(until) - x), 3 * unit);
+        } else {
+          ctx.beginPath();
+          ctx.moveTo(x, top);
+          ctx.lineTo(x, bbox.top + bbox.height);
+          ctx.stroke();
+        }
+        ctx.fillStyle = colour;
+        const width = ctx.measureText(text).width;
+        const start = Math.max(free, x - width / 2);
+        ctx.fillText(text, start, bbox.top + 9 * unit);
+        free = start + width + 4 * unit;
+      });
     ctx.restore();
   }
 
