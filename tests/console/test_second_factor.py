@@ -206,7 +206,12 @@ async def test_passwords_are_not_kept_in_the_pending_form(app: App, guest: Visit
         ("/settings/users/owner/remove", {}),
         (
             "/settings/webhooks/new",
-            {"name": "w", "url": "https://a.example", "events": "run.failed"},
+            {
+                "name": "w",
+                "channel": "webhook",
+                "url": "https://a.example",
+                "events": "run.failed",
+            },
         ),
         (f"{PATH}/new", {}),
         (f"{PATH}/codes", {}),
