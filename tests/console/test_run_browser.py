@@ -124,11 +124,9 @@ def test_reconnects_neither_lose_nor_duplicate_log_lines(
             wait_for_line(log, live.said)
         assert log.evaluate(IDS) == list(range(1, live.said + 1))
         expect(log.locator(".run-live-state")).to_have_text("")
-        expect(output.locator("#fresh")).to_contain_text(f"{live.pushed - 5} new rows")
-        output.locator("#fresh a").click()
-        output.wait_for_selector("#rows")
-        shown = output.eval_on_selector_all("tbody tr", "rows => rows.map(r => r.id)")
-        assert shown == [f"r-{n}" for n in range(1, min(live.pushed, 50) + 1)]  # a page
+        last = min(live.pushed, 50)  # of a page
+        expect(output.locator(f"#rows-list > #r-{last}")).to_be_visible()
+        assert ids_of_rows(output) == [f"r-{n}" for n in range(1, last + 1)]
         live.end()
         expect(log.locator("#run-figures")).to_contain_text("Succeeded")
         expect(log.locator("#run-actions")).to_contain_text("Run again")
@@ -137,11 +135,11 @@ def test_reconnects_neither_lose_nor_duplicate_log_lines(
 
 
 def ids_of_rows(page: Page) -> list[str]:
-    found: list[str] = page.eval_on_selector_all("tbody tr", "rows => rows.map(r => r.id)")
+    found: list[str] = page.eval_on_selector_all("#rows-list > tr", "rows => rows.map(r => r.id)")
     return found
 
 
-def test_a_run_that_is_open_from_its_start_shows_its_first_rows(
+def test_a_run_that_is_open_from_its_start_shows_its_rows_as_they_arrive(
     live: LiveRun, browser: Browser
 ) -> None:
     run = live.accept()
@@ -156,10 +154,14 @@ def test_a_run_that_is_open_from_its_start_shows_its_first_rows(
         expect(page.locator("#run-tally")).to_have_text("3")
         expect(page.locator("#run-figures")).to_contain_text("started")
         live.push(4)
-        expect(page.locator("#fresh")).to_contain_text("Show 4 new rows")
-        assert ids_of_rows(page) == ["r-1", "r-2", "r-3"], "no row moves under the reader"
-        live.end()
         expect(page.locator("#r-7")).to_be_visible()
+        assert ids_of_rows(page) == [f"r-{n}" for n in range(1, 8)]
+        expect(page.locator("#rows-pager")).to_contain_text("1 to 7 of 7 rows")
+        expect(page.locator("#fresh")).to_be_hidden()
+        assert page.title().startswith("Running · ")
+        live.end()
+        expect(page.locator("#run-actions")).to_contain_text("Run again")
+        assert page.title().startswith("Succeeded · ")
         expect(page.locator("#fresh")).to_be_hidden()
         expect(page.locator("#run-tally")).to_have_text("7")
         page.locator("[data-dialog]").click()  # inserted elements work like the original ones
@@ -184,10 +186,10 @@ def test_new_rows_are_announced_and_not_inserted_while_a_row_is_open(
         expect(page.locator("#fresh")).to_contain_text("Show 2 new rows")
         # the end of the run was decided upon before the click scrolls to the link
         expect(page.locator("#fresh output-reload")).to_be_attached()
-        assert page.locator("#r-42").count() == 0
+        assert page.locator("#rows-list > #r-42").count() == 0
         # at once: the stream may replace the link between the press and the release of a button
-        page.locator("#fresh a").evaluate("link => link.click()")
-        page.wait_for_selector("#r-42")
+        page.locator("#fresh [data-more]").evaluate("link => link.click()")
+        page.wait_for_selector("#rows-list > #r-42")
 
 
 def test_a_page_is_live_even_if_the_stream_extension_loads_late(

@@ -22,6 +22,7 @@ from support.served import Served, served
 
 LINE = re.compile(r'<li id="l-(\d+)"')
 ROW = re.compile(r'id="r-(\d+)"')
+ANNOUNCED = re.compile(r"</svg> Show \d+ new row")
 
 
 class LiveRun:
@@ -160,20 +161,20 @@ def test_rows_are_added_while_the_page_is_not_full(
     assert 'id="r-1"' in shown and 'id="r-2"' in shown
     assert "row-record" in shown, "in the form that the page's address asks for"
     assert 'hx-target="#run-tally" hx-swap="innerHTML">2<' in shown
-    assert "new row" not in shown
+    assert not ANNOUNCED.search(shown)
     assert parse_cursor(shown) == "0.running.2"
     push(app.push(lease, [{"n": 3}]))
-    later = next(one for one in messages if 'hx-target="#rows-list"' in one)
+    later = next(one for one in messages if 'hx-target="#rows-new"' in one)
     assert ROW.findall(later) == ["3"] and "1 to 3 of 3 rows" in later
-    assert 'hx-target="#run-rows"' not in later and "new row" not in later
+    assert 'hx-target="#run-rows"' not in later and not ANNOUNCED.search(later)
     # a browser that reconnects already has its rows
     back = next(live.messages(path, parse_cursor(later)))
     assert not ROW.findall(back)
     push(app.push(lease, [{"n": 4}, {"n": 5}]))
-    full = next(one for one in messages if 'hx-target="#rows-list"' in one)
+    full = next(one for one in messages if 'hx-target="#rows-new"' in one)
     assert ROW.findall(full) == ["4"] and "1 to 4 of 5 rows" in full
     push(app.push(lease, [{"n": 6}]))
-    beyond = next(one for one in messages if 'hx-target="#rows-pager"' in one)
+    beyond = next(one for one in messages if 'hx-target="#pager-new"' in one)
     assert not ROW.findall(beyond) and "1 to 4 of 6 rows" in beyond and "page=2" in beyond
     push(app.end(lease))
     end = list(messages)
@@ -190,7 +191,7 @@ def test_a_new_column_is_shown_and_sorted_rows_are_announced(live: LiveRun) -> N
     push(app.push(lease, [{"n": 2, "extra": 3}]))
     wider = next(one for one in messages if 'id="r-2"' in one)
     assert 'hx-target="#run-rows" hx-swap="innerMorph"' in wider and "extra" in wider
-    announced = next(one for one in ordered if "1 new row" in one)
+    announced = next(one for one in ordered if ANNOUNCED.search(one))
     assert not ROW.findall(announced)
     push(app.end(lease))
 

@@ -4,8 +4,8 @@ The id of a message is the position in the log, the last state sent and the numb
 page shows. A browser that reconnects, to this server or another one, resumes from it, so that
 nothing is skipped or sent twice. A reader that is too far behind skips lines, with a mark.
 
-New rows are added at the end of a page that is not full. Sorted or filtered rows are only
-announced, because rows must not move while they are read.
+New rows are added at the end of a page that is not full; ``run-rows.js`` keeps them back while the
+rows are in use. Sorted or filtered rows are only announced.
 """
 
 from __future__ import annotations
@@ -300,9 +300,9 @@ class _Stream:
             text = self._text(
                 "run/output.html", f"{values['address'].form}_rows", frame=frame, **more
             )
-            html = live.partial("#rows-list", "beforeend", text)
+            html = live.partial("#rows-new", "beforeend", text)
         text = self._text("run/output.html", "rows_pager", frame=frame, **values)
-        return html + live.partial("#rows-pager", "outerHTML", text)
+        return html + live.partial("#pager-new", "innerHTML", text)
 
     def _deleted_message(self) -> bytes:
         html = self._text("run/lines.html", "deleted")

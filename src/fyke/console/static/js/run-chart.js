@@ -94,6 +94,7 @@ class RunChart extends HTMLElement {
     ctx.save();
     ctx.strokeStyle = colour;
     ctx.lineWidth = unit;
+    ctx.textAlign = "left";
     ctx.font = `${11 * unit}px sans-serif`;
     ctx.setLineDash([4 * unit, 3 * unit]);
     const place = (at) => Math.min(bbox.left + bbox.width, Math.max(bbox.left, plot.valToPos(at, "x", true)));

@@ -98,14 +98,35 @@ class OutputReload extends HTMLElement {
 
 customElements.define("output-reload", OutputReload);
 
-// After a lost connection the stream may repeat rows: those already present are not added again.
-addEventListener("htmx:after:swap", () => {
+/** Show the rows and the pager that the stream has sent. It repeats rows after a lost connection. */
+function showNew() {
   const list = document.querySelector("#rows-list");
-  const seen = new Set();
-  for (const row of [...(list?.children ?? [])]) {
-    if (seen.has(row.id)) row.remove();
-    seen.add(row.id);
+  for (const row of [...document.querySelector("#rows-new").children]) {
+    if (list.querySelector(`:scope > #${row.id}`)) row.remove();
+    else list.append(row);
   }
+  const pager = document.querySelector("#pager-new > nav");
+  if (pager) document.querySelector("#rows-pager").replaceWith(pager);
+  const link = document.querySelector("#fresh [data-more]");
+  if (link) link.hidden = true;
+}
+
+// New rows are shown when the rows are not in use, and otherwise announced; rows must not move while they are read.
+addEventListener("htmx:after:swap", () => {
+  const output = document.querySelector("#run-output");
+  const fresh = document.querySelector("#rows-new");
+  if (!output || !fresh) return;
+  const count = fresh.childElementCount;
+  const link = document.querySelector("#fresh [data-more]");
+  if (!count || !link || !inUse(output)) return showNew();
+  link.textContent = count === 1 ? link.dataset.one : link.dataset.more.replace("#", count);
+  link.hidden = false;
+});
+
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("#fresh [data-more]")) return;
+  event.preventDefault();
+  showNew();
 });
 
 class FieldOrder extends HTMLElement {
