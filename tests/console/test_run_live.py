@@ -22,7 +22,7 @@ from support.served import Served, served
 
 LINE = re.compile(r'<li id="l-(\d+)"')
 ROW = re.compile(r'id="r-(\d+)"')
-TOLD = re.compile(r"</svg> Show \d+ new row")
+ANNOUNCED = re.compile(r"</svg> Show \d+ new row")
 
 
 class LiveRun:
@@ -161,12 +161,12 @@ def test_rows_are_added_while_the_page_is_not_full(
     assert 'id="r-1"' in shown and 'id="r-2"' in shown
     assert "row-record" in shown, "in the form that the page's address asks for"
     assert 'hx-target="#run-tally" hx-swap="innerHTML">2<' in shown
-    assert not TOLD.search(shown)
+    assert not ANNOUNCED.search(shown)
     assert parse_cursor(shown) == "0.running.2"
     push(app.push(lease, [{"n": 3}]))
     later = next(one for one in messages if 'hx-target="#rows-new"' in one)
     assert ROW.findall(later) == ["3"] and "1 to 3 of 3 rows" in later
-    assert 'hx-target="#run-rows"' not in later and not TOLD.search(later)
+    assert 'hx-target="#run-rows"' not in later and not ANNOUNCED.search(later)
     # a browser that reconnects already has its rows
     back = next(live.messages(path, parse_cursor(later)))
     assert not ROW.findall(back)
@@ -191,8 +191,8 @@ def test_a_new_column_is_shown_and_sorted_rows_are_announced(live: LiveRun) -> N
     push(app.push(lease, [{"n": 2, "extra": 3}]))
     wider = next(one for one in messages if 'id="r-2"' in one)
     assert 'hx-target="#run-rows" hx-swap="innerMorph"' in wider and "extra" in wider
-    told = next(one for one in ordered if TOLD.search(one))
-    assert not ROW.findall(told)
+    announced = next(one for one in ordered if ANNOUNCED.search(one))
+    assert not ROW.findall(announced)
     push(app.end(lease))
 
 
