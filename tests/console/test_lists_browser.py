@@ -252,10 +252,10 @@ def test_a_chosen_range_of_time_is_shown_whole(
         state = page.get_by_label("State", exact=True).bounding_box()
         for name in ("From", "Until"):
             field = page.get_by_label(name, exact=True)
-            box = field.bounding_box()
-            assert state and box and box["width"] >= 200 and box["height"] == state["height"]
+            area = field.bounding_box()
+            assert state and area and area["width"] >= 200 and area["height"] == state["height"]
             label = page.locator(f"label[for={field.get_attribute('id')}]").bounding_box()
-            assert label and box["y"] <= label["y"] < box["y"] + box["height"]
+            assert label and area["y"] <= label["y"] < area["y"] + area["height"]
 
 
 def test_the_error_of_a_run_has_one_line_and_the_key_r_says_why_it_cannot_run(

@@ -66,7 +66,7 @@ class Trends:
 
 
 def trends_of(points: Sequence[RunPoint], now: int, zone: tzinfo, *, priced: bool) -> Trends:
-    """Of the runs that have begun, in the order of their creation, oldest first."""
+    """Of the runs that have started, in the order of their creation, oldest first."""
     points = [point for point in points if point.started_at]
     measures: list[tuple[str, Callable[[RunPoint], int], Callable[[int], str]]] = [
         (_("Duration"), lambda point: point.duration_ms(now), formats.duration),
