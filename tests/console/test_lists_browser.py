@@ -70,7 +70,8 @@ def test_the_list_is_filtered_while_typing_and_the_field_keeps_the_focus(
         expect(page).to_have_url(f"{server.base_url}/runs?state=failed&error=keyerr")
         held: list[Route] = []
         page.route("**/runs?**nothing**", lambda route: held.append(route))
-        field.fill("nothing like it")
+        with page.expect_request("**/runs?**nothing**"):
+            field.fill("nothing like it")
         expect(page.locator("#results.htmx-request")).to_be_attached()
         expect(rows).to_have_count(1)  # the old list stays until the new one has loaded
         held[0].continue_()
@@ -125,7 +126,7 @@ def test_an_update_waits_until_a_pressed_link_is_released(
     [lease] = server.do(server.app.begin())
     server.do(server.app.push(lease, [{"n": 0}]))
     with tab(browser, server.base_url, token, bypass_csp=True) as (page, watch):
-        page.goto(f"/runs/{run}")
+        page.goto(f"/runs/{run}?sort=n")  # sorted rows are announced
         page.evaluate("""() => {
           window.updates = [];
           addEventListener("htmx:before:swap", (event) => updates.push(event.defaultPrevented));
@@ -143,7 +144,7 @@ def test_an_update_waits_until_a_pressed_link_is_released(
         page.mouse.move(4, 4)  # released elsewhere, it is no click
         page.mouse.up()
         expect(link).to_have_text("Show 2 new rows")
-        assert page.url.endswith(f"/runs/{run}")
+        assert page.url.endswith(f"/runs/{run}?sort=n")
         link.hover()
         page.mouse.down()
         page.evaluate("window.updates = []")
