@@ -55,9 +55,7 @@ async def test_a_user_confirms_a_mail_address(app: App, mailbox: Mailbox) -> Non
         assert "Alerts are mailed to this address" in (await ada.get("/settings/account")).text
 
 
-async def test_a_user_without_an_address_is_told_what_to_do(
-    owner: Visitor, mailbox: Mailbox
-) -> None:
+async def test_a_user_without_an_address_reads_what_to_do(owner: Visitor, mailbox: Mailbox) -> None:
     page = await owner.get("/settings/account")
     assert "Alerts are mailed only to users whose name is a mail address" in page.text
     assert page.one("//section[@aria-labelledby='address']//a").get("href") == (

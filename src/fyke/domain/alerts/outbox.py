@@ -62,7 +62,7 @@ def raise_alert(tx: Transaction, rule: Rule, alert: Alert, run: Run, *, mails: b
 
 
 def _knows(tx: Transaction, endpoint: Endpoint, run: Run) -> bool:
-    """Whether the endpoint is a chat that was told that ``run`` has failed."""
+    """Whether the endpoint is a chat that has a message that ``run`` has failed."""
     return endpoint.channel is not MessageChannel.WEBHOOK and (
         tx.outbox.has_call(run.id, DeliveryKind.TERMINAL, endpoint.id)
         or tx.outbox.has_call(run.id, DeliveryKind.ALERT, endpoint.id)
