@@ -48,6 +48,8 @@ async def test_health_is_shown_in_cards(app: App, owner: Visitor) -> None:
     assert titles == [
         *("Database", "Disk", "Processes", "Runners and sandbox", "Egress", "Proxies", "Timers")
     ]
+    assert page.all("//*[@id='card-database']//details//li"), "what is in order is folded"
+    assert not page.all("//*[@id='card-egress']//details")
     assert "SQLite answers" in page.text and "the proxy does not answer" in page.text
     one = await owner.get("/admin/health/egress")
     assert "Unhealthy" in one.text and "wait" in one.text

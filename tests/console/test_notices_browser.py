@@ -48,9 +48,12 @@ def test_a_chat_is_added_tested_and_named_in_a_rule(
         expect(fault).to_contain_text("This is an address of Telegram; choose Telegram")
         main.get_by_label("Address").fill(services.url(channel))
         main.get_by_role("button", name="Create webhook").click()
+        added = main.get_by_text("The chat was added.")
+        expect(added).to_be_visible()
         main.get_by_role("button", name="Send test").click()
         trial = main.locator("#trial")
         expect(trial).to_contain_text("Accepted")
+        expect(added).to_have_count(0)
         assert services.taken[-1][0] == channel
         assert violations(page) == []
         page.goto("/alerts/rules/new")

@@ -96,6 +96,9 @@ async def test_a_checked_upload_shows_its_form_and_columns_and_is_published(
     address = await brought(app, other)
     page = await other.get(address)
     assert "ready to publish" in page.text
+    titles = [str(each) for each in page.all("//*[@id='upload']//h2/@id")]
+    assert titles[:2] == ["checks-title", "publish-title"]
+    assert page.all("//section[@aria-labelledby='checks-title']//details//ol/li")
     steps = [" ".join(item.text_content().split()) for item in page.all("//ol[@class='checks']/li")]
     assert steps[0].startswith("passed Archive and size")
     assert "passed Entry file main.py" in steps
