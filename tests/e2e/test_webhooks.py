@@ -66,7 +66,10 @@ def test_an_alert_is_sent_by_mail(receiver: Receiver) -> None:
         assert (page["count"], page["unread"], page["list"][0]["run_slug"]) == (1, 1, run)
     [_, (sender, to, text)] = mailbox.messages
     assert (sender, to) == ("fyke@example.org", ["ada@example.org"])
-    assert b"Subject: [Fyke] Failures" in text and f"/runs/{run}".encode() in text
+    message = email.message_from_bytes(text, policy=email.policy.default)
+    assert message["subject"].startswith("[Fyke] ") and " failed: " in message["subject"]
+    body = message.get_content()
+    assert "Rule: Failures" in body and f"/runs/{run}" in body
 
 
 def name_mail_server(platform: Booted, mailbox: Mailbox) -> None:

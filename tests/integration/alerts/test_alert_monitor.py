@@ -153,15 +153,18 @@ async def test_a_chat_gets_one_message_about_a_failed_run(app: App) -> None:
     both = await chat("both", "run.failed", "alert.raised")
     named = await chat("named", "run.aborted")
     program = await chat("program", "run.failed", "alert.raised", channel="webhook")
+    budget = RuleFields("Traffic", "budget", budget_traffic_mb=Decimal("0.001"))
+    await alerts.add_rule(owner, replace(budget, endpoints=(named,)))
     for rule in (FAILED, replace(FAILED, name="Again")):
         await alerts.add_rule(owner, replace(rule, endpoints=(both, named)))
     await a_run(app, Outcome.EXIT_CODE)
-    assert len(await alerts_of(app)) == 2
+    assert len(await alerts_of(app)) == 3
     _, sent = await app.services.callbacks.page(owner, DeliveryFilter(), offset=0, limit=99)
     told = sorted((each.delivery.endpoint_id, each.delivery.event) for each in sent)
     assert told == sorted(
-        [(both, "run.failed"), (named, "alert.raised"), (program, "run.failed")]
-        + [(program, "alert.raised")] * 2
+        [(both, "run.failed"), (both, "alert.raised"), (program, "run.failed")]
+        + [(named, "alert.raised")] * 2  # of the budget, and of the failure
+        + [(program, "alert.raised")] * 3
     )
 
 

@@ -162,7 +162,8 @@ def _raise_alerts(
     tx: Transaction, case: _Case, fields: Mapping[str, FieldFacts], *, mails: bool
 ) -> list[Alert]:
     alerts = []
-    for rule in case.rules:
+    # failures first: a chat gets one alert of them, which that of a budget does not replace
+    for rule in sorted(case.rules, key=lambda rule: rule.kind is not RuleKind.FAILED):
         facts = facts_of(tx, rule, case.run, fields)
         match = evaluate(rule, case.run, facts)
         if match is None:
