@@ -308,7 +308,8 @@ async def test_the_key_of_a_rerun_comes_with_the_state(app: App, owner: Visitor)
     assert button.get("formaction") == f"/runs/{ended}/rerun"
     assert button.getparent().get("id") == f"r-{ended}-state" and waits in listed(page)
     update = (TEMPLATES / "runs" / "update.html").read_text(encoding="utf-8")
-    assert "{{ cells.rerun_key(row) }}</hx-partial>" in update
+    assert "{{ cells.state_cell(row) }}</hx-partial>" in update
+    assert page.all(f"//*[@id='r-{waits}-state']/*[@data-key='r']/@data-says")
 
 
 async def test_a_viewer_sees_the_list_without_checkboxes(app: App) -> None:
