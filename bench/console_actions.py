@@ -13,19 +13,16 @@ are measured until they are in the page, without the time for which the page wai
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 import structlog
 from common import arguments, head, line, percentile
 from playwright.sync_api import Page
 
-from support.app import make_templates
 from support.browser import chromium, tab
 from support.console_seed import SeededAccount, seed, start
 from support.pages import sign_in
-from support.served import Served, served
+from support.served import Served, served_from_new_folder
 
 TARGET_MS = 100
 FILTER_WAITS_MS = 300  # for more typing
@@ -157,12 +154,8 @@ def main() -> int:
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     head("Actions in the console")
-    with tempfile.TemporaryDirectory() as folder:
-        templates = Path(folder) / "templates"
-        templates.mkdir()
-        make_templates(templates)
-        with served(Path(folder), templates, rate_limit=0) as server:
-            measure(server, options.runs, options.times)
+    with served_from_new_folder() as server:
+        measure(server, options.runs, options.times)
     return 0
 
 

@@ -11,18 +11,15 @@ memory of the page's scripts and documents.
 from __future__ import annotations
 
 import sys
-import tempfile
-from pathlib import Path
 
 import structlog
 from common import arguments, head, line
 from playwright.sync_api import Page
 
-from support.app import make_templates
 from support.browser import chromium, heap_mb, tab
 from support.large_run import begin_run, grow
 from support.pages import sign_in
-from support.served import Served, served
+from support.served import Served, served_from_new_folder
 
 TARGET_MS = 100
 KEYS = 9
@@ -77,12 +74,8 @@ def main() -> int:
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
     head("Typing in the console")
-    with tempfile.TemporaryDirectory() as folder:
-        templates = Path(folder) / "templates"
-        templates.mkdir()
-        make_templates(templates)
-        with served(Path(folder), templates, rate_limit=0) as server:
-            measure(server, options.lines, options.rows)
+    with served_from_new_folder() as server:
+        measure(server, options.lines, options.rows)
     return 0
 
 

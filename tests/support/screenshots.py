@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Browser
 
 from fyke.telemetry.logging import configure
-from support.app import make_templates
 from support.browser import PHONE, WIDE, chromium, tab
 from support.console_seed import SeededAccount, seed
 from support.pages import sign_in
-from support.served import Served, served
+from support.served import Served, served_from_new_folder
 
 FACES = {
     "light-1280": (WIDE, False),
@@ -34,18 +32,13 @@ def main(arguments: list[str]) -> int:
     wanted = parser.parse_args(arguments)
     out = wanted.folder
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
-        templates = Path(folder) / "templates"
-        templates.mkdir()
-        data = Path(folder) / "data"
-        data.mkdir()
-        with served(data, make_templates(templates), rate_limit=0) as server:
-            seeded = server.do(seed(server.app))
-            token = server.do(sign_in(server.app.services.sessions, server.app))
-            known = seeded.addresses()
-            chosen = [known.get(address, address) for address in wanted.address]
-            for address in chosen or addresses(server, seeded):
-                take(browser, server.base_url, token, address, out, wanted.language)
+    with served_from_new_folder() as server, chromium() as browser:
+        seeded = server.do(seed(server.app))
+        token = server.do(sign_in(server.app.services.sessions, server.app))
+        known = seeded.addresses()
+        chosen = [known.get(address, address) for address in wanted.address]
+        for address in chosen or addresses(server, seeded):
+            take(browser, server.base_url, token, address, out, wanted.language)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -15,7 +16,7 @@ import uvicorn
 
 from fyke.api.protocol import LimitedProtocol
 from fyke.contracts.git import Git
-from support.app import App, open_app
+from support.app import App, make_templates, open_app
 
 T = TypeVar("T")
 
@@ -122,3 +123,14 @@ def served(
         server.loop.call_soon_threadsafe(stop.set)
         thread.join(30)
         listener.close()
+
+
+@contextmanager
+def served_from_new_folder() -> Iterator[Served]:
+    """A server without limits of requests, whose folder is removed at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        templates, data = Path(folder) / "templates", Path(folder) / "data"
+        templates.mkdir()
+        data.mkdir()
+        with served(data, make_templates(templates), rate_limit=0) as server:
+            yield server
