@@ -43,6 +43,7 @@ class StepRow:
     """A step in which runs were created."""
 
     start: int  # ms
+    label: str  # when it starts
     address: str  # of its runs
     total: int
     parts: dict[str, int]  # good, aborted, open, bad
@@ -115,7 +116,7 @@ def drawn(
             f"<title>{escape(_title(start, parts, zone))}</title></a>"
         )
         if total:
-            rows.append(StepRow(start, link, total, parts))
+            rows.append(StepRow(start, formats.minute(start, zone), link, total, parts))
     pieces.append(f'<path class="run-bars-base" d="M0 {HEIGHT:g}h{steps.number * STEP:g}"/></svg>')
     return DrawnOverTime(
         svg=Markup("".join(pieces)),  # noqa: S704 - made of numbers and escaped texts
