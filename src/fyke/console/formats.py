@@ -45,7 +45,7 @@ def iso(ms: int) -> str:
 
 def moment(ms: int, zone: tzinfo) -> str:
     """Date and time, to the second."""
-    return str(format_datetime(datetime.fromtimestamp(ms / 1000, zone), "medium", locale=locale()))
+    return _moment(ms // 1000, zone, locale())
 
 
 def short_moment(ms: int, zone: tzinfo, now_ms: int) -> str:
@@ -53,11 +53,11 @@ def short_moment(ms: int, zone: tzinfo, now_ms: int) -> str:
     at = datetime.fromtimestamp(ms / 1000, zone)
     today = datetime.fromtimestamp(now_ms / 1000, zone)
     if at.date() == today.date():
-        return str(format_time(at.timetz(), "medium", locale=locale()))
+        return _second_of_day(at.hour, at.minute, at.second, locale())
     if abs(today - at) < timedelta(days=300):
-        time = str(format_time(at.timetz(), "short", locale=locale()))
-        return f"{format_skeleton('MMMd', at, locale=locale())} {time}"
-    return str(format_date(at.date(), "medium", locale=locale()))
+        time = _time_of_day(at.hour, at.minute, locale())
+        return f"{_month_day(at.date(), locale())} {time}"
+    return _date(at.date(), locale())
 
 
 def minute(ms: int, zone: tzinfo) -> str:
@@ -69,9 +69,7 @@ def minute(ms: int, zone: tzinfo) -> str:
 
 def day(ms: int, zone: tzinfo) -> str:
     """The date without the time."""
-    return str(
-        format_date(datetime.fromtimestamp(ms / 1000, zone).date(), "medium", locale=locale())
-    )
+    return _date(datetime.fromtimestamp(ms / 1000, zone).date(), locale())
 
 
 def date_of(date: date_type) -> str:
@@ -198,6 +196,11 @@ def _memory_time(mb_ms: int, language: Locale) -> str:
 
 
 @lru_cache(maxsize=4096)
+def _moment(seconds: int, zone: tzinfo, language: Locale) -> str:
+    return str(format_datetime(datetime.fromtimestamp(seconds, zone), "medium", locale=language))
+
+
+@lru_cache(maxsize=4096)
 def _date(date: date_type, language: Locale) -> str:
     return str(format_date(date, "medium", locale=language))
 
@@ -210,6 +213,11 @@ def _month(date: date_type, language: Locale) -> str:
 @lru_cache(maxsize=1024)
 def _month_day(date: date_type, language: Locale) -> str:
     return str(format_skeleton("MMMd", date, locale=language))
+
+
+@lru_cache(maxsize=4096)
+def _second_of_day(hour: int, minute: int, second: int, language: Locale) -> str:
+    return str(format_time(time_type(hour, minute, second), "medium", locale=language))
 
 
 @lru_cache(maxsize=4096)

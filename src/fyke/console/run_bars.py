@@ -12,12 +12,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
+from functools import lru_cache
 
 from markupsafe import Markup, escape
 
 from fyke.console import formats
+from fyke.console.texts import current_language, ngettext
 from fyke.console.texts import gettext as _
-from fyke.console.texts import ngettext
 from fyke.model.run import RunState
 from fyke.model.run_list import RunPoint
 
@@ -138,7 +139,17 @@ def drawn(
     """
     if not points:
         return None
-    bars = bars_of(points, now)
+    shown = tuple(points[-COUNT:])
+    if all(point.finished_at for point in shown):
+        now = 0  # does not show, and pages are often read again before a run was added
+    return _drawn(shown, now, zone, frozenset(foreign), current_language().locale)
+
+
+@lru_cache(maxsize=512)
+def _drawn(
+    shown: tuple[RunPoint, ...], now: int, zone: tzinfo, foreign: frozenset[str], _language: str
+) -> DrawnRuns:
+    bars = bars_of(shown, now)
     parts = [
         f'<svg class="run-bars" viewBox="0 0 {DRAWING_WIDTH:g} {DRAWING_HEIGHT:g}"'
         ' preserveAspectRatio="none" aria-hidden="true" focusable="false">'
