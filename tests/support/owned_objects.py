@@ -301,7 +301,8 @@ def records(folder: Path) -> dict[str, list[str]]:
 
 
 def _row(columns: Iterable[str], row: Iterable[Any]) -> str:
-    return repr({c: v for c, v in zip(columns, row, strict=True) if c != "last_used_at"})
+    read_at = ("last_used_at", "seen_at")
+    return repr({c: v for c, v in zip(columns, row, strict=True) if c not in read_at})
 
 
 def _key(account: str, user: str, name: str, text: str, expires_at: int = 0) -> ApiKey:
