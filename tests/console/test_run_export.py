@@ -48,6 +48,12 @@ async def test_an_export_has_the_requested_name_and_a_link_to_share(
         assert (await guest.http.get(link)).text == "b\r\n1\r\n"
 
 
+async def test_enter_in_the_export_form_downloads(app: App, owner: Visitor) -> None:
+    page = await owner.get(f"/runs/{await finished(app, [{'b': 1}])}/export")
+    first = page.all("//form[contains(@class, 'export-form')]//button[not(@type='button')]")[0]
+    assert first.get("name") is None  # Create link has one
+
+
 async def test_an_export_that_the_page_downloads_has_an_address_and_texts(
     app: App, owner: Visitor
 ) -> None:
