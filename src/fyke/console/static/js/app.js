@@ -208,10 +208,14 @@ document.addEventListener("htmx:after:request", () => {
 
 document.addEventListener("htmx:after:swap", (event) => focusFirst(event.target));
 
+/** Remove the notice about an action, which says what is no longer so. */
+export function dropNotice() {
+  document.querySelector(".main-inner > .note[role=status]:first-child")?.remove();
+}
+
 // the notice about an action goes when the next action is answered in place
 document.addEventListener("htmx:after:request", (event) => {
-  if (event.detail?.ctx?.request?.method?.toUpperCase() !== "POST") return;
-  document.querySelector(".main-inner > .note[role=status]:first-child")?.remove();
+  if (event.detail?.ctx?.request?.method?.toUpperCase() === "POST") dropNotice();
 });
 
 // Updates wait while a control is pressed: a click needs the element that was pressed, in its place.
