@@ -100,6 +100,26 @@ def test_signing_out_in_one_tab_clears_the_others(browser: Browser, server: Serv
         assert watch.errors == watch.foreign == []
 
 
+def test_signing_out_in_one_tab_leaves_a_changed_form_in_another(
+    browser: Browser, server: Served
+) -> None:
+    sessions, app = server.app.services.sessions, server.app
+    with tab(browser, server.base_url, server.do(sign_in(sessions, app))) as (page, watch):
+        other = page.context.new_page()
+        other.goto("/settings/keys/new")
+        other.get_by_label("Name").fill("half typed")
+        page.goto("/settings/keys")
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/login")
+        other.get_by_role("link", name="Sign in in a new tab").wait_for()
+        assert other.get_by_label("Name").input_value() == "half typed"
+        again = server.do(sign_in(sessions, app))
+        page.context.add_cookies([{"name": "fyke_session", "value": again, "url": server.base_url}])
+        other.get_by_role("button", name="Create key").click()
+        other.locator("#secret").wait_for()
+        assert watch.errors == watch.foreign == []
+
+
 def test_a_second_factor_can_be_set_up_and_used(browser: Browser, server: Served) -> None:
     services, owner = server.app.services, server.app.owner
     _, link = server.do(services.users.invite(owner, "ada", "member"))

@@ -270,6 +270,26 @@ def test_a_run_that_is_deleted_while_its_page_is_open_is_reported(
         expect(page.locator("#run-ending")).to_contain_text("This run was deleted")
 
 
+def test_a_double_click_asks_and_the_notice_of_an_abort_goes_with_the_run(
+    live: LiveRun, browser: Browser
+) -> None:
+    run = live.begin()
+    with tab(browser, live.access.url, live.token) as (page, watch):
+        page.goto(f"/runs/{run}")
+        page.get_by_role("button", name="Abort", exact=True).dblclick()
+        page.get_by_role("button", name="Abort run").click()
+        expect(page.get_by_text("The run is stopping.")).to_be_visible()
+        live.end()
+        expect(page.get_by_role("button", name="Run again")).to_be_visible()
+        expect(page.get_by_text("The run is stopping.")).to_have_count(0)
+        page.get_by_text("More", exact=True).click()
+        page.get_by_role("button", name="Delete", exact=True).dblclick()
+        expect(page.locator("#delete")).to_be_visible()
+        expect(page.locator("#run-actions details")).not_to_have_attribute("open", "")
+        expect(page.locator("#delete")).to_be_visible()
+        assert watch.errors == []
+
+
 @pytest.mark.long
 def test_the_usage_curve_and_the_sites_are_updated_during_the_run(
     live: LiveRun, browser: Browser, monkeypatch: pytest.MonkeyPatch

@@ -48,6 +48,23 @@ async def test_an_export_has_the_requested_name_and_a_link_to_share(
         assert (await guest.http.get(link)).text == "b\r\n1\r\n"
 
 
+async def test_an_export_can_have_a_chinese_name(app: App, owner: Visitor) -> None:
+    run = await finished(app, [{"b": 1}])
+    away = await owner.get(f"/runs/{run}/export/file?format=csv&name=价格", status=303)
+    assert away.location.endswith("/%E4%BB%B7%E6%A0%BC.csv")
+    file = await owner.http.get(away.location)
+    assert file.text == "b\r\n1\r\n"
+    assert file.headers["content-disposition"] == (
+        "attachment; filename=\"__.csv\"; filename*=UTF-8''%E4%BB%B7%E6%A0%BC.csv"
+    )
+
+
+async def test_enter_in_the_export_form_downloads(app: App, owner: Visitor) -> None:
+    page = await owner.get(f"/runs/{await finished(app, [{'b': 1}])}/export")
+    first = page.all("//form[contains(@class, 'export-form')]//button[not(@type='button')]")[0]
+    assert first.get("name") is None  # Create link has one
+
+
 async def test_an_export_that_the_page_downloads_has_an_address_and_texts(
     app: App, owner: Visitor
 ) -> None:

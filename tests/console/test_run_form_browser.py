@@ -185,6 +185,35 @@ def test_the_end_of_a_session_keeps_the_form_on_the_page(browser: Browser, serve
         assert newest(server)["city"] == "Linz"
 
 
+def test_leaving_a_changed_form_asks_first(browser: Browser, server: Served, token: str) -> None:
+    server.do(server.app.publish("left", schema=all_editors.SCHEMA))
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto("/w/owner/left")
+        page.get_by_label("City").fill("Linz")
+        page.get_by_role("button", name="JSON", exact=True).click()  # draws the form again
+        expect(page.locator(".json-editor")).to_be_visible()
+        page.get_by_role("button", name="Form", exact=True).click()
+        expect(page.get_by_label("City")).to_have_value("Linz")
+        page.locator("h1").click()
+        for leave in (
+            page.get_by_role("link", name="Runs", exact=True).first.click,
+            lambda: page.keyboard.press("?"),
+            lambda: page.evaluate("location.reload()"),
+        ):
+            with page.expect_event("dialog") as asked:
+                leave()
+            assert asked.value.type == "beforeunload"
+        expect(page.get_by_label("City")).to_have_value("Linz")
+        page.get_by_role("button", name="Save default").click()
+        expect(page.get_by_text("The form now starts with these values.")).to_be_visible()
+        page.reload()
+        page.get_by_label("City").fill("Graz")
+        page.get_by_role("button", name="Start", exact=True).click()
+        page.wait_for_url("**/runs/*")
+        assert len(watch.dialogs) == 3
+        assert watch.errors == []
+
+
 def test_what_is_selected_before_the_json_editor_is_loaded_is_replaced(
     browser: Browser, server: Served, token: str
 ) -> None:

@@ -45,6 +45,7 @@ async def test_the_header_shows_the_facts_and_the_available_actions(
     assert waiting.all(f"//a[contains(@href, '?from_run={run}')]")
     await owner.post(f"/runs/{run}/abort")
     over = await owner.get(f"/runs/{run}")
+    assert over.all("//main//*[@role='status']")[0].text_content().strip() == "The run was aborted."
     assert "Aborted" in over.text and "Aborted on request" not in over.one("//h1").text
     assert over.all(f"//form[@action='/runs/{run}/rerun']")
     again = await owner.post(f"/runs/{run}/rerun")

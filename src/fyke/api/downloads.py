@@ -18,6 +18,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from email.utils import formatdate
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -161,13 +162,20 @@ def _representation(request: Request, download: FileDownload) -> FileDownload:
 def _headers(download: FileDownload, *, ranges: bool) -> dict[str, str]:
     headers = {
         **_HEADERS,
-        "content-disposition": f'attachment; filename="{download.name}"',
+        "content-disposition": _attachment(download.name),
         "accept-ranges": "bytes" if ranges else "none",
         **_vary(download),
     }
     if download.encoding is not None:
         headers["content-encoding"] = download.encoding
     return headers
+
+
+def _attachment(name: str) -> str:
+    """Old clients, which know only ASCII names, get underscores for other characters."""
+    plain = "".join(char if char.isascii() else "_" for char in name)
+    header = f'attachment; filename="{plain}"'
+    return header if name == plain else f"{header}; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def _validators(download: FileDownload) -> dict[str, str]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.responses import Response
@@ -80,7 +81,7 @@ class Links:
             payload.append(query_arguments(query))
         token = self._serializer.dumps(payload)
         text = token if isinstance(token, str) else token.decode()
-        return f"{visit.origin}/files/{text}/{name}"
+        return f"{visit.origin}/files/{text}/{quote(name)}"
 
     def read(self, token: str, name: str) -> Link:
         """The file of a link. Raises ``NotFound`` for an invalid or expired link."""

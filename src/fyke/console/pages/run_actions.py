@@ -45,7 +45,9 @@ class RunActionPages:
 
     async def abort(self, view: View) -> Response:
         run = await self.runs.abort(view.caller, view.param("id"))
-        return view.go(f"/runs/{run.id}", _("The run is stopping."))
+        over = run.state.terminal
+        text = _("The run was aborted.") if over else _("The run is stopping.")
+        return view.go(f"/runs/{run.id}", text)
 
     async def rerun(self, view: View) -> Response:
         run_id = view.param("id")

@@ -1,5 +1,5 @@
-// For every page: time zone cookie, copying, focus after an error, announcements, failed requests,
-// updates that wait for a click, and signing out.
+// For every page: time zone cookie, copying, focus after an error, announcements, forms that are sent once and
+// not lost, failed requests, updates that wait for a click, and signing out.
 // Larger features are custom elements in the other modules of this folder.
 
 const root = document.documentElement;
@@ -77,6 +77,35 @@ function sendLater(form) {
   setTimeout(() => sent.delete(form), 5000);
 }
 
+// Leaving asks first while a form has changes that were not sent. Forms are known by their address, because a swap
+// replaces them. What was typed in a menu or popover was dropped when that was closed.
+const changed = new Set();
+
+function hasChanges() {
+  return [...document.forms].some((form) => changed.has(form.getAttribute("action")) && form.checkVisibility());
+}
+
+function askFirst(event) {
+  if (hasChanges()) event.preventDefault();
+}
+
+document.addEventListener("input", (event) => {
+  const form = event.target.closest("form");
+  if (!form?.matches(".frame [method=post]:not([data-picks])")) return;
+  changed.add(form.getAttribute("action"));
+  addEventListener("beforeunload", askFirst);
+});
+document.addEventListener("submit", ({ target: form }) => {
+  if (!form.hasAttribute("hx-post")) changed.delete(form.getAttribute("action"));
+});
+// the other buttons of a form that htmx sends, such as those of a view, only draw it again
+document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
+  const form = formOf(ctx);
+  if (!form || ctx.response.status >= 400) return;
+  const saved = form === ctx.sourceElement || ctx.sourceElement.matches("[data-saves]");
+  if (saved || ctx.hx.redirect) changed.delete(form.getAttribute("action"));
+});
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (event.defaultPrevented || form.method !== "post") return;
@@ -121,9 +150,13 @@ function reloadLater(within) {
   if (reload) setTimeout(() => location.reload(), Number(reload.dataset.reload) * 1000);
 }
 
-// after signing out no other tab shows data of the session: reloaded, it shows the sign-in page
+// after signing out no other tab shows data of the session: reloaded, it shows the sign-in page. A form with changes
+// stays, and can be sent after signing in again.
 const signOuts = new BroadcastChannel("fyke-sign-outs");
-signOuts.addEventListener("message", () => location.reload());
+signOuts.addEventListener("message", () => {
+  if (!hasChanges()) location.reload();
+  else document.querySelector("#notices").replaceChildren(document.querySelector("#signed-out").content.cloneNode(true));
+});
 if (location.pathname === "/login" && location.search === "?signed-out") {
   signOuts.postMessage("");
   history.replaceState(null, "", "/login");
@@ -175,10 +208,14 @@ document.addEventListener("htmx:after:request", () => {
 
 document.addEventListener("htmx:after:swap", (event) => focusFirst(event.target));
 
+/** Remove the notice about an action, which says what is no longer so. */
+export function dropNotice() {
+  document.querySelector(".main-inner > .note[role=status]:first-child")?.remove();
+}
+
 // the notice about an action goes when the next action is answered in place
 document.addEventListener("htmx:after:request", (event) => {
-  if (event.detail?.ctx?.request?.method?.toUpperCase() !== "POST") return;
-  document.querySelector(".main-inner > .note[role=status]:first-child")?.remove();
+  if (event.detail?.ctx?.request?.method?.toUpperCase() === "POST") dropNotice();
 });
 
 // Updates wait while a control is pressed: a click needs the element that was pressed, in its place.

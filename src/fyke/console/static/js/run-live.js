@@ -1,5 +1,7 @@
 // The stream of a run's page: shows when it is interrupted, and stops after several failures.
 
+import { dropNotice } from "./app.js";
+
 const MAX_FAILURES = 8;
 const FINAL = new Set([401, 403, 404, 410]);
 
@@ -21,8 +23,10 @@ class RunLive extends HTMLElement {
       if (this.failures >= MAX_FAILURES || FINAL.has(event.detail?.status)) this.stop();
     });
     this.addEventListener("htmx:sse:close", (event) => {
-      if (event.detail?.reason === "message") this.showState("");
-      else if (event.detail?.reason === "ended") this.stop();
+      if (event.detail?.reason === "message") {
+        this.showState("");
+        dropNotice();
+      } else if (event.detail?.reason === "ended") this.stop();
     });
     // the first request got no stream: app.js tries again, but an error response is final
     this.addEventListener("htmx:error", () => {
@@ -52,10 +56,11 @@ class RunLive extends HTMLElement {
   }
 }
 
-// close the menu when one of its buttons opens a popover
+// close the menu when one of its buttons opens a popover; the second click of a double click still meets the button,
+// because a click elsewhere closes the popover
 document.addEventListener("click", (event) => {
   const menu = event.target.closest(".menu-list [popovertarget]")?.closest("details");
-  if (menu) menu.open = false;
+  if (menu) setTimeout(() => (menu.open = false), 500);
 });
 
 customElements.define("run-live", RunLive);

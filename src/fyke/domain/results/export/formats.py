@@ -8,7 +8,6 @@ rows. Rendering happens in a thread, so that a large export does not delay other
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import ExitStack, aclosing, closing
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, Protocol
+from unicodedata import category
 from uuid import uuid4
 
 from fyke.domain.results.export.delimited import CsvWriter
@@ -37,7 +37,8 @@ from fyke.model.results import Header, RowBlock
 PREFIX = "fyke-export-"  # of the folders of workbooks
 _BLOCK = 256 * 1024
 GENERATED = "exported_result_"  # as names of the original platform begin
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+MAX_NAME_CHARACTERS = 100
+MAX_NAME_BYTES = 240  # of 255 that file systems allow, with the suffix
 MAX_COLUMNS = 16_384
 MAX_KEY_CHARACTERS = 4 * 2**20
 
@@ -124,14 +125,25 @@ def file_name(format: ExportFormat, requested_name: str = "") -> str:
     """
     if requested_name:
         name = requested_name.removesuffix(f".{format.suffix}")
-        if not _NAME.fullmatch(name):
+        if not _is_allowed(name):
             raise InvalidRequest(
-                "must begin with a letter or digit and contain only letters from A to Z, digits, "
-                "dots, hyphens and underscores, at most 100 of them",
+                "must begin with a letter or digit and contain only letters and digits of any "
+                f"script, dots, hyphens and underscores, at most {MAX_NAME_CHARACTERS} of them, or "
+                f"{MAX_NAME_BYTES // 3} in scripts such as Chinese",
                 field="name",
             )
         return f"{name}.{format.suffix}"
     return f"{GENERATED}{format.name}_{uuid4()}.{format.suffix}"
+
+
+def _is_allowed(name: str) -> bool:
+    # marks are parts of letters, such as the vowels of Hindi
+    return (
+        name[:1].isalnum()
+        and len(name) <= MAX_NAME_CHARACTERS
+        and len(name.encode(errors="replace")) <= MAX_NAME_BYTES
+        and all(char.isalnum() or char in "._-" or category(char)[0] == "M" for char in name)
+    )
 
 
 def readable_name(worker: str, created_at: int, zone: tzinfo) -> str:

@@ -67,6 +67,39 @@ def test_a_readable_name_has_the_time_of_the_zone_and_is_allowed():
     assert file_name(FORMATS["csv"], longest) == f"{longest}.csv"
 
 
+@pytest.mark.parametrize(
+    "name", ["价格-2026", "価格表", "がぎ", "हिन्दी", "prix_été", "书" * 80, "a" * 100]
+)
+def test_a_file_name_may_be_of_any_script(name: str):
+    assert file_name(FORMATS["csv"], name) == f"{name}.csv"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../书",
+        "书/a",
+        "书\\a",
+        "书:a",
+        "书\n",
+        "书\u202e",
+        "书\x00",
+        "书 a",
+        "书\ud800",
+        "-书",
+        ".书",
+        "😀",
+        "书?",
+        "书" * 81,
+        "a" * 101,
+        "\u0301",
+    ],
+)
+def test_a_file_name_that_not_every_system_can_store_is_refused(name: str):
+    with pytest.raises(InvalidRequest, match="must begin with a letter or digit"):
+        file_name(FORMATS["csv"], name)
+
+
 @pytest.mark.parametrize("name", list(FORMATS))
 async def test_every_format_writes_a_run_without_rows(name: str):
     assert isinstance(await exported(name, []), bytes)
