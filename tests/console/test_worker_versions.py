@@ -6,12 +6,14 @@ from dataclasses import replace
 
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
-from fyke.model.worker import EnvironmentState, VersionEnvironment
+from fyke.model.worker import EnvironmentState, VersionEnvironment, Worker
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail, sentence
 from support import records
 from support.app import App
 from support.console_workers import add_versions
 from support.pages import Page, Visitor, visitor
+from support.projects import python_project
+from support.task_pages import INPUT
 
 WORKER = "/w/owner/shop-prices"
 
@@ -104,6 +106,31 @@ async def test_an_earlier_version_becomes_the_current_one(app: App, owner: Visit
     async with visitor(app, app.other.user_id) as other:
         await other.get(back, status=403)
         await other.post(back, {}, status=403)
+
+
+async def with_a_required_field(app: App, *titles: str, version: str = "") -> Worker:
+    """A Worker whose v1.0.2 requires a field that the inputs of its tasks do not have."""
+    worker = await app.publish("reader")
+    for title in titles:
+        await app.services.tasks.create(app.owner, worker.id, title, INPUT, version)
+    currency = {"name": "currency", "title": "Currency", "type": "string", "required": True}
+    project = python_project("x = 2\n", schema={"properties": [currency]})
+    await app.services.workers.publish(app.owner, project, ref=worker.id, promote=False)
+    return worker
+
+
+async def test_the_tasks_that_the_new_version_would_refuse_are_named(
+    app: App, owner: Visitor
+) -> None:
+    worker = await with_a_required_field(app, "Prices")
+    page = await owner.get(f"/w/{worker.path}/versions/v1.0.2/promote")
+    assert "The saved input of one task does not fit v1.0.2" in page.text
+    row = page.one("//tr[td//a[.='Prices']]")
+    assert "would be refused: Currency" in row.text_content()
+    await app.services.promotions.promote(app.owner, worker.id, "v1.0.2")
+    page = await owner.get(f"/w/{worker.path}/versions/v1.0.1/promote")
+    assert "does not fit" not in page.text
+    assert "fits" in page.one("//tr[td//a[.='Prices']]").text_content()
 
 
 async def test_versions_have_tags(app: App, owner: Visitor) -> None:
