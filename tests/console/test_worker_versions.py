@@ -142,19 +142,44 @@ async def test_versions_have_tags(app: App, owner: Visitor) -> None:
     form = await owner.get(f"{WORKER}?version=stable")
     assert form.value("version") == "stable", "and the form is that of v1.0.2"
     assert form.all("//select[@name='version']/option/@value")[:3] == ["", "stable", "v1.0.3"]
-    kept = await owner.post(f"{WORKER}/versions/v1.0.3/tag", {"tag": "stable"})
-    assert "v1.0.2 has the tag stable" in (await owner.get(kept.location)).text
-    assert page.all("//form[contains(@action, 'v1.0.3/tag')]//input[@name='move']")
-    moved = {"tag": "stable", "move": "1"}
+    moved = {"tag": "stable", "move": "stable"}
     for number in ("v1.0.3", "v1.0.2"):
         await owner.post(f"{WORKER}/versions/{number}/tag", moved)
         assert states(await owner.get(f"{WORKER}/versions"))[number].endswith("stable")
-    refused = await owner.post(f"{WORKER}/versions/v1.0.2/tag", {"tag": "latest"})
-    assert "beginning with a letter" in (await owner.get(refused.location)).text
+    refused = await owner.post(f"{WORKER}/versions/v1.0.2/tag", {"tag": "Latest!"}, status=422)
+    form = refused.one("//details[@open]//form[contains(@action, 'v1.0.2/tag')]")
+    assert form.xpath("string(input[@aria-invalid='true']/@value)") == "Latest!"
+    fault = form.xpath("string(p[@id=../input/@aria-describedby])").strip()
+    assert fault.startswith("Must be 1 to 40") and "beginning with a letter" in fault
     asked = (await owner.get(f"{WORKER}/versions")).one("//form[contains(@action, 'untag')]")
     assert "tasks that name stable can no longer start" in asked.text_content()
+    assert "None of your tasks names it" in asked.text_content()
     await owner.post(asked.get("action"), {"tag": asked.xpath("string(input/@value)")})
     assert states(await owner.get(f"{WORKER}/versions"))["v1.0.2"] == "published"
+
+
+async def test_the_tasks_that_name_a_tag_are_shown_before_it_is_moved_or_removed(
+    app: App, owner: Visitor
+) -> None:
+    worker = await with_a_required_field(app)
+    await app.services.promotions.tag(app.owner, worker.id, "stable", "v1.0.1")
+    await app.services.tasks.create(app.owner, worker.id, "Hourly", INPUT, "stable")
+    await app.services.tasks.create(app.owner, worker.id, "Current", INPUT, None)
+    at = f"/w/{worker.path}/versions"
+    removal = (await owner.get(at)).one("//form[contains(@action, 'untag')]")
+    assert removal.xpath(".//li/a/text()") == ["Hourly"]
+    asked = await owner.post(f"{at}/v1.0.2/tag", {"tag": " Stable"}, status=422)
+    form = asked.one("//details[@open]//form[contains(@action, 'v1.0.2/tag')]")
+    words = " ".join(form.text_content().split())
+    assert "v1.0.1 has this tag" in words and "Current" not in words
+    assert "Hourly would be refused: Currency" in words
+    assert states(await owner.get(at))["v1.0.1"].endswith("stable"), "nothing was changed"
+    sent = {
+        "tag": form.xpath("string(input/@value)"),
+        "move": form.xpath("string(.//label/input/@value)"),
+    }
+    await owner.post(form.get("action"), sent)
+    assert states(await owner.get(at))["v1.0.2"].endswith("stable")
 
 
 async def test_two_versions_are_compared_side_by_side(app: App, owner: Visitor) -> None:
