@@ -15,6 +15,7 @@ from fyke.model.upload import Upload, UploadState
 from support.app import SCHEMA, App, open_app
 from support.pages import FROM_OUR_PAGE, Page, Visitor, visitor
 from support.projects import python_project
+from support.task_pages import INPUT
 
 GOOD = python_project(
     "from sdk import CoreSDK\n",
@@ -160,6 +161,28 @@ async def test_a_version_is_published_and_another_one_stays_current(
     assert "v1.0.1 → v1.0.2" in page.text
     page = await other.get("/w/other/greeter/versions")
     assert page.one("//a[contains(., 'Make current')]").get("href").endswith("v1.0.2/promote")
+
+
+async def test_a_version_that_would_refuse_saved_inputs_is_not_current_without_a_look(
+    app: App, other: Visitor
+) -> None:
+    worker = await app.publish("greeter", caller=app.other)
+    create = app.services.tasks.create
+    await create(app.other, worker.id, "Prices", INPUT, None)
+    fixed = await create(app.other, worker.id, "Fixed", INPUT, "v1.0.1")
+    target = {"target": "version", "worker": worker.id}
+    address = await brought(app, other)
+    done = await other.post(f"{address}/publish", target)
+    assert done.location == "/w/other/greeter", "all saved inputs fit"
+    needed = {"name": "currency", "title": "Currency", "type": "string", "required": True}
+    address = await brought(app, other, python_project("x = 1\n", schema={"properties": [needed]}))
+    done = await other.post(f"{address}/publish", target)
+    assert done.location == "/w/other/greeter/versions/v1.0.3/promote"
+    page = await other.get(done.location)
+    assert "v1.0.3 is published, but v1.0.2 is still the current version: one task" in page.text
+    assert "would be refused: Currency" in page.text and fixed.title not in page.text
+    found = await app.services.workers.find(app.other, worker.id)
+    assert found.latest == "v1.0.2"
 
 
 class Clicks:

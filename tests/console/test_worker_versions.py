@@ -6,12 +6,14 @@ from dataclasses import replace
 
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
-from fyke.model.worker import EnvironmentState, VersionEnvironment
+from fyke.model.worker import EnvironmentState, VersionEnvironment, Worker
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, reason_with_detail, sentence
 from support import records
 from support.app import App
 from support.console_workers import add_versions
 from support.pages import Page, Visitor, visitor
+from support.projects import python_project
+from support.task_pages import INPUT
 
 WORKER = "/w/owner/shop-prices"
 
@@ -106,6 +108,31 @@ async def test_an_earlier_version_becomes_the_current_one(app: App, owner: Visit
         await other.post(back, {}, status=403)
 
 
+async def with_a_required_field(app: App, *titles: str, version: str = "") -> Worker:
+    """A Worker whose v1.0.2 requires a field that the inputs of its tasks do not have."""
+    worker = await app.publish("reader")
+    for title in titles:
+        await app.services.tasks.create(app.owner, worker.id, title, INPUT, version)
+    currency = {"name": "currency", "title": "Currency", "type": "string", "required": True}
+    project = python_project("x = 2\n", schema={"properties": [currency]})
+    await app.services.workers.publish(app.owner, project, ref=worker.id, promote=False)
+    return worker
+
+
+async def test_the_tasks_that_the_new_version_would_refuse_are_named(
+    app: App, owner: Visitor
+) -> None:
+    worker = await with_a_required_field(app, "Prices")
+    page = await owner.get(f"/w/{worker.path}/versions/v1.0.2/promote")
+    assert "The saved input of one task does not fit v1.0.2" in page.text
+    row = page.one("//tr[td//a[.='Prices']]")
+    assert "would be refused: Currency" in row.text_content()
+    await app.services.promotions.promote(app.owner, worker.id, "v1.0.2")
+    page = await owner.get(f"/w/{worker.path}/versions/v1.0.1/promote")
+    assert "does not fit" not in page.text
+    assert "fits" in page.one("//tr[td//a[.='Prices']]").text_content()
+
+
 async def test_versions_have_tags(app: App, owner: Visitor) -> None:
     await add_versions(app)
     await owner.post(f"{WORKER}/versions/v1.0.2/tag", {"tag": "Stable"})
@@ -115,19 +142,44 @@ async def test_versions_have_tags(app: App, owner: Visitor) -> None:
     form = await owner.get(f"{WORKER}?version=stable")
     assert form.value("version") == "stable", "and the form is that of v1.0.2"
     assert form.all("//select[@name='version']/option/@value")[:3] == ["", "stable", "v1.0.3"]
-    kept = await owner.post(f"{WORKER}/versions/v1.0.3/tag", {"tag": "stable"})
-    assert "v1.0.2 has the tag stable" in (await owner.get(kept.location)).text
-    assert page.all("//form[contains(@action, 'v1.0.3/tag')]//input[@name='move']")
-    moved = {"tag": "stable", "move": "1"}
+    moved = {"tag": "stable", "move": "stable"}
     for number in ("v1.0.3", "v1.0.2"):
         await owner.post(f"{WORKER}/versions/{number}/tag", moved)
         assert states(await owner.get(f"{WORKER}/versions"))[number].endswith("stable")
-    refused = await owner.post(f"{WORKER}/versions/v1.0.2/tag", {"tag": "latest"})
-    assert "beginning with a letter" in (await owner.get(refused.location)).text
+    refused = await owner.post(f"{WORKER}/versions/v1.0.2/tag", {"tag": "Latest!"}, status=422)
+    form = refused.one("//details[@open]//form[contains(@action, 'v1.0.2/tag')]")
+    assert form.xpath("string(input[@aria-invalid='true']/@value)") == "Latest!"
+    fault = form.xpath("string(p[@id=../input/@aria-describedby])").strip()
+    assert fault.startswith("Must be 1 to 40") and "beginning with a letter" in fault
     asked = (await owner.get(f"{WORKER}/versions")).one("//form[contains(@action, 'untag')]")
     assert "tasks that name stable can no longer start" in asked.text_content()
+    assert "None of your tasks names it" in asked.text_content()
     await owner.post(asked.get("action"), {"tag": asked.xpath("string(input/@value)")})
     assert states(await owner.get(f"{WORKER}/versions"))["v1.0.2"] == "published"
+
+
+async def test_the_tasks_that_name_a_tag_are_shown_before_it_is_moved_or_removed(
+    app: App, owner: Visitor
+) -> None:
+    worker = await with_a_required_field(app)
+    await app.services.promotions.tag(app.owner, worker.id, "stable", "v1.0.1")
+    await app.services.tasks.create(app.owner, worker.id, "Hourly", INPUT, "stable")
+    await app.services.tasks.create(app.owner, worker.id, "Current", INPUT, None)
+    at = f"/w/{worker.path}/versions"
+    removal = (await owner.get(at)).one("//form[contains(@action, 'untag')]")
+    assert removal.xpath(".//li/a/text()") == ["Hourly"]
+    asked = await owner.post(f"{at}/v1.0.2/tag", {"tag": " Stable"}, status=422)
+    form = asked.one("//details[@open]//form[contains(@action, 'v1.0.2/tag')]")
+    words = " ".join(form.text_content().split())
+    assert "v1.0.1 has this tag" in words and "Current" not in words
+    assert "Hourly would be refused: Currency" in words
+    assert states(await owner.get(at))["v1.0.1"].endswith("stable"), "nothing was changed"
+    sent = {
+        "tag": form.xpath("string(input/@value)"),
+        "move": form.xpath("string(.//label/input/@value)"),
+    }
+    await owner.post(form.get("action"), sent)
+    assert states(await owner.get(at))["v1.0.2"].endswith("stable")
 
 
 async def test_two_versions_are_compared_side_by_side(app: App, owner: Visitor) -> None:

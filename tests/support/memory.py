@@ -170,14 +170,14 @@ class MemoryTasks:
         limit: int,
         worker_id: str = "",
         keyword: str = "",
-        unversioned: bool = False,
+        versions: Collection[str] = (),
     ) -> tuple[int, list[Task]]:
         own_runs = [
             task
             for task in reversed(self.rows.values())
             if task.account_id == account_id
             and worker_id in ("", task.worker_id)
-            and not (unversioned and task.version)
+            and (not versions or task.version in versions)
             and keyword.casefold() in f"{task.id} {task.title}".casefold()
         ]
         return len(own_runs), own_runs[offset : offset + limit]

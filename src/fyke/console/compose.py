@@ -152,6 +152,7 @@ def all_pages(
             services.runs,
             services.reviews,
             services.forms,
+            services.promotions,
         ).pages(),
         *review.ReviewPages(
             services.reviews, services.history, services.submission_files, services.forms

@@ -18,7 +18,7 @@ from fyke.console.page import ConsolePage
 from fyke.console.problems import faults_of
 from fyke.console.runform.input_form import InputForm, initial_form, read_submitted
 from fyke.console.texts import gettext as _
-from fyke.console.texts import use_language
+from fyke.console.texts import ngettext, use_language
 from fyke.console.view import View
 from fyke.domain.forms.service import RunForms
 from fyke.domain.review.service import Reviews
@@ -26,6 +26,7 @@ from fyke.domain.runs.service import Runs
 from fyke.domain.uploads.service import Uploads
 from fyke.domain.workers import output_schema
 from fyke.domain.workers.naming import checked_name, name_from_title
+from fyke.domain.workers.promotion import Promotions
 from fyke.domain.workers.service import Workers
 from fyke.errors import Forbidden, FykeError, InvalidRequest, NotFound, Refused
 from fyke.model.upload import GitSource, Upload, UploadState
@@ -45,6 +46,7 @@ class UploadPages:
     runs: Runs
     reviews: Reviews
     forms: RunForms
+    promotions: Promotions
 
     def pages(self) -> list[ConsolePage]:
         upload_path = f"{AREA}/{{id}}"
@@ -212,8 +214,11 @@ class UploadPages:
         if faults := _target_faults(typed, named):
             values = await self._values(view, upload, typed=typed, faults=faults)
             return view.page("upload/show.html", status=422, **values)
-        new = typed["target"] == NEW
+        new, breaks = typed["target"] == NEW, 0
         try:
+            if not new and not view.form.on("keep"):
+                schema = upload.input_schema
+                breaks = await self.promotions.breaks(view.caller, typed["worker"], schema)
             worker, version, findings = await self.uploads.publish(
                 view.caller,
                 upload.id,
@@ -223,7 +228,7 @@ class UploadPages:
                 note=typed["note"],
                 new=new and named is None,
                 worker="" if new else typed["worker"],
-                promote=new or not view.form.on("keep"),
+                promote=new or not (breaks or view.form.on("keep")),
             )
         except (NotFound, Forbidden):
             raise
@@ -235,12 +240,22 @@ class UploadPages:
             return view.page("upload/show.html", status=422, **values)
         needs_review = any(finding.code == "review_waiting" for finding in findings)
         text = _("Version %(number)s is published.")
+        current = {"number": version.number, "current": worker.latest}
+        at = f"/w/{worker.path}/versions/{version.number}/promote"
+        if breaks and worker.latest != version.number:
+            text = ngettext(
+                "Version %(number)s is published, but %(current)s is still the current version: one"
+                " task could no longer start. Check it, then make %(number)s current.",
+                "Version %(number)s is published, but %(current)s is still the current version:"
+                " %(num)s tasks could no longer start. Check them, then make %(number)s current.",
+                breaks,
+            )
+            return view.go(at, text % {**current, "num": breaks}, "warn")
         if needs_review:
             text = _("Version %(number)s is waiting for review. Your account can already run it.")
         elif worker.latest != version.number:
             text = _("Version %(number)s is published. %(current)s is still the current version.")
-            notice = text % {"number": version.number, "current": worker.latest}
-            return view.go(f"/w/{worker.path}/versions/{version.number}/promote", notice)
+            return view.go(at, text % current)
         return view.go(f"/w/{worker.path}", text % {"number": version.number})
 
     async def _named(self, view: View, name: str) -> Worker | None:

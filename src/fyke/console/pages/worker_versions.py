@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -10,16 +11,30 @@ from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
+from fyke.console.problems import faults_of
 from fyke.console.reasons import error_text
 from fyke.console.texts import gettext as _
 from fyke.console.view import View, own_address
 from fyke.domain.workers.builds import Builds
 from fyke.domain.workers.history import VersionEntry, VersionHistory
-from fyke.domain.workers.promotion import Promotions
+from fyke.domain.workers.promotion import FollowingTask, Promotions, TagTaken
 from fyke.domain.workers.service import Workers
 from fyke.errors import Conflict, InvalidRequest, Refused, VersionUnavailable
 
 AREA = "/store"
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedTag:
+    """A tag that a version did not get: what was typed, and either its faults, or ``holder``, the
+    version that has it, with the tasks that a move changes.
+    """
+
+    number: str
+    tag: str
+    faults: dict[str, str]
+    holder: str = ""
+    tasks: Sequence[FollowingTask] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +62,22 @@ class WorkerVersionPages:
         ]
 
     async def list(self, view: View) -> Response:
-        frame = await self.frames.get(view, "/versions")
+        return await self._list_page(view, await self.frames.get(view, "/versions"))
+
+    async def _list_page(
+        self, view: View, frame: WorkerFrame, refused: RefusedTag | None = None
+    ) -> Response:
         _worker, entries = await self.history.list(view.caller, frame.worker.id)
+        change = frame.own and view.may_edit
+        ref = frame.worker.id
         return view.page(
             "workers/versions.html",
+            status=422 if refused else 200,
             frame=frame,
             entries=entries,
-            change=frame.own and view.may_edit,
+            change=change,
+            refused=refused,
+            tagged=await self.promotions.tagged(view.caller, ref) if change else {},
             earlier=_earlier(entries),
             versions_with_builds=[
                 entry.version.number for entry in entries if entry.version.builds
@@ -126,10 +150,16 @@ class WorkerVersionPages:
         frame, number = await self._version(view)
         tag = view.form.get("tag")
         try:
-            move = view.form.on("move")
+            move = view.form.get("move") == tag.strip().lower()  # what was confirmed is this tag
             await self.promotions.tag(view.caller, frame.worker.id, tag, number, move=move)
+        except TagTaken as taken:
+            tasks = await self.promotions.moved(view.caller, frame.worker.id, tag, number)
+            refused = RefusedTag(number, tag, {}, taken.number, tasks)
+            return await self._list_page(view, frame, refused)
         except (InvalidRequest, Refused) as error:
-            return view.go(f"{frame.base}/versions", error_text(error), "warn")
+            field = f"tag-{number}"
+            faults = faults_of(error, {"tag": field}, field)
+            return await self._list_page(view, frame, RefusedTag(number, tag, faults))
         notice = _("%(version)s has the tag %(tag)s.")
         return _back(view, frame, notice, number, tag=tag.strip().lower())
 

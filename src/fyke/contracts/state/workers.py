@@ -354,11 +354,11 @@ class TaskStore(Protocol):
         limit: int,
         worker_id: str = "",
         keyword: str = "",
-        unversioned: bool = False,
+        versions: Collection[str] = (),
     ) -> tuple[int, list[Task]]:
         """Total count, and one page, newest first; filtered by ``worker_id`` and ``keyword`` unless
         they are empty. ``keyword`` is searched in title and id (case-insensitive, no wildcards).
-        ``unversioned``: only those that name no version.
+        ``versions``: only those that name one of these versions or tags; ``""`` is none.
         """
         ...
 

@@ -8,10 +8,12 @@ in. Integers have every digit here; other numbers were decoded to floats.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from fyke.domain.workers.input_schema import InputField, InputSchema, is_number, json_type
+from fyke.domain.workers.parameters import parts
 from fyke.errors import InvalidRequest
 
 MAX_SMALL = 2_000  # values of an input; checking them takes about a millisecond
@@ -42,11 +44,14 @@ def validate_input(schema: InputSchema, custom: dict[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class InputProblem:
-    """A field of the input that breaks a rule. ``missing``: required, and without a value."""
+    """A field of the input that breaks a rule. ``missing``: required, and without a value.
+    ``label``: the name that a form shows.
+    """
 
     name: str
     rule: str
     missing: bool = False
+    label: str = ""
 
     @property
     def subject(self) -> str:
@@ -62,6 +67,14 @@ def problems(schema: InputSchema, custom: dict[str, Any]) -> list[InputProblem]:
     """Return the problem of each field that breaks a rule, in the order of the schema."""
     checked = (_problem(field, custom.get(field.name)) for field in schema.fields)
     return [problem for problem in checked if problem]
+
+
+def saved_problems(schema: InputSchema, input_json: str) -> list[InputProblem]:
+    """``problems`` of the saved input of a task. Raise ``InvalidRequest`` if it has no custom input
+    at all.
+    """
+    _, custom = parts(json.loads(input_json))
+    return problems(schema, custom)
 
 
 def is_large(value: object) -> bool:
@@ -86,10 +99,11 @@ def matches(type: str, value: object) -> bool:
 
 
 def _problem(field: InputField, value: object) -> InputProblem | None:
+    label = field.title or field.name
     if field.required and (value is None or value in ("", [], {})):
         rule = f"is missing or empty; give input.parameters.custom.{field.name} a value"
-        return InputProblem(field.name, rule, missing=True)
+        return InputProblem(field.name, rule, missing=True, label=label)
     if value is None or matches(field.type, value):
         return None
     rule = f"must be {_ARTICLES[field.type]}, not {_ARTICLES[json_type(value)]}"
-    return InputProblem(field.name, rule)
+    return InputProblem(field.name, rule, label=label)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from fyke.contracts.parsing import ParserPool
@@ -13,6 +15,8 @@ from fyke.domain.accounts.rights import require_editor
 from fyke.domain.workers.declared_changes import DeclaredChange, declared_changes
 from fyke.domain.workers.environments import request_environment
 from fyke.domain.workers.history import VersionHistory
+from fyke.domain.workers.input_schema import parse
+from fyke.domain.workers.input_values import saved_problems
 from fyke.domain.workers.lookup import NEWEST, find_own_worker, unknown_version
 from fyke.domain.workers.schema_changes import SchemaChange
 from fyke.domain.workers.submitting import share
@@ -33,17 +37,20 @@ _NUMBER = re.compile(r"v?\d[\d.]*")
 
 @dataclass(frozen=True, slots=True)
 class FollowingTask:
-    """A task that names no version. ``next_at``: when its schedule starts it, in ms, 0 = never."""
+    """A task that gets another version. ``next_at``: when its schedule starts it, in ms, 0 = never.
+    ``refused``: the labels of the fields of its saved input that the version does not accept.
+    """
 
     task: Task
     next_at: int
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
     """What changes when ``after`` becomes the current version instead of ``before``, which is None
     when no version can run. ``tasks`` are the newest, at most ``MAX_TASKS``, of the ``tasks_total``
-    tasks of the worker's account that name no version. ``others``: the version that other
+    tasks of the worker's account that name no version, first those that would be refused. ``others``: the version that other
     accounts keep, because ``after`` is not approved; ``""`` when they get it too.
     """
 
@@ -55,6 +62,18 @@ class Promotion:
     tasks: tuple[FollowingTask, ...]
     tasks_total: int
     others: str
+
+
+class TagTaken(Refused):
+    """Another version, ``number``, has the tag."""
+
+    key = "tag_taken"
+
+    def __init__(self, number: str, tag: str) -> None:
+        super().__init__(
+            f"{number} has the tag {tag}; moving it changes what runs and tasks that name it use"
+        )
+        self.number = number
 
 
 class Promotions:
@@ -83,22 +102,14 @@ class Promotions:
         def work(tx: Transaction) -> Promotion:
             worker, after = _published(tx, caller, ref, number)
             before = tx.workers.version(worker.id, worker.latest) if worker.latest else None
-            total, following = tx.tasks.of_account(
-                worker.account_id,
-                offset=0,
-                limit=MAX_TASKS,
-                worker_id=worker.id,
-                unversioned=True,
-            )
-            schedules = tx.schedules.of_tasks([task.id for task in following])
-            next_at = {key: item.next_at for key, item in schedules.items() if item.enabled}
+            total, tasks = _naming(tx, worker, [""])
             return Promotion(
                 worker,
                 before,
                 after,
                 schema=(),
                 declared=declared_changes(before, after) if before else (),
-                tasks=tuple(FollowingTask(task, next_at.get(task.id, 0)) for task in following),
+                tasks=tasks,
                 tasks_total=total,
                 others="" if after.approved or not worker.public else worker.latest_approved,
             )
@@ -107,7 +118,23 @@ class Promotions:
         if found.before is None:
             return found
         schema = await self._history.schema_changes(found.worker, found.before, found.after)
-        return replace(found, schema=schema)
+        tasks = await asyncio.to_thread(_checked, found.tasks, found.after.input_schema)
+        return replace(found, schema=schema, tasks=tasks)
+
+    async def breaks(self, caller: Caller, ref: str, schema: str) -> int:
+        """How many tasks that name no version, of the newest ``MAX_TASKS``, have an input that the
+        current version accepts and a version with this input schema would refuse.
+        """
+
+        def work(tx: Transaction) -> tuple[tuple[FollowingTask, ...], str]:
+            worker = find_own_worker(tx, caller, ref, "publish its versions")
+            current = tx.workers.version(worker.id, worker.latest) if worker.latest else None
+            return _naming(tx, worker, [""])[1], current.input_schema if current else schema
+
+        tasks, current = await self._storage.read(work)
+        before = {item.task.id for item in await asyncio.to_thread(_refusing, tasks, current)}
+        after = await asyncio.to_thread(_refusing, tasks, schema)
+        return sum(item.task.id not in before for item in after)
 
     async def promote(
         self, caller: Caller, ref: str, number: str, before: str | None = None
@@ -156,7 +183,8 @@ class Promotions:
     ) -> Version:
         """Give a version a tag, which runs and tasks may name; another version loses it. Raise
         ``InvalidRequest`` for a tag that is not allowed, ``Refused`` unless it is published, and
-        approved if the worker is public, and without ``move`` if another version has the tag.
+        approved if the worker is public, and without ``move`` ``TagTaken`` if another version has
+        the tag.
         """
         require_editor(caller, "Tagging versions")
         name = checked_tag(tag)
@@ -173,10 +201,7 @@ class Promotions:
                 raise Refused(f"a worker has at most {MAX_TAGS} tags; remove one")
             had = tags.get(name, version.number)
             if had != version.number and not move:
-                raise Refused(
-                    f"{had} has the tag {name}; moving it changes what runs and tasks that name it "
-                    "use, so confirm that"
-                )
+                raise TagTaken(had, name)
             if tags.get(name) != version.number:
                 tx.workers.set_tag(worker.id, name, version.number)
                 detail = f"{name}: {version.number}, before: {tags.get(name, '-')}"
@@ -184,6 +209,29 @@ class Promotions:
             return version
 
         return await self._storage.write(work)
+
+    async def tagged(self, caller: Caller, ref: str) -> dict[str, list[Task]]:
+        """The tasks of the account that name a tag of its worker, by tag: the newest ``MAX_TASKS``
+        of them all.
+        """
+
+        def work(tx: Transaction) -> dict[str, list[Task]]:
+            worker = find_own_worker(tx, caller, ref, "tag its versions")
+            found: dict[str, list[Task]] = {tag: [] for tag in tx.workers.tags(worker.id)}
+            for item in _naming(tx, worker, found)[1] if found else ():
+                found[item.task.version].append(item.task)
+            return found
+
+        return await self._storage.read(work)
+
+    async def moved(self, caller: Caller, ref: str, tag: str, number: str) -> list[FollowingTask]:
+        """The tasks of the account that name a tag, as in ``Promotion`` if this version gets it."""
+
+        def work(tx: Transaction) -> tuple[tuple[FollowingTask, ...], str]:
+            worker, version = _published(tx, caller, ref, number)
+            return _naming(tx, worker, [checked_tag(tag)])[1], version.input_schema
+
+        return list(await asyncio.to_thread(_checked, *await self._storage.read(work)))
 
     async def remove_tag(self, caller: Caller, ref: str, tag: str) -> None:
         """Remove a tag. Runs and tasks that name it fail to start. Raise ``NotFound``."""
@@ -209,6 +257,39 @@ def checked_tag(text: str) -> str:
             field="tag",
         )
     return tag
+
+
+def _naming(
+    tx: Transaction, worker: Worker, versions: Collection[str]
+) -> tuple[int, tuple[FollowingTask, ...]]:
+    """The total and the newest ``MAX_TASKS`` of the account's tasks that name one of these versions
+    or tags, ``""`` for none; unchecked.
+    """
+    total, tasks = tx.tasks.of_account(
+        worker.account_id, offset=0, limit=MAX_TASKS, worker_id=worker.id, versions=versions
+    )
+    schedules = tx.schedules.of_tasks([task.id for task in tasks])
+    next_at = {key: item.next_at for key, item in schedules.items() if item.enabled}
+    return total, tuple(FollowingTask(task, next_at.get(task.id, 0)) for task in tasks)
+
+
+def _checked(tasks: tuple[FollowingTask, ...], schema: str) -> tuple[FollowingTask, ...]:
+    """The tasks with the fields that this input schema does not accept, those with some first."""
+    refusing = {item.task.id: item for item in _refusing(tasks, schema)}
+    return (*refusing.values(), *(item for item in tasks if item.task.id not in refusing))
+
+
+def _refusing(tasks: tuple[FollowingTask, ...], schema: str) -> list[FollowingTask]:
+    """The tasks with an input that this schema refuses, with its fields."""
+    found = []
+    with suppress(InvalidRequest):  # a schema of an older release that cannot be read
+        parsed = parse(schema)
+        for item in tasks:
+            with suppress(InvalidRequest):  # no version accepts this input
+                problems = saved_problems(parsed, item.task.input_json)
+                if problems:
+                    found.append(replace(item, refused=tuple(one.label for one in problems)))
+    return found
 
 
 def _published(

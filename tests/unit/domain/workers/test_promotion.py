@@ -12,7 +12,7 @@ import pytest
 from fyke.domain.workers import promotion
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.lookup import find_version
-from fyke.domain.workers.promotion import Promotions, checked_tag
+from fyke.domain.workers.promotion import Promotions, TagTaken, checked_tag
 from fyke.domain.workers.publication import (
     PublishRequest,
     publish_transaction,
@@ -23,6 +23,7 @@ from fyke.errors import Forbidden, InvalidRequest, NotFound, Refused, UnknownVer
 from fyke.kit.clock import ManualClock
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
+from fyke.model.task import Task
 from fyke.model.worker import Language, Project, VersionState, Worker, WorkerPage
 from fyke.parsing.pools import ThreadPool
 from fyke.storage.blobs.filesystem import FilesystemBlobs
@@ -35,7 +36,7 @@ PUBLIC = PublishRequest("quotes", public=True)
 
 
 async def publish(state: PublishedState, content: str, **more: Any) -> Worker:
-    field = {"name": content, "type": "string", "title": "T"}
+    field = {"name": content, "type": "string", "title": "T", "required": more.get("required")}
     title = more.get("title", "")
     project = Project(
         language=Language.PYTHON,
@@ -228,6 +229,37 @@ async def test_a_preview_names_changes_and_tasks_without_a_version(
     assert [item.task.id for item in preview.tasks] == [follows.id]
     assert (preview.tasks_total, preview.others) == (1, "")
     assert await current(state, worker) == "v1.0.2", "nothing was changed"
+
+
+async def test_tasks_with_an_input_that_the_version_refuses_come_first(
+    state: PublishedState, promotions: Promotions
+) -> None:
+    for content in "ab":
+        worker = await publish(state, content, required=content == "b", promote=False)
+    await promotions.tag(ALICE, worker.id, "stable", "v1.0.1")
+
+    async def task(custom: dict[str, Any], version: str = "") -> Task:
+        text = json.dumps({"parameters": {"custom": custom}})
+        item = records.task(ALICE.account_id, worker.id, version=version, input_json=text)
+        await state.do("tasks.add", item)
+        return item
+
+    breaks, mistyped = await task({}), await task({"b": 5})
+    fits = await task({"b": "x"})
+    tagged = await task({}, "stable")
+    preview = await promotions.preview(ALICE, worker.id, "v1.0.2")
+    assert [(item.task.id, item.refused) for item in preview.tasks] == [
+        (mistyped.id, ("T",)), (breaks.id, ("T",)), (fits.id, ()),
+    ]  # fmt: skip
+    [moved] = await promotions.moved(ALICE, worker.id, "Stable", "v1.0.2")
+    assert (moved.task.id, moved.refused) == (tagged.id, ("T",))
+    assert await promotions.tagged(ALICE, worker.id) == {"stable": [tagged]}
+    versions = await state.read(lambda tx: tx.workers.versions(worker.id))
+    assert await promotions.breaks(ALICE, worker.id, versions[0].input_schema) == 2
+    await promotions.promote(ALICE, worker.id, "v1.0.2")
+    assert await promotions.breaks(ALICE, worker.id, versions[0].input_schema) == 0, "already"
+    with pytest.raises(TagTaken, match=r"v1\.0\.1 has the tag stable"):
+        await promotions.tag(ALICE, worker.id, "stable", "v1.0.2", move=False)
 
 
 async def test_a_tag_names_one_version(state: PublishedState, promotions: Promotions) -> None:

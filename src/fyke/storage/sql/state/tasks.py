@@ -80,15 +80,15 @@ class SqlTasks(SqlStore):
         limit: int,
         worker_id: str = "",
         keyword: str = "",
-        unversioned: bool = False,
+        versions: Collection[str] = (),
     ) -> tuple[int, list[Task]]:
         conditions: list[ColumnElement[bool]] = [tasks.c.account_id == account_id]
         if worker_id:
             conditions.append(tasks.c.worker_id == worker_id)
         if keyword:
             conditions.append(contains(self._db, tasks.c.search_text, keyword.casefold()))
-        if unversioned:
-            conditions.append(tasks.c.version == "")
+        if versions:
+            conditions.append(tasks.c.version.in_(versions))
         count = select(func.count()).select_from(tasks).where(*conditions)
         order = tasks.c.created_at.desc(), tasks.c.id.desc()
         page = select(tasks).where(*conditions).order_by(*order).offset(offset).limit(limit)
