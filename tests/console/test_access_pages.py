@@ -93,6 +93,9 @@ async def test_the_example_starts_a_run_or_reports_the_problem(app: App, owner: 
     await app.publish("website-content-crawler", schema=SAMPLE)
     page = await owner.get("/welcome")
     assert page.value("url") == "https://example.com/"
+    link = page.one("//*[@id='f-url-hint']/a").get("href")
+    path, _, anchor = link.partition("#")
+    (await owner.get(path)).one(f"//*[@id='{anchor}']")
     wrong = await owner.post("/welcome", {"url": ""}, status=422)
     assert wrong.all("//*[@role='alert']")
     started = await owner.post("/welcome", {"url": "https://example.com/"})

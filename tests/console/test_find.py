@@ -47,6 +47,14 @@ async def test_each_kind_is_found_by_its_name(app: App, owner: Visitor) -> None:
     assert "Workers" not in found(await owner.get("/find?q=secret")), "it is another account's"
     assert found(await owner.get("/find?q=audit"))["Pages"] == ["/settings/audit"]
     assert found(await owner.get("/find?q=api+create"))["Actions"] == ["/settings/keys/new"]
+    for text, address in (
+        ("new+task", "/store"),
+        ("new+schedule", "/tasks"),
+        ("new+key", "/settings/keys/new"),
+        ("new+channel", "/settings/webhooks/new"),
+        ("new+alert+rule", "/alerts/rules/new"),
+    ):
+        assert address in found(await owner.get(f"/find?q={text}"))["Actions"], text
     page = await owner.get("/find?q=%00zzz%25")
     assert "Nothing matches “zzz%”" in page.text and found(page) == {}
 
@@ -62,6 +70,24 @@ async def test_runs_are_found_by_both_ends_of_their_id(app: App, owner: Visitor)
     async with visitor(app, app.other.user_id) as other:
         assert found(await other.get(f"/find?q={first}")) == {}, "another account's run"
         assert "Latest runs" not in found(await other.get("/find"))
+
+
+async def test_the_palette_offers_the_export_of_the_open_run(app: App, owner: Visitor) -> None:
+    await app.publish()
+    [run] = await started(app)
+    action = "//*[@aria-label='Actions']/a"
+    assert not (await owner.get("/find/options?q=exp+rows", part=True)).all(action)
+    owner.http.headers["hx-current-url"] = f"http://127.0.0.1/runs/{run}/log?page=2"
+    page = await owner.get("/find/options?q=exp+rows", part=True)
+    assert page.one(action).get("href") == f"/runs/{run}/export"
+    await owner.get(f"/runs/{run}/export")
+
+
+async def test_each_latest_run_has_its_time(app: App, owner: Visitor) -> None:
+    await app.publish()
+    [run] = await started(app)
+    entry = (await owner.get("/find/options", part=True)).one(f"//a[@href='/runs/{run}']")
+    assert "Waiting" in entry.text_content() and entry.xpath(".//time")
 
 
 async def test_a_viewer_is_offered_what_a_viewer_may_open(app: App) -> None:

@@ -77,4 +77,4 @@ def test_the_fields_of_telegram_are_shown_for_telegram(
         main.get_by_label("Bot token").fill("wrong")
         main.get_by_label("Chat ID").fill("5")
         main.get_by_role("button", name="Create webhook").click()
-        expect(main.locator("#f-token-fault")).to_contain_text("The token of a bot and the id")
+        expect(main.locator("#f-token-fault")).to_contain_text("Must be a number, a colon")

@@ -221,14 +221,16 @@ async def test_a_failure_is_explained_in_the_language_of_the_reader(
     old = await started(app)
     await app.execute([], Outcome.TIMEOUT, "stored by an older release")
     english = await owner.get(f"/runs/{run}")
-    assert end.message in english.text and "Raise the time limit" in english.text
+    assert "execute_limit_time_seconds of 60 s" in end.message, "programs get the name of the API"
+    assert "Timeout: the run went over its time limit of 60 s" in english.text
+    assert end.message not in english.text and "Raise the time limit" in english.text
     await owner.post(
         "/settings/account/preferences",
         {"language": "zh-Hans", "theme": "dark", "time_zone": "UTC", "snippets": "go"},
     )
     for path in (f"/runs/{run}", "/runs", f"/runs/{run}/subtasks", f"/runs/{run}/events"):
         page = (await owner.get(path)).text
-        assert "运行超出了 execute_limit_time_seconds" in page, path
+        assert "运行超出了 60 秒的时间限制" in page, path
         assert end.message not in page, path
     page = (await owner.get(f"/runs/{run}")).text
     assert "请在运行选项中提高时间限制" in page and "Raise the time limit" not in page

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fyke.domain.runs.service import StartRequest
 from fyke.model.attempt import AttemptReport
 from fyke.model.progress import Progress, ProgressBasis, WorkerProgress
+from fyke.model.run import Origin
 from fyke.model.runner import AttemptUsage
 from support.app import App
 from support.pages import Visitor
@@ -21,13 +23,32 @@ async def test_a_run_is_compared_with_the_rows_of_earlier_ones(app: App, owner: 
     page = await owner.get(f"/runs/{run}")
     assert page.one("//progress").get("value") == "25"
     figures = page.one("//*[@id='run-figures']").text_content()
-    assert "about 25%" in " ".join(figures.split())
+    assert "1 of about 4 rows, as in earlier runs" in " ".join(figures.split())
     view = await app.services.runs.get(app.owner, run)
     assert await app.services.progress.of(view.run, view.results) == Progress(
         ProgressBasis.ROWS, 1, 4
     )
     await app.end(lease)
     assert not (await owner.get(f"/runs/{run}")).all("//progress")
+
+
+async def test_runs_with_other_inputs_give_no_estimate(app: App, owner: Visitor) -> None:
+    worker = await app.publish()
+
+    async def start(most: int) -> str:
+        custom = {"urls": [{"url": "https://a.example/"}], "max_results": most}
+        body = {"parameters": {"system": {}, "custom": custom}}
+        request = StartRequest(worker.id, None, body, "", Origin.WEB)
+        return (await app.services.runs.start(app.owner, request)).id
+
+    for _ in range(3):
+        await start(10)
+        await app.execute([{"n": 1}, {"n": 2}])
+    run = await start(60)
+    await app.register_runner()
+    [lease] = await app.begin()
+    await app.push(lease, [{"n": 1}])
+    assert not (await owner.get(f"/runs/{run}")).all("//*[@class='run-progress']")
 
 
 async def test_what_the_worker_reports_is_shown_as_text(app: App, owner: Visitor) -> None:

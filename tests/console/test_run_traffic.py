@@ -8,12 +8,13 @@ import pytest
 
 from fyke.domain.runs.service import StartRequest
 from fyke.model.attempt import AttemptReport, SiteTraffic
-from fyke.model.run import Origin, UsageSample
+from fyke.model.run import Origin, Outcome, UsageSample
 from fyke.model.runner import AttemptUsage
 from fyke.model.usage_marks import MarkKind, UsageMark
 from support.app import SCHEMA, App
 from support.pages import Visitor
 from support.projects import python_project
+from support.run_pages import started
 
 SITES = (
     SiteTraffic("b.example", 3, 5_000, 10, statuses={"200": 1}, unseen=2),
@@ -61,6 +62,20 @@ async def test_sites_are_listed_with_their_refusals(app: App, owner: Visitor) ->
     ]
     assert "egress in the project" in page.text
     assert page.all("//@*[name()='hx-sse:connect'][contains(., 'tab=traffic')]")
+
+
+async def test_refused_sites_lead_an_operator_to_the_private_targets(
+    app: App, owner: Visitor
+) -> None:
+    run = await started(app)
+    [lease] = await app.begin()
+    sites = (SiteTraffic("10.1.2.3", refused=1),)
+    await app.attempts.report([AttemptReport(lease.attempt.key, AttemptUsage(), sites)], 60_000)
+    await app.end(lease, Outcome.EXIT_CODE)
+    ending = "//*[@id='run-ending']"
+    page = await owner.get(f"/runs/{run}")
+    assert "FYKE_EGRESS_ALLOW" in page.one(ending).text_content()
+    page.one(f"{ending}//a[@href='/admin/proxies#targets']")
 
 
 async def test_a_version_without_declared_sites_is_marked(app: App, owner: Visitor) -> None:

@@ -233,6 +233,24 @@ async def test_an_invalid_schedule_is_refused_with_field_and_reason(
         assert page.value(name) == wrong.get(name, SCHEDULE.get(name))
 
 
+async def test_all_wrong_fields_of_a_schedule_are_named_at_once(app: App, owner: Visitor) -> None:
+    task = await a_task(app)
+    wrong = {"kind": "cron", "cron": "61 * * * *", "time_zone": "Berlin"}
+    page = await owner.post(f"/tasks/{task.id}/schedule", SCHEDULE | wrong, status=422)
+    links = [link.get("href") for link in page.all("//*[@id='faults']//a")]
+    assert links == ["#f-time_zone", "#f-cron"]
+
+
+async def test_a_title_that_is_too_long_is_not_cut(app: App, owner: Visitor) -> None:
+    address = f"/tasks/{(await a_task(app)).id}/edit"
+    page = await owner.get(address)
+    assert page.one("//input[@name='title']").get("maxlength") is None
+    typed = fields(page) | {"title": "x" * 10_000, "do": "save"}
+    page = await owner.post(address, typed, status=422)
+    assert "Must have 1 to 200 characters, and has 10,000" in page.text
+    assert page.value("title") == "x" * 10_000
+
+
 async def test_the_second_of_two_editors_of_a_schedule_sees_both_values(
     app: App, owner: Visitor
 ) -> None:

@@ -195,6 +195,12 @@ async def test_a_chat_is_added_tested_and_changed_without_its_address(
     bad = {**typed, "name": "T", "channel": "telegram", "token": "7:secret", "chat": "x y"}
     page = await owner.post(f"{LIST}/new", bad, status=422)
     page.one("//*[@id='faults']//a[@href='#f-token']")
+    page.one("//*[@id='faults']//a[@href='#f-chat']")
+    assert (
+        "Must be a number, such as -1001234567890"
+        in page.one("//*[@id='f-chat-fault']").text_content()
+    )
+    assert page.value("chat") == "x y"
     assert "7:secret" not in page.raw
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fyke.console.navigation import groups_for
 from fyke.console.texts import gettext
@@ -51,6 +51,8 @@ PAGES = (
 )
 ACTIONS = (
     PaletteCommand("/store", _("Start a run"), "play", "new worker execute", editor=True),
+    PaletteCommand("/store", _("Create a task"), "list-todo", "new save input", editor=True),
+    PaletteCommand("/tasks", _("Schedule a task"), "calendar-clock", "new cron plan", editor=True),
     PaletteCommand(
         "/dev/upload", _("Upload a Worker"), "upload", "new publish version", editor=True
     ),
@@ -62,7 +64,7 @@ ACTIONS = (
         "/settings/webhooks/new",
         _("Add a webhook or a chat"),
         "webhook",
-        "new slack teams discord telegram notifications",
+        "new channel slack teams discord telegram notifications",
         editor=True,
     ),
     PaletteCommand("/settings/users/invite", _("Invite a user"), "user-plus", "new", owner=True),
@@ -71,13 +73,16 @@ ACTIONS = (
     PaletteCommand("/settings/account", _("Change the language"), "globe", "english chinese"),
     PaletteCommand("/settings/account", _("Change the password"), "key", "security"),
 )
+EXPORT = "/runs/{id}/export"
+_OF_RUN = (PaletteCommand(EXPORT, _("Export the rows of this run"), "download", "data csv xlsx"),)
 
 
 def matching(
-    text: str, caller: Caller, paths: Collection[str]
+    text: str, caller: Caller, paths: Collection[str], run_id: str = ""
 ) -> tuple[list[PaletteCommand], list[PaletteCommand]]:
     """The pages and the actions with all words of ``text`` that the caller may open, with their
-    labels translated; for a blank text all. ``paths``: those of the console's pages.
+    labels translated; for a blank text all. ``paths``: those of the console's pages. ``run_id``:
+    the run that is open, if any; its actions are first.
     """
     entries = [
         PaletteCommand(entry.path, entry.label, entry.icon, group.label)
@@ -87,7 +92,13 @@ def matching(
     wanted = text.casefold().split()
     return (
         _matching(wanted, [*entries, *PAGES], caller, paths),
-        _matching(wanted, ACTIONS, caller, paths),
+        [
+            *(
+                replace(command, path=command.path.format(id=run_id))
+                for command in _matching(wanted, _OF_RUN if run_id else (), caller, paths)
+            ),
+            *_matching(wanted, ACTIONS, caller, paths),
+        ],
     )
 
 

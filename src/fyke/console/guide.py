@@ -124,30 +124,31 @@ class Guide:
 
     def search(self, text: str, limit: int, *, titles: bool = False) -> list[GuideHit]:
         """The places with all words of ``text``, of which the first ``MAX_WORDS`` count: those in
-        titles and headings first, with ``titles`` only these, then those that have them most often.
+        titles and headings first, with ``titles`` only these, then those with most of the words
+        there, then those that have them most often.
         """
         words = (word.strip("/`\"'") or word for word in text.casefold().split())
         given = list(dict.fromkeys(words))[:MAX_WORDS]
         terms = [(word, _ALIASES.get(word, word)) for word in given]
         if not terms:
             return []
-        found: list[tuple[int, int, GuidePage, GuideSection | None]] = []
+        found: list[tuple[int, int, int, GuidePage, GuideSection | None]] = []
         for page in self.pages.values():
             title = page.title.casefold()
             if _count(title, terms):
-                found.append((0, 0, page, None))
+                found.append((0, 0, 0, page, None))
             for section in page.sections:
                 heading = section.heading.casefold()
                 if _count(heading, terms):
-                    found.append((1, 0, page, section))
+                    found.append((1, 0, 0, page, section))
                 elif _count(f"{title} {heading}", terms) and any(
                     _count(heading, [term]) for term in terms
                 ):
-                    found.append((2, 0, page, section))
+                    found.append((2, 0, 0, page, section))
                 elif not titles and (count := _count(f"{title} {section.folded}", terms)):
-                    found.append((3, -count, page, section))
-        best = sorted(found, key=lambda item: item[:2])[:limit]
-        return [_hit(page, section, () if titles else terms) for _, _, page, section in best]
+                    found.append((3, -_named(f"{title} {heading}", terms), -count, page, section))
+        best = sorted(found, key=lambda item: item[:3])[:limit]
+        return [_hit(page, section, () if titles else terms) for *_, page, section in best]
 
     def _linked(self, name: str, text: str) -> Markup:
         """The HTML with anchors at headings, and with links of the console."""
@@ -346,12 +347,21 @@ def _count(folded: str, terms: Sequence[Term]) -> int:
     return min(max(map(folded.count, term)) for term in terms)
 
 
+def _named(folded: str, terms: Sequence[Term]) -> int:
+    """How many of the words stand in the text as they are, or in the plural: "back" is not in
+    "backup".
+    """
+    return sum(
+        any(re.search(rf"\b{re.escape(word)}s?\b", folded) for word in term) for term in terms
+    )
+
+
 def _hit(page: GuidePage, section: GuideSection | None, terms: Sequence[Term]) -> GuideHit:
     if section is None:
         return GuideHit(page.address, page.title, "")
     anchor = f"#{section.anchor}" if section.heading else ""
     snippet = _snippet(section.text, [word for term in terms for word in term]) if terms else ""
-    return GuideHit(page.address + anchor, page.title, section.heading, snippet)
+    return GuideHit(page.address + anchor, page.title, _plain(section.heading), snippet)
 
 
 def _snippet(text: str, words: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from fyke.reasons import (
     detail_sentence,
     next_step,
     sentence,
+    texts,
 )
 from fyke.reasons.codes import ENDS
 
@@ -51,7 +52,12 @@ def why_shortly(record: EndedRecord) -> str:
 
 def text_of(reason: Reason | None) -> str:
     """The sentence, ``""`` for None."""
-    return "" if reason is None else sentence(reason, gettext)
+    return "" if reason is None else sentence(reason, _as_the_form_says)
+
+
+def _as_the_form_says(text: str) -> str:
+    """A text of a reason, translated, with the name that the form has for a run option."""
+    return gettext(_OPTIONS_NAMED.get(text, text))
 
 
 class AlertRecord(Protocol):
@@ -130,6 +136,14 @@ _OF_MONEY = frozenset({
 NOT_FOUND = frozenset({
     _("The run does not exist"), _("The task does not exist"), _("The Worker does not exist"),
 })  # fmt: skip
+_OPTIONS_NAMED = {
+    texts.ENDS[ReasonCode.TIMEOUT][0]: _(
+        "Timeout: the run went over its time limit of %(seconds)s s"
+    ),
+    texts.ENDS[ReasonCode.TRAFFIC_CAP][0]: _(
+        "Stopped: the run reached its maximum traffic of %(traffic_bytes)s MB"
+    ),
+}
 _NAMES = {
     ReasonCode.EXIT_CODE: _("Exit code"),
     ReasonCode.NO_BROWSER: _("No browser"),

@@ -97,6 +97,7 @@ class PreviousRun:
     run_id: str
     results: int
     duration_ms: int
+    summary: str = ""  # of its input
 
 
 @dataclass(frozen=True, slots=True)

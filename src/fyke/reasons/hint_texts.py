@@ -209,9 +209,9 @@ HINTS: Mapping[HintCode, HintTexts] = {
     ),
     HintCode.REFUSED_SITES: _hint(
         _("All sites that the Worker asked for were refused: %(sites)s"),
-        _("See fyke run sites RUN or the tab Traffic. Addresses inside a network are never "
-          "reached, unless the operator opens one for a run. A throttled site will respond again "
-          "later"),
+        _("The tab Traffic of the run, or fyke run sites, says why. Private addresses are refused "
+          "unless the operator allows them with FYKE_EGRESS_ALLOW. A throttled site will respond "
+          "again later"),
     ),
     HintCode.MODULE_MISSING: _hint(
         _("The Worker imports a library that is not installed"),

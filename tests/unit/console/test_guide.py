@@ -75,6 +75,18 @@ def test_search_finds_titles_before_texts(pages: Guide) -> None:
     assert len(pages.search("run", 7)) == 7
 
 
+def test_a_heading_with_one_of_the_words_comes_before_longer_words_in_texts(pages: Guide) -> None:
+    hit = pages.search("roll back version", 1)[0]
+    assert hit.address == f"{ROOT}/how-to/publish-and-review#changing-your-mind-about-a-version"
+    assert pages.search("version roll back", 1) == [hit]
+
+
+def test_headings_of_results_are_plain_text(pages: Guide) -> None:
+    hits = pages.search("export", 30, titles=True)
+    assert "POST /api/v1/run/result/export" in [hit.heading for hit in hits]
+    assert not [hit for hit in hits if "`" in hit.heading]
+
+
 def test_a_search_is_for_a_few_different_words(pages: Guide) -> None:
     assert pages.search("slack " * 80, 3) == pages.search("slack", 3)
     few = "a e i o t n s r"

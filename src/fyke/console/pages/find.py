@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ _MAX_HELP = 4
 _MIN_TEXT = 3  # characters of a search in the text of the documentation
 _MAX_COMMANDS = 5  # of each kind, beside other results
 _MAX_NEAR = 4  # where nothing matches
+_RUN = re.compile(r"^https?://[^/]+/runs/([0-9A-Z]{26})(?:[/?#]|$)")  # the page of a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class Result:
     detail: str = ""
     mark: str = ""
     kind: str = "icon"
-    rows: int | None = None  # of a run
+    rows: int | None = None  # of a run, as is ``at``, when it was started
+    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,9 @@ class FindPages:
     async def _values(self, view: View) -> dict[str, Any]:
         text = view.query.get("q", "")[:MAX_SEARCH].replace("\0", "").strip()
         found = await self.finder.find(view.caller, text)
-        pages, actions = matching(text, view.caller, self._paths(view))
+        open_run = _RUN.search(view.request.headers.get("hx-current-url", ""))
+        run_id = open_run[1] if open_run else ""
+        pages, actions = matching(text, view.caller, self._paths(view), run_id)
         own = bool(found.workers or found.tasks or found.runs)
         help_pages = await asyncio.to_thread(_help_pages, text, own)
         groups = [*_groups(text, found, pages, actions), _help(help_pages)]
@@ -120,6 +125,7 @@ def _groups(
             row.shown_state.value,
             "run",
             row.results,
+            row.line.created_at,
         )
         for row in found.runs
     ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from fyke.console.cron_labels import cron_label
 from fyke.console.forms import PostedForm
+from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.domain.schedules.editing import ScheduleEdit
 from fyke.errors import InvalidFields, InvalidRequest
@@ -141,10 +142,7 @@ def change_of(typed: TypedSchedule) -> ScheduleEdit:
 
 def fault_of(error: InvalidRequest) -> dict[str, str]:
     """Field of the form to sentence."""
-    [problem] = error.problems
-    if problem.field not in FIELDS:
-        return {"kind": problem.sentence}
-    return {problem.field: problem.text[:1].upper() + problem.text[1:]}
+    return faults_of(error, {name: name for name in FIELDS}, "kind")
 
 
 def _one_of(

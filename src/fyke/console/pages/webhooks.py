@@ -28,7 +28,9 @@ from fyke.model.webhook import MessageChannel, WebhookEvent
 AREA = "/settings/webhooks"
 PAGE_SIZE = 20
 SMALL = 2**16
-_FIELDS = {name: name for name in ("name", "url", "channel", "events", "description")}
+_FIELDS = {
+    name: name for name in ("name", "url", "token", "chat", "channel", "events", "description")
+}
 _SECRETS = frozenset({"token"})
 _STATES = tuple(state.value for state in DeliveryState)
 

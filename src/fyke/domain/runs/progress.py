@@ -14,6 +14,7 @@ from fyke.model.progress import Progress, ProgressBasis, WorkerProgress
 from fyke.model.run import Run, RunState
 
 _NOTHING = WorkerProgress()
+_NEAR = 0.25  # part of the usual number of rows by which a run with about as many differs
 
 
 class RunProgress:
@@ -40,7 +41,8 @@ class RunProgress:
             previous = tx.alerts.previous_runs(
                 now, of_task=bool(run.task_id), limit=MAX_PREVIOUS_RUNS
             )
-            return progress_of(reported, results, previous)
+            same = [earlier for earlier in previous if earlier.summary == run.summary]
+            return progress_of(reported, results, same)
 
         return await self._storage.read(work)
 
@@ -56,13 +58,15 @@ def progress_of(
     reported: WorkerProgress, results: int, previous: Sequence[PreviousRun]
 ) -> Progress | None:
     """The progress of a running run with one subtask, which has ``results`` rows so far.
-    ``previous``: runs of the same worker or task that succeeded.
+    ``previous``: runs of the same worker or task, with such an input, that succeeded. They give no
+    estimate unless most had about as many rows.
     """
     text = reported.text
     if reported.counts:
         return Progress(ProgressBasis.WORKER, reported.done, reported.total or None, text)
     if len(previous) >= MIN_PREVIOUS_RUNS:
         usual = round(median(earlier.results for earlier in previous))
-        if usual > 0:
+        near = sum(abs(earlier.results - usual) <= usual * _NEAR for earlier in previous)
+        if usual > 0 and near * 2 > len(previous):
             return Progress(ProgressBasis.ROWS, results, usual, text)
     return Progress(ProgressBasis.WORKER, 0, None, text) if text else None

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from cronsim import CronSim, CronSimError
 
 from fyke.domain.schedules.times import first_after, zone, zone_names
-from fyke.errors import InvalidRequest
+from fyke.errors import InvalidRequest, Problem
 from fyke.model.schedule import ScheduleKind, ScheduleSpec
 
 MIN_INTERVAL_S = 60
@@ -57,12 +57,17 @@ def check_complete(spec: ScheduleSpec, names: Names) -> None:
 
 
 def check_members(spec: ScheduleSpec, names: Names) -> None:
-    """Raise ``InvalidRequest`` with the first invalid member."""
-    check_zone(spec.time_zone, names["time_zone"])
-    for name in MEMBERS[spec.kind]:
+    """Raise ``InvalidRequest`` with all invalid members."""
+    problems: list[Problem] = []
+    for name in ("time_zone", *MEMBERS[spec.kind]):
         value = getattr(spec, name)
         if value:
-            _CHECKS[name](value, names[name])
+            try:
+                _CHECKS[name](value, names[name])
+            except InvalidRequest as error:
+                problems += error.problems
+    if problems:
+        raise InvalidRequest.of(problems)
 
 
 def check_zone(name: str, field: str) -> None:
@@ -152,6 +157,7 @@ def _check_cron(value: str, field: str) -> None:
 
 
 _CHECKS: dict[str, Callable[..., None]] = {
+    "time_zone": check_zone,
     "time": _check_time,
     "date": _check_date,
     "weekday": _check_weekday,

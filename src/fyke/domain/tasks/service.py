@@ -347,8 +347,17 @@ def _title(title: str, worker: Worker) -> str:
 
 def _checked_title(title: str) -> str:
     title = title.strip()
-    if not 0 < len(title) <= MAX_TITLE or not title.isprintable():
-        raise InvalidRequest(f"must have 1 to {MAX_TITLE} characters, all printable", field="title")
+    if not 0 < len(title) <= MAX_TITLE:
+        raise InvalidRequest(
+            f"must have 1 to {MAX_TITLE} characters, and has {len(title):,}", field="title"
+        )
+    for place, letter in enumerate(title, 1):
+        if not letter.isprintable():
+            raise InvalidRequest(
+                f"has the invisible character U+{ord(letter):04X} at position {place}",
+                field="title",
+                remedy="remove it",
+            )
     return title
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
-from fyke.errors import InvalidRequest
+from fyke.errors import InvalidRequest, Problem
 from fyke.model.webhook import MessageChannel
 
 HIDDEN = "***"  # in the place of the path in an address that may be shown
@@ -32,7 +32,8 @@ _CONNECTORS = re.compile(r"(.+\.)?webhook\.office\.com|outlook\.office(365)?\.co
 _WORKFLOWS = re.compile(r".+\.(logic\.azure\.com|api\.powerplatform\.com)")
 _SLACK_PATH = re.compile(r"/services/[^/]+/[^/]+/[^/]+/?")
 _DISCORD_PATH = re.compile(r"/api(/v[0-9]+)?/webhooks/[0-9]+/[A-Za-z0-9_-]+/?")
-_BOT = re.compile(r"(/bot[0-9]{1,20}:[A-Za-z0-9_-]{20,100})/sendMessage")
+_TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{20,100}")
+_BOT = re.compile(rf"/bot{_TOKEN.pattern}/sendMessage")
 _CHAT = re.compile(r"-?[0-9]{1,20}|@[A-Za-z0-9_]{1,64}")
 _TELEGRAM_RULE = (
     "the token of a bot and the id of a chat, or the @name of a channel, are needed, as in "
@@ -63,9 +64,20 @@ def check_chat_address(channel: str, url: str) -> None:
 
 
 def telegram_address(token: str, chat: str) -> str:
-    """The address of a chat for a bot; ``telegram_chat`` checks it."""
-    chat_id = quote(chat.strip(), safe="")
-    return f"https://api.telegram.org/bot{token.strip()}/sendMessage?chat_id={chat_id}"
+    """The address of a chat for a bot. Raise ``InvalidRequest`` with the problems of the fields
+    ``token`` and ``chat``.
+    """
+    token, chat = token.strip(), chat.strip()
+    problems = []
+    if not _TOKEN.fullmatch(token):
+        rule = "must be a number, a colon and at least 20 letters, digits, hyphens or underscores"
+        problems.append(Problem(rule, "token", "copy all of it from @BotFather"))
+    if not _CHAT.fullmatch(chat):
+        rule = "must be a number, such as -1001234567890, or the @name of a channel"
+        problems.append(Problem(rule, "chat"))
+    if problems:
+        raise InvalidRequest.of(problems)
+    return f"https://api.telegram.org/bot{token}/sendMessage?chat_id={quote(chat, safe='')}"
 
 
 def telegram_chat(url: str) -> str:

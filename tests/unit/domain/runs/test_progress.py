@@ -32,8 +32,12 @@ def test_rows_count_against_the_usual_number(rows: int, percent: int) -> None:
     assert (found.basis, found.total, found.percent) == (ProgressBasis.ROWS, 100, percent)
 
 
-@pytest.mark.parametrize("results", [(), (100, 100), (0, 0, 0)])
-def test_nothing_is_known_without_earlier_runs_with_rows(results: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    "results", [(), (100, 100), (0, 0, 0), (10, 100, 1000), (100, 100, 200, 300)]
+)
+def test_nothing_is_known_without_earlier_runs_with_about_as_many_rows(
+    results: tuple[int, ...],
+) -> None:
     assert progress_of(NOTHING, 5, earlier(*results)) is None
 
 

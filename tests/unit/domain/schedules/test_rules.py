@@ -150,6 +150,13 @@ def test_each_rule_names_the_member_and_what_is_accepted(
     assert error.value.message == message
 
 
+def test_all_invalid_members_are_named_at_once() -> None:
+    wrong = plan(ScheduleKind.CRON, cron="61 * * * *", time_zone="Berlin")
+    with pytest.raises(InvalidRequest) as error:
+        check_members(wrong, OWN_NAMES)
+    assert [problem.field for problem in error.value.problems] == ["time_zone", "cron"]
+
+
 @pytest.mark.parametrize(
     "accepted",
     [

@@ -156,10 +156,19 @@ async def test_a_task_of_a_worker_that_is_gone_can_still_be_changed(setup: Setup
         await setup.tasks.set_input(setup.caller, task.id, private, None)
 
 
-@pytest.mark.parametrize("title", ["x" * 201, "a\x00b", "two\nlines"])
-async def test_invalid_titles_are_refused(setup: Setup, title: str):
-    with pytest.raises(InvalidRequest, match="title"):
+@pytest.mark.parametrize(
+    ("title", "rule"),
+    [
+        ("x" * 10_000, "must have 1 to 200 characters, and has 10,000"),
+        ("a\x00b", "has the invisible character U+0000 at position 2; remove it"),
+        ("two\nlines", "has the invisible character U+000A at position 4; remove it"),
+        (" \u202eright", "has the invisible character U+202E at position 1; remove it"),
+    ],
+)
+async def test_invalid_titles_are_refused(setup: Setup, title: str, rule: str):
+    with pytest.raises(InvalidRequest) as error:
         await setup.tasks.create(setup.caller, setup.worker.id, title, {}, None)
+    assert error.value.message == f"title {rule}"
 
 
 async def test_tasks_are_listed_in_pages_newest_first(setup: Setup):

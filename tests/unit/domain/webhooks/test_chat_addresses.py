@@ -82,12 +82,30 @@ def test_an_address_of_another_kind_is_named(channel: MessageChannel, url: str, 
     "url",
     [
         "https://api.telegram.org/",
-        telegram_address("", "5"),
-        telegram_address(TOKEN, ""),
-        telegram_address(TOKEN, "5&x=1 "),
-        telegram_address("1:a/../b", "5"),
+        TELEGRAM.replace(TOKEN, ""),
+        TELEGRAM.replace("-100200", ""),
+        TELEGRAM.replace("-100200", "5%26x=1%20"),
+        TELEGRAM.replace(TOKEN, "1:a/../b"),
     ],
 )
 def test_an_incomplete_address_of_telegram_is_refused(url: str) -> None:
     with pytest.raises(InvalidRequest, match="the token of a bot"):
         telegram_chat(url)
+
+
+@pytest.mark.parametrize(
+    ("token", "chat", "fields"),
+    [
+        ("123:abc", "xx", ["token", "chat"]),
+        ("", "5", ["token"]),
+        ("1:a/../b", "5", ["token"]),
+        (TOKEN, "", ["chat"]),
+        (TOKEN, "5&x=1 ", ["chat"]),
+    ],
+)
+def test_a_wrong_token_and_a_wrong_chat_are_told_apart(
+    token: str, chat: str, fields: list[str]
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        telegram_address(token, chat)
+    assert [problem.field for problem in caught.value.problems] == fields

@@ -203,8 +203,8 @@ class SqlAlerts(SqlStore):
     def previous_runs(self, run: Run, *, of_task: bool, limit: int) -> list[PreviousRun]:
         rows = self._db.execute(previous_runs_query(run, of_task=of_task, limit=limit))
         return [
-            PreviousRun(str(run_id), int(results), duration(started, finished, gap))
-            for run_id, results, started, finished, gap in rows
+            PreviousRun(str(run_id), int(results), duration(started, finished, gap), str(summary))
+            for run_id, results, summary, started, finished, gap in rows
         ]
 
     def last_ended(self, account_id: str, worker_id: str, task_id: str, limit: int) -> list[Run]:
@@ -281,7 +281,14 @@ def previous_runs_query(run: Run, *, of_task: bool, limit: int) -> Select[Any]:
     else:
         scope = runs.c.account_id == run.account_id, runs.c.worker_id == run.worker_id
     return (
-        select(runs.c.id, runs.c.results, runs.c.started_at, runs.c.finished_at, runs.c.gap_ms)
+        select(
+            runs.c.id,
+            runs.c.results,
+            runs.c.summary,
+            runs.c.started_at,
+            runs.c.finished_at,
+            runs.c.gap_ms,
+        )
         .where(*scope, runs.c.state == RunState.SUCCEEDED.value, _ENDED, earlier)
         # implied by ``earlier``, but usable with the index
         .where(runs.c.finished_at <= run.finished_at)
