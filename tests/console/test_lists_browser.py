@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from fyke.domain.runs.service import StartRequest
+from fyke.domain.workers.page import PageChange
 from fyke.model.run import Origin, Outcome, RunFilter
 from support.browser import PHONE, tab
 from support.pages import sign_in
@@ -204,6 +205,41 @@ def test_on_a_phone_rows_are_cards_without_horizontal_scrolling(
         page.goto("/runs")
         cell = page.locator(".run-table tbody td[data-label='Parameters']").first
         assert cell.evaluate("e => getComputedStyle(e, '::before').content") == '"Parameters"'
+
+
+def test_failures_have_room_on_a_narrow_screen_and_with_large_text(
+    browser: Browser, server: Served
+) -> None:
+    app = server.app
+    for name, times in (("often", 3), ("once", 1)):
+        failing = server.do(app.publish(name))
+        long_name = PageChange(f"{name}: prices of all the books in the shop")
+        server.do(app.services.workers.change_page(app.owner, failing.id, long_name))
+        for _ in range(times):
+            start(server, failing)
+            server.do(app.execute([], Outcome.TIMEOUT, "Timeout: the shop was slow"))
+    token = server.do(sign_in(app.services.sessions, app))
+    left = "all => all.map(e => Math.round(e.getBoundingClientRect().left))"
+    with tab(browser, server.base_url, token) as (page, _):
+        page.goto("/")
+        failures = page.locator(".failures li", has_text="all the books")
+        errors, names = failures.locator(".run-error"), failures.locator("a")
+        expect(errors).to_have_count(2)
+        assert len(set(errors.evaluate_all(left))) == 1
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        for width in (1280, 320):
+            page.set_viewport_size({"width": width, "height": 800})
+            card = page.locator("#card-day .failures").bounding_box()
+            for part in (errors, names):
+                box = part.first.bounding_box()
+                assert card and box and box["width"] > card["width"] / 2, width
+    with tab(browser, server.base_url, token, size={"width": 320, "height": 800}) as (page, _):
+        page.goto("/runs")
+        name = page.locator(".run-worker").first
+        frame = page.locator(".run-table tr").nth(1)
+        inner, outer = name.bounding_box(), frame.bounding_box()
+        assert inner and outer and inner["x"] + inner["width"] <= outer["x"] + outer["width"]
+    clear(server)
 
 
 def test_a_queue_reports_items_that_have_left_it(
