@@ -295,7 +295,7 @@ def test_a_chosen_range_of_time_is_shown_whole(
             assert label and area["y"] <= label["y"] < area["y"] + area["height"]
 
 
-def test_the_error_of_a_run_has_one_line_and_the_key_r_says_why_it_cannot_run(
+def test_the_error_of_a_run_has_one_line_and_the_key_r_asks_or_says_why_it_cannot_run(
     browser: Browser, server: Served, token: str, worker: Any
 ) -> None:
     clear(server)
@@ -312,4 +312,15 @@ def test_the_error_of_a_run_has_one_line_and_the_key_r_says_why_it_cannot_run(
         expect(page.locator(":focus")).to_have_text(f"…{run[-8:]}")
         page.keyboard.press("r")
         expect(page.locator("#notices")).to_contain_text("This run is still active")
+        assert page.url.endswith("/runs")
+        chosen = page.get_by_label(f"Select run {run}")
+        chosen.check()
+        page.keyboard.press("Tab")  # a key in a field does nothing
+        page.keyboard.press("j")
+        expect(page.locator(":focus")).not_to_have_text(f"…{run[-8:]}")
+        page.keyboard.press("r")
+        expect(page.get_by_role("heading", name="Rerun one run?")).to_be_visible()
+        expect(page.locator(".run-table, table").get_by_text(f"…{run[-8:]}")).to_have_count(0)
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("One run was started.")).to_be_visible()
         assert page.url.endswith("/runs")
