@@ -324,3 +324,19 @@ def test_the_error_of_a_run_has_one_line_and_the_key_r_asks_or_says_why_it_canno
         page.keyboard.press("Enter")
         expect(page.get_by_text("One run was started.")).to_be_visible()
         assert page.url.endswith("/runs")
+
+
+def test_a_folded_list_of_reasons_counts_the_chosen_ones(
+    browser: Browser, server: Served, token: str
+) -> None:
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto("/alerts/rules/new")
+        number = page.locator("#f-reasons [data-checked]")
+        expect(number).to_be_hidden()
+        page.get_by_text("Only for these reasons").click()
+        page.get_by_label("Timeout", exact=True).check()
+        page.get_by_label("Exit code").check()
+        expect(number).to_have_text("2")
+        page.get_by_label("Timeout", exact=True).uncheck()
+        expect(number).to_have_text("1")
+        assert watch.errors == []

@@ -152,7 +152,7 @@ class AlertRulePages:
             rule=rule,
             preview=preview,
             kinds=_KINDS,
-            reasons=reasons.choices(view.context.priced, typed["reasons"]),
+            reasons=reasons.groups(view.context.priced, typed["reasons"]),
             hooks=[hook.endpoint for hook in await self.webhooks.list(view.caller)],
             tasks=[(task.task.id, task.task.title) for task in tasks],
             workers=workers,
