@@ -40,8 +40,8 @@ async def test_alerts_are_marked_as_read_one_by_one_or_all_at_once(
 ) -> None:
     await app.register_runner()
     await owner.post(f"{RULES}/example")
-    for _ in range(3):
-        await a_run(app, Outcome.EXIT_CODE)
+    for name in ("one", "two", "three"):
+        await a_run(app, Outcome.EXIT_CODE, worker=(await app.publish(name)).id)
     await looked(app)
     page = await owner.get("/alerts")
     checkboxes = page.all("//input[@name='id']")
@@ -56,6 +56,25 @@ async def test_alerts_are_marked_as_read_one_by_one_or_all_at_once(
     page = await owner.get("/alerts")
     assert not page.all("//nav//a[@href='/alerts']/span[@class='tally']")
     assert len(page.all("//tbody/tr")) == 3
+
+
+async def test_equal_alerts_are_one_row_and_are_read_together(app: App, owner: Visitor) -> None:
+    await app.register_runner()
+    await owner.post(f"{RULES}/example")
+    workers = [(await app.publish(name)).id for name in ("one", "two")]
+    runs = [await a_run(app, Outcome.EXIT_CODE, worker=workers[n % 2]) for n in range(5)]
+    await looked(app)
+    page = await owner.get("/alerts")
+    assert page.one("//h2/*[@class='tally']").text == "5"
+    assert [text.strip() for text in page.all("//details/summary/text()")] == ["3 times", "2 times"]
+    listed = page.all("(//tbody/tr)[1]//details//li/a/@href")
+    assert listed == [f"/runs/{run.id}" for run in runs[::-2]]
+    [first, _second] = page.all("//input[@name='id']/@value")
+    await owner.post("/alerts/read", {"id": first})
+    assert "3 alerts were marked as read." in (await owner.get("/alerts?unread=1")).text
+    await a_run(app, Outcome.EXIT_CODE, worker=workers[0])
+    await looked(app)
+    assert len((await owner.get("/alerts")).all("//tbody/tr")) == 3, "the new one is apart"
 
 
 async def test_every_kind_of_rule_is_described_saved_and_shown_in_its_form(
@@ -80,6 +99,23 @@ async def test_every_kind_of_rule_is_described_saved_and_shown_in_its_form(
         assert form.one("//input[@name='kind'][@checked]").get("value") == kind
         for name, value in more.items():
             assert form.value(name) == value.replace(",", ".")
+
+
+async def test_reasons_are_chosen_in_folded_groups(app: App, owner: Visitor) -> None:
+    new = await owner.get(f"{RULES}/new")
+    boxes = new.all("//details[@id='f-reasons' and not(@open)]/fieldset//input/@value")
+    assert boxes[0] == "exit_code" and "timeout" in boxes and len(boxes) == len(set(boxes))
+    assert new.one("//*[@data-checked]").text_content() == ""
+    data = {"name": "Slow or large", "kind": "failed", "reasons": ["timeout", "out_of_memory"]}
+    await owner.post(f"{RULES}/new", data)
+    [listed] = await app.services.alerts.rules(app.owner)
+    form = await owner.get(f"{RULES}/{listed.rule.id}")
+    assert form.one("//summary/*[@data-checked]").text_content() == "2"
+    checked = form.all("//input[@name='reasons'][@checked]/@value")
+    assert set(checked) == {reason.value for reason in listed.rule.reasons} == set(data["reasons"])
+    for reason in ("timeout", "nonsense"):
+        wrong = await owner.post(f"{RULES}/new", data | {"name": "", "reasons": reason}, status=422)
+        assert bool(wrong.all("//details[@id='f-reasons' and @open]")) == (reason == "nonsense")
 
 
 async def test_errors_are_shown_at_their_fields(app: App, owner: Visitor) -> None:

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Route, expect
 
 from fyke.domain.runs.service import StartRequest
+from fyke.domain.workers.page import PageChange
 from fyke.model.run import Origin, Outcome, RunFilter
 from support.browser import PHONE, tab
 from support.pages import sign_in
@@ -206,6 +207,41 @@ def test_on_a_phone_rows_are_cards_without_horizontal_scrolling(
         assert cell.evaluate("e => getComputedStyle(e, '::before').content") == '"Parameters"'
 
 
+def test_failures_have_room_on_a_narrow_screen_and_with_large_text(
+    browser: Browser, server: Served
+) -> None:
+    app = server.app
+    for name, times in (("often", 3), ("once", 1)):
+        failing = server.do(app.publish(name))
+        long_name = PageChange(f"{name}: prices of all the books in the shop")
+        server.do(app.services.workers.change_page(app.owner, failing.id, long_name))
+        for _ in range(times):
+            start(server, failing)
+            server.do(app.execute([], Outcome.TIMEOUT, "Timeout: the shop was slow"))
+    token = server.do(sign_in(app.services.sessions, app))
+    left = "all => all.map(e => Math.round(e.getBoundingClientRect().left))"
+    with tab(browser, server.base_url, token) as (page, _):
+        page.goto("/")
+        failures = page.locator(".failures li", has_text="all the books")
+        errors, names = failures.locator(".run-error"), failures.locator("a")
+        expect(errors).to_have_count(2)
+        assert len(set(errors.evaluate_all(left))) == 1
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        for width in (1280, 320):
+            page.set_viewport_size({"width": width, "height": 800})
+            card = page.locator("#card-day .failures").bounding_box()
+            for part in (errors, names):
+                box = part.first.bounding_box()
+                assert card and box and box["width"] > card["width"] / 2, width
+    with tab(browser, server.base_url, token, size={"width": 320, "height": 800}) as (page, _):
+        page.goto("/runs")
+        name = page.locator(".run-worker").first
+        frame = page.locator(".run-table tr").nth(1)
+        inner, outer = name.bounding_box(), frame.bounding_box()
+        assert inner and outer and inner["x"] + inner["width"] <= outer["x"] + outer["width"]
+    clear(server)
+
+
 def test_a_queue_reports_items_that_have_left_it(
     browser: Browser, server: Served, token: str, worker: Any
 ) -> None:
@@ -259,7 +295,7 @@ def test_a_chosen_range_of_time_is_shown_whole(
             assert label and area["y"] <= label["y"] < area["y"] + area["height"]
 
 
-def test_the_error_of_a_run_has_one_line_and_the_key_r_says_why_it_cannot_run(
+def test_the_error_of_a_run_has_one_line_and_the_key_r_asks_or_says_why_it_cannot_run(
     browser: Browser, server: Served, token: str, worker: Any
 ) -> None:
     clear(server)
@@ -277,3 +313,30 @@ def test_the_error_of_a_run_has_one_line_and_the_key_r_says_why_it_cannot_run(
         page.keyboard.press("r")
         expect(page.locator("#notices")).to_contain_text("This run is still active")
         assert page.url.endswith("/runs")
+        chosen = page.get_by_label(f"Select run {run}")
+        chosen.check()
+        page.keyboard.press("Tab")  # a key in a field does nothing
+        page.keyboard.press("j")
+        expect(page.locator(":focus")).not_to_have_text(f"…{run[-8:]}")
+        page.keyboard.press("r")
+        expect(page.get_by_role("heading", name="Rerun one run?")).to_be_visible()
+        expect(page.locator(".run-table, table").get_by_text(f"…{run[-8:]}")).to_have_count(0)
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("One run was started.")).to_be_visible()
+        assert page.url.endswith("/runs")
+
+
+def test_a_folded_list_of_reasons_counts_the_chosen_ones(
+    browser: Browser, server: Served, token: str
+) -> None:
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto("/alerts/rules/new")
+        number = page.locator("#f-reasons [data-checked]")
+        expect(number).to_be_hidden()
+        page.get_by_text("Only for these reasons").click()
+        page.get_by_label("Timeout", exact=True).check()
+        page.get_by_label("Exit code").check()
+        expect(number).to_have_text("2")
+        page.get_by_label("Timeout", exact=True).uncheck()
+        expect(number).to_have_text("1")
+        assert watch.errors == []

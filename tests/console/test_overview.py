@@ -59,6 +59,10 @@ async def test_the_cards_show_the_state_of_the_account(app: App, owner: Visitor)
     assert figures["now"] == ["1", "1", "0"]
     assert figures["day"] == ["1", "1", "0", "2"]
     assert figures["usage"] == ["2", "1"]  # no money, because no prices are set
+    counted = {name: page.all(f"//*[@id='card-{name}']//dd/a/@href") for name in ("now", "day")}
+    day = ("succeeded", "failed", "active")  # none was aborted
+    assert counted["day"] == [f"/runs?state={state}&from=24h" for state in day]
+    assert counted["now"] == ["/runs?state=running", "/queue"]  # none is held
     assert page.all(f"//*[@id='card-day']//a[@href='/runs/{failed}']")
     bars = page.all("//*[@id='card-day']//run-brush/svg//path[@class]/@class")
     assert {"good", "bad", "open"} <= {str(name) for name in bars}
@@ -114,8 +118,9 @@ async def test_the_slowest_workers_of_the_week_lead_to_their_trends(
     names = page.all("//*[@id='card-slow']//li//a/@href")
     assert names == ["/w/owner/slow/trends", "/w/owner/quick/trends"]
     lines = [" ".join(item.itertext()).split() for item in page.all("//*[@id='card-slow']//li")]
-    assert " ".join(lines[0]) == "owner/slow 2 runs · before: 1 min 4 min"
-    assert "before" not in lines[1]
+    assert " ".join(lines[0]) == "owner/slow 2 runs · week before: 1 min 4 min"
+    assert "before" not in " ".join(lines[1])
+    assert page.one("//*[@id='card-slow']//p").text.endswith("from start to end.")
     all_link = page.one("//*[@id='card-slow']/div[1]/a").get("href")
     sums = await owner.get(all_link.partition("#")[0])
     cells = sums.all("//th[@aria-sort='descending']/ancestor::table//tbody/tr/th//a/text()")

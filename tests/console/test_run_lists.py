@@ -305,7 +305,8 @@ async def test_the_key_of_a_rerun_comes_with_the_state(app: App, owner: Visitor)
     [waits] = await started(app, worker)
     page = await owner.get("/runs")
     [button] = page.all("//button[@data-key='r']")
-    assert button.get("formaction") == f"/runs/{ended}/rerun"
+    assert (button.get("formaction"), button.get("name")) == ("/runs/bulk", "rerun")
+    assert button.get("value") == ended
     assert button.getparent().get("id") == f"r-{ended}-state" and waits in listed(page)
     update = (TEMPLATES / "runs" / "update.html").read_text(encoding="utf-8")
     assert "{{ cells.state_cell(row) }}</hx-partial>" in update

@@ -45,7 +45,9 @@ async def test_a_rule_that_is_off_is_shown_as_off_and_only_switched_on(
     await owner.post(f"/alerts/rules/{rule.id}/switch", {"to": "off"})
     shown = await owner.get(page)
     assert not shown.all("//form//input[@name='endpoints']")
-    assert shown.one(f"//form/a[@href='/alerts/rules/{rule.id}']/following-sibling::span").text
+    card = shown.one("//form[contains(@action, '/notify')]")
+    assert card.xpath(f".//a[@href='/settings/webhooks/{made.endpoint.id}']/text()") == ["ops"]
+    assert card.xpath(f".//a[@href='/alerts/rules/{rule.id}']/text()") == ["Change"]
     await owner.post(f"{page}/notify", {})  # of a page from before
     assert [found.enabled for found in await rules(app)] == [False]
     await owner.post(f"{page}/notify", {"switch": "on"})

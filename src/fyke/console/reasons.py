@@ -112,10 +112,21 @@ def choices(priced: bool, chosen: Collection[str] = ()) -> list[tuple[str, str]]
     """(code, name) of every code that a run can end with: without ``priced`` those about money only
     if they are ``chosen``.
     """
+    return [choice for _title, listed in groups(priced, chosen) for choice in listed]
+
+
+def groups(priced: bool, chosen: Collection[str] = ()) -> list[tuple[str, list[tuple[str, str]]]]:
+    """``choices`` in groups with a title, the usual ones first."""
     return [
-        (code.value, name_of(code))
-        for code in ENDS
-        if priced or code not in _OF_MONEY or code.value in chosen
+        (
+            gettext(title),
+            [
+                (code.value, gettext(name))
+                for code, name in names.items()
+                if priced or code not in _OF_MONEY or code.value in chosen
+            ],
+        )
+        for title, names in _GROUPS.items()
     ]
 
 
@@ -144,49 +155,60 @@ _OPTIONS_NAMED = {
         "Stopped: the run reached its maximum traffic of %(traffic_bytes)s MB"
     ),
 }
-_NAMES = {
-    ReasonCode.EXIT_CODE: _("Exit code"),
-    ReasonCode.NO_BROWSER: _("No browser"),
-    ReasonCode.BROWSER_NOT_DECLARED: _("Browser not declared"),
-    ReasonCode.BROWSER_BUSY: _("No browser free"),
-    ReasonCode.BROWSER_FAILED: _("Browser failed"),
-    ReasonCode.BROWSER_OUT_OF_MEMORY: _("Browser out of memory"),
-    ReasonCode.SIGNAL: _("Signal"),
-    ReasonCode.OUT_OF_MEMORY: _("Out of memory"),
-    ReasonCode.TIMEOUT: _("Timeout"),
-    ReasonCode.ABORTED: _("Aborted"),
-    ReasonCode.TRAFFIC_CAP: _("Traffic cap"),
-    ReasonCode.ROW_CAP: _("Row cap"),
-    ReasonCode.DISK_CAP: _("Disk cap"),
-    ReasonCode.CHARGE_ESTIMATE: _("Highest cost of the run"),
-    ReasonCode.RUN_CHARGE_CAP: _("Cost cap of the run"),
-    ReasonCode.BALANCE_USED_UP: _("Balance used up"),
-    ReasonCode.ACCOUNT_RUN_CAP: _("Account's cap for one run"),
-    ReasonCode.ACCOUNT_MONTH_CAP: _("Account's cap for the month"),
-    ReasonCode.BUILDS_NOT_ALLOWED: _("Builds not allowed"),
-    ReasonCode.BAD_REQUIREMENT: _("Requirement refused"),
-    ReasonCode.PACKAGES_FAILED: _("Installer failed"),
-    ReasonCode.NO_READY_PACKAGE: _("No ready-made package"),
-    ReasonCode.PACKAGE_NOT_FOUND: _("Package not found"),
-    ReasonCode.PACKAGES_REFUSED: _("Package files refused"),
-    ReasonCode.BUILD_FAILED: _("Build failed"),
-    ReasonCode.INSTALLER_MISSING: _("Installer missing"),
-    ReasonCode.NPM_TOO_OLD: _("npm too old"),
-    ReasonCode.REGISTRY_LOOPBACK: _("Registry on a loopback address"),
-    ReasonCode.REGISTRY_PROXY: _("Proxy of the registry"),
-    ReasonCode.REGISTRY_CREDENTIALS: _("Credentials of the registry"),
-    ReasonCode.REGISTRY_LOGIN: _("Login of the registry"),
-    ReasonCode.REGISTRY_SETTINGS: _("Settings of the registry"),
-    ReasonCode.INSTALL_TIMEOUT: _("Installation timeout"),
-    ReasonCode.INSTALL_LIMIT: _("Installation limit"),
-    ReasonCode.INSTALL_DISK_FULL: _("Disk full during installation"),
-    ReasonCode.ISOLATION_MISSING: _("No sandbox"),
-    ReasonCode.LIMITS_MISSING: _("No hard limits"),
-    ReasonCode.WORKER_DELETED: _("Worker deleted"),
-    ReasonCode.RUNNER_LOST: _("Runner lost"),
-    ReasonCode.PLATFORM_STOPPED: _("Platform stopped"),
-    ReasonCode.NODE_DRAINED: _("Machine out of service"),
-    ReasonCode.INTERNAL: _("Platform fault"),
-    ReasonCode.NOT_STARTED: _("Worker not started"),
-    ReasonCode.VERSION_MISSING: _("Version missing"),
+_GROUPS = {
+    _("The Worker"): {
+        ReasonCode.EXIT_CODE: _("Exit code"),
+        ReasonCode.SIGNAL: _("Signal"),
+        ReasonCode.VERSION_MISSING: _("Version missing"),
+        ReasonCode.WORKER_DELETED: _("Worker deleted"),
+    },
+    _("Limits"): {
+        ReasonCode.TIMEOUT: _("Timeout"),
+        ReasonCode.OUT_OF_MEMORY: _("Out of memory"),
+        ReasonCode.TRAFFIC_CAP: _("Traffic cap"),
+        ReasonCode.ROW_CAP: _("Row cap"),
+        ReasonCode.DISK_CAP: _("Disk cap"),
+        ReasonCode.CHARGE_ESTIMATE: _("Highest cost of the run"),
+        ReasonCode.RUN_CHARGE_CAP: _("Cost cap of the run"),
+        ReasonCode.BALANCE_USED_UP: _("Balance used up"),
+        ReasonCode.ACCOUNT_RUN_CAP: _("Account's cap for one run"),
+        ReasonCode.ACCOUNT_MONTH_CAP: _("Account's cap for the month"),
+    },
+    _("Browser"): {
+        ReasonCode.NO_BROWSER: _("No browser"),
+        ReasonCode.BROWSER_FAILED: _("Browser failed"),
+        ReasonCode.BROWSER_OUT_OF_MEMORY: _("Browser out of memory"),
+        ReasonCode.BROWSER_BUSY: _("No browser free"),
+        ReasonCode.BROWSER_NOT_DECLARED: _("Browser not declared"),
+    },
+    _("The platform"): {
+        ReasonCode.INTERNAL: _("Platform fault"),
+        ReasonCode.RUNNER_LOST: _("Runner lost"),
+        ReasonCode.NOT_STARTED: _("Worker not started"),
+        ReasonCode.PLATFORM_STOPPED: _("Platform stopped"),
+        ReasonCode.NODE_DRAINED: _("Machine out of service"),
+        ReasonCode.ABORTED: _("Aborted"),
+        ReasonCode.ISOLATION_MISSING: _("No sandbox"),
+        ReasonCode.LIMITS_MISSING: _("No hard limits"),
+    },
+    _("Installation of packages"): {
+        ReasonCode.PACKAGES_FAILED: _("Installer failed"),
+        ReasonCode.PACKAGE_NOT_FOUND: _("Package not found"),
+        ReasonCode.BAD_REQUIREMENT: _("Requirement refused"),
+        ReasonCode.BUILD_FAILED: _("Build failed"),
+        ReasonCode.BUILDS_NOT_ALLOWED: _("Builds not allowed"),
+        ReasonCode.NO_READY_PACKAGE: _("No ready-made package"),
+        ReasonCode.PACKAGES_REFUSED: _("Package files refused"),
+        ReasonCode.INSTALL_TIMEOUT: _("Installation timeout"),
+        ReasonCode.INSTALL_LIMIT: _("Installation limit"),
+        ReasonCode.INSTALL_DISK_FULL: _("Disk full during installation"),
+        ReasonCode.INSTALLER_MISSING: _("Installer missing"),
+        ReasonCode.NPM_TOO_OLD: _("npm too old"),
+        ReasonCode.REGISTRY_LOGIN: _("Login of the registry"),
+        ReasonCode.REGISTRY_CREDENTIALS: _("Credentials of the registry"),
+        ReasonCode.REGISTRY_SETTINGS: _("Settings of the registry"),
+        ReasonCode.REGISTRY_PROXY: _("Proxy of the registry"),
+        ReasonCode.REGISTRY_LOOPBACK: _("Registry on a loopback address"),
+    },
 }
+_NAMES = {code: name for names in _GROUPS.values() for code, name in names.items()}

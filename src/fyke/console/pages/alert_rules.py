@@ -56,12 +56,11 @@ class AlertRulePages:
 
     async def list(self, view: View) -> Response:
         rules = await self.alerts.rules(view.caller)
-        webhooks = await self.webhooks.list(view.caller)
         return view.page(
             "alerts/rules.html",
             area=AREA,
             rules=rules,
-            webhooks={hook.endpoint.id: hook.endpoint.name for hook in webhooks},
+            hooks=[hook.endpoint for hook in await self.webhooks.list(view.caller)],
             example=EXAMPLE,
         )
 
@@ -153,7 +152,7 @@ class AlertRulePages:
             rule=rule,
             preview=preview,
             kinds=_KINDS,
-            reasons=reasons.choices(view.context.priced, typed["reasons"]),
+            reasons=reasons.groups(view.context.priced, typed["reasons"]),
             hooks=[hook.endpoint for hook in await self.webhooks.list(view.caller)],
             tasks=[(task.task.id, task.task.title) for task in tasks],
             workers=workers,

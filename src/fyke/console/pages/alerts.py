@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
+from fyke.console.reasons import alert_text
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext
 from fyke.console.view import View
 from fyke.domain.alerts.rules import EXAMPLE
 from fyke.domain.alerts.service import Alerts
-from fyke.model.alert import AlertFilter
+from fyke.model.alert import Alert, AlertFilter, RuleKind
 
 AREA = "/alerts"
 PAGE_SIZE = 30
@@ -42,7 +44,7 @@ class AlertPages:
         return view.page(
             "alerts/list.html",
             area=AREA,
-            alerts=alerts,
+            alert_groups=_grouped(alerts),
             subjects=await self.alerts.subjects(alerts),
             count=count,
             unread=unread,
@@ -54,7 +56,8 @@ class AlertPages:
         )
 
     async def read(self, view: View) -> Response:
-        chosen = None if view.form.on("all") else view.form.all("id")
+        ids = " ".join(view.form.all("id")).split()  # a row names all of its group
+        chosen = None if view.form.on("all") else ids
         marked = await self.alerts.mark_read(view.caller, chosen)
         text = ngettext(
             "%(num)s alert was marked as read.", "%(num)s alerts were marked as read.", marked
@@ -63,3 +66,13 @@ class AlertPages:
         return view.go(
             back, text % {"num": marked} if marked else _("All alerts were already read.")
         )
+
+
+def _grouped(alerts: Sequence[Alert]) -> list[list[Alert]]:
+    """Newest first. Those that one rule raised about the same are one group, read ones apart."""
+    groups: dict[tuple[object, ...], list[Alert]] = {}
+    for alert in alerts:
+        failure = alert_text(alert) if alert.kind is RuleKind.FAILED else ""
+        same = alert.rule_id, alert.worker_id, alert.task_id, failure, alert.read_at > 0
+        groups.setdefault(same, []).append(alert)
+    return list(groups.values())

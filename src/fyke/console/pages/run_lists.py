@@ -171,14 +171,15 @@ class RunListPages:
 
     async def act(self, view: View) -> Response:
         """Ask for confirmation, then run the action and show its results."""
+        pressed = view.form.get("rerun")  # the run of the row whose key was pressed
         try:
-            action = BulkAction(view.form.get("action"))
+            action = BulkAction.RERUN if pressed else BulkAction(view.form.get("action"))
         except ValueError:
             raise InvalidRequest(f"use one of {', '.join(BulkAction)}", field="action") from None
         query = QueryParams(view.form.get("query"))
         address = run_filters.read(query, query.getlist("col"))
-        run_ids = view.form.all("run")
-        matching = view.form.on("all_matching")
+        run_ids = [pressed] if pressed else view.form.all("run")
+        matching = not pressed and view.form.on("all_matching")
         if not matching and not run_ids:
             return view.go(address.path(), _("No runs selected."), "warn")
         search = await self.lists.search(view.caller, address.terms, view.zone_name)

@@ -60,6 +60,13 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// a folded list of check boxes says how many are checked
+document.addEventListener("change", ({ target }) => {
+  const list = target.closest("details");
+  const number = list?.querySelector(":scope > summary > [data-checked]");
+  if (number) number.textContent = list.querySelectorAll(":checked").length || "";
+});
+
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   for (const menu of document.querySelectorAll("details.menu[open]")) {
