@@ -86,7 +86,10 @@ async def test_every_kind_of_rule_is_described_saved_and_shown_in_its_form(
         "zero_rows": ({"worker": worker.path}, "a run succeeds without rows"),
         "fewer_rows": ({"share": "40"}, "a run has fewer than 40% of the usual rows"),
         "slower": ({"multiple": "2,5"}, "a run takes more than 2.5 times as long as usual"),
-        "missing_field": ({"field": "price", "percent": "7.5"}, "in more than 7.5% of the rows"),
+        "missing_field": (
+            {"field": "price", "percent": "7.5"},
+            "the field price is missing in more than 7.5% of the rows",
+        ),
         "budget": ({"usd": "12.5", "megabytes": "3"}, "a month costs more than $12.50, a month"),
     }
     for kind, (more, sentence) in forms.items():

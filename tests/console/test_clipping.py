@@ -11,9 +11,11 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Page
 
+from fyke.domain.runs.service import StartRequest
 from fyke.domain.workers.page import PageChange
+from fyke.model.run import Origin, Outcome
 from support.app import App, make_templates
-from support.browser import tab
+from support.browser import PHONE, tab
 from support.console_seed import SeededAccount, seed
 from support.pages import sign_in
 from support.screenshots import addresses
@@ -84,6 +86,18 @@ async def give_a_long_word(app: App, path: str) -> None:
     workers = app.services.workers
     worker = await workers.find(app.owner, path)
     await workers.change_page(app.owner, worker.id, PageChange(LONG_WORD))
+
+
+async def failed_with_a_long_log(app: App) -> str:
+    """The id of a run that has failed, with lines of several rows."""
+    worker = await app.services.workers.find(app.owner, "owner/reader")
+    wanted = {"parameters": {"system": {}, "custom": {"urls": [{"url": "https://a.example"}]}}}
+    request = StartRequest(worker.id, None, wanted, "", Origin.WEB)
+    run = await app.services.runs.start(app.owner, request)
+    [lease] = [one for one in await app.begin() if one.run.id == run.id]
+    await app.push(lease, [], log=[f"line {n} " + "word " * 100 for n in range(30)])
+    await app.end(lease, Outcome.EXIT_CODE, "The Worker exited with code 1")
+    return run.id
 
 
 def cut_off(page: Page, label: str) -> list[str]:
@@ -167,6 +181,43 @@ def test_the_first_row_is_near_the_top(
         page.goto(fixtures.addresses().get(address, address))
         top = page.evaluate(FIRST_ROW)
         assert top <= highest
+
+
+def test_tables_of_the_api_docs_and_copy_buttons_fit_a_phone(
+    browser: Browser, seen: tuple[Served, SeededAccount, str]
+) -> None:
+    server, fixtures, token = seen
+    known = fixtures.addresses()
+    with tab(browser, server.base_url, token, size=PHONE) as (page, _):
+        page.goto(known["/docs/{page}"])
+        widths = page.locator(".docs-fields .prose:visible").evaluate_all(
+            "all => all.map(cell => cell.getBoundingClientRect().width)"
+        )
+        assert widths and min(widths) > 200
+        page.goto(known["/runs/{id}/share"])
+        inside = page.locator(".cards-below .copy-button").evaluate_all(
+            """all => all.map(each => each.closest("td").getBoundingClientRect().right
+              - each.getBoundingClientRect().right)"""
+        )
+        assert inside and min(inside) >= 0
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_the_last_line_of_a_failed_run_is_in_sight(
+    browser: Browser, seen: tuple[Served, SeededAccount, str], script: bool
+) -> None:
+    server, _, token = seen
+    run = server.do(failed_with_a_long_log(server.app))
+    with tab(browser, server.base_url, token, java_script_enabled=script) as (page, _):
+        page.goto(f"/runs/{run}")
+        assert page.evaluate(
+            """() => {
+              const box = document.querySelector(".log-box.short");
+              const last = box.querySelector("li:last-child").getBoundingClientRect();
+              return last.bottom <= box.getBoundingClientRect().bottom
+                && box.scrollHeight > box.clientHeight;
+            }"""
+        )
 
 
 def test_the_pages_of_compare_pages_exist(seen: tuple[Served, SeededAccount, str]) -> None:

@@ -56,6 +56,7 @@ async def test_a_huge_cell_and_a_wide_row_are_cut_with_a_link_to_the_full_value(
     assert len(everything.all("//thead/tr/th")) == 41
     row = await owner.get(f"/runs/{run}/rows/1")
     assert len(row.raw) < 100_000
+    assert row.all("//dl[contains(@class, 'row-facts')]/dd")[1].text_content() == "1"
     value = await owner.get(f"/runs/{run}/rows/1/value?field=big")
     assert value.answer.text == text
     assert value.answer.headers["content-disposition"].startswith("attachment")

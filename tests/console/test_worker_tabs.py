@@ -64,7 +64,7 @@ async def test_output_fields_show_schema_and_rows_separately(app: App, owner: Vi
     columns = [{"name": "url", "type": "string", "description": "Address"}, {"name": "gone"}]
     worker = await app.publish("reader", output=columns)
     page = await owner.get("/w/owner/reader/output")
-    assert page.all("//tbody/tr[1]/td[5]")[0].text_content().strip() == "not run yet"
+    assert page.all("//tbody/tr[1]/td[5]")[0].text_content().strip() == "no rows yet"
     await start(app, worker.id)
     await app.execute([{"url": "a", "extra": 1}], headers=[Header("A", "url", "text")])
     page = await owner.get("/w/owner/reader/output")

@@ -1,4 +1,4 @@
-"""The columns of a worker's rows: from its schema, and from the rows of the newest run."""
+"""The columns of a worker's rows: from its schema, and from the rows of the newest run with any."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from fyke.contracts.state import Storage
 from fyke.domain.results.headers import headers_from_rows
 from fyke.domain.results.service import RunResults
+from fyke.domain.runs.recent import LAST
 from fyke.domain.workers import output_schema
 from fyke.errors import InvalidRequest, RunNotFound
 from fyke.model.account import Caller
 from fyke.model.results import Header
+from fyke.model.run_list import RunsOf
 from fyke.model.worker import Version, Worker
 
 SAMPLE = 20  # rows of the run that are read
@@ -18,7 +20,7 @@ SAMPLE = 20  # rows of the run that are read
 
 @dataclass(frozen=True, slots=True)
 class OutputField:
-    """One column. ``declared``: the schema has it; ``in_rows``: rows of the newest run have it."""
+    """One column. ``declared``: the schema has it; ``in_rows``: rows of the run that is read have it."""
 
     key: str
     label: str
@@ -29,9 +31,9 @@ class OutputField:
 
 @dataclass(frozen=True, slots=True)
 class WorkerOutputFields:
-    """Declared columns first, in their order. ``run_id`` is the newest run, ``""`` when the
-    caller's account has no run of the worker or the run has no rows; ``problem`` is the reason why
-    the schema is unusable.
+    """Declared columns first, in their order. ``run_id`` is the newest run with rows, ``""`` when
+    none of the last runs of the worker in the caller's account has rows; ``problem`` is the reason
+    why the schema is unusable.
     """
 
     fields: tuple[OutputField, ...]
@@ -54,16 +56,22 @@ class OutputFields:
     async def get(
         self, caller: Caller, worker: Worker, version: Version | None
     ) -> WorkerOutputFields:
-        """Return the columns of ``version`` and of the account's newest run of the worker.
+        """Return the columns of ``version`` and of the account's newest run of the worker that has
+        rows.
 
         Runs of other accounts are never read.
         """
         declared, problem = _declared(version)
-        run_id = await self._storage.read(
-            lambda tx: tx.runs.newest(caller.account_id, worker.id) or ""
+        last = await self._storage.read(
+            lambda tx: tx.run_lists.last_runs(caller.account_id, RunsOf.WORKER, [worker.id], LAST)
         )
-        actual = await self._columns_of_rows(caller, run_id) if run_id else []
-        return WorkerOutputFields(_merged(declared, actual), run_id if actual else "", problem)
+        newest_first = last.get(worker.id, [])[::-1]
+        # the newest may have rows that are not counted yet
+        worth_reading = newest_first[:1] + [run for run in newest_first[1:] if run.results][:1]
+        for run in worth_reading:
+            if actual := await self._columns_of_rows(caller, run.id):
+                return WorkerOutputFields(_merged(declared, actual), run.id, problem)
+        return WorkerOutputFields(_merged(declared, []), "", problem)
 
     async def _columns_of_rows(self, caller: Caller, run_id: str) -> list[Header]:
         """The columns that the first rows of a run have, declared or not."""

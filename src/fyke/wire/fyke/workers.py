@@ -228,7 +228,7 @@ class OutputColumn(Answer):
     label: str
     format: str
     declared: Annotated[bool, Meta(description="whether the output schema has it")]
-    seen: Annotated[bool, Meta(description="whether the account's newest run had it")]
+    seen: Annotated[bool, Meta(description="whether the account's newest run with rows had it")]
 
     @classmethod
     def of(cls, output_field: OutputField) -> OutputColumn:

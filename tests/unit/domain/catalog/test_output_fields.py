@@ -27,7 +27,7 @@ class Setup:
         self.results = RunResults(stores.storage, stores.results)
 
     async def push(self, *rows: dict[str, Any], **changes: Any) -> Run:
-        run = await self.stores.run(**changes)
+        run = await self.stores.run(**{"results": len(rows)} | changes)
         await self.stores.results.open_attempt(run.id, f"attempt of {run.id}")
         pushed = [PushedRow(json.dumps(row).encode()) for row in rows]
         await self.stores.results.commit([AttemptBatch(run.id, f"attempt of {run.id}", pushed)])
@@ -106,6 +106,21 @@ async def test_only_the_first_rows_of_the_newest_run_are_read(setup: Setup) -> N
     await setup.push({"old": 1}, created_at=records.START)
     await setup.push(*[{"n": 1}] * SAMPLE, {"late": 1}, created_at=records.START + 1)
     assert columns_of(await setup.of(None)) == [("n", False, True)]
+
+
+@pytest.mark.parametrize("counted", [True, False])
+async def test_a_newer_run_without_rows_does_not_hide_the_columns(
+    setup: Setup, counted: bool
+) -> None:
+    run = await setup.push({"a": 1}, created_at=records.START)
+    await setup.push({"older": 1}, created_at=records.START - 1)
+    if counted:
+        await setup.push(created_at=records.START + 1)
+        await setup.push(created_at=records.START + 2)
+    else:  # a run that is still running
+        run = await setup.push({"a": 1}, created_at=records.START + 1, results=0)
+    found = await setup.of("")
+    assert (columns_of(found), found.run_id) == ([("a", False, True)], run.id)
 
 
 async def test_runs_of_other_accounts_are_never_read(setup: Setup) -> None:
