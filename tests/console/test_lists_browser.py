@@ -202,8 +202,8 @@ def test_on_a_phone_rows_are_cards_without_horizontal_scrolling(
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= PHONE["width"], address
         page.goto("/runs")
-        cell = page.locator(".run-table tbody td[data-label='Parameters']").first
-        assert cell.evaluate("e => getComputedStyle(e, '::before').content") == '"Parameters"'
+        cell = page.locator(".run-table tbody td[data-label='Input']").first
+        assert cell.evaluate("e => getComputedStyle(e, '::before').content") == '"Input"'
 
 
 def test_a_queue_reports_items_that_have_left_it(

@@ -210,7 +210,7 @@ async def test_the_selected_columns_are_stored_in_the_address(app: App, owner: V
     await started(app, await app.publish())
     usual = columns(await owner.get("/runs"))
     assert usual == [
-        "State", "Run", "Worker", "Parameters", "Results", "Duration", "Created",
+        "State", "Run", "Worker", "Input", "Rows", "Duration", "Created",
     ]  # fmt: skip
     free = await owner.get("/runs?col=usage&col=version")  # without prices there is no usage
     assert columns(free) == ["State", "Run", "Version"]

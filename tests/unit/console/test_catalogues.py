@@ -27,3 +27,15 @@ def test_no_translation_belongs_to_a_removed_text(locale: str) -> None:
 
 def test_a_singular_has_the_same_plural_everywhere() -> None:
     assert with_two_plurals() == []
+
+
+def test_what_a_run_takes_and_stores_has_one_name_each() -> None:
+    """Input and rows; the other names are those of the API and of a search."""
+    places = {
+        text: [file for file, _line in texts().get(text).locations]
+        for text in ("Parameters", "Results")
+    }
+    assert places == {
+        "Parameters": ["templates/docs/operation.html"],
+        "Results": ["templates/find/palette.html"],
+    }
