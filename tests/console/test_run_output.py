@@ -124,6 +124,11 @@ async def test_a_run_without_hidden_rows_does_not_mention_them(app: App, owner: 
     assert "left out" not in (await owner.get(f"/runs/{run}")).text
 
 
+async def test_a_single_row_is_counted_in_words(app: App, owner: Visitor) -> None:
+    page = await owner.get(f"/runs/{await finished(app, [{'n': 1}])}")
+    assert page.one("//nav[@id='rows-pager']/span[1]").text.strip() == "One row"
+
+
 async def test_hidden_rows_are_announced_in_chinese(app: App, owner: Visitor) -> None:
     run = await started(app)
     await app.execute([{"n": 1}], Outcome.EXIT_CODE, "The Worker exited with code 1")

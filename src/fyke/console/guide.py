@@ -351,7 +351,7 @@ def _hit(page: GuidePage, section: GuideSection | None, terms: Sequence[Term]) -
         return GuideHit(page.address, page.title, "")
     anchor = f"#{section.anchor}" if section.heading else ""
     snippet = _snippet(section.text, [word for term in terms for word in term]) if terms else ""
-    return GuideHit(page.address + anchor, page.title, section.heading, snippet)
+    return GuideHit(page.address + anchor, page.title, _plain(section.heading), snippet)
 
 
 def _snippet(text: str, words: Sequence[str]) -> str:
