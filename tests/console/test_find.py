@@ -142,6 +142,15 @@ async def test_single_keys_can_be_switched_off(app: App, owner: Visitor) -> None
     assert "data-keys" not in page.tree.getroottree().getroot().attrib
 
 
+async def test_keys_have_the_names_on_the_keyboard_in_every_language(
+    app: App, owner: Visitor
+) -> None:
+    headers = {"accept": "text/html", "accept-language": "zh-CN"}
+    page = (await owner.http.get("/help/keys", headers=headers)).text
+    for key in ("Enter", "Backspace", "Home", "End"):
+        assert f"<kbd>{key}</kbd>" in page
+
+
 async def test_a_view_of_runs_can_be_copied_as_a_link(app: App, owner: Visitor) -> None:
     await app.publish()
     await started(app)

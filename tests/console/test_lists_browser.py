@@ -203,8 +203,8 @@ def test_on_a_phone_rows_are_cards_without_horizontal_scrolling(
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= PHONE["width"], address
         page.goto("/runs")
-        cell = page.locator(".run-table tbody td[data-label='Parameters']").first
-        assert cell.evaluate("e => getComputedStyle(e, '::before').content") == '"Parameters"'
+        cell = page.locator(".run-table tbody td[data-label='Input']").first
+        assert cell.evaluate("e => getComputedStyle(e, '::before').content") == '"Input"'
 
 
 def test_failures_have_room_on_a_narrow_screen_and_with_large_text(

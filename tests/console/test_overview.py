@@ -74,6 +74,7 @@ async def test_the_cards_show_the_state_of_the_account(app: App, owner: Visitor)
     bars = page.all("//*[@id='card-workers']//li[2]//svg/a/@href")
     assert bars == [f"/runs/{failed}"]
     assert "The last run: 1 failed" in page.text
+    assert "Bars: the last 30 runs." in page.text
 
 
 async def test_equal_failures_are_shown_once(app: App, owner: Visitor) -> None:

@@ -65,6 +65,10 @@ async def test_sessions_are_listed_and_ended(app: App) -> None:
 
 async def test_a_saved_view_can_be_removed(app: App, owner: Visitor) -> None:
     await app.services.profiles.save_view(app.owner, "runs", "state=failed")
-    assert "state=failed" in (await owner.get("/settings/account")).text
+    page = await owner.get("/settings/account")
+    assert page.one("//a[@href='/runs?state=failed']").text == "Runs: Failed"
+    await app.services.profiles.save_view(app.owner, "runs", "worker=a&outcome=timeout&col=none")
+    link = (await owner.get("/settings/account")).one("//a[contains(@href, 'outcome=')]")
+    assert link.text == "Runs: Timeout, a · no columns"
     await owner.post("/settings/account/views/forget", {"name": "runs"})
-    assert "state=failed" not in (await owner.get("/settings/account")).text
+    assert "outcome=" not in (await owner.get("/settings/account")).text

@@ -216,7 +216,7 @@ async def test_what_could_not_be_taken_is_explained(app: App, owner: Visitor) ->
     page = await owner.get(f"/runs/{run}/browser")
     assert not page.all("//*[@id='browser']//img")
     assert "Picture: the page did not answer in time" in page.text
-    assert "HTML as text: it is too large" in page.text
+    assert "HTML: not kept, too large" in page.text
 
 
 async def test_every_reason_has_a_text(app: App, owner: Visitor) -> None:

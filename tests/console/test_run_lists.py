@@ -146,6 +146,13 @@ async def test_runs_over_time_are_a_picture_and_a_table(app: App, owner: Visitor
     assert [cell.text_content() for cell in row.xpath("td")][1:] == ["3", "0", "0", "0", "3"]
     address = row.xpath("td/a/@href")[0]
     assert address in page.all("//figure//svg/a/@href")
+    assert page.one("//figure/span[1]").text == "at most 3 runs"
+    assert page.all("//figure/figcaption/span/text()") == [
+        "Succeeded",
+        "Failed",
+        "Aborted",
+        "Still active",
+    ]
     step = await owner.get(address)
     assert len(listed(step)) == 3
     assert (step.value("range"), step.value("state")) == ("custom", "ready")
@@ -210,7 +217,7 @@ async def test_the_selected_columns_are_stored_in_the_address(app: App, owner: V
     await started(app, await app.publish())
     usual = columns(await owner.get("/runs"))
     assert usual == [
-        "State", "Run", "Worker", "Parameters", "Results", "Duration", "Created",
+        "State", "Run", "Worker", "Input", "Rows", "Duration", "Created",
     ]  # fmt: skip
     free = await owner.get("/runs?col=usage&col=version")  # without prices there is no usage
     assert columns(free) == ["State", "Run", "Version"]

@@ -84,7 +84,7 @@ async def test_rows_of_a_failed_worker_are_announced_and_can_be_shown(
         assert "5 rows are stored but hidden because the Worker failed" in text, tab
         assert "FYKE_FAILED_ROWS=keep" in text and "config.toml" in text
         figures = " ".join(page.one("//*[@id='run-figures']").text_content().split())
-        assert "0 rows, 5 hidden" in figures, tab
+        assert "0, 5 hidden" in figures, tab
     assert not page.all("//tbody/tr[starts-with(@id, 'r-')]")
     listed = (await owner.get("/runs?all=1")).all("//td[contains(@class, 'in-results')]//@title")
     assert listed == ["5 rows are stored but hidden because the Worker failed"]
@@ -125,10 +125,15 @@ async def test_a_run_without_hidden_rows_does_not_mention_them(app: App, owner: 
     assert "left out" not in (await owner.get(f"/runs/{run}")).text
 
 
+async def test_a_single_row_is_counted_in_words(app: App, owner: Visitor) -> None:
+    page = await owner.get(f"/runs/{await finished(app, [{'n': 1}])}")
+    assert page.one("//nav[@id='rows-pager']/span[1]").text.strip() == "One row"
+
+
 async def test_hidden_rows_are_announced_in_chinese(app: App, owner: Visitor) -> None:
     run = await started(app)
     await app.execute([{"n": 1}], Outcome.EXIT_CODE, "The Worker exited with code 1")
     headers = {"accept": "text/html", "accept-language": "zh-CN"}
     page = (await owner.http.get(f"/runs/{run}", headers=headers)).text
-    for text in ("有 1 行已保存", "显示这些行", "导出这些行", "始终保留"):
+    for text in ("有 1 行数据已保存", "显示这些数据行", "导出这些数据行", "始终保留"):
         assert text in page

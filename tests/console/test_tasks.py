@@ -37,6 +37,7 @@ async def test_the_list_shows_schedule_next_run_and_last_result(app: App, owner:
     assert "Failed" in page.text
     assert page.one("//svg[@class='run-bars']/a").get("href") == started.location
     assert "The last run: 1 failed" in page.text
+    assert "Bars: the last 30 runs." in page.text
     assert started.location in [
         a.get("href") for a in (await owner.get("/schedules")).all("//svg/a")
     ]

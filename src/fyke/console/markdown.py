@@ -13,7 +13,7 @@ from collections import Counter, OrderedDict
 from functools import lru_cache
 
 import nh3
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from fyke.contracts.parsing import ParserPool
 from fyke.errors import RateLimited, TooComplex
@@ -22,6 +22,7 @@ from fyke.kit.markdown import MAX_CHARS, render
 _CACHED_CHARS = 8 * 2**20  # of HTML
 _SCROLLED = re.compile(r"<h[2-6][^>]*>(.*?)</h[2-6]>|<(table|pre)>", re.S)
 _TAG = re.compile(r"<[^>]+>")
+_CODE = re.compile(r"`([^`]+)`")
 
 _TAGS = {
     *("p", "br", "hr", "strong", "em", "del", "s", "code", "pre", "blockquote", "a"),
@@ -87,6 +88,11 @@ def to_html(text: str) -> Markup:
         link_rel="nofollow noopener noreferrer",
     )
     return Markup(cleaned)  # noqa: S704 - sanitized above
+
+
+def with_code(text: str) -> Markup:
+    """One line whose only marks are those of code, such as the description of a field."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
 
 
 def in_regions(text: Markup, title: str) -> Markup:

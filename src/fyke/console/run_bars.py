@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
 from functools import lru_cache
+from typing import ClassVar
 
 from markupsafe import Markup, escape
 
@@ -125,6 +126,7 @@ class DrawnRuns:
     summary: str  # how the runs ended
     measure: str  # what the height is
     count: int
+    most: ClassVar[int] = COUNT
 
 
 def drawn(

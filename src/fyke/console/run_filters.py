@@ -21,6 +21,7 @@ DEFAULT_COLUMNS = ("worker", "parameters", "results", "usage", "duration", "crea
 # the lengths of time to choose from
 RANGES = ("1h", "24h", "7d", "30d")
 CUSTOM = "custom"
+VIEW = "runs"  # name of the saved address in the preferences
 NEWER = "newer-"  # prefix of a cursor that leads to newer runs
 
 # names in the address that differ from those of the members
@@ -116,6 +117,12 @@ def read(query: QueryParams | Mapping[str, str], chosen: Iterable[str]) -> ListA
         cursor=query.get("cursor", "").strip(),
         everything="all" in query,
     )
+
+
+def read_saved(query: str) -> ListAddress:
+    """The address that is saved as ``query``."""
+    params = QueryParams(query)
+    return read(params, params.getlist("col"))
 
 
 def length_label(length: str) -> str:

@@ -14,7 +14,7 @@ from fyke import __version__
 from fyke.console import formats, reasons, texts, waits
 from fyke.console.guide import help_for_hint
 from fyke.console.hues import hue_of
-from fyke.console.markdown import to_html
+from fyke.console.markdown import to_html, with_code
 from fyke.console.once import once_field
 from fyke.console.run_options import name_options
 from fyke.console.statics import Statics, icon_shape
@@ -62,6 +62,7 @@ def make_environment(statics: Statics) -> Environment:
         share_percent=formats.share_percent,
         iso=formats.iso,
         markdown=to_html,
+        code_marks=with_code,
         json=pretty,
         why=reasons.why,
         why_shortly=reasons.why_shortly,

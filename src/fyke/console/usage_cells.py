@@ -23,7 +23,7 @@ def cells_of(with_money: bool, *, average: bool = False) -> Callable[[UsageSums]
     def opening(label: str) -> str:
         return f'<td data-label="{escape(label)}" class="number">'
 
-    runs, failed, results = opening(_("Runs")), opening(_("Failed")), opening(_("Results"))
+    runs, failed, rows = opening(_("Runs")), opening(_("Failed")), opening(_("Rows"))
     traffic, run_time = opening(_("Traffic")), opening(_("Run time"))
     per_run = opening(_("Time per run"))
     cpu, memory, spent = opening(_("CPU time")), opening(_("Memory over time")), opening(_("Spent"))
@@ -33,7 +33,7 @@ def cells_of(with_money: bool, *, average: bool = False) -> Callable[[UsageSums]
         texts = [
             f"{runs}{formats.count(sums.runs)}</td>",
             f"{failed}{formats.count(sums.failed)}</td>",
-            f"{results}{formats.count(sums.results)}</td>",
+            f"{rows}{formats.count(sums.results)}</td>",
             f"{traffic}{_exact(f'{sums.traffic_bytes} B', formats.size(sums.traffic_bytes))}",
             f"{run_time}{_exact(f'{sums.run_ms} ms', formats.duration(sums.run_ms))}",
         ]

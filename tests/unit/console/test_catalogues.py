@@ -56,3 +56,15 @@ def test_a_chinese_share_of_cores_stays_on_one_line() -> None:
     cores = [item.string for item in catalogue("zh_Hans_CN") if "核" in item.string]
     shares = [text for text in cores if isinstance(text, str) and "/" in text]
     assert shares and not [text for text in shares if re.search(r"s / %\((cores|total)|s 核", text)]
+
+
+def test_what_a_run_takes_and_stores_has_one_name_each() -> None:
+    """Input and rows; the other names are those of the API and of a search."""
+    places = {
+        text: [file for file, _line in texts().get(text).locations]
+        for text in ("Parameters", "Results")
+    }
+    assert places == {
+        "Parameters": ["templates/docs/operation.html"],
+        "Results": ["templates/find/palette.html"],
+    }

@@ -101,6 +101,11 @@ def test_search_finds_headings_of_the_third_level_first(pages: Guide) -> None:
     assert sum(hit.title == "From Apify to Fyke" for hit in pages.search("apify", 30)) > 1
 
 
+def test_headings_of_results_are_plain_text(pages: Guide) -> None:
+    headings = {hit.heading for hit in pages.search("price_cpu_hour", 10)}
+    assert "price_cpu_hour" in headings
+
+
 def test_excerpts_are_plain_text(pages: Guide) -> None:
     hits = [hit for word in ("actor", "install", "fyke") for hit in pages.search(word, 200)]
     assert len(hits) > 100

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from lxml import html
 
-from fyke.console.markdown import UntrustedMarkdown, in_regions, to_html
+from fyke.console.markdown import UntrustedMarkdown, in_regions, to_html, with_code
 from fyke.errors import RateLimited, TooComplex
 from fyke.parsing.pools import ThreadPool
 
@@ -112,6 +112,11 @@ def test_tables_and_code_scroll_in_areas_named_after_their_headings() -> None:
     ]
     assert len(tree.xpath("//div[@role='region']/table")) == 2
     assert tree.xpath("count(//th)") == 1, "an empty one is no header"
+
+
+def test_code_in_a_line_is_marked_and_the_rest_escaped() -> None:
+    text = with_code("`owner~name` or `<b>`, <i> and `")
+    assert text == "<code>owner~name</code> or <code>&lt;b&gt;</code>, &lt;i&gt; and `"
 
 
 def test_a_heading_cannot_leave_the_name_of_an_area() -> None:

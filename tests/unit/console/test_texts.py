@@ -58,6 +58,10 @@ def test_an_ambiguous_text_is_translated_by_its_context() -> None:
     with use_language(CHINESE):
         assert pgettext("row filter", "Condition") == "条件"
         assert gettext("Condition") == "通知条件"
+        assert pgettext("content", "Rows") == "数据行"
+        assert gettext("Rows") == "行数"
+        assert pgettext("action", "Check") == "检查"
+        assert pgettext("action", "Count") == "统计"
     assert pgettext("row filter", "Condition") == "Condition"
 
 

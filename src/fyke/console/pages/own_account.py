@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from fyke.console import cookies
+from fyke.console import cookies, run_filters
 from fyke.console.agents import browser_name
 from fyke.console.amounts import dollars, no_dollars
 from fyke.console.formats import plain_dollars
@@ -153,6 +153,7 @@ class OwnAccountPages:
             values=values | (typed or {}),
             faults=faults or {},
             views=chosen.views,
+            view_of_runs=run_filters.read_saved(chosen.views.get(run_filters.VIEW, "")),
             account=account,
             address=await self.mail_addresses.status(view.caller),
             factor=await self.second_factors.status(view.caller),

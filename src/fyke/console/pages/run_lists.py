@@ -14,7 +14,7 @@ from fyke.api.event_stream import EventStream
 from fyke.console import live, reasons, run_filters
 from fyke.console.over_time import DAY, DrawnOverTime, closer_steps, drawn, steps_of
 from fyke.console.page import ConsolePage
-from fyke.console.run_filters import NEWER, RANGES, ListAddress, length_label
+from fyke.console.run_filters import NEWER, RANGES, VIEW, ListAddress, length_label
 from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext, use_language
 from fyke.console.view import View
@@ -31,7 +31,6 @@ from fyke.model.run_list import RunSearch
 from fyke.model.run_list_limits import MAX_MATCHED, BulkAction
 
 AREA = "/runs"
-VIEW = "runs"  # name of this page's saved filters in the preferences
 SIZE = 50
 WEEK = 7 * DAY
 CLOSER_STEPS = 2  # times that the picture of a week is counted again, from its first run on
