@@ -91,6 +91,14 @@ async def test_the_second_of_two_editors_sees_both_values_and_keeps_the_input(
     assert (await app.services.tasks.get(app.owner, task.id)).title == "Mine"
 
 
+async def test_saving_a_deleted_task_says_how_to_go_on(app: App, owner: Visitor) -> None:
+    address = f"/tasks/{(await a_task(app)).id}/edit"
+    typed = fields(await owner.get(address)) | {"do": "save"}
+    await owner.post(address.removesuffix("/edit") + "/delete")
+    lost = await owner.post(address, typed, status=404)
+    assert "save it there as a task" in lost.text
+
+
 async def test_an_invalid_saved_input_is_marked_and_fixed(app: App, owner: Visitor) -> None:
     task = await a_task(app)
     worker = await app.publish(

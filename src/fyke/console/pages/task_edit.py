@@ -44,6 +44,7 @@ from fyke.errors import (
     InvalidRequest,
     NotFound,
     Refused,
+    TaskNotFound,
     VersionUnavailable,
     WorkerNotFound,
 )
@@ -96,7 +97,15 @@ class TaskEditPages:
         return await self._edit_page(view, check, input_form, values, task.revision)
 
     async def save(self, view: View) -> Response:
-        check = await self.board.check(view.caller, view.param("id"))
+        try:
+            check = await self.board.check(view.caller, view.param("id"))
+        except TaskNotFound:  # without the task its schema is unknown, and so is its form
+            raise TaskNotFound(
+                _(
+                    "This task does not exist any more. Copy what you typed to the form of its "
+                    "Worker in another tab, and save it there as a task."
+                )
+            ) from None
         input_form, check_only = await read_submitted(
             _schema(check),
             self._address(check),
