@@ -95,6 +95,18 @@ async def test_accounts_are_created_credited_and_moved(app: App, owner: Visitor)
     await owner.post("/admin/accounts/guest/plan", {"plan": "pro"}, status=404)
 
 
+async def test_health_checks_are_in_the_language_of_the_reader(owner: Visitor) -> None:
+    assert "are free" in (await owner.get("/admin/health/disk")).text
+    await owner.post(
+        "/settings/account/preferences",
+        {"language": "zh-Hans", "theme": "dark", "time_zone": "UTC", "snippets": "go"},
+    )
+    page = await owner.get("/admin/health/disk")
+    check = " ".join(page.one("//*[@id='card-disk']//li").text_content().split())
+    assert "磁盘" in check and "可用" in check and "are free" not in check
+    assert "没有在线的运行器" in (await owner.get("/admin/health/runners")).text
+
+
 async def test_the_configuration_is_shown_without_passwords(owner: Visitor) -> None:
     page = await owner.get("/admin/settings")
     assert "postgresql://fyke:***@db/fyke" in page.text and "file (config.toml)" in page.text

@@ -15,6 +15,7 @@ from fyke.app.configuration import format_value, masked, origins_of
 from fyke.app.measuring import measure
 from fyke.app.runtime import Runtime
 from fyke.contracts.blobs import Blobs
+from fyke.domain.health import proxy_name
 from fyke.egress.live_check import check_live
 from fyke.egress.messages import ProxyChecked
 from fyke.egress.pools import split
@@ -33,6 +34,8 @@ from fyke.model.installation import (
     Tariff,
     TimerLine,
 )
+from fyke.reasons import health_texts
+from fyke.reasons.health_texts import HealthText
 from fyke.settings import Settings
 from fyke.timers.loop import TimerBoard
 
@@ -111,8 +114,10 @@ def _database(settings: Settings, engine: Engine) -> HealthCheck:
             connection.execute(text("SELECT 1"))
     except SQLAlchemyError:
         remedy = "look at the log of the server, and at the database's own"
-        return HealthCheck("database", Level.BAD, f"{kind} does not answer", remedy)
-    return HealthCheck("database", Level.GOOD, f"{kind} answers")
+        return HealthCheck(health_texts.DATABASE, Level.BAD, f"{kind} does not answer", remedy)
+    return HealthCheck(
+        health_texts.DATABASE, Level.GOOD, HealthText(health_texts.ANSWERS, place=kind)
+    )
 
 
 async def check_place(settings: Settings, engine: Engine, blobs: Blobs) -> HealthCheck:
@@ -125,12 +130,14 @@ async def check_place(settings: Settings, engine: Engine, blobs: Blobs) -> Healt
             await require_place(settings, engine, blobs)
     except SQLAlchemyError:
         detail = f"{place} is not compared, because the database does not answer"
-        return HealthCheck("blobs", Level.BAD, detail, "see the line database")
+        return HealthCheck(health_texts.BLOBS, Level.BAD, detail, "see the line database")
     except (FykeError, TimeoutError) as error:
         detail = str(error) or f"{place}: no answer within {BLOBS_SECONDS:g} s"
         remedy = "until then, only versions whose files are on their runner's machine start"
-        return HealthCheck("blobs", Level.BAD, detail, remedy)
-    return HealthCheck("blobs", Level.GOOD, f"{place} answers")
+        return HealthCheck(health_texts.BLOBS, Level.BAD, detail, remedy)
+    return HealthCheck(
+        health_texts.BLOBS, Level.GOOD, HealthText(health_texts.ANSWERS, place=place)
+    )
 
 
 async def _egress(settings: Settings) -> list[HealthCheck]:
@@ -140,15 +147,22 @@ async def _egress(settings: Settings) -> list[HealthCheck]:
     except (OSError, PeerRefused) as error:
         reason = getattr(error, "strerror", None) or str(error) or "no answer in time"
         remedy = "runs have no network until it is back; fyke up restarts it"
-        return [HealthCheck("egress", Level.BAD, f"the proxy does not answer: {reason}", remedy)]
-    answers = HealthCheck("egress", Level.GOOD, "the proxy of this machine answers")
+        return [
+            HealthCheck(
+                health_texts.EGRESS,
+                Level.BAD,
+                f"the proxy does not answer: {reason}",
+                remedy,
+            )
+        ]
+    answers = HealthCheck(health_texts.EGRESS, Level.GOOD, health_texts.PROXY_ANSWERS)
     return [answers, *(_out_of_use(proxy, proxies) for proxy in proxies if proxy.why)]
 
 
 def _out_of_use(proxy: ProxyChecked, proxies: Sequence[ProxyChecked]) -> HealthCheck:
     """A proxy that is out of use: ``BAD`` when its region has no other that works."""
     others = [other for other in proxies if other.region == proxy.region and not other.why]
-    name = f"proxy {'of other regions' if proxy.region == '*' else proxy.region}"
+    name = proxy_name(proxy.region)
     detail = f"{proxy.proxy} is out of use for {proxy.seconds:.0f} s: {proxy.why}"
     remedy = "it is used again once it answers; check the setting egress_upstreams"
     return HealthCheck(name, Level.WARNING if others else Level.BAD, detail, remedy)

@@ -22,6 +22,7 @@ from fyke.reasons import (
     texts,
 )
 from fyke.reasons.codes import ENDS
+from fyke.reasons.health_texts import health_text
 
 _MODULES = re.compile(r"^(?:\w+\.)+(?=[A-Z]\w*:)")
 
@@ -88,6 +89,11 @@ def detail_text(detail: Detail) -> str:
 def check_name_of(name: str) -> str:
     """The name of an isolation check."""
     return check_name(name, gettext)
+
+
+def health_text_of(text: str) -> str:
+    """A name, finding or remedy of a health check."""
+    return health_text(text, gettext)
 
 
 def cause_of(hint: Hint) -> str:

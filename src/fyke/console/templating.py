@@ -72,6 +72,7 @@ def make_environment(statics: Statics) -> Environment:
         error_text=reasons.error_text,
         reason_name=reasons.name_of,
         check_name=reasons.check_name_of,
+        health_text=reasons.health_text_of,
         detail_text=reasons.detail_text,
         alert_text=reasons.alert_text,
         cause=reasons.cause_of,

@@ -13,14 +13,22 @@ from fyke.model.account import Caller
 from fyke.model.health import Disk, HealthCheck, Level, ProxyReport
 from fyke.model.runner import NODE_PLACE, RunnerInfo, RunnerLoad
 from fyke.model.settings_version import SERVER_SILENCE_MS
-from fyke.reasons import is_own_machine, machine_name, remedy_of, rule_of
+from fyke.reasons import (
+    OWN_MACHINE,
+    health_texts,
+    is_own_machine,
+    machine_name,
+    remedy_of,
+    rule_of,
+)
+from fyke.reasons.health_texts import HealthText
 
 CLOCK_MS = 10_000  # a warning if the clock of a node differs by more
 MAX_SILENT = 20  # silent nodes that are named
 _BROWSER = "browser: "  # before the names of the checks of a browser
 LOW_DISK = 4  # a warning below this multiple of the floor; below the floor no run starts
 SILENT_SECONDS = 6.0  # a process reports every two seconds
-NO_RUNNER = "no runner is alive"
+NO_RUNNER = health_texts.NO_RUNNER
 
 
 async def _no_checks() -> Sequence[HealthCheck]:
@@ -64,15 +72,19 @@ class Health:
         try:
             disk = self._disk()
         except OSError as error:
-            detail = f"the data folder cannot be read: {error.strerror or error}"
-            return [HealthCheck("disk", Level.BAD, detail, "check it with fyke doctor")]
-        detail = f"{_gib(disk.free)} of {_gib(disk.total)} are free"
+            unreadable = f"the data folder cannot be read: {error.strerror or error}"
+            return [
+                HealthCheck(health_texts.DISK, Level.BAD, unreadable, "check it with fyke doctor")
+            ]
+        detail: str = _free(disk.free, disk.total)
         if disk.free >= disk.floor * LOW_DISK:
-            return [HealthCheck("disk", Level.GOOD, detail)]
+            return [HealthCheck(health_texts.DISK, Level.GOOD, detail)]
         detail += f"; below {_gib(disk.floor)} no run starts"
         if disk.free >= disk.floor:
-            return [HealthCheck("disk", Level.WARNING, detail, "free some space soon")]
-        return [HealthCheck("disk", Level.BAD, detail, "free some space: delete old runs")]
+            return [HealthCheck(health_texts.DISK, Level.WARNING, detail, "free some space soon")]
+        return [
+            HealthCheck(health_texts.DISK, Level.BAD, detail, "free some space: delete old runs")
+        ]
 
     def processes(self, caller: Caller) -> list[HealthCheck]:
         """What the watchdog knows of each process of this machine. Raises ``Forbidden``."""
@@ -106,8 +118,9 @@ class Health:
 
         runners, loads, others = await self._storage.read(work)
         if not runners:
-            remedy = "start one with fyke up; until then runs wait"
-            return [HealthCheck("runner", Level.BAD, NO_RUNNER, remedy), *others]
+            name, detail = health_texts.RUNNER, NO_RUNNER
+            remedy = health_texts.START_A_RUNNER
+            return [HealthCheck(name, Level.BAD, detail, remedy), *others]
         taken = {load.runner_id: load.browsers for load in loads}
         checks = [
             check
@@ -132,8 +145,12 @@ def _active_runners(tx: Transaction) -> list[RunnerInfo]:
 
 def _name(runner: RunnerInfo, runners: Sequence[RunnerInfo]) -> str:
     """The name of its machine; of several machines of the installation itself, also the id."""
-    name, own = machine_name(runner.node), {r.node for r in runners if is_own_machine(r.node)}
-    return f"{name} ({runner.node})" if runner.node in own and len(own) > 1 else name
+    own = {r.node for r in runners if is_own_machine(r.node)}
+    if runner.node not in own:
+        return runner.node
+    if len(own) > 1:
+        return f"{machine_name(runner.node)} ({runner.node})"
+    return HealthText(OWN_MACHINE)
 
 
 def _silent_nodes(tx: Transaction) -> list[HealthCheck]:
@@ -150,7 +167,11 @@ def _silent_nodes(tx: Transaction) -> list[HealthCheck]:
         ago = f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
         remedy = "look at the machine, or forget the node with fyke node forget"
         detail = f"it has not reported for {ago}"
-        checks.append(HealthCheck(f"node {node.name}", Level.WARNING, detail, remedy))
+        checks.append(
+            HealthCheck(
+                HealthText(health_texts.NODE, name=node.name), Level.WARNING, detail, remedy
+            )
+        )
     if more := silent[MAX_SILENT:]:
         detail = f"{len(more)} more do not report"
         checks.append(HealthCheck("node ...", Level.WARNING, detail, "see fyke node list"))
@@ -188,7 +209,7 @@ def _silence(report: ProcessReport) -> str:
 
 
 def _process_check(report: ProcessReport) -> HealthCheck:
-    name = f"process {report.name}"
+    name = HealthText(health_texts.PROCESS, name=report.name)
     ended = ""
     if report.restarts:
         times = "once" if report.restarts == 1 else f"{report.restarts} times"
@@ -202,18 +223,25 @@ def _process_check(report: ProcessReport) -> HealthCheck:
     if report.store is StoreState.FAILED:
         detail = f"it reports, but its database fails{ended}"
         return HealthCheck(name, Level.BAD, detail, "check the database")
-    return HealthCheck(name, Level.GOOD, f"it reports{ended}")
+    return HealthCheck(name, Level.GOOD, f"it reports{ended}" if ended else health_texts.REPORTS)
 
 
 def _runner_check(runner: RunnerInfo, machine: str) -> HealthCheck:
-    name = f"node {machine}" if runner.place.startswith(NODE_PLACE) else f"runner of {machine}"
+    is_node = runner.place.startswith(NODE_PLACE)
+    name = HealthText(health_texts.NODE if is_node else health_texts.RUNNER_OF, name=machine)
     capacity = f"{runner.cpus:g} cores, {runner.memory_mb} MiB"
     if runner.trouble is not None:
         detail = f"it cannot start Workers: {rule_of(runner.trouble)}; {capacity}"
         return HealthCheck(name, Level.BAD, detail, remedy_of(runner.trouble) or "runs wait")
     if runner.isolation == Isolation.FULL.value:
         _, _, notes = runner.reason.partition(COMPLETE)
-        return HealthCheck(name, Level.GOOD, f"the sandbox is complete{notes}; {capacity}")
+        detail = HealthText(
+            health_texts.COMPLETE_SANDBOX,
+            notes=notes,
+            cores=f"{runner.cpus:g}",
+            memory=str(runner.memory_mb),
+        )
+        return HealthCheck(name, Level.GOOD, detail)
     why = f" ({runner.reason})" if runner.reason else ""
     if runner.isolation == Isolation.NO_LIMITS.value:
         detail = f"the sandbox has no limits on cpu and memory{why}; {capacity}"
@@ -229,19 +257,25 @@ def _machine_checks(runner: RunnerInfo) -> list[HealthCheck]:
         return []
     checks = []
     if runner.disk_total and not runner.is_disk_low:  # a disk that is low is the node's trouble
-        detail = f"{_gib(runner.disk_free)} of {_gib(runner.disk_total)} are free"
+        detail: str = _free(runner.disk_free, runner.disk_total)
         level = Level.GOOD
         if runner.disk_free < runner.disk_floor * LOW_DISK:
             detail += f"; below {_gib(runner.disk_floor)} it takes no attempts"
             level = Level.WARNING
         remedy = "free some space there soon, such as with fyke prune --yes"
-        checks.append(HealthCheck(f"disk of {runner.node}", level, detail, remedy))
+        checks.append(
+            HealthCheck(HealthText(health_texts.DISK_OF, name=runner.node), level, detail, remedy)
+        )
     if abs(runner.clock_ahead_ms) > CLOCK_MS:
         side = "ahead of" if runner.clock_ahead_ms > 0 else "behind"
         seconds = abs(runner.clock_ahead_ms) / 1000
         detail = f"it is {seconds:.0f} s {side} that of the database"
         remedy = "set the clock of that machine, for example with an NTP client"
-        checks.append(HealthCheck(f"clock of {runner.node}", Level.WARNING, detail, remedy))
+        checks.append(
+            HealthCheck(
+                HealthText(health_texts.CLOCK_OF, name=runner.node), Level.WARNING, detail, remedy
+            )
+        )
     return checks
 
 
@@ -249,7 +283,7 @@ def _browser_checks(runner: RunnerInfo, machine: str, taken: int) -> list[Health
     """The browsers of a runner; ``taken``: how many of their places are in use. One that never had
     any is healthy.
     """
-    name = f"browsers of {machine}"
+    name = HealthText(health_texts.BROWSERS_OF, name=machine)
     if runner.browser_problem:
         level = Level.WARNING if runner.browsers or runner.browser_programs else Level.GOOD
         remedy = "Workers that need a browser are refused; see fyke doctor"
@@ -266,17 +300,33 @@ def _browser_checks(runner: RunnerInfo, machine: str, taken: int) -> list[Health
         return [HealthCheck(name, Level.WARNING, "; ".join(failed), remedy)]
     programs = ", ".join(one.value for one in runner.browser_programs) or "not checked yet"
     free = max(0, runner.browsers - taken)
-    detail = f"{programs}; {free} of {runner.browsers} places are free"
-    return [HealthCheck(name, Level.GOOD, f"{detail}{'' if free else ', so further runs wait'}")]
+    form = health_texts.PLACES if free else health_texts.NO_PLACES
+    values = {"programs": programs, "free": str(free), "total": str(runner.browsers)}
+    return [HealthCheck(name, Level.GOOD, HealthText(form, **values))]
+
+
+def proxy_name(region: str) -> HealthText:
+    """The name of the check of a region's proxy."""
+    if region == "*":
+        return health_texts.OTHER_PROXY
+    return HealthText(health_texts.PROXY_OF, region=region)
 
 
 def _proxy_check(report: ProxyReport) -> HealthCheck:
-    name = f"proxy {'of other regions' if report.region == '*' else report.region}"
+    name = proxy_name(report.region)
     if report.error:
         detail = f"{report.host} does not answer: {report.error}"
         remedy = "runs in this region cannot reach the web; check the setting egress_upstreams"
         return HealthCheck(name, Level.BAD, detail, remedy)
-    return HealthCheck(name, Level.GOOD, f"{report.host} answers in {report.milliseconds} ms")
+    return HealthCheck(
+        name,
+        Level.GOOD,
+        HealthText(health_texts.ANSWERS_IN, place=report.host, number=str(report.milliseconds)),
+    )
+
+
+def _free(free: int, total: int) -> HealthText:
+    return HealthText(health_texts.FREE, free=_gib(free), total=_gib(total))
 
 
 def _gib(size: int) -> str:

@@ -30,6 +30,7 @@ from fyke.model.installation import (
     TimerLine,
 )
 from fyke.model.runner import RunnerInfo
+from fyke.reasons import health_texts
 
 CARD_SECONDS = 3.0  # limit of one health check
 STORAGE_SECONDS = 60.0  # how long a report is cached
@@ -176,7 +177,7 @@ def _card_named(name: str) -> HealthCard:
 
 def _timer_check(line: TimerLine, now: int) -> HealthCheck:
     if not line.failures:
-        detail = "running" if line.busy_since else "healthy"
+        detail = health_texts.RUNNING if line.busy_since else health_texts.HEALTHY
         return HealthCheck(line.name, Level.GOOD, detail)
     times = "once" if line.failures == 1 else f"{line.failures} times in a row"
     late = not line.done_at or now - line.done_at > LATE_MS

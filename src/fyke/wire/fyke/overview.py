@@ -72,7 +72,7 @@ class HealthCheckItem(Answer):
 
     @classmethod
     def of(cls, check: HealthCheck) -> HealthCheckItem:
-        return cls(check.name, check.level, check.detail, check.remedy)
+        return cls(str(check.name), check.level, str(check.detail), str(check.remedy))
 
 
 class HealthReport(Items[HealthCheckItem]):
