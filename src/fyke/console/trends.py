@@ -31,8 +31,8 @@ NAME_CHAR = 2.2  # the width of a character there, in per cent of the narrowest 
 @dataclass(frozen=True, slots=True)
 class Trend:
     """One measure. ``last``: the formatted value of the newest run that has ended, "" without one;
-    ``top``: that of full height, "" where it is always the same. ``svg`` and ``names``, the names of the versions below it, are
-    hidden from assistive technology.
+    ``top``: that of full height, "" where it is always the same. ``svg`` and ``names``, the names
+    of the versions below it, are hidden from assistive technology.
     """
 
     name: str
