@@ -9,6 +9,7 @@ import pytest
 
 from fyke.console.pages import admin
 from fyke.model.account import Plan
+from fyke.model.health import HealthCheck, Level
 from support.app import App
 from support.pages import Visitor, visitor
 
@@ -46,8 +47,8 @@ async def test_health_is_shown_in_cards(app: App, owner: Visitor) -> None:
     page = await owner.get("/admin")
     titles = [item.text for item in page.all("//section//h2")]
     assert titles == [
-        *("Database", "Disk", "Processes", "Runners and sandbox", "Egress", "Proxies", "Timers")
-    ]
+        *("Egress", "Database", "Disk", "Runners and sandbox", "Proxies", "Timers", "Processes")
+    ], "what needs attention comes first, what has no data last"
     assert page.all("//*[@id='card-database']//details//li"), "what is in order is folded"
     assert not page.all("//*[@id='card-egress']//details")
     assert "SQLite answers" in page.text and "the proxy does not answer" in page.text
@@ -56,6 +57,20 @@ async def test_health_is_shown_in_cards(app: App, owner: Visitor) -> None:
     part = await owner.get("/admin/health/disk", part=True)
     assert part.one("//section").get("id") == "card-disk"
     await owner.get("/admin/health/nothing", status=404)
+
+
+async def test_a_remedy_of_several_checks_is_shown_once(
+    app: App, owner: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remedies = {"n1": "look", "n2": "look", "n3": "wait"}
+
+    async def card(*_: Any) -> list[HealthCheck]:
+        return [HealthCheck(name, Level.BAD, "silent", what) for name, what in remedies.items()]
+
+    monkeypatch.setattr(type(app.services.installation), "card", card)
+    page = await owner.get("/admin/health/runners")
+    shown = [item.text_content().split() for item in page.all("//main//li/div")]
+    assert shown == [["n1", "silent"], ["n2", "silent", "look"], ["n3", "silent", "wait"]]
 
 
 async def test_a_slow_card_is_loaded_by_a_separate_request(

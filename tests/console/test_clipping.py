@@ -88,16 +88,21 @@ async def give_a_long_word(app: App, path: str) -> None:
     await workers.change_page(app.owner, worker.id, PageChange(LONG_WORD))
 
 
-async def failed_with_a_long_log(app: App) -> str:
-    """The id of a run that has failed, with lines of several rows."""
+async def started(app: App) -> str:
+    """The id of a run that waits."""
     worker = await app.services.workers.find(app.owner, "owner/reader")
     wanted = {"parameters": {"system": {}, "custom": {"urls": [{"url": "https://a.example"}]}}}
     request = StartRequest(worker.id, None, wanted, "", Origin.WEB)
-    run = await app.services.runs.start(app.owner, request)
-    [lease] = [one for one in await app.begin() if one.run.id == run.id]
+    return (await app.services.runs.start(app.owner, request)).id
+
+
+async def failed_with_a_long_log(app: App) -> str:
+    """The id of a run that has failed, with lines of several rows."""
+    run = await started(app)
+    [lease] = [one for one in await app.begin() if one.run.id == run]
     await app.push(lease, [], log=[f"line {n} " + "word " * 100 for n in range(30)])
     await app.end(lease, Outcome.EXIT_CODE, "The Worker exited with code 1")
-    return run.id
+    return run
 
 
 def cut_off(page: Page, label: str) -> list[str]:
@@ -218,6 +223,63 @@ def test_the_last_line_of_a_failed_run_is_in_sight(
                 && box.scrollHeight > box.clientHeight;
             }"""
         )
+
+
+def test_the_button_for_facts_follows_the_first_line(
+    browser: Browser, seen: tuple[Served, SeededAccount, str]
+) -> None:
+    server, _, token = seen
+    run = server.do(started(server.app))
+    with tab(browser, server.base_url, token) as (page, _):
+        page.goto(f"/runs/{run}")
+        page.locator(".run-waits").first.wait_for()
+        after, above = page.evaluate(  # at once: the stream replaces the figures
+            """() => {
+              const [last, button, waits] = [
+                "#run-figures > :not(.run-waits):not(:has(~ :not(.run-waits)))",
+                ".run-more-facts", ".run-waits",
+              ].map((each) => document.querySelector(each).getBoundingClientRect());
+              return [button.left - last.right, waits.top - button.bottom];
+            }"""
+        )
+        assert 0 <= after < 16 and above >= 0
+
+
+def test_controls_and_labels_are_aligned(
+    browser: Browser, seen: tuple[Served, SeededAccount, str]
+) -> None:
+    server, _, token = seen
+    middle = "e => { const r = e.getBoundingClientRect(); return (r.top + r.bottom) / 2; }"
+    with tab(browser, server.base_url, token) as (page, _):
+        page.goto("/store")
+        icon, field = (page.locator(f".store-box > {each}") for each in (".icon", "input"))
+        assert abs(icon.evaluate(middle) - field.evaluate(middle)) < 1
+        page.goto("/settings/keys")
+        cell = page.locator("tbody tr:has(.button.small) > td").first
+        assert cell.evaluate("e => getComputedStyle(e).verticalAlign") == "middle"
+        page.set_viewport_size(PHONE)
+        page.goto("/runs?all=1")
+        label = page.locator("td.id[data-label]").first
+        assert "Inter" in label.evaluate("e => getComputedStyle(e, '::before').fontFamily")
+
+
+def test_charts_and_the_json_editor_follow_the_theme(
+    browser: Browser, seen: tuple[Served, SeededAccount, str]
+) -> None:
+    server, fixtures, token = seen
+    known = fixtures.addresses()
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto(known["/runs/{id}/usage"])
+        picture = "() => document.querySelector('run-chart canvas')?.toDataURL()"
+        light = page.wait_for_function(picture).json_value()
+        page.emulate_media(color_scheme="dark")
+        page.wait_for_function(f"light => ({picture})() !== light", arg=light)
+        assert page.locator("run-chart canvas").count() == 4
+        page.goto(known["/w/{owner}/{name} as JSON"])
+        page.locator(".json-editor.ace_dark").wait_for()
+        page.emulate_media(color_scheme="light")
+        page.locator(".json-editor:not(.ace_dark)").wait_for()
+        assert not watch.errors
 
 
 def test_the_pages_of_compare_pages_exist(seen: tuple[Served, SeededAccount, str]) -> None:

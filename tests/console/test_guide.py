@@ -20,6 +20,7 @@ async def test_pages_are_shown_and_found(owner: Visitor, guest: Visitor) -> None
     assert "/guide/how-to/webhooks#chats" in page.all("//article//a/@href")
     page = await owner.get("/guide/recipes/scrapy")
     assert page.all("//details[@open]/summary")[0].text_content() == "Recipes"
+    assert page.all("//select//option[@selected]/@value") == ["/guide/recipes/scrapy"]
     part = await owner.get("/guide?q=webhooks", part=True)
     assert part.all("//li/a")[0].text_content().strip() == "Webhooks"
     assert "Nothing matches" in (await owner.get("/guide?q=zzzqqq")).text

@@ -193,6 +193,20 @@ def test_the_columns_fit_beside_the_sidebar(
             assert region.evaluate("e => e.scrollWidth - e.clientWidth") == 0, address
 
 
+def test_a_button_that_opens_filters_stays_in_place(
+    browser: Browser, server: Served, token: str, worker: Any
+) -> None:
+    start(server, worker)
+    with tab(browser, server.base_url, token) as (page, _):
+        page.goto("/runs")
+        button, panel = page.locator(".run-more > summary"), page.locator(".run-more > .panel")
+        before = button.bounding_box()
+        button.click()
+        assert button.bounding_box() == before
+        place, form = panel.bounding_box(), page.locator(".run-filters").bounding_box()
+        assert place and form and place["width"] > form["width"] * 0.9
+
+
 def test_on_a_phone_rows_are_cards_without_horizontal_scrolling(
     browser: Browser, server: Served, token: str, worker: Any
 ) -> None:

@@ -77,6 +77,11 @@ async def test_the_cards_show_the_state_of_the_account(app: App, owner: Visitor)
     assert "Bars: the last 30 runs." in page.text
 
 
+async def test_a_card_alone_looks_as_on_the_overview(owner: Visitor) -> None:
+    page = await owner.get("/overview/day")
+    assert page.all("//div[@class='overview']/section[@id='card-day']")
+
+
 async def test_equal_failures_are_shown_once(app: App, owner: Visitor) -> None:
     worker, other = await app.publish("first"), await app.publish("second")
     for fails in (worker, other, worker):

@@ -79,12 +79,14 @@ async def test_rows_of_a_failed_worker_are_announced_and_can_be_shown(
     await app.execute(rows, Outcome.EXIT_CODE, "The Worker exited with code 1")
     for tab in TABS[:-2]:
         page = await owner.get(f"/runs/{run}{tab}")
-        note = page.one("//*[@id='run-ending']//*[contains(@class, 'warn')]")
+        place = "*[@id='run-ending']//*[contains(@class, 'warn')]" if tab else "*[@id='run-rows']"
+        note = page.one(f"//{place}")
         text = " ".join(note.text_content().split())
         assert "5 rows are stored but hidden because the Worker failed" in text, tab
         assert "FYKE_FAILED_ROWS=keep" in text and "config.toml" in text
         figures = " ".join(page.one("//*[@id='run-figures']").text_content().split())
         assert "0, 5 hidden" in figures, tab
+        assert page.text.count("5 rows are stored but hidden") == 1, tab
     assert not page.all("//tbody/tr[starts-with(@id, 'r-')]")
     listed = (await owner.get("/runs?all=1")).all("//td[contains(@class, 'in-results')]//@title")
     assert listed == ["5 rows are stored but hidden because the Worker failed"]
@@ -118,6 +120,19 @@ async def test_rows_of_a_failed_worker_are_announced_and_can_be_shown(
         f"/runs/{run}/export/file", params={"format": "csv"}, follow_redirects=True
     )
     assert "x" * 400 not in plain.text
+
+
+async def test_a_long_log_leaves_room_for_the_rows_of_a_run_that_timed_out(
+    app: App, owner: Visitor
+) -> None:
+    lines = [f"line {n}" for n in range(30)]
+    run = await started(app)
+    await app.execute([{"n": 1}], Outcome.TIMEOUT, "It took too long", log=lines)
+    page = await owner.get(f"/runs/{run}")
+    assert page.all("//tbody/tr[@id='r-1']") and len(page.all("//ol[@class='log-lines']/li")) == 5
+    run = await started(app)
+    await app.execute([], Outcome.TIMEOUT, "It took too long", log=lines)
+    assert len((await owner.get(f"/runs/{run}")).all("//ol[@class='log-lines']/li")) == 20
 
 
 async def test_a_run_without_hidden_rows_does_not_mention_them(app: App, owner: Visitor) -> None:

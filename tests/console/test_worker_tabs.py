@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from fyke.domain.runs.service import StartRequest
+from fyke.domain.schedules.editing import ScheduleEdit
 from fyke.model.results import Header
 from fyke.model.run import Origin, Outcome
+from fyke.model.schedule import ScheduleKind
 from support.app import App
 from support.pages import Visitor, visitor
 from support.projects import python_project
@@ -111,6 +113,17 @@ async def test_the_runs_tasks_and_schedules_of_a_worker_are_listed(
     )
     tabs = " ".join(page.one("//nav[@class='tabs']").text_content().split())
     assert "Runs 1" in tabs and "Automation 1" in tabs
+    run_id = (await app.services.runs.start_task(app.owner, task.id, "", Origin.WEB)).id
+    await app.execute([{"a": 1}])
+    every = ScheduleEdit(enabled=True, kind=ScheduleKind.INTERVAL, every_s=7200)
+    await app.services.schedules.put(app.owner, task.id, every)
+    page = await owner.get("/w/owner/reader/tasks")
+    last = page.one("//td[@data-label='Last run']//a")
+    assert (last.get("href"), last.text_content().strip()) == (f"/runs/{run_id}", "Succeeded")
+    page = await owner.get("/w/owner/reader/schedules")
+    assert page.one("//td[@data-label='Schedule']").text_content() == "every 2 hours"
+    page = await owner.get("/schedules")
+    assert page.all("//td[@data-label='Task']//*[contains(@class, 'small-bars')]")
 
 
 @pytest.mark.parametrize("page", ["0", "-3", "x", "999999", "9" * 40])

@@ -284,6 +284,7 @@ def _worker_pages(services: Services) -> list[ConsolePage]:
             services.output_fields,
             services.runs,
             services.tasks,
+            services.task_board,
             UntrustedMarkdown(services.parsers),
             frames.pictures,
         ).pages(),

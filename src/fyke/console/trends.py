@@ -30,9 +30,9 @@ NAME_CHAR = 2.2  # the width of a character there, in per cent of the narrowest 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """One measure. ``last``: the formatted value of the newest run; ``top``: that of full height,
-    "" where it is always the same. ``svg`` and ``names``, the names of the versions below it, are
-    hidden from assistive technology.
+    """One measure. ``last``: the formatted value of the newest run that has ended, "" without one;
+    ``top``: that of full height, "" where it is always the same. ``svg`` and ``names``, the names
+    of the versions below it, are hidden from assistive technology.
     """
 
     name: str
@@ -107,7 +107,8 @@ def _chart(
             f'<path class="{look}" d="{bar}{mark if look is Look.BAD else ""}"/>'
             f"<title>{escape(title)}</title></a>"
         )
-    last = shown(values[-1]) if values else ""
+    ended = [height for point, height in zip(points, values, strict=True) if point.state.terminal]
+    last = shown(ended[-1]) if ended else ""
     return Trend(name, _svg(points, pieces), _names(points), last, shown(highest))
 
 
@@ -130,7 +131,7 @@ def _success(points: Sequence[RunPoint]) -> Trend:
         [(x, y)] = places
         line = f"{x - WIDTH / 2:g} {y:.1f}h{WIDTH:g}"
     pieces = [f'<path class="trend-line" d="M{line}"/>'] if places else []
-    name = _("Succeeded, of the last %(n)s") % {"n": SHARE_OF}
+    name = _("Succeeded, of the last %(n)s, from 0 to 100%%") % {"n": SHARE_OF}
     return Trend(name, _svg(points, pieces), _names(points), last, "")
 
 

@@ -29,12 +29,18 @@ def test_each_measure_is_a_chart_with_its_last_and_its_largest_value() -> None:
     found = trends(point(4, traffic_bytes=2000), point(1, state=RunState.FAILED))
     assert [(chart.name, chart.last, chart.top) for chart in found.charts] == [
         ("Duration", "1.0 s", "4.0 s"), ("Rows", "1 row", "4 rows"),
-        ("Succeeded, of the last 10", "50%", ""), ("Traffic", "0 B", "2 kB"),
+        ("Succeeded, of the last 10, from 0 to 100%", "50%", ""), ("Traffic", "0 B", "2 kB"),
     ]  # fmt: skip
     found = trends(point(1), point(4))
     heights = re.findall(r'class="good" d="M\d+ [\d.]+h6v([\d.]+)', found.charts[0].svg)
     assert [float(height) for height in heights] == [HEIGHT / 4, HEIGHT]
     assert trends(point(1, usage_micros=5), priced=True).charts[-1].name == "Cost"
+
+
+def test_the_last_value_is_that_of_a_run_that_has_ended() -> None:
+    running = point(9, state=RunState.RUNNING, finished_at=0, results=0)
+    assert [chart.last for chart in trends(point(4), running).charts][1] == "4 rows"
+    assert [chart.last for chart in trends(running).charts][1] == ""
 
 
 def test_the_first_run_of_another_version_is_marked_in_each_chart() -> None:

@@ -29,6 +29,8 @@ CARD_WAIT = 0.15  # seconds that the page waits for its cards; later ones load b
 SMALL = 2**16
 _CARDS = tuple(card.value for card in HealthCard)
 
+_WORST_FIRST = (Level.BAD, Level.WARNING, Level.GOOD)
+
 log = structlog.get_logger("fyke.console")
 
 
@@ -77,7 +79,8 @@ class AdminPages:
         for name, task in tasks.items():
             cards[name] = task.result() if task.done() else None
             task.cancel()
-        return view.page("admin/health.html", area=AREA, cards=cards)
+        worst_first = dict(sorted(cards.items(), key=lambda card: _rank(card[1])))
+        return view.page("admin/health.html", area=AREA, cards=worst_first)
 
     async def card(self, view: View) -> Response:
         name = view.param("card")
@@ -235,6 +238,12 @@ class AdminPages:
     async def settings(self, view: View) -> Response:
         lines = self.installation.settings(view.caller)
         return view.page("admin/settings.html", area=AREA, lines=lines)
+
+
+def _rank(checks: list[HealthCheck] | None) -> int:
+    """The place of a card among others, by its worst check."""
+    levels = {check.level for check in checks or ()}
+    return next((at for at, level in enumerate(_WORST_FIRST) if level in levels), len(_WORST_FIRST))
 
 
 def _amount(text: str) -> Decimal | None:

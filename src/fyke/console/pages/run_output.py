@@ -23,6 +23,7 @@ from fyke.model.log import LogFilter
 from fyke.model.results import Row
 
 LAST_LINES = 20
+LINES_ABOVE_ROWS = 5
 _TEXT = {"content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff"}
 
 
@@ -46,7 +47,10 @@ class RunOutputPages:
         lines = []
         if frame.failed:
             last = await self.logs.page_of(
-                frame.view.run.id, LogPosition(), LogFilter(), limit=LAST_LINES
+                frame.view.run.id,
+                LogPosition(),
+                LogFilter(),
+                limit=LINES_ABOVE_ROWS if rows["total"] else LAST_LINES,
             )
             lines = ShownLines().excerpts(last.lines)
         return view.page_or_part(

@@ -10,11 +10,13 @@ from starlette.responses import Response
 from fyke.console.markdown import UntrustedMarkdown, in_regions
 from fyke.console.page import ConsolePage
 from fyke.console.pages.run_pictures import RunPictures
+from fyke.console.pages.task_schedule import schedule_label
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.trends import trends_of
 from fyke.console.view import View
 from fyke.domain.catalog.output_fields import OutputFields
 from fyke.domain.runs.service import Runs
+from fyke.domain.tasks.board import TaskBoard
 from fyke.domain.tasks.service import Tasks, TaskView
 from fyke.domain.workers.history import VersionHistory
 from fyke.domain.workers.service import Workers
@@ -34,6 +36,7 @@ class WorkerTabPages:
     output_fields: OutputFields
     runs: Runs
     tasks: Tasks
+    board: TaskBoard
     markdown: UntrustedMarkdown
     pictures: RunPictures
 
@@ -91,7 +94,7 @@ class WorkerTabPages:
     async def task_list(self, view: View) -> Response:
         frame = await self.frames.get(view, "/tasks")
         offset = _offset(view)
-        total, tasks = await self.tasks.list(
+        total, tasks = await self.board.page(
             view.caller, offset=offset, limit=ROWS, worker_id=frame.worker.id
         )
         return view.page(
@@ -114,6 +117,7 @@ class WorkerTabPages:
             frame=frame,
             tasks=scheduled,
             task_count=len(tasks),
+            schedule_label=schedule_label,
             pictures=await self.pictures.of_tasks(view, [planned.task.id for planned in scheduled]),
         )
 

@@ -20,7 +20,7 @@ SAMPLE = 20  # rows of the run that are read
 
 @dataclass(frozen=True, slots=True)
 class OutputField:
-    """One column. ``declared``: the schema has it; ``in_rows``: rows of the run that is read have it."""
+    """One column. ``declared``: the schema has it; ``in_rows``: the rows that are read have it."""
 
     key: str
     label: str

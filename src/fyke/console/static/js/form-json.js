@@ -28,15 +28,19 @@ function load() {
   return loading;
 }
 
-function dark() {
+const systemDark = matchMedia("(prefers-color-scheme: dark)");
+
+function theme() {
   const chosen = document.documentElement.dataset.theme;
-  return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  const dark = chosen ? chosen === "dark" : systemDark.matches;
+  return `ace/theme/${dark ? "github_dark" : "github_light_default"}`;
 }
 
 class FormJson extends HTMLElement {
   connectedCallback() {
     if (this.area) return;
     this.area = this.querySelector("textarea");
+    this.gone = new AbortController();
     this.bar();
     const start = () => this.edit().catch(() => {}); // without the editor the textarea is used
     if ("tall" in this.dataset) requestIdleCallback?.(start) ?? setTimeout(start, 200);
@@ -44,6 +48,7 @@ class FormJson extends HTMLElement {
   }
 
   disconnectedCallback() {
+    this.gone.abort();
     this.editor?.destroy();
   }
 
@@ -90,7 +95,7 @@ class FormJson extends HTMLElement {
     this.area.before(holder);
     const editor = ace.edit(holder, {
       mode: "ace/mode/json",
-      theme: dark() ? "ace/theme/github_dark" : "ace/theme/github_light_default",
+      theme: theme(),
       minLines: "tall" in this.dataset ? 16 : 6,
       maxLines: 40,
       tabSize: 2,
@@ -101,6 +106,7 @@ class FormJson extends HTMLElement {
       useWorker: true,
     });
     this.editor = editor;
+    systemDark.addEventListener("change", () => editor.setTheme(theme()), { signal: this.gone.signal });
     for (const name of UNUSED) editor.commands.removeCommand(name);
     editor.commands.bindKeys({ Tab: null, "Shift-Tab": null }); // Tab leaves the editor, as in other fields
     editor.setValue(this.area.value, -1);

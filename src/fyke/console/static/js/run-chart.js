@@ -16,12 +16,27 @@ class RunChart extends HTMLElement {
     requestAnimationFrame(() => this.draw());
     this.sizes = new ResizeObserver(() => this.resize());
     this.sizes.observe(this);
+    // a canvas keeps the colours of the theme in which it was drawn
+    this.theme = new AbortController();
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    dark.addEventListener("change", () => this.redraw(), { signal: this.theme.signal });
   }
 
   disconnectedCallback() {
     this.sizes?.disconnect();
+    this.theme?.abort();
+    this.clear();
+  }
+
+  clear() {
     for (const plot of this.plots ?? []) plot.destroy();
     this.plots = [];
+    this.replaceChildren();
+  }
+
+  redraw() {
+    this.clear();
+    this.draw();
   }
 
   draw() {
@@ -71,7 +86,7 @@ class RunChart extends HTMLElement {
         legend: { show: false },
         cursor: { y: false },
         hooks: { draw: [(plot) => this.drawMarks(plot, chart, look.color, went)] },
-        scales: { y: { range: (_, low, high) => [0, Math.max(high, least) * 1.1] } },
+        scales: { y: { range: (_, low, high) => [0, Math.max(high, least) * (this.marked(chart).length ? 1.3 : 1.1)] } },
         axes: [
           { ...axis, values: (_, at) => at.map(clock), space: 90 },
           { ...axis, size: width, ...(least === 1 ? { incrs: WHOLE } : {}) },
@@ -86,6 +101,13 @@ class RunChart extends HTMLElement {
     );
   }
 
+  // The marks that concern this chart, with their numbers in the list; there is room for them above the lines.
+  marked(chart) {
+    return this.marks
+      .map((mark, number) => ({ ...mark, text: String(number + 1) }))
+      .filter(({ chart: only }) => !only || only === chart);
+  }
+
   // Each mark of the list below the charts that concerns this one: a tick at the top as long as it went on, or a
   // dashed line for a moment. The numbers are above, beside each other.
   drawMarks(plot, chart, colour, went) {
@@ -95,14 +117,12 @@ class RunChart extends HTMLElement {
     ctx.strokeStyle = colour;
     ctx.lineWidth = unit;
     ctx.textAlign = "left";
-    ctx.font = `${11 * unit}px sans-serif`;
+    ctx.font = `bold ${12 * unit}px sans-serif`;
     ctx.setLineDash([4 * unit, 3 * unit]);
     const place = (at) => Math.min(bbox.left + bbox.width, Math.max(bbox.left, plot.valToPos(at, "x", true)));
-    const top = bbox.top + 12 * unit;
+    const top = bbox.top + 14 * unit;
     let free = bbox.left; // where the next number has room
-    this.marks
-      .map((mark, number) => ({ ...mark, text: String(number + 1) }))
-      .filter(({ chart: only }) => !only || only === chart)
+    this.marked(chart)
       .sort((one, other) => one.since - other.since)
       .forEach(({ since, until, text }) => {
         const x = place(since);
@@ -118,7 +138,7 @@ class RunChart extends HTMLElement {
         ctx.fillStyle = colour;
         const width = ctx.measureText(text).width;
         const start = Math.max(free, x - width / 2);
-        ctx.fillText(text, start, bbox.top + 9 * unit);
+        ctx.fillText(text, start, bbox.top + 11 * unit);
         free = start + width + 4 * unit;
       });
     ctx.restore();
