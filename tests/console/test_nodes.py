@@ -240,7 +240,7 @@ async def test_the_page_of_a_node_shows_what_runs_there(app: App, owner: Visitor
 
 @pytest.mark.parametrize(
     ("number", "shown"),
-    [(2, "2"), (1, "1 the installation has 2"), (0, "- the installation has 2")],
+    [(2, "2"), (1, "1 the installation has version 2"), (0, "- the installation has version 2")],
 )
 async def test_the_page_of_a_node_shows_which_settings_it_has(
     app: App, owner: Visitor, number: int, shown: str
@@ -365,7 +365,7 @@ async def test_nodes_are_filtered_by_their_pool(app: App, owner: Visitor) -> Non
     part = await owner.get(f"{NODES}?pool=gpu", part=True)
     assert list(rows(part)) == ["gpu-1", "gpu-2"] and not part.all("//form")
     page = await owner.get(f"{NODES}?pool=%3Cb%3E")
-    assert "No node is in the pool <b>" in page.text and page.value("pool") == "<b>"
+    assert "No node is in the pool “<b>”" in page.text and page.value("pool") == "<b>"
 
 
 async def test_a_node_is_cordoned_drained_and_uncordoned(app: App, member: Visitor) -> None:

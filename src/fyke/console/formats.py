@@ -6,6 +6,7 @@ dollar.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from datetime import date as date_type
 from datetime import time as time_type
@@ -27,6 +28,7 @@ from fyke.console.texts import locale, ngettext
 from fyke.kit.decimals import millionths
 from fyke.reasons import machine_name as name_of_machine
 
+_NUMBER_AND_CHINESE = re.compile(r"(?<=\d)(?=[一-鿿])")  # the catalogue has a space there
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -90,7 +92,8 @@ def clock(ms: int, zone: tzinfo) -> str:
 def ago(ms: int, now_ms: int) -> str:
     """``3 minutes ago``, ``in 2 hours``."""
     span = timedelta(milliseconds=ms - now_ms)
-    return str(format_timedelta(span, add_direction=True, locale=locale()))
+    text = str(format_timedelta(span, add_direction=True, locale=locale()))
+    return _NUMBER_AND_CHINESE.sub(" ", text)
 
 
 def duration(ms: int) -> str:

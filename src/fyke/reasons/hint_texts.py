@@ -21,7 +21,7 @@ def _hint(cause: str, next_step: str) -> HintTexts:
 
 HINTS: Mapping[HintCode, HintTexts] = {
     HintCode.NO_ROWS: _hint(
-        _("The Worker succeeded and pushed no row"),
+        _("The Worker succeeded and pushed no rows"),
         _("Check that the input names pages that exist, open one of them by hand, and read the "
           "log: a site that answers with another page than expected often leaves nothing to "
           "collect"),

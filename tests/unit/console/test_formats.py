@@ -14,6 +14,11 @@ from fyke.console.texts import LANGUAGES, use_language
 CHINESE = LANGUAGES[1]
 
 
+def test_a_number_stands_apart_from_chinese() -> None:
+    with use_language(CHINESE):
+        assert formats.ago(0, 180_000) == "3 分钟前"
+
+
 @pytest.mark.parametrize(
     ("ms", "text"),
     [

@@ -61,6 +61,7 @@ def test_an_ambiguous_text_is_translated_by_its_context() -> None:
         assert pgettext("content", "Rows") == "数据行"
         assert gettext("Rows") == "行数"
         assert pgettext("action", "Check") == "检查"
+        assert (pgettext("time", "Started"), gettext("Started")) == ("开始时间", "已开始")
         assert pgettext("action", "Count") == "统计"
     assert pgettext("row filter", "Condition") == "Condition"
 

@@ -106,7 +106,11 @@ def _check_required(properties: list[Any], report: SchemaReport) -> None:
     ]
     if without:
         names = ", ".join(f'"{name}"' for _, name in without)
-        message = f"{names} has no required" if len(without) == 1 else f"without required: {names}"
+        message = (
+            f"{names} does not say whether it is required"
+            if len(without) == 1
+            else f"without required: {names}"
+        )
         remedy = 'add "required": true or false; without it a property is optional'
         path = ("properties", without[0][0])
         report.add("input_property_missing_required", path, message, remedy)
