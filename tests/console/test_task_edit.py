@@ -106,7 +106,12 @@ async def test_an_invalid_saved_input_is_marked_and_fixed(app: App, owner: Visit
     )
     page = await owner.get(f"/tasks/{task.id}")
     assert "The saved input is no longer valid" in page.text
-    assert 'required field "city"' in page.text
+    assert "Fill in the field city." in page.text
+    assert "input not valid" in (await owner.get("/tasks")).text
+    refused = await owner.post(f"/tasks/{task.id}/run", {"back": "/tasks"})
+    assert refused.location == f"/tasks/{task.id}/edit"
+    form = await owner.get(refused.location)
+    assert "“Prices” was not started. Fill in the field city." in form.text
     fixed = await app.services.tasks.create(app.owner, worker.id, "Fixed", INPUT, "v1.0.1")
     await app.withdraw(worker, "v1.0.1")
     page = await owner.get(f"/tasks/{fixed.id}")
@@ -121,6 +126,22 @@ async def test_an_invalid_saved_input_is_marked_and_fixed(app: App, owner: Visit
     address = f"/tasks/{fixed.id}/edit"
     await owner.post(address, fields(await owner.get(address)) | {"title": "Old", "do": "save"})
     assert (await app.services.tasks.get(app.owner, fixed.id)).title == "Old"
+
+
+async def test_a_task_whose_tag_was_removed_says_how_to_go_on(app: App, owner: Visitor) -> None:
+    task = await a_task(app)
+    promotions = app.services.promotions
+    await promotions.tag(app.owner, task.worker_id, "stable", "v1.0.1")
+    await app.services.tasks.edit(app.owner, task.id, TaskEdit(version="stable"), 0)
+    await promotions.remove_tag(app.owner, task.worker_id, "stable")
+    page = await owner.get(f"/tasks/{task.id}/edit")
+    assert "No version has the tag stable any more." in page.text
+    assert (
+        page.one("//a[contains(., 'Set the tag again')]").get("href").endswith("/reader/versions")
+    )
+    assert "Until you choose one, change the input as JSON" in page.text
+    assert "cannot be read" not in page.text
+    assert "a.example" in page.value("json_text")
 
 
 async def test_a_run_option_that_the_newest_version_refuses_is_marked(

@@ -137,7 +137,7 @@ async def test_a_chat_is_notified_of_failures_in_two_clicks(app: App, owner: Vis
     assert saved.location == f"/tasks/{task.id}"
     [found] = await app.services.alerts.rules(app.owner)
     assert (found.rule.kind, found.rule.task_id, found.rule.endpoints, found.rule.name) == (
-        RuleKind.FAILED, task.id, (hook.id,), "Prices failed",
+        RuleKind.FAILED, task.id, (hook.id,), "Prices: a run has failed",
     )  # fmt: skip
     page = await owner.get(f"/tasks/{task.id}")
     assert page.all(f"//input[@name='endpoints'][@value='{hook.id}'][@checked]")

@@ -1,4 +1,4 @@
-"""Assigns the problems of an error to the fields of a form."""
+"""Assigns the problems of an error to the fields of a form, and words those of a saved input."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from fyke.console.reasons import error_text
 from fyke.console.run_options import name_options
+from fyke.console.texts import gettext as _
+from fyke.domain.tasks.board import TaskProblem
 from fyke.errors import FykeError
 
 WHOLE = "form"  # for problems that concern no field
@@ -23,3 +25,14 @@ def faults_of(error: FykeError, fields: Mapping[str, str], fallback: str = WHOLE
         text = name_options(problem.sentence) if name is None else problem.text
         faults[name or fallback] = text[:1].upper() + text[1:]
     return faults
+
+
+def problem_text(problem: TaskProblem) -> str:
+    """What to do about the saved input of a task, as a sentence with the names of the form."""
+    if problem.field is None:
+        text = name_options(problem.sentence)
+        return text[:1].upper() + text[1:]
+    text = _("Correct the field %(field)s: its value has the wrong type.")
+    if problem.field.missing:
+        text = _("Fill in the field %(field)s.")
+    return text % {"field": problem.field.label}

@@ -59,6 +59,11 @@ def task_alerts(task: Task, views: Sequence[RuleView]) -> TaskAlerts:
     return TaskAlerts(task.id, rules, list(off.values()), ready)
 
 
+def own_rule(task: Task, kind: RuleKind) -> RuleFields:
+    """A new rule of the task for this."""
+    return next(fields for fields in _ready(task) if fields.kind == kind.value)
+
+
 def _checks(rule: Rule, task: Task) -> bool:
     """Whether the rule checks runs of the task."""
     if rule.kind is RuleKind.BUDGET:

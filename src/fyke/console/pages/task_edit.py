@@ -317,9 +317,11 @@ def _schema(check: TaskCheck) -> str:
 def _option_errors(check: TaskCheck) -> tuple[InputError, ...]:
     """The saved run options that the version does not accept."""
     return tuple(
-        InputError(f"system.{name.removeprefix(OPTION)}", sentence.removeprefix(f"{name} "))
-        for name, sentence in check.problems
-        if name.startswith(OPTION)
+        InputError(
+            f"system.{one.name.removeprefix(OPTION)}", one.sentence.removeprefix(f"{one.name} ")
+        )
+        for one in check.problems
+        if one.name.startswith(OPTION)
     )
 
 

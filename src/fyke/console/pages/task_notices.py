@@ -9,16 +9,15 @@ from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
 from fyke.console.pages.alert_rules import fields_of
-from fyke.console.pages.task_alerts import TaskAlerts, task_alerts
+from fyke.console.pages.task_alerts import TaskAlerts, own_rule, task_alerts
 from fyke.console.reasons import error_text
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
-from fyke.domain.alerts.rules import RuleFields
 from fyke.domain.alerts.service import Alerts
 from fyke.domain.tasks.service import Tasks
 from fyke.domain.webhooks.service import Webhooks
 from fyke.errors import FykeError
-from fyke.model.alert import MAX_NAME, RuleKind
+from fyke.model.alert import RuleKind
 from fyke.model.task import Task
 
 AREA = "/tasks"
@@ -75,10 +74,7 @@ class TaskNotices:
             elif alerts.reports(_FAILED):
                 return view.go(page, _("Another rule reports failed runs of this task."), "warn")
             elif endpoints or emails:
-                name = (_("%(task)s failed") % {"task": task.title})[:MAX_NAME]
-                fields = RuleFields(
-                    name, _FAILED.value, task=task.id, endpoints=endpoints, emails=emails
-                )
+                fields = replace(own_rule(task, _FAILED), endpoints=endpoints, emails=emails)
                 await self.alerts.add_rule(view.caller, fields)
         except FykeError as error:
             return view.go(page, error_text(error)[:300], "bad")

@@ -12,6 +12,7 @@ from fyke.console.page import ConsolePage
 from fyke.console.pages.run_pictures import RunPictures
 from fyke.console.pages.task_notices import TaskNotices
 from fyke.console.pages.task_schedule import schedule_label
+from fyke.console.problems import problem_text
 from fyke.console.reasons import error_text
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
@@ -20,7 +21,8 @@ from fyke.domain.runs.service import Runs
 from fyke.domain.schedules.service import Schedules
 from fyke.domain.tasks.board import TaskBoard
 from fyke.domain.tasks.service import Tasks
-from fyke.errors import FykeError, NotFound
+from fyke.domain.workers.promotion import is_tag
+from fyke.errors import FykeError, InvalidRequest, NotFound
 from fyke.model.run import Origin
 from fyke.model.run_list import RunSearch
 from fyke.model.schedule import Fire
@@ -112,8 +114,15 @@ class TaskPages:
         except NotFound:
             raise
         except FykeError as error:
-            address = back if back == AREA else f"{AREA}/{view.param('id')}"
-            return view.go(address, error_text(error)[:300], "bad")
+            address = back if back == AREA else f"{AREA}/{task_id}"
+            check = await self.board.check(view.caller, task_id)
+            reason = error_text(error)[:300]
+            if isinstance(error, InvalidRequest) and check.problems:
+                address = f"{AREA}/{task_id}/edit"
+                reason = " ".join(problem_text(one) for one in check.problems[:3])[:300]
+            text = _("“%(task)s” was not started. %(reason)s")
+            values = {"task": check.line.task.title, "reason": reason}
+            return view.go(address, text % values, "bad")
         return view.go(f"/runs/{run.id}")
 
     async def clone(self, view: View) -> Response:
@@ -151,4 +160,6 @@ def frame_values(check: Any, tab: str) -> dict[str, Any]:
         "base": base,
         "tab": base + tab,
         "schedule_label": schedule_label,
+        "problem_text": problem_text,
+        "tagged": is_tag(check.line.task.version),
     }

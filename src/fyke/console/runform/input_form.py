@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from fyke.console.forms import PostedForm
 from fyke.console.runform import form_request
@@ -26,6 +27,7 @@ from fyke.model.worker import SystemDefaults
 
 FileReader = Callable[[FormField, str, bytes, ImportChoice], Awaitable[ImportResult]]
 
+NO_VERSION = "there is no version"  # ``RunForm.broken`` of a form without a schema
 VIEW_BUTTONS = frozenset({FORM_VIEW, JSON_VIEW, "rows", "import"})
 
 
@@ -54,8 +56,18 @@ class InputForm:
         return self.value.input
 
     @property
+    def without_schema(self) -> bool:
+        """Whether there is no version, and so no form."""
+        return self.form.broken == NO_VERSION
+
+    @property
     def faulty(self) -> bool:
         return bool(self.value.errors)
+
+
+def _described(schema: str, **options: Any) -> RunForm:
+    form = replace(describe(schema), **options)
+    return form if schema else replace(form, broken=NO_VERSION)
 
 
 def initial_form(
@@ -74,7 +86,7 @@ def initial_form(
     ``has_nodes`` and ``priced`` are those of ``RunForm``, here and below. ``option_errors``: of run
     options, beside those that the form finds itself.
     """
-    form = replace(describe(schema), browser_mb=browser_mb, has_nodes=has_nodes, priced=priced)
+    form = _described(schema, browser_mb=browser_mb, has_nodes=has_nodes, priced=priced)
     raw = GivenInput(saved_input if saved_input is not None else start_value(form))
     value = normalise(form, raw, SystemDefaults())
     errors = () if saved_input is None else value.errors
@@ -98,7 +110,7 @@ async def read_submitted(
     """The submitted form, and whether the button only changes what the form shows. ``read_file``
     reads a file as the value of a list.
     """
-    form = replace(describe(schema), browser_mb=browser_mb, has_nodes=has_nodes, priced=priced)
+    form = _described(schema, browser_mb=browser_mb, has_nodes=has_nodes, priced=priced)
     request = form_request.read(pairs)
     value = await asyncio.to_thread(normalise, form, request.raw, SystemDefaults())
     if request.button == "import":

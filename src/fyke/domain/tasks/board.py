@@ -12,16 +12,17 @@ from fyke.contracts.state import Storage, Transaction
 from fyke.domain.access import own_task
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.tasks.run_options import check_options, check_places
-from fyke.domain.workers.input_schema import parse
-from fyke.domain.workers.input_values import problems
+from fyke.domain.workers.input_schema import InputSchema, parse
+from fyke.domain.workers.input_values import InputProblem, saved_problems
 from fyke.domain.workers.lookup import find_version_of, visible_worker
-from fyke.domain.workers.parameters import parts
 from fyke.errors import Forbidden, InvalidRequest, NotFound, UnknownVersion, VersionUnavailable
 from fyke.model.account import Caller
 from fyke.model.run import Run
 from fyke.model.schedule import Schedule
 from fyke.model.task import Task
 from fyke.model.worker import Version, VersionState, Worker
+
+MAX_LISTED = 16 * 1024  # characters of an input or a schema that the list reads to check it
 
 
 class TaskFault(StrEnum):
@@ -48,15 +49,26 @@ class TaskLine:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskProblem:
+    """What the version does not accept. A run option has its name on the wire,
+    ``input.parameters.system.memory``; ``name`` is ``""`` for the input as a whole. ``field`` is
+    None for both.
+    """
+
+    name: str
+    sentence: str
+    field: InputProblem | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TaskCheck:
     """One task with its problems. ``version`` is the version that it would run, None when there is
-    none; ``problems`` are pairs of field name and sentence, for ``TaskFault.INPUT``. A run option
-    has its name on the wire, ``input.parameters.system.memory``.
+    none; ``problems`` are for ``TaskFault.INPUT``.
     """
 
     line: TaskLine
     version: Version | None
-    problems: tuple[tuple[str, str], ...]
+    problems: tuple[TaskProblem, ...]
 
 
 class TaskBoard:
@@ -69,7 +81,9 @@ class TaskBoard:
     async def page(
         self, caller: Caller, *, offset: int, limit: int, worker_id: str = "", keyword: str = ""
     ) -> tuple[int, list[TaskLine]]:
-        """Return the total count and one page, newest first. Inputs are not checked."""
+        """Return the total count and one page, newest first. Of the inputs only the Worker's own
+        part is checked, up to ``MAX_LISTED``; ``check`` also checks larger ones and run options.
+        """
 
         def work(tx: Transaction) -> tuple[int, list[TaskLine]]:
             count, tasks = tx.tasks.of_account(
@@ -88,14 +102,12 @@ class TaskBoard:
                 named = task.worker_id, task.version
                 if named not in targets:
                     targets[named] = _target(tx, caller, task, workers.get(task.worker_id))
-                lines.append(
-                    _line(
-                        task,
-                        targets[named],
-                        schedules.get(task.id),
-                        last_runs.get(task.last_run_id),
-                    )
+                line = _line(
+                    task, targets[named], schedules.get(task.id), last_runs.get(task.last_run_id)
                 )
+                if targets[named].refuses(task):
+                    line = replace(line, fault=TaskFault.INPUT)
+                lines.append(line)
             return count, lines
 
         return await self._storage.read(work)
@@ -117,21 +129,20 @@ class TaskBoard:
 
     async def _problems(
         self, caller: Caller, task: Task, version: Version
-    ) -> tuple[tuple[str, str], ...]:
+    ) -> tuple[TaskProblem, ...]:
         if version.state is VersionState.WITHDRAWN:
             return ()
-        task_input = json.loads(task.input_json)
         try:
-            _, custom = parts(task_input)
-            schema = parse(version.input_schema)
+            problems = saved_problems(parse(version.input_schema), task.input_json)
         except InvalidRequest as error:
-            return (("", error.message),)
-        found = [(problem.name, problem.sentence) for problem in problems(schema, custom)]
+            return (TaskProblem("", error.message),)
+        found = [TaskProblem(one.name, one.sentence, one) for one in problems]
         try:
-            options = check_options(caller, self._rules, version, task_input)
+            given = json.loads(task.input_json)
+            options = check_options(caller, self._rules, version, given)
             await self._storage.read(lambda tx: check_places(tx, caller, self._rules, options))
         except (InvalidRequest, Forbidden) as error:
-            found.append((error.problems[0].field, error.message))
+            found.append(TaskProblem(error.problems[0].field, error.message))
         return tuple(found)
 
 
@@ -143,6 +154,16 @@ class _TaskTarget:
     latest: str = ""
     version: Version | None = None
     fault: TaskFault | None = None
+    schema: InputSchema | None = None  # None when it is too large for the list
+
+    def refuses(self, task: Task) -> bool:
+        """Whether the version refuses the input of the task, if that is not too large to tell."""
+        if self.schema is None or len(task.input_json) > MAX_LISTED:
+            return False
+        try:
+            return bool(saved_problems(self.schema, task.input_json))
+        except InvalidRequest:
+            return True
 
 
 def _target(tx: Transaction, caller: Caller, task: Task, stored: Worker | None) -> _TaskTarget:
@@ -156,7 +177,13 @@ def _target(tx: Transaction, caller: Caller, task: Task, stored: Worker | None) 
     except (UnknownVersion, VersionUnavailable):
         fault = TaskFault.VERSION_GONE if task.version else TaskFault.NO_VERSION
         return _TaskTarget(worker, worker.latest, fault=fault)
-    return _TaskTarget(worker, worker.latest, version)
+    if len(version.input_schema) > MAX_LISTED:
+        return _TaskTarget(worker, worker.latest, version)
+    try:
+        schema = parse(version.input_schema)
+    except InvalidRequest:
+        return _TaskTarget(worker, worker.latest, version, TaskFault.INPUT)
+    return _TaskTarget(worker, worker.latest, version, schema=schema)
 
 
 def _line(

@@ -50,8 +50,9 @@ class FollowingTask:
 class Promotion:
     """What changes when ``after`` becomes the current version instead of ``before``, which is None
     when no version can run. ``tasks`` are the newest, at most ``MAX_TASKS``, of the ``tasks_total``
-    tasks of the worker's account that name no version, first those that would be refused. ``others``: the version that other
-    accounts keep, because ``after`` is not approved; ``""`` when they get it too.
+    tasks of the worker's account that name no version, first those that would be refused.
+    ``others``: the version that other accounts keep, because ``after`` is not approved; ``""``
+    when they get it too.
     """
 
     worker: Worker
@@ -250,13 +251,18 @@ class Promotions:
 def checked_tag(text: str) -> str:
     """A tag as it is stored. Raise ``InvalidRequest`` for one that could be something else."""
     tag = text.strip().lower()
-    if tag in NEWEST or not _TAG.fullmatch(tag) or _NUMBER.fullmatch(tag):
+    if tag in NEWEST or not is_tag(tag):
         raise InvalidRequest(
             "must be 1 to 40 of a-z, 0-9, '.', '_' and '-', beginning with a letter, and not "
             "latest, auto or a version number",
             field="tag",
         )
     return tag
+
+
+def is_tag(version: str) -> bool:
+    """Whether what a run or task names is a tag, and not a number."""
+    return bool(_TAG.fullmatch(version)) and not _NUMBER.fullmatch(version)
 
 
 def _naming(

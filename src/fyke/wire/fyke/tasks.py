@@ -118,5 +118,5 @@ class CheckedTask(TaskLineItem):
             **_members(check.line),
             description=task.description,
             input=Raw(task.input_json),
-            problems=[FieldProblem(name, text) for name, text in check.problems],
+            problems=[FieldProblem(one.name, one.sentence) for one in check.problems],
         )

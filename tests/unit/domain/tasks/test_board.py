@@ -117,10 +117,12 @@ async def test_an_input_that_the_schema_no_longer_accepts_is_explained(
     setup: Setup, text: str, field: str
 ) -> None:
     await setup.version()
-    checked = await setup.check(await setup.task(input_json=text))
-    assert checked.line.fault is TaskFault.INPUT and checked.version is not None
-    [(name, sentence)] = checked.problems
-    assert name == field and sentence
+    task = await setup.task(input_json=text)
+    assert await setup.fault(task) is TaskFault.INPUT
+    checked = await setup.check(task)
+    assert checked.version is not None
+    [problem] = checked.problems
+    assert problem.name == field and problem.sentence
 
 
 @pytest.mark.parametrize(
@@ -140,8 +142,9 @@ async def test_a_saved_run_option_that_no_longer_fits_is_explained(
     text = json.dumps({"parameters": {"system": system, "custom": {"url": 5}}})
     checked = await setup.check(await setup.task(input_json=text))
     assert checked.line.fault is TaskFault.INPUT
-    [(custom, _), (name, sentence)] = checked.problems
-    assert (custom, name) == ("url", f"{SYSTEM}{field}")
+    custom, option = checked.problems
+    assert (custom.name, option.name) == ("url", f"{SYSTEM}{field}")
+    sentence = option.sentence
     assert sentence.startswith(f"{SYSTEM}{field} ") and rule in sentence
     fits = {"parameters": {"system": {"memory": 512}, **INPUT["parameters"]}}
     checked = await setup.check(await setup.task(input_json=json.dumps(fits)))
