@@ -240,6 +240,8 @@ def test_failures_have_room_on_a_narrow_screen_and_with_large_text(
         errors, names = failures.locator(".run-error"), failures.locator("a")
         expect(errors).to_have_count(2)
         assert len(set(errors.evaluate_all(left))) == 1
+        error, name = errors.first.bounding_box(), names.first.bounding_box()
+        assert error and name and error["width"] > 400 and error["x"] > name["x"] + name["width"]
         page.evaluate("document.documentElement.style.fontSize = '200%'")
         for width in (1280, 320):
             page.set_viewport_size({"width": width, "height": 800})

@@ -294,3 +294,19 @@ async def test_the_second_of_two_editors_of_a_schedule_sees_both_values(
     assert page.value("time") == "07:15"
     await owner.post(address, SCHEDULE | {"revision": page_revision(page)})
     assert "every Wednesday" in (await owner.get(f"/tasks/{task.id}")).text
+
+
+async def test_a_new_schedule_skips_a_run_while_the_last_one_is_active(
+    app: App, owner: Visitor
+) -> None:
+    """As docs/how-to/schedules.md says."""
+    form = await owner.get(f"/tasks/{(await a_task(app)).id}/schedule")
+    assert form.all("//select[@name='overlap']/option[@selected]/@value") == ["skip"]
+
+
+async def test_a_task_that_follows_a_tag_shows_its_version(app: App, owner: Visitor) -> None:
+    task = await a_task(app)
+    await app.storage.write(lambda tx: tx.workers.set_tag(task.worker_id, "stable", "v1.0.1"))
+    await app.services.tasks.edit(app.owner, task.id, TaskEdit(version="stable"), 0)
+    line = (await owner.get(f"/tasks/{task.id}")).one("//p[contains(@class, 'task-line')]")
+    assert "· stable (v1.0.1) ·" in " ".join(line.text_content().split())

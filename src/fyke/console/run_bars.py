@@ -171,7 +171,7 @@ def _drawn(
     return DrawnRuns(
         svg=Markup("".join(parts)),  # noqa: S704 - made of numbers, ids and an escaped title
         summary=", ".join(_counted(look, number) for look, number in bars.looks),
-        measure=_("Height: duration") if bars.by_duration else _("Height: rows"),
+        measure=_("taller bars: longer runs") if bars.by_duration else _("taller bars: more rows"),
         count=len(bars.bars),
     )
 

@@ -84,7 +84,7 @@ def test_the_drawing_links_each_run_and_says_how_it_ended() -> None:
     assert "<title>Succeeded · 1,200 rows · 4.0 s · Jan 1, 12:00\u202fAM</title>" in picture.svg
     assert "<title>Waiting · 0 rows · Jan 1, 12:00\u202fAM</title>" in picture.svg
     assert picture.summary == "1 succeeded, 1 failed, 1 active"
-    assert (picture.measure, picture.count) == ("Height: rows", 3)
+    assert (picture.measure, picture.count) == ("taller bars: more rows", 3)
     assert drawn([], NOW, UTC) is None
 
 
