@@ -65,7 +65,7 @@ async def test_a_remedy_of_several_checks_is_shown_once(
     remedies = {"n1": "look", "n2": "look", "n3": "wait"}
 
     async def card(*_: Any) -> list[HealthCheck]:
-        return [HealthCheck(name, Level.BAD, "silent", what) for name, what in remedies.items()]
+        return [HealthCheck(name, Level.BAD, "silent", remedy) for name, remedy in remedies.items()]
 
     monkeypatch.setattr(type(app.services.installation), "card", card)
     page = await owner.get("/admin/health/runners")

@@ -106,8 +106,8 @@ async def test_every_kind_of_rule_is_described_saved_and_shown_in_its_form(
 
 async def test_reasons_are_chosen_in_folded_groups(app: App, owner: Visitor) -> None:
     new = await owner.get(f"{RULES}/new")
-    boxes = new.all("//details[@id='f-reasons' and not(@open)]/fieldset//input/@value")
-    assert boxes[0] == "exit_code" and "timeout" in boxes and len(boxes) == len(set(boxes))
+    values = new.all("//details[@id='f-reasons' and not(@open)]/fieldset//input/@value")
+    assert values[0] == "exit_code" and "timeout" in values and len(values) == len(set(values))
     assert new.one("//*[@data-checked]").text_content() == ""
     data = {"name": "Slow or large", "kind": "failed", "reasons": ["timeout", "out_of_memory"]}
     await owner.post(f"{RULES}/new", data)

@@ -217,10 +217,10 @@ def test_the_last_line_of_a_failed_run_is_in_sight(
         page.goto(f"/runs/{run}")
         assert page.evaluate(
             """() => {
-              const box = document.querySelector(".log-box.short");
-              const last = box.querySelector("li:last-child").getBoundingClientRect();
-              return last.bottom <= box.getBoundingClientRect().bottom
-                && box.scrollHeight > box.clientHeight;
+              const log = document.querySelector("[role=region].short");
+              const last = log.querySelector("li:last-child").getBoundingClientRect();
+              return last.bottom <= log.getBoundingClientRect().bottom
+                && log.scrollHeight > log.clientHeight;
             }"""
         )
 

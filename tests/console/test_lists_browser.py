@@ -247,8 +247,8 @@ def test_failures_have_room_on_a_narrow_screen_and_with_large_text(
             page.set_viewport_size({"width": width, "height": 800})
             card = page.locator("#card-day .failures").bounding_box()
             for part in (errors, names):
-                box = part.first.bounding_box()
-                assert card and box and box["width"] > card["width"] / 2, width
+                place = part.first.bounding_box()
+                assert card and place and place["width"] > card["width"] / 2, width
     with tab(browser, server.base_url, token, size={"width": 320, "height": 800}) as (page, _):
         page.goto("/runs")
         name = page.locator(".run-worker").first

@@ -157,7 +157,7 @@ class _TaskTarget:
     schema: InputSchema | None = None  # None when it is too large for the list
 
     def refuses(self, task: Task) -> bool:
-        """Whether the version refuses the input of the task, if that is not too large to tell."""
+        """Whether the version refuses the input of the task, if that is not too large to check."""
         if self.schema is None or len(task.input_json) > MAX_LISTED:
             return False
         try:
