@@ -122,7 +122,7 @@ def test_the_first_run_shows_its_rows(server: Served, user: Visit) -> None:
     user.see("#rows tbody tr", "Page 2")
     assert user.in_first_screen("#rows tbody tr")
     server.do(server.app.end(lease))
-    user.see("#run-figures", "Succeeded")
+    user.see("#run-figures dd", "Succeeded")
     assert user.clicks == 1
 
 

@@ -309,4 +309,4 @@ async def test_a_task_that_follows_a_tag_shows_its_version(app: App, owner: Visi
     await app.storage.write(lambda tx: tx.workers.set_tag(task.worker_id, "stable", "v1.0.1"))
     await app.services.tasks.edit(app.owner, task.id, TaskEdit(version="stable"), 0)
     line = (await owner.get(f"/tasks/{task.id}")).one("//p[contains(@class, 'task-line')]")
-    assert "· stable (v1.0.1) ·" in " ".join(line.text_content().split())
+    assert "The reader stable (v1.0.1) " in " ".join(line.text_content().split())

@@ -311,7 +311,7 @@ async def test_a_form_can_start_from_defaults_recent_inputs_tasks_and_runs(
     assert of_task.value("f:city") == "Graz"
     assert "Input of the task Every day" in of_task.text
     nameless = await press(owner, page, "task", 422, task_title="a\0b")
-    assert "title must have" in nameless.text
+    assert "the invisible character U+0000 at position 2" in nameless.text
     await press(owner, page, "forget", 303)
     assert (await owner.get(PLACES)).value("f:city") == "Vienna"
     await owner.get(f"{READER}?from_run={run_id}", status=404)
