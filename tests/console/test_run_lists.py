@@ -146,7 +146,7 @@ async def test_runs_over_time_are_a_picture_and_a_table(app: App, owner: Visitor
     assert [cell.text_content() for cell in row.xpath("td")][1:] == ["3", "0", "0", "0", "3"]
     address = row.xpath("td/a/@href")[0]
     assert address in page.all("//figure//svg/a/@href")
-    assert page.one("//figure/span[1]").text == "at most 3 runs"
+    assert page.one("//figure/span[1]").text == "at most 3 runs per bar"
     assert page.all("//figure/figcaption/span/text()") == [
         "Succeeded",
         "Failed",

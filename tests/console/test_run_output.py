@@ -85,7 +85,7 @@ async def test_rows_of_a_failed_worker_are_announced_and_can_be_shown(
         assert "5 rows are stored but hidden because the Worker failed" in text, tab
         assert "FYKE_FAILED_ROWS=keep" in text and "config.toml" in text
         figures = " ".join(page.one("//*[@id='run-figures']").text_content().split())
-        assert "0, 5 hidden" in figures, tab
+        assert "0 rows, 5 hidden" in figures, tab
         assert page.text.count("5 rows are stored but hidden") == 1, tab
     assert not page.all("//tbody/tr[starts-with(@id, 'r-')]")
     listed = (await owner.get("/runs?all=1")).all("//td[contains(@class, 'in-results')]//@title")
