@@ -91,6 +91,25 @@ async def test_the_second_of_two_editors_sees_both_values_and_keeps_the_input(
     assert (await app.services.tasks.get(app.owner, task.id)).title == "Mine"
 
 
+async def test_of_two_inputs_only_the_fields_that_differ_are_shown(
+    app: App, owner: Visitor
+) -> None:
+    names = ({"name": "city", "type": "string", "title": "City"}, {"name": "n", "type": "integer"})
+    worker = await app.publish("cities", schema={"properties": list(names)})
+    given = {"parameters": {"system": {"memory": 512}, "custom": {"city": "Graz", "n": 1}}}
+    task = await app.services.tasks.create(app.owner, worker.id, "Cities", given, None)
+    address = f"/tasks/{task.id}/edit"
+    sent = fields(await owner.get(address)) | {"f:city": "Linz", "do": "save"}
+    theirs = {"parameters": {"system": {"memory": 1024}, "custom": {"city": "Wien", "n": 1}}}
+    await app.services.tasks.edit(app.owner, task.id, TaskEdit(input=theirs), 0)
+    page = await owner.post(address, sent, status=409)
+    rows = [
+        [cell.text_content() for cell in row.xpath("th|td")]
+        for row in page.all("//*[@id='faults']//tbody/tr")
+    ]
+    assert rows == [["Memory", "1024", "512"], ["City", '"Wien"', '"Linz"']]
+
+
 async def test_saving_a_deleted_task_says_how_to_go_on(app: App, owner: Visitor) -> None:
     address = f"/tasks/{(await a_task(app)).id}/edit"
     typed = fields(await owner.get(address)) | {"do": "save"}

@@ -28,7 +28,9 @@ from fyke.console.pages.task_schedule import (
 from fyke.console.pages.tasks import AREA, frame_values
 from fyke.console.problems import faults_of
 from fyke.console.reasons import error_text
+from fyke.console.run_options import option_title
 from fyke.console.runform.input_form import InputForm, initial_form, read_submitted
+from fyke.console.templating import pretty
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.alerts.service import Alerts
@@ -40,6 +42,8 @@ from fyke.domain.schedules.times import zone_names
 from fyke.domain.tasks.board import TaskBoard, TaskCheck
 from fyke.domain.tasks.service import EditedMeanwhile, TaskEdit, Tasks
 from fyke.domain.workers.history import VersionHistory
+from fyke.domain.workers.input_schema import parse
+from fyke.domain.workers.parameters import parts
 from fyke.errors import (
     InvalidRequest,
     NotFound,
@@ -168,7 +172,7 @@ class TaskEditPages:
         if current := values["current"]:
             saved = GivenInput(json.loads(current.input_json))
             found = await asyncio.to_thread(normalise, input_form.form, saved, SystemDefaults())
-            values["current_input"] = found.input  # as this form would send it
+            values["differences"] = _differences(check, found.input, input_form.input)
         return await asyncio.to_thread(
             view.page_or_part,
             "tasks/edit.html",
@@ -323,6 +327,26 @@ def _option_errors(check: TaskCheck) -> tuple[InputError, ...]:
         for one in check.problems
         if one.name.startswith(OPTION)
     )
+
+
+def _differences(check: TaskCheck, saved: Any, typed: Any) -> list[tuple[str, str, str]]:
+    """The label of each field and run option with another value, and both values as JSON, ``"-"``
+    where there is none. Of what has no fields the whole input.
+    """
+    try:
+        pairs = list(zip(parts(saved), parts(typed), strict=True))
+        fields = parse(check.version.input_schema).fields if check.version else ()
+    except InvalidRequest:
+        return [(_("Input"), pretty(saved), pretty(typed))] if saved != typed else []
+    labels = {field.name: field.title for field in fields}
+    found = []
+    for part, (kept, sent) in zip(("system", "custom"), pairs, strict=True):
+        for name in dict.fromkeys([*kept, *sent]):
+            before, now = (pretty(one[name]) if name in one else "-" for one in (kept, sent))
+            if before != now:
+                label = option_title(name) if part == "system" else labels.get(name) or name
+                found.append((label, before, now))
+    return found
 
 
 def _revision(check: TaskCheck) -> int:
