@@ -51,10 +51,13 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True)
 class DrawnOverTime:
-    """``rows``: newest first. ``counted_from``: ms before which nothing was counted, else 0."""
+    """``rows``: newest first. ``looks``: names of the parts that some step has. ``counted_from``: ms
+    before which nothing was counted, else 0.
+    """
 
     svg: Markup
     rows: list[StepRow]
+    looks: frozenset[str]
     top: int  # of the largest step
     labels: tuple[str, str]  # the first time and the last
     counted_from: int
@@ -121,6 +124,7 @@ def drawn(
     return DrawnOverTime(
         svg=Markup("".join(pieces)),  # noqa: S704 - made of numbers and escaped texts
         rows=rows[::-1],
+        looks=frozenset(name for row in rows for name, number in row.parts.items() if number),
         top=highest,
         labels=(
             formats.minute(steps.first, zone),
