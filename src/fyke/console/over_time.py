@@ -51,8 +51,8 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True)
 class DrawnOverTime:
-    """``rows``: newest first. ``looks``: names of the parts that some step has. ``counted_from``: ms
-    before which nothing was counted, else 0.
+    """``rows``: newest first. ``looks``: the parts that some step has. ``counted_from``: ms before
+    which nothing was counted, else 0.
     """
 
     svg: Markup
