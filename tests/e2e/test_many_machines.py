@@ -24,7 +24,7 @@ from support.machine_network import Way, machine_network, no_networks
 from support.many_machines import Machine, ManyMachines, many_machines_in_s3
 from support.processes import is_alive
 from support.projects import python_project
-from support.receivers import Receiver, listening
+from support.receivers import Receiver, Reply, listening
 from support.tools import MACHINES
 from zoo.bundles import DEVTOOLS
 
@@ -42,13 +42,14 @@ ROWS = 200
 SPLIT = {"properties": [{"name": "words", "type": "array"}], "concurrency": {"fields": ["words"]}}
 WORDS = [f"word-{number}" for number in range(12)]
 SPELLS = """
-import time
+import contextlib, urllib.request
 from sdk import CoreSDK
 
 [word] = CoreSDK.Parameter.get_input_json_dict()["words"]
 CoreSDK.Log.info("spells " + word)
 CoreSDK.Result.push_data({"word": word})
-time.sleep(SECONDS)
+with contextlib.suppress(OSError):
+    urllib.request.urlopen(GATE)
 """
 COUNTS = f"""
 import time
@@ -76,29 +77,38 @@ def machines() -> Iterator[ManyMachines]:
         yield platform
 
 
-def splitting(machines: ManyMachines, name: str, seconds: int) -> str:
-    """A Worker with a subtask for each word, which takes so long."""
-    code = SPELLS.replace("SECONDS", str(seconds))
+def splitting(machines: ManyMachines, name: str, gate: Receiver) -> str:
+    """A Worker with a subtask for each word, which lasts until the gate is closed."""
+    gate.reply("/gate", *[Reply(hang=True)] * len(WORDS))
+    code = SPELLS.replace("GATE", repr(gate.url("/gate")))
     return machines.push(python_project(code, schema=SPLIT), name)
 
 
 def test_a_run_is_split_over_the_nodes(machines: ManyMachines) -> None:
     with listening() as receiver:
-        body = {
-            "scraper_slug": splitting(machines, "spells", 5),
-            "callback_url": receiver.url("/split"),
-            "input": {"parameters": {"system": {}, "custom": {"words": WORDS}}},
-        }
-        run = str(machines.call("/api/v1/scraper/run", body)["run_slug"])
+        with listening() as gate:
+            body = {
+                "scraper_slug": splitting(machines, "spells", gate),
+                "callback_url": receiver.url("/split"),
+                "input": {"parameters": {"system": allowing(gate), "custom": {"words": WORDS}}},
+            }
+            run = str(machines.call("/api/v1/scraper/run", body)["run_slug"])
+            machines.wait_for(
+                lambda: all(machines.attempts_by_node(run).values()), "every node", 60
+            )
         assert machines.ended(run)["status"] == SUCCEEDED
         machines.wait_for(lambda: "succeeded" in states_sent(receiver, run), "its callback")
     ran = machines.attempts_by_node(run)
-    assert list(ran) == [node.name for node in machines.nodes] and all(ran.values())
+    assert list(ran) == [node.name for node in machines.nodes]
     assert sorted(row["word"] for row in machines.rows(run)) == sorted(WORDS)
     log = machines.log_text(run)
     assert all(f"spells {word}\n" in log for word in WORDS)
     export, _ = machines.links(run)
     assert len(httpx2.get(export, verify=TLS).text.splitlines()) == len(WORDS) + 1
+
+
+def allowing(gate: Receiver) -> dict[str, list[str]]:
+    return {"egress_allow": [f"127.0.0.1:{gate.port}"]}
 
 
 def states_sent(receiver: Receiver, run: str) -> list[str]:
@@ -107,11 +117,13 @@ def states_sent(receiver: Receiver, run: str) -> list[str]:
 
 
 def test_an_abort_stops_the_workers_of_all_nodes(machines: ManyMachines) -> None:
-    run = machines.start_run(splitting(machines, "spells-long", 600), {"words": WORDS})
-    machines.wait_for(lambda: all(node.sandboxes() for node in machines.nodes), "all to run")
-    machines.call("/api/v1/scraper/abort", {"run_slug": run})
-    assert machines.ended(run)["status"] == ABORTED
-    machines.wait_for(lambda: not left_over(machines), "nothing to be left", 15)
+    with listening() as gate:
+        slug = splitting(machines, "spells-long", gate)
+        run = machines.start_run(slug, {"words": WORDS}, **allowing(gate))
+        machines.wait_for(lambda: all(node.sandboxes() for node in machines.nodes), "all to run")
+        machines.call("/api/v1/scraper/abort", {"run_slug": run})
+        assert machines.ended(run)["status"] == ABORTED
+        machines.wait_for(lambda: not left_over(machines), "nothing to be left", 15)
 
 
 @pytest.mark.needs("chromium")
