@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -22,7 +23,7 @@ from fyke.console.view import View
 from fyke.console.waits import wait_text
 from fyke.domain.billing.usage import UsageReports, UsageStep
 from fyke.domain.health import Health
-from fyke.domain.overview import Overview
+from fyke.domain.overview import Overview, RunsNow
 from fyke.domain.queue.board import QueueBoard
 from fyke.domain.runs.lists import RunLists, RunRow
 from fyke.domain.runs.waiting import WaitReasons
@@ -70,9 +71,10 @@ class OverviewPages:
         ]
 
     async def show(self, view: View) -> Response:
-        has_runs = await self._has_runs(view)
+        counts = await self._counts(view)
+        has_runs = counts is None or counts.total > 0
         names = self._names(view) if has_runs else await self._first_names(view)
-        tasks = {name: asyncio.ensure_future(self._text(view, name)) for name in names}
+        tasks = {name: asyncio.ensure_future(self._text(view, name, counts)) for name in names}
         if tasks:
             await asyncio.wait(tasks.values(), timeout=CARD_WAIT)
         cards: dict[str, Markup | None] = {}
@@ -110,10 +112,10 @@ class OverviewPages:
         names = ["next"] if planned else []
         return [*names, "health"] if view.caller.runs_installation else names
 
-    async def _text(self, view: View, name: str) -> Markup:
-        """The card as HTML; a card that fails shows its error."""
+    async def _text(self, view: View, name: str, counts: RunsNow | None = None) -> Markup:
+        """The card as HTML; a card that fails shows its error. ``counts`` saves a second read."""
         cards: dict[str, Callable[[View], Awaitable[dict[str, Any]]]] = {
-            "now": self._now,
+            "now": partial(self._now, counts=counts),
             "day": self._day,
             "usage": self._usage,
             "next": self._next,
@@ -131,36 +133,35 @@ class OverviewPages:
                 view, "failed", name, {"reason": _("Internal error. See the server log.")}
             )
 
-    async def _has_runs(self, view: View) -> bool:
-        """Whether the account ever had a run; true when the state is unavailable."""
+    async def _counts(self, view: View) -> RunsNow | None:
+        """How many runs the account has in which state; None when the state is unavailable."""
         try:
-            return (await self.overview.now(view.caller)).total > 0
+            return await self.overview.now(view.caller)
         except FykeError:
-            return True
+            return None
 
-    async def _now(self, view: View) -> dict[str, Any]:
-        reasons, _more = await self.waiting.in_order(view.caller, None, FEW)
+    async def _now(self, view: View, counts: RunsNow | None) -> dict[str, Any]:
+        caller = view.caller
+        reasons, _more = await self.waiting.in_order(caller, None, FEW)
         # runs that run come before those that wait, however many these are
-        rows = await self._some(view, RUNNING, FEW)
-        if len(rows) < FEW:
-            rows += await self._some(view, (RunState.READY,), FEW - len(rows))
+        runs = (await self.lists.ids(caller, RunSearch(states=RUNNING), FEW))[0]
+        if len(runs) < FEW:
+            ready = RunSearch(states=(RunState.READY,))
+            runs += (await self.lists.ids(caller, ready, FEW - len(runs)))[0]
         return {
-            "counts": await self.overview.now(view.caller),
-            "slots": await self.board.slots(view.caller),
-            "rows": rows,
+            "counts": counts or await self.overview.now(caller),
+            "slots": await self.board.slots(caller),
+            "rows": await self.lists.rows(caller, runs),
             "reasons": {reason.run_id: wait_text(reason.reason) for reason in reasons},
         }
-
-    async def _some(self, view: View, states: tuple[RunState, ...], number: int) -> list[RunRow]:
-        page = await self.lists.page(view.caller, RunSearch(states=states), size=number)
-        return list(page.rows)
 
     async def _day(self, view: View) -> dict[str, Any]:
         day = await self.overview.last_day(view.caller)
         search = RunSearch(states=(RunState.FAILED,), created_from=day.since)
-        failures = await self.lists.page(view.caller, search, size=GROUPED)
+        failed, _more = await self.lists.ids(view.caller, search, GROUPED)
+        failures = await self.lists.rows(view.caller, failed)
         picture = await self.pictures.of_day(view)
-        return {"last": day, "failures": _grouped(failures.rows)[:FEW], "picture": picture}
+        return {"last": day, "failures": _grouped(failures)[:FEW], "picture": picture}
 
     async def _usage(self, view: View) -> dict[str, Any]:
         period = await self.usage.period(view.caller)
