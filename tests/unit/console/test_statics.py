@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import mimetypes
 import re
+from pathlib import Path
 
 import pytest
 
 from fyke.console.statics import Statics, icon_shape
 
 
-def test_all_addresses_change_with_any_file(tmp_path: object) -> None:
-    from pathlib import Path
-
-    folder = Path(str(tmp_path))
-    (folder / "css").mkdir()
-    (folder / "css" / "1.css").write_text("a{}")
-    (folder / "css" / "2.css").write_text("b{}")
-    before = Statics(folder)
+def test_all_addresses_change_with_any_file(tmp_path: Path) -> None:
+    (tmp_path / "css").mkdir()
+    (tmp_path / "css" / "1.css").write_text("a{}")
+    (tmp_path / "css" / "2.css").write_text("b{}")
+    before = Statics(tmp_path)
     assert before.address("app.css") == f"/static/{before.digest}/app.css"
-    (folder / "css" / "2.css").write_text("c{}")
-    assert Statics(folder).digest != before.digest
+    (tmp_path / "css" / "2.css").write_text("c{}")
+    assert Statics(tmp_path).digest != before.digest
+
+
+def test_comments_are_not_served(tmp_path: Path) -> None:
+    for folder in ("css", "js", "vendor"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "css" / "1.css").write_text("/* one\n * two */\na{ b: c; } /* **three** */\nd{}\n")
+    script = "// one\nconst a = 1; // two\n  /** three\n   * four */\n  b('//');\n"
+    (tmp_path / "js" / "a.js").write_text(script)
+    (tmp_path / "vendor" / "a.js").write_text("// (c) its author\n")
+    served = {path: content.body.decode() for path, content in Statics(tmp_path)._files.items()}
+    assert served["app.css"] == "\na{ b: c; }\nd{}\n"
+    assert served["js/a.js"] == "const a = 1; // two\n  b('//');\n"
+    assert served["vendor/a.js"] == "// (c) its author\n"
 
 
 def test_an_unknown_name_raises() -> None:
