@@ -33,7 +33,11 @@ _SIDEWAYS = """async () => {
   if (document.documentElement.scrollWidth > wide) {
     const out = [...document.body.querySelectorAll('*')].filter(
       (element) => element.getBoundingClientRect().right > wide + 1);
-    found.push(document.documentElement.scrollWidth + ' px: ' + out.slice(0, 5).map(text));
+    const place = (element) => {
+      const {left, right} = element.getBoundingClientRect(), {fontSize} = getComputedStyle(element);
+      return `${left} to ${right}, text of ${fontSize}: ${text(element)}`;
+    };
+    found.push(document.documentElement.scrollWidth + ' px: ' + out.slice(0, 5).map(place));
   }
   const roles = ['region', 'log', 'navigation', 'listbox', 'status'];
   for (const element of document.querySelectorAll('body *')) {
