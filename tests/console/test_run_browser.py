@@ -273,10 +273,13 @@ def test_a_run_that_is_deleted_while_its_page_is_open_is_reported(
 def test_a_double_click_asks_and_the_notice_of_an_abort_goes_with_the_run(
     live: LiveRun, browser: Browser
 ) -> None:
-    run = live.begin()
+    run = live.accept()
     with tab(browser, live.access.url, live.token) as (page, watch):
         page.goto(f"/runs/{run}")
+        page.wait_for_selector("run-live[data-live]", state="attached")
         page.get_by_role("button", name="Abort", exact=True).dblclick()
+        live.take()  # the question stays when the run starts
+        expect(page.locator("#run-figures")).to_contain_text("Running")
         page.get_by_role("button", name="Abort run").click()
         expect(page.get_by_text("The run is stopping.")).to_be_visible()
         live.end()

@@ -241,7 +241,7 @@ class _Stream:
         return live.partial("#log-lines", "beforeend", html)
 
     async def _figures(self, *, full: bool) -> str:
-        """The figures; when ``full``, also the facts, the actions and the outcome."""
+        """The figures; when ``full``, also the facts, the outcome and the actions after the end."""
         frame = await self._pages.frames.get(self._view)
         text = self._text("run/frame.html", "figures", frame=frame)
         html = live.partial("#run-figures", "outerHTML", text)
@@ -256,8 +256,9 @@ class _Stream:
             return html
         facts = self._text("run/frame.html", "facts", frame=frame)
         html += live.partial("#run-facts", "outerHTML", facts)
-        actions = self._text("run/frame.html", "run_actions", frame=frame)
-        html += live.partial("#run-actions", "outerHTML", actions)
+        if frame.over:  # until then they stay the same, and an open question stays open
+            actions = self._text("run/frame.html", "run_actions", frame=frame)
+            html += live.partial("#run-actions", "outerHTML", actions)
         ending = self._text("run/frame.html", "ending", frame=frame)
         return html + live.partial("#run-ending", "outerHTML", ending)
 
