@@ -71,7 +71,7 @@ class Watcher:
         self.on_over = on_over
         self.shown = ""
         self._shown_at = 0.0
-        self._last_page = ""  # that appeared before the choice
+        self._known: frozenset[str] = frozenset()  # pages at the last choice
         self._on_state = on_state
         self._on_picture = on_picture
         self._state: ViewState | None = None
@@ -86,16 +86,17 @@ class Watcher:
         """
         if stays and self.shown in pages:
             return
-        last = pages[-1] if pages else ""
+        # not only the last in order: one may be heard of before pages that are older than it
+        appeared = [page for page in pages if page not in self._known]
         if self.wanted in pages:
             page = self.wanted
         elif self.shown not in pages:
             page = newest
-        elif last != self._last_page and now >= self._shown_at + _STAY_SECONDS:
-            page = last
+        elif appeared and now >= self._shown_at + _STAY_SECONDS:
+            page = appeared[-1]
         else:
             return
-        self._last_page = last
+        self._known = frozenset(pages)
         if page != self.shown:
             self.shown, self._shown_at = page, now
             self._waiting = None

@@ -173,6 +173,18 @@ def test_a_list_of_pages_is_sent_at_most_four_times_in_a_second() -> None:
     assert sent[8:] == at_once
 
 
+def test_a_page_is_shown_that_was_known_before_the_one_shown() -> None:
+    """A client opened it before its Chromium told of the page with which it had begun."""
+    watcher = live_view.Watcher("", "", lambda state: None, lambda picture: None, lambda: None)
+    shown = []
+    for pages, now in ((["first"], 10), (["opened", "first"], 11), (["opened", "first"], 13)):
+        watcher.choose(pages, pages[0], now, stays=False)
+        shown.append(watcher.shown)
+    assert shown == ["first", "first", "opened"]
+    watcher.choose(["opened", "first"], "first", 20, stays=False)
+    assert watcher.shown == "opened"
+
+
 async def test_the_first_page_shown_is_the_one_with_the_last_document(tmp_path: Path) -> None:
     async with viewed_place(tmp_path) as place:
         place.pages |= {"T0": ("Zero", "about:blank"), "T2": ("Two", "https://a.example/2")}
