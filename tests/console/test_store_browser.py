@@ -91,6 +91,21 @@ def test_the_old_list_is_dimmed_while_the_new_one_loads(
         expect(page.locator(".store-card")).to_have_count(1)
 
 
+def test_the_page_of_a_tab_is_fetched_while_the_tab_is_pressed(
+    browser: Browser, server: Served, token: str
+) -> None:
+    """The click comes 50 to 100 ms after the press, as long as such a page takes."""
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto("/w/other/maps-places")
+        page.wait_for_load_state("networkidle")  # the rules come after the page
+        with page.expect_navigation():
+            page.get_by_role("link", name="Versions").click(delay=100)
+        expect(page.locator("main .tabs [aria-current]")).to_contain_text("Versions")
+        entry = "performance.getEntriesByType('navigation')[0].deliveryType"
+        assert page.evaluate(entry) == "navigational-prefetch"
+        assert watch.errors == []
+
+
 def test_a_comparison_is_one_column_on_a_phone(
     browser: Browser, server: Served, token: str
 ) -> None:

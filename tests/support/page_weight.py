@@ -25,11 +25,13 @@ async def weight(visitor: Visitor, address: str) -> dict[str, int]:
         async with visitor.http.stream("GET", url, headers=HEADERS) as answer:
             assert answer.status_code == 200, url
             raw = b"".join([part async for part in answer.aiter_raw()])
+            rules = answer.headers.get("speculation-rules")
             lines = sum(len(name) + len(value) + 4 for name, value in answer.headers.items())
             packed = answer.headers.get("content-encoding") == "gzip"
         seen[url] = len(raw) + lines
         text = (gzip.decompress(raw) if packed else raw).decode("utf-8", "replace")
         waiting += [urljoin(url, found) for found in loaded_by(url, text)]
+        waiting += [rules.strip('"')] if rules else []
     return seen
 
 

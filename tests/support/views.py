@@ -70,5 +70,5 @@ def view_of(
         zone_name="UTC",
         theme="",
         form=PostedForm(form),
-        context=ViewContext(environment(), Notices(b"s" * 32), ManualClock(), frozenset()),
+        context=ViewContext(environment(), Notices(b"s" * 32), ManualClock(), frozenset(), ""),
     )

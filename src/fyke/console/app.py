@@ -23,7 +23,7 @@ from fyke.console.cookies import Notices
 from fyke.console.cross_site import refuse_cross_site
 from fyke.console.forms import PostedForm, read_form
 from fyke.console.page import ConsolePage
-from fyke.console.statics import Statics
+from fyke.console.statics import PREFETCHED, Statics
 from fyke.console.templating import make_environment
 from fyke.console.texts import choose_language, use_language
 from fyke.console.view import View, ViewContext
@@ -83,6 +83,7 @@ class Console:
             notices=Notices(config.master_secret),
             clock=clock,
             pages=frozenset(page.path for page in pages if page.method == "GET"),
+            prefetched=statics.address(PREFETCHED),
             priced=config.priced,
         )
         burst = max(1, int(config.rate_limit * 2))

@@ -21,10 +21,12 @@ from fyke.api.docs.content import FOREVER, Content
 from fyke.errors import NotFound
 
 STYLE = "app.css"
+PREFETCHED = "tabs.speculationrules"
 _EXCLUDED = ("vendor.toml",)
 _MEDIA_TYPES = {
     "css": "text/css",
     "js": "text/javascript",
+    "speculationrules": "application/speculationrules+json",
     "svg": "image/svg+xml",
     "woff2": "font/woff2",
 }

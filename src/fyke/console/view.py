@@ -71,6 +71,7 @@ class ViewContext:
     notices: Notices
     clock: Clock
     pages: frozenset[str]  # paths without parameters that can be opened
+    prefetched: str  # address of the rules by which browsers fetch pages ahead
     priced: bool = True  # False: no prices are set, so amounts of zero are left out
 
 
@@ -149,7 +150,9 @@ class View:
         """The whole page."""
         notice = self.context.notices.take(self.request, self.visit)
         text = render(self.context.environment, template, self._values(values, notice))
-        response = self._html(text, status, headers)
+        # browsers that can fetch the page of a tab while it is pressed, before the click
+        rules = {"speculation-rules": f'"{self.context.prefetched}"'}
+        response = self._html(text, status, rules | dict(headers or {}))
         if cookies.read(self.request, self.visit, cookies.NOTICE):
             self.context.notices.drop(response, self.visit)
         return response
