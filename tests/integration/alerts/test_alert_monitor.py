@@ -296,6 +296,7 @@ async def test_killed_servers_neither_lose_nor_duplicate_alerts(app: App, tmp_pa
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 async def test_fifty_killed_servers_neither_lose_nor_duplicate_alerts(
     app: App, tmp_path: Path
 ) -> None:
