@@ -411,6 +411,8 @@ async def by_client(found: Stage, places: Sequence[str]) -> None:
                 "Target.createBrowserContext", proxyServer=server, proxyBypassList="*;<local>"
             )
             await visited(cdp, places[:4], context)
+            # a page that is left would try again, when no connection is expected
+            await cdp.call("Target.disposeBrowserContext", **context)
     await visited(cdp, [*places, f"{OUTSIDE}@{places[0]}"], {})
     session = await found.page()
     frame = (await cdp.call("Page.getFrameTree", session))["frameTree"]["frame"]["id"]
