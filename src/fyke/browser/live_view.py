@@ -86,14 +86,20 @@ class Watcher:
         """
         if stays and self.shown in pages:
             return
-        # not only the last in order: one may be heard of before pages that are older than it
-        appeared = [page for page in pages if page not in self._known]
+        # newer pages than the one shown, in order or by their document: a page may be heard of
+        # before an older one
+        after = pages.index(self.shown) if self.shown in pages else -1
+        appeared = [
+            page
+            for place, page in enumerate(pages)
+            if page not in self._known and (place > after or page == newest)
+        ]
         if self.wanted in pages:
             page = self.wanted
         elif self.shown not in pages:
             page = newest
         elif appeared and now >= self._shown_at + _STAY_SECONDS:
-            page = appeared[-1]
+            page = newest if newest in appeared else appeared[-1]
         else:
             return
         self._known = frozenset(pages)

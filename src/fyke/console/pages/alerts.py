@@ -14,7 +14,7 @@ from fyke.console.texts import ngettext
 from fyke.console.view import View
 from fyke.domain.alerts.rules import EXAMPLE
 from fyke.domain.alerts.service import Alerts
-from fyke.model.alert import Alert, AlertFilter, RuleKind
+from fyke.model.alert import Alert, AlertFilter
 
 AREA = "/alerts"
 PAGE_SIZE = 30
@@ -69,10 +69,10 @@ class AlertPages:
 
 
 def _grouped(alerts: Sequence[Alert]) -> list[list[Alert]]:
-    """Newest first. Those that one rule raised about the same are one group, read ones apart."""
+    """Newest first. Those of one rule with the same text are one group, read ones apart."""
     groups: dict[tuple[object, ...], list[Alert]] = {}
     for alert in alerts:
-        failure = alert_text(alert) if alert.kind is RuleKind.FAILED else ""
-        same = alert.rule_id, alert.worker_id, alert.task_id, failure, alert.read_at > 0
+        text = alert_text(alert)
+        same = alert.rule_id, alert.worker_id, alert.task_id, text, alert.read_at > 0
         groups.setdefault(same, []).append(alert)
     return list(groups.values())

@@ -259,7 +259,8 @@ class _Stream:
         if frame.over:  # until then they stay the same, and an open question stays open
             actions = self._text("run/frame.html", "run_actions", frame=frame)
             html += live.partial("#run-actions", "outerHTML", actions)
-        ending = self._text("run/frame.html", "ending", frame=frame)
+        rows_say_it = self._tab == "output" and not frame.view.results
+        ending = self._text("run/frame.html", "ending", frame=frame, rows_say_it=rows_say_it)
         return html + live.partial("#run-ending", "outerHTML", ending)
 
     async def _rows(self, frame: RunFrame) -> str:

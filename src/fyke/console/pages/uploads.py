@@ -229,6 +229,7 @@ class UploadPages:
                 new=new and named is None,
                 worker="" if new else typed["worker"],
                 promote=new or not (breaks or view.form.on("keep")),
+                replace_waiting=not view.form.on("keep"),
             )
         except (NotFound, Forbidden):
             raise

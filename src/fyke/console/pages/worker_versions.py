@@ -156,7 +156,9 @@ class WorkerVersionPages:
             tasks = await self.promotions.moved(view.caller, frame.worker.id, tag, number)
             refused = RefusedTag(number, tag, {}, taken.number, tasks)
             return await self._list_page(view, frame, refused)
-        except (InvalidRequest, Refused) as error:
+        except Refused as error:  # the version has no form for a tag any more
+            return view.go(f"{frame.base}/versions", error_text(error), "warn")
+        except InvalidRequest as error:
             field = f"tag-{number}"
             faults = faults_of(error, {"tag": field}, field)
             return await self._list_page(view, frame, RefusedTag(number, tag, faults))

@@ -268,12 +268,13 @@ class Uploads:
         new: bool = False,
         worker: str = "",
         promote: bool = True,
+        replace_waiting: bool | None = None,
     ) -> tuple[Worker, Version, list[Finding]]:
         """Publish an upload as the next version of the caller's worker ``worker`` (a reference) or
         ``name``; by default of the one that it was uploaded for or tested with, unless that is
-        deleted, otherwise it is named after its title. ``new`` and
-        ``promote``: as in ``Workers.publish``. Raise ``Refused`` unless its checks have passed,
-        and the errors of ``Workers.publish``.
+        deleted, otherwise it is named after its title. ``new``, ``promote`` and
+        ``replace_waiting``: as in ``Workers.publish``. Raise ``Refused`` unless its checks have
+        passed, and the errors of ``Workers.publish``.
         """
         upload = await self.get(caller, upload_id)
         data = await self._checked_data(caller, upload_id)
@@ -290,6 +291,7 @@ class Uploads:
             new=new,
             ref=worker,
             promote=promote,
+            replace_waiting=replace_waiting,
         )
         await self._note(caller, upload_id, published.id, version.number, published=True)
         return published, version, findings

@@ -30,6 +30,7 @@ from fyke.reasons import Reason, ReasonCode
 
 MAX_TAGS = 50  # of a worker
 MAX_TASKS = 200  # that a preview lists
+MAX_CHECKED = 64 * 1024  # characters of a saved input that is compared with a schema
 _ACTION = "Choosing the current version"
 _TAG = re.compile(r"[a-z][a-z0-9._-]{0,39}")
 _NUMBER = re.compile(r"v?\d[\d.]*")
@@ -38,12 +39,14 @@ _NUMBER = re.compile(r"v?\d[\d.]*")
 @dataclass(frozen=True, slots=True)
 class FollowingTask:
     """A task that gets another version. ``next_at``: when its schedule starts it, in ms, 0 = never.
-    ``refused``: the labels of the fields of its saved input that the version does not accept.
+    ``refused``: the labels of the fields of its saved input that the version does not accept;
+    ``checked`` is False when it could not be compared with the schema.
     """
 
     task: Task
     next_at: int
     refused: tuple[str, ...] = ()
+    checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +119,10 @@ class Promotions:
             )
 
         found = await self._storage.read(work)
-        if found.before is None:
-            return found
-        schema = await self._history.schema_changes(found.worker, found.before, found.after)
         tasks = await asyncio.to_thread(_checked, found.tasks, found.after.input_schema)
+        if found.before is None:
+            return replace(found, tasks=tasks)
+        schema = await self._history.schema_changes(found.worker, found.before, found.after)
         return replace(found, schema=schema, tasks=tasks)
 
     async def breaks(self, caller: Caller, ref: str, schema: str) -> int:
@@ -133,9 +136,8 @@ class Promotions:
             return _naming(tx, worker, [""])[1], current.input_schema if current else schema
 
         tasks, current = await self._storage.read(work)
-        before = {item.task.id for item in await asyncio.to_thread(_refusing, tasks, current)}
-        after = await asyncio.to_thread(_refusing, tasks, schema)
-        return sum(item.task.id not in before for item in after)
+        before = await asyncio.to_thread(_refused, tasks, current)
+        return len(await asyncio.to_thread(_refused, tasks, schema) - before)
 
     async def promote(
         self, caller: Caller, ref: str, number: str, before: str | None = None
@@ -281,21 +283,27 @@ def _naming(
 
 def _checked(tasks: tuple[FollowingTask, ...], schema: str) -> tuple[FollowingTask, ...]:
     """The tasks with the fields that this input schema does not accept, those with some first."""
-    refusing = {item.task.id: item for item in _refusing(tasks, schema)}
-    return (*refusing.values(), *(item for item in tasks if item.task.id not in refusing))
-
-
-def _refusing(tasks: tuple[FollowingTask, ...], schema: str) -> list[FollowingTask]:
-    """The tasks with an input that this schema refuses, with its fields."""
-    found = []
-    with suppress(InvalidRequest):  # a schema of an older release that cannot be read
+    try:
         parsed = parse(schema)
-        for item in tasks:
-            with suppress(InvalidRequest):  # no version accepts this input
-                problems = saved_problems(parsed, item.task.input_json)
-                if problems:
-                    found.append(replace(item, refused=tuple(one.label for one in problems)))
-    return found
+    except InvalidRequest:  # a schema of an older release that cannot be read
+        return tasks
+    found = []
+    for item in tasks:
+        checked = item
+        if len(item.task.input_json) > MAX_CHECKED:
+            found.append(item)
+            continue
+        with suppress(InvalidRequest):  # no version accepts this input
+            problems = saved_problems(parsed, item.task.input_json)
+            refused = tuple(problem.label for problem in problems)
+            checked = replace(item, refused=refused, checked=True)
+        found.append(checked)
+    return tuple(sorted(found, key=lambda item: not item.refused))
+
+
+def _refused(tasks: tuple[FollowingTask, ...], schema: str) -> set[str]:
+    """The ids of the tasks with an input that this schema does not accept."""
+    return {item.task.id for item in _checked(tasks, schema) if item.refused}
 
 
 def _published(

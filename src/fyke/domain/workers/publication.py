@@ -52,6 +52,7 @@ class PublishRequest:
     shipped: bool = False
     new: bool = False
     promote: bool = True
+    replace_waiting: bool | None = None  # a version that waits for review; None = as ``promote``
     suggested: tuple[Suggestion, ...] = ()  # of the ``texts_to_read``
 
 
@@ -102,7 +103,9 @@ def publish_transaction(
                 version,
                 required=not approved,
                 note=request.note,
-                replace_waiting=request.promote,
+                replace_waiting=(
+                    request.promote if request.replace_waiting is None else request.replace_waiting
+                ),
             )
         elif request.public is False:
             make_private(tx, worker)

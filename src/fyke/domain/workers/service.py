@@ -104,11 +104,12 @@ class Workers:
         new: bool = False,
         ref: str = "",
         promote: bool = True,
+        replace_waiting: bool | None = None,
     ) -> tuple[Worker, Version, list[Finding]]:
         """Publish the ZIP ``data`` as the next version of the caller's worker ``ref`` or ``name``;
         without a name it is derived from the title. ``note`` is for the reviewer. ``new``: raise
-        ``Refused`` if there is a worker of this name with other files. Otherwise see
-        ``publish_at``.
+        ``Refused`` if there is a worker of this name with other files. ``replace_waiting``: as in
+        ``PublishRequest``. Otherwise see ``publish_at``.
         """
         page = PageChange(title=title, description=description)
         if ref:
@@ -116,7 +117,8 @@ class Workers:
         else:
             name = checked_name(name) if name else ""
             request = PublishRequest(name, page=page, public=public, new=new)
-        return await self._publish(caller, data, replace(request, note=note, promote=promote))
+        request = replace(request, note=note, promote=promote, replace_waiting=replace_waiting)
+        return await self._publish(caller, data, request)
 
     async def draft(self, caller: Caller, data: bytes, *, name: str = "") -> PublishResult:
         """Write the ZIP ``data`` as a draft of the caller's worker ``name``, for a trial run of

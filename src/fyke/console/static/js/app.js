@@ -4,6 +4,8 @@
 
 const root = document.documentElement;
 root.classList.add("js");
+// a press of a finger may begin to scroll: only that of a mouse fetches the page of a tab
+root.classList.toggle("mouse", matchMedia("(hover: hover)").matches);
 
 function rememberZone() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -88,22 +90,32 @@ function sendLater(form) {
 // replaces them. What was typed in a menu or popover was dropped when that was closed.
 const changed = new Set();
 
-function hasChanges() {
-  return [...document.forms].some((form) => changed.has(form.getAttribute("action")) && form.checkVisibility());
+function isChanged(form) {
+  const isShown = [...form.elements].some((element) => element.checkVisibility());
+  return isShown && changed.has(form.getAttribute("action"));
 }
 
+function hasChanges() {
+  return [...document.forms].some(isChanged);
+}
+
+let leaving; // the form with which the page is left
+
 function askFirst(event) {
-  if (hasChanges()) event.preventDefault();
+  const form = leaving;
+  leaving = undefined;
+  if ([...document.forms].some((other) => other !== form && isChanged(other))) {
+    event.preventDefault();
+    if (form) setTimeout(() => sent.delete(form)); // the visitor may stay, and send it later
+  } else if (form) changed.delete(form.getAttribute("action"));
 }
 
 document.addEventListener("input", (event) => {
   const form = event.target.closest("form");
   if (!form?.matches(".frame [method=post]:not([data-picks])")) return;
   changed.add(form.getAttribute("action"));
+  if (form === leaving) leaving = undefined; // it was sent without leaving the page
   addEventListener("beforeunload", askFirst);
-});
-document.addEventListener("submit", ({ target: form }) => {
-  if (!form.hasAttribute("hx-post")) changed.delete(form.getAttribute("action"));
 });
 // the other buttons of a form that htmx sends, such as those of a view, only draw it again
 document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
@@ -115,6 +127,7 @@ document.addEventListener("htmx:after:request", ({ detail: { ctx } }) => {
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
+  if (event.defaultPrevented && !form.hasAttribute("hx-post")) changed.delete(form.getAttribute("action"));
   if (event.defaultPrevented || form.method !== "post") return;
   if (sent.has(form)) {
     event.preventDefault();
@@ -122,6 +135,7 @@ document.addEventListener("submit", (event) => {
   }
   sent.add(form);
   sendLater(form);
+  leaving = form;
 });
 
 /** The form that a request of htmx sends; undefined for requests of other elements, such as estimates while one types. */
