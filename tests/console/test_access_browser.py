@@ -120,6 +120,23 @@ def test_signing_out_in_one_tab_leaves_a_changed_form_in_another(
         assert watch.errors == watch.foreign == []
 
 
+def test_a_form_that_was_kept_back_can_be_sent_after_another(
+    browser: Browser, server: Served
+) -> None:
+    """Two forms of a page have changes, and the visitor stays when the first is sent."""
+    token = server.do(sign_in(server.app.services.sessions, server.app))
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto("/settings/account")
+        page.get_by_label("Theme").select_option("dark")
+        page.get_by_label("Time zone of schedules").fill("Europe/Vienna")
+        save = page.locator("[aria-labelledby=preferences]").get_by_role("button", name="Save")
+        for _ in range(2):
+            with page.expect_event("dialog") as asked:
+                save.click()
+            assert asked.value.type == "beforeunload"
+        assert watch.errors == watch.foreign == []
+
+
 def test_a_second_factor_can_be_set_up_and_used(browser: Browser, server: Served) -> None:
     services, owner = server.app.services, server.app.owner
     _, link = server.do(services.users.invite(owner, "ada", "member"))

@@ -185,6 +185,14 @@ def test_a_page_is_shown_that_was_known_before_the_one_shown() -> None:
     assert watcher.shown == "opened"
 
 
+def test_an_older_page_of_another_browser_is_not_shown_instead() -> None:
+    watcher = live_view.Watcher("", "", lambda state: None, lambda picture: None, lambda: None)
+    for now in (10, 11, 14):
+        pages = ["of the first", "of the second"] if now > 10 else ["of the second"]
+        watcher.choose(pages, "of the second", now, stays=False)
+    assert watcher.shown == "of the second"
+
+
 async def test_the_first_page_shown_is_the_one_with_the_last_document(tmp_path: Path) -> None:
     async with viewed_place(tmp_path) as place:
         place.pages |= {"T0": ("Zero", "about:blank"), "T2": ("Two", "https://a.example/2")}

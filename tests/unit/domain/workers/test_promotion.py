@@ -49,7 +49,8 @@ async def publish(state: PublishedState, content: str, **more: Any) -> Worker:
         title=title,
         description="",
     )
-    request = replace(PUBLIC, promote=more.get("promote", True))
+    waiting = more.get("replace_waiting")
+    request = replace(PUBLIC, promote=more.get("promote", True), replace_waiting=waiting)
     earlier = await state.read(texts_to_read, ALICE, project, request)
     suggested = await read_suggestions(ThreadPool(), "", earlier)
     request = replace(request, suggested=suggested)
@@ -175,6 +176,8 @@ async def test_a_version_on_trial_replaces_no_submission_until_it_is_the_current
     assert await waiting() == "v1.0.2"
     await publish(state, "a", review=True, promote=False)
     assert await waiting() == "v1.0.2", "also when its files are approved"
+    await publish(state, "d", review=True, promote=False, replace_waiting=True)
+    assert await waiting() == "v1.0.5", "held for a reason that is not the author's choice"
     with pytest.raises(Refused, match="not approved"):
         await promotions.tag(ALICE, worker.id, "stable", "v1.0.3")
     await promotions.promote(ALICE, worker.id, "v1.0.3")
@@ -247,9 +250,12 @@ async def test_tasks_with_an_input_that_the_version_refuses_come_first(
     breaks, mistyped = await task({}), await task({"b": 5})
     fits = await task({"b": "x"})
     tagged = await task({}, "stable")
+    unknown = records.task(ALICE.account_id, worker.id, input_json="{}")
+    await state.do("tasks.add", unknown)
     preview = await promotions.preview(ALICE, worker.id, "v1.0.2")
-    assert [(item.task.id, item.refused) for item in preview.tasks] == [
-        (mistyped.id, ("T",)), (breaks.id, ("T",)), (fits.id, ()),
+    assert [(item.task.id, item.refused, item.checked) for item in preview.tasks] == [
+        (mistyped.id, ("T",), True), (breaks.id, ("T",), True),
+        (unknown.id, (), False), (fits.id, (), True),
     ]  # fmt: skip
     [moved] = await promotions.moved(ALICE, worker.id, "Stable", "v1.0.2")
     assert (moved.task.id, moved.refused) == (tagged.id, ("T",))
