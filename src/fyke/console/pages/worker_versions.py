@@ -156,7 +156,7 @@ class WorkerVersionPages:
             tasks = await self.promotions.moved(view.caller, frame.worker.id, tag, number)
             refused = RefusedTag(number, tag, {}, taken.number, tasks)
             return await self._list_page(view, frame, refused)
-        except Refused as error:  # the version has no form for a tag any more
+        except Refused as error:  # about the version, not about the text of the tag
             return view.go(f"{frame.base}/versions", error_text(error), "warn")
         except InvalidRequest as error:
             field = f"tag-{number}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from fyke.contracts.parsing import ParserPool
@@ -15,7 +14,7 @@ from fyke.domain.accounts.rights import require_editor
 from fyke.domain.workers.declared_changes import DeclaredChange, declared_changes
 from fyke.domain.workers.environments import request_environment
 from fyke.domain.workers.history import VersionHistory
-from fyke.domain.workers.input_schema import parse
+from fyke.domain.workers.input_schema import InputSchema, parse
 from fyke.domain.workers.input_values import saved_problems
 from fyke.domain.workers.lookup import NEWEST, find_own_worker, unknown_version
 from fyke.domain.workers.schema_changes import SchemaChange
@@ -287,18 +286,19 @@ def _checked(tasks: tuple[FollowingTask, ...], schema: str) -> tuple[FollowingTa
         parsed = parse(schema)
     except InvalidRequest:  # a schema of an older release that cannot be read
         return tasks
-    found = []
-    for item in tasks:
-        checked = item
-        if len(item.task.input_json) > MAX_CHECKED:
-            found.append(item)
-            continue
-        with suppress(InvalidRequest):  # no version accepts this input
-            problems = saved_problems(parsed, item.task.input_json)
-            refused = tuple(problem.label for problem in problems)
-            checked = replace(item, refused=refused, checked=True)
-        found.append(checked)
-    return tuple(sorted(found, key=lambda item: not item.refused))
+    compared = [_compared(item, parsed) for item in tasks]
+    return tuple(sorted(compared, key=lambda item: not item.refused))
+
+
+def _compared(item: FollowingTask, schema: InputSchema) -> FollowingTask:
+    """The task with the fields that the schema does not accept; unchecked if its input is large."""
+    if len(item.task.input_json) > MAX_CHECKED:
+        return item
+    try:
+        problems = saved_problems(schema, item.task.input_json)
+    except InvalidRequest:  # no version accepts this input
+        return item
+    return replace(item, refused=tuple(one.label for one in problems), checked=True)
 
 
 def _refused(tasks: tuple[FollowingTask, ...], schema: str) -> set[str]:
