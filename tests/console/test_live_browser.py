@@ -15,7 +15,7 @@ from support.live_browser_run import LiveBrowserRun, live_browser_run
 from support.pages import sign_in
 
 IMAGE = ".live-stage img"
-SEEN = "document.querySelector('live-browser').seen"  # a picture is drawn
+SEEN = "document.querySelector('live-browser')?.seen"  # a picture is drawn
 
 
 @pytest.fixture
@@ -49,6 +49,12 @@ def wait_for(page: Page, live: LiveBrowserRun, method: str, count: int) -> list[
             return found
         page.wait_for_timeout(20)
     raise AssertionError(f"{method}: {found}")
+
+
+def take_over(page: Page) -> None:
+    page.get_by_role("button", name="Take over").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Take over").click()
+    expect(page.locator(".live-stage.taken")).to_be_visible()
 
 
 def assert_fine(page: Page) -> None:
@@ -174,8 +180,7 @@ def test_input_goes_to_the_page_that_was_shown_when_it_was_made(
 def test_a_page_that_has_changed_is_said(live: LiveBrowserRun, page: Page) -> None:
     live.open_browser()
     page.goto(live.at)
-    page.get_by_role("button", name="Take over").first.click()
-    page.get_by_role("dialog").get_by_role("button", name="Take over").click()
+    take_over(page)
     page.wait_for_function(SEEN)
     page.evaluate("document.querySelector('live-browser').seen.number -= 1")
     page.locator(IMAGE).click()
@@ -189,10 +194,8 @@ def test_a_tap_is_a_click_and_dragging_scrolls(live: LiveBrowserRun, browser: Br
     token = live.server.do(sign_in(live.server.app.services.sessions, live.server.app))
     with tab(browser, live.server.base_url, token, size=PHONE, has_touch=True) as (page, watch):
         page.goto(live.at)
-        page.get_by_role("button", name="Take over").first.click()
-        page.get_by_role("dialog").get_by_role("button", name="Take over").click()
+        take_over(page)
         image = page.locator(IMAGE)
-        expect(page.locator(".live-stage.taken")).to_be_visible()
         page.wait_for_function(SEEN)
         image.scroll_into_view_if_needed()
         image.tap()
@@ -243,12 +246,6 @@ def test_a_hidden_tab_takes_no_pictures(live: LiveBrowserRun, page: Page) -> Non
     )
     expect(page.locator("[data-part=status]")).to_have_text("")
     assert live.place.live.watchers == 1
-
-
-def take_over(page: Page) -> None:
-    page.get_by_role("button", name="Take over").first.click()
-    page.get_by_role("dialog").get_by_role("button", name="Take over").click()
-    expect(page.locator(".live-stage.taken")).to_be_visible()
 
 
 def test_the_chosen_page_stays_when_it_is_taken_over_and_given_back(
