@@ -327,6 +327,25 @@ async def test_tasks_come_in_pages_newest_first(state: State) -> None:
     assert (await state.read(lambda tx: tx.tasks.of_account("x", offset=0, limit=2))) == (0, [])
 
 
+async def test_tasks_are_counted_by_the_version_that_they_name(state: State) -> None:
+    owner, worker_id = await state.write(records.seed)
+    _, other_worker = await state.write(records.seed)
+    named = [
+        records.task(owner, worker_id, version=version, title=f"{version} {n}", created_at=n)
+        for version in ("", "beta", "stable", "unasked")
+        for n in range(4)
+    ]
+    elsewhere = records.task(owner, other_worker, version="stable")
+    await state.write(lambda tx: [tx.tasks.add(task) for task in [*named, elsewhere]])
+    asked = ["stable", "", "none"]
+    found = await state.read(lambda tx: tx.tasks.by_version(owner, worker_id, asked, 2))
+    titles = {key: list(item.titles.items()) for key, item in found.items()}
+    assert {key: item.total for key, item in found.items()} == {"": 4, "stable": 4}
+    assert titles["stable"] == [(named[11].id, "stable 3"), (named[10].id, "stable 2")]
+    assert titles[""] == [(named[3].id, " 3"), (named[2].id, " 2")]
+    assert await state.read(lambda tx: tx.tasks.by_version(owner, worker_id, [], 2)) == {}
+
+
 async def test_several_workers_tasks_and_runs_are_read_in_one_query_each(state: State) -> None:
     def fill(tx: Transaction) -> tuple[str, list[Task], list[Run]]:
         owner, worker = records.seed(tx)

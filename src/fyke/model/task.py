@@ -25,3 +25,11 @@ class Task:
     run_times: int = 0
     last_run_id: str = ""  # "" = it has not run
     revision: int = 0  # increases with every change by a user
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTasks:
+    """How many tasks there are of a kind, and the titles of the newest by id, in that order."""
+
+    total: int
+    titles: dict[str, str]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +16,7 @@ from fyke.console.texts import gettext as _
 from fyke.console.view import View, own_address
 from fyke.domain.workers.builds import Builds
 from fyke.domain.workers.history import VersionEntry, VersionHistory
-from fyke.domain.workers.promotion import FollowingTask, Promotions, TagTaken
+from fyke.domain.workers.promotion import MAX_TITLES, FollowingTask, Promotions, TagTaken
 from fyke.domain.workers.service import Workers
 from fyke.errors import Conflict, InvalidRequest, Refused, VersionUnavailable
 
@@ -27,14 +26,19 @@ AREA = "/store"
 @dataclass(frozen=True, slots=True)
 class RefusedTag:
     """A tag that a version did not get: what was typed, and either its faults, or ``holder``, the
-    version that has it, with the tasks that a move changes.
+    version that has it, with some of the ``total`` tasks that a move changes, by id.
     """
 
     number: str
     tag: str
     faults: dict[str, str]
     holder: str = ""
-    tasks: Sequence[FollowingTask] = ()
+    total: int = 0
+    tasks: dict[str, FollowingTask] = field(default_factory=dict)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        return {key: item.task.title for key, item in self.tasks.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +157,15 @@ class WorkerVersionPages:
             move = view.form.get("move") == tag.strip().lower()  # what was confirmed is this tag
             await self.promotions.tag(view.caller, frame.worker.id, tag, number, move=move)
         except TagTaken as taken:
-            tasks = await self.promotions.moved(view.caller, frame.worker.id, tag, number)
-            refused = RefusedTag(number, tag, {}, taken.number, tasks)
+            total, tasks = await self.promotions.moved(view.caller, frame.worker.id, tag, number)
+            shown = {item.task.id: item for item in tasks[:MAX_TITLES]}
+            refused = RefusedTag(number, tag, {}, taken.number, total, shown)
             return await self._list_page(view, frame, refused)
         except Refused as error:  # about the version, not about the text of the tag
             return view.go(f"{frame.base}/versions", error_text(error), "warn")
         except InvalidRequest as error:
-            field = f"tag-{number}"
-            faults = faults_of(error, {"tag": field}, field)
+            name = f"tag-{number}"
+            faults = faults_of(error, {"tag": name}, name)
             return await self._list_page(view, frame, RefusedTag(number, tag, faults))
         notice = _("%(version)s has the tag %(tag)s.")
         return _back(view, frame, notice, number, tag=tag.strip().lower())

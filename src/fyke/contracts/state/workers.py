@@ -8,7 +8,7 @@ from typing import Protocol
 from fyke.model.schedule import Fire, Schedule
 from fyke.model.secret import SealedSecret
 from fyke.model.submission import Submission, SubmissionState
-from fyke.model.task import Task
+from fyke.model.task import NamedTasks, Task
 from fyke.model.upload import Upload
 from fyke.model.worker import (
     BrowserNeed,
@@ -359,6 +359,14 @@ class TaskStore(Protocol):
         """Total count, and one page, newest first; filtered by ``worker_id`` and ``keyword`` unless
         they are empty. ``keyword`` is searched in title and id (case-insensitive, no wildcards).
         ``versions``: only those that name one of these versions or tags; ``""`` is none.
+        """
+        ...
+
+    def by_version(
+        self, account_id: str, worker_id: str, versions: Collection[str], limit: int
+    ) -> dict[str, NamedTasks]:
+        """The account's tasks of a worker by the version or tag that they name, each with the
+        titles of ``limit``; without those that no task names.
         """
         ...
 

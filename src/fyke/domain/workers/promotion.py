@@ -23,12 +23,13 @@ from fyke.domain.workers.suggested_page import page_after, read_suggestions, sug
 from fyke.errors import Conflict, InvalidRequest, NotFound, Refused, VersionUnavailable
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
-from fyke.model.task import Task
+from fyke.model.task import NamedTasks, Task
 from fyke.model.worker import Version, VersionState, Worker
 from fyke.reasons import Reason, ReasonCode
 
 MAX_TAGS = 50  # of a worker
 MAX_TASKS = 200  # that a preview lists
+MAX_TITLES = 10  # of tasks that name a tag
 MAX_CHECKED = 64 * 1024  # characters of a saved input that is compared with a schema
 _ACTION = "Choosing the current version"
 _TAG = re.compile(r"[a-z][a-z0-9._-]{0,39}")
@@ -212,28 +213,31 @@ class Promotions:
 
         return await self._storage.write(work)
 
-    async def tagged(self, caller: Caller, ref: str) -> dict[str, list[Task]]:
-        """The tasks of the account that name a tag of its worker, by tag: the newest ``MAX_TASKS``
-        of them all.
+    async def tagged(self, caller: Caller, ref: str) -> dict[str, NamedTasks]:
+        """The tasks of the account that name a tag of its worker, by tag, with the titles of
+        ``MAX_TITLES`` each; without tags that no task names.
         """
 
-        def work(tx: Transaction) -> dict[str, list[Task]]:
+        def work(tx: Transaction) -> dict[str, NamedTasks]:
             worker = find_own_worker(tx, caller, ref, "tag its versions")
-            found: dict[str, list[Task]] = {tag: [] for tag in tx.workers.tags(worker.id)}
-            for item in _naming(tx, worker, found)[1] if found else ():
-                found[item.task.version].append(item.task)
-            return found
+            tags = tx.workers.tags(worker.id)
+            return tx.tasks.by_version(worker.account_id, worker.id, tags, MAX_TITLES)
 
         return await self._storage.read(work)
 
-    async def moved(self, caller: Caller, ref: str, tag: str, number: str) -> list[FollowingTask]:
-        """The tasks of the account that name a tag, as in ``Promotion`` if this version gets it."""
+    async def moved(
+        self, caller: Caller, ref: str, tag: str, number: str
+    ) -> tuple[int, tuple[FollowingTask, ...]]:
+        """The total and the newest ``MAX_TASKS`` of the account's tasks that name a tag, as in
+        ``Promotion`` if this version gets it.
+        """
 
-        def work(tx: Transaction) -> tuple[tuple[FollowingTask, ...], str]:
+        def work(tx: Transaction) -> tuple[int, tuple[FollowingTask, ...], str]:
             worker, version = _published(tx, caller, ref, number)
-            return _naming(tx, worker, [checked_tag(tag)])[1], version.input_schema
+            return *_naming(tx, worker, [checked_tag(tag)]), version.input_schema
 
-        return list(await asyncio.to_thread(_checked, *await self._storage.read(work)))
+        total, tasks, schema = await self._storage.read(work)
+        return total, await asyncio.to_thread(_checked, tasks, schema)
 
     async def remove_tag(self, caller: Caller, ref: str, tag: str) -> None:
         """Remove a tag. Runs and tasks that name it fail to start. Raise ``NotFound``."""

@@ -23,7 +23,7 @@ from fyke.errors import Forbidden, InvalidRequest, NotFound, Refused, UnknownVer
 from fyke.kit.clock import ManualClock
 from fyke.model.account import Caller
 from fyke.model.audit import AuditAction
-from fyke.model.task import Task
+from fyke.model.task import NamedTasks, Task
 from fyke.model.worker import Language, Project, VersionState, Worker, WorkerPage
 from fyke.parsing.pools import ThreadPool
 from fyke.storage.blobs.filesystem import FilesystemBlobs
@@ -257,9 +257,10 @@ async def test_tasks_with_an_input_that_the_version_refuses_come_first(
         (mistyped.id, ("T",), True), (breaks.id, ("T",), True),
         (unknown.id, (), False), (fits.id, (), True),
     ]  # fmt: skip
-    [moved] = await promotions.moved(ALICE, worker.id, "Stable", "v1.0.2")
-    assert (moved.task.id, moved.refused) == (tagged.id, ("T",))
-    assert await promotions.tagged(ALICE, worker.id) == {"stable": [tagged]}
+    total, [moved] = await promotions.moved(ALICE, worker.id, "Stable", "v1.0.2")
+    assert (total, moved.task.id, moved.refused) == (1, tagged.id, ("T",))
+    named = await promotions.tagged(ALICE, worker.id)
+    assert named == {"stable": NamedTasks(1, {tagged.id: tagged.title})}
     versions = await state.read(lambda tx: tx.workers.versions(worker.id))
     assert await promotions.breaks(ALICE, worker.id, versions[0].input_schema) == 2
     await promotions.promote(ALICE, worker.id, "v1.0.2")

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Index, Table, delete, func, insert, select, update
 
-from fyke.model.task import Task
+from fyke.model.task import NamedTasks, Task
 from fyke.storage.sql.dialects import contains
 from fyke.storage.sql.state.columns import metadata, number_column, ref_column, text_column
 from fyke.storage.sql.state.records import SqlStore, columns, many, one, was_applied
@@ -93,6 +93,32 @@ class SqlTasks(SqlStore):
         order = tasks.c.created_at.desc(), tasks.c.id.desc()
         page = select(tasks).where(*conditions).order_by(*order).offset(offset).limit(limit)
         return self._db.execute(count).scalar_one(), many(self._db.execute(page), Task)
+
+    def by_version(
+        self, account_id: str, worker_id: str, versions: Collection[str], limit: int
+    ) -> dict[str, NamedTasks]:
+        group = tasks.c.version
+        order = tasks.c.created_at.desc(), tasks.c.id.desc()
+        ranked = (
+            select(
+                group,
+                tasks.c.id,
+                tasks.c.title,
+                func.count().over(partition_by=group).label("total"),
+                func.row_number().over(partition_by=group, order_by=order).label("place"),
+            )
+            .where(
+                tasks.c.account_id == account_id,
+                tasks.c.worker_id == worker_id,
+                group.in_(versions),
+            )
+            .subquery()
+        )
+        newest = select(ranked).where(ranked.c.place <= limit).order_by(ranked.c.place)
+        found: dict[str, NamedTasks] = {}
+        for row in self._db.execute(newest):
+            found.setdefault(row.version, NamedTasks(row.total, {})).titles[row.id] = row.title
+        return found
 
     def update(self, task: Task) -> bool:
         values = {name: value for name, value in _values(task).items() if name in _MUTABLE}
