@@ -8,6 +8,7 @@ from dataclasses import dataclass
 HEIGHT = 100.0  # of the drawing, which the page scales
 STEP = 10.0  # from one bar to the next
 WIDTH = 8.0  # of a bar
+LEAST = 7  # bars fill the width; fewer keep to the left, so that one day is not a slab
 MANY = 100  # bars are drawn without gaps from here on: gaps below a pixel would blur to stripes
 MIN_HEIGHT = 1.5  # of a bar whose value is not 0
 
@@ -27,7 +28,7 @@ class Bar:
 @dataclass(frozen=True, slots=True)
 class Chart:
     """Bars from left to right in a drawing of ``width`` by ``HEIGHT``. ``top``: the formatted value
-    of a bar of full height, "" when all values are 0.
+    of a bar of full height, "" when all values are 0. ``filled``: whether the bars fill the width.
     """
 
     bars: list[Bar]
@@ -35,6 +36,7 @@ class Chart:
     top: str
     first: str
     last: str
+    filled: bool
 
 
 def chart_of(points: Sequence[tuple[str, int, str]]) -> Chart:
@@ -48,10 +50,11 @@ def chart_of(points: Sequence[tuple[str, int, str]]) -> Chart:
     top = next((shown for _, value, shown in points if value == highest), "") if highest else ""
     return Chart(
         bars=bars,
-        width=max(1, len(points)) * STEP,
+        width=max(LEAST, len(points)) * STEP,
         top=top,
         first=points[0][0] if points else "",
         last=points[-1][0] if points else "",
+        filled=len(points) >= LEAST,
     )
 
 

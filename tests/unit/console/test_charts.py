@@ -11,7 +11,13 @@ def test_bars_are_scaled_to_the_largest() -> None:
     assert [(bar.x, bar.y, bar.height) for bar in chart.bars] == [
         (1.0, 50.0, 50.0), (11.0, 100.0, 0.0), (21.0, 0.0, 100.0), (31.0, 90.0, 10.0),
     ]  # fmt: skip
-    assert (chart.width, chart.top, chart.first, chart.last) == (40.0, "ten", "Mon", "Thu")
+    assert (chart.width, chart.top, chart.first, chart.last) == (70.0, "ten", "Mon", "Thu")
+
+
+def test_few_bars_do_not_fill_the_width() -> None:
+    few, week = (chart_of([("", 1, "")] * number) for number in (1, 7))
+    assert (few.width, few.filled) == (7 * STEP, False)
+    assert (week.width, week.filled) == (7 * STEP, True)
 
 
 def test_many_bars_have_no_gaps() -> None:
@@ -21,7 +27,7 @@ def test_many_bars_have_no_gaps() -> None:
 
 
 def test_a_chart_without_values_has_no_bars() -> None:
-    assert chart_of([]).bars == [] and chart_of([]).width == STEP
+    assert chart_of([]).bars == [] and chart_of([]).width == 7 * STEP
     still = chart_of([("Mon", 0, "none")])
     assert still.top == "" and [bar.height for bar in still.bars] == [0.0]
 
