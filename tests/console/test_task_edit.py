@@ -110,6 +110,21 @@ async def test_of_two_inputs_only_the_fields_that_differ_are_shown(
     assert rows == [["Memory", "1024", "512"], ["City", '"Wien"', '"Linz"']]
 
 
+async def test_what_another_editor_has_saved_already_is_no_conflict(
+    app: App, owner: Visitor
+) -> None:
+    task = await a_task(app)
+    address = f"/tasks/{task.id}/edit"
+    sent = fields(await owner.get(address))
+    sent |= {"title": "Both", "description": "one\r\ntwo", "do": "save"}
+    theirs = TaskEdit(title="Both", description="one\ntwo")
+    await app.services.tasks.edit(app.owner, task.id, theirs, 0)
+    await owner.post(address, sent)
+    page = await owner.get(f"/tasks/{task.id}")
+    assert "The task already has these values" in page.text
+    assert (await app.services.tasks.get(app.owner, task.id)).revision == 1
+
+
 async def test_saving_a_deleted_task_says_how_to_go_on(app: App, owner: Visitor) -> None:
     address = f"/tasks/{(await a_task(app)).id}/edit"
     typed = fields(await owner.get(address)) | {"do": "save"}

@@ -52,11 +52,22 @@ from fyke.errors import (
     VersionUnavailable,
     WorkerNotFound,
 )
+from fyke.model.task import Task
 from fyke.model.worker import BrowserNeed, SystemDefaults, VersionState
 
 FORM_BYTES = 16 * 2**20
 AHEAD = 10
 OPTION = "input.parameters.system."
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A value of a task that differs from the typed one, as text or as JSON."""
+
+    label: str
+    saved: str
+    typed: str
+    is_json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +149,14 @@ class TaskEditPages:
         try:
             await self.tasks.edit(view.caller, check.line.task.id, edit, base)
         except EditedMeanwhile as meanwhile:
+            current = meanwhile.current
+            differences = await asyncio.to_thread(_differences, check, current, typed, input_form)
+            if not differences:
+                text = _("The task already has these values: they were saved elsewhere.")
+                return view.go(f"{AREA}/{current.id}", text)
             return await self._edit_page(
-                view, check, input_form, typed, meanwhile.current.revision, status=409,
-                current=meanwhile.current,
+                view, check, input_form, typed, current.revision, status=409,
+                current=current, differences=differences,
             )  # fmt: skip
         except (InvalidRequest, VersionUnavailable, WorkerNotFound) as error:
             faults = faults_of(error, {name: name for name in typed}, "version")
@@ -169,10 +185,6 @@ class TaskEditPages:
         **more: Any,
     ) -> Response:
         values = {"faults": {}, "current": None} | more
-        if current := values["current"]:
-            saved = GivenInput(json.loads(current.input_json))
-            found = await asyncio.to_thread(normalise, input_form.form, saved, SystemDefaults())
-            values["differences"] = _differences(check, found.input, input_form.input)
         return await asyncio.to_thread(
             view.page_or_part,
             "tasks/edit.html",
@@ -329,15 +341,32 @@ def _option_errors(check: TaskCheck) -> tuple[InputError, ...]:
     )
 
 
-def _differences(check: TaskCheck, saved: Any, typed: Any) -> list[tuple[str, str, str]]:
-    """The label of each field and run option with another value, and both values as JSON, ``"-"``
-    where there is none. Of what has no fields the whole input.
-    """
+def _differences(
+    check: TaskCheck, current: Task, typed: dict[str, str], input_form: InputForm
+) -> list[Difference]:
+    """What a task has, and what was typed, where they differ."""
+    found = [
+        Difference(label, kept or unset, sent or unset)
+        for label, kept, sent, unset in (
+            (_("Title"), current.title, typed["title"], "-"),
+            (_("Description"), current.description, typed["description"], "-"),
+            (_("Version"), current.version, typed["version"], _("current")),
+        )
+        if kept != sent.replace("\r\n", "\n")
+    ]
+    saved = GivenInput(json.loads(current.input_json))
+    kept = normalise(input_form.form, saved, SystemDefaults()).input
+    return found + _input_differences(check, kept, input_form.input)
+
+
+def _input_differences(check: TaskCheck, saved: Any, typed: Any) -> list[Difference]:
+    """Each field and run option with another value; of what has no fields the whole input."""
     try:
         pairs = list(zip(parts(saved), parts(typed), strict=True))
         fields = parse(check.version.input_schema).fields if check.version else ()
     except InvalidRequest:
-        return [(_("Input"), pretty(saved), pretty(typed))] if saved != typed else []
+        whole = Difference(_("Input"), pretty(saved), pretty(typed), is_json=True)
+        return [whole] if saved != typed else []
     labels = {field.name: field.title for field in fields}
     found = []
     for part, (kept, sent) in zip(("system", "custom"), pairs, strict=True):
@@ -345,7 +374,7 @@ def _differences(check: TaskCheck, saved: Any, typed: Any) -> list[tuple[str, st
             before, now = (pretty(one[name]) if name in one else "-" for one in (kept, sent))
             if before != now:
                 label = option_title(name) if part == "system" else labels.get(name) or name
-                found.append((label, before, now))
+                found.append(Difference(label, before, now, is_json=True))
     return found
 
 
