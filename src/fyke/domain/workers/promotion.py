@@ -30,6 +30,7 @@ from fyke.reasons import Reason, ReasonCode
 MAX_TAGS = 50  # of a worker
 MAX_TASKS = 200  # that a preview lists
 MAX_TITLES = 10  # of tasks that name a tag
+_RESERVED = NEWEST | {"current"}  # they would read like the current version
 MAX_CHECKED = 64 * 1024  # characters of a saved input that is compared with a schema
 _ACTION = "Choosing the current version"
 _TAG = re.compile(r"[a-z][a-z0-9._-]{0,39}")
@@ -256,10 +257,10 @@ class Promotions:
 def checked_tag(text: str) -> str:
     """A tag as it is stored. Raise ``InvalidRequest`` for one that could be something else."""
     tag = text.strip().lower()
-    if tag in NEWEST or not is_tag(tag):
+    if tag in _RESERVED or not is_tag(tag):
         raise InvalidRequest(
             "must be 1 to 40 of a-z, 0-9, '.', '_' and '-', beginning with a letter, and not "
-            "latest, auto or a version number",
+            "current, latest, auto or a version number",
             field="tag",
         )
     return tag
