@@ -192,6 +192,24 @@ async def test_an_error_keeps_the_typed_values_and_links_to_its_control(
     await press(owner, again, "start", 303, **fixed)
 
 
+async def test_an_input_without_an_entry_to_split_by_is_refused_in_words_of_the_form(
+    app: App, owner: Visitor
+) -> None:
+    fields = [
+        {"name": name, "title": name.title(), "type": "array", "editor": "stringList"}
+        for name in ("links", "terms")
+    ]
+    schema = {"properties": fields, "concurrency": {"fields": ["links", "terms"]}}
+    worker = await app.publish("splitter", schema=schema)
+    page = await owner.get(f"/w/{worker.path}")
+    advice = "Add an entry to one of Links, Terms: each entry is one subtask."
+    assert advice in page.one("//*[@id='outlook']").text_content()
+    refused = await press(owner, page, "start", 422)
+    assert advice in refused.one("//*[@id='faults']").text_content()
+    assert await runs(app) == []
+    await press(owner, refused, "start", 303, **{"f:terms": "one"})
+
+
 async def test_a_refused_private_callback_leads_the_operator_to_admin(
     app: App, owner: Visitor, places: str
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from fyke.console.reasons import error_text
 from fyke.console.run_options import name_options
@@ -25,6 +25,15 @@ def faults_of(error: FykeError, fields: Mapping[str, str], fallback: str = WHOLE
         text = name_options(problem.sentence) if name is None else problem.text
         faults[name or fallback] = text[:1].upper() + text[1:]
     return faults
+
+
+def nothing_to_split(fields: Collection[str]) -> str:
+    """What to do when the fields by which a run is split, given by their labels, are empty."""
+    first, *more = fields
+    if not more:
+        return _("Add an entry to %(field)s: each entry is one subtask.") % {"field": first}
+    names = ", ".join(fields)
+    return _("Add an entry to one of %(fields)s: each entry is one subtask.") % {"fields": names}
 
 
 def problem_text(problem: TaskProblem) -> str:

@@ -16,6 +16,7 @@ from fyke.console.guide import help_for_hint
 from fyke.console.hues import hue_of
 from fyke.console.markdown import to_html, with_code
 from fyke.console.once import once_field
+from fyke.console.problems import nothing_to_split
 from fyke.console.run_options import name_options
 from fyke.console.statics import Statics, icon_shape
 
@@ -69,6 +70,7 @@ def make_environment(statics: Statics) -> Environment:
         reason_text=reasons.text_of,
         wait_text=waits.wait_text,
         name_options=name_options,
+        nothing_to_split=nothing_to_split,
         error_text=reasons.error_text,
         reason_name=reasons.name_of,
         check_name=reasons.check_name_of,

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from fyke.console.once import once_key
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
+from fyke.console.problems import nothing_to_split
 from fyke.console.reasons import error_text
 from fyke.console.runform import form_request
 from fyke.console.runform.context import FormContext, form_context_of
@@ -130,7 +131,11 @@ class WorkerInputPages:
             return _redrawn(action)
         if action.checked.value.errors:
             return FormReply(action, refused=True)
-        return await (self._save_task if button == "task" else self._start)(view, action)
+        if button == "task":
+            return await self._save_task(view, action)
+        if empty := action.checked.outlook.plan.empty:
+            return FormReply(action, problem=nothing_to_split(empty))
+        return await self._start(view, action)
 
     async def _start(self, view: View, action: FormAction) -> Response | FormReply:
         request = StartRequest(

@@ -8,7 +8,7 @@ from fyke.domain.billing.caps import SpendingMonth
 from fyke.domain.billing.pricing import Hold, charge, hold, start_price
 from fyke.domain.forms.model import RunForm
 from fyke.domain.forms.normalise import NormalisedInput
-from fyke.domain.runs.split import split
+from fyke.domain.runs.split import NothingToSplit, split
 from fyke.domain.runs.transitions import Rules
 from fyke.domain.workers.parameters import ParsedInput, read_input
 from fyke.errors import InvalidRequest
@@ -22,12 +22,14 @@ _GB = 10**9
 
 @dataclass(frozen=True, slots=True)
 class SplitPreview:
-    """The split of an input; ``problem`` is why it cannot be split, with 0 ``subtasks``. ``limits``
-    are those of ``parsed``, or of its run.
+    """The split of an input; ``problem`` is why it cannot be split, with 0 ``subtasks``; ``empty``
+    are the labels of the fields of which one needs an entry for that. ``limits`` are those of
+    ``parsed``, or of its run.
     """
 
     subtasks: int
     problem: str = ""
+    empty: tuple[str, ...] = ()
     limits: RunLimits | None = None
     parsed: ParsedInput | None = None
 
@@ -66,6 +68,9 @@ def split_preview(
     try:
         parsed = read_input(value.input, defaults)
         parts = split(form.schema, value.custom, limit=max_subtasks)
+    except NothingToSplit as error:
+        empty = tuple(form.fields[name].title for name in error.fields if name in form.fields)
+        return SplitPreview(0, error.message, empty)
     except InvalidRequest as error:
         return SplitPreview(0, error.message)
     return SplitPreview(len(parts), limits=parsed.limits, parsed=parsed)

@@ -23,6 +23,14 @@ MAX_COPIED = 64 * 2**20  # characters of JSON of all subtasks in total
 Custom = dict[str, Any]
 
 
+class NothingToSplit(InvalidRequest):
+    """Each of ``fields``, by which the input is split, is empty."""
+
+    def __init__(self, message: str, fields: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.fields = fields
+
+
 def split(schema: InputSchema, custom: Custom, limit: int = MAX_SUBTASKS) -> list[Custom]:
     """Return the custom inputs of the subtasks, in order; at least one.
 
@@ -65,7 +73,7 @@ def _by_fields(schema: InputSchema, custom: Custom, limit: int) -> list[Custom]:
     if not active:
         if _cannot_split(fields, types, custom):
             return [dict(custom)]
-        raise InvalidRequest("concurrency fields have no non-empty fields")
+        raise NothingToSplit("concurrency fields have no non-empty fields", tuple(fields))
     _check_count(sum(len(items[name]) for name in active), limit)
     removed = removable if preferred else frozenset[str]()
     base = _base(custom, fields, removed)
@@ -76,14 +84,14 @@ def _by_fields(schema: InputSchema, custom: Custom, limit: int) -> list[Custom]:
 def _by_legacy_field(schema: InputSchema, custom: Custom, limit: int) -> list[Custom]:
     name = schema.legacy_split_field
     if name not in custom:
-        raise InvalidRequest(f"missing concurrency field [{name}]")
+        raise NothingToSplit(f"missing concurrency field [{name}]", (name,))
     types = {field.name: field.type for field in schema.fields}
     submitted = _array(types, name, custom)
     if submitted is None and custom[name] is not None:
         return [dict(custom)]
     items = _non_empty_items(name, submitted)
     if not items:
-        raise InvalidRequest(f"concurrency field [{name}] is empty")
+        raise NothingToSplit(f"concurrency field [{name}] is empty", (name,))
     _check_count(len(items), limit)
     base = {**custom, name: [""]}
     _check_copies(base, len(items))

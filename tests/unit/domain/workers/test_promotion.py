@@ -287,7 +287,9 @@ async def test_a_tag_names_one_version(state: PublishedState, promotions: Promot
         await promotions.tag(BOB, worker.id, "stable", "v1.0.1")
 
 
-@pytest.mark.parametrize("tag", ["", "latest", "AUTO", "current", "v1", "v1.0.3", "1.0", "a b", "x" * 41])
+@pytest.mark.parametrize(
+    "tag", ["", "latest", "AUTO", "current", "v1", "v1.0.3", "1.0", "a b", "x" * 41]
+)
 def test_a_tag_cannot_be_mistaken_for_something_else(tag: str) -> None:
     with pytest.raises(InvalidRequest, match="beginning with a letter"):
         checked_tag(tag)
