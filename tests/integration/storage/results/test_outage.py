@@ -18,6 +18,7 @@ from sqlalchemy import make_url
 
 from fyke.errors import Unavailable
 from fyke.model.results import AttemptBatch, PushedRow
+from fyke.storage.sql.results import store
 from fyke.storage.sql.results.migrate import migrate_results
 from fyke.storage.sql.results.store import SqlResults, open_results
 from support.postgres import PostgresServer, running_postgres
@@ -34,12 +35,12 @@ async def results(
     relay: Relay, postgres: PostgresServer, postgres_url: str, anyio_backend: str
 ) -> AsyncIterator[SqlResults]:
     migrate_results(postgres_url)
-    store = open_results(
+    results = open_results(
         postgres_url.replace(str(postgres.socket_dir), str(relay.folder)), durable=True
     )
-    await store.open_attempt(RUN, "a")
-    yield store
-    await store.close()
+    await results.open_attempt(RUN, "a")
+    yield results
+    await results.close()
 
 
 def rows(*values: int) -> list[AttemptBatch]:
@@ -136,10 +137,16 @@ async def test_a_read_only_database_is_an_outage_for_commits_only(
     assert await stored(results) == [0, 1]
 
 
-async def test_an_outage_during_a_commit_is_waited_out(results: SqlResults, relay: Relay) -> None:
-    """The outcome of the commit is unknown, so nothing is reported until it is known."""
+@pytest.mark.parametrize("cut", ["before", "after"])
+async def test_an_outage_during_a_commit_is_waited_out(
+    results: SqlResults, relay: Relay, cut: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outcome of the commit is unknown, so nothing is reported until it is known, and rows
+    that were not stored are stored then, also after more time than an operation is retried for.
+    """
+    monkeypatch.setattr(store, "RETRY_SECONDS", 0.1)
     await results.commit(rows(0))
-    relay.cut, relay.down_after_cut = "after", True
+    relay.cut, relay.down_after_cut = cut, True
     committing = asyncio.create_task(results.commit(rows(1)))
     done, _ = await asyncio.wait([committing], timeout=0.5)
     assert relay.cuts == 1

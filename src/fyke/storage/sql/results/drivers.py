@@ -57,6 +57,10 @@ class Reconnect(RetryWrite):
     """Nothing was stored; the work can be retried on a new connection."""
 
 
+class NotCommitted(RetryWrite):
+    """Nothing was stored, says the database, which was asked because that was in doubt."""
+
+
 class InDoubt(Exception):
     """The connection was lost while committing. ``transaction`` is the server's id of it."""
 

@@ -35,6 +35,7 @@ from fyke.storage.sql.results.connect import connect
 from fyke.storage.sql.results.drivers import (
     Driver,
     InDoubt,
+    NotCommitted,
     Reconnect,
     RetryWrite,
     first_line,
@@ -412,13 +413,21 @@ def _deletion(run: delete.DeletedRun, step: int) -> Callable[[Driver], bool]:
     return work
 
 
-def _tries() -> Iterator[None]:
+class _Tries:
     """The tries of one operation; a silent connection uses up all of its time."""
-    started = time.monotonic()
-    for _ in range(_TRIES):
-        yield
-        if time.monotonic() - started > RETRY_SECONDS:
-            return
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    def __iter__(self) -> Iterator[None]:
+        for _ in range(_TRIES):
+            yield
+            if time.monotonic() - self._started > RETRY_SECONDS:
+                return
+
+    def database_answered(self) -> None:
+        """The time begins again."""
+        self._started = time.monotonic()
 
 
 class Writer:
@@ -431,11 +440,14 @@ class Writer:
 
     def do(self, work: Callable[[Driver], T]) -> T:
         """Run ``work`` in one transaction. It may run more than once, but is committed once."""
-        for _ in _tries():
+        tries = _Tries()
+        for _ in tries:
             try:
                 return self._once(work)
             except RetryWrite as exc:
                 reason = exc.__cause__ or exc
+                if isinstance(exc, NotCommitted):
+                    tries.database_answered()
         raise Unavailable(f"The results store cannot be used: {reason}") from reason
 
     def _once(self, work: Callable[[Driver], T]) -> T:
@@ -449,7 +461,7 @@ class Writer:
             self.close()
             if self._was_committed(doubt.transaction):
                 return result
-            raise RetryWrite from doubt
+            raise NotCommitted from doubt.__cause__
         except BaseException as exc:
             self._recover(driver)
             translated = driver.translate(exc)
@@ -502,7 +514,7 @@ class _Readers:
         self._lock = threading.Lock()
 
     def do(self, work: Callable[[Driver], T]) -> T:
-        for _ in _tries():
+        for _ in _Tries():
             driver = self._driver()
             try:
                 return work(driver)
