@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -27,9 +27,11 @@ import compare_pages
 
 pytestmark = pytest.mark.needs("git")
 
+Theme = Literal["light", "dark"]
+
 LONG_WORD = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamten"
 WIDTHS = (1280, 1440, 375)
-THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+THEMES: tuple[Theme, ...] = ("light", "dark")
 HEIGHT = 800
 # The texts of elements in the first screen that end outside of what is shown of them. An element
 # that scrolls must have a shadow where it goes on (.region and .tabs have one as a background), and
@@ -105,27 +107,34 @@ async def failed_with_a_long_log(app: App) -> str:
     return run
 
 
-def cut_off(page: Page, label: str) -> list[str]:
-    """What is cut off on the page that is open, at each width and in both themes."""
+def cut_off(page: Page, label: str, themes: Sequence[Theme] = THEMES) -> list[str]:
+    """What is cut off on the page that is open, at each width and in these themes."""
     found = []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": HEIGHT})
-        for theme in THEMES:
+        for theme in themes:
             page.emulate_media(color_scheme=theme)
             found += [f"{label} at {width} px, {theme}: {fault}" for fault in page.evaluate(FIND)]
     return found
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("share", "themes"), [(3, THEMES[:1]), pytest.param(1, THEMES, marks=pytest.mark.long)]
+)
 def test_no_page_cuts_off_what_matters(
-    browser: Browser, seen: tuple[Served, SeededAccount, str]
+    browser: Browser,
+    seen: tuple[Served, SeededAccount, str],
+    share: int,
+    themes: Sequence[Theme],
 ) -> None:
+    """``share``: one of so many pages is looked at."""
     server, fixtures, token = seen
     found = []
     with tab(browser, server.base_url, token, reduced_motion="reduce") as (page, _):
-        for address in dict.fromkeys(addresses(server, fixtures)):
+        for address in list(dict.fromkeys(addresses(server, fixtures)))[::share]:
             page.goto(address)
-            found += cut_off(page, address)
+            found += cut_off(page, address, themes)
     assert not found, "\n".join(found)
 
 

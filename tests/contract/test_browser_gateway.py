@@ -120,6 +120,7 @@ async def test_a_library_gets_a_page(user: GatewayUser, scheme: str) -> None:
     assert note.code == "captchas"
 
 
+@pytest.mark.long
 async def test_a_large_page_passes(user: GatewayUser) -> None:
     async with connected(f"ws://{user.url}") as browser:
         page = await browser.new_page()

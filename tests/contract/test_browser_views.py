@@ -85,7 +85,7 @@ class ViewedUser:
         return cdp
 
 
-@pytest.fixture(params=["own_runner", "node"])
+@pytest.fixture(params=["own_runner", pytest.param("node", marks=pytest.mark.long)])
 async def user(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ViewedUser]:
     async with gateway_and_client(tmp_path) as (client, process), AsyncExitStack() as stack:
         views: BrowserViews

@@ -326,6 +326,7 @@ async def test_a_browser_with_a_display_has_windows(headful: BrowserSetup) -> No
     assert await left_of(headful.sandboxes, found.name, pids) == []
 
 
+@pytest.mark.long
 @pytest.mark.needs("display")
 async def test_every_chromium_of_a_sandbox_with_a_display_has_windows(
     headful: BrowserSetup,

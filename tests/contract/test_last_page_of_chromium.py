@@ -158,7 +158,7 @@ async def test_a_hanging_page_has_a_name_and_nothing_else(
 @pytest.mark.parametrize(
     ("script", "gap"),
     [
-        ("document.title = 'x'.repeat(1e8)", PageGap.TOO_LARGE),
+        pytest.param("document.title = 'x'.repeat(1e8)", PageGap.TOO_LARGE, marks=pytest.mark.long),
         ("document.body.append('x'.repeat(1e7))", PageGap.TOO_LARGE),
         (
             "for (let n = 0; n < 2e5; n++) document.body.append(document.createElement('p'))",

@@ -88,6 +88,7 @@ def test_killing_the_runner_ends_its_runs_with_the_reason_and_keeps_their_rows(
     assert own_platform.ended(again)["status"] == SUCCEEDED
 
 
+@pytest.mark.long
 @reaches(ReasonCode.RETRY)
 def test_a_run_with_retries_goes_on_with_the_rows_of_its_last_attempt(
     own_platform: Booted,
@@ -122,6 +123,7 @@ def test_a_run_with_retries_goes_on_with_the_rows_of_its_last_attempt(
     assert len(numbers) == detail["results"] == max(a["rows"] for a in attempts())
 
 
+@pytest.mark.long
 @reaches(ReasonCode.NO_RUNNER, ReasonCode.NO_NODE)
 def test_the_runs_of_a_runner_that_never_returns_end_within_thirty_seconds(
     own_platform: Booted,
@@ -152,6 +154,7 @@ def test_the_runs_of_a_runner_that_never_returns_end_within_thirty_seconds(
         os.kill(supervisor, signal.SIGCONT)
 
 
+@pytest.mark.long
 @reaches(ReasonCode.RUNNER_LOST)
 def test_the_workers_of_a_frozen_runner_end_before_it_is_replaced(own_platform: Booted) -> None:
     """Without root there is no launcher, and the Workers end with the runner."""
@@ -177,6 +180,7 @@ def test_the_workers_of_a_frozen_runner_end_before_it_is_replaced(own_platform: 
     assert own_platform.ended(again)["status"] == SUCCEEDED
 
 
+@pytest.mark.long
 @ROOT_ONLY
 def test_a_frozen_launcher_is_replaced(own_platform: Booted) -> None:
     slug = own_platform.push(zoo("upserts"), "upserts")
@@ -187,6 +191,7 @@ def test_a_frozen_launcher_is_replaced(own_platform: Booted) -> None:
     assert own_platform.ended(run, 60)["status"] == SUCCEEDED
 
 
+@pytest.mark.long
 def test_a_start_kills_a_frozen_runner_of_an_earlier_start(own_platform: Booted) -> None:
     frozen = own_platform.role("runner")
     os.kill(frozen, signal.SIGSTOP)
@@ -219,6 +224,7 @@ def test_a_run_survives_a_restart_of_the_egress(own_platform: Booted) -> None:
     assert len(own_platform.rows(run)) == 2
 
 
+@pytest.mark.long
 def test_roles_outlive_the_preload_process_and_the_next_one_can_restart_them(
     own_platform: Booted,
 ) -> None:

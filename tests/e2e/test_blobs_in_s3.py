@@ -18,7 +18,7 @@ from support.s3_servers import MotoApp, S3Server, moto_server
 from support.two_servers import own_database
 
 # two platforms are started for the first test
-pytestmark = [pytest.mark.needs("postgres"), pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("postgres"), pytest.mark.long, pytest.mark.timeout(300)]
 
 SUCCEEDED = 3
 ROWS = 300

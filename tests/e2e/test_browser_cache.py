@@ -56,6 +56,7 @@ def run_pages(
     return run, platform.read(f"/api/fyke/runs/{run}/browser"), asked
 
 
+@pytest.mark.long
 def test_subtasks_load_once_what_may_be_kept(platform: Booted, worker: str) -> None:
     with site_in_thread() as site:
         run, report, asked = run_pages(platform, worker, site, 3)

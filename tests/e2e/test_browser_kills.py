@@ -139,6 +139,7 @@ def test_a_runner_that_is_killed_with_a_last_page(
     next_run_keeps_its_page(platform, worker, site)
 
 
+@pytest.mark.long
 def test_a_gateway_that_is_killed_with_a_last_page(
     platform: Booted, worker: str, site: BrowserSite
 ) -> None:

@@ -98,7 +98,7 @@ def test_rows_of_a_python_library(platform: Booted, site: JavascriptSite, name: 
     check_rows(platform, site, project, f"python-{name}")
 
 
-@pytest.mark.parametrize("name", cases(NODE, "puppeteer_launch"))
+@pytest.mark.parametrize("name", cases(NODE))
 def test_rows_of_a_node_library(platform: Booted, site: JavascriptSite, name: str) -> None:
     package = {"dependencies": dict.fromkeys(NODE[name], "*")}
     files = {path.name: path.read_text() for path in (SDK / "node").glob("*.js")}

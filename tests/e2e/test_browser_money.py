@@ -53,6 +53,7 @@ def asks(priced: Booted) -> str:
     return priced.push(python_project(ASKS, **OPTIONAL), "browser-asks", public=True)
 
 
+@pytest.mark.long
 def test_a_browser_is_shown_and_charged_while_it_is_there(priced: Booted, asks: str) -> None:
     run = priced.start_run(asks, execute_limit_time_seconds=60)
     assert priced.ended(run)["status"] == SUCCEEDED
@@ -160,6 +161,7 @@ def small() -> Iterator[Booted]:
         yield platform
 
 
+@pytest.mark.long
 @reaches(ReasonCode.BROWSER_OUT_OF_MEMORY, HintCode.BROWSER_OUT_OF_MEMORY)
 def test_a_page_over_the_memory_is_the_reason_of_a_failed_run(small: Booted) -> None:
     slug = small.push(python_project(FILLS), "browser-fills")

@@ -33,6 +33,7 @@ def check(platform: Booted, slug: str, count: int, **given: object) -> None:
     assert detail["traffic"] == 0  # nothing left the machine
 
 
+@pytest.mark.long
 def test_python_libraries_reach_the_browser_at_its_old_names(platform: Booted) -> None:
     """Without the proxy, and through it, as of a Worker that removes ``no_proxy``."""
     source = (WORKERS / "main.py").read_text()

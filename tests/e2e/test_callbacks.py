@@ -250,6 +250,7 @@ def test_a_redirect_is_not_followed_and_a_410_is_final(
     assert len(receiver.at("/gone")) == 1
 
 
+@pytest.mark.long
 def test_a_hanging_receiver_does_not_delay_others(platform: Booted, receiver: Receiver) -> None:
     receiver.reply("/hangs", Reply(hang=True))
     slug = platform.push(zoo("upserts"), "callback-upserts")

@@ -38,6 +38,7 @@ def test_a_project_is_verified_as_the_platform_would_install_it(
     assert "2" in few[0] + few[1]
 
 
+@pytest.mark.long
 def test_local_rows_are_compared_with_those_of_the_platform(cli: Cli, hello: Path) -> None:
     same = cli.process_json("worker", "prove", "owner/hello", "--project", hello)
     assert same["equal"] is True

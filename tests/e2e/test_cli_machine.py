@@ -49,6 +49,7 @@ def test_a_worker_can_be_run_without_a_server(cli: Cli, hello: Path, tmp_path: P
     assert "--output" in cli.run("worker", "run", hello, "-o", "x.doc", code=2)[1]
 
 
+@pytest.mark.long
 def test_a_failed_local_run_is_reported(cli: Cli, hello: Path, tmp_path: Path) -> None:
     archive = tmp_path / "raises.zip"
     archive.write_bytes(zoo("raises"))
@@ -60,6 +61,7 @@ def test_a_failed_local_run_is_reported(cli: Cli, hello: Path, tmp_path: Path) -
     assert (kept["state"], len(kept["rows"])) == ("failed", 1)
 
 
+@pytest.mark.long
 def test_a_local_run_reaches_only_the_declared_sites(cli: Cli, tmp_path: Path) -> None:
     """Also dependencies that run code during installation, which require permission."""
     archive = tmp_path / "declared.zip"
@@ -72,6 +74,7 @@ def test_a_local_run_reaches_only_the_declared_sites(cli: Cli, tmp_path: Path) -
     assert "succeeded (1 row" in err
 
 
+@pytest.mark.long
 def test_an_interrupted_local_run_leaves_no_files(cli: Cli, tmp_path: Path) -> None:
     archive = tmp_path / "never.zip"
     archive.write_bytes(zoo("never_exits"))
@@ -99,6 +102,7 @@ def test_the_doctor_checks_this_machine(cli: Cli, tmp_path: Path) -> None:
     assert (seen["ok"], seen["level"]) == (status == 0, level)
 
 
+@pytest.mark.long
 @ROOT_ONLY
 def test_the_doctor_requires_no_root(cli: Cli, hello: Path, trial: Path) -> None:
     """The same commands as a plain user who owns only a folder."""
@@ -150,6 +154,7 @@ def test_the_version_command_shows_all_versions(cli: Cli) -> None:
     assert f"schema {NEWEST_STATE}" in out
 
 
+@pytest.mark.long
 @pytest.mark.needs("node")  # where Workers in Node.js are published on the shared platform
 def test_a_backup_can_be_restored_to_a_new_folder(cli: Cli, ended: str, trial: Path) -> None:
     assert cli.run("db", "check")[1] == "No problems found.\n"

@@ -76,6 +76,7 @@ def waiting(index: Index) -> int:
     return sum("/simple/slow/" in request for request in index.requests)
 
 
+@pytest.mark.long
 @reaches(ReasonCode.INSTALL_TIMEOUT, HintCode.INSTALL_TIMEOUT, ReasonCode.PREPARING)
 def test_a_hanging_registry_does_not_delay_the_queue(configured: Booted, index: Index) -> None:
     hanging = configured.start_run(configured.push(HANGS, "installing-hangs"))
@@ -342,6 +343,7 @@ def mounted(*binds: tuple[Path, Path], **settings: str) -> Iterator[Booted]:
         yield made[0]
 
 
+@pytest.mark.long
 @ROOT_ONLY
 @pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm here")
 @reaches(

@@ -92,7 +92,10 @@ def chromiums(home: Path) -> list[str]:
         "127.0.0.1:9222",
         pytest.param(
             "chrome-ws-inner.coreclaw.com",
-            marks=pytest.mark.skipif(os.geteuid() != 0, reason="port 80 needs root"),
+            marks=[
+                pytest.mark.long,
+                pytest.mark.skipif(os.geteuid() != 0, reason="port 80 needs root"),
+            ],
         ),
     ],
 )
@@ -125,6 +128,7 @@ def test_the_result_has_what_the_browser_did(cli: Cli, archive: Path, site: Java
     assert chromiums(cli.platform.home / "local") == []
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_a_plain_user_has_a_browser_too(cli: Cli, site: JavascriptSite) -> None:
     with tempfile.TemporaryDirectory(prefix="fyke-e2e-") as name:
@@ -144,6 +148,7 @@ def test_a_plain_user_has_a_browser_too(cli: Cli, site: JavascriptSite) -> None:
         assert (ended["rows"], ended["browser"]["pages"]) == (ROWS, 1)
 
 
+@pytest.mark.long
 def test_a_declared_none_is_refused_as_on_the_platform(cli: Cli, archive: Path) -> None:
     archive.write_bytes(project(WAITING_WORKER, browser="none"))
     err = cli.process("worker", "run", archive, code=1)[1]
@@ -151,6 +156,7 @@ def test_a_declared_none_is_refused_as_on_the_platform(cli: Cli, archive: Path) 
     assert "its fyke.json declares that it uses none" in err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("declared", "options"),
     [({"browser": "required"}, ()), ({}, ("--browser-memory", "512"))],
@@ -174,6 +180,7 @@ def test_a_worker_without_a_browser_learns_why(cli: Cli, archive: Path) -> None:
     assert ended["browser"] is None
 
 
+@pytest.mark.long
 def test_a_run_has_the_browser_options_of_a_start(cli: Cli, archive: Path) -> None:
     archive.write_bytes(project(ROWS_WORKER))
     with pictured_site() as site:
@@ -187,6 +194,7 @@ def test_a_run_has_the_browser_options_of_a_start(cli: Cli, archive: Path) -> No
     assert sum(item["blocked"] for item in browser["requests"]) == 4
 
 
+@pytest.mark.long
 @pytest.mark.needs("display")
 def test_a_run_has_windows_if_it_asks_for_them(
     cli: Cli, archive: Path, site: JavascriptSite
@@ -198,6 +206,7 @@ def test_a_run_has_windows_if_it_asks_for_them(
     assert (ended["browser"]["headful"], ended["browser"]["program"]) == (True, "chromium")
 
 
+@pytest.mark.long
 def test_the_last_page_of_a_failed_run_is_beside_its_rows(
     cli: Cli, archive: Path, site: JavascriptSite, tmp_path: Path
 ) -> None:
@@ -215,6 +224,7 @@ def test_the_last_page_of_a_failed_run_is_beside_its_rows(
     assert not [*cli.platform.home.glob("local/*/blobs/pages/*")]
 
 
+@pytest.mark.long
 def test_an_interrupted_run_leaves_no_browser(cli: Cli, archive: Path) -> None:
     archive.write_bytes(project(WAITING_WORKER))
     running = cli.start("worker", "run", archive, start_new_session=True)

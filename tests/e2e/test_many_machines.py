@@ -192,7 +192,9 @@ def where_it_runs(machines: ManyMachines, run: str) -> Machine:
     return machines.node(machines.attempts(run)[-1].node)
 
 
-@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=[] if way is Way.BOTH else [pytest.mark.long]) for way in Way]
+)
 def test_a_node_that_is_cut_off_loses_its_attempts_and_comes_back(
     machines: ManyMachines, worker: str, way: Way
 ) -> None:
@@ -216,6 +218,7 @@ def takes_runs(machines: ManyMachines) -> int:
     return sum(node["connected"] for node in nodes)
 
 
+@pytest.mark.long
 def test_a_short_cut_ends_nothing(machines: ManyMachines, worker: str) -> None:
     run = machines.start_run(worker)
     node = where_it_runs(machines, run)
@@ -226,6 +229,7 @@ def test_a_short_cut_ends_nothing(machines: ManyMachines, worker: str) -> None:
     assert [one.node for one in machines.attempts(run)] == [node.name]
 
 
+@pytest.mark.long
 def test_a_killed_node_loses_its_attempts_and_comes_back(
     machines: ManyMachines, worker: str
 ) -> None:
@@ -238,6 +242,7 @@ def test_a_killed_node_loses_its_attempts_and_comes_back(
     machines.wait_for(lambda: takes_runs(machines) == 3, "the return of the node", 30)
 
 
+@pytest.mark.long
 def test_the_next_network_removes_what_a_killed_test_has_left() -> None:
     if no_networks():
         pytest.skip(no_networks())

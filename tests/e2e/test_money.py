@@ -180,6 +180,7 @@ def test_a_charge_cap_stops_the_run_with_its_reason(priced: Booted, forever: str
     assert 0 <= took - int(Decimal("1.25") / PER_SECOND * 1000) <= 1000  # ms after the cap
 
 
+@pytest.mark.long
 @reaches(
     ReasonCode.ACCOUNT_RUN_CAP,
     ReasonCode.ACCOUNT_MONTH_CAP,

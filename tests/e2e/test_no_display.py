@@ -72,6 +72,7 @@ def test_a_start_with_windows_is_refused(cli: Cli, slug: str) -> None:
     assert cli.platform.ended(run)["status"] == SUCCEEDED
 
 
+@pytest.mark.long
 def test_a_local_run_with_windows_is_refused(cli: Cli, tmp_path: Path) -> None:
     project = tmp_path / "project.zip"
     project.write_bytes(python_project("print(1)\n"))
@@ -80,6 +81,7 @@ def test_a_local_run_with_windows_is_refused(cli: Cli, tmp_path: Path) -> None:
     assert "Running..." not in err
 
 
+@pytest.mark.long
 def test_doctor_says_what_is_missing(cli: Cli) -> None:
     checks = {check["name"]: check for check in cli.process_json("doctor")["checks"]}
     assert MISSING in checks["browser display"]["detail"]

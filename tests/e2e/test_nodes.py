@@ -134,6 +134,7 @@ def test_a_killed_gateway_loses_and_doubles_no_row(
     assert server.role("gateway") != gateway
 
 
+@pytest.mark.long
 @reaches(ReasonCode.NODE_DRAINED)
 def test_a_drained_node_stops_its_worker_with_the_reason(
     server: Booted, forever: str, node: BootedNode
@@ -147,6 +148,7 @@ def test_a_drained_node_stops_its_worker_with_the_reason(
     assert len(server.rows(run)) == detail["results"] > 0
 
 
+@pytest.mark.long
 def test_a_forgotten_node_stops_its_worker_and_ends(
     server: Booted, worker: str, node: BootedNode
 ) -> None:

@@ -56,6 +56,7 @@ def digests(home: Path) -> dict[str, str]:
     return {name: hashlib.sha256((home / name).read_bytes()).hexdigest() for name in DATABASES}
 
 
+@pytest.mark.long
 def test_an_older_folder_is_refused_untouched_and_then_converted(old: Booted) -> None:
     cli, identity, user = Cli(old), plain(old), old.uid
     before = digests(old.home)

@@ -158,6 +158,7 @@ def test_a_temporary_outage_of_the_database_ends_no_run(
     assert [row["n"] for row in shared.rows(run)] == list(range(ROWS))
 
 
+@pytest.mark.long
 def test_silent_connections_are_replaced_and_end_no_run(shared: Booted, relay: Relay) -> None:
     slug = shared.push(python_project(COUNTS), "pg-counts")
     runs = [shared.start_run(slug)]

@@ -63,6 +63,7 @@ def test_the_text_of_the_proxy_is_no_page(platform: Booted) -> None:
         assert f"{url}: {reason}" in log, log
 
 
+@pytest.mark.long
 def test_the_tour_shows_a_row_that_needs_a_browser(
     platform: Booted, capsys: pytest.CaptureFixture[str]
 ) -> None:

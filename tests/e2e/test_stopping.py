@@ -56,6 +56,7 @@ def test_ctrl_c_in_a_terminal_lets_a_worker_finish(own: Booted) -> None:
     assert (detail["status"], detail["results"]) == (SUCCEEDED, 2), detail["err_msg"]
 
 
+@pytest.mark.long
 def test_a_background_process_ends_on_sigint_and_sigterm(own: Booted) -> None:
     with in_the_background():
         if own.process is None:

@@ -293,6 +293,7 @@ def test_a_revoked_key_is_refused_by_both_servers_within_a_second(pair: BootedPa
         assert time.monotonic() - revoked < 1.5, "it is remembered for a second at most"
 
 
+@pytest.mark.long
 def test_one_of_the_servers_may_end(pair: BootedPair, quick: str) -> None:
     pair.kill_role("server")
     runs = [pair.start_run(quick) for _ in range(4)]

@@ -191,6 +191,7 @@ def test_a_waiting_browser_is_used_once(platform: Booted) -> None:
     assert one(platform, slug) == {"status": "HTTP/1.1 101"}
 
 
+@pytest.mark.long
 @pytest.mark.needs("chromium")
 @pytest.mark.skipif(os.geteuid() != 0, reason="the mounts of other users are hidden")
 def test_a_waiting_browser_blocks_what_its_run_does_not_load_and_nothing_else(

@@ -16,6 +16,7 @@ from support.postgres import running_postgres
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("postgres")]
 
 
+@pytest.mark.long
 async def test_an_outage_is_reported_in_time_and_ends_without_a_restart() -> None:
     with running_postgres() as server:
         url = server.new_database()

@@ -26,8 +26,10 @@ from support.cdp import Cdp
 SECONDS = 20.0
 CGROUPS = Path("/sys/fs/cgroup")
 
-HEADFUL = "headful"
-KINDS = (*BrowserProgram, HEADFUL)  # the programs, and the full Chromium with windows
+SHELL, FULL = BrowserProgram.HEADLESS_SHELL, BrowserProgram.CHROMIUM
+HEADFUL = "headful"  # the full Chromium with windows
+OTHERS = [pytest.param(kind, marks=pytest.mark.long) for kind in (FULL, HEADFUL)]
+KINDS = [SHELL, *OTHERS]
 
 _infos: dict[tuple[str, BrowserProgram], BrowserInfo] = {}
 

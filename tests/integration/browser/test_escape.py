@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fyke.contracts.browser import BrowserProgram
-from integration.browser.browsers import HEADFUL, program_of
+from integration.browser.browsers import FULL, KINDS, OTHERS, SHELL, program_of
 from integration.sandbox.sandboxes import ROOT
 from support.closed_network import closed
 from support.internal_addresses import OUTSIDE
@@ -19,8 +19,6 @@ pytestmark = [
     pytest.mark.skipif(not ROOT, reason="only root can start sandboxes in a closed network"),
     pytest.mark.timeout(900),
 ]
-SHELL, FULL = BrowserProgram.HEADLESS_SHELL, BrowserProgram.CHROMIUM
-OTHERS = [pytest.param(kind, marks=pytest.mark.long) for kind in (FULL, HEADFUL)]
 
 
 def trial(name: str, kind: str, module: str = "escape_trials", **options: object) -> Any:
@@ -56,12 +54,12 @@ def test_no_encoding_of_an_internal_address_is_reached_by_a_page(
     assert result["refused"] > 2 * result["hosts"], result
 
 
-@pytest.mark.parametrize("kind", [SHELL, *OTHERS])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "declared",
     [
         pytest.param(False, marks=pytest.mark.long, id="all public sites"),
-        pytest.param(True, id="declared sites"),
+        pytest.param(True, id="declared sites", marks=pytest.mark.long),
     ],
 )
 def test_no_way_of_connecting_leads_inside(kind: str, declared: bool) -> None:
@@ -105,7 +103,7 @@ def test_a_browser_without_our_arguments_escapes_in_the_ways_that_are_no_request
     assert result["datagrams"] == ["stun by udp", "turn", "alternative service"]
 
 
-@pytest.mark.parametrize("kind", [SHELL, *OTHERS])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_name_whose_address_changes_leads_inside_at_no_time(kind: str) -> None:
     result = trial("rebinding", kind, rounds=8)
     check_nothing_escaped(result)

@@ -135,7 +135,7 @@ def test_a_page_that_reloads_itself_is_loaded_a_few_times(
     "refresh",
     [
         "<meta http-equiv=refresh content='0;url={}'>",
-        "<script>location.href = '{}'</script>",
+        pytest.param("<script>location.href = '{}'</script>", marks=pytest.mark.long),
     ],
 )
 def test_the_page_after_the_last_redirect_is_stored(

@@ -134,6 +134,7 @@ async def test_modules_come_only_from_the_configured_proxy(
         await build(workspace, files, GOPROXY=url)
 
 
+@pytest.mark.long
 async def test_a_project_cannot_read_the_credentials_of_the_module_proxy(
     workspace: Workspace, tmp_path: Path, host_name: str
 ) -> None:

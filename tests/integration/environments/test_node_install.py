@@ -116,7 +116,12 @@ async def test_packages_are_installed_by_the_lock_file(
 
 
 @pytest.mark.parametrize(
-    "dependencies", [{"left": "^1.0.0", "right": "1.0.0"}, {"left": "^2.0.0"}, {"deep": "1.0.0"}]
+    "dependencies",
+    [
+        {"left": "^1.0.0", "right": "1.0.0"},
+        pytest.param({"left": "^2.0.0"}, marks=pytest.mark.long),
+        pytest.param({"deep": "1.0.0"}, marks=pytest.mark.long),
+    ],
 )
 async def test_a_lock_file_out_of_step_is_completed_with_a_warning(
     environments: Installing, bundle: Path, registry: Registry, dependencies: dict[str, str]

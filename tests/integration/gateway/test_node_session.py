@@ -390,7 +390,13 @@ async def test_a_connection_has_one_hello(place: Place) -> None:
     assert await place.app.storage.read(epoch_of) == 1
 
 
-@pytest.mark.parametrize("change", ["removed", "joined again", "another runner"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "removed",
+        *(pytest.param(c, marks=pytest.mark.long) for c in ("joined again", "another runner")),
+    ],
+)
 async def test_a_node_that_lost_its_name_is_served_no_more(
     place: Place, change: str, monkeypatch: Any
 ) -> None:

@@ -38,6 +38,7 @@ def inspect(programs: Path, *arguments: str) -> Any:
     return json.loads(completed.stdout)
 
 
+@pytest.mark.long
 def test_the_inspector_over_http(programs: Path, server: Served) -> None:
     # This release has no option for headers; 1.0.3 has, but needs Node.js 22.
     place = [f"{server.base_url}/mcp?token={server.app.owner_key}", "--transport", "http"]

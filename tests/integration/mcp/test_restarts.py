@@ -152,7 +152,10 @@ def program(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return "node", str(shutil.copy(HERE / "npm" / "agent.mjs", programs.parent))
 
 
-@pytest.mark.parametrize("command", [(), FYKE_MCP], ids=["http", "stdio"])
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param((), id="http"), pytest.param(FYKE_MCP, id="stdio", marks=pytest.mark.long)],
+)
 def test_a_run_goes_on_after_restarts(
     place: Restarted, program: tuple[str, ...], command: tuple[str, ...]
 ) -> None:

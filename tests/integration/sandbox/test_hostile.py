@@ -362,6 +362,7 @@ import time; time.sleep(600)
     assert (victim / "precious").read_text() == "x"
 
 
+@pytest.mark.long
 async def test_a_deep_tree_is_removed(setup: SandboxSetup) -> None:
     name = new_ulid()
     code = """
@@ -377,6 +378,7 @@ import time; time.sleep(600)
     await ends(sandbox, name, setup)
 
 
+@pytest.mark.long
 async def test_files_with_unusual_names_are_removed(setup: SandboxSetup) -> None:
     name = new_ulid()
     code = """
@@ -397,7 +399,7 @@ import time; time.sleep(600)
     await ends(sandbox, name, setup)
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [5, pytest.param(1000, marks=pytest.mark.long)])
 @pytest.mark.timeout(900)
 async def test_daemonising_runs_leave_no_process(setup: SandboxSetup, count: int) -> None:
     names = [new_ulid() for _ in range(count)]

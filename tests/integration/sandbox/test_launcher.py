@@ -586,6 +586,7 @@ async def test_an_open_request_whose_client_has_disconnected_is_undone(setup: Sa
     assert setup.launcher.poll() is None
 
 
+@pytest.mark.long
 async def test_many_opened_and_closed_sandboxes_leak_no_descriptor(setup: SandboxSetup) -> None:
     assert setup.launcher is not None
     folders = ("/proc/self/fd", f"/proc/{setup.launcher.pid}/fd")

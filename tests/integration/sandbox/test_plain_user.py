@@ -20,15 +20,16 @@ from integration.sandbox.sandboxes import GROUPS_VARIABLE, PLAIN_UID, others_can
 
 TESTS = Path(__file__).parents[2]
 HOSTILE, ENVIRONMENTS = "integration/sandbox/test_hostile.py", "contract/test_environments.py"
-SUITES = (HOSTILE, ENVIRONMENTS, "contract/test_tool_sandboxes.py")
+BROWSERS, WALLS = "contract/test_browsers.py", "integration/browser/test_walls.py"
+SUITES = (HOSTILE, ENVIRONMENTS, BROWSERS, WALLS, "contract/test_tool_sandboxes.py")
 # The main differences without the launcher: isolation, users, groups, and the end of a sandbox.
 SHARE = (
     "contract/test_sandbox.py",
-    "contract/test_browsers.py",
     "integration/sandbox/test_escape.py",
     "integration/sandbox/test_layers.py",
-    "integration/browser/test_walls.py",
     f"{ENVIRONMENTS}::test_an_environment_is_built_once",
+    f"{BROWSERS}::test_a_browser_starts_and_is_connected_to",
+    f"{WALLS}::test_a_page_reaches_nothing_but_the_proxy",
     *(
         f"{HOSTILE}::{name}"
         for name in (
@@ -36,8 +37,6 @@ SHARE = (
             "test_a_fork_bomb_is_limited",
             "test_killing_the_sandbox_ends_daemons",
             "test_a_memory_hog_is_killed_with_the_reason",
-            "test_a_full_work_folder_is_detected_and_removed",
-            "test_files_with_unusual_names_are_removed",
         )
     ),
 )

@@ -194,6 +194,7 @@ async def after_silence(work: Callable[[], Awaitable[T]]) -> T:
         return await work()
 
 
+@pytest.mark.long
 async def test_silent_connections_of_the_results_neither_lose_nor_duplicate_rows(
     relay: Relay, postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,7 +75,7 @@ def run(home: Path, site: PracticeSite, project: Path, **custom: object) -> dict
     return result
 
 
-@pytest.mark.parametrize("name", library_templates("httpx", "cheerio"))
+@pytest.mark.parametrize("name", library_templates("httpx"))
 def test_a_new_project_runs_at_once_and_passes_its_own_tests(
     name: str, home: Path, site: PracticeSite
 ) -> None:

@@ -445,6 +445,7 @@ def test_an_abandoned_control_group_is_removed(
     assert [shared.remove(item) for item in found] == [True, False]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_a_thousand_starts_while_everything_unused_is_removed(
     place: Place, settings: Settings

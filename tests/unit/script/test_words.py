@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -223,12 +222,6 @@ def test_a_path_that_does_not_exist_is_refused(
 ) -> None:
     with pytest.raises(SystemExit, match="no such file or folder of the project"):
         run(monkeypatch, "src/none.py")
-
-
-@pytest.mark.slow
-def test_the_project_passes_the_check() -> None:
-    result = subprocess.run([sys.executable, str(LIB / "words.py")], capture_output=True, text=True)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 def test_shared_class_names_are_found_with_their_places(tmp_path: Path) -> None:

@@ -181,6 +181,7 @@ async def test_a_backend_killed_by_the_server_loses_no_row(
     assert await stored(results) == list(range(10))
 
 
+@pytest.mark.long
 @pytest.mark.needs("postgres")
 async def test_a_reused_transaction_number_proves_nothing() -> None:
     """A crashed server forgets the numbers of transactions that were not written, and reuses them

@@ -65,7 +65,7 @@ async def test_a_secret_in_the_name_of_a_host_is_masked() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["tiny-1", VALUE, pytest.param("v" * 9000, marks=pytest.mark.slow)]
+    "value", ["tiny-1", VALUE, pytest.param("v" * 9000, marks=pytest.mark.long)]
 )
 def test_a_cut_line_contains_no_start_of_a_secret(value: str) -> None:
     masker = Masker({"LOGIN": value})

@@ -247,7 +247,7 @@ def check_object(value: dict[str, Any], ascii_only: bool, twice: bool) -> None:
     assert decoded.warnings == ()
 
 
-@examples(75, 300)
+@examples(30, 300)
 @given(json_objects, st.booleans(), st.booleans())
 def test_objects_are_stored_unchanged(value: dict[str, Any], ascii_only: bool, twice: bool) -> None:
     check_object(value, ascii_only, twice)
