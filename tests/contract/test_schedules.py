@@ -15,11 +15,14 @@ import pytest
 
 from fyke.contracts.signals import run_topic
 from fyke.contracts.state import Transaction
+from fyke.domain.alerts.refusals import RefusedStarts
 from fyke.domain.schedules.editing import ScheduleEdit, change_schedule
 from fyke.domain.schedules.firing import KEEP_MS, Firing
 from fyke.domain.schedules.rules import OWN_NAMES
 from fyke.errors import VersionUnavailable
 from fyke.kit.clock import ManualClock
+from fyke.model.alert import Alert, AlertFilter
+from fyke.model.callback import Delivery, DeliveryFilter, HostStatus
 from fyke.model.run import Origin, Run, RunState
 from fyke.model.schedule import (
     Fire,
@@ -30,8 +33,10 @@ from fyke.model.schedule import (
     ScheduleSpec,
 )
 from fyke.model.task import Task
+from fyke.model.webhook import WebhookEvent
 from fyke.storage.sql.state.storage import SqlStorage
 from support import records
+from support.alerts import a_rule, an_endpoint
 from support.schedules import ScheduledTask, Starts
 from support.stores import open_state
 
@@ -60,7 +65,8 @@ async def server(
 ) -> tuple[SqlStorage, Starts, Firing]:
     storage = await stores.enter_async_context(open_state(url, clock=clock.now_ms))
     starts = Starts(storage)
-    return storage, starts, Firing(storage, starts, clock)
+    report = RefusedStarts().report
+    return storage, starts, Firing(storage, starts, clock, report_refusal=report)
 
 
 @pytest.fixture
@@ -204,6 +210,38 @@ async def test_two_servers_fire_each_time_once(setup: Setup) -> None:
 @pytest.mark.timeout(900)
 async def test_two_servers_fire_each_time_once_in_a_thousand_races(setup: Setup) -> None:
     await races(setup, 1000)
+
+
+@pytest.mark.slow
+async def test_two_servers_raise_one_alert_for_a_series_of_refusals(setup: Setup) -> None:
+    """Its message, which belongs to no run, is stored too."""
+    account = setup.task.account_id
+    hook = an_endpoint(account, events=(WebhookEvent.ALERT_RAISED,))
+
+    def add(tx: Transaction) -> None:
+        tx.webhooks.add(hook)
+        tx.alerts.add_rule(a_rule(account))
+
+    await setup.storage.write(add)
+    await setup.add_server()
+    await setup.schedule(EVERY_MINUTE)
+    for firing in setup.servers:
+        assert isinstance(firing.runs, Starts)
+        firing.runs.error = VersionUnavailable("v1 is gone")
+    for _ in range(5):
+        setup.clock.advance(60)
+        await asyncio.gather(*(firing.process_pending() for firing in setup.servers))
+    assert [fire.state for fire in await setup.fires()] == [FireState.REFUSED] * 5
+
+    def found(tx: Transaction) -> tuple[list[Alert], list[Delivery]]:
+        _, alerts = tx.alerts.alerts(account, AlertFilter(), offset=0, limit=9)
+        return alerts, tx.outbox.page(account, DeliveryFilter(), offset=0, limit=9)[1]
+
+    [alert], [message] = await setup.storage.read(found)
+    assert (alert.at, alert.run_id, message.run_id) == (START + MINUTE, "", "")
+    free = dict.fromkeys(HostStatus, 1)
+    [claim] = await setup.storage.write(lambda tx: tx.outbox.claim(tx.now, free, tx.now + 1))
+    assert claim.delivery.id == message.id
 
 
 async def jumps(setup: Setup, count: int, seed: int) -> None:

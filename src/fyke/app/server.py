@@ -34,6 +34,8 @@ from fyke.contracts.git import Git
 from fyke.contracts.signals import SignalReader
 from fyke.domain.accounts.passwords import Passwords
 from fyke.domain.alerts.monitor import AlertMonitor
+from fyke.domain.alerts.refusals import RefusedStarts
+from fyke.domain.callbacks.current_mail import CurrentMail
 from fyke.domain.callbacks.slots import AT_ONCE
 from fyke.domain.callbacks.url import CallbackRules
 from fyke.domain.catalog.categories import DEFAULT, Categories
@@ -198,7 +200,9 @@ def _timers(runtime: Runtime, services: Services, outgoing: Outgoing) -> list[Ti
         AccessTimer(runtime.storage, settings.keep_days),
         CallbackHostTimer(runtime.storage),
         CallbackTimeTimer(runtime.storage),
-        ScheduleTimer(_firing(runtime, services.runs), runtime.signals, SystemClock()),
+        ScheduleTimer(
+            _firing(runtime, services.runs, outgoing.mail), runtime.signals, SystemClock()
+        ),
         CallbackTimer(
             runtime.storage,
             outgoing.notifier,
@@ -220,9 +224,10 @@ def _timers(runtime: Runtime, services: Services, outgoing: Outgoing) -> list[Ti
     return timers
 
 
-def _firing(runtime: Runtime, runs: Runs) -> Firing:
+def _firing(runtime: Runtime, runs: Runs, mail: CurrentMail) -> Firing:
     pause_after = runtime.settings.schedule_failures
-    return Firing(runtime.storage, runs, SystemClock(), pause_after)
+    report = RefusedStarts(mail).report
+    return Firing(runtime.storage, runs, SystemClock(), pause_after, report)
 
 
 def _max_open_files() -> int:

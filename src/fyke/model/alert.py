@@ -20,7 +20,7 @@ MAX_UNREAD_COUNT = 100  # unread alerts are counted up to this
 class RuleKind(StrEnum):
     """What a rule looks for in a run that has ended."""
 
-    FAILED = "failed"
+    FAILED = "failed"  # also a planned start that was refused, unless the rule is for some reasons
     ZERO_ROWS = "zero_rows"  # it succeeded without rows
     FEWER_ROWS = "fewer_rows"  # than usual
     MISSING_FIELD = "missing_field"
@@ -61,7 +61,9 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What a rule found. It outlives rule and run; ``read_at`` 0 = unread."""
+    """What a rule found. It outlives rule and run; ``read_at`` 0 = unread. ``run_id`` is "" for a
+    planned start that was refused.
+    """
 
     id: str
     account_id: str
@@ -74,7 +76,7 @@ class Alert:
     sentence: str
     at: int
     read_at: int = 0
-    reason: Reason | None = None  # of the run, where the rule looks for failures
+    reason: Reason | None = None  # of the run or the start, where the rule looks for failures
 
 
 @dataclass(frozen=True, slots=True)

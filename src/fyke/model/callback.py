@@ -52,7 +52,7 @@ class Delivery:
 
     id: str
     account_id: str
-    run_id: str
+    run_id: str  # "" for an alert about a start that was refused
     url: str
     payload: str
     state: DeliveryState

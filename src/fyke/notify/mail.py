@@ -25,6 +25,7 @@ from fyke.contracts.delivery import ReceiverResponse
 from fyke.domain.alerts.evaluate import FAILED_PREFIX
 from fyke.domain.callbacks.current_mail import NO_MAIL, CurrentMail
 from fyke.domain.callbacks.url import MAIL, MAIL_RULE
+from fyke.domain.webhooks.chats import page_of
 from fyke.kit.hostports import Host, parse_host
 from fyke.kit.ids import new_ulid
 from fyke.kit.mail_servers import MailServer, MailTls
@@ -212,7 +213,9 @@ def compose(
     lines = [str(data.get("sentence", "")), ""]
     lines += [f"{name}: {value}" for name, value in facts.items() if str(value)]
     if base_url:
-        lines += ["", f"Open the run: {base_url}/runs/{run}", f"All alerts: {base_url}/alerts"]
+        name = "run" if run else "task"
+        lines += ["", f"Open the {name}: {base_url}{page_of(data)}"]
+        lines += [f"All alerts: {base_url}/alerts"]
         lines += [f"Alert rules: {base_url}/alerts/rules"]
     return _message(sender, to, message_id, _alert_subject(data), "\n".join(lines))
 

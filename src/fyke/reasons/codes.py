@@ -96,6 +96,7 @@ class ReasonCode(StrEnum):
     ITEM_NOT_WAITING = "item_not_waiting"
 
     # --- alerts about runs that did not fail
+    START_REFUSED = "start_refused"  # of a planned start: there is no run
     ZERO_ROWS = "zero_rows"
     FEWER_ROWS = "fewer_rows"
     SLOWER = "slower"

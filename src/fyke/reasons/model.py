@@ -36,7 +36,8 @@ class Reason:
     ``_micros`` are millionths of a dollar, ``_bytes`` bytes (shown as KiB, MiB or GiB, but
     ``traffic_bytes`` as MB of 10^6), ``_mb`` MiB, ``_ms`` milliseconds, ``_percent`` per cent.
     ``detail`` is the output of a tool; with ``detail_code`` it is the English sentence of that
-    ``DetailCode``, whose parameters are among the others.
+    ``DetailCode``, whose parameters are among the others. ``reason`` and ``reason_code`` are the
+    same for a reason within this one.
     """
 
     code: ReasonCode

@@ -82,13 +82,16 @@ def _fill(forms: Sequence[str], params: Params, translate: Translate) -> str:
     form = next((form for form in forms if parameter_names(form) <= known), forms[-1])
     values = {name: _format(name, params[name], translate) for name in params}
     if params.get("detail_code") in _DETAIL_CODES and "%(detail)s" in form:
-        detail = Detail(DetailCode(str(params["detail_code"])), _without_detail(params))
+        detail = Detail(DetailCode(str(params["detail_code"])), _without(params, "detail"))
         values["detail"] = detail_sentence(detail, translate)
+    if params.get("reason_code") in _REASON_CODES and "%(reason)s" in form:
+        within = Reason(ReasonCode(str(params["reason_code"])), _without(params, "reason"))
+        values["reason"] = sentence(within, translate)
     return _PARAMETER.sub(lambda match: values.get(match[1], "?"), translate(form))
 
 
-def _without_detail(params: Params) -> Params:
-    return {name: params[name] for name in params if name not in ("detail", "detail_code")}
+def _without(params: Params, part: str) -> Params:
+    return {name: params[name] for name in params if name not in (part, f"{part}_code")}
 
 
 def _format(name: str, value: Value, translate: Translate) -> str:
@@ -119,5 +122,6 @@ def _(message: str) -> str:
 
 
 _DETAIL_CODES = frozenset(DetailCode)
+_REASON_CODES = frozenset(ReasonCode)
 RULE_AND_REMEDY = _("%(rule)s; %(remedy)s")
 AND_MORE = _("%(names)s and %(more)s more")

@@ -357,6 +357,9 @@ WAITS: Mapping[ReasonCode, Forms] = {
 }  # fmt: skip
 
 ALERTS: Mapping[ReasonCode, Forms] = {
+    ReasonCode.START_REFUSED: (
+        _("The planned start of the task %(task)s was refused: %(reason)s"),
+    ),
     ReasonCode.ZERO_ROWS: (_("The run succeeded without rows"),),
     ReasonCode.FEWER_ROWS: (
         _("Fewer rows than usual: %(rows)s, less than %(share_percent)s of %(usual_rows)s, the "

@@ -16,6 +16,7 @@ from fyke.model.callback import (
     Receiver,
 )
 from fyke.model.run import Run
+from fyke.model.task import Task
 from fyke.model.webhook import Endpoint, WebhookEvent
 
 
@@ -120,6 +121,12 @@ class OutboxStore(Protocol):
         """Total count, and one page, newest first."""
         ...
 
+    def remove_without_run(self, before: int, limit: int) -> int:
+        """Remove at most ``limit`` deliveries without a run that were added before ``before``;
+        return how many. Others are removed with their run.
+        """
+        ...
+
 
 class ReceiverStore(Protocol):
     """The receivers of each account, and their health."""
@@ -183,8 +190,10 @@ class AlertStore(Protocol):
         """The rules of an account, oldest first."""
         ...
 
-    def rules_for(self, run: Run) -> list[Rule]:
-        """The enabled rules that apply to the run, regardless of ``since``, oldest first."""
+    def rules_for(self, of: Run | Task) -> list[Rule]:
+        """The enabled rules that apply to the run, or to each run of the task, regardless of
+        ``since``, oldest first.
+        """
         ...
 
     def save_rule(self, rule: Rule) -> None:
@@ -234,6 +243,12 @@ class AlertStore(Protocol):
 
     def add_alert(self, alert: Alert) -> bool:
         """Add an alert; False when the rule already has one for this run."""
+        ...
+
+    def has_refusal(self, rule: Rule, task_id: str, after: int) -> bool:
+        """Whether the rule has raised an alert about a refused start of the task after ``after``
+        (ms).
+        """
         ...
 
     def alert(self, alert_id: str) -> Alert | None: ...

@@ -84,10 +84,13 @@ class AlertMonitor:
         return await self._storage.read(_seconds_to_retry)
 
     async def remove_old(self) -> int:
-        """Remove old alerts; return how many."""
-        return await self._storage.write(
-            lambda tx: tx.alerts.remove_alerts(tx.now - KEPT_MS, FORGET_BATCH)
-        )
+        """Remove old alerts, and messages of those without a run; return how many alerts."""
+
+        def work(tx: Transaction) -> int:
+            tx.outbox.remove_without_run(tx.now - KEPT_MS, FORGET_BATCH)
+            return tx.alerts.remove_alerts(tx.now - KEPT_MS, FORGET_BATCH)
+
+        return await self._storage.write(work)
 
     async def _evaluate(self, case: _Case) -> None:
         fields = await self._fields(case)

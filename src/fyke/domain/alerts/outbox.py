@@ -27,10 +27,20 @@ def queue_rule_checks(tx: Transaction, run: Run) -> None:
         tx.notify(ALERTS)
 
 
-def raise_alert(tx: Transaction, rule: Rule, alert: Alert, run: Run, *, mails: bool) -> bool:
+def raise_alert(
+    tx: Transaction,
+    rule: Rule,
+    alert: Alert,
+    run: Run | None,
+    *,
+    mails: bool,
+    told: set[str] | None = None,
+) -> bool:
     """Store the alert of ``run`` and queue its messages: to endpoints that subscribe to all alerts,
     to those of the rule, and, with a mail server, to those of the rule's addresses that are still a
-    user's. A chat gets one message about a failed run. False when it was raised before.
+    user's. A chat gets one message about a failed run. False when it was raised before. ``run`` is
+    None for a refused start; ``told``: the ids of the chats that have a message of it, to which
+    this adds others.
     """
     if not tx.alerts.add_alert(alert):
         return False
@@ -41,8 +51,11 @@ def raise_alert(tx: Transaction, rule: Rule, alert: Alert, run: Run, *, mails: b
         endpoint = tx.webhooks.get(endpoint_id)
         if endpoint is not None and endpoint.enabled:
             endpoints[endpoint_id] = endpoint
-    if alert.kind is RuleKind.FAILED:
+    if run is not None and alert.kind is RuleKind.FAILED:
         endpoints = {key: each for key, each in endpoints.items() if not _knows(tx, each, run)}
+    if told is not None:
+        endpoints = {key: each for key, each in endpoints.items() if key not in told}
+        told.update(key for key, each in endpoints.items() if _is_chat(each))
     send(tx, endpoints.values(), alert.run_id, DeliveryKind.ALERT, event, body)
     allowed = mail_addresses(tx, alert.account_id) if mails and rule.emails else frozenset()
     mail = message(event, tx.now, _mail_data(tx, alert, run)) if allowed else ""
@@ -63,10 +76,14 @@ def raise_alert(tx: Transaction, rule: Rule, alert: Alert, run: Run, *, mails: b
 
 def _knows(tx: Transaction, endpoint: Endpoint, run: Run) -> bool:
     """Whether the endpoint is a chat that has a message that ``run`` has failed."""
-    return endpoint.channel is not MessageChannel.WEBHOOK and (
+    return _is_chat(endpoint) and (
         tx.outbox.has_call(run.id, DeliveryKind.TERMINAL, endpoint.id)
         or tx.outbox.has_call(run.id, DeliveryKind.ALERT, endpoint.id)
     )
+
+
+def _is_chat(endpoint: Endpoint) -> bool:
+    return endpoint.channel is not MessageChannel.WEBHOOK
 
 
 def alert_data(alert: Alert) -> dict[str, Any]:
@@ -83,13 +100,13 @@ def alert_data(alert: Alert) -> dict[str, Any]:
     }
 
 
-def _mail_data(tx: Transaction, alert: Alert, run: Run) -> dict[str, Any]:
+def _mail_data(tx: Transaction, alert: Alert, run: Run | None) -> dict[str, Any]:
     """What a mail needs in addition, because people read it: names, rows and the duration."""
     worker = tx.workers.get(alert.worker_id)
     task = tx.tasks.get(alert.task_id) if alert.task_id else None
     return alert_data(alert) | {
         "worker": (worker.title or worker.path) if worker else "",
         "task": task.title if task else "",
-        "rows": run.results,
-        "duration": duration(run.duration_ms()),
+        "rows": "" if run is None else run.results,
+        "duration": "" if run is None else duration(run.duration_ms()),
     }

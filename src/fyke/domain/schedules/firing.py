@@ -50,6 +50,9 @@ class ScheduledStarter(Protocol):
     ) -> Run: ...
 
 
+ReportRefusal = Callable[[Transaction, Schedule, FykeError], None]
+
+
 class FireOvertaken(Exception):
     """Another server has processed this time, or the schedule was changed in the meantime."""
 
@@ -90,12 +93,15 @@ class RemainingFires:
 
 @dataclass(slots=True)
 class Firing:
-    """Starts the runs that are due, by the clock of the storage; ``clock`` is only for retries."""
+    """Starts the runs that are due, by the clock of the storage; ``clock`` is only for retries.
+    ``report_refusal`` is called in the transaction that records a refused start.
+    """
 
     storage: Storage
     runs: ScheduledStarter
     clock: Clock
     pause_after: int = 0  # failures in a row, 0 = never
+    report_refusal: ReportRefusal = lambda _tx, _schedule, _error: None
     _not_before: dict[str, float] = field(default_factory=dict)  # by task, monotonic seconds
 
     async def process_pending(self) -> RemainingFires:
@@ -188,7 +194,7 @@ class Firing:
             raise
         except FykeError as error:
             counted = replace(schedule, failures=item.failures)
-            await self._note(counted, due, FireState.REFUSED, _reason(error))
+            await self._record_refusal(counted, due, error)
             log.info("schedule_refused", task=schedule.task_id, reason=error.message)
         else:
             log.info("schedule_fired", task=schedule.task_id, run=run.id, planned=due.fire_at)
@@ -229,16 +235,24 @@ class Firing:
         """Advance the schedule without a run; record the time when it has a state."""
 
         def work(tx: Transaction) -> None:
-            if state is FireState.REFUSED:
-                advanced = self._advance_refused(tx, schedule, due, reason)
-            else:
-                advanced = _advance(tx, schedule, due)
-            if not advanced or state is None:
+            if not _advance(tx, schedule, due) or state is None:
                 return
             final, why = state, reason
             if state is FireState.WAITING and tx.schedules.waiting_of(schedule.task_id):
                 final, why = FireState.SKIPPED, "another run of this schedule was waiting already"
             tx.schedules.add_fire(_fire(schedule, due.fire_at, final, tx.now, reason=why))
+
+        await self.storage.write(work)
+
+    async def _record_refusal(self, schedule: Schedule, due: DueDecision, error: FykeError) -> None:
+        reason = _reason(error)
+
+        def work(tx: Transaction) -> None:
+            if not self._advance_refused(tx, schedule, due, reason):
+                return
+            fire = _fire(schedule, due.fire_at, FireState.REFUSED, tx.now, reason=reason)
+            if tx.schedules.add_fire(fire):
+                self.report_refusal(tx, schedule, error)
 
         await self.storage.write(work)
 
@@ -270,11 +284,15 @@ class Firing:
         except Unavailable:
             raise
         except FykeError as error:
-            await self._refuse(fire, _reason(error))
+            await self._refuse(fire, error)
 
-    async def _refuse(self, fire: Fire, reason: str) -> None:
+    async def _refuse(self, fire: Fire, error: FykeError) -> None:
+        refused = replace(fire, state=FireState.REFUSED, reason=_reason(error))
+
         def work(tx: Transaction) -> None:
-            _settle(tx, replace(fire, state=FireState.REFUSED, reason=reason, at=tx.now))
+            schedule = tx.schedules.lock(fire.task_id)
+            if _settle(tx, replace(refused, at=tx.now)) and schedule is not None:
+                self.report_refusal(tx, schedule, error)
 
         await self.storage.write(work)
 

@@ -50,8 +50,7 @@ def chat_message(payload: str, worker: str, links: str) -> ChatMessage:
     kind, data = str(event.get("type", "")), event.get("data", {})
     if kind == TEST_EVENT:
         return ChatMessage("Test message from Fyke", f"{data.get('name', '')} works.", links, _GOOD)
-    run = str(data.get("run_slug", ""))
-    link = f"{links.rstrip('/')}/runs/{run}" if links and run else ""
+    link = links and links.rstrip("/") + page_of(data)
     colour = _COLOURS.get(kind, _PLAIN)
     if kind == WebhookEvent.ALERT_RAISED:
         sentence = str(data.get("sentence", ""))
@@ -59,6 +58,16 @@ def chat_message(payload: str, worker: str, links: str) -> ChatMessage:
         return ChatMessage(_cut(str(data.get("rule", "")), 100), text, link, colour)
     word = kind.removeprefix("run.")
     return ChatMessage(_cut(f"{worker or 'Run'}: {word}", 150), _run_text(kind, data), link, colour)
+
+
+def page_of(data: Mapping[str, Any]) -> str:
+    """The path of the page that the data of a message are about: the run, or the task of a start
+    that was refused.
+    """
+    if run := data.get("run_slug"):
+        return f"/runs/{run}"
+    task = data.get("task_slug")
+    return f"/tasks/{task}" if task else "/alerts"
 
 
 def chat_request(channel: MessageChannel, url: str, message: ChatMessage) -> tuple[str, bytes]:

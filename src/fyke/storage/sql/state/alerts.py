@@ -14,7 +14,6 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Select,
     Table,
-    UniqueConstraint,
     and_,
     bindparam,
     delete,
@@ -31,6 +30,7 @@ from sqlalchemy import (
 from fyke.model.alert import Alert, AlertCheck, AlertFilter, PreviousRun, Rule
 from fyke.model.billing import UsageDimension
 from fyke.model.run import TERMINAL_STATES, Run, RunState, duration
+from fyke.model.task import Task
 from fyke.storage.sql.dialects import insert_new
 from fyke.storage.sql.prepared import Prepared
 from fyke.storage.sql.state.billing import WHOLE_DAY, usage_days
@@ -100,16 +100,22 @@ alerts = Table(
     text_column("rule_id"),  # no references: the alert is kept when rule or run are deleted
     text_column("rule_name"),
     text_column("kind"),
-    text_column("run_id"),
+    text_column("run_id"),  # "" for a start that was refused
     text_column("worker_id"),
     text_column("task_id"),
     text_column("sentence"),
     number_column("at"),
     number_column("read_at"),
     *reason_columns(),
-    UniqueConstraint("rule_id", "run_id"),
     Index(None, "account_id", "at", "id", "rule_id"),  # with rule_id, to count alerts of a rule
     Index(None, "at"),
+)
+partial_index(
+    "ix_alerts_of_run",
+    alerts.c.rule_id,
+    alerts.c.run_id,
+    where="run_id <> ''",
+    unique=True,
 )
 partial_index(
     "ix_alerts_unread",
@@ -159,9 +165,10 @@ class SqlAlerts(SqlStore):
     def rules(self, account_id: str) -> list[Rule]:
         return self._rules(select(alert_rules).where(alert_rules.c.account_id == account_id))
 
-    def rules_for(self, run: Run) -> list[Rule]:
-        of_run = {"of_account": run.account_id, "of_worker": run.worker_id, "of_task": run.task_id}
-        return [_rule(row) for row in _RULES_FOR.rows(self._db, of_run)]
+    def rules_for(self, of: Run | Task) -> list[Rule]:
+        task_id = of.id if isinstance(of, Task) else of.task_id
+        scope = {"of_account": of.account_id, "of_worker": of.worker_id, "of_task": task_id}
+        return [_rule(row) for row in _RULES_FOR.rows(self._db, scope)]
 
     def _rules(self, query: Select[Any]) -> list[Rule]:
         order = alert_rules.c.created_at, alert_rules.c.id
@@ -236,6 +243,16 @@ class SqlAlerts(SqlStore):
 
     def add_alert(self, alert: Alert) -> bool:
         return was_applied(self._db.execute(insert_new(self._db, alerts), columns(alert)))
+
+    def has_refusal(self, rule: Rule, task_id: str, after: int) -> bool:
+        query = select(alerts.c.id).where(
+            alerts.c.account_id == rule.account_id,
+            alerts.c.at > after,
+            alerts.c.rule_id == rule.id,
+            alerts.c.task_id == task_id,
+            alerts.c.run_id == "",
+        )
+        return self._db.execute(query.limit(1)).first() is not None
 
     def alert(self, alert_id: str) -> Alert | None:
         return one(self._db.execute(select(alerts).where(alerts.c.id == alert_id)), Alert)

@@ -6,12 +6,14 @@ requests. Hosts are locked in a fixed order, which rules out deadlocks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Index,
+    Select,
     Table,
     and_,
     exists,
@@ -31,14 +33,14 @@ from fyke.storage.sql.state.columns import (
     ref_column,
     text_column,
 )
-from fyke.storage.sql.state.records import SqlStore, one, was_applied
+from fyke.storage.sql.state.records import SqlStore, record, was_applied
 
 deliveries = Table(
     "deliveries",
     metadata,
     text_column("id", key=True),
     text_column("account_id"),
-    ref_column("run_id", "runs.id", cascade=True),
+    ref_column("run_id", "runs.id", cascade=True, null=True),  # of an alert without a run
     text_column("url"),
     text_column("payload"),
     text_column("state"),
@@ -148,6 +150,10 @@ class Claims(SqlStore):
         ready = (host.ready_at for host in self._hosts(now) if free[host.status] > 0)
         return min(ready, default=None)
 
+    def _one(self, query: Select[Any]) -> Delivery | None:
+        row = self._db.execute(query).mappings().first()
+        return None if row is None else delivery_of(row)
+
     def _hosts(self, now: int) -> Iterator[_Host]:
         """The hosts with pending deliveries and less than ``IN_FLIGHT`` open requests."""
         in_flight = self._count_in_flight(now)
@@ -194,7 +200,7 @@ class Claims(SqlStore):
             .limit(1)
             .with_for_update(skip_locked=True, of=deliveries)  # no effect on SQLite
         )
-        delivery = one(self._db.execute(query), Delivery)
+        delivery = self._one(query)
         if delivery is None:
             return None
         change = update(deliveries).where(deliveries.c.id == delivery.id)
@@ -209,6 +215,10 @@ class Claims(SqlStore):
             callback_hosts.c.host == host, callback_hosts.c.next_at <= now
         )
         return was_applied(self._db.execute(change.values(next_at=now + PACE_MS)))
+
+
+def delivery_of(row: Mapping[Any, Any]) -> Delivery:
+    return record({**row, "run_id": row["run_id"] or ""}, Delivery)
 
 
 def _due(host: str, now: int) -> tuple[ColumnElement[bool], ...]:

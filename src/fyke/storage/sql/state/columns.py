@@ -73,9 +73,11 @@ def flag_column(name: str) -> Column[bool]:
     return Column(name, Boolean, nullable=False)
 
 
-def ref_column(name: str, target: str, *, key: bool = False, cascade: bool = False) -> Column[str]:
+def ref_column(
+    name: str, target: str, *, key: bool = False, cascade: bool = False, null: bool = False
+) -> Column[str]:
     reference = ForeignKey(target, ondelete="CASCADE" if cascade else None)
-    return Column(name, StorableText(), reference, primary_key=key, nullable=False)
+    return Column(name, StorableText(), reference, primary_key=key, nullable=null)
 
 
 def partial_index(name: str, *columns: Column[Any], where: str, unique: bool = False) -> Index:

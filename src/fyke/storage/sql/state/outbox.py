@@ -35,7 +35,7 @@ from fyke.model.callback import (
     host_of,
 )
 from fyke.storage.sql.dialects import insert_new
-from fyke.storage.sql.state.claims import PENDING, Claims, callback_hosts, deliveries
+from fyke.storage.sql.state.claims import PENDING, Claims, callback_hosts, deliveries, delivery_of
 from fyke.storage.sql.state.columns import (
     metadata,
     number_column,
@@ -82,15 +82,16 @@ class SqlOutbox(Claims):
 
     def add(self, delivery: Delivery) -> None:
         self._add_host(delivery.host)
-        self._db.execute(insert(deliveries), columns(delivery) | {"host": delivery.host})
+        values = columns(delivery) | {"host": delivery.host, "run_id": delivery.run_id or None}
+        self._db.execute(insert(deliveries), values)
 
     def get(self, delivery_id: str) -> Delivery | None:
         query = select(deliveries).where(deliveries.c.id == delivery_id)
-        return one(self._db.execute(query), Delivery)
+        return self._one(query)
 
     def lock(self, delivery_id: str) -> Delivery | None:
         query = select(deliveries).where(deliveries.c.id == delivery_id).with_for_update()
-        return one(self._db.execute(query), Delivery)
+        return self._one(query)
 
     def lock_running(self, run_id: str, endpoint_id: str = "") -> Delivery | None:
         query = select(deliveries).where(
@@ -99,7 +100,7 @@ class SqlOutbox(Claims):
             deliveries.c.kind == DeliveryKind.RUNNING.value,
             PENDING,
         )
-        return one(self._db.execute(query.with_for_update()), Delivery)
+        return self._one(query.with_for_update())
 
     def has_call(self, run_id: str, kind: DeliveryKind, endpoint_id: str = "") -> bool:
         query = select(deliveries.c.id).where(
@@ -117,7 +118,7 @@ class SqlOutbox(Claims):
         )
         # from the end of ix_deliveries_of_endpoint
         order = deliveries.c.created_at.desc(), deliveries.c.id.desc()
-        return one(self._db.execute(query.order_by(*order).limit(1)), Delivery)
+        return self._one(query.order_by(*order).limit(1))
 
     def save(self, delivery: Delivery) -> None:
         values = columns(delivery)
@@ -239,7 +240,15 @@ class SqlOutbox(Claims):
         ids = select(deliveries.c.id).where(*conditions).order_by(*order)
         on_page = deliveries.c.id.in_(ids.limit(limit).offset(offset))
         page = select(deliveries).where(on_page).order_by(*order)
-        return self._db.execute(count).scalar_one(), many(self._db.execute(page), Delivery)
+        rows = self._db.execute(page).mappings()
+        return self._db.execute(count).scalar_one(), [delivery_of(row) for row in rows]
+
+    def remove_without_run(self, before: int, limit: int) -> int:
+        old = select(deliveries.c.id).where(
+            deliveries.c.run_id.is_(None), deliveries.c.created_at < before
+        )
+        oldest = old.order_by(deliveries.c.created_at).limit(limit)
+        return self._db.execute(delete(deliveries).where(deliveries.c.id.in_(oldest))).rowcount
 
 
 def _conditions(account_id: str, filter: DeliveryFilter) -> list[ColumnElement[bool]]:
