@@ -82,7 +82,7 @@ async def test_every_kind_of_rule_is_described_saved_and_shown_in_its_form(
 ) -> None:
     worker = await app.publish("reader")
     forms = {
-        "failed": ({}, "a run fails"),
+        "failed": ({}, "a run fails, or a planned start is refused"),
         "zero_rows": ({"worker": worker.path}, "a run succeeds without rows"),
         "fewer_rows": ({"share": "40"}, "a run has fewer than 40% of the usual rows"),
         "slower": ({"multiple": "2,5"}, "a run takes more than 2.5 times as long as usual"),

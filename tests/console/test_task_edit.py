@@ -279,7 +279,7 @@ async def test_a_schedule_is_saved_with_alerts(app: App, owner: Visitor) -> None
         ({"kind": "daily", "time": "25:00"}, "time", "not a time"),
         ({"kind": "once", "date": "2001-01-01"}, "date", "in the past"),
         ({"kind": "interval", "every": "x"}, "every", "whole number"),
-        ({"kind": "interval", "every": "1", "unit": "seconds"}, "every", "60 to"),
+        ({"kind": "interval", "every": "1", "unit": "seconds"}, "every", "one minute"),
         ({"kind": "daily", "time_zone": "Mars/Base"}, "time_zone", "not a time zone"),
         ({"kind": "never"}, "kind", "Must be one of"),
     ],

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from fyke.domain.alerts.refusals import RefusedStarts
+from fyke.domain.alerts.rules import EXAMPLE
 from fyke.domain.webhooks.rules import EndpointFields
+from fyke.errors import InvalidRequest
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
 from fyke.model.alert import RuleKind
 from fyke.model.run import Outcome
-from fyke.model.schedule import Schedule
+from fyke.model.schedule import Fire, FireState, Schedule
 from support.app import App
 from support.pages import Visitor, visitor
 from support.task_pages import scheduled
@@ -19,7 +22,7 @@ from support.task_pages import scheduled
 async def test_an_empty_list_explains_tasks(owner: Visitor) -> None:
     page = await owner.get("/tasks")
     assert "No tasks yet" in page.text
-    assert page.one("//a[normalize-space()='Choose a Worker']").get("href") == "/store"
+    assert page.one("//a[normalize-space()='Choose a Worker']").get("href") == "/store?for=task"
     page = await owner.get("/schedules")
     assert "No schedules" in page.text
 
@@ -59,10 +62,15 @@ async def test_the_schedule_of_a_copied_task_is_off(app: App, owner: Visitor) ->
     task = await scheduled(app)
     made = await owner.post(f"/tasks/{task.id}/clone")
     page = await owner.get(made.location)
+    assert "The task was copied. The schedule of the copy is off." in page.text
     assert page.value("title") == "Prices (copy)"
     copy = made.location.split("/")[2]
     view = await app.services.schedules.get(app.owner, copy)
     assert (view.schedule.enabled, view.schedule.spec.time) == (False, "09:30")
+    await owner.post(f"/tasks/{copy}/schedule/delete")
+    made = await owner.post(f"/tasks/{copy}/clone")
+    page = await owner.get(made.location)
+    assert "The task was copied." in page.text and "The schedule of the copy" not in page.text
     await owner.post(f"/tasks/{copy}/delete")
     await owner.get(f"/tasks/{copy}", status=404)
 
@@ -90,6 +98,46 @@ async def test_a_paused_schedule_is_marked_and_can_be_resumed(app: App, owner: V
     await owner.post(f"/tasks/{task.id}/switch", {"on": "1"})
     view = await app.services.schedules.get(app.owner, task.id)
     assert (view.schedule.enabled, view.schedule.failures, view.schedule.paused_at) == (True, 0, 0)
+
+
+async def test_a_refused_start_is_shown_with_what_to_do(app: App, owner: Visitor) -> None:
+    task = await scheduled(app)
+    await app.services.alerts.add_rule(app.owner, EXAMPLE)
+    sentence = (
+        'required field "limit" is missing or empty; give input.parameters.custom.limit a value'
+    )
+
+    def refuse(tx: Any) -> None:
+        schedule: Schedule = replace(tx.schedules.get(task.id), last_error=sentence)
+        tx.schedules.put(schedule)
+        tx.schedules.add_fire(Fire(task.id, 1, FireState.REFUSED, "", sentence, 1, tx.now))
+        RefusedStarts().report(tx, schedule, InvalidRequest(sentence))
+
+    await app.storage.write(refuse)
+    for address in ("/schedules", "/overview/next"):
+        assert "last start refused" in (await owner.get(address)).text
+    for address in (f"/tasks/{task.id}", f"/tasks/{task.id}/history", "/alerts"):
+        page = await owner.get(address)
+        assert "Fill in the field limit." in page.text
+        assert "input.parameters" not in page.text
+    assert "The planned start of the task Prices was refused" in page.text
+    assert page.one(f"//tbody//a[@href='/tasks/{task.id}']") is not None
+    assert not page.all("//tbody//a[starts-with(@href, '/runs')]")
+
+
+async def test_a_new_task_begins_with_the_choice_of_a_worker(app: App, owner: Visitor) -> None:
+    await scheduled(app)
+    page = await owner.get("/tasks")
+    page = await owner.get(page.one("//a[normalize-space()='New task']").get("href"))
+    assert "Choose a Worker, fill in its form and save it as a task." in page.text
+    assert page.value("for") == "task"
+    page = await owner.get("/store?for=task&q=zzz")
+    page = await owner.get(page.one("//a[normalize-space()='Clear search']").get("href"))
+    form = await owner.get(page.one("//li//h2/a").get("href"))
+    details = "//details[summary[normalize-space()='Save as task']]"
+    assert form.all(f"{details}[@open]")
+    [worker] = await app.services.overview.workers(app.owner)
+    assert not (await owner.get(f"/w/{worker.path}")).all(f"{details}[@open]")
 
 
 async def test_the_month_is_a_grid_with_the_same_content_as_a_list(

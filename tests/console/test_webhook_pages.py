@@ -68,6 +68,8 @@ async def test_errors_are_shown_at_their_fields_and_values_are_kept(owner: Visit
     assert (page.value("name"), page.value("url")) == ("Ops", "http://10.0.0.7/x")
     assert page.value("description") == "<b>mine</b>"
     assert not page.one("//input[@name='enabled']").get("checked")
+    bare = await owner.post(f"{LIST}/new", typed | {"url": "not a url"}, status=422)
+    assert "start with http:// or https://" in bare.one("//*[@id='f-url-fault']").text_content()
     empty = await owner.post(f"{LIST}/new", typed | {"url": " "}, status=422)
     assert "Enter the address." in empty.one("//*[@id='f-url-fault']").text_content()
     await a_webhook(owner, "http://127.0.0.1:9000/x")

@@ -74,6 +74,8 @@ def alert_text(alert: AlertRecord) -> str:
     """What the rule found. Alerts of older releases have no code, only a stored sentence."""
     if alert.reason is None:
         return alert.sentence
+    if alert.reason.code is ReasonCode.START_REFUSED:
+        return text_of(alert.reason.mapped(name_options))
     text = text_of(alert.reason)
     if alert.reason.code in ENDS:
         return gettext("The run failed: %(reason)s") % {"reason": text}

@@ -9,6 +9,9 @@ from fyke.console.texts import gettext
 from fyke.domain.forms.model import FieldOptions, FormField
 from fyke.domain.forms.system import FIELDS
 
+_REQUIRED = re.compile(
+    r'required field "([^"]+)" is missing or empty; give input\.parameters\.custom\..+? a value'
+)
 _PATH = re.compile(r"input\.parameters\.system\.(\w+)")
 
 
@@ -92,5 +95,8 @@ def shown_option(name: str, browser_mb: int) -> FormField:
 
 
 def name_options(text: str) -> str:
-    """An error message with the names of options instead of their paths in a request."""
+    """An error message with the names of options and fields instead of their paths in a request."""
+    text = _REQUIRED.sub(
+        lambda match: gettext("Fill in the field %(field)s.") % {"field": match[1]}, text
+    )
     return _PATH.sub(lambda match: f'"{option_title(match[1])}"', text)

@@ -35,6 +35,10 @@ def test_every_option_has_texts_in_each_language() -> None:
         (f"{BLOCK} is for the browser", '"Not loaded by browsers" is for the browser'),
         ("input.parameters.system.cpus is 4", '"CPU" is 4'),
         ("input.parameters.system.other is 4", '"other" is 4'),
+        (
+            'required field "max" is missing or empty; give input.parameters.custom.max a value',
+            "Fill in the field max.",
+        ),
         ("input.parameters.custom is required", "input.parameters.custom is required"),
     ],
 )

@@ -14,10 +14,11 @@ from fyke.console.pages.worker_frame import address_of
 from fyke.console.texts import gettext as _
 from fyke.console.view import View, own_address
 from fyke.domain.catalog.service import Catalog, CatalogQuery
-from fyke.model.worker import MAX_SEARCH, BrowserFilter, WorkerOrder
+from fyke.model.worker import MAX_SEARCH, BrowserFilter, Worker, WorkerOrder
 
 AREA = "/store"
 CARDS = 24
+FOR_TASK = "task"
 _LAST_PAGE = 10_000
 
 
@@ -31,6 +32,7 @@ class StoreRequest:
     order: WorkerOrder = WorkerOrder.USED
     page: int = 1
     marked: bool = False  # favourites only
+    for_task: bool = False  # to choose the Worker of a new task
 
     @property
     def plain(self) -> bool:
@@ -47,10 +49,20 @@ class StoreRequest:
             "sort": "" if self.order is WorkerOrder.USED else self.order.value,
             "marked": "1" if self.marked else "",
             "page": "" if self.page == 1 else str(self.page),
+            "for": FOR_TASK if self.for_task else "",
             **changes,
         }
         query = urlencode({name: value for name, value in values.items() if value})
         return f"{AREA}?{query}" if query else AREA
+
+    @property
+    def unfiltered(self) -> str:
+        """The address of the whole list."""
+        return StoreRequest(for_task=self.for_task).address()
+
+    def form_of(self, worker: Worker) -> str:
+        """The address of a Worker's form."""
+        return address_of(worker) + (f"?for={FOR_TASK}" if self.for_task else "")
 
     def at_page(self, number: int) -> str:
         return self.address(page=str(number) if number > 1 else "")
@@ -85,14 +97,14 @@ class StorePages:
         return view.page_or_part(
             "store/list.html",
             "found",
-            area=AREA,
+            area="/tasks" if request.for_task else AREA,
             request=request,
             listing=listing,
             entries=entries,
             pictures=await self.pictures.of_workers(view, shown),
             marked=len(marked),
             priced=self.catalog.priced,
-            address_of=address_of,
+            address_of=request.form_of,
             translate=_,
             first=first,
             before=request.at_page(request.page - 1) if request.page > 1 else "",
@@ -122,6 +134,7 @@ def _request_of(view: View) -> StoreRequest:
         order=WorkerOrder(order) if order in [*WorkerOrder] else WorkerOrder.USED,
         page=max(1, _number(query.get("page", ""), _LAST_PAGE)),
         marked=query.get("marked") == "1",
+        for_task=query.get("for") == FOR_TASK,
     )
 
 

@@ -78,8 +78,8 @@ class TaskNotices:
                 await self.alerts.add_rule(view.caller, fields)
         except FykeError as error:
             return view.go(page, error_text(error)[:300], "bad")
-        text = _("The chosen channels are notified of failed runs of this task.")
-        none = _("No channel is notified of failed runs of this task.")
+        text = _("The chosen channels are notified of failed runs and refused starts of this task.")
+        none = _("No channel is notified of failed runs and refused starts of this task.")
         return view.go(page, text if endpoints or emails else none)
 
     async def _alerts(self, view: View, task: Task) -> TaskAlerts:

@@ -9,6 +9,7 @@ from fyke.console.forms import PostedForm
 from fyke.console.problems import faults_of
 from fyke.console.texts import gettext as _
 from fyke.domain.schedules.editing import ScheduleEdit
+from fyke.domain.schedules.rules import MAX_INTERVAL_S, MEMBERS, MIN_INTERVAL_S
 from fyke.errors import InvalidFields, InvalidRequest
 from fyke.model.schedule import LatePolicy, OverlapPolicy, Schedule, ScheduleKind, ScheduleSpec
 
@@ -109,15 +110,20 @@ def typed_schedule_of(form: PostedForm) -> TypedSchedule:
 def schedule_spec_of(typed: TypedSchedule) -> ScheduleSpec:
     """The submitted rule. Raise ``InvalidFields``, which names the field."""
     values = typed.values
+    kind = ScheduleKind(_one_of("kind", values.get("kind", ""), ScheduleKind))
+    for name in MEMBERS[kind]:
+        field_name = name.removesuffix("_s")
+        if not values.get(field_name, "").strip():
+            raise InvalidFields(_("Fill in this field."), field=field_name)
     unit = UNITS.get(values.get("unit", ""), 1)
     return ScheduleSpec(
-        kind=ScheduleKind(_one_of("kind", values.get("kind", ""), ScheduleKind)),
+        kind=kind,
         time=values.get("time", "").strip()[:5],
         weekday=_number("weekday", values),
         day=_number("day", values),
         date=values.get("date", "").strip(),
         cron=" ".join(values.get("cron", "").split()),
-        every_s=_number("every", values) * unit,
+        every_s=_interval(values, unit) if kind is ScheduleKind.INTERVAL else 0,
         time_zone=values.get("time_zone", "").strip(),
     )
 
@@ -152,6 +158,18 @@ def _one_of(
     if text not in known:
         raise InvalidFields(f"must be one of {', '.join(known)}", field=name)
     return text
+
+
+def _interval(values: dict[str, str], unit: int) -> int:
+    """In seconds. The field refuses what the rules of schedules state in seconds."""
+    text = values.get("every", "").strip()
+    seconds = int(text) * unit if text.isdecimal() and len(text) < 10 else 0
+    if not MIN_INTERVAL_S <= seconds <= MAX_INTERVAL_S:
+        raise InvalidFields(
+            _("Enter a whole number; the interval may be from one minute to one year."),
+            field="every",
+        )
+    return seconds
 
 
 def _number(name: str, values: dict[str, str]) -> int:

@@ -127,9 +127,10 @@ class TaskPages:
 
     async def clone(self, view: View) -> Response:
         copy = await self.tasks.clone(view.caller, view.param("id"))
-        return view.go(
-            f"{AREA}/{copy.id}/edit", _("The task was copied. The schedule of the copy is off.")
-        )
+        scheduled = (await self.board.check(view.caller, copy.id)).line.schedule is not None
+        text = _("The task was copied. The schedule of the copy is off.")
+        address = f"{AREA}/{copy.id}/edit"
+        return view.go(address, text if scheduled else _("The task was copied."))
 
     async def delete(self, view: View) -> Response:
         await self.tasks.delete(view.caller, view.param("id"))

@@ -183,17 +183,22 @@ def _without_zone(address: str) -> Address:
     return ip_address(address.partition("%")[0])
 
 
+_SCHEME_RULE = "it must be absolute and start with http:// or https://"
+
+
 def _split(url: str) -> SplitResult:
     if not url or len(url) > MAX_URL:
         raise _invalid(f"it must have 1 to {MAX_URL} characters")
+    if not url.lower().startswith(("http://", "https://")):
+        raise _invalid(_SCHEME_RULE)
     if any(not "!" <= char <= "~" for char in url.replace("\\", " ") if char.isascii()):
         raise _invalid("it contains a space, a backslash or a control character; encode it with %")
     try:
         parts = urlsplit(url)
     except ValueError as error:
         raise _invalid("it is not a well-formed URL") from error
-    if parts.scheme not in _DEFAULT_PORTS or not parts.netloc:
-        raise _invalid("it must be absolute and start with http:// or https://")
+    if not parts.netloc:
+        raise _invalid(_SCHEME_RULE)
     if "@" in parts.netloc:
         raise _invalid("it must not carry a user name or password; use a random path instead")
     if not (parts.path + parts.query).isascii():

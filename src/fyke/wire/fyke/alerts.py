@@ -58,7 +58,7 @@ class AlertRuleFields(Request):
     emails: Annotated[Names, Meta(description="confirmed addresses of users")] = ()
     enabled: Boolean = True
     reasons: Annotated[
-        Names, Meta(description="failed: values of `reason_code`; empty = all failures")
+        Names, Meta(description="failed: values of `reason_code`; empty = all, and refused starts")
     ] = ()
 
 
@@ -70,7 +70,7 @@ class AlertItem(Answer):
     rule_id: str
     rule: Annotated[str, Meta(description="name of the rule when it raised this alert")]
     kind: Annotated[RuleKind, Meta(description="the kind of the rule")]
-    run_slug: str
+    run_slug: Annotated[str, Meta(description="empty for a planned start that was refused")]
     worker_slug: str
     task_slug: Annotated[str, Meta(description="empty if the run belongs to no task")]
     sentence: str

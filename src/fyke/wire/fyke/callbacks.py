@@ -59,7 +59,9 @@ class DeliveryAttemptItem(Answer):
 
 class DeliveryItem(Answer):
     id: Annotated[str, Meta(description="the `webhook-id` of every attempt")]
-    run_slug: str
+    run_slug: Annotated[
+        str, Meta(description="empty for an alert about a planned start that was refused")
+    ]
     kind: DeliveryKind
     webhook: Annotated[str, Meta(description="id of the webhook; empty for callbacks")]
     event: Annotated[str, Meta(description="event of a webhook or mail; empty for callbacks")]

@@ -88,10 +88,11 @@ def test_the_form_of_a_new_schedule_is_valid() -> None:
 
 def test_typed_values_are_stripped() -> None:
     cron = {"kind": "cron", "cron": " 0  9 * *  * ", "time_zone": " Asia/Tokyo "}
-    typed = TYPED | cron | {"every": " 5 ", "unit": "minutes", "enabled": "on"}
+    typed = TYPED | cron | {"enabled": "on"}
     change = change_of(typed_schedule_of(PostedForm(list(typed.items()))))
-    assert (change.cron, change.every_s, change.time_zone) == ("0 9 * * *", 300, "Asia/Tokyo")
-    assert change.enabled is True
+    assert (change.cron, change.time_zone, change.enabled) == ("0 9 * * *", "Asia/Tokyo", True)
+    interval = {"kind": "interval", "every": " 5 ", "unit": "minutes"}
+    assert schedule_spec_of(TypedSchedule({**TYPED, **interval})).every_s == 300
     assert typed_schedule_of(PostedForm(list(TYPED.items()))).enabled is False
 
 
@@ -106,7 +107,12 @@ def test_seconds_of_a_time_are_dropped() -> None:
         ({"kind": ""}, "kind", "Must be one of"),
         ({"overlap": "maybe"}, "overlap", "Must be one of skip"),
         ({"late": ""}, "late", "Must be one of"),
-        ({"every": "1.5"}, "every", "Must be a whole number"),
+        ({"kind": "interval", "every": ""}, "every", "Fill in this field."),
+        ({"kind": "interval", "every": "0"}, "every", "Enter a whole number; the interval"),
+        ({"kind": "interval", "every": "-5"}, "every", "Enter a whole number; the interval"),
+        ({"kind": "interval", "every": "1.5"}, "every", "Enter a whole number; the interval"),
+        ({"kind": "interval", "every": "1000000000"}, "every", "Enter a whole number; the"),
+        ({"kind": "daily", "time": ""}, "time", "Fill in this field."),
         ({"day": "-1"}, "day", "Must be a whole number"),
         ({"weekday": "1" * 10}, "weekday", "Must be a whole number"),
     ],
