@@ -9,8 +9,10 @@ from typing import Any
 
 import httpx2
 
+from fyke.reasons import ReasonCode
 from support.booted import TLS, Booted
 from support.projects import python_project
+from support.reasons import reaches
 
 TASKS = "/api/v2/worker-tasks"
 MAIN = "from sdk import CoreSDK\nCoreSDK.Result.push_data({'n': 1})\n"
@@ -53,5 +55,26 @@ def test_a_schedule_starts_a_run_that_is_executed(platform: Booted) -> None:
     task = send(platform, "GET", f"{TASKS}/{made[0]}")
     assert (task["run_times"], task["last_run_slug"]) == (1, fire["run_slug"])
     assert task["schedule_next_at"] > planned
+    for one in made:
+        send(platform, "DELETE", f"{TASKS}/{one}")
+
+
+@reaches(ReasonCode.START_REFUSED)
+def test_a_planned_start_that_is_refused_raises_an_alert(platform: Booted) -> None:
+    schema = {"properties": [{"name": "limit", "type": "integer", "required": True}]}
+    slug = platform.push(python_project(MAIN, schema=schema), "scheduled-refused")
+    made = [
+        send(platform, "POST", TASKS, {"worker_id": slug, "title": title, "input": {}})["slug"]
+        for title in ("Veg", "the signal")
+    ]
+    path, signals = (f"/api/fyke/tasks/{task}/schedule" for task in made)
+    rule = {"name": "Veg", "kind": "failed", "task": made[0]}
+    send(platform, "POST", "/api/fyke/alerts/rules", rule)
+    send(platform, "PUT", path, {"kind": "interval", "every": 3600})
+    make_due(platform, made[0])
+    send(platform, "PUT", signals, {"kind": "daily", "time": "00:00"})
+    alert = platform.wait_for(lambda: platform.alerts(""), "the alert")["start_refused"]
+    assert (alert["task_slug"], alert["reason_params"]["task"]) == (made[0], "Veg")
+    assert 'required field "limit" is missing or empty' in alert["sentence"]
     for one in made:
         send(platform, "DELETE", f"{TASKS}/{one}")

@@ -34,12 +34,12 @@ def raise_alert(
     run: Run | None,
     *,
     mails: bool,
-    told: set[str] | None = None,
+    notified: set[str] | None = None,
 ) -> bool:
     """Store the alert of ``run`` and queue its messages: to endpoints that subscribe to all alerts,
     to those of the rule, and, with a mail server, to those of the rule's addresses that are still a
     user's. A chat gets one message about a failed run. False when it was raised before. ``run`` is
-    None for a refused start; ``told``: the ids of the chats that have a message of it, to which
+    None for a refused start; ``notified``: the ids of the chats that have a message of it, to which
     this adds others.
     """
     if not tx.alerts.add_alert(alert):
@@ -53,9 +53,9 @@ def raise_alert(
             endpoints[endpoint_id] = endpoint
     if run is not None and alert.kind is RuleKind.FAILED:
         endpoints = {key: each for key, each in endpoints.items() if not _knows(tx, each, run)}
-    if told is not None:
-        endpoints = {key: each for key, each in endpoints.items() if key not in told}
-        told.update(key for key, each in endpoints.items() if _is_chat(each))
+    if notified is not None:
+        endpoints = {key: each for key, each in endpoints.items() if key not in notified}
+        notified.update(key for key, each in endpoints.items() if _is_chat(each))
     send(tx, endpoints.values(), alert.run_id, DeliveryKind.ALERT, event, body)
     allowed = mail_addresses(tx, alert.account_id) if mails and rule.emails else frozenset()
     mail = message(event, tx.now, _mail_data(tx, alert, run)) if allowed else ""

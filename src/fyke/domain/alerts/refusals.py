@@ -35,12 +35,12 @@ class RefusedStarts:
             return
         reason = _reason(task, error)
         mails = self._mail.exists() or not self._mail.known()
-        begun = _begin_of_series(tx, schedule)
-        told: set[str] = set()
+        since = _start_of_series(tx, schedule)
+        notified: set[str] = set()
         for rule in tx.alerts.rules_for(task):
             if rule.kind is not RuleKind.FAILED or rule.reasons or rule.since > tx.now:
                 continue
-            if tx.alerts.has_refusal(rule, task.id, begun):
+            if tx.alerts.has_refusal(rule, task.id, since):
                 continue
             alert = Alert(
                 id=new_ulid(),
@@ -55,10 +55,10 @@ class RefusedStarts:
                 at=tx.now,
                 reason=reason,
             )
-            raise_alert(tx, rule, alert, None, mails=mails, told=told)
+            raise_alert(tx, rule, alert, None, mails=mails, notified=notified)
 
 
-def _begin_of_series(tx: Transaction, schedule: Schedule) -> int:
+def _start_of_series(tx: Transaction, schedule: Schedule) -> int:
     last = tx.schedules.last_started(schedule.task_id)
     return max(schedule.anchor_at, last.at if last else 0)
 

@@ -26,6 +26,7 @@ class DeliveryItem(Struct):
     id: str
     """The `webhook-id` of every attempt."""
     run_slug: str
+    """Empty for an alert about a planned start that was refused."""
     kind: str
     webhook: str
     """Id of the webhook; empty for callbacks."""
