@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, MetaData, UniqueConstraint, inspect, text
 
 from fyke.contracts.state import Transaction
 from fyke.errors import Unavailable
@@ -27,6 +27,7 @@ from fyke.model.run import SUCCESS, RunFilter, RunState, UsageSample
 from fyke.model.runner import AttemptUsage, Capacity
 from fyke.storage.sql.dialects import for_reading, for_writing, make_engine
 from fyke.storage.sql.schema import SchemaTooNew
+from fyke.storage.sql.state.alerts import alerts
 from fyke.storage.sql.state.check import check
 from fyke.storage.sql.state.columns import VERSION_TABLE, metadata
 from fyke.storage.sql.state.runs.admission import living_attempts, under_way_query
@@ -345,6 +346,17 @@ COLUMNS_SINCE_S0010 = {
 }  # fmt: skip
 
 
+def create_older_alerts(connection: Connection) -> None:
+    """An alert belonged to a run, and a rule had one for each."""
+    alerts.drop(connection)
+    made = MetaData(naming_convention=metadata.naming_convention)
+    metadata.tables["accounts"].to_metadata(made)  # which it refers to
+    older = alerts.to_metadata(made)
+    older.indexes -= {index for index in older.indexes if index.name == "ix_alerts_of_run"}
+    older.append_constraint(UniqueConstraint("rule_id", "run_id"))
+    older.create(connection)
+
+
 async def test_the_upgrade_counts_the_ended_subtasks_and_usage_of_open_runs(state: State) -> None:
     stages = (RunState.RUNNING, RunState.ABORTING)
 
@@ -362,6 +374,7 @@ async def test_the_upgrade_counts_the_ended_subtasks_and_usage_of_open_runs(stat
     ids = await state.write(before)
     with engine_at(state.url) as engine, for_writing(engine).begin() as connection:
         connection.exec_driver_sql("DROP VIEW demand")
+        create_older_alerts(connection)
         for name in INDEXES_SINCE_S0011:
             connection.exec_driver_sql(f"DROP INDEX {name}")
         for create in INDEXES_OF_S0010:
