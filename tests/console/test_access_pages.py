@@ -9,9 +9,10 @@ import pytest
 from fyke.model.run import Origin
 from fyke.model.user import Purpose
 from support.app import App
-from support.pages import Page, Visitor, stranger
+from support.pages import Page, Visitor, set_password, stranger
 
 PASSWORD = "a long enough secret"
+SITE = "https://example.com/"
 pytestmark = pytest.mark.anyio
 
 
@@ -105,12 +106,38 @@ async def test_the_example_starts_a_run_or_reports_the_problem(app: App, owner: 
     assert '"url":"https://example.com/"' in run.input_json
 
 
+# --- before the setup -----------------------------------------------------------------------
+
+
+async def test_without_a_password_pages_say_how_to_get_the_setup_link(
+    app: App, guest: Visitor
+) -> None:
+    link = await app.services.users.link(app.owner, "owner")
+    form = {"name": "owner", "password": "wrong"}
+    for page in (
+        await guest.get("/login?next=/runs"),
+        await guest.post("/login", form, status=401),
+        await guest.post("/welcome", {"url": SITE}, status=401),
+    ):
+        assert page.one("//h1").text == "Fyke is not set up yet"
+        assert page.one("//pre").text == "fyke user link owner"
+        assert not page.all("//form")
+        assert link.token not in page.raw and "/srv/fyke" not in page.raw
+    await guest.post("/setup", {"token": link.token, "password": PASSWORD})
+    guest.http.cookies.clear()
+    forgotten = await guest.get("/login")
+    assert forgotten.one("//h1").text == "Sign in"
+    assert "If you are the only owner, run this command on the server" in forgotten.text
+    assert forgotten.one("//main//code").text == "fyke user link NAME"
+
+
 # --- signing in -----------------------------------------------------------------------------
 
 
 async def test_too_many_wrong_passwords_are_reported_with_the_time_to_wait(
     app: App, guest: Visitor
 ) -> None:
+    await set_password(app)
     for _ in range(6):
         wrong = await guest.post("/login", {"name": "owner", "password": "wrong"}, status=401)
         assert "The user name or the password is wrong" in wrong.text

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from fyke.domain.accounts.links import Purpose
 from support.app import App
-from support.pages import BASE, FROM_OUR_PAGE, Visitor
+from support.pages import BASE, FROM_OUR_PAGE, Visitor, set_password
 
-PASSWORD = "a long enough secret"
 
 
 @pytest.fixture
 async def password(app: App) -> str:
-    link = await app.services.users.link(app.owner, "owner")
-    await app.services.links.use(Purpose.SETUP, link.token, PASSWORD, "a test", "127.0.0.1")
-    return PASSWORD
+    return await set_password(app)
 
 
 async def test_a_visitor_is_redirected_to_the_sign_in_page_and_back(

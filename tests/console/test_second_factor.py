@@ -10,7 +10,7 @@ import pytest
 from pyotp import TOTP, parse_uri
 
 from support.app import App
-from support.pages import FROM_OUR_PAGE, Page, Visitor
+from support.pages import FROM_OUR_PAGE, Page, Visitor, set_password
 
 PASSWORD = "a long enough secret"
 PATH = "/settings/second-factor"
@@ -114,7 +114,8 @@ async def test_opening_a_path_that_only_accepts_forms_refers_to_the_menu(
     assert "Open the page from the menu" in page.text
 
 
-async def test_an_expired_ticket_redirects_to_the_sign_in_page(guest: Visitor) -> None:
+async def test_an_expired_ticket_redirects_to_the_sign_in_page(app: App, guest: Visitor) -> None:
+    await set_password(app)
     page = await guest.post(
         "/login/code", {"ticket": "x", "code": "1", "next": "/queue"}, status=401
     )
@@ -160,12 +161,14 @@ async def test_a_key_is_created_after_the_password_is_confirmed(app: App, guest:
     form = {"name": "reports", "scopes": ["read", "run"], "expires": "", "rate_limit": ""}
     asked = await guest.post("/settings/keys/new", form, status=403)
     assert asked.one("//h1").text == "Confirm that it is you"
+    assert "Enter your password for this action under API keys." in asked.text
     assert not asked.all("//input[@name='code']")
     scopes = [item.text.strip() for item in asked.all("//*[@name='pending.scopes']")]
     assert scopes == ["read", "run"]
     answer = {**form_fields(asked), "pending.scopes": scopes}
     wrong = await guest.post("/settings/confirm", answer | {"password": "wrong"}, status=422)
-    assert "This is not your password" in wrong.text
+    assert "This is not your password; if you forgot it, ask an owner of your account" in wrong.text
+    assert "Enter your password for this action under API keys." in wrong.text
     ready = await guest.post("/settings/confirm", answer | {"password": PASSWORD}, status=200)
     assert "Your password is confirmed" in ready.text
     assert ready.one("//form[@action='/settings/keys/new']") is not None

@@ -7,7 +7,7 @@ import pytest
 from support.app import App
 from support.console_seed import seed, start
 from support.page_weight import BUDGET, FONT, WITH_FONT, total, weight
-from support.pages import Visitor
+from support.pages import Visitor, set_password
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +21,8 @@ def check(seen: dict[str, int]) -> None:
     assert total(seen, font=True) <= WITH_FONT, seen
 
 
-async def test_the_sign_in_page_loads_few_bytes(guest: Visitor) -> None:
+async def test_the_sign_in_page_loads_few_bytes(app: App, guest: Visitor) -> None:
+    await set_password(app)
     seen = await weight(guest, "/login")
     check(seen)
     assert any(name.endswith(".css") for name in seen)

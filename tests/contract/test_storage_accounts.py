@@ -48,6 +48,9 @@ async def test_users_are_found_by_id_and_listed(state: State) -> None:
     assert await state.read(lambda tx: tx.accounts.user(bob.id)) == bob
     assert await state.read(lambda tx: tx.accounts.user("unknown")) is None
     assert await state.read(lambda tx: tx.accounts.users(owner.id)) == [ada, bob]
+    assert not await state.read(lambda tx: tx.accounts.has_passwords())
+    await state.write(lambda tx: tx.accounts.change_user(replace(bob, password_hash="-")))
+    assert await state.read(lambda tx: tx.accounts.has_passwords())
     with pytest.raises(Conflict, match=ada.name):
         await state.write(lambda tx: tx.accounts.add_user(records.user(owner.id, name=ada.name)))
 

@@ -11,6 +11,7 @@ from lxml import html
 
 from fyke.console.view import CONTENT_POLICY
 from fyke.domain.accounts.sessions import Sessions
+from fyke.model.user import Purpose
 from support.app import App
 
 BASE = "http://127.0.0.1"
@@ -127,3 +128,10 @@ async def sign_in(sessions: Sessions, app: App, user_id: str | None = None) -> s
     user = await app.storage.read(lambda tx: tx.accounts.user(chosen))
     assert user is not None
     return (await sessions.start(user, "a test", "127.0.0.1")).token
+
+
+async def set_password(app: App, password: str = "a long enough secret") -> str:
+    """Choose the owner's first password, as at the setup; return it."""
+    link = await app.services.users.link(app.owner, "owner")
+    await app.services.links.use(Purpose.SETUP, link.token, password, "a test", "127.0.0.1")
+    return password

@@ -133,7 +133,7 @@ class Console:
         if page.unsafe:
             refuse_cross_site(view.request.scope, view.visit.origin)
         if view.signed_in is None and not page.public:
-            return await sign_in_redirect.ask_to_sign_in(view, page)
+            return await sign_in_redirect.ask_to_sign_in(view, page, self._sessions)
         if page.operator and not view.caller.runs_installation:
             raise Forbidden("This page is for the operator of the installation")
         if view.signed_in is not None and not page.part:

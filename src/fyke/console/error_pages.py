@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from fyke import errors
 from fyke.api.errors import Refusal, request_id, table_of
-from fyke.console.navigation import groups_for
+from fyke.console.navigation import entry_above
 from fyke.console.reasons import error_text
 from fyke.console.texts import gettext as _
 
@@ -93,15 +93,8 @@ def _list_of(view: View) -> tuple[str, str] | None:
     """The list of what the address names, where the visitor may open it."""
     if view.signed_in is None:
         return None
-    path = "/store" if view.path.startswith("/w/") else view.path
-    entries = [
-        entry
-        for group in groups_for(view.caller, view.context.pages)
-        for entry in group.entries
-        if path.startswith(entry.path) and entry.path not in ("/", view.path)
-    ]
-    entry = max(entries, key=lambda entry: len(entry.path), default=None)
-    return None if entry is None else (entry.path, _(entry.label))
+    entry = entry_above(view.path, view.caller, view.context.pages)
+    return None if entry is None or entry.path == view.path else (entry.path, _(entry.label))
 
 
 def _title(status: int) -> str:

@@ -81,6 +81,18 @@ def groups_for(caller: Caller, pages: Collection[str]) -> Iterator[NavigationGro
             yield NavigationGroup(group.label, entries)
 
 
+def entry_above(path: str, caller: Caller, pages: Collection[str]) -> NavigationEntry | None:
+    """The entry of the sidebar that a page at ``path`` belongs to, if the caller may open it."""
+    path = "/store" if path.startswith("/w/") else path
+    entries = [
+        entry
+        for group in groups_for(caller, pages)
+        for entry in group.entries
+        if path.startswith(entry.path) and entry.path != "/"
+    ]
+    return max(entries, key=lambda entry: len(entry.path), default=None)
+
+
 def _may_open(entry: NavigationEntry, caller: Caller, pages: Collection[str]) -> bool:
     if entry.path not in pages or (entry.operator and not caller.runs_installation):
         return False

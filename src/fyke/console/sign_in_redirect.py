@@ -15,8 +15,10 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from fyke.console.forms import read_form
+from fyke.console.navigation import entry_above
 from fyke.console.page import ConsolePage
 from fyke.console.view import View, own_address
+from fyke.domain.accounts.sessions import Sessions
 
 PENDING_PATH = "pending_path"
 PENDING_PREFIX = "pending."
@@ -24,7 +26,7 @@ PENDING_FORM_BYTES = 12 * 2**20  # a whole run form, returned after signing in a
 CONFIRM_PATH = "/settings/confirm"
 
 
-async def ask_to_sign_in(view: View, page: ConsolePage) -> Response:
+async def ask_to_sign_in(view: View, page: ConsolePage, sessions: Sessions) -> Response:
     """The response to a request without a session."""
     back = quote(view.address, safe="")
     if view.request.headers.get("hx-request") == "true":
@@ -40,6 +42,7 @@ async def ask_to_sign_in(view: View, page: ConsolePage) -> Response:
     return view.page(
         "access/login.html",
         status=401,
+        is_set_up=await sessions.is_set_up(),
         name="",
         next=view.path,
         fault="",
@@ -87,9 +90,11 @@ def confirm_form(
     Afterwards the visitor gets the form ``path`` with ``pairs`` back, or, if there is no form, the
     page ``next``.
     """
+    entry = entry_above(path or next, view.caller, view.context.pages)
     return view.page(
         "access/confirm.html",
         status=status,
+        area_label=entry.label if entry else "",
         action=CONFIRM_PATH,
         needs_code=code,
         next=next,

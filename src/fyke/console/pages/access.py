@@ -58,7 +58,7 @@ class AccessPages:
         target = own_address(view.query.get("next", "/"))
         if view.signed_in is not None:
             return view.go(target)
-        return self._form(view, next=target)
+        return await self._form(view, next=target)
 
     async def sign_in(self, view: View) -> Response:
         agent = view.request.headers.get("user-agent", "")
@@ -67,7 +67,7 @@ class AccessPages:
             new = await self.sessions.sign_in(name, password, agent, view.visit.address)
         except (Unauthenticated, RateLimited) as error:
             status = table_of("/api/v2/").row(error).status
-            return self._form(view, status=status, fault=error.message, name=name)
+            return await self._form(view, status=status, fault=error.message, name=name)
         if isinstance(new, PendingSignIn):
             return self._code_form(view, new.ticket)
         return self._signed_in(view, new)
@@ -81,7 +81,7 @@ class AccessPages:
             )
         except SessionEnded:
             fault = _("Too much time has passed. Sign in again.")
-            return self._form(view, status=401, fault=fault)
+            return await self._form(view, status=401, fault=fault)
         except (CodeWrong, RateLimited, Refused) as error:
             status = table_of("/api/v2/").row(error).status
             return self._code_form(view, ticket, status=status, fault=error.message)
@@ -149,13 +149,14 @@ class AccessPages:
             pending=pairs,
         )
 
-    def _form(
+    async def _form(
         self, view: View, *, status: int = 200, fault: str = "", name: str = "", next: str = ""
     ) -> Response:
         path, pairs = sign_in_redirect.pending_request_of(view)
         return view.page(
             "access/login.html",
             status=status,
+            is_set_up=await self.sessions.is_set_up(),
             name=name,
             next=next or own_address(view.form.get("next", "/")),
             fault=fault,

@@ -41,7 +41,9 @@ class OwnPassword:
             failed = action_of(caller, AuditAction.CONFIRM_FAILED, caller.user_name)
             await self._storage.write(lambda tx: tx.audit.add(failed))
             raise InvalidRequest(
-                "this is not your password; ask for a link if you forgot it", field=field
+                "this is not your password; if you forgot it, ask an owner of your account for a "
+                "link, or run fyke user link on the server",
+                field=field,
             )
         self._attempts.forget(caller.user_id)
         return user

@@ -74,6 +74,13 @@ class Sessions:
         self._codes = codes
         self._cache: dict[str, _CachedSession] = {}
         self._limits = SignInLimits(storage, clock, PASSWORD_LIMITS)
+        self._is_set_up = False
+
+    async def is_set_up(self) -> bool:
+        """Whether a user has a password, without which no one can sign in. Read until it is so."""
+        if not self._is_set_up:
+            self._is_set_up = await self._storage.read(lambda tx: tx.accounts.has_passwords())
+        return self._is_set_up
 
     async def sign_in(
         self, name: str, password: str, agent: str, address: str

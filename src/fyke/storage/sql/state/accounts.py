@@ -173,6 +173,10 @@ class SqlAccounts(SqlStore):
         query = select(users).where(users.c.account_id == account_id)
         return many(self._db.execute(query.order_by(users.c.created_at, users.c.id)), User)
 
+    def has_passwords(self) -> bool:
+        query = select(users.c.id).where(users.c.password_hash != "").limit(1)
+        return self._db.execute(query).first() is not None
+
     def add_key(self, key: ApiKey) -> None:
         values = {**columns(key), "scopes": scope_text(key.scopes)}
         inserted = self._db.execute(insert_new(self._db, api_keys), values)
