@@ -8,7 +8,6 @@ from support.app import App
 from support.pages import BASE, FROM_OUR_PAGE, Visitor, set_password
 
 
-
 @pytest.fixture
 async def password(app: App) -> str:
     return await set_password(app)

@@ -102,10 +102,15 @@ async def test_a_share_link_shows_one_run_and_nothing_else(
     [csv, *_] = seen.all("//a[contains(@href, '/files/')]/@href")
     assert "secret" in (await guest.http.get(csv)).text
     revoke = listed.one("//form[contains(@action, '/revoke')]").get("action")
+    question = listed.one("//*[@popover and .//form[contains(@action, '/revoke')]]/form/p").text
+    assert question.startswith("Revoke this link?")
     await owner.post(revoke)
-    await guest.get(path, status=404)
     assert (await guest.http.get(csv)).status_code == 404
-    await guest.get(path[:-1] + "!", status=404)
+    revoked = await guest.get(path, status=404)
+    assert revoked.one("//h1").text == "This link does not work"
+    assert "Ask the sender for a new one." in revoked.text and "Sign in" not in revoked.text
+    for invalid in (path[:-1] + "!", path[:30], "/shared/", f"{path}?part=log"):
+        assert (await guest.get(invalid, status=404)).text == revoked.text, invalid
     bad = await owner.post(f"/runs/{run}/share", {"days": "0", "log": "on"}, status=422)
     assert bad.value("days") == "0" and "days must be 1 to 365" in bad.text
 

@@ -33,7 +33,7 @@ PUBLIC: frozenset[tuple[str, str]] = frozenset(
         ("POST", "/reset"),
         ("GET", "/confirm-address"),
         ("POST", "/confirm-address"),
-        ("GET", "/shared/{token}"),
+        ("GET", "/shared/{token:path}"),
         ("GET", "/docs"),
         ("GET", "/docs/{page}"),
         ("GET", "/docs/{page}.md"),

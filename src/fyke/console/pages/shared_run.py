@@ -18,6 +18,7 @@ from fyke.domain.results.export.formats import FORMATS, file_name
 from fyke.domain.results.headers import with_undeclared
 from fyke.domain.results.service import RunResults
 from fyke.domain.runs.sharing import Shares
+from fyke.errors import NotFound
 from fyke.model.log import LogFilter
 
 DOWNLOADS = ("csv", "json", "xlsx")
@@ -31,11 +32,15 @@ class SharedRunPages:
     links: Links
 
     def pages(self) -> list[ConsolePage]:
-        return [ConsolePage("GET", "/shared/{token}", self.show)]
+        return [ConsolePage("GET", "/shared/{token:path}", self.show)]
 
     async def show(self, view: View) -> Response:
         """``part=log`` shows the log, where the link includes it."""
-        shared = await self.shares.open(view.param("token"))
+        try:
+            shared = await self.shares.open(view.param("token"))
+        except NotFound:
+            # the same page for all causes, so that it does not reveal which links existed
+            return view.page("run/share_invalid.html", status=404)
         run, issuer = shared.run, Issuer(IssuerKind.SHARE, shared.share.id)
         log = shared.share.log and (view.query.get("part") == "log" or not shared.share.rows)
         source = await self.results.source_of(run.id)
