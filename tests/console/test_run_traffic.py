@@ -74,8 +74,13 @@ async def test_refused_sites_lead_an_operator_to_the_private_targets(
     await app.end(lease, Outcome.EXIT_CODE)
     ending = "//*[@id='run-ending']"
     page = await owner.get(f"/runs/{run}")
-    assert "FYKE_EGRESS_ALLOW" in page.one(ending).text_content()
+    text = " ".join(page.one(ending).text_content().split())
+    assert "ask the operator to allow 10.1.2.3 with the setting egress_allow." in text
+    assert "throttled" not in text and "fyke run" not in text
     page.one(f"{ending}//a[@href='/admin/proxies#targets']")
+    card = (await owner.get("/admin/proxies")).one("//section[@id='targets']")
+    assert "The list cannot be changed here" in card.text_content()
+    assert "FYKE_EGRESS_ALLOW=10.0.0.5:8080" in [code.text for code in card.iter("code")]
 
 
 async def test_a_version_without_declared_sites_is_marked(app: App, owner: Visitor) -> None:

@@ -131,7 +131,10 @@ def test_refused_sites_explain_a_run_without_rows(platform: Booted) -> None:
     run = platform.start_run(platform.push(inside, "reasons-inside"))
     platform.ended(run)
     hint = platform.summary(run)["hint"]
-    assert (hint["code"], hint["params"]) == ("refused_sites", {"sites": ["10.1.2.3"]})
+    assert (hint["code"], hint["params"]) == (
+        "refused_sites",
+        {"sites": ["10.1.2.3"], "private": ["10.1.2.3"]},
+    )
 
 
 # --- runs that wait for their plan --------------------------------------------------------------

@@ -207,11 +207,19 @@ HINTS: Mapping[HintCode, HintTexts] = {
               "give it pages of the sites that its page names"),
         ),
     ),
-    HintCode.REFUSED_SITES: _hint(
-        _("All sites that the Worker asked for were refused: %(sites)s"),
-        _("The tab Traffic of the run, or fyke run sites, says why. Private addresses are refused "
-          "unless the operator allows them with FYKE_EGRESS_ALLOW. A throttled site will respond "
-          "again later"),
+    HintCode.REFUSED_SITES: HintTexts(
+        (
+            _("All sites that the Worker asked for were refused, because their addresses are not "
+              "public: %(private)s"),
+            _("All sites that the Worker asked for were refused: %(sites)s"),
+        ),
+        (
+            _("Use a public address, or ask the operator to allow %(private)s with the setting "
+              "egress_allow"),
+            _("Check the name and the port in the input: names of a private network and ports "
+              "of mail are refused unless the operator allows them with the setting egress_allow. "
+              "A site that is throttled will respond again later"),
+        ),
     ),
     HintCode.MODULE_MISSING: _hint(
         _("The Worker imports a library that is not installed"),
@@ -225,8 +233,8 @@ HINTS: Mapping[HintCode, HintTexts] = {
     HintCode.UNKNOWN_HOST: _hint(
         _("The name of a site could not be found, or is of an internal address"),
         _("Check the addresses in the input for typing errors; if they are right, see whether the "
-          "machine can look up names. The name may be an internal one, which FYKE_EGRESS_ALLOW "
-          "opens"),
+          "machine can look up names. The operator can allow an internal name with the setting "
+          "egress_allow"),
     ),
     HintCode.UNREACHABLE: _hint(
         _("A site could not be reached"),

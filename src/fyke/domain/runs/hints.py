@@ -224,7 +224,8 @@ def _from_sites(sites: Sequence[SiteUsage]) -> Hint | None:
         return Hint(HintCode.UNDECLARED_SITES, {"some" if reached else "sites": undeclared})
     refused = _blocked(sites, {BlockedSite.NOT_PUBLIC, BlockedSite.RULE})
     if refused and not reached:
-        return Hint.of(HintCode.REFUSED_SITES, sites=refused)
+        private = refused if refused == _blocked(sites, {BlockedSite.NOT_PUBLIC}) else None
+        return Hint.of(HintCode.REFUSED_SITES, sites=refused, private=private)
     return None
 
 

@@ -189,6 +189,14 @@ def test_non_public_sites_are_the_hint_for_a_run_that_reached_no_site() -> None:
     private = site_usage("10.0.0.1", BlockedSite.NOT_PUBLIC, refused=1)
     found = hint(ended(None), 0, ["connection refused"], [private])
     assert found is not None and found.code == "refused_sites"
+    assert cause(found).endswith("their addresses are not public: 10.0.0.1")
+    assert next_step(found) == (
+        "Use a public address, or ask the operator to allow 10.0.0.1 with the setting egress_allow"
+    )
+    throttled = site_usage("a.example", BlockedSite.RULE, refused=1)
+    mixed = hint(ended(None), 0, [], [private, throttled])
+    assert mixed is not None and "throttled will respond again later" in next_step(mixed)
+    assert cause(mixed).endswith("were refused: 10.0.0.1, a.example")
     other = hint(ended(None), 0, [], [private, site_usage("a.example", requests=1)])
     assert other is not None and other.code == "no_rows"
 
@@ -205,4 +213,4 @@ def test_a_last_page_is_only_named_where_one_is_kept() -> None:
 
 def test_the_hint_for_an_unknown_name_says_that_it_may_be_internal() -> None:
     found = Hint(HintCode.UNKNOWN_HOST)
-    assert "internal" in cause(found) and "FYKE_EGRESS_ALLOW" in next_step(found)
+    assert "internal" in cause(found) and "egress_allow" in next_step(found)
