@@ -17,6 +17,7 @@ async def test_preferences_are_saved_and_apply_at_once(owner: Visitor) -> None:
     form = {"language": "zh-Hans", "theme": "dark", "time_zone": "Asia/Tokyo", "snippets": "go"}
     assert (await owner.post("/settings/account/preferences", form)).location
     page = await owner.get("/settings/account")
+    assert "偏好设置已保存。" in page.text
     assert page.one("/html").get("lang") == "zh-Hans"
     assert page.one("/html").get("data-theme") == "dark"
     assert {name: page.value(name) for name in form} == form
@@ -25,6 +26,21 @@ async def test_preferences_are_saved_and_apply_at_once(owner: Visitor) -> None:
     )
     assert bad.value("time_zone") == "Mars/<b>"
     assert bad.one("//p[@id='f-time_zone-fault']") is not None
+
+
+async def test_the_parents_of_addresses_lead_to_the_first_page_below(owner: Visitor) -> None:
+    assert (await owner.get("/settings", status=303)).location == "/settings/account"
+    assert (await owner.get("/dev", status=303)).location == "/dev/workers"
+
+
+async def test_the_sidebar_repeats_no_word(app: App, owner: Visitor) -> None:
+    async def shown(someone: Visitor) -> str:
+        page = await someone.get("/settings/account")
+        return " ".join(page.one("//*[@class='who']").text_content().split())
+
+    assert await shown(owner) == "owner"
+    async with visitor(app, app.other.user_id) as other:
+        assert await shown(other) == "otherowner"
 
 
 async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(app: App) -> None:

@@ -14,7 +14,7 @@ from fyke.console.formats import plain_dollars
 from fyke.console.page import ConsolePage
 from fyke.console.problems import faults_of
 from fyke.console.settings_tabs import AREA, tabs_for
-from fyke.console.texts import LANGUAGES
+from fyke.console.texts import LANGUAGES, choose_language, use_language
 from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.accounts.mail_addresses import MailAddresses
@@ -42,6 +42,7 @@ class OwnAccountPages:
 
     def pages(self) -> list[ConsolePage]:
         return [
+            ConsolePage("GET", "/settings", _to_account),
             ConsolePage("GET", PATH, self.show, area=AREA),
             ConsolePage("POST", f"{PATH}/preferences", self.prefer, area=AREA),
             ConsolePage("POST", f"{PATH}/views/forget", self.forget_view, area=AREA),
@@ -69,7 +70,9 @@ class OwnAccountPages:
         except InvalidRequest as error:
             fields = {name: name for name in (*typed, "time_zone")}
             return await self._page(view, faults_of(error, fields), typed | {"time_zone": zone})
-        response = view.go(PATH, _("Your preferences were saved."))
+        accepted = view.request.headers.get("accept-language", "")
+        with use_language(choose_language(chosen.language, accepted)):  # that of the next page
+            response = view.go(PATH, _("Your preferences were saved."))
         # so that the sign-in page looks the same
         cookies.set_preference(response, view.visit, cookies.LANGUAGE, chosen.language)
         theme = "" if chosen.theme == "system" else chosen.theme
@@ -168,3 +171,8 @@ class OwnAccountPages:
             ],
             zones=zone_names(),
         )
+
+
+async def _to_account(view: View) -> Response:
+    """Nothing else is at ``/settings``."""
+    return view.go(PATH)

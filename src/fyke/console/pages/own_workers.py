@@ -30,6 +30,7 @@ class OwnWorkerPages:
 
     def pages(self) -> list[ConsolePage]:
         return [
+            ConsolePage("GET", "/dev", _to_list),
             ConsolePage("GET", AREA, self.list, area=AREA),
             ConsolePage("GET", "/dev/templates/{name}.zip", self.template, area=AREA, part=True),
         ]
@@ -76,6 +77,11 @@ class OwnWorkerPages:
                 "cache-control": "no-cache",
             },
         )
+
+
+async def _to_list(view: View) -> Response:
+    """Nothing else is at ``/dev``."""
+    return view.go(AREA)
 
 
 def _page(view: View) -> int:
