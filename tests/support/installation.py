@@ -18,6 +18,7 @@ from fyke.model.installation import (
     Tariff,
     TimerLine,
 )
+from fyke.reasons import health_texts
 
 MIB = 2**20
 
@@ -61,9 +62,9 @@ class FixedProbe:
     async def storage(self) -> StorageReport:
         self.calls.append("storage")
         parts = [
-            StoredPart("state", "accounts, Workers, runs", 40 * MIB, 2),
-            StoredPart("rows", "rows and logs of runs", 900 * MIB, 2),
-            StoredPart("blobs", "bundles of versions", 12 * MIB, 30, complete=False),
+            StoredPart("state", health_texts.STATE_FILE, 40 * MIB, 2),
+            StoredPart("rows", health_texts.ROWS_FILE, 900 * MIB, 2),
+            StoredPart("blobs", health_texts.BLOBS_HERE, 12 * MIB, 30, complete=False),
         ]
         return StorageReport(1_700_000_000_000, parts, 8000 * MIB, 20_000 * MIB, 256 * MIB)
 

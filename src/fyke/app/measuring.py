@@ -15,6 +15,8 @@ from fyke.app.folder_size import FOLDER_SECONDS, folder_size
 from fyke.app.maintenance import ROWS, STATE
 from fyke.errors import Unavailable
 from fyke.model.installation import StorageReport, StoredPart
+from fyke.reasons import health_texts as texts
+from fyke.reasons.health_texts import HealthText
 from fyke.settings import Settings
 
 _SQLITE = ("", "-wal", "-shm")
@@ -33,15 +35,15 @@ def measure(settings: Settings, engine: Engine, now: int) -> StorageReport:
 
 def _databases(settings: Settings, engine: Engine) -> Iterator[StoredPart]:
     if not settings.database_url:
-        yield _file(settings.home / STATE, "state", "accounts, Workers, runs, tasks, deliveries")
-        yield _file(settings.home / ROWS, "rows", "rows and logs of runs")
+        yield _file(settings.home / STATE, "state", texts.STATE_FILE)
+        yield _file(settings.home / ROWS, "rows", texts.ROWS_FILE)
         return
     try:
         with engine.connect() as connection:
             size = connection.execute(text("SELECT pg_database_size(current_database())")).scalar()
     except SQLAlchemyError as error:
         raise Unavailable("The database does not answer") from error
-    yield StoredPart("database", "state, rows and logs, in PostgreSQL", int(size or 0), 0)
+    yield StoredPart("database", texts.IN_POSTGRESQL, int(size or 0), 0)
 
 
 def _file(path: Path, name: str, description: str) -> StoredPart:
@@ -58,19 +60,19 @@ def _folders(settings: Settings) -> Iterator[StoredPart]:
     if settings.blobs_url:
         yield asyncio.run(_blobs_elsewhere(settings))
     else:
-        yield folder_size("blobs", "bundles of versions, uploads", settings.blobs_dir)
+        yield folder_size("blobs", texts.BLOBS_HERE, settings.blobs_dir)
     for name, description, folder in (
-        ("downloads", "exports and logs that are being downloaded", settings.downloads_dir),
-        ("bundles", "unpacked versions, recreated when needed", settings.bundles_dir),
-        ("environments", "dependencies, reinstalled when needed", settings.environments_dir),
-        ("work", "folders of active runs", settings.work_dir),
+        ("downloads", texts.DOWNLOADS, settings.downloads_dir),
+        ("bundles", texts.UNPACKED, settings.bundles_dir),
+        ("environments", texts.ENVIRONMENTS, settings.environments_dir),
+        ("work", texts.WORK, settings.work_dir),
     ):  # fmt: skip
         yield folder_size(name, description, folder)
 
 
 async def _blobs_elsewhere(settings: Settings, seconds: float = FOLDER_SECONDS) -> StoredPart:
     """The blobs in S3, which take no space here."""
-    description = f"bundles of versions, uploads, in {settings.blobs_url}"
+    description = HealthText(texts.BLOBS_IN, place=settings.blobs_url)
     size = files = 0
     try:
         async with asyncio.timeout(seconds):

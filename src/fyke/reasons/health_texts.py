@@ -1,4 +1,6 @@
-"""What health checks say: English texts that know their form, for translations."""
+"""What health checks and the report of the storage say: English texts that know their form, for
+translations.
+"""
 
 from __future__ import annotations
 
@@ -54,3 +56,12 @@ PLACES = _("%(programs)s; %(free)s of %(total)s places are free")
 NO_PLACES = _("%(programs)s; %(free)s of %(total)s places are free, so further runs wait")
 HEALTHY = HealthText(_("healthy"))
 RUNNING = HealthText(_("running"))
+STATE_FILE = HealthText(_("accounts, Workers, runs, tasks, deliveries"))
+ROWS_FILE = HealthText(_("rows and logs of runs"))
+IN_POSTGRESQL = HealthText(_("state, rows and logs, in PostgreSQL"))
+BLOBS_HERE = HealthText(_("bundles of versions, uploads"))
+BLOBS_IN = _("bundles of versions, uploads, in %(place)s")
+DOWNLOADS = HealthText(_("exports and logs that are being downloaded"))
+UNPACKED = HealthText(_("unpacked versions, recreated when needed"))
+ENVIRONMENTS = HealthText(_("dependencies, reinstalled when needed"))
+WORK = HealthText(_("folders of active runs"))

@@ -10,6 +10,7 @@ import pytest
 from fyke.app.folder_size import folder_size
 from fyke.app.measuring import measure
 from fyke.errors import Unavailable
+from fyke.reasons.health_texts import HealthText
 from fyke.settings import Settings
 from fyke.storage.sql.dialects import make_engine
 
@@ -42,6 +43,7 @@ def test_the_report_of_a_data_folder(tmp_path: Path) -> None:
     report = measure(settings, engine, 5)
     parts = {part.name: (part.bytes, part.files) for part in report.parts}
     assert (parts["state"], parts["rows"], parts["blobs"]) == ((1024, 2), (0, 0), (7, 1))
+    assert all(isinstance(part.description, HealthText) for part in report.parts)  # translated
     assert report.used == 1031 and report.floor == 2**20 and report.measured_at == 5
     assert 0 < report.free <= report.total
     with pytest.raises(Unavailable, match="cannot be read"):
