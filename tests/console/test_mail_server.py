@@ -18,7 +18,7 @@ from fyke.model.mail import MailConfig
 from fyke.notify.mail import SmtpMailer
 from support.app import App
 from support.mail_servers import Mailbox, mailing
-from support.pages import Visitor, stranger, visitor
+from support.pages import Visitor, set_password, stranger, visitor
 
 pytestmark = pytest.mark.anyio
 PAGE = "/admin/mail"
@@ -88,6 +88,7 @@ async def test_a_stored_password_is_never_shown(current: CurrentMail, owner: Vis
 async def test_a_form_that_lost_its_password_is_not_saved(
     app: App, current: CurrentMail, owner: Visitor
 ) -> None:
+    await set_password(app)
     form = {"host": "mail.example.org", "port": "", "tls": "tls", "user": "u", "sender": ""}
     await owner.post(PAGE, form | {"password": "old"})
     async with stranger(app) as expired:

@@ -57,11 +57,11 @@ async def test_the_pool_of_a_waiting_run_is_named_once_if_it_was_asked_for(
 async def test_an_empty_queue_shows_the_used_capacity(app: App, owner: Visitor) -> None:
     page = await owner.get("/queue")
     assert "No starts are held" in page.text and "The queue is empty" in page.text
-    assert page.text.count("no runner is connected") == 1
+    assert page.text.count("no machine is connected") == 1
     await app.register_runner()
     await app.services.accounts.set_plan(app.owner, "owner", "pro")
     page = await owner.get("/queue")
-    assert "0 of 10 slots busy · 0 of 8 cores and 0 MiB of 8 GiB memory" in page.text
+    assert "0 of 10 concurrent runs · 0 of 8 cores and 0 MiB of 8 GiB memory" in page.text
 
 
 async def test_waiting_runs_are_listed_in_order_with_their_reasons(
@@ -100,7 +100,7 @@ async def test_the_queue_shows_what_fills_the_runners_and_what_is_particular_to_
     filling = [cell.strip() for cell in page.all("//*[@id='filling']//tbody/tr[1]/td/text()")]
     assert filling == [worker.title or worker.path, "1", "0.125", "512 MiB"]
     assert page.all("//*[@id='waits']/p/text()") == [
-        "Most runs wait for this. The runner with the most room has 7.875 cores and 7.5 GiB free. "
+        "Most runs wait for this. The machine with the most room has 7.875 cores and 7.5 GiB free. "
         "Each needs 0.125 cores and 512 MiB."
     ]
     prepared, first, *others = page.all("//*[@id='waits']//td[@data-label='Reason']/div/text()")

@@ -145,7 +145,8 @@ async def test_an_invalid_saved_input_is_marked_and_fixed(app: App, owner: Visit
     refused = await owner.post(f"/tasks/{task.id}/run", {"back": "/tasks"})
     assert refused.location == f"/tasks/{task.id}/edit"
     form = await owner.get(refused.location)
-    assert "“Prices” was not started. Fill in the field city." in form.text
+    assert "“Prices” was not started. The saved input is no longer valid." in form.text
+    assert form.text.count("no longer valid") == 1 and form.one("//*[@id='faults']") is not None
     fixed = await app.services.tasks.create(app.owner, worker.id, "Fixed", INPUT, "v1.0.1")
     await app.withdraw(worker, "v1.0.1")
     page = await owner.get(f"/tasks/{fixed.id}")

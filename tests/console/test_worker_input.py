@@ -17,7 +17,7 @@ from fyke.model.node_registry import Node
 from fyke.model.run import RunFilter
 from support import all_editors
 from support.app import App
-from support.pages import Page, Visitor, stranger, visitor
+from support.pages import Page, Visitor, set_password, stranger, visitor
 from support.run_forms import PLACES, sent
 
 pytestmark = pytest.mark.anyio
@@ -349,6 +349,7 @@ async def test_runs_and_tasks_of_other_accounts_are_not_found(app: App, places: 
 
 
 async def test_the_end_of_a_session_keeps_the_form(app: App, places: str) -> None:
+    await set_password(app)
     async with visitor(app) as someone:
         page = await someone.get(PLACES)
     body = {**sent(page, **{"f:city": "Graz <3"}), "do": "start"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support.app import App
 from support.console_workers import add_versions
-from support.pages import Page, Visitor, stranger, visitor
+from support.pages import Page, Visitor, set_password, stranger, visitor
 from support.projects import python_project
 
 AT = "/w/owner/shop-prices/secrets"
@@ -66,6 +66,7 @@ async def test_no_page_contains_a_typed_value(app: App, owner: Visitor) -> None:
 
 async def test_a_form_kept_during_the_sign_in_has_no_value(app: App) -> None:
     await add_versions(app)
+    await set_password(app)
     async with stranger(app) as guest:
         typed = {"name": "LOGIN", "value": VALUE, "lines": VALUE}
         held = await guest.post(AT, typed, status=401)

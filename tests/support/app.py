@@ -102,6 +102,11 @@ SCHEMA: dict[str, Any] = {
 }
 
 
+def fast_passwords() -> Passwords:
+    """Full-strength hashes would add minutes to the suite."""
+    return Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
 DISK = Disk(free=80 * 2**30, total=100 * 2**30, floor=2**30)
 
 
@@ -403,8 +408,7 @@ async def open_app(
                 keep_pages_ms=7 * 24 * 3_600_000,
                 gateway="127.0.0.1:8110",
                 fleet=FleetEngine.KUBERNETES,
-                # full-strength hashes would add minutes to the suite
-                passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)),
+                passwords=fast_passwords(),
                 review=review,
                 schema_by_slug=schema_by_slug,
                 mail=using(parse_server("smtp://mail.example")),

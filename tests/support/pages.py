@@ -10,9 +10,9 @@ import httpx2
 from lxml import html
 
 from fyke.console.view import CONTENT_POLICY
+from fyke.domain.accounts.first_password import set_first_password
 from fyke.domain.accounts.sessions import Sessions
-from fyke.model.user import Purpose
-from support.app import App
+from support.app import App, fast_passwords
 
 BASE = "http://127.0.0.1"
 FROM_OUR_PAGE = {"sec-fetch-site": "same-origin", "origin": BASE}
@@ -131,7 +131,6 @@ async def sign_in(sessions: Sessions, app: App, user_id: str | None = None) -> s
 
 
 async def set_password(app: App, password: str = "a long enough secret") -> str:
-    """Choose the owner's first password, as at the setup; return it."""
-    link = await app.services.users.link(app.owner, "owner")
-    await app.services.links.use(Purpose.SETUP, link.token, password, "a test", "127.0.0.1")
+    """Set the owner's first password, without ending sessions; return it."""
+    assert await set_first_password(app.storage, fast_passwords(), password)
     return password

@@ -41,18 +41,20 @@ _HINTS = {
     "execute_limit_time_seconds": _("A subtask that takes longer is stopped and fails."),
     "max_total_charge": _("The run ends at this cost."),
     "max_total_traffic": _("The run ends at this traffic."),
-    "max_retries": _("How often a subtask is tried again when its machine is lost or drained."),
+    "max_retries": _(
+        "How often a subtask is tried again when its machine is lost or taken out of service."
+    ),
     "proxy_region": _("Two capital letters such as US: the country of the proxy."),
     "pool": _("The machines of this pool run it; empty: the default pool."),
     "labels": _("Labels that the machine must have, such as gpu=yes, disk=ssd."),
     "browser_memory": _("For the browser of each subtask; empty: %(size)s MB."),
-    "browser": _("Headful: with windows, on a virtual display."),
+    "browser": _("The windows are on a virtual display."),
     "browser_program": _("The build of Chromium."),
     "browser_block": _("The browsers' requests for these are blocked."),
 }
 _CHOICES = {
-    "headless": _("Headless"),
-    "headful": _("Headful"),
+    "headless": _("Without windows (headless)"),
+    "headful": _("With windows (headful)"),
     "images": _("Images"),
     "media": _("Media"),
     "fonts": _("Fonts"),

@@ -90,7 +90,7 @@ def _common(reason: Reason, *, same_needs: bool, many: bool) -> str:
         text = (_of_many(shared) if many else "") or text_of(shared)
         return text[:1].upper() + text[1:]
     cpus, memory = _room(reason, *_FREE)
-    text = _("The runner with the most room has %(cpus)s cores and %(memory)s free.") % {
+    text = _("The machine with the most room has %(cpus)s cores and %(memory)s free.") % {
         "cpus": cpus,
         "memory": memory,
     }
@@ -185,7 +185,7 @@ def wait_text(reason: Reason | None) -> str:
         return text_of(reason)
     own = _particular(reason, same_needs=False)
     cpus, memory = _room(reason, *_FREE)
-    room = _("The runner with the most room has %(cpus)s cores and %(memory)s free.") % {
+    room = _("The machine with the most room has %(cpus)s cores and %(memory)s free.") % {
         "cpus": cpus,
         "memory": memory,
     }

@@ -24,7 +24,7 @@ def waits(*reasons: Reason | None) -> list[WaitReason]:
 def test_what_all_wait_for_is_said_once() -> None:
     found = waits_of(waits(room(), room(1), room(1200)))
     assert found.common == (
-        "The runner with the most room has 0 cores and 2 GiB free. "
+        "The machine with the most room has 0 cores and 2 GiB free. "
         "Each needs 0.5 cores and 512 MiB."
     )
     assert found.own == {"r1": "after one older subtask", "r2": "after 1,200 older subtasks"}
@@ -95,6 +95,6 @@ def test_an_estimate_is_rounded_and_needs_a_pace() -> None:
 def test_one_run_waits_in_the_words_of_the_queue() -> None:
     assert wait_text(room(21, cpus=1)) == (
         "After 21 older subtasks, needs one core and 512 MiB. "
-        "The runner with the most room has 0 cores and 2 GiB free."
+        "The machine with the most room has 0 cores and 2 GiB free."
     )
     assert wait_text(NONE_ALIVE).startswith("no runner is alive") and wait_text(None) == ""

@@ -134,7 +134,7 @@ class Fetcher:
         detail = str(error) or type(error).__name__
         if isinstance(error, self._errors.ProxyError) and _FORBIDDEN in detail:
             answer.refused = True
-            answer.error = "refused by the platform: its egress rules do not allow this address"
+            answer.error = "refused by the platform, which does not allow this address"
         elif isinstance(error, self._errors.TimeoutException):
             answer.retry = True
             answer.error = f"no answer within {self._timeout:g} s"

@@ -157,7 +157,9 @@ def gauges_of(slots: Slots) -> list[Gauge]:
     if slots.most:
         runs = [GaugePart(_("Active runs"), slots.busy, formats.count(slots.busy))]
         found.append(
-            gauge(_("Slots"), _used(slots.busy, formats.count(slots.most)), slots.most, runs)
+            gauge(
+                _("Concurrent runs"), _used(slots.busy, formats.count(slots.most)), slots.most, runs
+            )
         )
     if slots.runners:
         cores = [(part.worker, part.cpus) for part in slots.filled]

@@ -117,9 +117,9 @@ class TaskPages:
             address = back if back == AREA else f"{AREA}/{task_id}"
             check = await self.board.check(view.caller, task_id)
             reason = error_text(error)[:300]
-            if isinstance(error, InvalidRequest) and check.problems:
+            if isinstance(error, InvalidRequest) and check.problems:  # the form lists them
                 address = f"{AREA}/{task_id}/edit"
-                reason = " ".join(problem_text(one) for one in check.problems[:3])[:300]
+                reason = _("The saved input is no longer valid.")
             text = _("“%(task)s” was not started. %(reason)s")
             values = {"task": check.line.task.title, "reason": reason}
             return view.go(address, text % values, "bad")
