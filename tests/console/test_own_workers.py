@@ -6,6 +6,7 @@ import pytest
 
 from fyke.domain.workers.project import read_project
 from fyke.domain.workers.templates import TEMPLATES, Template
+from fyke.model.worker import VersionState
 from support.app import App
 from support.pages import Visitor, visitor
 
@@ -45,7 +46,7 @@ async def test_only_existing_templates_can_be_downloaded_and_only_by_users(
 async def test_own_workers_are_listed_with_their_state(app: App, owner: Visitor) -> None:
     public = await app.publish("maps")
     await app.publish("secret", public=False)
-    await app.services.workers.withdraw(app.owner, public.id, "v1.0.1")
+    await app.services.workers.set_state(app.owner, public.id, "v1.0.1", VersionState.WITHDRAWN)
     page = await owner.get("/dev/workers")
     rows = [" ".join(row.text_content().split()) for row in page.all("//tbody/tr")]
     assert rows[0].startswith("The secretowner/secret v1.0.1 your account")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fyke.contracts.state import Transaction
+from fyke.model.worker import VersionState
 from support.app import App
 from support.console_workers import add_versions
 from support.pages import Visitor, visitor
@@ -59,10 +60,14 @@ async def test_without_a_runnable_version_the_page_shows_the_remedy(
     app: App, owner: Visitor
 ) -> None:
     worker = await app.publish("reader")
-    await app.services.workers.deprecate(app.owner, worker.id, "v1.0.1", "use <other>")
+    await app.services.workers.set_state(
+        app.owner, worker.id, "v1.0.1", VersionState.DEPRECATED, "use <other>"
+    )
     page = await owner.get("/w/owner/reader/readme")
     assert "v1.0.1 is deprecated" in page.text and "use <other>" in page.text
-    await app.services.workers.withdraw(app.owner, worker.id, "v1.0.1", "it leaks")
+    await app.services.workers.set_state(
+        app.owner, worker.id, "v1.0.1", VersionState.WITHDRAWN, "it leaks"
+    )
     page = await owner.get("/w/owner/reader/readme")
     assert "No version of this Worker can run" in page.text
     assert page.all("//a[@href='/w/owner/reader/versions'][contains(., 'Restore a version')]")

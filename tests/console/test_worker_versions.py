@@ -35,9 +35,21 @@ async def test_a_version_can_be_withdrawn_with_a_reason(app: App, owner: Visitor
     assert states(page) == {
         "v1.0.3": "current", "v1.0.2": "published", "v1.0.1": "deprecated",
     }  # fmt: skip
-    done = await owner.post(f"{WORKER}/versions/v1.0.3/withdraw", {"reason": "<b>leaks</b>"})
+    at = f"{WORKER}/versions/v1.0.3"
+    asked = await owner.get(
+        page.one("//li[.//h2='v1.0.3']//a[contains(., 'Withdraw')]").get("href")
+    )
+    assert "v1.0.2 becomes the current version" in asked.text
+    form = asked.one("//main//form[contains(@action, 'withdraw')]")
+    assert form.xpath("input/@name | input/@value") == ["then", "v1.0.2"]
+    stale = await owner.post(form.get("action"), {"then": "v1.0.1"})
+    assert stale.location == f"{at}/withdraw", "another version would be current than was said"
+    assert "Check what changes" in (await owner.get(stale.location)).text
+    sent = {"reason": "<b>leaks</b>", "then": "v1.0.2"}
+    done = await owner.post(form.get("action"), sent)
     assert done.location == f"{WORKER}/versions"
     page = await owner.get(f"{WORKER}/versions")
+    assert "v1.0.3 was withdrawn. v1.0.2 is the current version." in page.text
     assert states(page)["v1.0.3"] == "withdrawn" and states(page)["v1.0.2"] == "current"
     assert "<b>leaks</b>" in page.text
     async with visitor(app, app.other.user_id) as other:
@@ -45,8 +57,51 @@ async def test_a_version_can_be_withdrawn_with_a_reason(app: App, owner: Visitor
         assert "<b>leaks</b>" in seen.text, "the users of the Worker see the reason"
         assert not seen.all("//form[contains(@action, 'withdraw')]")
         await other.post(f"{WORKER}/versions/v1.0.2/withdraw", {}, status=403)
-    await owner.post(f"{WORKER}/versions/v1.0.3/restore", {})
-    assert states(await owner.get(f"{WORKER}/versions"))["v1.0.3"] == "current"
+    again = await owner.get(f"{at}/withdraw", status=303)
+    assert "v1.0.3 is withdrawn already" in (await owner.get(again.location)).text
+    restore = page.one(f"//form[@action='{at}/restore']")
+    then = {"then": restore.xpath("string(input/@value)")}
+    moves = await owner.post(f"{at}/restore", then)
+    asked = await owner.get(moves.location)
+    assert "v1.0.3 becomes the current version" in asked.text, "none was chosen before"
+    await owner.post(moves.location, {"then": "v1.0.3"})
+    page = await owner.get(f"{WORKER}/versions")
+    assert "v1.0.3 was restored. v1.0.3 is the current version." in page.text
+    assert states(page)["v1.0.3"] == "current"
+
+
+async def test_a_restored_version_that_is_not_current_again_is_offered(
+    app: App, owner: Visitor
+) -> None:
+    worker = await with_a_required_field(app, "Prices")  # v1.0.1 stays the current version
+    at = f"/w/{worker.path}/versions/v1.0.1"
+    await app.services.tasks.create(app.owner, worker.id, "Named", INPUT, "v1.0.1")
+    asked = await owner.get(f"{at}/withdraw")
+    assert "The saved input of one task does not fit v1.0.2" in asked.text
+    assert "would be refused: Currency" in asked.one("//tr[td//a[.='Prices']]").text_content()
+    assert asked.all("//section[@aria-labelledby='stopped']//td//a/text()") == ["Named"]
+    await owner.post(f"{at}/withdraw", {"then": "v1.0.2"})
+    done = await owner.post(f"{at}/restore", {"then": "v1.0.2"})
+    page = await owner.get(done.location)
+    assert "v1.0.1 was restored. v1.0.2 is still the current version." in page.text
+    assert page.one("//main//button[contains(., 'Make v1.0.1 current')]") is not None
+
+
+async def test_a_change_without_another_current_version_says_so(app: App, owner: Visitor) -> None:
+    worker = await app.publish("only")
+    await app.services.tasks.create(app.owner, worker.id, "Daily", INPUT, "")
+    at = f"/w/{worker.path}/versions/v1.0.1"
+    asked = await owner.get(f"{at}/deprecate")
+    assert "v1.0.1 stays the current version" in asked.text and "Daily" not in asked.text
+    await owner.post(f"{at}/deprecate", {"then": "v1.0.1"})
+    text = (await owner.get(f"/w/{worker.path}/versions")).text
+    assert "v1.0.1 was deprecated. v1.0.1 is still the current version." in text
+    asked = await owner.get(f"{at}/withdraw")
+    assert "No version is left" in asked.text
+    assert asked.all("//section[@aria-labelledby='stopped']//td//a/text()") == ["Daily"]
+    await owner.post(f"{at}/withdraw", {"then": ""})
+    text = (await owner.get(f"/w/{worker.path}/versions")).text
+    assert "v1.0.1 was withdrawn. No version can be started." in text
 
 
 AWAY = reason_with_detail(ReasonCode.INTERNAL, Detail(DetailCode.STORE_AWAY))
@@ -85,7 +140,7 @@ async def test_an_earlier_version_becomes_the_current_one(app: App, owner: Visit
     task = records.task(app.owner.account_id, worker.id, title="Every morning")
     await app.storage.write(lambda tx: tx.tasks.add(task))
     page = await owner.get(f"{WORKER}/versions")
-    back = page.one("//a[contains(., 'Roll back')]").get("href")
+    back = page.one("//a[contains(., 'Make current')]").get("href")
     assert back == f"{WORKER}/versions/v1.0.2/promote"
     page = await owner.get(back)
     assert "v1.0.3 → v1.0.2" in page.text and "Every morning" in page.text

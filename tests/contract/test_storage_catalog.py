@@ -270,9 +270,11 @@ async def test_a_deprecated_version_is_the_latest_only_without_others(state: Sta
         await state.write(lambda tx, version=version: tx.workers.add_version(version))
 
     async def latest_after(number: str, new: VersionState, notice: str = "") -> str:
+        foretold = await state.read(lambda tx: tx.workers.latest_with(worker_id, number, new))
         await state.write(lambda tx: tx.workers.set_version_state(worker_id, number, new, notice))
-        latest: str = (await state.read(lambda tx: tx.workers.get(worker_id))).latest
-        return latest
+        worker: Worker = await state.read(lambda tx: tx.workers.get(worker_id))
+        assert foretold == (worker.latest, worker.latest_approved)
+        return worker.latest
 
     assert await latest_after("3", VersionState.DEPRECATED, "slow") == "2"
     assert (await state.read(lambda tx: tx.workers.version(worker_id, "3"))).notice == "slow"
@@ -280,6 +282,15 @@ async def test_a_deprecated_version_is_the_latest_only_without_others(state: Sta
     assert await latest_after("1", VersionState.WITHDRAWN, "leaks") == "3"
     assert await latest_after("3", VersionState.PUBLISHED) == "3"
     assert (await state.read(lambda tx: tx.workers.version(worker_id, "3"))).notice == ""
+    published = VersionState.PUBLISHED
+    await state.write(lambda tx: tx.workers.set_version_state(worker_id, "1", published))
+    await state.write(lambda tx: tx.workers.set_current(worker_id, own="1", others="3"))
+    assert await latest_after("2", VersionState.PUBLISHED) == "1", "the choice stays"
+    assert await latest_after("1", VersionState.WITHDRAWN) == "3", "the choice ends"
+    assert await latest_after("3", VersionState.WITHDRAWN) == "2"
+    assert await latest_after("1", VersionState.PUBLISHED) == "2", "it was not chosen again"
+    assert await latest_after("2", VersionState.WITHDRAWN) == "1"
+    assert await latest_after("1", VersionState.WITHDRAWN) == ""
 
 
 async def test_run_options_include_all_versions(state: State) -> None:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from fyke.domain.workers.page import PageChange
+from fyke.model.worker import VersionState
 from support.app import App
 from support.projects import python_project
 
@@ -92,7 +93,9 @@ async def add_versions(app: App) -> str:
         categories=(3, 1),
     )
     await workers.change_page(app.owner, worker.id, page)
-    await workers.deprecate(app.owner, worker.id, "v1.0.1", "it misses prices behind a click")
+    await workers.set_state(
+        app.owner, worker.id, "v1.0.1", VersionState.DEPRECATED, "it misses prices behind a click"
+    )
     await app.services.catalog.mark(app.owner, worker.id, favourite=True)
     return worker.path
 

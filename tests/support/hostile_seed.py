@@ -16,6 +16,7 @@ from fyke.domain.workers.page import PageChange
 from fyke.errors import FykeError
 from fyke.model.results import Header
 from fyke.model.run import Origin, Outcome
+from fyke.model.worker import VersionState
 from support.app import App
 from support.projects import python_project
 
@@ -78,7 +79,9 @@ async def _worker(app: App, hostile: Hostile, number: int, text: str) -> None:
     await hostile.put(
         "file name", workers.publish(app.owner, next_version, name=name, note=short, public=True)
     )
-    await hostile.put("reason", workers.deprecate(app.owner, worker.id, "v1.0.1", short))
+    await hostile.put(
+        "reason", workers.set_state(app.owner, worker.id, "v1.0.1", VersionState.DEPRECATED, short)
+    )
     run = await _started(app, worker.id, text)
     await app.execute(
         [{"f": text, text: text, "in": {text: [text]}}], Outcome.EXIT_CODE, text, log=[text]

@@ -205,30 +205,57 @@ def _confirm_tag(server: ServerContext, worker: str, tag: str, version: str) -> 
 def withdraw(server: ServerContext, worker: Ref, version: VersionArgument) -> None:
     """Withdraw a version, which then cannot be started. Its active runs continue.
 
+    If it was the current version, the newest published one is current then.
+
     \b
     Examples:
       fyke worker withdraw owner/hello v1.0.3
     """
     withdrawn = server.client.withdraw(worker, version)
+    current = _current(server, worker)
     if server.out.as_json:
-        server.out.json(data_of(withdrawn))
-    else:
-        server.out.say(f"{worker} {withdrawn.version} can no longer be started.")
+        server.out.json(data_of(withdrawn) | {"current": current})
+        return
+    server.out.say(f"{worker} {withdrawn.version} can no longer be started.")
+    if current:
+        server.out.say(f"The current version is {current}.")
+    elif current is not None:
+        server.out.say("No version is left that can be started.")
 
 
 @server_command(workers, "restore-version")
 def restore_version(server: ServerContext, worker: Ref, version: VersionArgument) -> None:
     """Make a withdrawn version available again.
 
+    It becomes the current version only if it is the newest one and no other was chosen.
+
     \b
     Examples:
       fyke worker restore-version owner/hello v1.0.3
     """
     restored = server.client.restore(worker, version)
+    current = _current(server, worker)
     if server.out.as_json:
-        server.out.json(data_of(restored))
-    else:
-        server.out.say(f"{worker} {restored.version} can be started again.")
+        server.out.json(data_of(restored) | {"current": current})
+        return
+    server.out.say(f"{worker} {restored.version} can be started again.")
+    if current:
+        server.out.say(f"The current version is {current}.")
+    if current not in (None, restored.version):
+        server.out.say(f"To make it current: fyke worker promote {worker} {restored.version}")
+
+
+def _current(server: ServerContext, worker: str) -> str | None:
+    """The number of the current version, ``""`` for none; None if this key may not read it."""
+    from fyke_client import ApiError
+
+    try:
+        versions = server.client.versions(worker)
+    except ApiError as error:
+        if error.status in (401, 403):
+            return None
+        raise
+    return next((version.version for version in versions if version.latest), "")
 
 
 @server_command(workers, "delete")

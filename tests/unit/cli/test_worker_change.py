@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fyke.cli.errors import CommandFailed, Exit
-from fyke.cli.worker_change import delete, promote, tag
+from fyke.cli.worker_change import delete, promote, restore_version, tag, withdraw
+from fyke_client import ApiError
 from fyke_client.types.fyke import changes
 from support.scripted import ScriptedServer
 
@@ -93,3 +94,31 @@ def test_a_tag_is_given_or_removed() -> None:
         with pytest.raises(CommandFailed, match="name a version, or --remove") as caught:
             tag(server, "owner/hello", "stable", version, remove=remove)
         assert caught.value.code is Exit.USAGE
+
+
+def test_a_withdrawal_and_its_end_name_the_current_version() -> None:
+    versions = [
+        SimpleNamespace(version="v1.0.2", latest=True),
+        SimpleNamespace(version="v1.0.1", latest=False),
+    ]
+    answer = SimpleNamespace(version="v1.0.1")
+    server: Any = ScriptedServer(withdraw=answer, restore=answer, versions=versions)
+    withdraw(server, "owner/hello", "v1.0.1")
+    restore_version(server, "owner/hello", "v1.0.1")
+    assert server.messages.splitlines() == [
+        "owner/hello v1.0.1 can no longer be started.",
+        "The current version is v1.0.2.",
+        "owner/hello v1.0.1 can be started again.",
+        "The current version is v1.0.2.",
+        "To make it current: fyke worker promote owner/hello v1.0.1",
+    ]
+    server = ScriptedServer(withdraw=answer, versions=versions[1:])
+    withdraw(server, "owner/hello", "v1.0.1")
+    assert server.messages.endswith("No version is left that can be started.\n")
+
+
+def test_a_key_that_may_not_read_withdraws_without_the_current_version() -> None:
+    refused = ApiError(401, 4010, "the key lacks the scope read")
+    server: Any = ScriptedServer(withdraw=SimpleNamespace(version="v1.0.1"), versions=refused)
+    withdraw(server, "owner/hello", "v1.0.1")
+    assert server.messages == "owner/hello v1.0.1 can no longer be started.\n"

@@ -19,6 +19,7 @@ from fyke.errors import (
     WorkerNotFound,
 )
 from fyke.model.account import Scope
+from fyke.model.worker import VersionState
 from fyke.wire.fields import Name
 from fyke.wire.fyke import changes
 from fyke.wire.fyke import versions as wire
@@ -77,23 +78,37 @@ class VersionRoutes:
     ) -> wire.VersionItem:
         """Withdraw a version, which then cannot be started; its active runs continue.
 
-        The reason is shown to users who name the version.
+        If it was the current version, the newest published one is current then. The reason is
+        shown to users who name the version.
         """
-        withdrawn = await self.workers.withdraw(call.caller, slug, version, body.reason)
+        _, withdrawn = await self.workers.set_state(
+            call.caller, slug, version, VersionState.WITHDRAWN, body.reason
+        )
         return wire.VersionItem.of(withdrawn)
 
     @post(f"{VERSION}/deprecate", scope=Scope.WRITE, errors=_REFUSED)
     async def deprecate_version(
         self, call: Call, slug: WorkerId, version: Name, body: wire.VersionNotice
     ) -> wire.VersionItem:
-        """Deprecate a version, which then starts only when a request names it."""
-        deprecated = await self.workers.deprecate(call.caller, slug, version, body.reason)
+        """Deprecate a version, which then starts only when a request names it.
+
+        If it was the current version, the newest published one is current then, if there is one.
+        """
+        _, deprecated = await self.workers.set_state(
+            call.caller, slug, version, VersionState.DEPRECATED, body.reason
+        )
         return wire.VersionItem.of(deprecated)
 
     @post(f"{VERSION}/restore", scope=Scope.WRITE, errors=_REFUSED)
     async def restore_version(self, call: Call, slug: WorkerId, version: Name) -> wire.VersionItem:
-        """Make a withdrawn or deprecated version available again."""
-        return wire.VersionItem.of(await self.workers.restore(call.caller, slug, version))
+        """Make a withdrawn or deprecated version available again.
+
+        It becomes the current version only if none was chosen with `promote` and it is the newest.
+        """
+        _, restored = await self.workers.set_state(
+            call.caller, slug, version, VersionState.PUBLISHED
+        )
+        return wire.VersionItem.of(restored)
 
     @get(f"{VERSION}/promotion", scope=Scope.READ, errors=(*_REFUSED, Refused))
     async def preview_promotion(

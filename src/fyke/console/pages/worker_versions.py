@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -19,8 +21,14 @@ from fyke.domain.workers.history import VersionEntry, VersionHistory
 from fyke.domain.workers.promotion import MAX_TITLES, FollowingTask, Promotions, TagTaken
 from fyke.domain.workers.service import Workers
 from fyke.errors import Conflict, InvalidRequest, Refused, VersionUnavailable
+from fyke.model.worker import VersionState
 
 AREA = "/store"
+_STATES = {  # by the last part of the address
+    "withdraw": VersionState.WITHDRAWN,
+    "deprecate": VersionState.DEPRECATED,
+    "restore": VersionState.PUBLISHED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +63,7 @@ class WorkerVersionPages:
         return [
             ConsolePage("GET", f"{at}/versions", self.list, area=AREA),
             ConsolePage("GET", f"{at}/compare", self.compare, area=AREA),
-            ConsolePage("POST", f"{version_path}/withdraw", self.withdraw, area=AREA),
-            ConsolePage("POST", f"{version_path}/deprecate", self.deprecate, area=AREA),
-            ConsolePage("POST", f"{version_path}/restore", self.restore, area=AREA),
+            *self._state_pages(version_path),
             ConsolePage("GET", f"{version_path}/promote", self.preview, area=AREA),
             ConsolePage("POST", f"{version_path}/promote", self.promote, area=AREA),
             ConsolePage("POST", f"{version_path}/tag", self.tag, area=AREA),
@@ -112,22 +118,52 @@ class WorkerVersionPages:
             )
         return view.page("workers/compare.html", comparison=comparison, fault="", **values)
 
-    async def withdraw(self, view: View) -> Response:
-        frame, number = await self._version(view)
-        reason = view.form.get("reason")
-        await self.workers.withdraw(view.caller, frame.worker.id, number, reason)
-        return _back(view, frame, _("%(version)s was withdrawn. No new runs of it start."), number)
+    def _state_pages(self, version_path: str) -> Iterator[ConsolePage]:
+        """Two pages for each change of the state of a version: what it changes, and the change."""
+        for action in _STATES:
+            at = f"{version_path}/{action}"
+            yield ConsolePage("GET", at, partial(self.preview_state, action), area=AREA)
+            yield ConsolePage("POST", at, partial(self.set_state, action), area=AREA)
 
-    async def deprecate(self, view: View) -> Response:
+    async def preview_state(self, action: str, view: View) -> Response:
+        """What changes when a version is withdrawn, deprecated or restored, and the button."""
         frame, number = await self._version(view)
-        reason = view.form.get("reason")
-        await self.workers.deprecate(view.caller, frame.worker.id, number, reason)
-        return _back(view, frame, _("%(version)s was deprecated."), number)
+        try:
+            change = await self.promotions.preview_state(
+                view.caller, frame.worker.id, number, _STATES[action]
+            )
+        except Refused as error:
+            return view.go(f"{frame.base}/versions", error_text(error), "warn")
+        return view.page("workers/version_state.html", frame=frame, action=action, change=change)
 
-    async def restore(self, view: View) -> Response:
+    async def set_state(self, action: str, view: View) -> Response:
         frame, number = await self._version(view)
-        await self.workers.restore(view.caller, frame.worker.id, number)
-        return _back(view, frame, _("%(version)s was restored."), number)
+        state, at = _STATES[action], f"{frame.base}/versions/{number}"
+        try:
+            worker, _changed = await self.workers.set_state(
+                view.caller,
+                frame.worker.id,
+                number,
+                state,
+                view.form.get("reason"),
+                then=view.form.get("then"),
+            )
+        except Conflict:  # another version would be current than the page has said
+            return view.go(f"{at}/{action}", _("Check what changes, then confirm."), "warn")
+        done = {
+            VersionState.WITHDRAWN: _("%(version)s was withdrawn."),
+            VersionState.DEPRECATED: _("%(version)s was deprecated."),
+            VersionState.PUBLISHED: _("%(version)s was restored."),
+        }[state]
+        current = _("%(version)s is the current version.")
+        if not worker.latest:
+            current = _("No version can be started.")
+        elif worker.latest == frame.worker.latest:
+            current = _("%(version)s is still the current version.")
+        notice = f"{done % {'version': number}} {current % {'version': worker.latest}}"
+        if state is VersionState.PUBLISHED and worker.latest != number:
+            return view.go(f"{at}/promote", notice)  # which offers to make it current
+        return view.go(f"{frame.base}/versions", notice)
 
     async def preview(self, view: View) -> Response:
         """What changes when a version becomes the current one, and the button that does it."""

@@ -159,6 +159,12 @@ class WorkerStore(Protocol):
         """
         ...
 
+    def latest_with(self, worker_id: str, number: str, state: VersionState) -> tuple[str, str]:
+        """The worker's latest, and that of other accounts, as they would be if the version had
+        this state.
+        """
+        ...
+
     def set_defaults(self, worker_id: str, defaults: SystemDefaults) -> None:
         """Set the defaults of all versions of a worker. Serialised with publications."""
         ...

@@ -69,6 +69,24 @@ class Promotion:
     others: str
 
 
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """What changes when a version is withdrawn, deprecated or restored. ``after``: the number of
+    the version that is current then, ``""`` for none; ``promotion``: what changes with it if it is
+    another one. ``others``: the version that other accounts get then, now
+    ``worker.latest_approved``. ``stopped`` are the newest, at most ``MAX_TASKS``, of the
+    ``stopped_total`` tasks of the worker's account that can no longer start.
+    """
+
+    worker: Worker
+    version: Version
+    after: str
+    others: str
+    promotion: Promotion | None
+    stopped: tuple[FollowingTask, ...]
+    stopped_total: int
+
+
 class TagTaken(Refused):
     """Another version, ``number``, has the tag."""
 
@@ -106,20 +124,38 @@ class Promotions:
 
         def work(tx: Transaction) -> Promotion:
             worker, after = _published(tx, caller, ref, number)
-            before = tx.workers.version(worker.id, worker.latest) if worker.latest else None
-            total, tasks = _naming(tx, worker, [""])
-            return Promotion(
-                worker,
-                before,
-                after,
-                schema=(),
-                declared=declared_changes(before, after) if before else (),
-                tasks=tasks,
-                tasks_total=total,
-                others="" if after.approved or not worker.public else worker.latest_approved,
-            )
+            return _unchecked(tx, worker, after)
+
+        return await self._checked(await self._storage.read(work))
+
+    async def preview_state(
+        self, caller: Caller, ref: str, number: str, state: VersionState
+    ) -> StateChange:
+        """What ``Workers.set_state`` would change. Raise ``UnknownVersion``, ``VersionUnavailable``
+        for a draft and ``Refused`` if the version has this state.
+        """
+
+        def work(tx: Transaction) -> StateChange:
+            worker, version = _own_version(tx, caller, ref, number)
+            if version.state is state:
+                raise Refused(f"{version.number} is {state.value} already")
+            latest, others = tx.workers.latest_with(worker.id, version.number, state)
+            after = tx.workers.version(worker.id, latest) if latest != worker.latest else None
+            lost = [] if latest else [""]  # the tasks that follow the current version
+            if state is VersionState.WITHDRAWN:
+                tags = tx.workers.tags(worker.id).items()
+                lost += [version.number, *(tag for tag, tagged in tags if tagged == version.number)]
+            total, stopped = _naming(tx, worker, lost) if lost else (0, ())
+            promotion = _unchecked(tx, worker, after) if after else None
+            return StateChange(worker, version, latest, others, promotion, stopped, total)
 
         found = await self._storage.read(work)
+        if found.promotion is None:
+            return found
+        return replace(found, promotion=await self._checked(found.promotion))
+
+    async def _checked(self, found: Promotion) -> Promotion:
+        """The promotion with the changes of the schemas and the checked inputs of the tasks."""
         tasks = await asyncio.to_thread(_checked, found.tasks, found.after.input_schema)
         if found.before is None:
             return replace(found, tasks=tasks)
@@ -271,6 +307,22 @@ def is_tag(version: str) -> bool:
     return bool(_TAG.fullmatch(version)) and not _NUMBER.fullmatch(version)
 
 
+def _unchecked(tx: Transaction, worker: Worker, after: Version) -> Promotion:
+    """What changes when this version becomes the current one, without what takes long to find."""
+    before = tx.workers.version(worker.id, worker.latest) if worker.latest else None
+    total, tasks = _naming(tx, worker, [""])
+    return Promotion(
+        worker,
+        before,
+        after,
+        schema=(),
+        declared=declared_changes(before, after) if before else (),
+        tasks=tasks,
+        tasks_total=total,
+        others="" if after.approved or not worker.public else worker.latest_approved,
+    )
+
+
 def _naming(
     tx: Transaction, worker: Worker, versions: Collection[str]
 ) -> tuple[int, tuple[FollowingTask, ...]]:
@@ -311,7 +363,7 @@ def _refused(tasks: tuple[FollowingTask, ...], schema: str) -> set[str]:
     return {item.task.id for item in _checked(tasks, schema) if item.refused}
 
 
-def _published(
+def _own_version(
     tx: Transaction, caller: Caller, ref: str, number: str, *, lock: bool = False
 ) -> tuple[Worker, Version]:
     """With ``lock``, both are read after a concurrent publication or choice."""
@@ -323,6 +375,13 @@ def _published(
         raise unknown_version(worker, number)
     if version.state is VersionState.DRAFT:
         raise VersionUnavailable(Reason.of(ReasonCode.VERSION_DRAFT, number=version.number))
+    return worker, version
+
+
+def _published(
+    tx: Transaction, caller: Caller, ref: str, number: str, *, lock: bool = False
+) -> tuple[Worker, Version]:
+    worker, version = _own_version(tx, caller, ref, number, lock=lock)
     if version.state is not VersionState.PUBLISHED:
         raise Refused(f"{version.number} is {version.state.value}; restore it first")
     return worker, version

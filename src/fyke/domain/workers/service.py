@@ -354,29 +354,25 @@ class Workers:
 
         return await self._storage.write(work)
 
-    async def withdraw(self, caller: Caller, ref: str, number: str, reason: str = "") -> Version:
-        """Withdraw a version; its active runs continue. ``reason`` is shown to callers that try to
-        start it.
+    async def set_state(
+        self,
+        caller: Caller,
+        ref: str,
+        number: str,
+        state: VersionState,
+        reason: str = "",
+        *,
+        then: str | None = None,
+    ) -> tuple[Worker, Version]:
+        """Withdraw, deprecate or restore a version, and return both as changed. ``reason`` is shown
+        to the users of the version. Active runs continue. ``Promotions.preview_state`` says what it
+        changes. Raise ``Conflict`` if ``then`` is not the number of the current version afterwards,
+        ``""`` = there is none.
         """
-        return await self._set_state(caller, ref, number, VersionState.WITHDRAWN, reason)
-
-    async def deprecate(self, caller: Caller, ref: str, number: str, reason: str = "") -> Version:
-        """Deprecate a version: it only runs by its number, unless there is no other version.
-        ``reason`` is shown to its users.
-        """
-        return await self._set_state(caller, ref, number, VersionState.DEPRECATED, reason)
-
-    async def restore(self, caller: Caller, ref: str, number: str) -> Version:
-        """Restore a withdrawn or deprecated version."""
-        return await self._set_state(caller, ref, number, VersionState.PUBLISHED)
-
-    async def _set_state(
-        self, caller: Caller, ref: str, number: str, state: VersionState, reason: str = ""
-    ) -> Version:
         require_editor(caller, "Withdrawing and restoring versions")
         notice = checked_notice(reason)
 
-        def work(tx: Transaction) -> Version:
+        def work(tx: Transaction) -> tuple[Worker, Version]:
             worker = find_own_worker(tx, caller, ref, "withdraw or restore its versions")
             version = tx.workers.version(worker.id, number)
             if version is None:
@@ -385,7 +381,11 @@ class Workers:
                 raise VersionUnavailable(Reason.of(ReasonCode.VERSION_DRAFT, number=number))
             tx.workers.set_version_state(worker.id, number, state, notice)
             record(tx, caller, _AUDIT_ACTIONS[state], worker.path, number)
-            return replace(version, state=state, notice=notice)
+            worker = tx.workers.lock(worker.id)  # as it is now
+            if then is not None and worker.latest != then:
+                current = worker.latest or "none"
+                raise Conflict(f"the current version would now be {current}; check again")
+            return worker, replace(version, state=state, notice=notice)
 
         return await self._storage.write(work)
 

@@ -269,6 +269,42 @@ async def test_tasks_with_an_input_that_the_version_refuses_come_first(
         await promotions.tag(ALICE, worker.id, "stable", "v1.0.2", move=False)
 
 
+async def test_a_withdrawal_names_the_next_current_version_and_the_tasks_it_stops(
+    state: PublishedState, promotions: Promotions
+) -> None:
+    for content in "abc":
+        worker = await publish(state, content, required=content == "c")
+    await promotions.promote(ALICE, worker.id, "v1.0.1")
+    await promotions.tag(ALICE, worker.id, "stable", "v1.0.1")
+    follows, tagged, named, other = [
+        records.task(
+            ALICE.account_id,
+            worker.id,
+            version=version,
+            input_json=json.dumps({"parameters": {"custom": {}}}),
+        )
+        for version in ("", "stable", "v1.0.1", "v1.0.2")
+    ]
+    for item in (follows, tagged, named, other):
+        await state.do("tasks.add", item)
+    preview = await promotions.preview_state(ALICE, worker.id, "v1.0.1", VersionState.WITHDRAWN)
+    assert (preview.after, preview.others, preview.stopped_total) == ("v1.0.3", "v1.0.3", 2)
+    assert {item.task.id for item in preview.stopped} == {tagged.id, named.id}
+    assert preview.promotion is not None and preview.promotion.schema
+    [following] = preview.promotion.tasks
+    assert (following.task.id, following.refused) == (follows.id, ("T",))
+    preview = await promotions.preview_state(ALICE, worker.id, "v1.0.1", VersionState.DEPRECATED)
+    assert (preview.after, preview.stopped_total) == ("v1.0.3", 0), "it starts by its number"
+    preview = await promotions.preview_state(ALICE, worker.id, "v1.0.2", VersionState.WITHDRAWN)
+    assert (preview.after, preview.promotion) == ("v1.0.1", None)
+    assert [item.task.id for item in preview.stopped] == [other.id]
+    assert await current(state, worker) == "v1.0.1", "nothing was changed"
+    with pytest.raises(Refused, match="published already"):
+        await promotions.preview_state(ALICE, worker.id, "v1.0.1", VersionState.PUBLISHED)
+    with pytest.raises(Forbidden):
+        await promotions.preview_state(BOB, worker.id, "v1.0.1", VersionState.WITHDRAWN)
+
+
 async def test_a_tag_names_one_version(state: PublishedState, promotions: Promotions) -> None:
     for content in "ab":
         worker = await publish(state, content)

@@ -7,6 +7,7 @@ import io
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,14 @@ from fyke.domain.workers import readme, suggested_page
 from fyke.domain.workers.bundles import bundle_name
 from fyke.domain.workers.page import PageChange
 from fyke.domain.workers.service import Workers
-from fyke.errors import Forbidden, InvalidRequest, TooComplex, VersionUnavailable, WorkerNotFound
+from fyke.errors import (
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    TooComplex,
+    VersionUnavailable,
+    WorkerNotFound,
+)
 from fyke.kit.clock import ManualClock
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Account, Caller, Role
@@ -219,7 +227,7 @@ async def test_private_workers_of_other_accounts_are_not_found(setup: Setup) -> 
         with pytest.raises(WorkerNotFound):
             await setup.workers.versions(caller, worker.id)
     with pytest.raises(WorkerNotFound):
-        await setup.workers.withdraw(setup.bob, worker.id, "v1.0.1")
+        await setup.workers.set_state(setup.bob, worker.id, "v1.0.1", VersionState.WITHDRAWN)
     same_name, _, _ = await setup.workers.publish(setup.bob, project())
     assert same_name.path == "bob/quote-finder"
 
@@ -240,23 +248,38 @@ async def test_a_version_is_found_by_number_or_as_the_latest(setup: Setup) -> No
 async def test_withdrawn_versions_are_not_found(setup: Setup) -> None:
     worker, _, _ = await setup.workers.publish(setup.alice, project(), public=True)
     await setup.workers.publish(setup.alice, project("print(2)"))
-    withdrawn = await setup.workers.withdraw(setup.alice, worker.path, "v1.0.2")
-    assert withdrawn.state == VersionState.WITHDRAWN
+    withdraw = partial(setup.workers.set_state, state=VersionState.WITHDRAWN)
+    changed, withdrawn = await withdraw(setup.alice, worker.path, "v1.0.2")
+    assert (changed.latest, withdrawn.state) == ("v1.0.1", VersionState.WITHDRAWN)
     assert (await setup.workers.version(setup.alice, worker)).number == "v1.0.1"
     with pytest.raises(VersionUnavailable, match=r"v1\.0\.2 was withdrawn; the latest is v1\.0\.1"):
         await setup.workers.version(setup.alice, worker, "v1.0.2")
     _, third, _ = await setup.workers.publish(setup.alice, project("print(2)"))
     assert third.number == "v1.0.3"
     for number in ("v1.0.3", "v1.0.1"):
-        await setup.workers.withdraw(setup.alice, worker.id, number)
+        await withdraw(setup.alice, worker.id, number)
     with pytest.raises(VersionUnavailable, match="no version is published"):
         await setup.workers.version(setup.alice, worker)
     with pytest.raises(InvalidRequest, match="none is published"):
         await setup.workers.version(setup.alice, worker, "v7")
     with pytest.raises(InvalidRequest, match="v8"):
-        await setup.workers.withdraw(setup.alice, worker.id, "v8")
+        await withdraw(setup.alice, worker.id, "v8")
     with pytest.raises(Forbidden):
-        await setup.workers.withdraw(setup.bob, worker.id, "v1.0.1")
+        await withdraw(setup.bob, worker.id, "v1.0.1")
+
+
+async def test_a_change_with_another_current_version_than_expected_is_refused(setup: Setup) -> None:
+    worker, first, _ = await setup.workers.publish(setup.alice, project())
+    for then in ("v1.0.1", "v1.0.2"):
+        with pytest.raises(Conflict, match="would now be none; check again"):
+            await setup.workers.set_state(
+                setup.alice, worker.id, "v1.0.1", VersionState.WITHDRAWN, then=then
+            )
+    assert await setup.workers.version(setup.alice, worker) == first, "nothing was changed"
+    deprecated, _ = await setup.workers.set_state(
+        setup.alice, worker.id, "v1.0.1", VersionState.DEPRECATED, then="v1.0.1"
+    )
+    assert deprecated.latest == "v1.0.1"
 
 
 async def test_a_worker_is_published_by_its_id_or_path(setup: Setup) -> None:
@@ -301,7 +324,7 @@ async def test_a_page_is_replaced(setup: Setup) -> None:
         await setup.workers.replace_page(setup.alice, worker.id, "v9", page)
     with pytest.raises(Forbidden):
         await setup.workers.replace_page(setup.bob, worker.id, "v1.0.1", page)
-    await setup.workers.withdraw(setup.alice, worker.id, "v1.0.1")
+    await setup.workers.set_state(setup.alice, worker.id, "v1.0.1", VersionState.WITHDRAWN)
     with pytest.raises(VersionUnavailable, match="withdrawn"):
         await setup.workers.replace_page(setup.alice, worker.id, "v1.0.1", page)
     assert await setup.workers.find(None, worker.id) == replace(
@@ -363,7 +386,7 @@ async def test_replaced_files_are_published_unless_a_version_has_them(setup: Set
     assert due is not None and due.state is EnvironmentState.PREPARING
     assert await replace_with("print(1)") == await replace_with("print(1)", "v1.0.2") == "v1.0.1"
     assert await setup.workers.version(setup.alice, worker, "v1.0.1") == first
-    await setup.workers.withdraw(setup.alice, worker.id, "v1.0.2")
+    await setup.workers.set_state(setup.alice, worker.id, "v1.0.2", VersionState.WITHDRAWN)
     assert await replace_with("print(2)") == "v1.0.3"  # a withdrawn version cannot run
     found = await setup.workers.find(None, worker.id)
     assert (found.title, found.latest) == ("New", "v1.0.3")
@@ -380,11 +403,13 @@ async def test_replaced_files_are_published_unless_a_version_has_them(setup: Set
 
 async def test_a_withdrawn_version_is_restored(setup: Setup) -> None:
     worker, first, _ = await setup.workers.publish(setup.alice, project())
-    await setup.workers.withdraw(setup.alice, worker.id, "v1.0.1")
-    assert await setup.workers.restore(setup.alice, worker.id, "v1.0.1") == first
+    await setup.workers.set_state(setup.alice, worker.id, "v1.0.1", VersionState.WITHDRAWN)
+    restore = partial(setup.workers.set_state, state=VersionState.PUBLISHED)
+    _, restored = await restore(setup.alice, worker.id, "v1.0.1")
+    assert restored == first
     assert await setup.workers.version(setup.alice, worker) == first
     with pytest.raises(InvalidRequest, match="v8"):
-        await setup.workers.restore(setup.alice, worker.id, "v8")
+        await restore(setup.alice, worker.id, "v8")
 
 
 async def test_workers_are_listed_in_pages(setup: Setup) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Index,
+    Select,
     Table,
     UniqueConstraint,
     and_,
@@ -446,15 +447,19 @@ class SqlWorkers(SqlStore):
     ) -> None:
         self._lock(worker_id)
         self._change_version(worker_id, number, state=str(state), notice=notice)
-        if state is not VersionState.PUBLISHED:
-            own, others = self._current(worker_id)
-            if number in (own, others):
-                self._change(
-                    worker_id,
-                    current_version="" if own == number else own,
-                    current_approved="" if others == number else others,
-                )
+        chosen = self._current(worker_id)
+        if state is not VersionState.PUBLISHED and number in chosen:
+            own, others = _without(number, chosen)
+            self._change(worker_id, current_version=own, current_approved=others)
         self._set_latest(worker_id)
+
+    def latest_with(self, worker_id: str, number: str, state: VersionState) -> tuple[str, str]:
+        chosen = self._current(worker_id)
+        if state is not VersionState.PUBLISHED:
+            chosen = _without(number, chosen)
+        as_if = case((versions.c.number == number, str(state)), else_=versions.c.state)
+        latest = self._db.execute(select(*_latest(worker_id, chosen, as_if))).one()
+        return latest[0], latest[1]
 
     def set_defaults(self, worker_id: str, defaults: SystemDefaults) -> None:
         self._lock(worker_id)
@@ -482,27 +487,33 @@ class SqlWorkers(SqlStore):
         return row.current_version, row.current_approved
 
     def _set_latest(self, worker_id: str) -> None:
-        own, others = self._current(worker_id)
-        # as text, "published" is greater than "deprecated"
-        in_use = [str(VersionState.PUBLISHED), str(VersionState.DEPRECATED)]
-        usable = select(versions.c.number).where(
-            versions.c.worker_id == worker_id, versions.c.state.in_(in_use)
-        )
-        order = versions.c.state.desc(), versions.c.seq.desc()
-        newest = usable.order_by(_is_other(own), *order).limit(1)
-        approved = usable.where(versions.c.approved)
-        approved = approved.order_by(_is_other(others or own), *order).limit(1)
-        values = {
-            "latest": func.coalesce(newest.scalar_subquery(), ""),
-            "latest_approved": func.coalesce(approved.scalar_subquery(), ""),
-        }
-        self._db.execute(update(workers).where(workers.c.id == worker_id).values(**values))
+        latest, approved = _latest(worker_id, self._current(worker_id), versions.c.state)
+        self._change(worker_id, latest=latest, latest_approved=approved)
 
 
-def _is_other(current: str) -> ColumnElement[int]:
-    """0 for the version that was chosen as the current one, 1 for all others."""
-    chosen = versions.c.number == current, versions.c.state == str(VersionState.PUBLISHED)
-    return case((and_(*chosen), 0), else_=1)
+def _without(number: str, chosen: tuple[str, str]) -> tuple[str, str]:
+    """The choices of the account and for others, without those of this version."""
+    own, others = chosen
+    return "" if own == number else own, "" if others == number else others
+
+
+def _latest(
+    worker_id: str, chosen: tuple[str, str], state: ColumnElement[str]
+) -> tuple[ColumnElement[str], ColumnElement[str]]:
+    """The number of the latest version, and of that of other accounts, ``""`` for none. ``chosen``:
+    the versions that were chosen as the current ones, ``""`` = the newest.
+    """
+    own, others = chosen
+    # as text, "published" is greater than "deprecated"
+    in_use = [str(VersionState.PUBLISHED), str(VersionState.DEPRECATED)]
+    usable = select(versions.c.number).where(versions.c.worker_id == worker_id, state.in_(in_use))
+
+    def first(query: Select[tuple[str]], current: str) -> ColumnElement[str]:
+        is_current = and_(versions.c.number == current, state == str(VersionState.PUBLISHED))
+        order = case((is_current, 0), else_=1), state.desc(), versions.c.seq.desc()
+        return func.coalesce(query.order_by(*order).limit(1).scalar_subquery(), "")
+
+    return first(usable, own), first(usable.where(versions.c.approved), others or own)
 
 
 _ADD = (
