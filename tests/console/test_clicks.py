@@ -153,7 +153,7 @@ def test_a_new_version_is_promoted_and_rolled_back(
     user.press("main button", "Make v1.0.2 current")
     user.see("main", "v1.0.2 is the current version.")
     assert current(server, worker) == "v1.0.2"
-    user.press("main a", "Roll back")
+    user.press("main a", "Make current")
     user.see("main", "v1.0.2 → v1.0.1")
     user.press("main button", "Make v1.0.1 current")
     user.see("main", "v1.0.1 is the current version.")

@@ -238,7 +238,7 @@ async def test_a_version_is_made_current_and_rolled_back_in_six_clicks(
     await clicks.button("Publish this version")
     assert await current() == "v1.0.2"
     await clicks.link("Versions")
-    await clicks.link("Roll back v1.0.1")
+    await clicks.link("Make current v1.0.1")
     assert "v1.0.2 → v1.0.1" in clicks.page.text and "Inputs and columns" in clicks.page.text
     await clicks.button("Make v1.0.1 current")
     assert await current() == "v1.0.1"

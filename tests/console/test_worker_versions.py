@@ -188,6 +188,22 @@ async def test_the_tasks_that_the_new_version_would_refuse_are_named(
     assert "fits" in page.one("//tr[td//a[.='Prices']]").text_content()
 
 
+async def test_a_change_of_the_splitting_is_shown(app: App, owner: Visitor) -> None:
+    names = {"name": "names", "title": "Names", "type": "array", "editor": "stringList"}
+    split = {"properties": [names], "concurrency": {"fields": ["names"]}}
+    limit = {"name": "limit", "title": "Limit", "type": "integer", "required": True}
+    other = {"properties": [names, limit], "b": ""}
+    worker = await app.publish("parts", schema=split)
+    project = python_project("x = 2\n", schema=other)
+    await app.services.workers.publish(app.owner, project, ref=worker.id, promote=False)
+    page = await owner.get(f"/w/{worker.path}/versions/v1.0.2/promote")
+    assert "The run is no longer split by names : it is one subtask" in page.text
+    added = page.one("//section[@aria-labelledby='schema']//li[contains(., 'limit')]")
+    assert "inputs without it are refused" in added.text_content()
+    compared = await owner.get(f"/w/{worker.path}/compare?before=v1.0.2&after=v1.0.1")
+    assert "The run is now split by names : each entry is one subtask" in compared.text
+
+
 async def test_versions_have_tags(app: App, owner: Visitor) -> None:
     await add_versions(app)
     await owner.post(f"{WORKER}/versions/v1.0.2/tag", {"tag": "Stable"})

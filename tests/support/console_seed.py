@@ -55,9 +55,17 @@ class SeededAccount:
             "/w/{owner}/{name}/api": f"/w/{self.places}/api",
             "/w/{owner}/{name} as JSON": f"/w/{self.places}?view=json",
             "/w/{owner}/{name}/compare": f"/w/{self.versioned}/compare?before=v1.0.1&after=v1.0.3",
-            "/w/{owner}/{name}/versions/{version}/promote": (
-                f"/w/{self.versioned}/versions/v1.0.2/promote"
-            ),
+            **{
+                f"/w/{{owner}}/{{name}}/versions/{{version}}/{action}": (
+                    f"/w/{self.versioned}/versions/{number}/{action}"
+                )
+                for action, number in (
+                    ("promote", "v1.0.2"),
+                    ("withdraw", "v1.0.3"),
+                    ("deprecate", "v1.0.3"),
+                    ("restore", "v1.0.1"),
+                )
+            },
             **{
                 f"/w/{{owner}}/{{name}}/{tab}": f"/w/{self.versioned}/{tab}"
                 for tab in ("readme", "versions", "changelog", "settings", "secrets")

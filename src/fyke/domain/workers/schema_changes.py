@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from fyke.domain.workers import jsontext
-from fyke.domain.workers.input_schema import text_of, type_of
+from fyke.domain.workers.input_schema import names, text_of, type_of
 
 REQUIRED = ", required"  # suffix of the type of an added field
 _MAX_QUOTED = 80  # characters of a quoted value
@@ -38,11 +38,12 @@ class ChangeKind(StrEnum):
     NOW_OPTIONAL = "now_optional"
     DEFAULT = "default"
     OPTIONS = "options"
+    SPLIT = "split"  # by which fields a run is split into subtasks
 
 
 class SchemaChange(msgspec.Struct, frozen=True):
-    """One change of one field; ``before`` and ``after`` are values as text, ``""`` for none. A
-    struct, because thousands come from a process that compares schemas, and they are read in the
+    """One change of one field; ``before`` and ``after`` are values as text, ``""`` for none. Of
+    ``SPLIT`` they are the names of fields, and ``field`` is empty. A struct, because thousands come from a process that compares schemas, and they are read in the
     server's loop five times as fast as dataclasses.
     """
 
@@ -53,22 +54,26 @@ class SchemaChange(msgspec.Struct, frozen=True):
     after: str = ""
 
     @property
+    def needed(self) -> bool:
+        """Whether every input without the field is refused, which earlier ones may lack."""
+        if self.kind is ChangeKind.ADDED:
+            return self.side is SchemaSide.INPUT and self.after.endswith(REQUIRED)
+        return self.kind is ChangeKind.NOW_REQUIRED
+
+    @property
     def breaking(self) -> bool:
         """Whether inputs or programs for the earlier version may no longer work."""
-        if self.side is SchemaSide.OUTPUT:
-            return self.kind in (ChangeKind.REMOVED, ChangeKind.TYPE)
-        if self.kind is ChangeKind.ADDED:
-            return self.after.endswith(REQUIRED)
-        return self.kind in (
-            ChangeKind.REMOVED,
-            ChangeKind.TYPE,
-            ChangeKind.NOW_REQUIRED,
-            ChangeKind.OPTIONS,
-        )
+        if self.kind is ChangeKind.SPLIT:
+            return bool(self.after)  # an input without entries to split is refused
+        if self.needed or self.kind in (ChangeKind.REMOVED, ChangeKind.TYPE):
+            return True
+        return self.kind is ChangeKind.OPTIONS
 
     @property
     def text(self) -> str:
         """The change as one sentence."""
+        if self.kind is ChangeKind.SPLIT:
+            return _split_text(self.before, self.after)
         label = f"{'Input field' if self.side is SchemaSide.INPUT else 'Column'} {self.field}"
         before, after = self.before or "nothing", self.after or "nothing"
         return f"{label} {_SENTENCES[self.kind].format(before=before, after=after)}"
@@ -78,6 +83,7 @@ def schema_changes(before: tuple[str, str], after: tuple[str, str]) -> tuple[Sch
     """Return the changes between two pairs of input and output schema, inputs first."""
     return (
         *_changes(SchemaSide.INPUT, _inputs(before[0]), _inputs(after[0])),
+        *_split_changes(_splitting(before[0]), _splitting(after[0])),
         *_changes(SchemaSide.OUTPUT, _columns(before[1]), _columns(after[1])),
     )
 
@@ -92,6 +98,13 @@ _SENTENCES = {
     ChangeKind.DEFAULT: "changed its default from {before} to {after}",
     ChangeKind.OPTIONS: "has other options",
 }
+
+
+def _split_text(before: str, after: str) -> str:
+    if not after:
+        return f"The run is no longer split by {before}: it is one subtask"
+    instead = f" instead of {before}" if before else ""
+    return f"The run is now split by {after}{instead}: each entry is one subtask"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +144,21 @@ def _changes_of_field(
         yield SchemaChange(side, ChangeKind.OPTIONS, name)
     if old.editor != new.editor:
         yield SchemaChange(side, ChangeKind.EDITOR, name, old.editor, new.editor)
+
+
+def _split_changes(before: str, after: str) -> Iterator[SchemaChange]:
+    if before != after:
+        yield SchemaChange(SchemaSide.INPUT, ChangeKind.SPLIT, "", before, after)
+
+
+def _splitting(schema: str) -> str:
+    """The fields by which a run is split, as the rules in ``domain.runs.split`` say."""
+    document = _loaded(schema)
+    if not isinstance(document, dict):
+        return ""
+    rules = document.get("concurrency")
+    fields = names(rules.get("fields")) if isinstance(rules, dict) else ()
+    return _short(", ".join(fields) or text_of(document.get("b")).strip())
 
 
 def _inputs(schema: str) -> dict[str, _Field]:

@@ -39,7 +39,7 @@ class VersionPair(Request):
 class SchemaChangeItem(Answer):
     side: SchemaSide
     kind: ChangeKind
-    field: str
+    field: Annotated[str, Meta(description="its name; empty for a change of the splitting")]
     before: str
     after: str
     breaking: Annotated[bool, Meta(description="whether saved inputs or programs may break")]

@@ -55,6 +55,43 @@ def test_added_removed_and_now_optional_fields_are_listed() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "text", "breaking"),
+    [
+        ({"concurrency": {"fields": ["n"]}}, {}, "no longer split by n: it is one subtask", False),
+        ({}, {"concurrency": {"fields": ["n"]}}, "now split by n: each entry is one subtask", True),
+        ({"b": "m"}, {"concurrency": {"fields": ["n", "m"]}}, "by n, m instead of m: each", True),
+        ({"b": " n "}, {"concurrency": {"fields": ["n"]}, "b": "m"}, None, False),
+        ({"b": 3, "concurrency": [1]}, {"concurrency": {"fields": "n"}}, None, False),
+    ],
+)
+def test_a_change_of_the_splitting_is_one_sentence(
+    before: dict[str, Any], after: dict[str, Any], text: str | None, breaking: bool
+) -> None:
+    old, new = ({"properties": [BASE], **rules} for rules in (before, after))
+    found = schema_changes((json.dumps(old), ""), (json.dumps(new), ""))
+    if text is None:
+        assert found == ()
+        return
+    [change] = found
+    assert text in change.text and change.text.startswith("The run is ")
+    assert change.breaking == breaking
+
+
+def test_inputs_without_a_field_that_is_required_now_are_refused() -> None:
+    required = BASE | {"required": True}
+    for before, after, needed in (
+        ([], [required], True),
+        ([BASE], [required], True),
+        ([], [BASE], False),
+        ([BASE], [BASE | {"type": "integer"}], False),
+    ):
+        [change] = changes_between(before, after)
+        assert change.needed == needed
+    column = SchemaChange(SchemaSide.OUTPUT, ChangeKind.ADDED, "c", after="x, required")
+    assert not column.needed and not column.breaking
+
+
 def test_columns_are_also_compared() -> None:
     before = json.dumps([{"name": "a", "type": "string"}, {"name": "b", "type": "string"}])
     after = json.dumps([{"name": "a", "type": "number"}, {"name": "c", "type": "string"}])

@@ -9,6 +9,7 @@ class SchemaChangeItem(Struct):
     side: str
     kind: str
     field: str
+    """Its name; empty for a change of the splitting."""
     before: str
     after: str
     breaking: bool
