@@ -110,6 +110,10 @@ async def test_a_checked_upload_shows_its_form_and_columns_and_is_published(
     bad = await other.post(f"{address}/publish", {**new, "name": "Not/allowed"}, status=422)
     assert bad.value("name") == "Not/allowed"
     assert bad.one("//*[@id='faults']//a").get("href") == "#f-name"
+    long = {"name": "Not/allowed", "title": "t" * 201}
+    bad = await other.post(f"{address}/publish", {**new, **long}, status=422)
+    faults = bad.one("//*[@id='faults']").text_content()
+    assert "Must be 1 to 63 of a-z" in faults and "Must be at most 200 characters" in faults
     done = await other.post(
         f"{address}/publish",
         {**new, "name": "prices", "title": "Prices", "public": "on", "note": "Hi"},
@@ -332,6 +336,9 @@ async def test_the_stream_reports_every_check_and_then_ends(app: App, other: Vis
         assert stream.headers["content-type"].startswith("text/event-stream")
         text = "".join([part async for part in stream.aiter_text()])
     assert "ready to publish" in text
+    [head] = text.split('hx-target="#upload-head"')[1:]
+    title = (await other.get(address)).one("//h1").text_content()
+    assert f"<h1>{title}</h1>" in head and "Check again" in head, "once, when the checks have ended"
     assert text.endswith("event: end\ndata: end\n\n")
 
 

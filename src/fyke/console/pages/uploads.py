@@ -118,21 +118,28 @@ class UploadPages:
         return await asyncio.to_thread(view.page, "upload/show.html", **values)
 
     async def live(self, view: View) -> Response:
-        """A stream of the page's content, sent whenever a check starts or ends."""
+        """A stream of the page's content, sent whenever a check starts or ends, and in the end of
+        its head, with the title of the project and what to do next.
+        """
         await self.uploads.get(
             view.caller, view.param("id")
         )  # an error must come before the stream starts
         updates = self.uploads.follow(view.caller, view.param("id"))
 
+        def partials(blocks: dict[str, str], values: dict[str, Any]) -> str:
+            texts = {at: view.text_of("upload/show.html", b, **values) for at, b in blocks.items()}
+            return "".join(live.partial(at, "innerHTML", html) for at, html in texts.items())
+
         async def source() -> AsyncGenerator[bytes, None]:
             with suppress(NotFound):  # removed in the meantime
                 async for upload in updates:
                     values = await self._values(view, upload)
+                    blocks = {"#upload": "upload"}
+                    if not upload.state.in_progress:
+                        blocks["#upload-head"] = "upload_head"
                     with use_language(view.language):
-                        html = await asyncio.to_thread(
-                            view.text_of, "upload/show.html", "upload", **values
-                        )
-                    yield live.message(live.partial("#upload", "innerHTML", html))
+                        html = await asyncio.to_thread(partials, blocks, values)
+                    yield live.message(html)
             yield live.END
 
         return EventStream(source(), lambda: None)

@@ -265,6 +265,7 @@ def _view(tx: Transaction, submission: Submission) -> SubmissionView | None:
 
 
 def _check_note(field: str, text: str) -> None:
-    if len(text) > MAX_NOTE or "\0" in text:
-        rule = f"at most {MAX_NOTE:,} characters without NUL"
-        raise InvalidFields(f"must be {rule}; shorten it", field=field)
+    if len(text) > MAX_NOTE:
+        raise InvalidFields(f"must be at most {MAX_NOTE:,} characters; shorten it", field=field)
+    if "\0" in text:
+        raise InvalidFields("must not contain the character NUL", field=field)

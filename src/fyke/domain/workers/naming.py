@@ -24,7 +24,7 @@ def checked_name(text: str) -> str:
     """Return a name in its stored form: lower case, spaces as hyphens. Raise ``InvalidRequest``."""
     name = "-".join(text.lower().split())
     if not _NAME.fullmatch(name):
-        raise InvalidRequest(f"name {text[:80]!r} is not allowed; choose {_RULE}")
+        raise InvalidRequest(f"must be {_RULE}", field="name")
     return name
 
 

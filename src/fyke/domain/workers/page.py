@@ -63,10 +63,10 @@ def checked_notice(reason: str) -> str:
 
 
 def _check_text(field: str, text: str | None, limit: int) -> None:
-    if text is not None and (len(text) > limit or "\0" in text):
-        raise InvalidFields(
-            f"must be at most {limit} characters without NUL; shorten it", field=field
-        )
+    if text is not None and len(text) > limit:
+        raise InvalidFields(f"must be at most {limit:,} characters; shorten it", field=field)
+    if text is not None and "\0" in text:
+        raise InvalidFields("must not contain the character NUL", field=field)
 
 
 def _check_categories(numbers: tuple[int, ...]) -> None:

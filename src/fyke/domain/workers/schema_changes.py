@@ -43,7 +43,9 @@ class ChangeKind(StrEnum):
 
 class SchemaChange(msgspec.Struct, frozen=True):
     """One change of one field; ``before`` and ``after`` are values as text, ``""`` for none. Of
-    ``SPLIT`` they are the names of fields, and ``field`` is empty. A struct, because thousands come from a process that compares schemas, and they are read in the
+    ``SPLIT`` they are the names of fields, and ``field`` is empty.
+
+    A struct, because thousands come from a process that compares schemas, and they are read in the
     server's loop five times as fast as dataclasses.
     """
 

@@ -40,7 +40,7 @@ from fyke.domain.workers.publication import (
 )
 from fyke.domain.workers.submitting import waiting_finding
 from fyke.domain.workers.suggested_page import Suggestion, read_suggestions
-from fyke.errors import Conflict, InvalidRequest, Unavailable, VersionUnavailable
+from fyke.errors import Conflict, InvalidFields, InvalidRequest, Unavailable, VersionUnavailable
 from fyke.kit.clock import Clock
 from fyke.kit.ids import is_ulid
 from fyke.model.account import Caller
@@ -115,8 +115,8 @@ class Workers:
         if ref:
             request = await self._publish_request(caller, ref, page, public)
         else:
-            name = checked_name(name) if name else ""
-            request = PublishRequest(name, page=page, public=public, new=new)
+            stored_name = _checked_name(name, page) if name else ""
+            request = PublishRequest(stored_name, page=page, public=public, new=new)
         request = replace(request, note=note, promote=promote, replace_waiting=replace_waiting)
         return await self._publish(caller, data, request)
 
@@ -388,6 +388,18 @@ class Workers:
             return worker, replace(version, state=state, notice=notice)
 
         return await self._storage.write(work)
+
+
+def _checked_name(name: str, page: PageChange) -> str:
+    """``checked_name``; the error also has the problems of the page."""
+    try:
+        return checked_name(name)
+    except InvalidRequest as wrong:
+        try:
+            page.check()
+        except InvalidFields as more:
+            raise InvalidRequest.of([*wrong.problems, *more.problems]) from None
+        raise
 
 
 def _published(result: PublishResult, project: Project) -> tuple[Worker, Version, list[Finding]]:

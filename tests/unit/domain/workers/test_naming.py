@@ -24,7 +24,7 @@ def test_names_are_normalised(given_name: str, stored: str) -> None:
     "bad", ["", "a/b", "a~b", "../x", ".a", "-a", "ü", "a" * 64, "a\0", "a%2fb"]
 )
 def test_invalid_names_are_refused(bad: str) -> None:
-    with pytest.raises(InvalidRequest, match="choose 1 to 63"):
+    with pytest.raises(InvalidRequest, match="name must be 1 to 63"):
         checked_name(bad)
 
 
