@@ -129,7 +129,7 @@ def test_reconnects_neither_lose_nor_duplicate_log_lines(
         assert ids_of_rows(output) == [f"r-{n}" for n in range(1, last + 1)]
         live.end()
         expect(log.locator("#run-figures")).to_contain_text("Succeeded")
-        expect(log.locator("#run-actions")).to_contain_text("Run again")
+        expect(log.locator("#run-actions")).to_contain_text("Rerun")
         # the browser itself reports each interruption as an error
         assert not [one for one in watch.errors if "sse:error" not in one and "ERR_" not in one]
 
@@ -160,7 +160,7 @@ def test_a_run_that_is_open_from_its_start_shows_its_rows_as_they_arrive(
         expect(page.locator("#fresh")).to_be_hidden()
         assert page.title().startswith("Running · ")
         live.end()
-        expect(page.locator("#run-actions")).to_contain_text("Run again")
+        expect(page.locator("#run-actions")).to_contain_text("Rerun")
         assert page.title().startswith("Succeeded · ")
         expect(page.locator("#fresh")).to_be_hidden()
         expect(page.locator("#run-tally")).to_have_text("7")
@@ -283,7 +283,7 @@ def test_a_double_click_asks_and_the_notice_of_an_abort_goes_with_the_run(
         page.get_by_role("button", name="Abort run").click()
         expect(page.get_by_text("The run is stopping.")).to_be_visible()
         live.end()
-        expect(page.get_by_role("button", name="Run again")).to_be_visible()
+        expect(page.get_by_role("button", name="Rerun")).to_be_visible()
         expect(page.get_by_text("The run is stopping.")).to_have_count(0)
         page.get_by_text("More", exact=True).click()
         page.get_by_role("button", name="Delete", exact=True).dblclick()
