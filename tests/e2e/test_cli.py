@@ -149,9 +149,11 @@ def test_a_new_version_is_pushed_run_and_deleted(cli: Cli, tmp_path: Path) -> No
     for version, said in (("latest", "two"), ("v1.0.1", "one")):
         run = cli.json("run", "start", "owner/the-teller", "--version", version, "--wait")["slug"]
         assert said in cli.run("run", "log", run)[0]
-    cli.json("worker", "withdraw", "owner/the-teller", "v1.0.2")
+    withdrawn = cli.json("worker", "withdraw", "owner/the-teller", "v1.0.2")
+    assert withdrawn["current"] == "v1.0.1"
     back = cli.run("worker", "restore-version", "owner/the-teller", "v1.0.2")
-    assert back[1] == "owner/the-teller v1.0.2 can be started again.\n"
+    said = "owner/the-teller v1.0.2 can be started again.\nThe current version is v1.0.2.\n"
+    assert back[1] == said
     assert cli.json("worker", "show", "owner/the-teller")["version"] == "v1.0.2"
     assert "--yes" in cli.run("worker", "delete", "owner/the-teller", code=2)[1]
     gone = cli.json("worker", "delete", "owner/the-teller", "--yes")
