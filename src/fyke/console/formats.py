@@ -30,6 +30,7 @@ from fyke.reasons import machine_name as name_of_machine
 
 _NUMBER_AND_CHINESE = re.compile(r"(?<=\d)(?=[一-鿿])")  # the catalogue has a space there
 _UNITS = ("B", "kB", "MB", "GB", "TB")
+_LARGEST_GROUPED = 10**15
 
 
 def zone_named(name: str) -> tzinfo:
@@ -172,6 +173,13 @@ def machine_name(name: str) -> str:
 def count(number: int) -> str:
     """A number with the language's thousands separators."""
     return _decimal(number, locale())
+
+
+def number(value: float) -> str:
+    """A number with all its decimals, and the language's separators unless it is very large."""
+    if abs(value) >= _LARGEST_GROUPED:
+        return str(value)
+    return str(format_decimal(value, locale=locale(), decimal_quantization=False))
 
 
 # Lists repeat the same few numbers and dates, and formatting one takes 0.1 ms.

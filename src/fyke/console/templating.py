@@ -56,6 +56,7 @@ def make_environment(statics: Statics) -> Environment:
         room=formats.room,
         money=formats.money,
         count=formats.count,
+        number=formats.number,
         machine_name=formats.machine_name,
         hue=hue_of,
         memory_time=formats.memory_time,

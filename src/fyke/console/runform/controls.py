@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fyke.console.run_options import empty_choice, shown_option
-from fyke.console.runform.labels import field_error
+from fyke.console.runform.labels import default_label, field_error, unset_label
+from fyke.console.texts import gettext as _
 from fyke.domain.forms.choices import token_of, value_of
 from fyke.domain.forms.codec import JSON, ORIGINAL, PASTE, decode
 from fyke.domain.forms.controls import AMOUNT, KEY, ORDER, UNIT, PostedTexts, first, order_of
@@ -45,7 +46,7 @@ class Control:
     """One field on the page. ``mode`` is its kind, or ``json`` for a value that its control cannot
     show; ``name`` and ``id`` are those of its main control; ``extra``: suffix to (name, text) of
     each further control; ``cells``: (row number, column), as errors name them, to the id of the
-    cell.
+    cell; ``unset``: the default of the schema, where the empty control sends no value.
     """
 
     field: FormField
@@ -61,6 +62,7 @@ class Control:
     faults: list[str] = dataclasses.field(default_factory=list)
     cells: dict[tuple[int, str], str] = dataclasses.field(default_factory=dict)
     empty: str = ""  # the label of the choice of none
+    unset: str = ""
 
     @property
     def searchable(self) -> bool:
@@ -181,7 +183,29 @@ def _control(
         result.selected = sorted(chosen, key=lambda choice: order.get(choice.token, len(order)))
     if field.kind is ControlKind.TABLE:
         _fill_rows(result, posted, errors)
+    _show_unset(result, posted)
     return result
+
+
+def _show_unset(made: Control, posted: PostedTexts) -> None:
+    """Make visible that the control sends no value, or null, and the default of the schema.
+
+    The platform does not fill in defaults: the Worker decides about a value that is not set, so
+    neither an empty control nor a switch that is off may stand for it.
+    """
+    field = made.field
+    if field.kind is ControlKind.SWITCH and ORIGINAL in posted:  # on and off are sent without it
+        made.mode, made.empty = "select", unset_label(field, first(posted, ORIGINAL))
+        made.choices = [
+            ControlChoice("true", _("on"), made.text == "true"),
+            ControlChoice("false", _("off"), made.text == "false"),
+        ]
+    elif made.text or field.required or decode(field, posted).value is not ABSENT:
+        return
+    elif field.kind in (ControlKind.SELECT, ControlKind.RADIO) and not made.searchable:
+        made.empty = unset_label(field) if default_label(field) else ""
+    else:
+        made.unset = default_label(field)
 
 
 def _extra_suffixes(field: FormField) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from fyke.domain.forms.controls import (
+    KEY,
     READ,
     SHOW,
     UNIT,
@@ -80,8 +81,12 @@ def _read_original(field: FormField, original: str, posted: PostedTexts) -> Read
 
 
 def _comparable(posted: PostedTexts) -> PostedTexts:
-    """The texts without empty ones and without units, which are sent even without an amount."""
+    """The texts without empty ones, and without those that are also sent for an empty control: the
+    units of spans and the key of a list.
+    """
     filled = {suffix: [text for text in texts if text] for suffix, texts in posted.items()}
+    if not filled.get(""):
+        filled.pop(KEY, None)
     return {s: t for s, t in filled.items() if t and s != UNIT and not s.endswith(f":{UNIT}")}
 
 

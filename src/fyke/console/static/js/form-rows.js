@@ -99,9 +99,10 @@ function put(control, value) {
 
 function choose(select, value) {
   const wanted = value.trim().toLowerCase();
-  const found = [...select.options].find(
-    (option) => option.value === value || option.label.trim().toLowerCase() === wanted,
-  );
+  const options = [...select.options];
+  const found =
+    options.find((option) => option.value === value || option.label.trim().toLowerCase() === wanted) ??
+    options.find((option) => option.value.toLowerCase() === wanted);
   if (found) select.value = found.value;
 }
 
