@@ -233,6 +233,20 @@ def test_what_is_selected_before_the_json_editor_is_loaded_is_replaced(
         assert (watch.errors, watch.foreign) == ([], [])
 
 
+def test_typing_replaces_all_that_is_selected_in_the_json_editor(
+    browser: Browser, server: Served, token: str
+) -> None:
+    typed = '{"city": "Linz", "keywords": [{"keyword": "tea"}]}'
+    with tab(browser, server.base_url, token) as (page, watch):
+        page.goto(f"{FORM}?view=json")
+        editor = page.locator(".json-editor").get_by_label("Input as JSON")
+        editor.focus()
+        page.keyboard.press("Control+a")
+        page.keyboard.type(typed)
+        expect(page.locator("#json")).to_have_value(typed)
+        assert (watch.errors, watch.foreign) == ([], [])
+
+
 def test_the_snippet_is_updated_with_the_input(
     browser: Browser, server: Served, token: str
 ) -> None:

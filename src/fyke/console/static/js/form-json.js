@@ -102,6 +102,7 @@ class FormJson extends HTMLElement {
       useSoftTabs: true,
       wrap: true,
       showPrintMargin: false,
+      wrapBehavioursEnabled: false, // a typed bracket or quote replaces the selection, as in other fields
       fontSize: "0.85rem",
       useWorker: true,
     });
