@@ -259,6 +259,36 @@ async def test_a_run_can_be_started_from_the_json_view(
     assert (run.limits.memory_mb, run.subtasks) == (4096, 3)
 
 
+async def test_a_start_with_values_beyond_the_form_asks_first(
+    app: App, owner: Visitor, places: str
+) -> None:
+    page = await owner.get(f"{PLACES}?view=json")
+    rows = [{"url": "https://a.example", "kind": "zoo"}, {"depth": 2}]
+    typed = json.dumps({"keywords": ["a"], "max_results": 99999, "sort": 7, "places": rows})
+    live = await owner.post(f"{PLACES}/outlook", sent(page, json_text=typed), part=True, status=200)
+    assert "Maximum results: must be at most 10,000; 99999 is too large" in live.text
+    asked = await press(owner, page, "start", 422, json_text=typed)
+    note = " ".join(asked.one("//*[@id='faults']").text_content().split())
+    assert note.startswith("Start with values that the form does not allow?")
+    for rule in (
+        "Maximum results: must be at most 10,000; 99999 is too large",
+        'Sort by: has no option "7"',
+        'Places, row 1, Kind: has no option "zoo"',
+        "Places, row 2, Address: is required",
+    ):
+        assert asked.text.count(rule) == 1
+    assert await runs(app) == []
+    # the form view asks too; what is typed there must follow its rules
+    form = await press(owner, asked, "form")
+    assert "Start anyway" in (await press(owner, form, "start", 422)).text
+    wrong = await press(owner, form, "start:anyway", 422, **{"f:max_results": "99998"})
+    assert "Maximum results: must be at most 10,000; 99998 is too large" in wrong.text
+    (button,) = asked.all("//*[@id='faults']//button")
+    await press(owner, asked, button.get("value"), 303)
+    (run,) = await runs(app)
+    assert json.loads(run.input_json) == json.loads(typed)
+
+
 async def test_rows_can_be_added_and_pasted_without_javascript(
     app: App, owner: Visitor, places: str
 ) -> None:

@@ -18,7 +18,7 @@ from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.problems import nothing_to_split
 from fyke.console.reasons import error_text
 from fyke.console.runform import form_request
-from fyke.console.runform.context import FormContext, form_context_of
+from fyke.console.runform.context import FormContext, form_context_of, warnings_of
 from fyke.console.runform.form_request import FORM_VIEW, JSON_VIEW, REDRAW
 from fyke.console.runform.reading import initial_input, read_input
 from fyke.console.runform.reply import FormAction, FormReply, context_after
@@ -41,6 +41,7 @@ from fyke.model.run import Origin
 FORM_BYTES = 16 * 2**20
 _TEMPLATE = "workers/input.html"
 _BASE = "/w/{owner}/{name}"
+_ANYWAY = "anyway"  # after ``start:``, although the input breaks rules of the form
 _GONE = (VersionUnavailable, UnknownVersion)
 
 
@@ -135,6 +136,8 @@ class WorkerInputPages:
             return await self._save_task(view, action)
         if empty := action.checked.outlook.plan.empty:
             return FormReply(action, problem=nothing_to_split(empty))
+        if action.checked.beyond_form and action.request.subject != _ANYWAY:
+            return FormReply(action, asked=True)
         return await self._start(view, action)
 
     async def _start(self, view: View, action: FormAction) -> Response | FormReply:
@@ -241,6 +244,7 @@ class WorkerInputPages:
             outlook=checked.outlook,
             faults=len(checked.value.errors),
             pristine=context.pristine,
+            warnings=warnings_of(form.form, checked.beyond_form),
             recent=await self.forms.recent(view.caller, frame.worker.id),
             missing_secrets=await self._missing_secrets(view, form),
             unavailable="",
@@ -257,7 +261,8 @@ class WorkerInputPages:
         """The estimate of a start, updated while the user types."""
         request = form_request.read(view.form)
         ref = f"{view.param('owner')}/{view.param('name')}"
-        checked = (await read_input(self.forms, view.caller, ref, request)).checked
+        submitted = await read_input(self.forms, view.caller, ref, request)
+        checked = submitted.checked
         faults = len(checked.value.errors)
         return view.part(
             "workers/outlook.html",
@@ -265,6 +270,7 @@ class WorkerInputPages:
             outlook=checked.outlook,
             faults=faults,
             pristine=False,
+            warnings=warnings_of(submitted.form.form, checked.beyond_form),
         )
 
     async def format(self, view: View) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,10 @@ class FormContext:
     pristine: bool = False  # not edited yet
     options_open: bool = False
     options_line: str = ""
+    asked: bool = False  # whether to start although the input breaks rules of the form
+
+
+_MAX_WARNINGS = 10
 
 
 def form_context_of(
@@ -117,12 +121,25 @@ def _with_target(
         return "json", place + error.message
     name = error.path.removeprefix("custom.")
     target = cells.get(name, {}).get((error.row, error.column), "")
+    return target or ids_of(form).get(error.path, ""), _sentence(form, error)
+
+
+def _sentence(form: RunForm, error: InputError) -> str:
+    """The sentence of an error, with the titles of its field and column."""
+    name = error.path.removeprefix("custom.")
     field = form.fields.get(name) if error.path.startswith("custom.") else None
     option = error.path.removeprefix("system.") if error.path.startswith("system.") else ""
     title = field.title if field else option_title(option)
     columns = {c.name: c.title for c in field.columns} if field else {}
-    column = columns.get(error.column, error.column)
-    return target or ids_of(form).get(error.path, ""), summary_error(error, title, column)
+    return summary_error(error, title, columns.get(error.column, error.column))
+
+
+def warnings_of(form: RunForm, errors: Sequence[InputError]) -> list[str]:
+    """The first rules of the form that an input breaks, and the number of others."""
+    shown = [_sentence(form, error) for error in errors[:_MAX_WARNINGS]]
+    if (more := len(errors) - len(shown)) > 0:
+        shown.append(ngettext("%(num)s more", "%(num)s more", more) % {"num": formats.count(more)})
+    return shown
 
 
 def _options_line(system: dict[str, Any], defaults: SystemDefaults) -> str:

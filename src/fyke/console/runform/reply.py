@@ -35,13 +35,15 @@ class FormAction:
 @dataclass(frozen=True, slots=True)
 class FormReply:
     """The result of an action. ``redraw``: show the parsed value in the requested view instead of
-    what was typed. ``refused``: errors in the input prevented the action. ``about_callback``:
+    what was typed. ``refused``: errors in the input prevented the action. ``asked``: the
+    input breaks rules of the form, so a start asks first. ``about_callback``:
     ``problem`` concerns the callback URL, which an operator can allow with ``callback_entry``.
     """
 
     action: FormAction
     redraw: bool = False
     refused: bool = False
+    asked: bool = False
     problem: str = ""
     about_callback: bool = False
     callback_entry: str = ""
@@ -75,7 +77,10 @@ def context_after(reply: FormReply) -> FormContext:
     context.callback_entry = reply.callback_entry
     context.options_open = context.options_open or bool(context.callback_fault)
     view_unavailable = reply.redraw and action.unreadable and request.sent_view == JSON_VIEW
-    refused = bool(reply.refused or reply.problem or reply.task_fault or reply.import_errors)
+    context.asked = reply.asked
+    refused = bool(
+        reply.refused or reply.problem or reply.task_fault or reply.import_errors or reply.asked
+    )
     context.focus = refused or view_unavailable
     if not context.focus:
         context.focus_target = "notice" if reply.notice else _FOCUS_TARGETS.get(request.button, "")

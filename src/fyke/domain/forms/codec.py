@@ -69,6 +69,17 @@ def decode(field: FormField, posted: PostedTexts) -> ReadValue:
     return _read(field, posted)
 
 
+def broken_rules(field: FormField, value: Any) -> tuple[InputError, ...]:
+    """Return the rules that only the form has and that a value breaks: bounds, declared options and
+    required cells. The default of the schema breaks none.
+    """
+    shown = None if same(value, field.default) else _show(field, value)
+    if not shown:
+        return ()
+    typed = {suffix: t for suffix, t in shown.items() if not suffix.endswith(f":{ORIGINAL}")}
+    return _read(field, typed).problems
+
+
 def _read_original(field: FormField, original: str, posted: PostedTexts) -> ReadValue | None:
     """The value under ``was`` if the control was returned unchanged, else None."""
     try:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from fyke.domain.forms.codec import decode
+from fyke.domain.forms.codec import broken_rules, decode
 from fyke.domain.forms.jsonview import JsonViewError, read_json
 from fyke.domain.forms.model import ABSENT, ControlKind, FormField, InputError, RunForm
 from fyke.domain.forms.pairs import FormContent, Pairs, content_of, content_pairs, group_by_field
@@ -83,6 +83,17 @@ def normalise(
     else:
         value = _from_value(raw.value)
     return _checked(form, value, raw, defaults or SystemDefaults())
+
+
+def beyond_form(form: RunForm, value: NormalisedInput) -> tuple[InputError, ...]:
+    """Return the rules that only the form has and that the input breaks. A start accepts it."""
+    refused = {error.path for error in value.errors}
+    return tuple(
+        error
+        for name, field in form.fields.items()
+        if f"custom.{name}" not in refused
+        for error in broken_rules(field, value.custom.get(name, ABSENT))
+    )
 
 
 def to_pairs(form: RunForm, value: NormalisedInput) -> Pairs:

@@ -9,6 +9,7 @@ import re
 
 from fyke.domain.workers.jsontext import MAX_DIGITS
 
+_LARGEST_GROUPED = 10**15
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -47,7 +48,11 @@ def _rule(typed: str, whole: bool) -> str:
 def within(number: float, minimum: float | None, maximum: float | None) -> str:
     """Return the rule that the number breaks, ``""`` when it is within the bounds."""
     if minimum is not None and number < minimum:
-        return f"must be at least {minimum}; {number} is too small"
+        return f"must be at least {_grouped(minimum)}; {number} is too small"
     if maximum is not None and number > maximum:
-        return f"must be at most {maximum}; {number} is too large"
+        return f"must be at most {_grouped(maximum)}; {number} is too large"
     return ""
+
+
+def _grouped(bound: float) -> str:
+    return f"{bound:,}" if abs(bound) < _LARGEST_GROUPED else str(bound)

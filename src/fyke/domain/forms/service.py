@@ -15,8 +15,21 @@ from fyke.domain.accounts.rights import require_editor
 from fyke.domain.billing.caps import SpendingMonth, month_of
 from fyke.domain.forms.describe import describe
 from fyke.domain.forms.importing import ImportChoice, ImportResult, import_file
-from fyke.domain.forms.model import ControlKind, FormField, FormSource, RunForm, dump
-from fyke.domain.forms.normalise import NormalisedInput, RawInput, normalise, start_value
+from fyke.domain.forms.model import (
+    ControlKind,
+    FormField,
+    FormSource,
+    InputError,
+    RunForm,
+    dump,
+)
+from fyke.domain.forms.normalise import (
+    NormalisedInput,
+    RawInput,
+    beyond_form,
+    normalise,
+    start_value,
+)
 from fyke.domain.forms.quote import Quote, SplitPreview, quote, split_preview
 from fyke.domain.runs.admission import plan_limit
 from fyke.domain.runs.browsers import limits_at_start, missing_for_start
@@ -115,10 +128,13 @@ class StartPreview:
 
 @dataclass(frozen=True, slots=True)
 class InputCheck:
-    """A normalised input and the preview of its start."""
+    """A normalised input and the preview of its start. ``beyond_form``: the rules that only the
+    form has and that the input breaks.
+    """
 
     value: NormalisedInput
     outlook: StartPreview
+    beyond_form: tuple[InputError, ...] = ()
 
 
 class RunForms:
@@ -160,6 +176,7 @@ class RunForms:
     async def check(self, caller: Caller, view: FormView, raw: RawInput) -> InputCheck:
         """Return the input of ``raw`` with its errors, and the preview of its start."""
         value, plan = await asyncio.to_thread(self._plan, view, raw)
+        beyond = await asyncio.to_thread(beyond_form, view.form, value)
         state = await self._read(
             lambda tx: _account_state(tx, self._rules, caller, view, plan.parsed)
         )
@@ -179,7 +196,7 @@ class RunForms:
             estimate=usage,
             refused=state.refused,
         )
-        return InputCheck(value, outlook)
+        return InputCheck(value, outlook, beyond)
 
     async def past_form(self, caller: Caller, ref: str, number: str) -> RunForm | None:
         """Return the form of a version to show an earlier input, even of a withdrawn version; None

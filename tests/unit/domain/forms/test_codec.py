@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fyke.domain.forms import codec
-from fyke.domain.forms.codec import decode, encode
+from fyke.domain.forms.codec import broken_rules, decode, encode
 from fyke.domain.forms.controls import ReadValue
 from fyke.domain.forms.model import ABSENT, FormField, RunForm, pretty
 from fyke.domain.forms.normalise import (
@@ -29,6 +29,25 @@ def test_an_unchanged_number_may_exceed_its_bounds() -> None:
     assert not sent(made, *shown).errors
     changed = [(name, "98" if name == "f:x" else text) for name, text in shown]
     assert "at most 10" in fault(made, *changed)
+
+
+def test_rules_of_the_form_that_a_value_breaks() -> None:
+    def broken(value: Any, **options: Any) -> list[str]:
+        made = form(item(**options))
+        return [error.rule for error in broken_rules(made.fields["x"], value)]
+
+    number: dict[str, Any] = {"editor": "number", "type": "integer", "maximum": 10}
+    select: dict[str, Any] = {"editor": "select", "type": "string", "options": COLOURS}
+    column = {"param": "n", "type": "integer", "editor": "number", "maximum": 10, "required": True}
+    table: dict[str, Any] = {"editor": "requestListSource", "type": "array", "param_list": [column]}
+    assert broken(99, **number) == ["must be at most 10; 99 is too large"]
+    assert broken("green", **select) == ['has no option "green"; choose one from the list']
+    assert broken([{"n": 99}, {"n": None}, {"n": 1}], **table) == [
+        "must be at most 10; 99 is too large"
+    ]
+    for fine in (10, None, ABSENT, "99", {"a": 1}):
+        assert broken(fine, **number) == []
+    assert broken(99, **number, default=99) == [], "a new form has it"
 
 
 def test_line_ends_of_a_text_become_newlines() -> None:
