@@ -59,6 +59,16 @@ async def test_an_export_can_have_a_chinese_name(app: App, owner: Visitor) -> No
     )
 
 
+async def test_an_export_can_have_a_name_with_spaces(app: App, owner: Visitor) -> None:
+    run = await finished(app, [{"b": 1}])
+    form = await owner.get(f"/runs/{run}/export")
+    assert "spaces, dots, hyphens and underscores" in form.text
+    address = f"/runs/{run}/export/file?format=csv&name=+my+prices+"
+    away = await owner.get(address, status=303)
+    file = await owner.http.get(away.location)
+    assert file.headers["content-disposition"] == 'attachment; filename="my prices.csv"'
+
+
 async def test_enter_in_the_export_form_downloads(app: App, owner: Visitor) -> None:
     page = await owner.get(f"/runs/{await finished(app, [{'b': 1}])}/export")
     first = page.all("//form[contains(@class, 'export-form')]//button[not(@type='button')]")[0]

@@ -118,6 +118,7 @@ class ExportFile extends HTMLElement {
 
   end(text) {
     this.bar.remove();
+    this.toggleAttribute("data-ended", true);
     this.say(text);
     announce(`${this.dataset.name}: ${text}`);
     this.querySelector("[data-stop]").setAttribute("aria-label", this.dataset.close);

@@ -39,6 +39,7 @@ async function save(form, address) {
     return;
   }
   if (!response.ok) throw new Error(String(response.status));
+  for (const ended of document.querySelectorAll("export-file[data-ended]")) ended.remove();
   const shown = document.querySelector("#run-output") ?? form.closest("section");
   shown.before(...parts); // the rows may be reloaded, and it stays
   form.closest("dialog")?.close();

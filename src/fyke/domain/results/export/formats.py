@@ -120,16 +120,21 @@ def parse_format(name: str | None) -> ExportFormat:
 
 def file_name(format: ExportFormat, requested_name: str = "") -> str:
     """Return the requested name with the suffix of the format, by default a new one like
-    ``exported_result_csv_<uuid>.csv``. Raise ``InvalidRequest`` for a name that is not valid on
-    every system.
+    ``exported_result_csv_<uuid>.csv``. Spaces around it are removed. Raise ``InvalidRequest`` for a
+    name that is not valid on every system.
     """
     if requested_name:
-        name = requested_name.removesuffix(f".{format.suffix}")
+        name = requested_name.strip(" ").removesuffix(f".{format.suffix}").rstrip(" ")
         if not _is_allowed(name):
             raise InvalidRequest(
                 "must begin with a letter or digit and contain only letters and digits of any "
-                f"script, dots, hyphens and underscores, at most {MAX_NAME_CHARACTERS} of them, or "
-                f"{MAX_NAME_BYTES // 3} in scripts such as Chinese",
+                "script, spaces, dots, hyphens and underscores",
+                field="name",
+            )
+        if not _is_short(name):
+            raise InvalidRequest(
+                f"must have at most {MAX_NAME_CHARACTERS} characters and {MAX_NAME_BYTES} bytes in "
+                "UTF-8, where a Chinese character has 3; shorten it",
                 field="name",
             )
         return f"{name}.{format.suffix}"
@@ -138,12 +143,13 @@ def file_name(format: ExportFormat, requested_name: str = "") -> str:
 
 def _is_allowed(name: str) -> bool:
     # marks are parts of letters, such as the vowels of Hindi
-    return (
-        name[:1].isalnum()
-        and len(name) <= MAX_NAME_CHARACTERS
-        and len(name.encode(errors="replace")) <= MAX_NAME_BYTES
-        and all(char.isalnum() or char in "._-" or category(char)[0] == "M" for char in name)
+    return name[:1].isalnum() and all(
+        char.isalnum() or char in " ._-" or category(char)[0] == "M" for char in name
     )
+
+
+def _is_short(name: str) -> bool:
+    return len(name) <= MAX_NAME_CHARACTERS and len(name.encode()) <= MAX_NAME_BYTES
 
 
 def readable_name(worker: str, created_at: int, zone: tzinfo) -> str:

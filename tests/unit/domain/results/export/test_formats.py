@@ -68,7 +68,18 @@ def test_a_readable_name_has_the_time_of_the_zone_and_is_allowed():
 
 
 @pytest.mark.parametrize(
-    "name", ["价格-2026", "価格表", "がぎ", "हिन्दी", "prix_été", "书" * 80, "a" * 100]
+    "name",
+    [
+        "价格-2026",
+        "価格表",
+        "がぎ",
+        "हिन्दी",
+        "prix_été",
+        "书" * 80,
+        "é" * 100,
+        "𠀀" * 60,
+        "a" * 100,
+    ],
 )
 def test_a_file_name_may_be_of_any_script(name: str):
     assert file_name(FORMATS["csv"], name) == f"{name}.csv"
@@ -84,20 +95,30 @@ def test_a_file_name_may_be_of_any_script(name: str):
         "书\n",
         "书\u202e",
         "书\x00",
-        "书 a",
+        "书\u00a0a",
+        "书\ta",
         "书\ud800",
         "-书",
         ".书",
         "😀",
         "书?",
-        "书" * 81,
-        "a" * 101,
         "\u0301",
     ],
 )
 def test_a_file_name_that_not_every_system_can_store_is_refused(name: str):
     with pytest.raises(InvalidRequest, match="must begin with a letter or digit"):
         file_name(FORMATS["csv"], name)
+
+
+@pytest.mark.parametrize("name", ["书" * 81, "a" * 101, "𠀀" * 61, "я" * 101])
+def test_a_file_name_that_is_too_long_is_refused(name: str):
+    with pytest.raises(InvalidRequest, match="at most 100 characters and 240 bytes in UTF-8"):
+        file_name(FORMATS["csv"], name)
+
+
+@pytest.mark.parametrize("name", ["my prices", " my prices ", "my prices.csv", "my prices .csv "])
+def test_a_file_name_may_contain_spaces_but_not_around_it(name: str):
+    assert file_name(FORMATS["csv"], name) == "my prices.csv"
 
 
 @pytest.mark.parametrize("name", list(FORMATS))
