@@ -97,8 +97,14 @@ async def test_the_example_starts_a_run_or_reports_the_problem(app: App, owner: 
     link = page.one("//*[@id='f-url-hint']/a").get("href")
     path, _, anchor = link.partition("#")
     (await owner.get(path)).one(f"//*[@id='{anchor}']")
-    wrong = await owner.post("/welcome", {"url": ""}, status=422)
-    assert wrong.all("//*[@role='alert']")
+    assert page.one("//form[@action='/welcome']").get("novalidate") is not None
+    for address in ("", "127.0.0.1:8001", "example.com", "ftp://example.com/", "https:///x"):
+        wrong = await owner.post("/welcome", {"url": address}, status=422)
+        assert (
+            "it begins with http:// or https://"
+            in wrong.one("//*[@id='f-url-fault']").text_content()
+        )
+        assert wrong.value("url") == address
     started = await owner.post("/welcome", {"url": "https://example.com/"})
     run_id = started.location.removeprefix("/runs/")
     run = (await app.services.runs.get(app.owner, run_id)).run

@@ -77,6 +77,13 @@ async def test_a_zip_and_a_repository_can_be_uploaded(other: Visitor) -> None:
     page = await other.get("/dev/upload")
     assert page.one("//input[@type='file']").get("accept") == ".zip,application/zip"
     assert "fyke worker new my-worker" in page.text
+    empty = await other.http.post(
+        "/dev/upload/zip",
+        headers={**FROM_OUR_PAGE, "accept": "text/html"},
+        files={"scraper_file": ("a.zip", b"")},
+    )
+    assert empty.status_code == 422
+    assert "Is empty; choose the ZIP of the project" in empty.text
     answer = await other.http.post("/dev/upload/zip", headers=FROM_OUR_PAGE, files={"x": b""})
     assert answer.status_code == 422
     assert "Choose a ZIP file of the project" in answer.text

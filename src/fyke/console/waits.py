@@ -181,8 +181,11 @@ def _needs(cpus: str, memory: str) -> str:
 
 def wait_text(reason: Reason | None) -> str:
     """Why one run waits, in the words of the queue; "" for None."""
-    if reason is None or not _is_for_room(reason):
-        return text_of(reason)
+    if reason is None:
+        return ""
+    if not _is_for_room(reason):
+        text = text_of(reason)
+        return _("%(sentence)s.") % {"sentence": text[:1].upper() + text[1:]}
     own = _particular(reason, same_needs=False)
     cpus, memory = _room(reason, *_FREE)
     room = _("The machine with the most room has %(cpus)s cores and %(memory)s free.") % {

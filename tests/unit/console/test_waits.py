@@ -97,4 +97,6 @@ def test_one_run_waits_in_the_words_of_the_queue() -> None:
         "After 21 older subtasks, needs one core and 512 MiB. "
         "The machine with the most room has 0 cores and 2 GiB free."
     )
-    assert wait_text(NONE_ALIVE).startswith("no runner is alive") and wait_text(None) == ""
+    text = wait_text(NONE_ALIVE)
+    assert text.startswith("No runner is alive") and text.endswith(".")
+    assert wait_text(None) == ""

@@ -95,7 +95,7 @@ class UploadPages:
                 view.caller, await file.read(), file.filename, worker=view.form.get("worker")
             )
         except (InvalidRequest, Refused) as error:
-            faults = {"scraper_file": error.message}
+            faults = faults_of(error, {"file": "scraper_file"}, "scraper_file")
             return await self._list_page(view, status=422, faults=faults)
         return view.go(f"{AREA}/{upload.id}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
 from fyke.console.problems import faults_of
+from fyke.console.texts import gettext as _
 from fyke.console.view import View
 from fyke.domain.accounts.service import OPERATOR_NAME
 from fyke.domain.runs.service import Runs, StartRequest
@@ -18,6 +20,7 @@ from fyke.model.run import Origin
 from fyke.model.worker import Worker
 
 SAMPLE = f"{OPERATOR_NAME}/website-content-crawler"
+_ADDRESS = re.compile(r"https?://[^\s/]", re.IGNORECASE)
 SITE = "https://example.com/"
 
 
@@ -38,6 +41,9 @@ class WelcomePages:
 
     async def start(self, view: View) -> Response:
         url = view.form.get("url").strip()
+        if not _ADDRESS.match(url):
+            fault = _("Enter the whole address: it begins with http:// or https://.")
+            return await self._page(view, url, {"url": fault}, status=422)
         request = StartRequest(SAMPLE, None, _input(url), "", Origin.WEB)
         try:
             run = await self.runs.start(view.caller, request)

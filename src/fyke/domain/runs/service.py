@@ -88,8 +88,7 @@ def _checked(input_schema: str, custom: dict[str, Any], max_subtasks: int) -> _C
     schema = parse(input_schema)
     validate_input(schema, custom)
     parts = split(schema, custom, limit=max_subtasks)
-    titles = {field.name: field.title for field in schema.fields}
-    return _CheckedInput(parts, _dump(custom), summarise(custom, titles))
+    return _CheckedInput(parts, _dump(custom), summarise(custom, schema.fields))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
+
+from fyke.domain.workers.input_schema import InputField, Labels
 
 MAX_CHARS = 200  # of a summary
 MAX_VALUE_CHARS = 60  # of one value in it
@@ -13,22 +15,26 @@ MAX_INPUT_CHARS = 65_536  # of an input that is read for its summary
 _MAX_BITS = 256  # of a number that is shown
 _MAX_FIELDS = 50  # more do not fit into the line
 
+_NO_LABELS: Labels = {}
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 _ELLIPSIS = "\u2026"
 
 
-def summarise(custom: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+def summarise(custom: Mapping[str, Any], fields: Iterable[InputField] = ()) -> str:
     """One line of at most ``MAX_CHARS`` characters, for example ``Pages: https://a.example (+2);
-    Depth: 3``. Fields are in the order of ``titles`` (title by name), then all others, without
-    empty ones. A list is shown as its first item and the number of others.
+    Depth: 3``. ``fields`` of the schema are first, with their titles and the labels of options,
+    then all others, without empty ones. A list is shown as its first item and the number of others.
     """
+    known = {field.name: field for field in fields}
     parts: list[str] = []
     left = MAX_CHARS
-    for name in _in_order(custom, titles):
-        value = _value(custom[name])
+    for name in _in_order(custom, known):
+        field = known.get(name)
+        value = _value(custom[name], field.labels if field else {})
         if not value:
             continue
-        part = f"{_line(titles.get(name) or name, MAX_VALUE_CHARS)}: {value}"
+        title = (field.title if field else "") or name
+        part = f"{_line(title, MAX_VALUE_CHARS)}: {value}"
         parts.append(part)
         left -= len(part) + 2
         if left <= 0:
@@ -44,7 +50,7 @@ def summary_of_text(input_json: str) -> str:
         custom = json.loads(input_json or "{}")
     except ValueError:
         return ""
-    return summarise(custom, {}) if isinstance(custom, dict) else ""
+    return summarise(custom) if isinstance(custom, dict) else ""
 
 
 def summary_of_start(input_json: str) -> str:
@@ -57,24 +63,26 @@ def summary_of_start(input_json: str) -> str:
         return ""
     parameters = run_input.get("parameters") if isinstance(run_input, dict) else None
     custom = parameters.get("custom") if isinstance(parameters, dict) else None
-    return summarise(custom, {}) if isinstance(custom, dict) else ""
+    return summarise(custom) if isinstance(custom, dict) else ""
 
 
-def _in_order(custom: Mapping[str, Any], titles: Mapping[str, str]) -> Iterable[str]:
-    titled = [name for name in titles if name in custom]
-    others = [name for name in custom if name not in titles]
-    return (titled + others)[:_MAX_FIELDS]
+def _in_order(custom: Mapping[str, Any], known: Collection[str]) -> Iterable[str]:
+    declared = [name for name in known if name in custom]
+    others = [name for name in custom if name not in known]
+    return (declared + others)[:_MAX_FIELDS]
 
 
-def _value(value: object) -> str:
+def _value(value: object, labels: Labels = _NO_LABELS) -> str:
     """The text of ``value``, empty for an empty value."""
     if value is None or value in ("", [], {}):
         return ""
+    if labels and isinstance(value, str | int | float) and (type(value), value) in labels:
+        return _line(labels[type(value), value], MAX_VALUE_CHARS)
     match value:
         case bool():
             return "yes" if value else "no"
         case list():
-            return _first(value)
+            return _first(value, labels)
         case dict():
             return _member(value)
         case str():
@@ -85,8 +93,8 @@ def _value(value: object) -> str:
             return _cut(str(value), MAX_VALUE_CHARS)
 
 
-def _first(values: list[Any]) -> str:
-    first = _value(values[0]) or "empty"
+def _first(values: list[Any], labels: Labels) -> str:
+    first = _value(values[0], labels) or "empty"
     omitted = len(values) - 1
     return f"{first} (+{omitted})" if omitted else first
 

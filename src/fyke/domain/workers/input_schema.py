@@ -8,6 +8,8 @@ the specification requires is optional here, because published Workers omit it;
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -33,9 +35,13 @@ _EDITOR_TYPES = {
 }
 
 
+Labels = Mapping[tuple[type, object], str]  # 1, 1.0 and true are different values
+
+
 @dataclass(frozen=True, slots=True)
 class InputField:
-    """One entry of ``properties``: the rules that a run's input is checked against.
+    """One entry of ``properties``: the rules that a run's input is checked against, and the words
+    for its values. ``labels``: type and value of an option to its label.
 
     ``type`` is the declared one, or follows from editor and default; ``""`` when it is unknown.
     """
@@ -44,6 +50,7 @@ class InputField:
     type: str
     required: bool
     title: str = ""
+    labels: Labels = dataclasses.field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +164,19 @@ def _field(item: object, index: int) -> InputField:
         type=type_of(item),
         required=item.get("required") is True,
         title=text_of(item.get("title")).strip(),
+        labels=_labels(item.get("options")),
     )
+
+
+def _labels(options: object) -> Labels:
+    labels: dict[tuple[type, object], str] = {}
+    for option in options if isinstance(options, list) else []:
+        if not isinstance(option, dict) or not isinstance(option.get("value"), str | int | float):
+            continue
+        label = text_of(option.get("label", option.get("title", option.get("name")))).strip()
+        if label:
+            labels.setdefault((type(option["value"]), option["value"]), label)
+    return labels
 
 
 def _refuse_duplicates(fields: tuple[InputField, ...]) -> None:

@@ -14,8 +14,15 @@ from fyke.domain.runs.summary import (
     summary_of_start,
     summary_of_text,
 )
+from fyke.domain.workers.input_schema import InputField, Labels
 
-TITLES = {"urls": "Pages", "depth": "", "deep": "Follow links"}
+LABELS: Labels = {(str, "oom"): "Out of\nmemory", (int, 1): "Once"}
+FIELDS = (
+    InputField("urls", "array", False, "Pages"),
+    InputField("depth", "number", False),
+    InputField("deep", "boolean", False, "Follow links"),
+    InputField("mode", "", False, "Mode", LABELS),
+)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +33,11 @@ TITLES = {"urls": "Pages", "depth": "", "deep": "Follow links"}
         ({"depth": 3, "urls": ["https://a", "b", "c"]}, "Pages: https://a (+2); depth: 3"),
         ({"other": "x", "deep": True, "depth": 1.5}, "depth: 1.5; Follow links: yes; other: x"),
         ({"deep": False, "urls": [], "depth": None, "x": "", "y": {}}, "Follow links: no"),
+        ({"mode": "oom"}, "Mode: Out of memory"),
+        ({"mode": ["oom", 1]}, "Mode: Out of memory (+1)"),
+        ({"mode": True}, "Mode: yes"),
+        ({"mode": 10**5000}, "Mode: a very large number"),
+        ({"mode": {"url": "oom"}}, "Mode: oom"),
         ({"x": {"city": "Rome", "n": 2}}, "x: city=Rome (+1)"),
         ({"x": {"a": {"b": 1}}}, "x: a={\u2026}"),
         ({"x": [[], 2]}, "x: empty (+1)"),
@@ -35,11 +47,11 @@ TITLES = {"urls": "Pages", "depth": "", "deep": "Follow links"}
     ],
 )
 def test_an_input_is_summarised_in_one_line(custom: dict[str, Any], expected: str) -> None:
-    assert summarise(custom, TITLES) == expected
+    assert summarise(custom, FIELDS) == expected
 
 
 def test_a_long_input_is_cut() -> None:
-    long = summarise({f"field{n}": "v" * 500 for n in range(900)}, {})
+    long = summarise({f"field{n}": "v" * 500 for n in range(900)})
     assert len(long) == MAX_CHARS and long.startswith("field0: vvv") and long.endswith("\u2026")
 
 
@@ -54,7 +66,8 @@ VALUES = st.recursive(
 def test_the_summary_of_any_input_is_one_short_line(
     custom: dict[str, Any], titles: dict[str, str]
 ) -> None:
-    line = summarise(custom, titles)
+    fields = [InputField(name, "", False, title) for name, title in titles.items()]
+    line = summarise(custom, fields)
     assert len(line) <= MAX_CHARS
     assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in line)
 

@@ -82,6 +82,20 @@ def test_the_parts_that_a_run_needs_are_parsed() -> None:
     )
 
 
+def test_options_have_labels_by_type_and_value() -> None:
+    options = [
+        {"label": " Out of memory ", "value": "oom"},
+        {"label": "Once", "value": 1},
+        {"label": "Twice", "value": 1},
+        {"title": "Yes", "value": True},
+        {"label": "", "value": "blank"},
+        {"label": "List", "value": []},
+        "plain",
+    ]
+    (field,) = parse(json.dumps({"properties": [{"name": "x", "options": options}]})).fields
+    assert field.labels == {(str, "oom"): "Out of memory", (int, 1): "Once", (bool, True): "Yes"}
+
+
 def test_members_of_unexpected_types_count_as_missing() -> None:
     document = {"description": 1, "properties": [], "concurrency": [], "b": 7}
     assert parse(json.dumps(document)) == InputSchema((), "", (), (), "")
