@@ -385,7 +385,7 @@ def test_the_export_dialog_restores_the_focus_and_orders_fields(
         expect(dialog).to_be_hidden()
         expect(page.locator("export-file")).to_contain_text("Saved, 12 B. Made on ")
         expect(page.get_by_role("link", name="Export")).to_be_focused()
-        # the next file takes the place of the one that is saved
+        # the next file replaces the one that is saved
         page.get_by_role("link", name="Export").click()
         dialog.get_by_label("File name").fill("my prices")
         with page.expect_download():

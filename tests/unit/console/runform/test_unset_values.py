@@ -72,11 +72,10 @@ def test_a_switch_is_shown_as_off_only_if_its_value_is_off(custom: dict[str, Any
     page = drawn(SCHEMA, custom)
     for item in SWITCHES:
         name = item["name"]
-        boxes = page.all(f"//input[@name='f:{name}']")
+        switches = page.all(f"//input[@name='f:{name}']")
         value = custom.get(name)
-        assert [box.get("checked") is not None for box in boxes] == (
-            [] if value is None else [value]
-        )
+        shown = [switch.get("checked") is not None for switch in switches]
+        assert shown == ([] if value is None else [value])
 
 
 @pytest.mark.parametrize(
