@@ -76,19 +76,38 @@ async def test_figures_cover_all_accounts_without_other_data_of_them(
     page = await owner.get("/store")
     assert titles(page)[0] == "The maps", "the most used comes first"
     card = page.all("//li[contains(@class,'store-card')]")[0].text_content()
-    assert "75% succeeded" in card and "5 runs" in card and "last successful run" in card
+    assert "5 runs" in card and "last successful run" in card
     assert len(page.all("//svg[@class='run-bars']/a")) == 4, "only the runs of this account"
     async with visitor(app, app.other.user_id) as other:
         runs = await other.get("/w/other/maps/runs")
         assert len(runs.all("//tbody/tr")) == 1, "runs of others are guest's business"
 
 
-async def test_a_success_rate_is_rounded_down(app: App, owner: Visitor) -> None:
+RATE = "//li[contains(.,'% succeeded') and @title]"
+
+
+async def test_the_success_rate_is_that_of_the_bars_beside_it(app: App, owner: Visitor) -> None:
     await fill(app)
-    for outcome in (Outcome.SUCCEEDED, Outcome.SUCCEEDED, Outcome.EXIT_CODE):
+    await run(app, "maps", Outcome.SUCCEEDED, app.other)
+    for outcome in (Outcome.RUNNER_LOST, Outcome.SUCCEEDED, Outcome.SUCCEEDED):
         await run(app, "maps", outcome)
-    assert "66% succeeded" in (await owner.get("/store?q=maps")).text
-    assert "66% succeeded" in (await owner.get("/w/other/maps/readme")).text
+    of_bars = "Your account's last runs: 2 succeeded, 1 failed"
+    for page in ("/store?q=maps", "/w/other/maps/readme"):
+        rate = (await owner.get(page)).one(RATE)
+        assert rate.text_content().strip() == "67% succeeded"
+        assert rate.get("title") == of_bars
+
+
+async def test_without_runs_of_the_account_the_success_rate_is_that_of_all(
+    app: App, owner: Visitor
+) -> None:
+    await fill(app)
+    for outcome in (Outcome.SUCCEEDED, Outcome.EXIT_CODE, Outcome.ABORTED):
+        await run(app, "maps", outcome, app.other)
+    for page in ("/store?q=maps", "/w/other/maps/readme"):
+        rate = (await owner.get(page)).one(RATE)
+        assert rate.text_content().strip() == "50% succeeded"
+        assert rate.get("title") == "of the last 2 runs of all accounts"
 
 
 async def test_htmx_requests_get_only_the_list(app: App, owner: Visitor) -> None:

@@ -237,13 +237,14 @@ def _time_of_day(hour: int, minute: int, language: Locale) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """A share, rounded down so that only the whole is 100%; ``-`` when ``whole`` is 0."""
-    return f"{part * 100 // whole}%" if whole else "-"
-
-
-def share_percent(share: float) -> int:
-    """A share of 0 to 1 in whole percent, rounded down: only a share of 1 is 100%."""
-    return int(round(share * 100, 6))  # 0.29 * 100 is 28.999999999999996
+    """A share, rounded so that only the whole is 100% and only nothing is 0%; ``-`` when ``whole``
+    is 0.
+    """
+    if not whole:
+        return "-"
+    if part in (0, whole):
+        return f"{100 * part // whole}%"
+    return f"{min(max((200 * part + whole) // (2 * whole), 1), 99)}%"
 
 
 def rows(number: int) -> str:

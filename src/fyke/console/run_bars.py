@@ -22,6 +22,7 @@ from fyke.console.texts import current_language, ngettext
 from fyke.console.texts import gettext as _
 from fyke.model.run import RunState
 from fyke.model.run_list import RunPoint
+from fyke.model.worker import GOOD, WorkerFacts
 
 COUNT = 30
 STEP = 8.0  # from one bar to the next
@@ -126,6 +127,8 @@ class DrawnRuns:
     summary: str  # how the runs ended
     measure: str  # what the height is
     count: int
+    succeeded: int
+    failed: int
     most: ClassVar[int] = COUNT
 
 
@@ -152,6 +155,7 @@ def _drawn(
     shown: tuple[RunPoint, ...], now: int, zone: tzinfo, foreign: frozenset[str], _language: str
 ) -> DrawnRuns:
     bars = bars_of(shown, now)
+    looks = dict(bars.looks)
     parts = [
         f'<svg class="run-bars" viewBox="0 0 {DRAWING_WIDTH:g} {DRAWING_HEIGHT:g}"'
         ' preserveAspectRatio="none" aria-hidden="true" focusable="false">'
@@ -173,7 +177,37 @@ def _drawn(
         summary=", ".join(_counted(look, number) for look, number in bars.looks),
         measure=_("taller bars: longer runs") if bars.by_duration else _("taller bars: more rows"),
         count=len(bars.bars),
+        succeeded=looks.get(Look.GOOD, 0) + looks.get(Look.EMPTY, 0),
+        failed=looks.get(Look.BAD, 0),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessRate:
+    """``basis`` says which runs it is of."""
+
+    percent: str
+    basis: str
+
+
+def success_rate(picture: DrawnRuns | None, facts: WorkerFacts) -> SuccessRate | None:
+    """The rate beside a picture of a Worker's runs: of the same runs. Where the account has none
+    that says something about the Worker, that of all accounts; None without any.
+    """
+    if picture and (ended := picture.succeeded + picture.failed):
+        basis = _("Your account's last runs: %(succeeded)s succeeded, %(failed)s failed") % {
+            "succeeded": picture.succeeded,
+            "failed": picture.failed,
+        }
+        return SuccessRate(formats.percent(picture.succeeded, ended), basis)
+    if not facts.rated_runs:
+        return None
+    basis = ngettext(
+        "of the last run of all accounts",
+        "of the last %(num)s runs of all accounts",
+        facts.rated_runs,
+    ) % {"num": facts.rated_runs}
+    return SuccessRate(formats.percent(facts.recent.count(GOOD), facts.rated_runs), basis)
 
 
 def _titles(now: int, zone: tzinfo) -> Callable[[RunPoint], str]:

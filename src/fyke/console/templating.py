@@ -17,6 +17,7 @@ from fyke.console.hues import hue_of
 from fyke.console.markdown import to_html, with_code
 from fyke.console.once import once_field
 from fyke.console.problems import nothing_to_split
+from fyke.console.run_bars import success_rate
 from fyke.console.run_options import name_options
 from fyke.console.statics import Statics, icon_shape
 
@@ -48,6 +49,7 @@ def make_environment(statics: Statics) -> Environment:
         languages=texts.LANGUAGES,
         formats=formats,
         once_field=once_field,
+        success_rate=success_rate,
     )
     environment.filters.update(
         duration=formats.duration,
@@ -61,7 +63,6 @@ def make_environment(statics: Statics) -> Environment:
         hue=hue_of,
         memory_time=formats.memory_time,
         memory_exact=formats.memory_exact,
-        share_percent=formats.share_percent,
         iso=formats.iso,
         markdown=to_html,
         code_marks=with_code,

@@ -123,8 +123,9 @@ def _success(points: Sequence[RunPoint]) -> Trend:
     for number in range(len(points)):
         ended = [p for p in points[: number + 1] if p.state.terminal][-SHARE_OF:]
         if ended:
-            share = sum(p.state is RunState.SUCCEEDED for p in ended) / len(ended)
-            last = f"{formats.share_percent(share)}%"
+            good = sum(p.state is RunState.SUCCEEDED for p in ended)
+            share = good / len(ended)
+            last = formats.percent(good, len(ended))
             places.append((_left_of(number, points) + STEP / 2, HEIGHT - share * (HEIGHT - 2)))
     line = "L".join(f"{x:g} {y:.1f}" for x, y in places)
     if len(places) == 1:  # a line without length is not drawn

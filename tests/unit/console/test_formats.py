@@ -95,9 +95,15 @@ def test_an_invalid_zone_is_utc(name: str) -> None:
     assert formats.zone_named(name) is UTC
 
 
-def test_a_share_below_the_whole_is_never_100_percent() -> None:
-    assert formats.percent(999, 1000) == "99%"
-    assert formats.percent(0, 0) == "-"
+@pytest.mark.parametrize(
+    ("part", "whole", "percent"),
+    [(0, 0, "-"), (0, 9, "0%"), (1, 999, "1%"), (2, 3, "67%"), (3, 8, "38%"), (29, 100, "29%"),
+     (999, 1000, "99%"), (7, 7, "100%")],
+)  # fmt: skip
+def test_a_share_is_rounded_but_not_to_nothing_or_the_whole(
+    part: int, whole: int, percent: str
+) -> None:
+    assert formats.percent(part, whole) == percent
 
 
 def test_a_moment_in_a_table_is_shortened() -> None:
@@ -107,13 +113,6 @@ def test_a_moment_in_a_table_is_shortened() -> None:
     assert formats.short_moment(now + 3_600_000, UTC, now).startswith("1:00:00")
     assert formats.short_moment(now - day, UTC, now).startswith("Dec 31")
     assert "2024" in formats.short_moment(now - 400 * day, UTC, now)
-
-
-@pytest.mark.parametrize(
-    ("good", "of", "percent"), [(0, 9, 0), (2, 3, 66), (29, 100, 29), (249, 250, 99), (7, 7, 100)]
-)
-def test_a_share_is_rounded_down_to_whole_percent(good: int, of: int, percent: int) -> None:
-    assert formats.share_percent(good / of) == percent
 
 
 @pytest.mark.parametrize(

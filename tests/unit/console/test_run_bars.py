@@ -16,9 +16,11 @@ from fyke.console.run_bars import (
     Look,
     bars_of,
     drawn,
+    success_rate,
 )
 from fyke.model.run import RunState
 from fyke.model.run_list import RunPoint
+from fyke.model.worker import NO_FACTS, WorkerFacts
 
 NOW = 10_000
 POINT = RunPoint("r", "1.0.0", RunState.SUCCEEDED, 0, 0, 0, 1_000, 2_000, 6_000)
@@ -102,3 +104,20 @@ def test_a_run_of_another_account_is_no_link() -> None:
     assert picture is not None
     assert picture.svg.count("<a ") == picture.svg.count("<g>") == 1
     assert "other" not in picture.svg
+
+
+def test_the_success_rate_is_of_the_runs_in_the_picture() -> None:
+    bad, aborted = (replace(POINT, state=state) for state in (RunState.FAILED, RunState.ABORTED))
+    picture = drawn([bad, POINT, replace(POINT, results=1), aborted, NEW], NOW, UTC)
+    rate = success_rate(picture, WorkerFacts("w", recent="----"))
+    assert rate is not None and rate.percent == "67%"
+    assert rate.basis == "Your account's last runs: 2 succeeded, 1 failed"
+
+
+def test_without_ended_runs_in_the_picture_the_success_rate_is_that_of_all_accounts() -> None:
+    facts = WorkerFacts("w", recent="+--")
+    for picture in (None, drawn([NEW], NOW, UTC)):
+        rate = success_rate(picture, facts)
+        assert rate is not None and rate.percent == "33%"
+        assert rate.basis == "of the last 3 runs of all accounts"
+    assert success_rate(None, NO_FACTS) is None
