@@ -10,9 +10,11 @@ from fyke.domain.runs.outcome import end_of
 from fyke.domain.runs.service import StartRequest
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
+from fyke.model.attempt import AttemptReport
 from fyke.model.log import NewLogEntry
 from fyke.model.results import AttemptBatch
 from fyke.model.run import Origin, Outcome, RunFilter
+from fyke.model.runner import AttemptUsage
 from fyke.reasons import Reason, ReasonCode
 from support.app import App
 from support.pages import Visitor, visitor
@@ -176,6 +178,29 @@ async def test_subtasks_events_and_input_are_shown(app: App, owner: Visitor) -> 
     assert json.loads(asked.one("//pre[@id='run-input']").text) == custom
     usage = await owner.get(f"/runs/{run.id}/usage")
     assert "too short for a chart" in usage.text and "Quantities" in usage.text
+
+
+async def test_memory_that_was_never_measured_is_not_drawn_as_none(
+    app: App, owner: Visitor
+) -> None:
+    run = await started(app)
+    [lease] = await app.begin()
+    await app.attempts.report([AttemptReport(lease.attempt.key, AttemptUsage(cpu_ms=9))], 60_000)
+    used = AttemptUsage(
+        cpu_ms=169, memory_peak_bytes=6 * 2**20, memory_mb_ms=6_000, busy_ms=600_000
+    )
+    await app.end(lease, usage=used)
+    usage = await owner.get(f"/runs/{run}/usage")
+    assert "too short for a chart" in usage.text and not usage.all("//run-chart")
+    figures = [cell.text_content().strip() for cell in usage.all("//*[@id='use']//dl/div/*")]
+    assert figures[:6] == [
+        "CPU time used", "169 ms", "Memory used over time", "0.006 GB·s", "Peak memory", "6 MB",
+    ]  # fmt: skip
+    reserved = [cell.text_content().strip() for cell in usage.all("//table/tbody//td")]
+    assert reserved[:2] == ["CPU time reserved", "1 min 15 s"]
+    assert "300 GB·s" in reserved[reserved.index("Memory reserved over time") + 1 :][:3]
+    [_cores, memory, _traffic] = usage.all("//td[@data-label='Quantity']/span/@title")
+    assert memory == "0.083333 GB-hours"
 
 
 async def test_the_run_of_another_account_is_not_found_and_a_viewer_only_reads(

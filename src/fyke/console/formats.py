@@ -10,6 +10,7 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from datetime import date as date_type
 from datetime import time as time_type
+from decimal import Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -146,7 +147,7 @@ def money(micros: int) -> str:
 
 
 def memory_time(mb_ms: int) -> str:
-    """MiB times milliseconds: ``0 GB·s``, ``12.3 GB·s``, from an hour on ``1.25 GB·h``."""
+    """MiB times milliseconds: ``0.006 GB·s``, ``12.3 GB·s``, from an hour on ``1.25 GB·h``."""
     return _memory_time(mb_ms, locale())
 
 
@@ -160,9 +161,20 @@ def plain_dollars(micros: int) -> str:
     return millionths(micros) if micros else ""
 
 
-def quantity(amount: float) -> str:
-    """An amount of a priced unit, with at most six decimals."""
-    return str(format_decimal(amount, format="#,##0.######", locale=locale()))
+def quantity(amount: Decimal, unit: str) -> str:
+    """An amount of a priced unit, as the same is written where it was not charged for."""
+    match unit:
+        case "core-hours":
+            return duration(round(amount * 3_600_000))
+        case "GB-hours":
+            return memory_time(round(amount * 3_600_000 * 1024))
+        case _:
+            return size(round(amount * 10**9))
+
+
+def quantity_exact(amount: Decimal, unit: str) -> str:
+    """The amount in the unit of the price, with at most six decimals."""
+    return f"{format_decimal(amount, format='#,##0.######', locale=locale())} {unit}"
 
 
 def machine_name(name: str) -> str:
@@ -202,7 +214,8 @@ def _money(micros: int, language: Locale) -> str:
 def _memory_time(mb_ms: int, language: Locale) -> str:
     seconds = mb_ms / 1024 / 1000
     if seconds < 3600:
-        return f"{format_decimal(seconds, format='#,##0.#', locale=language)} GB·s"
+        pattern = "#,##0.#" if seconds >= 1 else "0.###"
+        return f"{format_decimal(seconds, format=pattern, locale=language)} GB·s"
     return f"{format_decimal(seconds / 3600, format='#,##0.##', locale=language)} GB·h"
 
 

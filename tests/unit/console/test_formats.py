@@ -117,7 +117,12 @@ def test_a_moment_in_a_table_is_shortened() -> None:
 
 @pytest.mark.parametrize(
     ("mb_ms", "text"),
-    [(0, "0 GB·s"), (12_300 * 1024, "12.3 GB·s"), (4_500_000 * 1024, "1.25 GB·h")],
+    [
+        (0, "0 GB·s"),
+        (6 * 1000, "0.006 GB·s"),
+        (12_300 * 1024, "12.3 GB·s"),
+        (4_500_000 * 1024, "1.25 GB·h"),
+    ],
 )
 def test_memory_over_time_has_the_unit_that_fits(mb_ms: int, text: str) -> None:
     assert formats.memory_time(mb_ms) == text

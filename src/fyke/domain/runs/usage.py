@@ -52,6 +52,12 @@ class RunUsage:
     usage_marks: list[UsageMark]
 
     @property
+    def has_curve(self) -> bool:
+        """Whether they show what was used: a short run ends before its memory is measured."""
+        measured = any(sample.memory_bytes for sample in self.samples)
+        return len(self.samples) > 1 and (measured or not self.memory_peak_bytes)
+
+    @property
     def timeline(self) -> list[RunEvent | UsageMark]:
         """Both kinds of marks, by time."""
         found: list[RunEvent | UsageMark] = [*self.marks, *self.usage_marks]

@@ -88,7 +88,8 @@ class RunChart extends HTMLElement {
         hooks: { draw: [(plot) => this.drawMarks(plot, chart, look.color, went)] },
         scales: { y: { range: (_, low, high) => [0, Math.max(high, least) * (this.marked(chart).length ? 1.3 : 1.1)] } },
         axes: [
-          { ...axis, values: (_, at) => at.map(clock), space: 90 },
+          // steps of less than a second have the same label
+          { ...axis, values: (_, at) => at.map(clock).map((text, i, all) => (text === all[i - 1] ? "" : text)), space: 90 },
           { ...axis, size: width, ...(least === 1 ? { incrs: WHOLE } : {}) },
         ],
         series: [
