@@ -100,8 +100,8 @@ async def test_the_queue_shows_what_fills_the_runners_and_what_is_particular_to_
     filling = [cell.strip() for cell in page.all("//*[@id='filling']//tbody/tr[1]/td/text()")]
     assert filling == [worker.title or worker.path, "1", "0.125", "512 MiB"]
     assert page.all("//*[@id='waits']/p/text()") == [
-        "Most runs wait for this. The machine with the most room has 7.875 cores and 7.5 GiB free. "
-        "Each needs 0.125 cores and 512 MiB."
+        "The machine with the most room has 7.875 cores and 7.5 GiB free. "
+        "Each needs 0.125 cores and 512 MiB. Most runs wait for this."
     ]
     prepared, first, *others = page.all("//*[@id='waits']//td[@data-label='Reason']/div/text()")
     assert prepared.startswith("a runner has taken it")

@@ -24,7 +24,7 @@ _MOVING = (*_ROOM, ReasonCode.PLAN)  # ends when other runs end
 @dataclass(frozen=True, slots=True)
 class Waits:
     """``common``: the sentence for all or most of the runs, "" if they have too little in common.
-    ``own``: by the id of a run what is particular to it, without those that have nothing.
+    ``own``: by the id of a run what is particular to it, empty if no run has anything.
     ``moves``: what most wait for comes when other runs end.
     """
 
@@ -43,13 +43,17 @@ def waits_of(reasons: Sequence[WaitReason]) -> Waits:
     same_needs = len({_room(reason, *_NEEDS) for reason in shared}) == 1
     common = _common(shared[0], same_needs=same_needs, many=number > 1)
     if number < len(reasons):
-        common = _("Most runs wait for this. %(reason)s") % {"reason": common}
+        common = _("%(reason)s. Most runs wait for this.") % {"reason": common.rstrip(".。")}
     own = {}
     for waiting, found in zip(reasons, keys, strict=True):
         if found != key or waiting.reason is None:
             own[waiting.run_id] = text_of(waiting.reason)
         elif text := _particular(waiting.reason, same_needs=same_needs):
             own[waiting.run_id] = text
+    if own:  # then the others do not stay empty; behind older subtasks is what waits for room
+        first = "cpus" in shared[0].params
+        rest = (waiting.run_id for waiting in reasons if waiting.run_id not in own)
+        own |= dict.fromkeys(rest, _("next in the queue") if first else _("as most runs"))
     return Waits(common, own, shared[0].code in _MOVING)
 
 

@@ -291,7 +291,8 @@ REFUSALS: Mapping[ReasonCode, Forms] = {
 
 WAITS: Mapping[ReasonCode, Forms] = {
     ReasonCode.PREPARING: (
-        _("a runner has taken it and prepares its sandbox; missing dependencies are installed"),
+        _("a runner has taken it and installs the dependencies of %(version)s that are missing"),
+        _("a runner has taken it and prepares its sandbox"),
     ),
     ReasonCode.PLAN: (
         _("the plan %(plan)s allows %(most)s runs at once, and as many are active; the next "

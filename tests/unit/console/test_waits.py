@@ -27,7 +27,11 @@ def test_what_all_wait_for_is_said_once() -> None:
         "The machine with the most room has 0 cores and 2 GiB free. "
         "Each needs 0.5 cores and 512 MiB."
     )
-    assert found.own == {"r1": "after one older subtask", "r2": "after 1,200 older subtasks"}
+    assert found.own == {
+        "r0": "next in the queue",
+        "r1": "after one older subtask",
+        "r2": "after 1,200 older subtasks",
+    }
     assert found.moves
 
 
@@ -42,8 +46,12 @@ def test_needs_that_differ_are_said_of_each_run() -> None:
 
 def test_a_run_with_another_reason_has_it_in_its_row() -> None:
     found = waits_of(waits(NONE_ALIVE, NONE_ALIVE, Reason(ReasonCode.PREPARING)))
-    assert found.common == ("Most runs wait for this. No runner is alive; start one with fyke up")
-    assert list(found.own) == ["r2"] and found.own["r2"].startswith("a runner has taken it")
+    assert found.common == ("No runner is alive; start one with fyke up. Most runs wait for this.")
+    assert found.own == {
+        "r0": "as most runs",
+        "r1": "as most runs",
+        "r2": "a runner has taken it and prepares its sandbox",
+    }
     assert not found.moves
 
 
@@ -61,7 +69,11 @@ def test_runs_that_are_too_large_for_every_runner_have_one_sentence() -> None:
     )
     alone = waits_of(waits(room(**large)))
     assert alone.common.startswith("It needs 0.5 cores and 512 MB, more than any runner has")
-    assert found.own == {"r1": "after one older subtask", "r2": "after 2 older subtasks"}
+    assert found.own == {
+        "r0": "next in the queue",
+        "r1": "after one older subtask",
+        "r2": "after 2 older subtasks",
+    }
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from fyke.model.placement import REGION_LABEL, labels_text
 from fyke.model.run import MAX_PAUSE_MS, Attempt, Outcome, Run, RunState
 from fyke.model.run_list import ListCursor, RunSearch
 from fyke.model.runner import RunnerInfo, RunnerLoad, load_of
+from fyke.model.worker import EnvironmentState, VersionEnvironment
 from fyke.reasons import Reason, ReasonCode, reason_with_detail
 
 MAX_AHEAD = 1000  # subtasks ahead that are counted
@@ -121,6 +122,7 @@ class _WaitFacts:
         self._plan_reasons: dict[str, Reason | None] = {}
         self._together: list[Run] = []
         self._attempts: dict[str, list[Attempt]] = {}
+        self._environments: dict[str, dict[str, VersionEnvironment]] = {}  # by Worker and number
         self._ahead: dict[tuple[str, bool], dict[str, int]] = {}  # by pool and placeless
 
     def read_together(self, runs: list[Run]) -> None:
@@ -167,11 +169,20 @@ class _WaitFacts:
             return WaitReason(run.id)
         attempts = self._attempts_of(run.id)
         if any(attempt.outcome is None for attempt in attempts):
-            return WaitReason(run.id, Reason(ReasonCode.PREPARING))
+            return WaitReason(run.id, self._preparing(run))
         full = self._plan_reason(run.account_id)
         reason = full or self._runner_reason(run, attempts)
         pool = run.pool if run.pool_asked and "pool" not in reason.params else ""
         return WaitReason(run.id, reason, pool)
+
+    def _preparing(self, run: Run) -> Reason:
+        """The reason of a run that has an attempt; it has a version that was never installed."""
+        if run.worker_id not in self._environments:
+            environments = self._tx.environments.of_worker(run.worker_id)
+            self._environments[run.worker_id] = environments
+        environment = self._environments[run.worker_id].get(run.version)
+        due = environment is not None and environment.state is EnvironmentState.PREPARING
+        return Reason.of(ReasonCode.PREPARING, version=run.version if due else None)
 
     def _retry(self, run: Run) -> WaitReason:
         """Why a run waits that has started: none of its attempts is active, and one was lost."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fyke.contracts.state import Transaction
 from fyke.domain.runs.attempts import Attempts
 from fyke.domain.runs.isolation import RUNNER_SILENCE_MS
 from fyke.domain.runs.outcome import HIDING
@@ -18,6 +19,7 @@ from fyke.model.run import RunState
 from fyke.model.runner import RunnerInfo
 from fyke.reasons import Detail, DetailCode, Reason, ReasonCode, sentence
 from fyke.wire.reasons import params_of
+from support import records
 from support.stores import Stores
 
 pytestmark = pytest.mark.anyio
@@ -307,7 +309,7 @@ async def test_a_returned_run_waits_for_its_next_try(stores: Stores) -> None:
         return found
 
     [lease] = await stores.lease()
-    assert (await waits()).code is ReasonCode.PREPARING
+    assert sentence(await waits()) == "a runner has taken it and prepares its sandbox"
     await attempts.give_back(lease.attempt.key, Detail(DetailCode.EGRESS_AWAY), actor="test")
     assert sentence(await waits()) == (
         "the Worker could not be started: the egress process does not answer. It will be retried "
@@ -315,3 +317,22 @@ async def test_a_returned_run_waits_for_its_next_try(stores: Stores) -> None:
     )
     stores.clock.advance(1)
     assert (await waits()).code is ReasonCode.ROOM
+
+
+async def test_only_a_version_that_was_never_installed_waits_for_its_dependencies(
+    stores: Stores,
+) -> None:
+    run = await stores.run()
+    await stores.lease()
+    reasons = WaitReasons(stores.storage, RULES)
+
+    def make_due(tx: Transaction) -> None:
+        version = records.version(run.worker_id, run.version)
+        tx.workers.add_version(version)
+        tx.environments.request(version.id)
+
+    await stores.write(make_due)
+    found = (await reasons.reason(stores.caller, run.id)).reason
+    assert found is not None and sentence(found) == (
+        f"a runner has taken it and installs the dependencies of {run.version} that are missing"
+    )
