@@ -241,17 +241,48 @@ async def test_the_list_is_exported_with_its_filters(app: App, owner: Visitor) -
     assert [row["run"] for row in csv.DictReader(io.StringIO(answer.text))] == [failed]
 
 
+async def test_successes_without_rows_are_a_state_to_search_for(app: App, owner: Visitor) -> None:
+    worker = await app.publish()
+    [empty] = await started(app, worker)
+    await app.execute([])
+    await started(app, worker)
+    await app.execute([{"n": 1}])
+    [failed] = await started(app, worker)
+    await app.execute([], Outcome.TIMEOUT, "Timeout")
+    page = await owner.get("/runs?state=empty")
+    assert listed(page) == [empty]
+    chosen = page.one("//select[@name='state']/option[@selected]")
+    assert chosen.text_content() == "Succeeded, no rows"
+    assert listed(await owner.get("/runs?state=empty,failed")) == [failed, empty]
+    assert len(listed(await owner.get("/runs?state=empty,succeeded"))) == 2
+
+
+async def test_kinds_and_exact_reasons_of_failures_are_named_apart(owner: Visitor) -> None:
+    page = await owner.get("/runs?all=1&reason=timeout")
+    names = [page.one(f"//label[@for='f-{name}']").text_content() for name in ("outcome", "reason")]
+    assert names == ["Kind of failure", "Exact reason"]
+    groups = page.all("//select[@name='reason']/optgroup/@label")
+    assert groups[-1] == "Installation of packages"
+    assert page.one("//select[@name='reason']//option[@selected]").text_content() == "Timeout"
+
+
+async def test_an_address_that_was_changed_by_hand_leads_on(owner: Visitor) -> None:
+    bogus = await owner.get("/runs?state=bogus", status=422)
+    assert "choose an entry of the list" in bogus.text and "aborting," not in bogus.text
+    garbage = await owner.get("/runs?state=failed&cursor=garbage", status=303)
+    assert garbage.location == "/runs?state=failed"
+
+
 # --- bulk actions --------------------------------------------------------------------------
 
 
 async def test_bulk_actions_need_a_confirmation(app: App, owner: Visitor) -> None:
     worker = await app.publish()
     first, second, third = await started(app, worker, 3)
-    asked = await owner.post(
-        "/runs/bulk",
-        {"action": "abort", "run": [first, second], "query": "state=ready"},
-        status=200,
+    pressed = await owner.post(
+        "/runs/bulk", {"action": "abort", "run": [first, second], "query": "state=ready"}
     )
+    asked = await owner.get(pressed.location)  # a page to which the browser can go back
     assert "Abort 2 runs?" in asked.text
     hidden = {(i.get("name"), i.get("value")) for i in asked.all("//main//input[@type='hidden']")}
     assert {("run", first), ("run", second), ("confirmed", "1")} <= hidden
@@ -283,7 +314,7 @@ async def test_an_action_can_apply_to_all_matching_runs(app: App, owner: Visitor
     await app.execute([], Outcome.TIMEOUT, "Timeout")
     [waits] = await started(app, worker)
     form = {"action": "delete", "all_matching": "on", "query": "state=failed"}
-    asked = await owner.post("/runs/bulk", form, status=200)
+    asked = await owner.get((await owner.post("/runs/bulk", form)).location)
     assert "Delete all runs that match?" in asked.text
     await owner.post("/runs/bulk", form | {"confirmed": "1"})
     assert listed(await owner.get("/runs")) == [waits]

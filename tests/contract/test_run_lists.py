@@ -48,6 +48,7 @@ def some_runs(number: int, owner: str, workers: list[str]) -> list[Run]:
                 created_at=records.START + at // 3,
                 finished_at=records.START + at if state.terminal else 0,
                 summary=f"n: {at}",
+                results=at % 2,
             )
         )
     return runs
@@ -82,6 +83,7 @@ def matches(run: Run, search: RunSearch) -> bool:
         and (not search.created_until or run.created_at < search.created_until)
         and search.error.lower() in run.err_msg.lower()
         and run.id.startswith(search.run_id)
+        and not (search.without_rows and run.state is RunState.SUCCEEDED and run.results)
     )
 
 
@@ -100,6 +102,7 @@ def some_search(dice: random.Random, workers: list[str], runs: list[Run]) -> Run
         "created_until": records.START + dice.randint(10, 45),
         "error": dice.choice(["keyerror", "TIME", "ÄÖ", "nothing like it"]),
         "run_id": some_id[: dice.choice([3, 25, 26])],
+        "without_rows": True,
     }
     return RunSearch(**{n: members[n] for n in dice.sample(list(members), dice.randint(0, 4))})
 

@@ -116,15 +116,10 @@ def error_text(error: FykeError) -> str:
     return gettext(error.message) if error.message in NOT_FOUND else name_options(error.message)
 
 
-def choices(priced: bool, chosen: Collection[str] = ()) -> list[tuple[str, str]]:
-    """(code, name) of every code that a run can end with: without ``priced`` those about money only
-    if they are ``chosen``.
-    """
-    return [choice for _title, listed in groups(priced, chosen) for choice in listed]
-
-
 def groups(priced: bool, chosen: Collection[str] = ()) -> list[tuple[str, list[tuple[str, str]]]]:
-    """``choices`` in groups with a title, the usual ones first."""
+    """(code, name) of every code that a run can end with, in groups with a title, the usual ones
+    first: without ``priced`` those about money only if they are ``chosen``.
+    """
     return [
         (
             gettext(title),
@@ -212,10 +207,10 @@ _GROUPS = {
         ReasonCode.INSTALL_DISK_FULL: _("Disk full during installation"),
         ReasonCode.INSTALLER_MISSING: _("Installer missing"),
         ReasonCode.NPM_TOO_OLD: _("npm too old"),
-        ReasonCode.REGISTRY_LOGIN: _("Login of the registry"),
-        ReasonCode.REGISTRY_CREDENTIALS: _("Credentials of the registry"),
-        ReasonCode.REGISTRY_SETTINGS: _("Settings of the registry"),
-        ReasonCode.REGISTRY_PROXY: _("Proxy of the registry"),
+        ReasonCode.REGISTRY_LOGIN: _("Registry refused the login"),
+        ReasonCode.REGISTRY_CREDENTIALS: _("Registry credentials at risk"),
+        ReasonCode.REGISTRY_SETTINGS: _("Registry settings not usable"),
+        ReasonCode.REGISTRY_PROXY: _("Registry behind a proxy"),
         ReasonCode.REGISTRY_LOOPBACK: _("Registry on a loopback address"),
     },
 }

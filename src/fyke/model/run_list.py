@@ -28,6 +28,7 @@ class RunSearch:
     created_until: int = 0
     error: str = ""
     run_id: str = ""
+    without_rows: bool = False  # of those that succeeded, only these
 
     @property
     def filters(self) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
@@ -51,6 +52,7 @@ class RunListPages:
             ConsolePage("GET", "/runs/live", self.live, area=AREA, part=True),
             ConsolePage("GET", "/runs/export", self.export, area=AREA, part=True),
             ConsolePage("POST", "/runs/default", self.save_default, area=AREA),
+            ConsolePage("GET", "/runs/bulk", self.ask, area=AREA),
             ConsolePage("POST", "/runs/bulk", self.act, area=AREA),
         ]
 
@@ -70,6 +72,8 @@ class RunListPages:
         try:
             search = await self.lists.search(view.caller, address.terms, view.zone_name)
             page = await self._page(view, address, search)
+            if page is None:
+                return view.go(address.path())
             if page.rows and not address.cursor:
                 picture = await self._picture(view, address, search)
         except InvalidRequest as error:
@@ -86,7 +90,7 @@ class RunListPages:
             faults=faults,
             saved=saved,
             choices=await self.lists.choices(view.caller),
-            reasons=reasons.choices(view.context.priced, [address.terms.reason]),
+            reason_groups=reasons.groups(view.context.priced, [address.terms.reason]),
             open_ids=[] if page is None else _open_ids(page),
             top=_top(page, address),
             newer_prefix=NEWER,
@@ -118,11 +122,17 @@ class RunListPages:
             over = await self.recent.over_time(view.caller, search, closer) or over
         return drawn(over, view.zone, address.between, until_now=until == now)
 
-    async def _page(self, view: View, address: ListAddress, search: RunSearch) -> RunListPage:
+    async def _page(
+        self, view: View, address: ListAddress, search: RunSearch
+    ) -> RunListPage | None:
+        """None for a cursor that is none."""
         if not address.cursor:
             return await self.lists.page(view.caller, search, size=SIZE)
         newer = address.cursor.startswith(NEWER)
-        cursor = parse_cursor(address.cursor.removeprefix(NEWER))
+        try:
+            cursor = parse_cursor(address.cursor.removeprefix(NEWER))
+        except InvalidRequest:
+            return None
         return await self.lists.page_from(view.caller, search, cursor, size=SIZE, newer=newer)
 
     async def export(self, view: View) -> Response:
@@ -169,22 +179,25 @@ class RunListPages:
     # --- bulk actions ----------------------------------------------------------------------
 
     async def act(self, view: View) -> Response:
-        """Ask for confirmation, then run the action and show its results."""
+        """Run the action and show its results; or ask for confirmation, at an address of its own,
+        to which the browser can go back.
+        """
         pressed = view.form.get("rerun")  # the run of the row whose key was pressed
-        try:
-            action = BulkAction.RERUN if pressed else BulkAction(view.form.get("action"))
-        except ValueError:
-            raise InvalidRequest(f"use one of {', '.join(BulkAction)}", field="action") from None
+        action = BulkAction.RERUN if pressed else _action(view.form.get("action"))
         query = QueryParams(view.form.get("query"))
         address = run_filters.read(query, query.getlist("col"))
         run_ids = [pressed] if pressed else view.form.all("run")
         matching = not pressed and view.form.on("all_matching")
         if not matching and not run_ids:
             return view.go(address.path(), _("No runs selected."), "warn")
-        search = await self.lists.search(view.caller, address.terms, view.zone_name)
         if not view.form.on("confirmed"):
-            return await self._ask(view, action, address, search, run_ids, matching=matching)
+            chosen = (
+                [("all_matching", "1")] if matching else [("run", run_id) for run_id in run_ids]
+            )
+            pairs = [("action", action.value), ("query", address.query()), *chosen]
+            return view.go(f"/runs/bulk?{urlencode(pairs)}")
         if matching:
+            search = await self.lists.search(view.caller, address.terms, view.zone_name)
             answer = await self.bulk.apply_to_matching(view.caller, action, search, Origin.WEB)
         else:
             answer = await self.bulk.apply_to_named(view.caller, action, run_ids, Origin.WEB)
@@ -201,17 +214,16 @@ class RunListPages:
             summary=_summary(action, answer),
         )
 
-    async def _ask(
-        self,
-        view: View,
-        action: BulkAction,
-        address: ListAddress,
-        search: RunSearch,
-        run_ids: list[str],
-        *,
-        matching: bool,
-    ) -> Response:
-        page = await self.lists.page(view.caller, search, size=10) if matching else None
+    async def ask(self, view: View) -> Response:
+        """Ask for confirmation."""
+        action = _action(view.query.get("action", ""))
+        query = QueryParams(view.query.get("query", ""))
+        address = run_filters.read(query, query.getlist("col"))
+        run_ids, matching = view.query.getlist("run"), "all_matching" in view.query
+        page = None
+        if matching:
+            search = await self.lists.search(view.caller, address.terms, view.zone_name)
+            page = await self.lists.page(view.caller, search, size=10)
         rows = page.rows if page else await self.lists.rows(view.caller, run_ids)
         return view.page(
             "runs/bulk_ask.html",
@@ -224,6 +236,13 @@ class RunListPages:
             matching=matching,
             max_matched=MAX_MATCHED,
         )
+
+
+def _action(text: str) -> BulkAction:
+    try:
+        return BulkAction(text)
+    except ValueError:
+        raise InvalidRequest(f"use one of {', '.join(BulkAction)}", field="action") from None
 
 
 def _open_ids(page: RunListPage) -> list[str]:
@@ -241,8 +260,11 @@ def _top(page: RunListPage | None, address: ListAddress) -> str:
 
 
 def _faults(error: InvalidRequest) -> dict[str, str]:
-    """Field to rule."""
-    return {problem.field: problem.text for problem in error.problems}
+    """Field to rule. The choices of these fields have other names in the form."""
+    named = dict.fromkeys(
+        ("state", "outcome", "reason", "origin"), _("choose an entry of the list")
+    )
+    return {problem.field: named.get(problem.field, problem.text) for problem in error.problems}
 
 
 def _summary(action: BulkAction, answer: BulkOutcome) -> str:

@@ -21,12 +21,14 @@ from fyke.model.run_list import RunSearch
 from fyke.reasons.codes import ENDS
 
 ACTIVE = "active"
+EMPTY = "empty"  # succeeded without a row
 # The states for users: a run that is being stopped at a limit is still running.
 STATE_WORDS: dict[str, tuple[RunState, ...]] = {
     "ready": (RunState.READY,),
     "running": (RunState.RUNNING, RunState.ENDING),
     "aborting": (RunState.ABORTING,),
     "succeeded": (RunState.SUCCEEDED,),
+    EMPTY: (RunState.SUCCEEDED,),
     "failed": (RunState.FAILED,),
     "aborted": (RunState.ABORTED,),
     ACTIVE: (RunState.READY, RunState.RUNNING, RunState.ENDING, RunState.ABORTING),
@@ -89,6 +91,7 @@ def parse_search(
         ),
         error=read(lambda: error_part(words.error), ""),
         run_id=read(lambda: run_id_part(words.run), ""),
+        without_rows=EMPTY in (states := _split(words.state)) and "succeeded" not in states,
     )
     if 0 < search.created_until <= search.created_from:
         problems.append(Problem(f"must be later than {since_name}", "until"))

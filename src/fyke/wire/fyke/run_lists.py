@@ -53,7 +53,7 @@ class RunSearchFields(Request):
         Text,
         Meta(
             description=f"some of {', '.join(get_args(StatusName))}, or active for all that have "
-            "not ended",
+            "not ended, or empty for those that succeeded without a row",
             examples=["failed"],
         ),
     ] = ""

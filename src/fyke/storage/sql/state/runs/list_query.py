@@ -178,11 +178,17 @@ class ListQuery:
             *self._equals("task_id"),
             *self._equals("version"),
         ]
+        if search.without_rows:
+            conditions.append("(state <> 'succeeded' OR results = 0)")
         if len(search.run_id) != ID_CHARS:
             conditions += self._of_id()
         if search.error:
-            position = "instr" if self._sqlite else "strpos"
-            conditions.append(f"{position}(lower(err_msg), lower(:error)) > 0")
+            # with the collation of the column, which leaves all but ASCII letters as they are
+            conditions.append(
+                "instr(lower(err_msg), lower(:error)) > 0"
+                if self._sqlite
+                else 'strpos(lower(err_msg), lower(CAST(:error AS text) COLLATE "C")) > 0'
+            )
             self.values["error"] = to_storable_text(search.error)
         return conditions
 
@@ -233,6 +239,7 @@ class ListQuery:
         all runs in list order for the first that match.
         """
         names = _FILTERED + (", err_msg" if self._search.error else "")
+        names += ", results" if self._search.without_rows else ""
         found = f"SELECT {names} FROM runs{self._by(scan.index)} WHERE {' AND '.join(scan.indexed)}"  # noqa: S608 - only our own names
         once = "" if self._sqlite else "MATERIALIZED "
         return (
