@@ -9,6 +9,7 @@ import pytest
 from fyke.console.guide import Guide, GuideHit
 from fyke.domain.finder import LATEST, MAX_EACH
 from fyke.domain.runs.service import StartRequest
+from fyke.domain.workers.page import PageChange
 from fyke.kit.ids import new_ulid
 from fyke.model.account import Role, User
 from fyke.model.run import Origin
@@ -57,6 +58,17 @@ async def test_each_kind_is_found_by_its_name(app: App, owner: Visitor) -> None:
         assert address in found(await owner.get(f"/find?q={text}"))["Actions"], text
     page = await owner.get("/find?q=%00zzz%25")
     assert "Nothing matches “zzz%”" in page.text and found(page) == {}
+
+
+async def test_the_kind_with_a_name_that_begins_with_the_text_is_first(
+    app: App, owner: Visitor
+) -> None:
+    worker = await app.publish("prices")
+    page = PageChange("Price checker", "Reads prices.")
+    await app.services.workers.change_page(app.owner, worker.id, page)
+    assert list(found(await owner.get("/find?q=price")))[:2] == ["Workers", "Pages"]
+    assert list(found(await owner.get("/find?q=plans")))[:1] == ["Pages"]
+    assert list(found(await owner.get("/find?q=checker")))[:1] == ["Workers"]
 
 
 async def test_runs_are_found_by_both_ends_of_their_id(app: App, owner: Visitor) -> None:

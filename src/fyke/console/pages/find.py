@@ -130,14 +130,22 @@ def _groups(
         for row in found.runs
     ]
     most = _MAX_COMMANDS if text else len(pages) + len(actions)
-    return [
+    named = [
         ResultGroup(pgettext("palette", "Pages"), _links(pages[:most]) if text else []),
         ResultGroup(_("Workers"), workers),
         ResultGroup(_("Tasks"), tasks),
+    ]
+    return [
+        *sorted(named, key=lambda group: not _begins(group, text)),
         ResultGroup(_("Runs") if text else _("Latest runs"), runs),
         ResultGroup(_("Actions"), _links(actions[:most])),
         ResultGroup(pgettext("palette", "Pages"), [] if text else _links(pages)),
     ]
+
+
+def _begins(group: ResultGroup, text: str) -> bool:
+    """Whether a title of the group begins with the text."""
+    return any(result.title.casefold().startswith(text.casefold()) for result in group.results)
 
 
 def _of_worker(worker: Worker) -> Result:
