@@ -8,7 +8,7 @@ from dataclasses import dataclass
 HEIGHT = 100.0  # of the drawing, which the page scales
 STEP = 10.0  # from one bar to the next
 WIDTH = 8.0  # of a bar
-LEAST = 7  # bars fill the width; fewer keep to the left, so that one day is not a slab
+LEAST = 7  # bars fill the width, so that one day is not a slab
 MANY = 100  # bars are drawn without gaps from here on: gaps below a pixel would blur to stripes
 MIN_HEIGHT = 1.5  # of a bar whose value is not 0
 
@@ -39,8 +39,10 @@ class Chart:
     filled: bool
 
 
-def chart_of(points: Sequence[tuple[str, int, str]]) -> Chart:
-    """The chart of points (label, value of at least 0, formatted value)."""
+def chart_of(points: Sequence[tuple[str, int, str]], *, least: int = LEAST) -> Chart:
+    """The chart of points (label, value of at least 0, formatted value). Fewer than ``least`` bars
+    keep to the left.
+    """
     highest = max((value for _, value, _ in points), default=0)
     width = WIDTH if len(points) < MANY else STEP
     bars = [
@@ -50,11 +52,11 @@ def chart_of(points: Sequence[tuple[str, int, str]]) -> Chart:
     top = next((shown for _, value, shown in points if value == highest), "") if highest else ""
     return Chart(
         bars=bars,
-        width=max(LEAST, len(points)) * STEP,
+        width=max(least, len(points)) * STEP,
         top=top,
         first=points[0][0] if points else "",
         last=points[-1][0] if points else "",
-        filled=len(points) >= LEAST,
+        filled=len(points) >= least,
     )
 
 

@@ -38,6 +38,7 @@ CARDS = "overview/cards.html"
 CARD_WAIT = 0.25  # seconds that the page waits for its cards; later ones load by themselves
 FEW = 5
 GROUPED = 50  # the newest failures, of which equal ones are shown once
+MONTH = 28  # days for which the chart of a month has room at least
 RUNNING = (RunState.RUNNING, RunState.ENDING, RunState.ABORTING)
 
 log = structlog.get_logger("fyke.console")
@@ -175,7 +176,7 @@ class OverviewPages:
             )
             for day, sums in usage.bars
         ]
-        return {"usage": usage, "chart": chart_of(points), "by_cost": by_cost}
+        return {"usage": usage, "chart": chart_of(points, least=MONTH), "by_cost": by_cost}
 
     async def _next(self, view: View) -> dict[str, Any]:
         return {"coming": await self.overview.next_runs(view.caller, FEW)}
