@@ -41,7 +41,7 @@ async def test_the_header_shows_the_facts_and_the_available_actions(
 ) -> None:
     run = await started(app, max_total_charge=2)
     waiting = await owner.get(f"/runs/{run}")
-    assert "no runner is alive" in waiting.text
+    assert "No runner is alive" in waiting.text
     assert waiting.all(f"//form[@action='/runs/{run}/abort']")
     assert not waiting.all(f"//form[@action='/runs/{run}/delete']")
     assert waiting.all(f"//a[contains(@href, '?from_run={run}')]")
@@ -145,7 +145,7 @@ async def test_a_run_that_is_tried_again_says_so(app: App, owner: Visitor) -> No
     [lease] = await app.begin()
     await app.push(lease, [{"n": 1}])
     await app.end(lease, Outcome.RUNNER_LOST, reason=Reason(ReasonCode.RUNNER_LOST))
-    text = "it is tried again (1 of 3), because the machine node was lost"
+    text = "It is tried again (1 of 3), because the machine node was lost."
     assert (
         text
         in (await owner.get(f"/runs/{run}")).one("//*[contains(@class,'run-waits')]").text_content()

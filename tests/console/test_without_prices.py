@@ -64,9 +64,9 @@ async def test_a_cap_that_was_set_stays_in_the_forms(app: App, owner: Visitor) -
     ("address", "way"),
     [
         ("/runs", "/store"),
-        ("/schedules", "/store"),
+        ("/schedules", "/store?for=task"),
         ("/store", "/dev/upload"),
-        ("/tasks", "/store"),
+        ("/tasks", "/store?for=task"),
         ("/usage", "/store"),
         ("/settings/webhooks", "/settings/webhooks/new"),
     ],

@@ -75,7 +75,9 @@ class Page:
         control = self.all(f"//*[@name={name!r}]")[0]
         if control.tag == "select":
             return str(
-                (control.xpath("option[@selected]") or control.xpath("option"))[0].get("value")
+                (control.xpath(".//option[@selected]") or control.xpath(".//option"))[0].get(
+                    "value"
+                )
             )
         if control.tag == "textarea":
             return (control.text or "").removeprefix("\n")

@@ -50,7 +50,8 @@ class RichRun:
             "/runs/{id}/rows/{position}": f"/runs/{self.run}/rows/3",
             "/runs/{id}/log/{position}": f"/runs/{self.run}/log/3",
             "/runs/{id}/export/file": f"/runs/{self.run}/export/file?format=doc",
-            "/shared/{token}": f"/shared/{self.token}",
+            "/shared/{token:path}": f"/shared/{self.token}",
+            "shared: a link that does not work": "/shared/none",
             **{f"/runs/{{id}}/{tab}": f"/runs/{self.run}/{tab}" for tab in [*tabs, "share"]},
             **{f"state {name}": f"/runs/{run}" for name, run in by_state.items()},
         }
