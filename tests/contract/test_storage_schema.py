@@ -352,7 +352,8 @@ def create_older_alerts(connection: Connection) -> None:
     made = MetaData(naming_convention=metadata.naming_convention)
     metadata.tables["accounts"].to_metadata(made)  # which it refers to
     older = alerts.to_metadata(made)
-    older.indexes -= {index for index in older.indexes if index.name == "ix_alerts_of_run"}
+    later = ("ix_alerts_of_run", "ix_alerts_without_run")
+    older.indexes -= {index for index in older.indexes if index.name in later}
     older.append_constraint(UniqueConstraint("rule_id", "run_id"))
     older.create(connection)
 

@@ -64,11 +64,8 @@ def _start_of_series(tx: Transaction, schedule: Schedule) -> int:
 
 
 def _reason(task: Task, error: FykeError) -> Reason:
-    within = error.reason
-    return Reason.of(
-        ReasonCode.START_REFUSED,
-        **(within.params if within else {}),
-        task=task.title,
-        reason=error.message[:MAX_REASON],
-        reason_code=within.code.value if within else None,
-    )
+    params = dict(error.reason.params) if error.reason else {}
+    params |= {"task": task.title, "reason": error.message[:MAX_REASON]}
+    if error.reason:
+        params["reason_code"] = error.reason.code.value
+    return Reason(ReasonCode.START_REFUSED, params)

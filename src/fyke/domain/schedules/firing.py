@@ -53,6 +53,10 @@ class ScheduledStarter(Protocol):
 ReportRefusal = Callable[[Transaction, Schedule, FykeError], None]
 
 
+def _no_report(_tx: Transaction, _schedule: Schedule, _error: FykeError) -> None:
+    pass
+
+
 class FireOvertaken(Exception):
     """Another server has processed this time, or the schedule was changed in the meantime."""
 
@@ -101,7 +105,7 @@ class Firing:
     runs: ScheduledStarter
     clock: Clock
     pause_after: int = 0  # failures in a row, 0 = never
-    report_refusal: ReportRefusal = lambda _tx, _schedule, _error: None
+    report_refusal: ReportRefusal = _no_report
     _not_before: dict[str, float] = field(default_factory=dict)  # by task, monotonic seconds
 
     async def process_pending(self) -> RemainingFires:
@@ -247,14 +251,14 @@ class Firing:
     async def _record_refusal(self, schedule: Schedule, due: DueDecision, error: FykeError) -> None:
         reason = _reason(error)
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction, report: ReportRefusal) -> None:
             if not self._advance_refused(tx, schedule, due, reason):
                 return
             fire = _fire(schedule, due.fire_at, FireState.REFUSED, tx.now, reason=reason)
             if tx.schedules.add_fire(fire):
-                self.report_refusal(tx, schedule, error)
+                report(tx, schedule, error)
 
-        await self.storage.write(work)
+        await self._write_refusal(work)
 
     def _advance_refused(
         self, tx: Transaction, schedule: Schedule, due: DueDecision, reason: str
@@ -289,12 +293,22 @@ class Firing:
     async def _refuse(self, fire: Fire, error: FykeError) -> None:
         refused = replace(fire, state=FireState.REFUSED, reason=_reason(error))
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction, report: ReportRefusal) -> None:
             schedule = tx.schedules.lock(fire.task_id)
             if _settle(tx, replace(refused, at=tx.now)) and schedule is not None:
-                self.report_refusal(tx, schedule, error)
+                report(tx, schedule, error)
 
-        await self.storage.write(work)
+        await self._write_refusal(work)
+
+    async def _write_refusal(self, work: Callable[[Transaction, ReportRefusal], None]) -> None:
+        """Write a refused start and report it. A report that fails must not stop the schedule."""
+        try:
+            await self.storage.write(lambda tx: work(tx, self.report_refusal))
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("refused_start_not_reported")
+            await self.storage.write(lambda tx: work(tx, _no_report))
 
 
 def _due(tx: Transaction) -> list[DueItem]:

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from fyke.contracts.state import Transaction
 from fyke.domain.alerts.refusals import RefusedStarts
 from fyke.domain.schedules.editing import ScheduleEdit
 from fyke.domain.schedules.firing import Firing
-from fyke.errors import InvalidRequest, PlanLimitReached
+from fyke.errors import FykeError, InvalidRequest, PlanLimitReached
 from fyke.model.alert import Alert, AlertFilter, Rule, RuleKind
 from fyke.model.callback import Delivery, DeliveryFilter
-from fyke.model.schedule import FireState, OverlapPolicy, ScheduleKind
+from fyke.model.schedule import FireState, OverlapPolicy, Schedule, ScheduleKind
 from fyke.model.webhook import MessageChannel, WebhookEvent
 from fyke.reasons import Reason, ReasonCode
 from support import records
@@ -68,6 +69,31 @@ async def sent(setup: ScheduledTask) -> list[Delivery]:
         lambda tx: tx.outbox.page(setup.task.account_id, DeliveryFilter(), offset=0, limit=99)
     )
     return found[::-1]
+
+
+async def test_a_report_that_fails_does_not_stop_the_schedule(setup: ScheduledTask) -> None:
+    rule = await rule_of(setup)
+
+    def report(tx: Transaction, schedule: Schedule, error: FykeError) -> None:
+        RefusedStarts().report(tx, schedule, error)
+        raise ValueError("after the alert was written")
+
+    setup.firing.report_refusal = report
+    await minutes(setup, REFUSED, REFUSED)
+    assert [fire.state for fire in await setup.fires()] == [FireState.REFUSED] * 2
+    assert await alerts(setup) == [], rule.id
+
+
+async def test_the_parameters_of_a_reason_cannot_replace_those_of_the_alert(
+    setup: ScheduledTask,
+) -> None:
+    await rule_of(setup)
+    named = {"task": "other", "reason": "other", "reason_code": "other", "code": 4}
+    await minutes(setup, PlanLimitReached(Reason(ReasonCode.PLAN_FULL, named)))
+    [alert] = await alerts(setup)
+    assert alert.reason is not None
+    params = alert.reason.params
+    assert (params["task"], params["reason_code"], params["code"]) == ("Veg", "plan_full", 4)
 
 
 async def test_one_alert_for_a_series_names_the_task_and_the_reason(setup: ScheduledTask) -> None:

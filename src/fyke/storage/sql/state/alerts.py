@@ -118,6 +118,13 @@ partial_index(
     unique=True,
 )
 partial_index(
+    "ix_alerts_without_run",
+    alerts.c.rule_id,
+    alerts.c.task_id,
+    alerts.c.at,
+    where="run_id = ''",
+)
+partial_index(
     "ix_alerts_unread",
     alerts.c.account_id,
     alerts.c.at,
@@ -246,11 +253,10 @@ class SqlAlerts(SqlStore):
 
     def has_refusal(self, rule: Rule, task_id: str, after: int) -> bool:
         query = select(alerts.c.id).where(
-            alerts.c.account_id == rule.account_id,
-            alerts.c.at > after,
             alerts.c.rule_id == rule.id,
             alerts.c.task_id == task_id,
-            alerts.c.run_id == "",
+            alerts.c.at > after,
+            alerts.c.run_id == literal_column("''"),  # as the index says it
         )
         return self._db.execute(query.limit(1)).first() is not None
 
