@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fyke.model.worker import VersionState
 from support.app import App, open_app
 from support.pages import Page, Visitor, visitor
 
@@ -100,3 +101,38 @@ async def test_only_the_operator_can_review(app: App) -> None:
     _, [view] = await app.services.reviews.page(app.owner, waiting=True, offset=0, limit=5)
     assert address.endswith(view.submission.id)
     assert (view.submission.state.value, view.submission.reply) == ("waiting", "")
+
+
+async def test_a_change_of_what_other_accounts_get_is_asked_and_said(
+    app: App, owner: Visitor
+) -> None:
+    for main in ("print('one')\n", "print('two')\n"):
+        await owner.post(f"{await asked(app, main)}/decide", {"decision": "approve"})
+    await asked(app, "print('three')\n")  # v1.0.3 is current, but not approved
+    worker = await app.services.workers.find(app.other, "other/prices")
+    withdrawn = VersionState.WITHDRAWN
+    await app.services.workers.set_state(app.other, worker.id, "v1.0.2", withdrawn)
+    base = f"/w/{worker.path}/versions"
+    async with visitor(app, app.other.user_id) as author:
+
+        async def post(page: Page, action: str) -> Page:
+            form = page.one(f"//form[@action='{base}/{action}']")
+            names, values = form.xpath("input/@name"), form.xpath("input/@value")
+            return await author.post(form.get("action"), dict(zip(names, values, strict=True)))
+
+        moves = await post(await author.get(base), "v1.0.2/restore")
+        assert moves.location == f"{base}/v1.0.2/restore", "other accounts would get it"
+        question = await author.get(moves.location)
+        assert "v1.0.3 stays the current version." in question.text
+        assert "Other accounts will use v1.0.2." in question.text
+        done = await post(question, "v1.0.2/restore")
+        done = await author.get(done.location)
+        assert "v1.0.3 is still the current version. Other accounts now use v1.0.2." in done.text
+
+        stale = await author.get(f"{base}/v1.0.2/withdraw")
+        await app.services.workers.set_state(app.other, worker.id, "v1.0.1", withdrawn)
+        again = await post(stale, "v1.0.2/withdraw")
+        assert again.location == f"{base}/v1.0.2/withdraw", "none is left for other accounts"
+        done = await post(await author.get(again.location), "v1.0.2/withdraw")
+        done = await author.get(done.location)
+        assert "Other accounts can no longer start this Worker" in done.text

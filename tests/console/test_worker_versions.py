@@ -29,6 +29,11 @@ def states(page: Page) -> dict[str, str]:
     return found
 
 
+def gets(number: str) -> dict[str, str]:
+    """The fields of a form that names this version for the account and for others."""
+    return {"then": number, "then_others": number}
+
+
 async def test_a_version_can_be_withdrawn_with_a_reason(app: App, owner: Visitor) -> None:
     await add_versions(app)
     page = await owner.get(f"{WORKER}/versions")
@@ -41,12 +46,12 @@ async def test_a_version_can_be_withdrawn_with_a_reason(app: App, owner: Visitor
     )
     assert "v1.0.2 becomes the current version" in asked.text
     form = asked.one("//main//form[contains(@action, 'withdraw')]")
-    assert form.xpath("input/@name | input/@value") == ["then", "v1.0.2"]
+    sent = dict(zip(form.xpath("input/@name"), form.xpath("input/@value"), strict=True))
+    assert sent == gets("v1.0.2")
     stale = await owner.post(form.get("action"), {"then": "v1.0.1"})
     assert stale.location == f"{at}/withdraw", "another version would be current than was said"
     assert "Check what changes" in (await owner.get(stale.location)).text
-    sent = {"reason": "<b>leaks</b>", "then": "v1.0.2"}
-    done = await owner.post(form.get("action"), sent)
+    done = await owner.post(form.get("action"), sent | {"reason": "<b>leaks</b>"})
     assert done.location == f"{WORKER}/versions"
     page = await owner.get(f"{WORKER}/versions")
     assert "v1.0.3 was withdrawn. v1.0.2 is the current version." in page.text
@@ -60,14 +65,28 @@ async def test_a_version_can_be_withdrawn_with_a_reason(app: App, owner: Visitor
     again = await owner.get(f"{at}/withdraw", status=303)
     assert "v1.0.3 is withdrawn already" in (await owner.get(again.location)).text
     restore = page.one(f"//form[@action='{at}/restore']")
-    then = {"then": restore.xpath("string(input/@value)")}
-    moves = await owner.post(f"{at}/restore", then)
+    then = restore.xpath("input/@value")
+    assert then == ["v1.0.2", "v1.0.2"]
+    moves = await owner.post(f"{at}/restore", gets("v1.0.2"))
     asked = await owner.get(moves.location)
     assert "v1.0.3 becomes the current version" in asked.text, "none was chosen before"
-    await owner.post(moves.location, {"then": "v1.0.3"})
+    await owner.post(moves.location, gets("v1.0.3"))
     page = await owner.get(f"{WORKER}/versions")
     assert "v1.0.3 was restored. v1.0.3 is the current version." in page.text
     assert states(page)["v1.0.3"] == "current"
+
+
+async def test_a_reason_is_kept_when_a_withdrawal_is_refused(app: App, owner: Visitor) -> None:
+    await add_versions(app)
+    at = f"{WORKER}/versions/v1.0.3/withdraw"
+    stale = await owner.post(at, {"reason": "leaks", "then": "v1.0.1"}, status=409)
+    assert "Check what changes" in stale.one("//*[@role='alert']").text_content()
+    assert stale.one("//input[@name='reason']").get("value") == "leaks"
+    assert stale.one("//input[@name='then']").get("value") == "v1.0.2"
+    sent = gets("v1.0.2") | {"reason": "x" * 501}
+    refused = await owner.post(at, sent, status=422)
+    assert "at most 500 characters" in refused.one("//p[@id='f-reason-fault']").text_content()
+    assert refused.one("//input[@name='reason']").get("value") == sent["reason"]
 
 
 async def test_a_restored_version_that_is_not_current_again_is_offered(
@@ -80,8 +99,8 @@ async def test_a_restored_version_that_is_not_current_again_is_offered(
     assert "The saved input of one task does not fit v1.0.2" in asked.text
     assert "would be refused: Currency" in asked.one("//tr[td//a[.='Prices']]").text_content()
     assert asked.all("//section[@aria-labelledby='stopped']//td//a/text()") == ["Named"]
-    await owner.post(f"{at}/withdraw", {"then": "v1.0.2"})
-    done = await owner.post(f"{at}/restore", {"then": "v1.0.2"})
+    await owner.post(f"{at}/withdraw", gets("v1.0.2"))
+    done = await owner.post(f"{at}/restore", gets("v1.0.2"))
     page = await owner.get(done.location)
     assert "v1.0.1 was restored. v1.0.2 is still the current version." in page.text
     assert page.one("//main//button[contains(., 'Make v1.0.1 current')]") is not None
@@ -93,13 +112,13 @@ async def test_a_change_without_another_current_version_says_so(app: App, owner:
     at = f"/w/{worker.path}/versions/v1.0.1"
     asked = await owner.get(f"{at}/deprecate")
     assert "v1.0.1 stays the current version" in asked.text and "Daily" not in asked.text
-    await owner.post(f"{at}/deprecate", {"then": "v1.0.1"})
+    await owner.post(f"{at}/deprecate", gets("v1.0.1"))
     text = (await owner.get(f"/w/{worker.path}/versions")).text
     assert "v1.0.1 was deprecated. v1.0.1 is still the current version." in text
     asked = await owner.get(f"{at}/withdraw")
     assert "No version is left" in asked.text
     assert asked.all("//section[@aria-labelledby='stopped']//td//a/text()") == ["Daily"]
-    await owner.post(f"{at}/withdraw", {"then": ""})
+    await owner.post(f"{at}/withdraw", gets(""))
     text = (await owner.get(f"/w/{worker.path}/versions")).text
     assert "v1.0.1 was withdrawn. No version can be started." in text
 

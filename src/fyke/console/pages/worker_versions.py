@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from fyke.console.page import ConsolePage
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
-from fyke.console.problems import faults_of
+from fyke.console.problems import WHOLE, faults_of
 from fyke.console.reasons import error_text
 from fyke.console.texts import gettext as _
 from fyke.console.view import View, own_address
@@ -20,8 +20,8 @@ from fyke.domain.workers.builds import Builds
 from fyke.domain.workers.history import VersionEntry, VersionHistory
 from fyke.domain.workers.promotion import MAX_TITLES, FollowingTask, Promotions, TagTaken
 from fyke.domain.workers.service import Workers
-from fyke.errors import Conflict, InvalidRequest, Refused, VersionUnavailable
-from fyke.model.worker import VersionState
+from fyke.errors import Conflict, InvalidFields, InvalidRequest, Refused, VersionUnavailable
+from fyke.model.worker import VersionState, Worker
 
 AREA = "/store"
 _STATES = {  # by the last part of the address
@@ -127,6 +127,11 @@ class WorkerVersionPages:
 
     async def preview_state(self, action: str, view: View) -> Response:
         """What changes when a version is withdrawn, deprecated or restored, and the button."""
+        return await self._state_page(action, view)
+
+    async def _state_page(
+        self, action: str, view: View, faults: dict[str, str] | None = None, status: int = 200
+    ) -> Response:
         frame, number = await self._version(view)
         try:
             change = await self.promotions.preview_state(
@@ -134,22 +139,33 @@ class WorkerVersionPages:
             )
         except Refused as error:
             return view.go(f"{frame.base}/versions", error_text(error), "warn")
-        return view.page("workers/version_state.html", frame=frame, action=action, change=change)
+        return view.page(
+            "workers/version_state.html",
+            status=status,
+            frame=frame,
+            action=action,
+            change=change,
+            reason=view.form.get("reason"),
+            faults=faults or {},
+        )
 
     async def set_state(self, action: str, view: View) -> Response:
         frame, number = await self._version(view)
         state, at = _STATES[action], f"{frame.base}/versions/{number}"
+        reason = view.form.get("reason")
+        then = view.form.get("then"), view.form.get("then_others")
         try:
             worker, _changed = await self.workers.set_state(
-                view.caller,
-                frame.worker.id,
-                number,
-                state,
-                view.form.get("reason"),
-                then=view.form.get("then"),
+                view.caller, frame.worker.id, number, state, reason, then=then
             )
-        except Conflict:  # another version would be current than the page has said
-            return view.go(f"{at}/{action}", _("Check what changes, then confirm."), "warn")
+        except Conflict:  # the account or others would get another version than the page has said
+            check = _("Check what changes, then confirm.")
+            if reason:
+                return await self._state_page(action, view, {WHOLE: check}, 409)
+            return view.go(f"{at}/{action}", check, "warn")
+        except InvalidFields as error:
+            faults = faults_of(error, {"reason": "reason"})
+            return await self._state_page(action, view, faults, 422)
         done = {
             VersionState.WITHDRAWN: _("%(version)s was withdrawn."),
             VersionState.DEPRECATED: _("%(version)s was deprecated."),
@@ -161,6 +177,7 @@ class WorkerVersionPages:
         elif worker.latest == frame.worker.latest:
             current = _("%(version)s is still the current version.")
         notice = f"{done % {'version': number}} {current % {'version': worker.latest}}"
+        notice = f"{notice} {_of_others(frame.worker, worker)}".rstrip()
         if state is VersionState.PUBLISHED and worker.latest != number:
             return view.go(f"{at}/promote", notice)  # which offers to make it current
         return view.go(f"{frame.base}/versions", notice)
@@ -229,6 +246,18 @@ class WorkerVersionPages:
 
 def _back(view: View, frame: WorkerFrame, notice: str, number: str, **more: str) -> Response:
     return view.go(f"{frame.base}/versions", notice % {"version": number, **more})
+
+
+def _of_others(before: Worker, after: Worker) -> str:
+    """What other accounts get if it has changed, unless it is the new current version."""
+    others = after.latest_approved
+    if not after.public or others == before.latest_approved:
+        return ""
+    if others == after.latest != before.latest:
+        return ""
+    if not others:
+        return _("Other accounts can no longer start this Worker: no approved version is left.")
+    return _("Other accounts now use %(version)s.") % {"version": others}
 
 
 def _earlier(entries: list[VersionEntry]) -> dict[str, str]:

@@ -362,12 +362,12 @@ class Workers:
         state: VersionState,
         reason: str = "",
         *,
-        then: str | None = None,
+        then: tuple[str, str] | None = None,
     ) -> tuple[Worker, Version]:
         """Withdraw, deprecate or restore a version, and return both as changed. ``reason`` is shown
         to the users of the version. Active runs continue. ``Promotions.preview_state`` says what it
-        changes. Raise ``Conflict`` if ``then`` is not the number of the current version afterwards,
-        ``""`` = there is none.
+        changes. Raise ``Conflict`` unless ``then`` are the numbers of the current version
+        afterwards and, if the worker is public, of that for other accounts; ``""`` = there is none.
         """
         require_editor(caller, "Withdrawing and restoring versions")
         notice = checked_notice(reason)
@@ -382,9 +382,12 @@ class Workers:
             tx.workers.set_version_state(worker.id, number, state, notice)
             record(tx, caller, _AUDIT_ACTIONS[state], worker.path, number)
             worker = tx.workers.lock(worker.id)  # as it is now
-            if then is not None and worker.latest != then:
+            if then is not None and worker.latest != then[0]:
                 current = worker.latest or "none"
                 raise Conflict(f"the current version would now be {current}; check again")
+            if then is not None and worker.public and worker.latest_approved != then[1]:
+                others = worker.latest_approved or "none"
+                raise Conflict(f"other accounts would now get {others}; check again")
             return worker, replace(version, state=state, notice=notice)
 
         return await self._storage.write(work)

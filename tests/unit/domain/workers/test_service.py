@@ -273,11 +273,11 @@ async def test_a_change_with_another_current_version_than_expected_is_refused(se
     for then in ("v1.0.1", "v1.0.2"):
         with pytest.raises(Conflict, match="would now be none; check again"):
             await setup.workers.set_state(
-                setup.alice, worker.id, "v1.0.1", VersionState.WITHDRAWN, then=then
+                setup.alice, worker.id, "v1.0.1", VersionState.WITHDRAWN, then=(then, then)
             )
     assert await setup.workers.version(setup.alice, worker) == first, "nothing was changed"
     deprecated, _ = await setup.workers.set_state(
-        setup.alice, worker.id, "v1.0.1", VersionState.DEPRECATED, then="v1.0.1"
+        setup.alice, worker.id, "v1.0.1", VersionState.DEPRECATED, then=("v1.0.1", "")
     )
     assert deprecated.latest == "v1.0.1"
 
