@@ -205,7 +205,8 @@ def _confirm_tag(server: ServerContext, worker: str, tag: str, version: str) -> 
 def withdraw(server: ServerContext, worker: Ref, version: VersionArgument) -> None:
     """Withdraw a version, which then cannot be started. Its active runs continue.
 
-    If it was the current version, the newest published one is current then.
+    If it was the current version, the newest published one is current then; if there is none, the
+    newest deprecated one.
 
     \b
     Examples:
@@ -227,7 +228,8 @@ def withdraw(server: ServerContext, worker: Ref, version: VersionArgument) -> No
 def restore_version(server: ServerContext, worker: Ref, version: VersionArgument) -> None:
     """Make a withdrawn version available again.
 
-    It becomes the current version only if it is the newest one and no other was chosen.
+    It becomes the current version only if it is the newest published one and no other was chosen,
+    by `promote` or by a publication that left the current version as it was.
 
     \b
     Examples:
@@ -246,15 +248,15 @@ def restore_version(server: ServerContext, worker: Ref, version: VersionArgument
 
 
 def _current(server: ServerContext, worker: str) -> str | None:
-    """The number of the current version, ``""`` for none; None if this key may not read it."""
-    from fyke_client import ApiError
+    """The number of the current version, ``""`` for none; None if it cannot be read: the change
+    before has succeeded all the same.
+    """
+    from fyke_client import ClientError
 
     try:
         versions = server.client.versions(worker)
-    except ApiError as error:
-        if error.status in (401, 403):
-            return None
-        raise
+    except ClientError:
+        return None
     return next((version.version for version in versions if version.latest), "")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from fyke.cli.errors import CommandFailed, Exit
 from fyke.cli.worker_change import delete, promote, restore_version, tag, withdraw
-from fyke_client import ApiError
+from fyke_client import ApiError, Unreachable
 from fyke_client.types.fyke import changes
 from support.scripted import ScriptedServer
 
@@ -117,8 +117,15 @@ def test_a_withdrawal_and_its_end_name_the_current_version() -> None:
     assert server.messages.endswith("No version is left that can be started.\n")
 
 
-def test_a_key_that_may_not_read_withdraws_without_the_current_version() -> None:
-    refused = ApiError(401, 4010, "the key lacks the scope read")
-    server: Any = ScriptedServer(withdraw=SimpleNamespace(version="v1.0.1"), versions=refused)
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ApiError(401, 4010, "the key lacks the scope read"),
+        ApiError(503, 5030, "the server is starting"),
+        Unreachable("no answer"),
+    ],
+)
+def test_a_withdrawal_succeeds_if_the_current_version_cannot_be_read(failure: Exception) -> None:
+    server: Any = ScriptedServer(withdraw=SimpleNamespace(version="v1.0.1"), versions=failure)
     withdraw(server, "owner/hello", "v1.0.1")
     assert server.messages == "owner/hello v1.0.1 can no longer be started.\n"

@@ -78,8 +78,8 @@ class VersionRoutes:
     ) -> wire.VersionItem:
         """Withdraw a version, which then cannot be started; its active runs continue.
 
-        If it was the current version, the newest published one is current then. The reason is
-        shown to users who name the version.
+        If it was the current version, the newest published one is current then; if there is none,
+        the newest deprecated one. The reason is shown to users who name the version.
         """
         _, withdrawn = await self.workers.set_state(
             call.caller, slug, version, VersionState.WITHDRAWN, body.reason
@@ -92,7 +92,8 @@ class VersionRoutes:
     ) -> wire.VersionItem:
         """Deprecate a version, which then starts only when a request names it.
 
-        If it was the current version, the newest published one is current then, if there is one.
+        If it was the current version, the newest published one is current then; if there is none,
+        the newest deprecated one, which may be this one.
         """
         _, deprecated = await self.workers.set_state(
             call.caller, slug, version, VersionState.DEPRECATED, body.reason
@@ -103,7 +104,9 @@ class VersionRoutes:
     async def restore_version(self, call: Call, slug: WorkerId, version: Name) -> wire.VersionItem:
         """Make a withdrawn or deprecated version available again.
 
-        It becomes the current version only if none was chosen with `promote` and it is the newest.
+        It becomes the current version only if it is the newest published one and no other was
+        chosen, by `promote` or by a publication that left the current version as it was. The same
+        applies to other accounts, among the approved versions.
         """
         _, restored = await self.workers.set_state(
             call.caller, slug, version, VersionState.PUBLISHED
