@@ -171,7 +171,10 @@ class StorageSizes(Answer):
             total=report.total,
             floor=report.floor,
             runs=report.runs,
-            items=[StoredItem(**asdict(part)) for part in report.parts],
+            items=[
+                StoredItem(**asdict(part) | {"description": str(part.description)})
+                for part in report.parts
+            ],
         )
 
 
