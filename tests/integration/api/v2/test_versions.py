@@ -178,7 +178,7 @@ async def test_tasks_and_reruns_stay_on_their_version_when_files_are_replaced(
         ({"icon": "https://a.example/a b"}, 422, ("icon",)),
         ({"icon": "https://[a.example"}, 422, ("icon",)),
         ({"title": "x" * 201}, 422, ("title", "200")),
-        ({"description": "x" * 2001}, 422, ("description", "2000")),
+        ({"description": "x" * 2001}, 422, ("description", "2,000")),
         ({"public": "perhaps"}, 422, ("public", "true or false")),
     ],
 )
