@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
 
@@ -79,20 +79,24 @@ class Watcher:
         self._fetched = True
         self._waiting: Picture | None = None
 
-    def choose(self, pages: Sequence[str], newest: str, now: float, *, stays: bool) -> None:
+    def choose(
+        self, pages: Sequence[str], newest: str, blank: Set[str], now: float, *, stays: bool
+    ) -> None:
         """Choose the page to show: the wanted one, else one that has appeared since the last
-        choice, but not another one every moment. ``newest`` is the page to begin with. ``stays``:
-        only a page that has gone is replaced, so that input goes where its user sends it.
+        choice, but not another one every moment. ``newest`` is the page to begin with; one of the
+        ``blank`` pages does not replace another. ``stays``: only a page that has gone is replaced,
+        so that input goes where its user sends it.
         """
         if stays and self.shown in pages:
             return
         # newer pages than the one shown, in order or by their document: a page may be heard of
         # before an older one
         after = pages.index(self.shown) if self.shown in pages else -1
+        left_out = self._known if self.shown in blank else self._known | blank
         appeared = [
             page
             for place, page in enumerate(pages)
-            if page not in self._known and (place > after or page == newest)
+            if page not in left_out and (place > after or page == newest)
         ]
         if self.wanted in pages:
             page = self.wanted
@@ -102,7 +106,7 @@ class Watcher:
             page = newest if newest in appeared else appeared[-1]
         else:
             return
-        self._known = frozenset(pages)
+        self._known = frozenset(pages) - blank
         if page != self.shown:
             self.shown, self._shown_at = page, now
             self._waiting = None
@@ -305,11 +309,12 @@ class AttemptView:
             for page in browser.pages.values()
         ]
         pages = {page.id: page for _, page in sorted(found, key=lambda one: one[0])}
-        newest = self._newest(list(pages))
+        blank = {page for browser in self._browsers.values() for page in browser.blank_pages}
+        newest = self._newest([page for page in pages if page not in blank] or list(pages))
         now = self._loop.time()
         before = {watcher: watcher.shown for watcher in self.watchers}
         for watcher in self.watchers:
-            watcher.choose(list(pages), newest, now, stays=self._is_taken_by(watcher))
+            watcher.choose(list(pages), newest, blank, now, stays=self._is_taken_by(watcher))
         shown = {watcher.shown for watcher in self.watchers}
         for browser in self._browsers.values():
             browser.watch_pages([page for page in browser.pages if page in shown])

@@ -65,6 +65,7 @@ class _ViewedTarget(msgspec.Struct, rename="camel"):
     subtype: str = ""
     title: str = ""
     url: str = ""
+    opener_id: str = ""
 
 
 class _Described(msgspec.Struct, rename="camel"):
@@ -165,6 +166,7 @@ class ViewedBrowser:
         self._casts: dict[str, _Cast] = {}
         self._addresses: dict[str, int] = {}  # hashes of URLs, by page
         self._crashed: dict[str, float] = {}  # pages, and when
+        self._opened: set[str] = set()  # pages that other pages have opened
         self.pages: dict[str, ViewedPage] = {}  # by id
         self.order: dict[str, int] = {}  # of pages: they were opened in the order of these numbers
         self._task = self._loop.create_task(self._run())
@@ -198,13 +200,24 @@ class ViewedBrowser:
         return cast.picture if cast else None
 
     @property
+    def blank_pages(self) -> set[str]:
+        """The ids of pages in which nothing was opened, as in the one with which Chromium began."""
+        return {
+            page.id
+            for page in self.pages.values()
+            if page.url == _BLANK and page.title in ("", _BLANK) and page.id not in self._opened
+        }
+
+    @property
     def unused_page(self) -> str:
-        """The id of the page with which this Chromium began, while others are used; or empty."""
-        if len(self.pages) < 2:
+        """The id of the page with which this Chromium began, while others are used; or empty. It is
+        the first in order, unless a client has named its own page before.
+        """
+        blank = self.blank_pages
+        if len(self.pages) < 2 or not blank:
             return ""
-        first = self.pages[min(self.pages, key=lambda page: self.order[page])]
-        is_blank = first.url == _BLANK and first.title in ("", _BLANK)
-        return first.id if is_blank else ""
+        first = min(self.pages, key=lambda page: self.order[page])
+        return first if first in blank else blank.pop() if len(blank) == 1 else ""
 
     def dialog(self, page: str) -> OpenDialog | None:
         """The dialog that is open in a page, if a client of the Worker has heard of it."""
@@ -270,6 +283,7 @@ class ViewedBrowser:
             self.pages.clear()
             self._addresses.clear()
             self._crashed.clear()
+            self._opened.clear()
             self.order.clear()
             self._on_pages()
 
@@ -351,6 +365,8 @@ class ViewedBrowser:
             self.order[page] = self._browser.recorder.order(
                 self._endpoint.instance, target.target_id
             )
+        if target.opener_id:
+            self._opened.add(page)
         # another fragment is the same document
         self._addresses[page] = hash(target.url.partition("#")[0])
         described = ViewedPage(page, _line(target.title, MAX_TITLE), _line(target.url, MAX_URL))
@@ -364,6 +380,7 @@ class ViewedBrowser:
             return
         del self.pages[page], self._addresses[page], self.order[page]
         self._crashed.pop(page, None)
+        self._opened.discard(page)
         if page in self._casts:
             self._casts.pop(page).cancel()
         self._on_pages()

@@ -178,18 +178,45 @@ def test_a_page_is_shown_that_was_known_before_the_one_shown() -> None:
     watcher = live_view.Watcher("", "", lambda state: None, lambda picture: None, lambda: None)
     shown = []
     for pages, now in ((["first"], 10), (["opened", "first"], 11), (["opened", "first"], 13)):
-        watcher.choose(pages, pages[0], now, stays=False)
+        watcher.choose(pages, pages[0], set(), now, stays=False)
         shown.append(watcher.shown)
     assert shown == ["first", "first", "opened"]
-    watcher.choose(["opened", "first"], "first", 20, stays=False)
+    watcher.choose(["opened", "first"], "first", set(), 20, stays=False)
     assert watcher.shown == "opened"
+
+
+def test_a_blank_page_does_not_replace_one_that_is_used() -> None:
+    """Chromium told of the page with which it had begun after a client had opened its own."""
+    watcher = live_view.Watcher("", "", lambda state: None, lambda picture: None, lambda: None)
+    watcher.choose(["opened"], "opened", set(), 10, stays=False)
+    watcher.choose(["opened", "first"], "opened", {"first"}, 20, stays=False)
+    assert watcher.shown == "opened"
+    watcher.choose(["opened", "first"], "first", set(), 30, stays=False)  # it is used after all
+    assert watcher.shown == "first"
+    watcher.choose(["first"], "first", {"first"}, 40, stays=False)
+    assert watcher.shown == "first"
+
+
+async def test_a_page_named_before_the_blank_one_is_shown_and_listed_alone(tmp_path: Path) -> None:
+    async with viewed_place(tmp_path) as place:
+        place.pages |= {"T0": ("about:blank", "about:blank")}
+        await place.open_browser()
+        [worker] = place.connections
+        target = {"targetId": "T1", "type": "page", "title": "", "url": ""}
+        worker.say("Target.attachedToTarget", sessionId="W1", targetInfo=target)
+        browser = place.gateway.find(ATTEMPT).browser
+        await until(lambda: browser.recorder._order)
+        watch = await place.views.watch(ATTEMPT)
+        while (state := await next_state(watch)).pages != (ONE,):
+            pass
+        assert state.shown == "0.T1"
 
 
 def test_an_older_page_of_another_browser_is_not_shown_instead() -> None:
     watcher = live_view.Watcher("", "", lambda state: None, lambda picture: None, lambda: None)
     for now in (10, 11, 14):
         pages = ["of the first", "of the second"] if now > 10 else ["of the second"]
-        watcher.choose(pages, "of the second", now, stays=False)
+        watcher.choose(pages, "of the second", set(), now, stays=False)
     assert watcher.shown == "of the second"
 
 
