@@ -135,6 +135,7 @@ async def test_without_a_password_pages_say_how_to_get_the_setup_link(
     assert forgotten.one("//h1").text == "Sign in"
     assert "If you are the only owner, run this command on the server" in forgotten.text
     assert forgotten.one("//main//code").text == "fyke user link NAME"
+    assert "run it as script/fyke" in forgotten.text
 
 
 # --- signing in -----------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from fyke.kit.ids import new_ulid
+from fyke.model.account import Role, User
 from fyke.model.user import Purpose
 from support.app import App
 from support.pages import Visitor, visitor
@@ -41,6 +43,10 @@ async def test_the_sidebar_repeats_no_word(app: App, owner: Visitor) -> None:
     assert await shown(owner) == "owner"
     async with visitor(app, app.other.user_id) as other:
         assert await shown(other) == "otherowner"
+    named = User(new_ulid(), app.owner.account_id, "viewer", Role.VIEWER, False, "", 1)
+    await app.storage.write(lambda tx: tx.accounts.add_user(named))
+    async with visitor(app, named.id) as viewer:
+        assert await shown(viewer) == "viewerowner · viewer", "the role is no repetition"
 
 
 async def test_a_new_password_ends_the_other_sessions_and_keeps_this_one(app: App) -> None:

@@ -50,7 +50,7 @@ async def test_the_pool_of_a_waiting_run_is_named_once_if_it_was_asked_for(
     page = await owner.get("/queue")
     assert page.all("//*[@id='waits']//td[@data-label='Reason']/div//text()") == [
         "no machine of the pool eu is connected; it has the nodes n1",
-        "no runner is alive; start one with fyke up",
+        "no machine is connected; start one with fyke up",
     ]
 
 
@@ -74,7 +74,9 @@ async def test_waiting_runs_are_listed_in_order_with_their_reasons(
     assert page.all("//*[@id='waits']//tbody//td[@data-label='Run']/a/@title") == [
         r.id for r in runs
     ]
-    assert page.all("//*[@id='waits']/p/text()") == ["No runner is alive; start one with fyke up"]
+    assert page.all("//*[@id='waits']/p/text()") == [
+        "No machine is connected; start one with fyke up"
+    ]
     assert not page.all("//*[@id='waits']//td[@data-label='Reason']")
     assert "urls: https://example.org/0" in page.text
     assert held(page) == numbers[::-1]
@@ -104,8 +106,8 @@ async def test_the_queue_shows_what_fills_the_runners_and_what_is_particular_to_
         "Each needs 0.125 cores and 512 MiB. Most runs wait for this."
     ]
     prepared, first, *others = page.all("//*[@id='waits']//td[@data-label='Reason']/div/text()")
-    assert prepared.startswith("a runner has taken it")
-    assert first.endswith("a runner has room for it: it begins in a moment")
+    assert prepared.startswith("a machine has taken it")
+    assert first.endswith("a machine has room for it: it begins in a moment")
     assert others == ["after one older subtask", "after 2 older subtasks", "after 3 older subtasks"]
 
 

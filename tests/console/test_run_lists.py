@@ -330,6 +330,37 @@ async def test_a_rerun_from_the_list_has_the_origin_console(app: App, owner: Vis
     assert len(listed(page)) == 2 and page.text.count("Console") >= 2
 
 
+@pytest.mark.parametrize("matching", [False, True])
+async def test_a_rerun_that_arrives_twice_starts_each_run_once(
+    app: App, owner: Visitor, matching: bool
+) -> None:
+    run_ids = await started(app, await app.publish(), 2)
+    form = {"action": "rerun", **({"all_matching": "on"} if matching else {"run": run_ids})}
+    asked = await owner.get((await owner.post("/runs/bulk", form)).location)
+    hidden = "//main//form[@action='/runs/bulk']//input[@type='hidden']"
+    fields: dict[str, list[str]] = {}
+    for field in asked.all(hidden):
+        fields.setdefault(field.get("name"), []).append(field.get("value"))
+    for _time in range(2):
+        done = await owner.post("/runs/bulk", fields)
+        assert "2 runs were started." in (await owner.get(done.location)).text
+    assert len(listed(await owner.get("/runs"))) == 4
+
+
+async def test_nothing_is_asked_about_no_runs(app: App, owner: Visitor) -> None:
+    [run] = await started(app, await app.publish())
+    for query, notice in (
+        ("", "No runs selected."),
+        (f"&run={new_ulid()}", "The selected runs no longer exist."),
+        ("&all_matching=1&query=state%3Dfailed", "No runs selected."),
+    ):
+        answer = await owner.get(f"/runs/bulk?action=delete{query}", status=303)
+        assert notice in (await owner.get(answer.location)).text
+    asked = await owner.get(f"/runs/bulk?action=delete&run={run}&run={new_ulid()}")
+    assert "Delete one run?" in asked.text
+    assert asked.all("//main//input[@name='run']/@value") == [run]
+
+
 async def test_the_key_of_a_rerun_comes_with_the_state(app: App, owner: Visitor) -> None:
     """A live update replaces the cell of the state, so the key works once the run has ended."""
     worker = await app.publish()
@@ -356,6 +387,7 @@ async def test_a_viewer_sees_the_list_without_checkboxes(app: App) -> None:
         form = {"action": "abort", "run": run, "confirmed": "1"}
         refused = await someone.post("/runs/bulk", form, status=403)
         assert "not for users with the role viewer" in refused.text
+        await someone.get(f"/runs/bulk?action=delete&run={run}", status=403)
 
 
 async def test_a_search_that_stops_early_reports_how_far_it_looked(

@@ -41,7 +41,7 @@ async def test_the_header_shows_the_facts_and_the_available_actions(
 ) -> None:
     run = await started(app, max_total_charge=2)
     waiting = await owner.get(f"/runs/{run}")
-    assert "No runner is alive" in waiting.text
+    assert "No machine is connected" in waiting.text
     assert waiting.all(f"//form[@action='/runs/{run}/abort']")
     assert not waiting.all(f"//form[@action='/runs/{run}/delete']")
     assert waiting.all(f"//a[contains(@href, '?from_run={run}')]")
@@ -199,8 +199,7 @@ async def test_memory_that_was_never_measured_is_not_drawn_as_none(
     reserved = [cell.text_content().strip() for cell in usage.all("//table/tbody//td")]
     assert reserved[:2] == ["CPU time reserved", "1 min 15 s"]
     assert "300 GB·s" in reserved[reserved.index("Memory reserved over time") + 1 :][:3]
-    [_cores, memory, _traffic] = usage.all("//td[@data-label='Quantity']/span/@title")
-    assert memory == "0.083333 GB-hours"
+    assert "GB-hours" not in usage.text, "the unit of prices, of which there are none"
 
 
 async def test_the_run_of_another_account_is_not_found_and_a_viewer_only_reads(

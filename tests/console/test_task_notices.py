@@ -82,3 +82,19 @@ async def test_a_channel_that_is_gone_changes_nothing(app: App, owner: Visitor) 
     task = await a_task(app)
     answer = await owner.post(f"/tasks/{task.id}/notify", {"endpoints": "gone"})
     assert answer.location == f"/tasks/{task.id}" and await rules(app) == []
+
+
+async def test_a_rule_for_chosen_reasons_is_not_listed_as_one_for_refused_starts(
+    app: App, owner: Visitor
+) -> None:
+    task = await a_task(app)
+    for name, reasons in (("all", ()), ("some", ("timeout",))):
+        fields = RuleFields(name, "failed", task=task.id, reasons=reasons)
+        await app.services.alerts.add_rule(app.owner, fields)
+    await app.services.alerts.add_rule(app.owner, EXAMPLE)
+    page = await owner.get(f"/tasks/{task.id}")
+    section = "//section[@aria-labelledby='notify']"
+    wider, some = page.all(f"{section}//ul[@class='plain-list']")
+    assert wider.getprevious().text == "Also reported by:"
+    assert some.getprevious().text == "Only some failed runs, no refused starts:"
+    assert [link.text for link in some.xpath(".//a")] == ["some"]

@@ -140,6 +140,15 @@ async def test_a_new_task_begins_with_the_choice_of_a_worker(app: App, owner: Vi
     assert not (await owner.get(f"/w/{worker.path}")).all(f"{details}[@open]")
 
 
+async def test_a_viewer_is_not_led_to_a_new_task(app: App) -> None:
+    viewer = User(new_ulid(), app.owner.account_id, "vera", Role.VIEWER, False, "", 1)
+    await app.storage.write(lambda tx: tx.accounts.add_user(viewer))
+    async with visitor(app, viewer.id) as someone:
+        for page in ("/tasks", "/schedules"):
+            assert not (await someone.get(page)).all("//main//a[contains(@href, '/store')]")
+        assert "save it as a task" not in (await someone.get("/store?for=task")).text
+
+
 async def test_the_month_is_a_grid_with_the_same_content_as_a_list(
     app: App, owner: Visitor
 ) -> None:

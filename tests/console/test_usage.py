@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -101,6 +102,20 @@ async def test_usage_is_split_by_worker_task_and_key(priced: App, buyer: Visitor
     assert " ".join(row.xpath("th")[0].itertext()).strip() == "local"
     assert row.xpath("td[@data-label='Spent']/span/@title") == [spent]
     assert "without a task" in (await buyer.get("/usage?part=task")).text
+
+
+async def test_a_run_shows_its_quantities_in_the_units_of_their_prices(
+    priced: App, buyer: Visitor
+) -> None:
+    [run] = await spend(priced)
+    page = await buyer.get(f"/runs/{run}/usage")
+    cpu, *_others = page.all("//table[contains(@class,'cost-table')]/tbody/tr")
+    quantity, price = (
+        " ".join(cpu.xpath(f"td[@data-label='{name}']")[0].text_content().split())
+        for name in ("Quantity", "Price")
+    )
+    assert re.search(r"s 0\.0*[1-9]\d* core-hours$", quantity)
+    assert price == "$800,000.00 per core-hour"
 
 
 async def test_the_ledger_is_loaded_separately_and_links_to_runs(

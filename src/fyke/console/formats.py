@@ -173,8 +173,11 @@ def quantity(amount: Decimal, unit: str) -> str:
 
 
 def quantity_exact(amount: Decimal, unit: str) -> str:
-    """The amount in the unit of the price, with at most six decimals."""
-    return f"{format_decimal(amount, format='#,##0.######', locale=locale())} {unit}"
+    """The amount in the unit of the price, with at most six decimals; more for a small amount, to
+    have three digits that count.
+    """
+    decimals = max(6, 2 - amount.adjusted()) if amount else 0
+    return f"{format_decimal(amount, format='#,##0.' + '#' * decimals, locale=locale())} {unit}"
 
 
 def machine_name(name: str) -> str:

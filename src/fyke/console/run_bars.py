@@ -184,10 +184,11 @@ def _drawn(
 
 @dataclass(frozen=True, slots=True)
 class SuccessRate:
-    """``basis`` says which runs it is of."""
+    """``basis`` says which runs it is of: of the account's ``is_own``, otherwise of all accounts."""
 
     percent: str
     basis: str
+    is_own: bool
 
 
 def success_rate(picture: DrawnRuns | None, facts: WorkerFacts) -> SuccessRate | None:
@@ -199,7 +200,7 @@ def success_rate(picture: DrawnRuns | None, facts: WorkerFacts) -> SuccessRate |
             "succeeded": picture.succeeded,
             "failed": picture.failed,
         }
-        return SuccessRate(formats.percent(picture.succeeded, ended), basis)
+        return SuccessRate(formats.percent(picture.succeeded, ended), basis, is_own=True)
     if not facts.rated_runs:
         return None
     basis = ngettext(
@@ -207,7 +208,8 @@ def success_rate(picture: DrawnRuns | None, facts: WorkerFacts) -> SuccessRate |
         "of the last %(num)s runs of all accounts",
         facts.rated_runs,
     ) % {"num": facts.rated_runs}
-    return SuccessRate(formats.percent(facts.recent.count(GOOD), facts.rated_runs), basis)
+    percent = formats.percent(facts.recent.count(GOOD), facts.rated_runs)
+    return SuccessRate(percent, basis, is_own=False)
 
 
 def _titles(now: int, zone: tzinfo) -> Callable[[RunPoint], str]:

@@ -112,14 +112,14 @@ def _of_many(reason: Reason) -> str:
         return ""
     if "browsers" in params:
         text = _(
-            "They need a browser, and all %(browsers)s that the runners have room for are taken"
+            "They need a browser, and all %(browsers)s that the machines have room for are taken"
         )
         return text % {"browsers": params["browsers"]}
     cpus, memory = _room(reason, *_NEEDS)
     needs = {"cpus": cpus, "memory": memory}
     if "largest_cpus" not in params:
         text = _(
-            "Each needs %(cpus)s cores and %(memory)s, and a runner has room: "
+            "Each needs %(cpus)s cores and %(memory)s, and a machine has room: "
             "they begin in a moment"
         )
         return text % needs
@@ -127,14 +127,14 @@ def _of_many(reason: Reason) -> str:
     needs |= {"largest_cpus": cpus, "largest_memory": memory}
     if "browser_runners" in params:
         text = _(
-            "Each needs %(cpus)s cores and %(memory)s, more than any of the runners with its "
+            "Each needs %(cpus)s cores and %(memory)s, more than any of the machines with its "
             "browser has in all (%(largest_cpus)s cores and %(largest_memory)s); "
             "it begins when one of them does nothing else"
         )
         return text % needs
     text = _(
-        "Each needs %(cpus)s cores and %(memory)s, more than any runner has in all "
-        "(%(largest_cpus)s cores and %(largest_memory)s); it begins when a runner does "
+        "Each needs %(cpus)s cores and %(memory)s, more than any machine has in all "
+        "(%(largest_cpus)s cores and %(largest_memory)s); it begins when a machine does "
         "nothing else"
     )
     return text % needs

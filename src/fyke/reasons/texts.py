@@ -291,17 +291,17 @@ REFUSALS: Mapping[ReasonCode, Forms] = {
 
 WAITS: Mapping[ReasonCode, Forms] = {
     ReasonCode.PREPARING: (
-        _("a runner has taken it and installs the dependencies of %(version)s that are missing"),
-        _("a runner has taken it and prepares its sandbox"),
+        _("a machine has taken it and installs the dependencies of %(version)s that are missing"),
+        _("a machine has taken it and prepares its sandbox"),
     ),
     ReasonCode.PLAN: (
         _("the plan %(plan)s allows %(most)s runs at once, and as many are active; the next "
           "one begins when one of them has ended"),
     ),
     ReasonCode.NO_RUNNER: (
-        _("the runner on %(node)s is being stopped: it finishes what it runs and takes nothing "
+        _("Fyke is being stopped on %(node)s: it finishes what it runs and takes nothing "
           "new; start it again with fyke up"),
-        _("no runner is alive; start one with fyke up"),
+        _("no machine is connected; start one with fyke up"),
     ),
     ReasonCode.NO_NODE: (
         _("there is no pool %(pool)s any more, only %(pools)s: abort the run and start it again, "
@@ -319,8 +319,8 @@ WAITS: Mapping[ReasonCode, Forms] = {
         _("no connected machine of the pool %(pool)s has the labels %(labels)s"),
     ),
     ReasonCode.RUNNER_TROUBLE: (
-        _("the runner on %(node)s cannot start Workers: %(detail)s"),
-        _("no runner can start Workers: %(detail)s"),
+        _("no Worker can be started on %(node)s: %(detail)s"),
+        _("no machine can start Workers: %(detail)s"),
     ),
     ReasonCode.NEXT_TRY: (
         _("the Worker could not be started: %(detail)s. It will be retried in %(retry_ms)s"),
@@ -330,24 +330,24 @@ WAITS: Mapping[ReasonCode, Forms] = {
     ),
     ReasonCode.QUEUE: (
         _("older subtasks wait before it: %(ahead)s; it needs %(cpus)s cores and %(memory_mb)s MB, "
-          "more than any of the runners with its browser has in all (%(browser_runners)s; "
+          "more than any of the machines with its browser has in all (%(browser_runners)s; "
           "%(largest_cpus)s cores and %(largest_memory_mb)s MB)"),
         _("older subtasks wait before it: %(ahead)s; it needs %(cpus)s cores and %(memory_mb)s MB, "
-          "more than any runner has in all (%(largest_cpus)s cores and %(largest_memory_mb)s MB)"),
+          "more than any machine has in all (%(largest_cpus)s cores and %(largest_memory_mb)s MB)"),
         _("older subtasks wait before it: %(ahead)s; it needs %(cpus)s cores and %(memory_mb)s MB; "
-          "the runner with the most room has %(free_cpus)s cores and %(free_memory_mb)s MB free"),
+          "the machine with the most room has %(free_cpus)s cores and %(free_memory_mb)s MB free"),
     ),
     ReasonCode.ROOM: (
-        _("it needs a browser, and all %(browsers)s that the runners have room for are taken"),
-        _("it needs %(cpus)s cores and %(memory_mb)s MB, more than any of the runners with its "
+        _("it needs a browser, and all %(browsers)s that the machines have room for are taken"),
+        _("it needs %(cpus)s cores and %(memory_mb)s MB, more than any of the machines with its "
           "browser has in all (%(browser_runners)s; %(largest_cpus)s cores and "
           "%(largest_memory_mb)s MB); it begins when one of them does nothing else"),
-        _("it needs %(cpus)s cores and %(memory_mb)s MB, more than any runner has in all "
-          "(%(largest_cpus)s cores and %(largest_memory_mb)s MB); it begins when a runner does "
+        _("it needs %(cpus)s cores and %(memory_mb)s MB, more than any machine has in all "
+          "(%(largest_cpus)s cores and %(largest_memory_mb)s MB); it begins when a machine does "
           "nothing else"),
-        _("it needs %(cpus)s cores and %(memory_mb)s MB; the runner with the most room has "
+        _("it needs %(cpus)s cores and %(memory_mb)s MB; the machine with the most room has "
           "%(free_cpus)s cores and %(free_memory_mb)s MB free"),
-        _("it needs %(cpus)s cores and %(memory_mb)s MB, and a runner has room for it: it begins "
+        _("it needs %(cpus)s cores and %(memory_mb)s MB, and a machine has room for it: it begins "
           "in a moment"),
     ),
     ReasonCode.ACTIVATION: (_("waits for activation"),),

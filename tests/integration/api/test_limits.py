@@ -219,7 +219,7 @@ async def test_a_waiting_run_has_a_reason(app: App, api: Api, run_slug: str) -> 
     await beat(app, 0.1, 256)
     code, reason = await why(api, run_slug)
     assert code == "room"
-    assert "needs 0.125 cores and 512 MB, more than any runner has in all (0.1 cores" in reason
+    assert "needs 0.125 cores and 512 MB, more than any machine has in all (0.1 cores" in reason
     await beat(app, 8, 8192)
     worker = (await app.services.runs.get(app.owner, run_slug)).run.worker_id
     second = (await api.ok("/api/v1/scraper/run", start_body(worker)))["run_slug"]

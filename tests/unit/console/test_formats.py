@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -126,6 +127,14 @@ def test_a_moment_in_a_table_is_shortened() -> None:
 )
 def test_memory_over_time_has_the_unit_that_fits(mb_ms: int, text: str) -> None:
     assert formats.memory_time(mb_ms) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [("0", "0 GB"), ("0.0000003", "0.0000003 GB"), ("1234.5000001", "1,234.5 GB")],
+)
+def test_an_exact_quantity_is_only_zero_if_it_is_none(amount: str, text: str) -> None:
+    assert formats.quantity_exact(Decimal(amount), "GB") == text
 
 
 def test_dates_that_are_repeated_follow_the_language() -> None:

@@ -46,11 +46,13 @@ def test_needs_that_differ_are_said_of_each_run() -> None:
 
 def test_a_run_with_another_reason_has_it_in_its_row() -> None:
     found = waits_of(waits(NONE_ALIVE, NONE_ALIVE, Reason(ReasonCode.PREPARING)))
-    assert found.common == ("No runner is alive; start one with fyke up. Most runs wait for this.")
+    assert found.common == (
+        "No machine is connected; start one with fyke up. Most runs wait for this."
+    )
     assert found.own == {
         "r0": "as most runs",
         "r1": "as most runs",
-        "r2": "a runner has taken it and prepares its sandbox",
+        "r2": "a machine has taken it and prepares its sandbox",
     }
     assert not found.moves
 
@@ -64,11 +66,11 @@ def test_runs_that_are_too_large_for_every_runner_have_one_sentence() -> None:
     large: dict[str, Any] = {"largest_cpus": 2.0, "largest_memory_mb": 1024}
     found = waits_of(waits(room(**large), room(1, **large), room(2, **large)))
     assert found.common == (
-        "Each needs 0.5 cores and 512 MiB, more than any runner has in all (2 cores and 1 GiB); "
-        "it begins when a runner does nothing else"
+        "Each needs 0.5 cores and 512 MiB, more than any machine has in all (2 cores and 1 GiB); "
+        "it begins when a machine does nothing else"
     )
     alone = waits_of(waits(room(**large)))
-    assert alone.common.startswith("It needs 0.5 cores and 512 MB, more than any runner has")
+    assert alone.common.startswith("It needs 0.5 cores and 512 MB, more than any machine has")
     assert found.own == {
         "r0": "next in the queue",
         "r1": "after one older subtask",
@@ -80,11 +82,11 @@ def test_runs_that_are_too_large_for_every_runner_have_one_sentence() -> None:
     ("params", "start"),
     [
         ({"browsers": 2}, "They need a browser, and all 2 that"),
-        ({"cpus": 4.0, "memory_mb": 512}, "Each needs 4 cores and 512 MiB, and a runner has room"),
+        ({"cpus": 4.0, "memory_mb": 512}, "Each needs 4 cores and 512 MiB, and a machine has room"),
         (
             {"cpus": 4.0, "memory_mb": 512, "browser_runners": 1, "largest_cpus": 2.0,
              "largest_memory_mb": 1024},
-            "Each needs 4 cores and 512 MiB, more than any of the runners with its browser",
+            "Each needs 4 cores and 512 MiB, more than any of the machines with its browser",
         ),
     ],
 )  # fmt: skip
@@ -110,5 +112,5 @@ def test_one_run_waits_in_the_words_of_the_queue() -> None:
         "The machine with the most room has 0 cores and 2 GiB free."
     )
     text = wait_text(NONE_ALIVE)
-    assert text.startswith("No runner is alive") and text.endswith(".")
+    assert text.startswith("No machine is connected") and text.endswith(".")
     assert wait_text(None) == ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +13,7 @@ from starlette.responses import Response
 from fyke.api.csv_files import csv_file
 from fyke.api.event_stream import EventStream
 from fyke.console import live, reasons, run_filters
+from fyke.console.once import once_key
 from fyke.console.over_time import DAY, DrawnOverTime, closer_steps, drawn, steps_of
 from fyke.console.page import ConsolePage
 from fyke.console.run_filters import NEWER, RANGES, VIEW, ListAddress, length_label
@@ -196,11 +197,17 @@ class RunListPages:
             )
             pairs = [("action", action.value), ("query", address.query()), *chosen]
             return view.go(f"/runs/bulk?{urlencode(pairs)}")
+        key = once_key(view.form, "bulk", action, address.query(), run_ids)
         if matching:
             search = await self.lists.search(view.caller, address.terms, view.zone_name)
-            answer = await self.bulk.apply_to_matching(view.caller, action, search, Origin.WEB)
+            search = _until(search, view.form.get("until"))
+            answer = await self.bulk.apply_to_matching(
+                view.caller, action, search, Origin.WEB, key=key
+            )
         else:
-            answer = await self.bulk.apply_to_named(view.caller, action, run_ids, Origin.WEB)
+            answer = await self.bulk.apply_to_named(
+                view.caller, action, run_ids, Origin.WEB, key=key
+            )
         if answer.done == len(answer.results) and not answer.more:
             return view.go(address.path(), _summary(action, answer))
         rows = await self.lists.rows(view.caller, [result.run_id for result in answer.results])
@@ -215,8 +222,9 @@ class RunListPages:
         )
 
     async def ask(self, view: View) -> Response:
-        """Ask for confirmation."""
+        """Ask for confirmation. ``until``: runs that are created later were not asked about."""
         action = _action(view.query.get("action", ""))
+        self.bulk.require_allowed(view.caller, action)
         query = QueryParams(view.query.get("query", ""))
         address = run_filters.read(query, query.getlist("col"))
         run_ids, matching = view.query.getlist("run"), "all_matching" in view.query
@@ -225,15 +233,17 @@ class RunListPages:
             search = await self.lists.search(view.caller, address.terms, view.zone_name)
             page = await self.lists.page(view.caller, search, size=10)
         rows = page.rows if page else await self.lists.rows(view.caller, run_ids)
+        if not rows:
+            gone = _("The selected runs no longer exist.")
+            return view.go(address.path(), gone if run_ids else _("No runs selected."), "warn")
         return view.page(
             "runs/bulk_ask.html",
             area=AREA,
             action=action.value,
             address=address,
             rows=rows,
-            page=page,
-            run_ids=run_ids,
             matching=matching,
+            until=view.context.clock.now_ms(),
             max_matched=MAX_MATCHED,
         )
 
@@ -243,6 +253,16 @@ def _action(text: str) -> BulkAction:
         return BulkAction(text)
     except ValueError:
         raise InvalidRequest(f"use one of {', '.join(BulkAction)}", field="action") from None
+
+
+def _until(search: RunSearch, time: str) -> RunSearch:
+    """The runs of the search that were there at this time: not those that it has started itself,
+    if the form comes twice.
+    """
+    until = int(time) if time.isascii() and time.isdigit() and len(time) < 16 else 0
+    if not until or 0 < search.created_until <= until:
+        return search
+    return replace(search, created_until=until)
 
 
 def _open_ids(page: RunListPage) -> list[str]:

@@ -134,7 +134,7 @@ def _request_of(view: View) -> StoreRequest:
         order=WorkerOrder(order) if order in [*WorkerOrder] else WorkerOrder.USED,
         page=max(1, _number(query.get("page", ""), _LAST_PAGE)),
         marked=query.get("marked") == "1",
-        for_task=query.get("for") == FOR_TASK,
+        for_task=view.may_edit and query.get("for") == FOR_TASK,
     )
 
 

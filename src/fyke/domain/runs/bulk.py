@@ -62,6 +62,10 @@ class RunBulk:
         self._runs = runs
         self._lists = lists
 
+    def require_allowed(self, caller: Caller, action: BulkAction) -> None:
+        """Raise ``Forbidden`` for a user who may not do this."""
+        require_editor(caller, _LABELS[action])
+
     async def apply_to_named(
         self,
         caller: Caller,
@@ -75,7 +79,7 @@ class RunBulk:
         """Process the runs of these ids in order, each once. Raises ``Forbidden``, and
         ``InvalidRequest`` when none or too many are named.
         """
-        require_editor(caller, _LABELS[action])
+        self.require_allowed(caller, action)
         unique_ids = list(dict.fromkeys(run_ids))
         if not unique_ids:
             raise InvalidRequest(
@@ -102,7 +106,7 @@ class RunBulk:
         """Process all matching runs in states that the action applies to, the newest
         ``MAX_MATCHED``, in order of creation. Raises ``Forbidden``.
         """
-        require_editor(caller, _LABELS[action])
+        self.require_allowed(caller, action)
         states = tuple(s for s in search.states or tuple(RunState) if s in _STATES[action])
         if not states:
             return BulkOutcome([])

@@ -61,7 +61,7 @@ async def test_only_the_operator_sees_names_of_machines(stores: Stores) -> None:
     troubled = replace(runner(stores, "a"), trouble=DISK)
     found = await reason(stores, troubled, operator=False)
     assert found is not None and "node" not in found.params
-    assert sentence(found).startswith("no runner can start Workers: the disk of the runner has")
+    assert sentence(found).startswith("no machine can start Workers: the disk of the runner has")
 
 
 async def node(stores: Stores, name: str, pool: str = "eu") -> None:
@@ -141,11 +141,11 @@ async def test_a_machine_of_the_installation_is_not_called_by_its_id(stores: Sto
     own = replace(runner(stores, "a"), node="01ARZ3NDEKTSV4RRFFQ69G5FAV")
     found = await reason(stores, replace(own, draining=True))
     assert found is not None
-    assert sentence(found).startswith("the runner on this installation is being stopped")
+    assert sentence(found).startswith("Fyke is being stopped on this installation")
     assert params_of(found) == {"node": "this installation"}
     found = await reason(stores, replace(own, trouble=DISK))
     assert found is not None
-    assert sentence(found).startswith("the runner on this installation cannot start Workers")
+    assert sentence(found).startswith("no Worker can be started on this installation")
 
 
 async def test_a_pool_is_said_once(stores: Stores) -> None:
@@ -193,7 +193,7 @@ async def test_a_run_for_which_a_runner_has_room_begins_in_a_moment(stores: Stor
     found = await reason(stores, runner(stores, "a"))
     assert found == Reason.of(ReasonCode.ROOM, cpus=1, memory_mb=512)
     assert sentence(found) == (
-        "it needs 1 cores and 512 MB, and a runner has room for it: it begins in a moment"
+        "it needs 1 cores and 512 MB, and a machine has room for it: it begins in a moment"
     )
 
 
@@ -276,7 +276,7 @@ async def test_a_run_that_requires_a_browser_has_the_room_of_runners_with_one(
     largest = {"largest_cpus": 0.5, "largest_memory_mb": 4096, "browser_runners": 1}
     assert found == Reason.of(ReasonCode.ROOM, cpus=1, memory_mb=512, **largest)
     assert sentence(found) == (
-        "it needs 1 cores and 512 MB, more than any of the runners with its browser has in all (1; "
+        "it needs 1 cores and 512 MB, more than any of the machines with its browser has in all (1; "
         "0.5 cores and 4096 MB); it begins when one of them does nothing else"
     )
 
@@ -286,7 +286,7 @@ async def test_the_trouble_of_the_only_runner_is_the_reason(stores: Stores) -> N
     found = await reason(stores, troubled)
     assert found is not None and found.code is ReasonCode.RUNNER_TROUBLE
     assert sentence(found) == (
-        "the runner on node-a cannot start Workers: the disk of the runner has 40 MiB free, and a "
+        "no Worker can be started on node-a: the disk of the runner has 40 MiB free, and a "
         "sandbox needs 64 MiB; free some space"
     )
 
@@ -309,7 +309,7 @@ async def test_a_returned_run_waits_for_its_next_try(stores: Stores) -> None:
         return found
 
     [lease] = await stores.lease()
-    assert sentence(await waits()) == "a runner has taken it and prepares its sandbox"
+    assert sentence(await waits()) == "a machine has taken it and prepares its sandbox"
     await attempts.give_back(lease.attempt.key, Detail(DetailCode.EGRESS_AWAY), actor="test")
     assert sentence(await waits()) == (
         "the Worker could not be started: the egress process does not answer. It will be retried "
@@ -334,5 +334,5 @@ async def test_only_a_version_that_was_never_installed_waits_for_its_dependencie
     await stores.write(make_due)
     found = (await reasons.reason(stores.caller, run.id)).reason
     assert found is not None and sentence(found) == (
-        f"a runner has taken it and installs the dependencies of {run.version} that are missing"
+        f"a machine has taken it and installs the dependencies of {run.version} that are missing"
     )
