@@ -15,6 +15,6 @@ def test_machines_of_the_installation_have_one_name_and_nodes_their_own() -> Non
 
 def test_sentences_name_machines() -> None:
     one = Reason.of(ReasonCode.NO_RUNNER, node=OWN[0])
-    assert sentence(one).startswith("the runner on this installation is being stopped")
+    assert sentence(one).startswith("Fyke is being stopped on this installation")
     several = Reason.of(ReasonCode.NO_NODE, pool="eu", stopping=3, nodes=[*OWN, "n1"])
     assert sentence(several).endswith("(this installation, n1)")

@@ -276,8 +276,8 @@ async def test_a_run_that_requires_a_browser_has_the_room_of_runners_with_one(
     largest = {"largest_cpus": 0.5, "largest_memory_mb": 4096, "browser_runners": 1}
     assert found == Reason.of(ReasonCode.ROOM, cpus=1, memory_mb=512, **largest)
     assert sentence(found) == (
-        "it needs 1 cores and 512 MB, more than any of the machines with its browser has in all (1; "
-        "0.5 cores and 4096 MB); it begins when one of them does nothing else"
+        "it needs 1 cores and 512 MB, more than any of the machines with its browser has in all "
+        "(1; 0.5 cores and 4096 MB); it begins when one of them does nothing else"
     )
 
 
