@@ -184,7 +184,7 @@ def _drawn(
 
 @dataclass(frozen=True, slots=True)
 class SuccessRate:
-    """``basis`` says which runs it is of: of the account's ``is_own``, otherwise of all accounts."""
+    """``basis`` says which runs it is of: the account's with ``is_own``, otherwise all."""
 
     percent: str
     basis: str
