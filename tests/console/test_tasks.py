@@ -16,6 +16,7 @@ from fyke.model.run import Outcome
 from fyke.model.schedule import Fire, FireState, Schedule
 from support.app import App
 from support.pages import Visitor, visitor
+from support.run_forms import sent
 from support.task_pages import scheduled
 
 
@@ -136,6 +137,13 @@ async def test_a_new_task_begins_with_the_choice_of_a_worker(app: App, owner: Vi
     form = await owner.get(page.one("//li//h2/a").get("href"))
     details = "//details[summary[normalize-space()='Save as task']]"
     assert form.all(f"{details}[@open]")
+    address = str(form.one("//form[@id='run-form']").get("action"))
+    for button in ("json", "redraw", "default"):
+        form = await owner.post(address, {**sent(form), "do": button}, status=200)
+        assert form.all(f"{details}[@open]")
+    gone = await owner.post(address, {**sent(form), "do": "forget"}, status=303)
+    assert gone.location.endswith("?for=task")
+    assert form.one("//a[normalize-space()='Reset']").get("href") == f"{address}?for=task"
     [worker] = await app.services.overview.workers(app.owner)
     assert not (await owner.get(f"/w/{worker.path}")).all(f"{details}[@open]")
 

@@ -281,9 +281,17 @@ async def test_a_start_with_values_beyond_the_form_asks_first(
     # the form view asks too; what is typed there must follow its rules
     form = await press(owner, asked, "form")
     assert "Start anyway" in (await press(owner, form, "start", 422)).text
-    wrong = await press(owner, form, "start:anyway", 422, **{"f:max_results": "99998"})
-    assert "Maximum results: must be at most 10,000; 99998 is too large" in wrong.text
     (button,) = asked.all("//*[@id='faults']//button")
+    wrong = await press(owner, form, button.get("value"), 422, **{"f:max_results": "99998"})
+    assert "Maximum results: must be at most 10,000; 99998 is too large" in wrong.text
+    # a value that was not listed is asked about
+    again = await press(
+        owner, asked, button.get("value"), 422, json_text=typed.replace("99999", "99998")
+    )
+    assert "Maximum results: must be at most 10,000; 99998 is too large" in again.text
+    assert await runs(app) == []
+    many = json.dumps({"keywords": ["a"], "places": [{"url": "a", "kind": "zoo"}] * 1_001})
+    assert "at least 990 more" in (await press(owner, page, "start", 422, json_text=many)).text
     await press(owner, asked, button.get("value"), 303)
     (run,) = await runs(app)
     assert json.loads(run.input_json) == json.loads(typed)

@@ -7,13 +7,16 @@ value is lost, with or without JavaScript.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from starlette.responses import Response
 
 from fyke.console.once import once_key
 from fyke.console.page import ConsolePage
+from fyke.console.pages.store import FOR_TASK
 from fyke.console.pages.worker_frame import WorkerFrame, WorkerFrames
 from fyke.console.problems import nothing_to_split
 from fyke.console.reasons import error_text
@@ -29,7 +32,7 @@ from fyke.domain.callbacks.allowed import AllowedCallbacks
 from fyke.domain.forms.importing import ImportChoice
 from fyke.domain.forms.jsonview import JsonViewError, read_json
 from fyke.domain.forms.model import InputError, pretty
-from fyke.domain.forms.normalise import GivenInput
+from fyke.domain.forms.normalise import GivenInput, beyond_form
 from fyke.domain.forms.service import FormStart, FormView, InputCheck, RunForms
 from fyke.domain.runs.service import Runs, StartRequest
 from fyke.domain.runs.start_keys import StartKey
@@ -41,7 +44,6 @@ from fyke.model.run import Origin
 FORM_BYTES = 16 * 2**20
 _TEMPLATE = "workers/input.html"
 _BASE = "/w/{owner}/{name}"
-_ANYWAY = "anyway"  # after ``start:``, although the input breaks rules of the form
 _GONE = (VersionUnavailable, UnknownVersion)
 
 
@@ -136,8 +138,9 @@ class WorkerInputPages:
             return await self._save_task(view, action)
         if empty := action.checked.outlook.plan.empty:
             return FormReply(action, problem=nothing_to_split(empty))
-        if action.checked.beyond_form and action.request.subject != _ANYWAY:
-            return FormReply(action, asked=True)
+        beyond = await _beyond_form(action.form, action.checked)
+        if beyond and action.request.subject != (digest := _digest(beyond)):
+            return FormReply(action, asked=digest)
         return await self._start(view, action)
 
     async def _start(self, view: View, action: FormAction) -> Response | FormReply:
@@ -181,11 +184,12 @@ class WorkerInputPages:
         return view.go(f"/tasks/{task.id}", _("The task was saved."))
 
     async def _forget_default(self, view: View, frame: WorkerFrame) -> Response:
+        address = frame.base + (f"?for={FOR_TASK}" if _is_for_task(view) else "")
         try:
             await self.forms.forget_default(view.caller, frame.worker.id)
         except NotFound:
-            return view.go(frame.base)
-        return view.go(frame.base, _("The form starts with the Worker's defaults again."))
+            return view.go(address)
+        return view.go(address, _("The form starts with the Worker's defaults again."))
 
     async def _import(self, view: View, action: FormAction) -> FormReply:
         """Add the entries of a file to a list."""
@@ -244,7 +248,8 @@ class WorkerInputPages:
             outlook=checked.outlook,
             faults=len(checked.value.errors),
             pristine=context.pristine,
-            warnings=warnings_of(form.form, checked.beyond_form),
+            warnings=warnings_of(form.form, await _beyond_form(form, checked)),
+            for_task=_is_for_task(view),
             recent=await self.forms.recent(view.caller, frame.worker.id),
             missing_secrets=await self._missing_secrets(view, form),
             unavailable="",
@@ -270,13 +275,28 @@ class WorkerInputPages:
             outlook=checked.outlook,
             faults=faults,
             pristine=False,
-            warnings=warnings_of(submitted.form.form, checked.beyond_form),
+            warnings=warnings_of(submitted.form.form, await _beyond_form(submitted.form, checked)),
         )
 
     async def format(self, view: View) -> Response:
         """The typed JSON, indented, or its error. Numbers keep their digits."""
         answer = await asyncio.to_thread(_formatted, view.form.get("text"))
         return Response(answer, media_type="application/json")
+
+
+async def _beyond_form(form: FormView, checked: InputCheck) -> tuple[InputError, ...]:
+    return await asyncio.to_thread(beyond_form, form.form, checked.value)
+
+
+def _digest(errors: Iterable[InputError]) -> str:
+    """What a start has asked about, so that it asks again about anything else."""
+    asked = json.dumps([(error.path, error.row, error.column, error.rule) for error in errors])
+    return hashlib.sha256(asked.encode()).hexdigest()[:32]
+
+
+def _is_for_task(view: View) -> bool:
+    """Whether the Worker was chosen for a new task."""
+    return FOR_TASK in (view.query.get("for"), view.form.get("for"))
 
 
 def _formatted(text: str) -> str:

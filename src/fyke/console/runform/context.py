@@ -16,7 +16,7 @@ from fyke.console.texts import gettext as _
 from fyke.console.texts import ngettext
 from fyke.domain.forms.codec import encode
 from fyke.domain.forms.model import ABSENT, ControlKind, InputError, RunForm, pretty
-from fyke.domain.forms.normalise import NormalisedInput
+from fyke.domain.forms.normalise import MAX_BEYOND_FORM, NormalisedInput
 from fyke.domain.forms.pairs import FormContent, content_of
 from fyke.domain.forms.rows import rows_of, too_large
 from fyke.domain.workers.parameters import ParsedInput, read_input
@@ -55,7 +55,7 @@ class FormContext:
     pristine: bool = False  # not edited yet
     options_open: bool = False
     options_line: str = ""
-    asked: bool = False  # whether to start although the input breaks rules of the form
+    asked: str = ""  # the digest of the values to start with although the form refuses them
 
 
 _MAX_WARNINGS = 10
@@ -137,7 +137,10 @@ def _sentence(form: RunForm, error: InputError) -> str:
 def warnings_of(form: RunForm, errors: Sequence[InputError]) -> list[str]:
     """The first rules of the form that an input breaks, and the number of others."""
     shown = [_sentence(form, error) for error in errors[:_MAX_WARNINGS]]
-    if (more := len(errors) - len(shown)) > 0:
+    more = len(errors) - len(shown)
+    if len(errors) == MAX_BEYOND_FORM:  # the check stopped there
+        shown.append(_("at least %(num)s more") % {"num": formats.count(more)})
+    elif more > 0:
         shown.append(ngettext("%(num)s more", "%(num)s more", more) % {"num": formats.count(more)})
     return shown
 

@@ -46,7 +46,8 @@ class Control:
     """One field on the page. ``mode`` is its kind, or ``json`` for a value that its control cannot
     show; ``name`` and ``id`` are those of its main control; ``extra``: suffix to (name, text) of
     each further control; ``cells``: (row number, column), as errors name them, to the id of the
-    cell; ``unset``: the default of the schema, where the empty control sends no value.
+    cell; ``unset``: what an empty control sends, where it is not an empty value; of a blank cell,
+    the default of its column.
     """
 
     field: FormField
@@ -200,12 +201,22 @@ def _show_unset(made: Control, posted: PostedTexts) -> None:
             ControlChoice("true", _("on"), made.text == "true"),
             ControlChoice("false", _("off"), made.text == "false"),
         ]
-    elif made.text or field.required or decode(field, posted).value is not ABSENT:
         return
-    elif field.kind in (ControlKind.SELECT, ControlKind.RADIO) and not made.searchable:
-        made.empty = unset_label(field) if default_label(field) else ""
+    value = decode(field, posted).value
+    if made.text or value not in (ABSENT, None):
+        return
+    default = "" if field.required else default_label(field)
+    hint = _("If left empty, it is not set. Default: %(value)s") % {"value": default}
+    if value is None:
+        label = hint = unset_label(field, "null")
+    elif default:
+        label = unset_label(field)
     else:
-        made.unset = default_label(field)
+        return
+    if field.kind in (ControlKind.SELECT, ControlKind.RADIO) and not made.searchable:
+        made.empty = label
+    else:
+        made.unset = hint
 
 
 def _extra_suffixes(field: FormField) -> tuple[str, ...]:
@@ -266,7 +277,7 @@ def _is_filled(cells: Mapping[str, PostedTexts]) -> bool:
 def _row(
     table: Control, index: str, cells: Mapping[str, PostedTexts], errors: list[InputError]
 ) -> list[Control]:
-    return [
+    row = [
         _control(
             column,
             f"{table.id}-{index}-{position}",
@@ -277,3 +288,7 @@ def _row(
         )
         for position, column in enumerate(table.field.columns)
     ]
+    if not _is_filled(cells):
+        for cell in row:
+            cell.empty, cell.unset = "", default_label(cell.field)
+    return row

@@ -36,14 +36,15 @@ class FormAction:
 class FormReply:
     """The result of an action. ``redraw``: show the parsed value in the requested view instead of
     what was typed. ``refused``: errors in the input prevented the action. ``asked``: the
-    input breaks rules of the form, so a start asks first. ``about_callback``:
+    digest of the values that break rules of the form, about which a start asks first.
+    ``about_callback``:
     ``problem`` concerns the callback URL, which an operator can allow with ``callback_entry``.
     """
 
     action: FormAction
     redraw: bool = False
     refused: bool = False
-    asked: bool = False
+    asked: str = ""
     problem: str = ""
     about_callback: bool = False
     callback_entry: str = ""

@@ -10,9 +10,11 @@ from a spreadsheet.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from fyke.domain.forms.choices import token_of
 from fyke.domain.forms.controls import (
     KEY,
     READ,
@@ -27,6 +29,7 @@ from fyke.domain.forms.controls import (
 from fyke.domain.forms.jsonview import JsonViewError, read_json
 from fyke.domain.forms.model import (
     ABSENT,
+    MULTIPLE_CHOICES,
     ControlKind,
     FormField,
     InputError,
@@ -41,6 +44,7 @@ from fyke.errors import InvalidRequest
 
 JSON, ORIGINAL, PASTE = "json", "was", "paste"
 _ABSENT = "-"
+_WITHOUT_RULES = (ControlKind.LINE, ControlKind.TEXT, ControlKind.LIST, ControlKind.JSON)
 
 
 def encode(field: FormField, value: Any) -> PostedTexts:
@@ -69,15 +73,26 @@ def decode(field: FormField, posted: PostedTexts) -> ReadValue:
     return _read(field, posted)
 
 
-def broken_rules(field: FormField, value: Any) -> tuple[InputError, ...]:
-    """Return the rules that only the form has and that a value breaks: bounds, declared options and
-    required cells. The default of the schema breaks none.
+def broken_rules(field: FormField, value: Any) -> Iterator[InputError]:
+    """Yield the rules that only the form has and that a value breaks: bounds, declared options and
+    required cells, of a table in its first ``MAX_ROWS`` rows. The default of the schema breaks
+    none.
     """
-    shown = None if same(value, field.default) else _show(field, value)
-    if not shown:
-        return ()
-    typed = {suffix: t for suffix, t in shown.items() if not suffix.endswith(f":{ORIGINAL}")}
-    return _read(field, typed).problems
+    if value is ABSENT or value is None or field.kind in _WITHOUT_RULES:
+        return
+    if same(value, field.default):
+        return
+    if field.kind is ControlKind.TABLE:
+        yield from _broken_cells(field, value)
+        return
+    kind, parts = field.kind, [value]
+    if kind in MULTIPLE_CHOICES:
+        kind = ControlKind.SELECT
+        items = value if isinstance(value, list) else []
+        parts = list({token_of(item): item for item in items}.values())
+    for part in parts:
+        if shown := SHOW[kind](field, part):
+            yield from READ[kind](field, shown).problems
 
 
 def _read_original(field: FormField, original: str, posted: PostedTexts) -> ReadValue | None:
@@ -170,16 +185,30 @@ def _read_row(
         read = decode(column, cells.get(column.name, {}))
         if read.value is not ABSENT:
             row[column.name] = read.value
-        rules = [problem.rule for problem in read.problems]
-        if not rules and column.required and (read.value is ABSENT or read.value in (None, "", [])):
-            rules = ["is required; fill it in or remove the row"]
-        problems += [_cell_error(field, number, column, rule) for rule in rules]
+        problems += _cell_errors(field, number, column, read.value, read.problems)
     return row, problems
 
 
-def _cell_error(field: FormField, number: int, column: FormField, rule: str) -> InputError:
-    error = _field_error(field, rule)
-    return replace(error, row=number, column=column.name, title=column.title)
+def _broken_cells(field: FormField, table: Any) -> Iterator[InputError]:
+    untouched = {column.name: decode(column, {}).value for column in field.columns}
+    for number, row in enumerate(table[:MAX_ROWS] if isinstance(table, list) else (), 1):
+        if not isinstance(row, dict) or all(map(_blank, row.values())):
+            continue
+        for column in field.columns:
+            value = row.get(column.name)
+            value = untouched[column.name] if value is None else value
+            yield from _cell_errors(field, number, column, value, broken_rules(column, value))
+
+
+def _cell_errors(
+    field: FormField, number: int, column: FormField, value: Any, problems: Iterable[InputError]
+) -> Iterator[InputError]:
+    rules = [problem.rule for problem in problems]
+    if not rules and column.required and (value is ABSENT or value in (None, "", [])):
+        rules = ["is required; fill it in or remove the row"]
+    for rule in rules:
+        error = _field_error(field, rule)
+        yield replace(error, row=number, column=column.name, title=column.title)
 
 
 def _field_error(field: FormField, rule: str) -> InputError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from fyke.domain.forms.codec import broken_rules, decode
@@ -24,6 +25,7 @@ from fyke.errors import InvalidRequest
 from fyke.model.worker import SystemDefaults
 
 MAX_PAIRS = 100_000
+MAX_BEYOND_FORM = 1_000  # broken rules of the form; the check stops after so many
 _MAX_LINES_TEXT = 500_000  # characters; errors in a longer text have no line
 
 
@@ -86,14 +88,17 @@ def normalise(
 
 
 def beyond_form(form: RunForm, value: NormalisedInput) -> tuple[InputError, ...]:
-    """Return the rules that only the form has and that the input breaks. A start accepts it."""
+    """Return the rules that only the form has and that the input breaks, at most
+    ``MAX_BEYOND_FORM`` of them. A start accepts it.
+    """
     refused = {error.path for error in value.errors}
-    return tuple(
+    broken = (
         error
         for name, field in form.fields.items()
         if f"custom.{name}" not in refused
         for error in broken_rules(field, value.custom.get(name, ABSENT))
     )
+    return tuple(islice(broken, MAX_BEYOND_FORM))
 
 
 def to_pairs(form: RunForm, value: NormalisedInput) -> Pairs:

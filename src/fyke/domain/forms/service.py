@@ -19,14 +19,12 @@ from fyke.domain.forms.model import (
     ControlKind,
     FormField,
     FormSource,
-    InputError,
     RunForm,
     dump,
 )
 from fyke.domain.forms.normalise import (
     NormalisedInput,
     RawInput,
-    beyond_form,
     normalise,
     start_value,
 )
@@ -128,13 +126,10 @@ class StartPreview:
 
 @dataclass(frozen=True, slots=True)
 class InputCheck:
-    """A normalised input and the preview of its start. ``beyond_form``: the rules that only the
-    form has and that the input breaks.
-    """
+    """A normalised input and the preview of its start."""
 
     value: NormalisedInput
     outlook: StartPreview
-    beyond_form: tuple[InputError, ...] = ()
 
 
 class RunForms:
@@ -176,7 +171,6 @@ class RunForms:
     async def check(self, caller: Caller, view: FormView, raw: RawInput) -> InputCheck:
         """Return the input of ``raw`` with its errors, and the preview of its start."""
         value, plan = await asyncio.to_thread(self._plan, view, raw)
-        beyond = await asyncio.to_thread(beyond_form, view.form, value)
         state = await self._read(
             lambda tx: _account_state(tx, self._rules, caller, view, plan.parsed)
         )
@@ -196,7 +190,7 @@ class RunForms:
             estimate=usage,
             refused=state.refused,
         )
-        return InputCheck(value, outlook, beyond)
+        return InputCheck(value, outlook)
 
     async def past_form(self, caller: Caller, ref: str, number: str) -> RunForm | None:
         """Return the form of a version to show an earlier input, even of a withdrawn version; None

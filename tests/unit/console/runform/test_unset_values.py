@@ -102,6 +102,30 @@ def test_a_switch_that_is_null_says_so() -> None:
     assert page.all("//select[@name='f:robots']/option")[0].text.strip() == "not set (null)"
 
 
+def test_a_null_of_any_control_says_so() -> None:
+    custom = {item["name"]: None for item in PROPERTIES}
+    page = drawn(SCHEMA, custom)
+    assert page.text.count("not set (null)") == len(PROPERTIES)
+    assert returned(SCHEMA, page) == custom
+
+
+def test_the_head_of_a_table_names_the_defaults_and_all_descriptions_exist() -> None:
+    columns = [
+        {"param": "n", "type": "integer", "editor": "number", "default": 3, "description": "Some"},
+        {"param": "kind", "type": "string", "editor": "select", "options": ["A"], "default": "A"},
+    ]
+    table = {"name": "t", "type": "array", "editor": "requestListSource", "param_list": columns}
+    schema = json.dumps({"properties": [table, *PROPERTIES]})
+    for rows in ([], [{"kind": "A"}, {"n": 1}]):
+        page = drawn(schema, {"t": rows})
+        heads = [head.text for head in page.all("//th/div")]
+        assert heads == ["Default: 3", "Default: A"]
+        ids = {item.get("id") for item in page.all("//*[@id]")}
+        described = page.all("//*[@aria-describedby]")
+        assert {name for item in described for name in item.get("aria-describedby").split()} <= ids
+        assert page.text.count("not set (default: A)") == (1 if rows else 0), "not in blank rows"
+
+
 def test_empty_controls_name_the_default_of_the_schema() -> None:
     page = drawn(SCHEMA, {})
 
@@ -109,12 +133,12 @@ def test_empty_controls_name_the_default_of_the_schema() -> None:
         control = page.all(f"//*[@name='f:{name}']")[0].get("id")
         return " ".join(str(page.one(f"//*[@id='{control}-unset']").text_content()).split())
 
-    assert hint("max_results") == "Left empty, it is not set. Default: 20"
-    assert hint("city") == "Left empty, it is not set. Default: Vienna"
+    assert hint("max_results") == "If left empty, it is not set. Default: 20"
+    assert hint("city") == "If left empty, it is not set. Default: Vienna"
     text = page.text
     assert "not set (default: Rating)" in text  # a radio
     filled = drawn(SCHEMA, {**DEFAULTS, "plain": False})
-    assert "Left empty" not in filled.text
+    assert "If left empty" not in filled.text
     assert "not set" not in filled.text
 
 

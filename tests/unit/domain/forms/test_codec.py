@@ -12,13 +12,15 @@ from fyke.domain.forms.codec import broken_rules, decode, encode
 from fyke.domain.forms.controls import ReadValue
 from fyke.domain.forms.model import ABSENT, FormField, RunForm, pretty
 from fyke.domain.forms.normalise import (
+    MAX_BEYOND_FORM,
     JsonText,
     NormalisedInput,
+    beyond_form,
     normalise,
     start_value,
     to_pairs,
 )
-from fyke.domain.forms.rows import SHOWN_OPTIONS, SHOWN_ROWS
+from fyke.domain.forms.rows import MAX_ROWS, SHOWN_OPTIONS, SHOWN_ROWS
 from fyke.domain.forms.tables import MAX_COLUMNS
 from support.forms import COLOURS, fault, form, item, sent, typed
 
@@ -48,6 +50,21 @@ def test_rules_of_the_form_that_a_value_breaks() -> None:
     for fine in (10, None, ABSENT, "99", {"a": 1}):
         assert broken(fine, **number) == []
     assert broken(99, **number, default=99) == [], "a new form has it"
+    many = {**select, "editor": "multiselect", "type": "array"}
+    assert broken(["green", "green", "red"], **many) == broken("green", **select)
+    assert broken("green", **many) == [], "the form shows it as JSON"
+
+
+def test_the_rules_of_a_table_that_is_too_large_to_show() -> None:
+    column = {"param": "n", "type": "integer", "editor": "number", "maximum": 10}
+    table = {"editor": "requestListSource", "type": "array", "param_list": [column]}
+    made = form(item(**table))
+    rows = [*[{"n": 1, "other": 2}, 5, {}] * SHOWN_ROWS, {"n": 99}]
+    (broken,) = beyond_form(made, NormalisedInput({}, {"x": rows}))
+    assert (broken.row, broken.rule) == (len(rows), "must be at most 10; 99 is too large")
+    assert not beyond_form(made, NormalisedInput({}, {"x": [{"n": 1}] * MAX_ROWS + [{"n": 99}]}))
+    all_broken = beyond_form(made, NormalisedInput({}, {"x": [{"n": 99}] * MAX_ROWS}))
+    assert len(all_broken) == MAX_BEYOND_FORM
 
 
 def test_line_ends_of_a_text_become_newlines() -> None:
