@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import re
@@ -94,8 +95,16 @@ async def test_all_traffic_goes_to_the_listener_of_the_proxy(setup: BrowserSetup
     assert proxy.hosts == {"site.test"}
 
 
+def server_of_this_machine() -> socket.socket:
+    """On a port that Chromium does not choose in its own network."""
+    for port in range(20_000, 30_000):
+        with contextlib.suppress(OSError):
+            return socket.create_server(("127.0.0.1", port))
+    raise AssertionError("no port is free")
+
+
 async def test_connections_lead_into_the_network_of_the_sandbox(setup: BrowserSetup) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as of_this_machine:
+    with server_of_this_machine() as of_this_machine:
         found, cdp = await setup.browser()
         for port in (of_this_machine.getsockname()[1], 22):
             with pytest.raises(ConnectionRefusedError):

@@ -96,7 +96,7 @@ def _check_icon(address: str) -> None:
         valid = False
     if not valid or len(address) > MAX_ICON or not address.isprintable() or " " in address:
         raise InvalidFields(
-            f"must be an absolute http or https URL of at most {MAX_ICON} characters, "
+            f"must be an absolute http or https URL of at most {MAX_ICON:,} characters, "
             "without a name or password in it, such as https://example.com/icon.png",
             field="icon",
         )

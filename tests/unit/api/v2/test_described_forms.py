@@ -54,7 +54,7 @@ def test_the_described_maximum_length_of_a_page_field_is_exact(name: str) -> Non
     maximum = FORM[name]["maxLength"]
     start = "https://a.example/" if name == "icon" else ""
     decode(PageForm, {name: start.ljust(maximum, "x")}).page.check()
-    with pytest.raises(InvalidFields, match=f"{name} must be .*at most {maximum} "):
+    with pytest.raises(InvalidFields, match=f"{name} must be .*at most {maximum:,} "):
         decode(PageForm, {name: start.ljust(maximum + 1, "x")}).page.check()
 
 
