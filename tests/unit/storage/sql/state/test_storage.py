@@ -105,7 +105,10 @@ async def test_a_database_that_cannot_grow_is_unavailable_and_recovers(
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 2}")
     with pytest.raises(Unavailable, match="full"):
         await storage.write(
-            lambda tx: [tx.accounts.add(records.account(name="n" * 9000)) for _ in range(9)]
+            lambda tx: [
+                tx.accounts.add(records.account(name="n" * 9000 + str(n)))
+                for n in range(99)  # also if a migration has left free pages
+            ]
         )
     assert await storage.read(lambda tx: tx.accounts.all()) == []
     with storage.engine.connect() as connection:
